@@ -1,0 +1,235 @@
+//! Publishing files so that nobody ever meets half of one: written beside the target under a temporary name, synced,
+//! renamed. A stage that is killed leaves at most a temporary file, which its next run sweeps away.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::hint::Hint;
+
+/// Prefix of the names of files being written. The next run of the stage removes what a killed one left.
+const TEMPORARY_PREFIX: &str = ".incdec-";
+/// Suffix of the names of files being written.
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// Why a file could not be published or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {path}: {source}")]
+pub struct ArtifactError {
+    /// What was being done, as a verb.
+    pub action: &'static str,
+    /// The file or folder concerned.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl ArtifactError {
+    /// An error about `path` while doing `action` ("write", "read", ...). Fits `map_err`.
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+impl Hint for ArtifactError {
+    fn hint(&self) -> Option<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Some("free some space on that disk and run the same command again: what was finished is kept".into())
+            }
+            io::ErrorKind::PermissionDenied => Some("choose an output folder that you may write to".into()),
+            _ => None,
+        }
+    }
+}
+
+/// A file that is being written and becomes visible under its name only by [`Draft::publish`]. Dropped before, it is
+/// removed.
+#[derive(Debug)]
+pub struct Draft {
+    file: tempfile::NamedTempFile,
+    target: PathBuf,
+}
+
+impl Draft {
+    /// Starts a draft of `target`, in the same folder, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When the folder or the temporary file cannot be made.
+    pub fn new(target: &Path) -> Result<Self, ArtifactError> {
+        let folder = parent(target);
+        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Temporary files are private by default; what we publish is meant to be read. The umask still applies.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let file = builder
+            .tempfile_in(folder)
+            .map_err(ArtifactError::at("create a file in", folder))?;
+        Ok(Self {
+            file,
+            target: target.to_owned(),
+        })
+    }
+
+    /// The open file, for writing.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// A second handle of the same open file, for writers that want to own one.
+    ///
+    /// # Errors
+    /// When the system has no handle left.
+    pub fn handle(&self) -> Result<File, ArtifactError> {
+        self.file
+            .as_file()
+            .try_clone()
+            .map_err(ArtifactError::at("open", &self.target))
+    }
+
+    /// Where the unfinished bytes lie, for libraries that open files by name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Syncs the bytes, gives them their name, replacing what had it, and syncs the folder.
+    ///
+    /// # Errors
+    /// When syncing or renaming fails; the target is then as it was.
+    pub fn publish(self) -> Result<(), ArtifactError> {
+        self.file
+            .as_file()
+            .sync_all()
+            .map_err(ArtifactError::at("sync", &self.target))?;
+        self.file
+            .persist(&self.target)
+            .map_err(|e| ArtifactError::at("rename to", &self.target)(e.error))?;
+        let folder = parent(&self.target);
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(ArtifactError::at("sync folder", folder))
+    }
+}
+
+/// The folder that holds `path`; `.` for a bare name.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Publishes what `write` writes as `target`.
+///
+/// # Errors
+/// When any step fails; the target is then as it was.
+pub fn publish(
+    target: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), ArtifactError> {
+    let mut draft = Draft::new(target)?;
+    {
+        let mut buffered = BufWriter::new(draft.file());
+        write(&mut buffered)
+            .and_then(|()| buffered.flush())
+            .map_err(ArtifactError::at("write", target))?;
+    }
+    draft.publish()
+}
+
+/// Publishes `target` only where its bytes would change, so that an unchanged file keeps its time and `make` rests.
+/// Says whether it wrote.
+///
+/// # Errors
+/// When any step of writing fails.
+pub fn publish_if_changed(target: &Path, bytes: &[u8]) -> Result<bool, ArtifactError> {
+    if fs::read(target).is_ok_and(|present| present == bytes) {
+        return Ok(false);
+    }
+    publish(target, |w| w.write_all(bytes))?;
+    Ok(true)
+}
+
+/// Removes the unfinished files that a killed run left in `folder` (not below it). A missing folder has none.
+///
+/// # Errors
+/// When the folder cannot be listed or a file cannot be removed.
+pub fn sweep(folder: &Path) -> Result<(), ArtifactError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(ArtifactError::at("list", folder)(e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(ArtifactError::at("list", folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX) {
+            fs::remove_file(entry.path()).map_err(ArtifactError::at("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The BLAKE3 hash of a file's bytes in hexadecimal, as lineage and the ledgers keep it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn hash_file(path: &Path) -> Result<String, ArtifactError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update_mmap(path)
+        .map_err(ArtifactError::at("read", path))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("table");
+        publish(&target, |w| w.write_all(b"old")).unwrap();
+        let failed = publish(&target, |w| {
+            w.write_all(b"new")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        })
+        .unwrap_err();
+        assert!(failed.hint().unwrap().contains("free some space"));
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("settings");
+        assert!(publish_if_changed(&target, b"a").unwrap());
+        assert!(!publish_if_changed(&target, b"a").unwrap());
+        assert!(publish_if_changed(&target, b"b").unwrap());
+    }
+
+    #[test]
+    fn sweeping_takes_our_leftovers_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".incdec-x.tmp"), b"").unwrap();
+        fs::write(folder.path().join("kept.tmp"), b"").unwrap();
+        sweep(folder.path()).unwrap();
+        sweep(&folder.path().join("absent")).unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1);
+    }
+}

@@ -1,0 +1,201 @@
+//! What a clip is called and which split it belongs to.
+//!
+//! A clip's id is `<youtube_id>_<start, 6 digits>_<end, 6 digits>`, as in the official Kinetics archives. Ids become
+//! file names, so nothing but letters, digits, `-` and `_` is let in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hint::Hint;
+
+/// Longest YouTube id that is accepted, in bytes. Real ones have 11.
+pub const MAX_YOUTUBE_ID_BYTES: usize = 64;
+
+/// The part of the data that a clip belongs to. The *file* of the label table decides it, never its column `split`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// `train.csv`.
+    Train,
+    /// `validation.csv`.
+    Validation,
+    /// `test.csv`.
+    Test,
+}
+
+impl Split {
+    /// All splits in the order that every table is sorted by.
+    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
+
+    /// The split's name: the stem of its label table and the prefix of its shards.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A clip's identity: a YouTube id and a time range in whole seconds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClipId {
+    youtube_id: String,
+    start_s: u32,
+    end_s: u32,
+}
+
+/// Why a text is no clip id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClipIdError {
+    /// The YouTube id is empty, too long or holds a character that ids never have.
+    #[error(
+        "{0:?} is no YouTube id: 1 to {MAX_YOUTUBE_ID_BYTES} letters, digits, '-' and '_' are allowed"
+    )]
+    YoutubeId(String),
+    /// The text does not end in `_<start>_<end>`.
+    #[error("{0:?} is no clip id: expected <youtube id>_<start, 6 digits>_<end, 6 digits>")]
+    Form(String),
+    /// A time needs more than six digits.
+    #[error("clip of {youtube_id}: {seconds} s does not fit into six digits")]
+    Time {
+        /// The clip's YouTube id.
+        youtube_id: String,
+        /// The time that is too large, in seconds.
+        seconds: u32,
+    },
+}
+
+impl Hint for ClipIdError {}
+
+impl ClipId {
+    /// Builds an id from its parts.
+    ///
+    /// # Errors
+    /// When the YouTube id could not be one, or a time needs more than six digits.
+    pub fn new(youtube_id: &str, start_s: u32, end_s: u32) -> Result<Self, ClipIdError> {
+        let fits = (1..=MAX_YOUTUBE_ID_BYTES).contains(&youtube_id.len());
+        let clean = youtube_id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !fits || !clean {
+            return Err(ClipIdError::YoutubeId(youtube_id.to_owned()));
+        }
+        for seconds in [start_s, end_s] {
+            if seconds > 999_999 {
+                return Err(ClipIdError::Time {
+                    youtube_id: youtube_id.to_owned(),
+                    seconds,
+                });
+            }
+        }
+        Ok(Self {
+            youtube_id: youtube_id.to_owned(),
+            start_s,
+            end_s,
+        })
+    }
+
+    /// The YouTube id.
+    #[must_use]
+    pub fn youtube_id(&self) -> &str {
+        &self.youtube_id
+    }
+
+    /// Where the clip starts in its video, in seconds.
+    #[must_use]
+    pub fn start_s(&self) -> u32 {
+        self.start_s
+    }
+
+    /// Where the clip ends in its video, in seconds.
+    #[must_use]
+    pub fn end_s(&self) -> u32 {
+        self.end_s
+    }
+
+    /// The name of the clip's file as the official archives have it.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{self}.mp4")
+    }
+
+    /// The name of the folder in which the seed keeps the clip's frames (`Videos/<this>/jpgs/image_00001.jpg`).
+    #[must_use]
+    pub fn frame_folder(&self) -> String {
+        format!("id_{self}")
+    }
+}
+
+impl fmt::Display for ClipId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}_{:06}_{:06}",
+            self.youtube_id, self.start_s, self.end_s
+        )
+    }
+}
+
+impl FromStr for ClipId {
+    type Err = ClipIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let form = || ClipIdError::Form(text.to_owned());
+        let six_digits = |part: &str| {
+            (part.len() == 6 && part.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| part.parse().ok())
+                .flatten()
+                .ok_or_else(form)
+        };
+        let mut parts = text.rsplitn(3, '_');
+        let (Some(end), Some(start), Some(youtube_id)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(form());
+        };
+        Self::new(youtube_id, six_digits(start)?, six_digits(end)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_text_and_back_even_with_underscores_and_a_leading_dash() {
+        for text in [
+            "0smbThmn46c_001361_001371",
+            "-2fd5c70927_000070_000080",
+            "By8ZlRMX0-c_000239_000249",
+            "a_b_c_000001_000002",
+        ] {
+            assert_eq!(text.parse::<ClipId>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_could_leave_its_folder_is_refused() {
+        for text in [
+            "../etc_000001_000002",
+            "a/b_000001_000002",
+            "_000001_000002",
+            "abc_1_000002",
+            "abc_000001",
+            "abc_0000001_000002",
+            "abc_+00001_000002",
+        ] {
+            assert!(text.parse::<ClipId>().is_err(), "{text}");
+        }
+        assert!(ClipId::new("abc", 0, 1_000_000).is_err());
+        assert!(ClipId::new(&"a".repeat(65), 0, 1).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+//! The download stage: from the official archives to the clips that the labels name.

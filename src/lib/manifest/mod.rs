@@ -1,0 +1,1 @@
+//! The manifest stage: labels joined with shards.

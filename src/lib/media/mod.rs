@@ -1,0 +1,1 @@
+//! Video in and out through FFmpeg: the only user of `ffmpeg_next`.

@@ -1,0 +1,1 @@
+//! The figures that a run is judged by, over plain slices.

@@ -1,0 +1,165 @@
+//! Progress of long work: a bar with count, rate and time left on a terminal, a plain line now and then in a log.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Seconds between two plain lines where stderr is no terminal.
+const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// What things are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Pieces, with their name in the plural (`clips`, `batches`).
+    Count(&'static str),
+    /// Bytes.
+    Bytes,
+}
+
+/// The progress of one piece of work. Safe to share between threads.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    plain: Option<Plain>,
+}
+
+#[derive(Debug)]
+struct Plain {
+    what: String,
+    unit: Unit,
+    started: Instant,
+    last: Mutex<Instant>,
+}
+
+impl Progress {
+    /// Starts the display of `what` ("decoding"), of `total` units where that is known.
+    #[must_use]
+    pub fn new(what: &str, total: Option<u64>, unit: Unit) -> Self {
+        if !stderr().is_terminal() {
+            let bar = ProgressBar::hidden();
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
+            let now = Instant::now();
+            let plain = Plain {
+                what: what.to_owned(),
+                unit,
+                started: now,
+                last: Mutex::new(now),
+            };
+            return Self {
+                bar,
+                plain: Some(plain),
+            };
+        }
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let (counts, rate) = match unit {
+            Unit::Count(name) => (format!("{{pos}}/{{len}} {name}"), "{per_sec}"),
+            Unit::Bytes => ("{bytes}/{total_bytes}".to_owned(), "{bytes_per_sec}"),
+        };
+        let template = format!("{{prefix}} {{bar:32}} {counts}  {rate}  {{eta}} left  {{msg}}");
+        // The template is built from the constants above, so it always parses.
+        let style = ProgressStyle::with_template(&template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        bar.set_prefix(what.to_owned());
+        Self { bar, plain: None }
+    }
+
+    /// Counts `n` more units as done.
+    pub fn inc(&self, n: u64) {
+        self.bar.inc(n);
+        if let Some(plain) = &self.plain {
+            plain.tell_if_due(&self.bar);
+        }
+    }
+
+    /// Shows a short text beside the bar (the current epoch's figures, failures so far).
+    pub fn message(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+    }
+
+    /// Prints a line above the bar.
+    pub fn line(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Ends the display and clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Plain {
+    fn tell_if_due(&self, bar: &ProgressBar) {
+        // A poisoned lock means that another thread panicked; progress lines are then of no use to anyone.
+        let Ok(mut last) = self.last.lock() else {
+            return;
+        };
+        if last.elapsed() < PLAIN_LINE_EVERY {
+            return;
+        }
+        *last = Instant::now();
+        eprintln!(
+            "{}",
+            self.text(
+                bar.position(),
+                bar.length(),
+                self.started.elapsed(),
+                &bar.message()
+            )
+        );
+    }
+
+    #[allow(clippy::cast_precision_loss)] // Counts for people, far below 2^52.
+    fn text(&self, done: u64, total: Option<u64>, elapsed: Duration, message: &str) -> String {
+        let amount = |n: u64| match self.unit {
+            Unit::Count(_) => n.to_string(),
+            Unit::Bytes => indicatif::HumanBytes(n).to_string(),
+        };
+        let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
+        let mut text = format!("{}: {}", self.what, amount(done));
+        if let Some(total) = total {
+            text += &format!("/{}", amount(total));
+        }
+        text += &match self.unit {
+            Unit::Count(name) => format!(" {name}, {rate:.1}/s"),
+            Unit::Bytes => format!(", {}/s", indicatif::HumanBytes(rate as u64)),
+        };
+        if let Some(total) = total.filter(|_| done > 0) {
+            let left = elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64);
+            text += &format!(", {} left", indicatif::HumanDuration(left));
+        }
+        if !message.is_empty() {
+            text += &format!(", {message}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_tells_count_rate_and_time_left() {
+        let now = Instant::now();
+        let plain = |unit| Plain {
+            what: "decoding".into(),
+            unit,
+            started: now,
+            last: Mutex::new(now),
+        };
+        let ten_s = Duration::from_secs(10);
+        assert_eq!(
+            plain(Unit::Count("clips")).text(50, Some(200), ten_s, "2 failed"),
+            "decoding: 50/200 clips, 5.0/s, 30 seconds left, 2 failed"
+        );
+        assert_eq!(
+            plain(Unit::Bytes).text(1024, None, ten_s, ""),
+            "decoding: 1.00 KiB, 102 B/s"
+        );
+    }
+}

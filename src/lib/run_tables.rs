@@ -1,0 +1,310 @@
+//! Rows of the tables in a run directory: history, metrics, predictions, timing. Written by train, read by report.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::{Field, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::clip::Split;
+use crate::table::{self, BatchWriter, Format, Provenance, Table, TableError, column};
+
+/// A row of `history.parquet`: one figure of one epoch. Sorted by task, epoch, split, metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// The epoch within the task, from 0.
+    pub epoch: i32,
+    /// What it was computed on.
+    pub split: Split,
+    /// The figure's name: `loss`, `penalty`, `accuracy`, `mean_ap`, `mean_ap_weighted`, `lr_backbone`, `lr_head`.
+    pub metric: String,
+    /// Its value; null where undefined.
+    pub value: Option<f64>,
+}
+
+impl Table for HistoryRow {
+    const FORMAT: Format = Format {
+        name: "incdec.history",
+        version: 1,
+        rebuild: "make train",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::int32("task"),
+            column::int32("epoch"),
+            column::text("split"),
+            column::text("metric"),
+            column::nullable(column::float64("value")),
+        ]
+    }
+}
+
+/// A row of `metrics.parquet`: one figure at the end of one task, computed with the best epoch's weights.
+///
+/// `class` is the category and `subcategory` the subcategory that the figure is about; both null for overall figures.
+/// Sorted by task, split, metric, class (class order), subcategory (taxonomy order), nulls first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// What it was computed on: validation or test.
+    pub split: Split,
+    /// The figure's name as in `metrics` (`mean_ap`, `ap_per_class`, `confusion` ...).
+    pub metric: String,
+    /// The category, for figures per class and per subcategory.
+    pub class: Option<String>,
+    /// The subcategory, for figures per subcategory.
+    pub subcategory: Option<String>,
+    /// The value, 0..1 for shares; null where undefined.
+    pub value: Option<f64>,
+    /// The best value of earlier tasks minus this one (test only; 0 in task 0); null where undefined.
+    pub forgetting: Option<f64>,
+}
+
+impl Table for MetricRow {
+    const FORMAT: Format = Format {
+        name: "incdec.metrics",
+        version: 1,
+        rebuild: "make train",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::int32("task"),
+            column::text("split"),
+            column::text("metric"),
+            column::nullable(column::text("class")),
+            column::nullable(column::text("subcategory")),
+            column::nullable(column::float64("value")),
+            column::nullable(column::float64("forgetting")),
+        ]
+    }
+}
+
+/// A row of `timing.parquet`, outside every byte-equality promise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimingRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// The epoch within the task, from 0; null for what happens once a task.
+    pub epoch: Option<i32>,
+    /// What took the time: `train`, `validation`, `evaluation`, `waiting for data`, ...
+    pub phase: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Clips that passed through.
+    pub clips: i64,
+}
+
+impl Table for TimingRow {
+    const FORMAT: Format = Format {
+        name: "incdec.timing",
+        version: 1,
+        rebuild: "make train",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::int32("task"),
+            column::nullable(column::int32("epoch")),
+            column::text("phase"),
+            column::float64("seconds"),
+            column::int64("clips"),
+        ]
+    }
+}
+
+/// A row of `predictions.parquet`: what the model said of one clip at the end of one task.
+///
+/// The file has a column `p_<category>` for each class, in class order. Sorted by task, split, position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictionRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// Validation or test.
+    pub split: Split,
+    /// The clip's position in the task's list.
+    pub position: i32,
+    /// The clip.
+    pub clip_id: String,
+    /// Its class index.
+    pub label: i32,
+    /// Its subcategory.
+    pub subcategory: String,
+    /// The class with the largest probability; the lowest wins a tie.
+    pub prediction: i32,
+    /// A probability for each class.
+    pub probabilities: Vec<f32>,
+}
+
+/// The format of `predictions.parquet`.
+pub const PREDICTIONS: Format = Format {
+    name: "incdec.predictions",
+    version: 1,
+    rebuild: "make train",
+};
+
+/// Publishes `predictions.parquet` for the classes named `categories`.
+///
+/// # Errors
+/// When the disk refuses.
+///
+/// # Panics
+/// When a row has another number of probabilities than there are categories.
+pub fn write_predictions(
+    path: &Path,
+    categories: &[String],
+    rows: &[PredictionRow],
+    provenance: &Provenance,
+) -> Result<(), TableError> {
+    let mut fields = vec![
+        column::int32("task"),
+        column::text("split"),
+        column::int32("position"),
+        column::text("clip_id"),
+        column::int32("label"),
+        column::text("subcategory"),
+        column::int32("prediction"),
+    ];
+    fields.extend(
+        categories
+            .iter()
+            .map(|c| column::float32(&format!("p_{c}"))),
+    );
+    assert!(
+        rows.iter()
+            .all(|r| r.probabilities.len() == categories.len()),
+        "a probability for each class"
+    );
+    let schema = Arc::new(Schema::new(fields));
+    let int = |value: fn(&PredictionRow) -> i32| -> ArrayRef {
+        Arc::new(Int32Array::from_iter_values(rows.iter().map(value)))
+    };
+    let mut columns: Vec<ArrayRef> = vec![
+        int(|r| r.task),
+        Arc::new(StringArray::from_iter_values(
+            rows.iter().map(|r| r.split.name()),
+        )),
+        int(|r| r.position),
+        Arc::new(StringArray::from_iter_values(
+            rows.iter().map(|r| &r.clip_id),
+        )),
+        int(|r| r.label),
+        Arc::new(StringArray::from_iter_values(
+            rows.iter().map(|r| &r.subcategory),
+        )),
+        int(|r| r.prediction),
+    ];
+    for class in 0..categories.len() {
+        columns.push(Arc::new(Float32Array::from_iter_values(
+            rows.iter().map(|r| r.probabilities[class]),
+        )));
+    }
+    let mut writer = BatchWriter::create(path, schema.clone(), &PREDICTIONS, provenance)?;
+    let batch = RecordBatch::try_new(schema, columns).map_err(|source| TableError::Arrow {
+        path: path.to_owned(),
+        source,
+    })?;
+    writer.write(&batch)?;
+    writer.finish()
+}
+
+/// Reads `predictions.parquet`: the categories in class order, and the rows.
+///
+/// # Errors
+/// When the file is absent, damaged, in another format, or lacks a column.
+pub fn read_predictions(path: &Path) -> Result<(Vec<String>, Vec<PredictionRow>), TableError> {
+    let mut categories = Vec::new();
+    let mut rows = Vec::new();
+    for batch in table::read_batches(path, &PREDICTIONS, None)? {
+        let schema = batch.schema();
+        categories = schema
+            .fields()
+            .iter()
+            .filter_map(|f| f.name().strip_prefix("p_"))
+            .map(str::to_owned)
+            .collect();
+        let task = typed::<Int32Array>(path, &batch, "task")?;
+        let split = typed::<StringArray>(path, &batch, "split")?;
+        let position = typed::<Int32Array>(path, &batch, "position")?;
+        let clip_id = typed::<StringArray>(path, &batch, "clip_id")?;
+        let label = typed::<Int32Array>(path, &batch, "label")?;
+        let subcategory = typed::<StringArray>(path, &batch, "subcategory")?;
+        let prediction = typed::<Int32Array>(path, &batch, "prediction")?;
+        let probabilities = categories
+            .iter()
+            .map(|c| typed::<Float32Array>(path, &batch, &format!("p_{c}")))
+            .collect::<Result<Vec<_>, _>>()?;
+        for i in 0..batch.num_rows() {
+            let split = Split::ALL
+                .into_iter()
+                .find(|s| s.name() == split.value(i))
+                .ok_or_else(|| TableError::Column {
+                    path: path.to_owned(),
+                    column: format!("split of row {i}"),
+                })?;
+            rows.push(PredictionRow {
+                task: task.value(i),
+                split,
+                position: position.value(i),
+                clip_id: clip_id.value(i).to_owned(),
+                label: label.value(i),
+                subcategory: subcategory.value(i).to_owned(),
+                prediction: prediction.value(i),
+                probabilities: probabilities.iter().map(|p| p.value(i)).collect(),
+            });
+        }
+    }
+    Ok((categories, rows))
+}
+
+fn typed<'a, A: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a A, TableError> {
+    batch
+        .column_by_name(name)
+        .and_then(|c| c.as_any().downcast_ref())
+        .ok_or_else(|| TableError::Column {
+            path: path.to_owned(),
+            column: name.to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_survive_with_a_column_for_each_category() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.parquet");
+        let row = PredictionRow {
+            task: 1,
+            split: Split::Test,
+            position: 4,
+            clip_id: "a_000000_000010".into(),
+            label: 1,
+            subcategory: "yawning".into(),
+            prediction: 0,
+            probabilities: vec![0.75, 0.25],
+        };
+        let categories = ["food".to_owned(), "fatigue".to_owned()];
+        write_predictions(
+            &path,
+            &categories,
+            std::slice::from_ref(&row),
+            &Provenance::default(),
+        )
+        .unwrap();
+        assert_eq!(
+            read_predictions(&path).unwrap(),
+            (categories.to_vec(), vec![row])
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Frame shards: Arrow IPC files with one row per clip, and their index.

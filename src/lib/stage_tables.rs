@@ -1,0 +1,199 @@
+//! Rows of the tables that one stage writes and others read: clips (manifest), availability and schedule (tasks).
+
+use arrow::datatypes::Field;
+use serde::{Deserialize, Serialize};
+
+use crate::clip::Split;
+use crate::table::{Format, Table, column};
+
+/// How a labelled clip fared on its way into the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClipStatus {
+    /// All frames that the file promises were decoded.
+    Ok,
+    /// Some frames were decoded; they are stored and used.
+    Partial,
+    /// The file is there, but no frame could be decoded.
+    Failed,
+    /// There is no file.
+    Missing,
+}
+
+impl ClipStatus {
+    /// Whether the clip has frames to train and evaluate on.
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Ok | Self::Partial)
+    }
+}
+
+/// A row of `clips.parquet`, the manifest: one labelled clip and where its frames lie. Sorted by split and row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipRow {
+    /// `<youtube_id>_<start>_<end>`.
+    pub clip_id: String,
+    /// The YouTube id.
+    pub youtube_id: String,
+    /// Start in the source video, in seconds.
+    pub time_start_s: i32,
+    /// End in the source video, in seconds.
+    pub time_end_s: i32,
+    /// Our split: the label table's name.
+    pub split: Split,
+    /// The archive folder of Kinetics (its column `split`).
+    pub source_split: String,
+    /// 0-based line in the split's table.
+    pub row: i32,
+    /// The category.
+    pub category: String,
+    /// The category's class index.
+    pub label: i32,
+    /// The latent subcategory.
+    pub subcategory: String,
+    /// The shard's file name; null without frames.
+    pub shard: Option<String>,
+    /// The clip's row in its shard; null without frames.
+    pub shard_row: Option<i64>,
+    /// How decoding went.
+    pub status: ClipStatus,
+}
+
+impl Table for ClipRow {
+    const FORMAT: Format = Format {
+        name: "incdec.clips",
+        version: 1,
+        rebuild: "make manifest",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::text("clip_id"),
+            column::text("youtube_id"),
+            column::int32("time_start_s"),
+            column::int32("time_end_s"),
+            column::text("split"),
+            column::text("source_split"),
+            column::int32("row"),
+            column::text("category"),
+            column::int32("label"),
+            column::text("subcategory"),
+            column::nullable(column::text("shard")),
+            column::nullable(column::int64("shard_row")),
+            column::text("status"),
+        ]
+    }
+}
+
+/// What happened to a clip on entering a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// In the list of task 0.
+    Initial,
+    /// In the list of the task before, too.
+    Kept,
+    /// New in this task's list.
+    Arrived,
+    /// No longer in the list; stands here once, without a position.
+    Removed,
+}
+
+/// A row of `availability.parquet`: one clip of one task's list, or one that has just left it.
+///
+/// Sorted by task, split, position; removed clips (position null) last, by row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AvailabilityRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// The split whose list this is.
+    pub split: Split,
+    /// Position in the task's list, from 0; null for removed clips.
+    pub position: Option<i32>,
+    /// The clip's row in the split's label table.
+    pub row: i32,
+    /// The clip.
+    pub clip_id: String,
+    /// Its category.
+    pub category: String,
+    /// The category's class index.
+    pub label: i32,
+    /// Its subcategory.
+    pub subcategory: String,
+    /// What happened on entering the task.
+    pub change: Change,
+    /// Whether the clip has frames; the others are passed over and counted.
+    pub usable: bool,
+}
+
+impl Table for AvailabilityRow {
+    const FORMAT: Format = Format {
+        name: "incdec.availability",
+        version: 1,
+        rebuild: "make tasks",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::int32("task"),
+            column::text("split"),
+            column::nullable(column::int32("position")),
+            column::int32("row"),
+            column::text("clip_id"),
+            column::text("category"),
+            column::int32("label"),
+            column::text("subcategory"),
+            column::text("change"),
+            column::boolean("usable"),
+        ]
+    }
+}
+
+/// What happened to a subcategory on entering a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleEvent {
+    /// There from task 0.
+    Start,
+    /// There in the task before, too.
+    Kept,
+    /// New in this task.
+    Arrived,
+    /// No longer there.
+    Removed,
+    /// Drawn for removal, but the last of its category, so it stays.
+    Refused,
+}
+
+/// A row of `schedule.parquet`. Sorted by task, class, then position with nulls last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleRow {
+    /// The task, from 0.
+    pub task: i32,
+    /// The category.
+    pub category: String,
+    /// The subcategory.
+    pub subcategory: String,
+    /// Its order in the category's list of this task; null when it is not in the list.
+    pub position: Option<i32>,
+    /// What happened.
+    pub event: ScheduleEvent,
+}
+
+impl Table for ScheduleRow {
+    const FORMAT: Format = Format {
+        name: "incdec.schedule",
+        version: 1,
+        rebuild: "make tasks",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::int32("task"),
+            column::text("category"),
+            column::text("subcategory"),
+            column::nullable(column::int32("position")),
+            column::text("event"),
+        ]
+    }
+}

@@ -1,0 +1,1 @@
+//! The tasks stage: which clips each task holds.

@@ -1,0 +1,268 @@
+//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics classes).
+//!
+//! The order is part of the scientific contract: the first appearance of a category is its class index, and the random
+//! draws of the splits go through categories and subcategories in this order.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::hint::Hint;
+
+/// A category with its subcategories, in the table's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Category {
+    /// The category's name, a class of the model.
+    pub name: String,
+    /// Its subcategories, each a Kinetics class; never empty.
+    pub subcategories: Vec<String>,
+}
+
+/// All categories in class order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taxonomy {
+    categories: Vec<Category>,
+    class_of: HashMap<String, usize>,
+}
+
+/// Why a taxonomy was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TaxonomyError {
+    /// The table cannot be read as CSV with the columns `Category` and `Subcategory`.
+    #[error("{path}: {source}")]
+    Csv {
+        /// The taxonomy's file.
+        path: PathBuf,
+        /// What the CSV reader said.
+        source: csv::Error,
+    },
+    /// A needed column is missing.
+    #[error("{path}: column {column} is missing")]
+    Column {
+        /// The taxonomy's file.
+        path: PathBuf,
+        /// The missing column.
+        column: &'static str,
+    },
+    /// A name is empty or could not be a folder's name.
+    #[error("{path}, line {line}: {name:?} cannot be the name of a category or subcategory")]
+    Name {
+        /// The taxonomy's file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The name that was refused.
+        name: String,
+    },
+    /// A subcategory stands in the table twice.
+    #[error("{path}: subcategory {name:?} occurs twice; it must belong to exactly one category")]
+    Shared {
+        /// The taxonomy's file.
+        path: PathBuf,
+        /// The subcategory.
+        name: String,
+    },
+    /// The table has no rows.
+    #[error("{path}: there is no category")]
+    Empty {
+        /// The taxonomy's file.
+        path: PathBuf,
+    },
+}
+
+impl Hint for TaxonomyError {
+    fn hint(&self) -> Option<String> {
+        Some("a taxonomy is a CSV with the header Category,Subcategory and one line a subcategory, as in Kinetics/Info/classes.csv".into())
+    }
+}
+
+impl Taxonomy {
+    /// Reads `classes.csv`.
+    ///
+    /// # Errors
+    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs twice.
+    pub fn read(path: &Path) -> Result<Self, TaxonomyError> {
+        let csv_error = |source| TaxonomyError::Csv {
+            path: path.to_owned(),
+            source,
+        };
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_path(path)
+            .map_err(csv_error)?;
+        let headers = reader.headers().map_err(csv_error)?.clone();
+        let column = |column: &'static str| {
+            headers
+                .iter()
+                .position(|h| h.trim_start_matches('\u{feff}') == column)
+                .ok_or_else(|| TaxonomyError::Column {
+                    path: path.to_owned(),
+                    column,
+                })
+        };
+        let (category_column, subcategory_column) = (column("Category")?, column("Subcategory")?);
+        let mut pairs = Vec::new();
+        for (i, record) in reader.records().enumerate() {
+            let record = record.map_err(csv_error)?;
+            let name = |c: usize| {
+                let name = record.get(c).unwrap_or_default();
+                if is_usable_name(name) {
+                    Ok(name.to_owned())
+                } else {
+                    Err(TaxonomyError::Name {
+                        path: path.to_owned(),
+                        line: i + 2,
+                        name: name.to_owned(),
+                    })
+                }
+            };
+            pairs.push((name(category_column)?, name(subcategory_column)?));
+        }
+        Self::from_pairs(path, pairs)
+    }
+
+    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names the table in errors.
+    ///
+    /// # Errors
+    /// When there is no pair or a subcategory occurs twice.
+    pub fn from_pairs(
+        path: &Path,
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, TaxonomyError> {
+        let mut categories: Vec<Category> = Vec::new();
+        let mut class_of = HashMap::new();
+        for (category, subcategory) in pairs {
+            let class = match categories.iter().position(|c| c.name == category) {
+                Some(class) => class,
+                None => {
+                    categories.push(Category {
+                        name: category,
+                        subcategories: Vec::new(),
+                    });
+                    categories.len() - 1
+                }
+            };
+            if class_of.insert(subcategory.clone(), class).is_some() {
+                return Err(TaxonomyError::Shared {
+                    path: path.to_owned(),
+                    name: subcategory,
+                });
+            }
+            categories[class].subcategories.push(subcategory);
+        }
+        if categories.is_empty() {
+            return Err(TaxonomyError::Empty {
+                path: path.to_owned(),
+            });
+        }
+        Ok(Self {
+            categories,
+            class_of,
+        })
+    }
+
+    /// The categories in class order.
+    #[must_use]
+    pub fn categories(&self) -> &[Category] {
+        &self.categories
+    }
+
+    /// The number of classes.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.categories.len()
+    }
+
+    /// All subcategories with their class, in the table's order within each category.
+    pub fn subcategories(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.categories
+            .iter()
+            .enumerate()
+            .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
+    }
+
+    /// The class of a subcategory, if the taxonomy knows it.
+    #[must_use]
+    pub fn class_of(&self, subcategory: &str) -> Option<usize> {
+        self.class_of.get(subcategory).copied()
+    }
+}
+
+/// Names become folder names: no separators, no control characters, nothing that starts with a dot.
+fn is_usable_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 200
+        && !name.starts_with('.')
+        && !name.contains(['/', '\\'])
+        && !name.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Taxonomy, TaxonomyError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("classes.csv");
+        std::fs::write(&path, text).unwrap();
+        Taxonomy::read(&path)
+    }
+
+    #[test]
+    fn the_published_taxonomy_has_5_categories_and_37_subcategories() {
+        let t = Taxonomy::read(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("Kinetics/Info/classes.csv"),
+        )
+        .unwrap();
+        let names: Vec<_> = t.categories().iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["food", "phone", "smoking", "fatigue", "selfcare"]);
+        let sizes: Vec<_> = t
+            .categories()
+            .iter()
+            .map(|c| c.subcategories.len())
+            .collect();
+        assert_eq!(sizes, [14, 3, 3, 5, 12]);
+        assert_eq!(t.class_of("yawning"), Some(3));
+    }
+
+    #[test]
+    fn each_kind_of_bad_table_is_refused_by_its_own_error() {
+        use TaxonomyError as E;
+        assert!(matches!(
+            read("Category,Subcategory\n"),
+            Err(E::Empty { .. })
+        ));
+        assert!(matches!(
+            read("Category,Sub\na,b\n"),
+            Err(E::Column {
+                column: "Subcategory",
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("Category,Subcategory\na,b\nc,b\n"),
+            Err(E::Shared { .. })
+        ));
+        assert!(matches!(
+            read("Category,Subcategory\na,../b\n"),
+            Err(E::Name { line: 2, .. })
+        ));
+        assert!(matches!(
+            read("Category,Subcategory\na,\n"),
+            Err(E::Name { .. })
+        ));
+        assert!(matches!(
+            read("Category,Subcategory\na,b,c\n"),
+            Err(E::Csv { .. })
+        ));
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_categories_may_be_interleaved() {
+        let t = read("Subcategory,Category\nx,a\ny,b\nz,a\n").unwrap();
+        assert_eq!(t.categories()[0].subcategories, ["x", "z"]);
+        assert_eq!(
+            t.subcategories().collect::<Vec<_>>(),
+            [(0, "x"), (0, "z"), (1, "y")]
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! The miniature Kinetics and the loopback server that offers it.
