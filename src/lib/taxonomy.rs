@@ -131,16 +131,14 @@ impl Taxonomy {
         let mut categories: Vec<Category> = Vec::new();
         let mut class_of = HashMap::new();
         for (category, subcategory) in pairs {
-            let class = match categories.iter().position(|c| c.name == category) {
-                Some(class) => class,
-                None => {
-                    categories.push(Category {
-                        name: category,
-                        subcategories: Vec::new(),
-                    });
-                    categories.len() - 1
-                }
-            };
+            let known = categories.iter().position(|c| c.name == category);
+            let class = known.unwrap_or(categories.len());
+            if known.is_none() {
+                categories.push(Category {
+                    name: category,
+                    subcategories: Vec::new(),
+                });
+            }
             if class_of.insert(subcategory.clone(), class).is_some() {
                 return Err(TaxonomyError::Shared {
                     path: path.to_owned(),
