@@ -7,6 +7,7 @@ use tch::{Device, Tensor, nn, no_grad};
 
 use super::TrainError;
 use super::settings::CriterionName;
+use crate::model::{Mode, ModelConfig, Movinet, Output};
 
 /// First part of the names of the head's parameters.
 const HEAD: &str = "heads.";
@@ -15,30 +16,22 @@ const BACKBONE: &str = "backbone.";
 /// What the names of batch norm's weights and biases end in.
 const BATCH_NORM: [&str; 2] = [".norm.weight", ".norm.bias"];
 
-/// How a forward pass treats dropout and batch norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Dropout drops; batch norm uses the batch's statistics and moves its running ones.
-    Train,
-    /// Dropout drops; batch norm uses its running statistics and leaves them.
-    TrainFrozenNorm,
-    /// Nothing is dropped; batch norm uses its running statistics.
-    Evaluate,
-}
-
-/// What a forward pass gives.
-#[derive(Debug)]
-pub struct Output {
-    /// [N, C].
-    pub logits: Tensor,
-    /// The backbone's output, [N, F], after its dropout.
-    pub features: Tensor,
-}
-
 /// A network over the parameters of a [`VarStore`].
 pub trait Network {
     /// The output for `clips`, [N, 3, T, H, W], normalised.
     fn forward(&self, clips: &Tensor, mode: Mode) -> Output;
+}
+
+impl Network for Movinet {
+    fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
+        Movinet::forward(self, clips, mode)
+    }
+}
+
+/// Builds `MoViNets` of one configuration.
+#[must_use]
+pub fn movinet(config: ModelConfig) -> NetworkBuilder {
+    Box::new(move |root| Box::new(Movinet::new(root, &config)))
 }
 
 /// Makes a network under the root of a new store; called once for the learner and once for every teacher.
@@ -199,7 +192,8 @@ pub(super) fn finite(loss: f64, task: usize, epoch: u32) -> Result<f64, TrainErr
 /// left out, logits a linear map of the features.
 #[cfg(test)]
 pub(super) mod fake {
-    use super::{Mode, Network, NetworkBuilder, Output};
+    use super::{Network, NetworkBuilder};
+    use crate::model::{Mode, Output};
     use tch::nn::{self, Init};
     use tch::{Kind, Tensor};
 

@@ -1,32 +1,25 @@
 //! The train stage: task after task.
 
 pub mod approach;
-mod choice;
+pub mod choice;
 mod criterion;
+mod error;
+mod evaluate;
+mod feed;
 pub mod learner;
+mod logbook;
 pub mod optimizer;
+pub mod plan;
+pub mod profile;
+pub mod record;
+mod run;
 pub mod schedule;
 pub mod settings;
+mod summary;
+pub mod tensorboard;
 
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    /// A setting makes no sense.
-    #[error("{flag}: {why}")]
-    Setting {
-        /// The flag.
-        flag: &'static str,
-        /// What it may be.
-        why: String,
-    },
-    /// The loss left the numbers.
-    #[error("task {task}, epoch {epoch}: the loss is {loss}")]
-    Diverged {
-        /// The task.
-        task: usize,
-        /// The epoch within it.
-        epoch: u32,
-        /// What the loss was.
-        loss: f64,
-    },
-}
+pub use error::TrainError;
+pub use evaluate::Evaluation;
+pub use run::run;
+pub use settings::{Compat, DeviceChoice, Settings, TrainConfig};
+pub use summary::Summary;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::choice::choice;
+use crate::data::OnBadClip;
+use crate::model::{Geometry, ModelPath, Variant};
 
 choice! {
     /// How the model is updated from task to task.
@@ -141,6 +143,29 @@ impl Compat {
     };
 }
 
+impl std::str::FromStr for Compat {
+    type Err = String;
+
+    /// Reads `none`, `twyn2024`, or the names of fields, separated by commas.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => return Ok(Self::default()),
+            "twyn2024" => return Ok(Self::TWYN2024),
+            _ => {}
+        }
+        // Through the serialised form, so that the fields' names stand in one place.
+        let mut fields = serde_json::json!(Self::default());
+        for name in text.split(',').map(|name| name.trim().replace('-', "_")) {
+            let known: Vec<String> = fields.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect();
+            if !known.contains(&name) {
+                return Err(format!("{name:?} is no quirk: expected none, twyn2024, or of {}", known.join(", ")));
+            }
+            fields[name] = true.into();
+        }
+        serde_json::from_value(fields).map_err(|e| e.to_string())
+    }
+}
+
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -149,11 +174,14 @@ pub struct Settings {
     /// How the model is updated. Default `finetune`.
     pub approach: ApproachName,
     /// The model's size, A0 to A5. Default `A0`.
-    pub variant: String,
+    #[serde(with = "as_text")]
+    pub variant: Variant,
     /// Padding geometry: `seed` (explicit) or `tf` (of the published weights). Default `seed`.
-    pub geometry: String,
+    #[serde(with = "as_text")]
+    pub geometry: Geometry,
     /// How the convolutions run: `fast` or `reference`. Equal up to rounding. Default `fast`.
-    pub model_path: String,
+    #[serde(with = "as_text")]
+    pub model_path: ModelPath,
     /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut. Default 50.
     pub frames: usize,
     /// Side to which frames are resized before cropping, in pixels. Default 200.
@@ -224,9 +252,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             approach: ApproachName::Finetune,
-            variant: "A0".into(),
-            geometry: "seed".into(),
-            model_path: "fast".into(),
+            variant: Variant::A0,
+            geometry: Geometry::Seed,
+            model_path: ModelPath::Fast,
             frames: 50,
             resize: 200,
             size: 172,
@@ -425,16 +453,6 @@ pub struct TrainConfig {
     pub settings: Settings,
 }
 
-choice! {
-    /// What happens to a clip whose stored frames cannot be read.
-    OnBadClip, "answer to a bad clip" {
-        /// The run ends with an error that names the clip.
-        Fail = "fail";
-        /// The clip is passed over and counted.
-        Skip = "skip";
-    }
-}
-
 impl TrainConfig {
     /// The defaults with the three paths that have none.
     #[must_use]
@@ -452,5 +470,27 @@ impl TrainConfig {
             profile: false,
             settings: Settings::default(),
         }
+    }
+}
+
+/// Settings files keep the model's choices by the texts that the command line takes.
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr,
+        T::Err: Display,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }

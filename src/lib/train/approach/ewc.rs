@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor, no_grad};
 
 use super::{Approach, DeviceBatch, DeviceBatches, Step};
+use crate::model::Mode;
 use crate::train::TrainError;
-use crate::train::learner::{Learner, Mode};
+use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, FisherEstimate, Settings};
 
 /// A tensor for each backbone parameter, by name.

@@ -12,10 +12,11 @@ mod teacher;
 use tch::Tensor;
 
 use super::TrainError;
-use super::learner::{Learner, Output};
+use super::learner::Learner;
 use super::settings::{ApproachName, Settings};
+use crate::model::Output;
 
-pub use ewc::{Ewc, Fisher, quadratic};
+pub use ewc::{Ewc, Fisher, estimate, quadratic};
 pub use fd::{FeatureDistillation, distance};
 pub use finetune::Finetune;
 pub use lwf::{Lwf, distillation};

@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::train::learner::{Learner, Output, Teacher};
+use crate::model::Output;
+use crate::train::learner::{Learner, Teacher};
 
 /// The teacher of the running task, if it has one.
 #[derive(Default)]
