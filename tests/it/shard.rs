@@ -1,1 +1,261 @@
-//! Not written yet.
+//! Shards on disk: bytes, order, limits, damage.
+
+use std::fs;
+use std::path::Path;
+
+use incdec::clip::Split;
+use incdec::shard::{
+    Codec, INDEX_FILE, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer,
+    WriterConfig, write_index,
+};
+use incdec::stage_tables::ClipStatus;
+use incdec::table::{Provenance, TableError};
+use proptest::prelude::*;
+
+fn clip(n: usize, split: Split, frames: usize) -> NewClip {
+    NewClip {
+        clip_id: format!("clip{n}_000000_000010"),
+        split,
+        codec: Codec::Raw,
+        height: 4,
+        width: 5,
+        fps: 5.0,
+        frames: (0..frames)
+            .map(|f| vec![u8::try_from((n * 7 + f) % 256).unwrap(); 60])
+            .collect(),
+        source: SourceFacts {
+            fps: Some(29.97),
+            frames_expected: (n % 2 == 0).then_some(50),
+            frames_decoded: 50,
+            codec: Some("h264".into()),
+            ..SourceFacts::default()
+        },
+        status: if n % 3 == 0 {
+            ClipStatus::Partial
+        } else {
+            ClipStatus::Ok
+        },
+        error: (n % 3 == 0).then(|| "cut off".into()),
+    }
+}
+
+fn write(folder: &Path, clips: &[NewClip], shard_bytes: u64) -> Vec<IndexRow> {
+    let config = WriterConfig {
+        shard_bytes,
+        ..WriterConfig::default()
+    };
+    let mut writer = Writer::new(folder, Provenance::default(), config);
+    let rows: Vec<_> = clips.iter().map(|c| writer.push(c).unwrap()).collect();
+    writer.finish().unwrap();
+    write_index(folder, &rows, &Provenance::default()).unwrap();
+    rows
+}
+
+fn some_clips() -> Vec<NewClip> {
+    (0..10)
+        .map(|n| {
+            let split = if n < 7 { Split::Train } else { Split::Test };
+            clip(n, split, 1 + n % 4)
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_stored_comes_back_from_the_shards_and_shards_stay_below_their_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let clips = some_clips();
+    let rows = write(folder.path(), &clips, 400);
+    let shards = Shards::open(folder.path()).unwrap();
+    assert_eq!(shards.index(), rows);
+    assert!(shards.names().count() > 3, "the limit cuts shards");
+    let mut bytes = std::collections::BTreeMap::<String, usize>::new();
+    for (clip, row) in clips.iter().zip(&rows) {
+        let name = row.shard.as_deref().unwrap();
+        let stored = shards.clip(name, row.shard_row.unwrap()).unwrap();
+        assert_eq!(stored.clip_id, clip.clip_id);
+        assert_eq!(
+            (stored.height, stored.width, stored.codec),
+            (4, 5, Codec::Raw)
+        );
+        assert_eq!(
+            stored.frames(),
+            clip.frames.iter().map(Vec::as_slice).collect::<Vec<_>>()
+        );
+        assert_eq!(stored.source(), &clip.source);
+        assert_eq!(Some(stored.blake3), row.content.as_deref());
+        assert!(stored.intact());
+        assert!(name.starts_with(clip.split.name()));
+        *bytes.entry(name.to_owned()).or_default() += 60 * clip.frames.len();
+        // The shard alone gives the same row of the index.
+        let shard = shards.shard(name).unwrap();
+        assert_eq!(
+            &shard
+                .index_row(row.shard_row.unwrap(), row.split, name)
+                .unwrap(),
+            row
+        );
+    }
+    assert!(bytes.values().all(|&b| b <= 400), "{bytes:?}");
+}
+
+#[test]
+fn the_same_clips_give_the_same_bytes_and_no_other_files() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(a.path(), &some_clips(), 400);
+    write(b.path(), &some_clips(), 400);
+    let mut names: Vec<_> = fs::read_dir(a.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    names.sort();
+    for name in &names {
+        assert_eq!(
+            fs::read(a.path().join(name)).unwrap(),
+            fs::read(b.path().join(name)).unwrap(),
+            "{name:?}"
+        );
+    }
+    assert_eq!(fs::read_dir(b.path()).unwrap().count(), names.len());
+}
+
+#[test]
+fn a_dropped_writer_leaves_closed_shards_and_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = WriterConfig {
+        shard_bytes: 100,
+        ..WriterConfig::default()
+    };
+    let mut writer = Writer::new(folder.path(), Provenance::default(), config);
+    for n in 0..3 {
+        writer.push(&clip(n, Split::Train, 1)).unwrap();
+    }
+    assert_eq!(
+        writer.published(),
+        ["train-00000.arrow", "train-00001.arrow"]
+    );
+    drop(writer);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn clips_that_cannot_be_stored_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(
+        folder.path(),
+        Provenance::default(),
+        WriterConfig::default(),
+    );
+    let empty = NewClip {
+        frames: Vec::new(),
+        ..clip(1, Split::Train, 1)
+    };
+    let wrong = NewClip {
+        height: 5,
+        ..clip(1, Split::Train, 1)
+    };
+    let failed = NewClip {
+        status: ClipStatus::Failed,
+        ..clip(1, Split::Train, 1)
+    };
+    for (bad, reason) in [
+        (empty, "no frames"),
+        (wrong, "60 bytes instead of 75"),
+        (failed, "Failed"),
+    ] {
+        let error = writer.push(&bad).unwrap_err();
+        assert!(matches!(error, ShardError::Clip { .. }));
+        assert!(error.to_string().contains(reason), "{error}");
+        assert!(error.to_string().contains("clip1_000000_000010"));
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn absent_foreign_and_wrongly_asked_shards_are_errors_that_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Shards::open(folder.path()),
+        Err(ShardError::Table(TableError::Artifact(_)))
+    ));
+    write(folder.path(), &some_clips(), 400);
+    let shards = Shards::open(folder.path()).unwrap();
+    assert!(matches!(
+        shards.clip("../x", 0),
+        Err(ShardError::NoSuchShard { .. })
+    ));
+    assert!(matches!(
+        shards.clip("train-00000.arrow", -1),
+        Err(ShardError::NoSuchRow { .. })
+    ));
+    assert!(matches!(
+        shards.clip("train-00000.arrow", 99),
+        Err(ShardError::NoSuchRow { rows: 3, .. })
+    ));
+    fs::remove_file(folder.path().join("train-00001.arrow")).unwrap();
+    assert!(matches!(
+        shards.clip("train-00001.arrow", 0),
+        Err(ShardError::Artifact(_))
+    ));
+    fs::copy(
+        folder.path().join(INDEX_FILE),
+        folder.path().join("train-00001.arrow"),
+    )
+    .unwrap();
+    assert!(matches!(
+        shards.clip("train-00001.arrow", 0),
+        Err(ShardError::Damaged { .. })
+    ));
+    // A row of the index that points out of the folder is refused at once.
+    let mut rows = shards.index().to_vec();
+    rows[0].shard = Some("../../etc/passwd".into());
+    write_index(folder.path(), &rows, &Provenance::default()).unwrap();
+    assert!(matches!(
+        Shards::open(folder.path()),
+        Err(ShardError::NoSuchShard { .. })
+    ));
+}
+
+#[test]
+fn a_flipped_bit_in_a_frame_is_found_by_the_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[clip(1, Split::Train, 2)], 400);
+    let path = folder.path().join("train-00000.arrow");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes
+        .windows(60)
+        .position(|w| w.iter().all(|&b| b == 8))
+        .unwrap();
+    bytes[at + 30] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(!Shard::open(&path).unwrap().clip(0).unwrap().intact());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn damaged_bytes_anywhere_are_errors_or_other_content_but_never_a_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &[clip(1, Split::Train, 2), clip(3, Split::Train, 3)], 4000);
+        let path = folder.path().join("train-00000.arrow");
+        let mut bytes = fs::read(&path).unwrap();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        fs::write(&path, bytes).unwrap();
+        if let Ok(shard) = Shard::open(&path) {
+            for row in 0..i64::try_from(shard.len()).unwrap() {
+                if let Ok(clip) = shard.clip(row) {
+                    let _ = clip.intact();
+                }
+            }
+        }
+    }
+}

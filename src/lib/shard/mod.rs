@@ -1,1 +1,127 @@
 //! Frame shards: Arrow IPC files with one row per clip, and their index.
+//!
+//! A folder of shards holds `<split>-NNNNN.arrow` files and `index.parquet`, which is published last. Each row is a record
+//! batch of its own, so a shard is written with one clip in memory and read from a memory map with no copy: a
+//! [`StoredClip`]'s frames are slices of the map. Frames are JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
+//! Every shard carries its [`Provenance`](crate::table::Provenance) and each row the hash of its source file, its source's
+//! facts and a BLAKE3 hash of itself, so the index can be rebuilt from the shards alone.
+//!
+//! ```
+//! use incdec::clip::Split;
+//! use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
+//! use incdec::stage_tables::ClipStatus;
+//! use incdec::table::Provenance;
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let mut writer = Writer::new(folder.path(), Provenance::default(), WriterConfig::default());
+//! let row = writer.push(&NewClip {
+//!     clip_id: "abc_000001_000011".into(), split: Split::Train, codec: Codec::Raw, height: 1, width: 1, fps: 5.0,
+//!     frames: vec![vec![1, 2, 3], vec![4, 5, 6]], source: SourceFacts::default(), status: ClipStatus::Ok, error: None,
+//! }).unwrap();
+//! writer.finish().unwrap();
+//! write_index(folder.path(), &[row], &Provenance::default()).unwrap();
+//!
+//! let shards = Shards::open(folder.path()).unwrap();
+//! let clip = shards.clip("train-00000.arrow", 0).unwrap();
+//! assert_eq!((clip.clip_id, clip.len(), clip.frame(1)), ("abc_000001_000011", 2, &[4u8, 5, 6][..]));
+//! ```
+
+mod format;
+mod message;
+mod reader;
+mod writer;
+
+use std::path::PathBuf;
+
+pub use format::{
+    Codec, FORMAT, INDEX_FILE, IndexRow, SourceFacts, UnknownCodec, parse_shard_name, shard_name,
+};
+pub use reader::{Shard, Shards, StoredClip};
+pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};
+
+use crate::artifact::ArtifactError;
+use crate::hint::Hint;
+use crate::table::TableError;
+
+/// Why shards could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// A file could not be published or opened.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The index, or the metadata of a shard, cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The Arrow library refused to write.
+    #[error("{path}: {source}")]
+    Arrow {
+        /// The shard's file.
+        path: PathBuf,
+        /// What it said.
+        source: arrow::error::ArrowError,
+    },
+    /// A shard's bytes are not what this program writes.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The shard's file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A row's bytes are not what this program writes, or its hash differs.
+    #[error("{path}, row {row}: damaged: {reason}")]
+    DamagedRow {
+        /// The shard's file.
+        path: PathBuf,
+        /// The row in the shard.
+        row: i64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The shard has no such row.
+    #[error("{path} has {rows} rows, row {row} was asked for")]
+    NoSuchRow {
+        /// The shard's file.
+        path: PathBuf,
+        /// The row asked for.
+        row: i64,
+        /// The rows that there are.
+        rows: usize,
+    },
+    /// The name could not be a shard's, or the index does not name it.
+    #[error("{name:?} is no shard of {folder}")]
+    NoSuchShard {
+        /// The folder of shards.
+        folder: PathBuf,
+        /// The name asked for.
+        name: String,
+    },
+    /// A clip cannot be stored as it is.
+    #[error("clip {clip_id} cannot be stored: {reason}")]
+    Clip {
+        /// The clip.
+        clip_id: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Hint for ShardError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Artifact(e) => e.hint(),
+            Self::Table(e) => e.hint(),
+            Self::Damaged { path, .. }
+            | Self::DamagedRow { path, .. }
+            | Self::NoSuchRow { path, .. } => Some(format!(
+                "see what else is damaged with `incdec-decode verify`; remove {} and run `make decode` to decode its clips again",
+                path.display()
+            )),
+            Self::NoSuchShard { .. } => {
+                Some("write manifest and tasks anew for these shards: `make tasks`".into())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Reading shards where the page cache has them: files are mapped on first use, clips are slices of the map.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::{Block, root_as_footer};
+use memmap2::Mmap;
+
+use super::ShardError;
+use super::format::{
+    Codec, FORMAT, HashedRow, INDEX_FILE, IndexRow, SourceFacts, columns, parse_shard_name,
+};
+use super::message::Columns;
+use crate::artifact::ArtifactError;
+use crate::clip::Split;
+use crate::stage_tables::ClipStatus;
+use crate::table::{self, Provenance, Table};
+
+/// Opens and closes every Arrow IPC file.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// A clip in a shard. Frames, id and hash are slices of the memory map: nothing is copied.
+#[derive(Clone, Debug)]
+pub struct StoredClip<'a> {
+    /// `<youtube_id>_<start>_<end>`.
+    pub clip_id: &'a str,
+    /// What the frames are.
+    pub codec: Codec,
+    /// Height of a frame in pixels.
+    pub height: usize,
+    /// Width of a frame in pixels.
+    pub width: usize,
+    /// Frames per second.
+    pub fps: f64,
+    /// The BLAKE3 hash that was stored with the row, in hexadecimal. [`StoredClip::intact`] compares it.
+    pub blake3: &'a str,
+    frames: Vec<&'a [u8]>,
+    source: SourceFacts,
+    status: &'a str,
+    error: Option<&'a str>,
+}
+
+impl<'a> StoredClip<'a> {
+    /// The number of frames; at least one in an intact shard.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether there is no frame.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// The bytes of frame `i`, as [`StoredClip::codec`] says.
+    ///
+    /// # Panics
+    /// When there is no such frame.
+    #[must_use]
+    pub fn frame(&self, i: usize) -> &'a [u8] {
+        self.frames[i]
+    }
+
+    /// All frames in order.
+    #[must_use]
+    pub fn frames(&self) -> &[&'a [u8]] {
+        &self.frames
+    }
+
+    /// What is known about the source file.
+    #[must_use]
+    pub fn source(&self) -> &SourceFacts {
+        &self.source
+    }
+
+    /// Whether the row's bytes still have the hash that was stored with them. Reads all frames.
+    #[must_use]
+    pub fn intact(&self) -> bool {
+        // Heights and widths come from 32-bit columns.
+        let size = |pixels: usize| i32::try_from(pixels).unwrap_or(i32::MAX);
+        let row = HashedRow {
+            clip_id: self.clip_id,
+            codec: self.codec,
+            height: size(self.height),
+            width: size(self.width),
+            fps: self.fps,
+            source: &self.source,
+            status: self.status,
+            error: self.error,
+        };
+        row.hash(self.frames.iter().copied()) == self.blake3
+    }
+}
+
+/// One shard file, mapped into memory.
+pub struct Shard {
+    path: PathBuf,
+    map: Mmap,
+    blocks: Vec<Block>,
+    provenance: Provenance,
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard")
+            .field("path", &self.path)
+            .field("rows", &self.blocks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// Maps a shard and reads its footer. The file is closed again; the map stays.
+    ///
+    /// # Errors
+    /// When the file is absent, no shard, of another version, or damaged.
+    pub fn open(path: &Path) -> Result<Self, ShardError> {
+        let file = File::open(path).map_err(ArtifactError::at("open", path))?;
+        // SAFETY: published shards are never written in place, only replaced by a rename or removed, so the mapped bytes
+        // do not change while we read them.
+        let map = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
+        let damaged = |reason: String| ShardError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let footer = footer(&map).map_err(damaged)?;
+        let footer = root_as_footer(footer).map_err(|e| damaged(format!("footer: {e}")))?;
+        let schema = footer.schema().ok_or_else(|| damaged("no schema".into()))?;
+        let schema = try_fb_to_schema(schema).map_err(|e| damaged(format!("schema: {e}")))?;
+        let metadata = schema
+            .metadata()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        let provenance = Provenance::from_metadata(path, &metadata, &FORMAT)?;
+        if schema
+            .fields()
+            .iter()
+            .map(AsRef::as_ref)
+            .ne(columns().iter())
+        {
+            return Err(damaged("its columns are not a shard's".into()));
+        }
+        let blocks = footer
+            .recordBatches()
+            .map(|b| b.iter().copied().collect())
+            .unwrap_or_default();
+        Ok(Self {
+            path: path.to_owned(),
+            map,
+            blocks,
+            provenance,
+        })
+    }
+
+    /// The number of clips.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether there is no clip.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Where the shard comes from.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The clip in `row`, without a copy of its frames.
+    ///
+    /// # Errors
+    /// When there is no such row or its bytes are damaged. The hash is not checked: see [`StoredClip::intact`].
+    pub fn clip(&self, row: i64) -> Result<StoredClip<'_>, ShardError> {
+        let block = usize::try_from(row).ok().and_then(|r| self.blocks.get(r));
+        let block = block.ok_or_else(|| ShardError::NoSuchRow {
+            path: self.path.clone(),
+            row,
+            rows: self.blocks.len(),
+        })?;
+        read_row(&self.map, block).map_err(|reason| ShardError::DamagedRow {
+            path: self.path.clone(),
+            row,
+            reason,
+        })
+    }
+
+    /// The row of the index for the clip in `row`, from what the shard itself holds.
+    ///
+    /// # Errors
+    /// When there is no such row or its bytes are damaged.
+    pub fn index_row(&self, row: i64, split: Split, shard: &str) -> Result<IndexRow, ShardError> {
+        let clip = self.clip(row)?;
+        let status = if clip.status == "partial" {
+            ClipStatus::Partial
+        } else {
+            ClipStatus::Ok
+        };
+        let int32 = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        Ok(IndexRow {
+            shard: Some(shard.to_owned()),
+            shard_row: Some(row),
+            frames: int32(clip.len()),
+            height: int32(clip.height),
+            width: int32(clip.width),
+            codec: Some(clip.codec.to_string()),
+            content: Some(clip.blake3.to_owned()),
+            ..IndexRow::without_frames(
+                clip.clip_id.to_owned(),
+                split,
+                clip.source.clone(),
+                status,
+                clip.error.map(str::to_owned),
+            )
+        })
+    }
+}
+
+/// The footer's flatbuffer.
+fn footer(map: &[u8]) -> Result<&[u8], String> {
+    let end = map
+        .len()
+        .checked_sub(10)
+        .filter(|_| map.starts_with(MAGIC) && map.ends_with(MAGIC));
+    let end = end.ok_or("it is no complete Arrow file")?;
+    let length: [u8; 4] = map[end..end + 4].try_into().map_err(|_| "it is cut off")?;
+    usize::try_from(i32::from_le_bytes(length))
+        .ok()
+        .and_then(|length| map.get(end.checked_sub(length)?..end))
+        .ok_or_else(|| "the footer lies outside the file".to_owned())
+}
+
+fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> {
+    let part = |start: usize, length: usize| map.get(start..start.checked_add(length)?);
+    let number = |n: i64| usize::try_from(n).map_err(|_| "a negative size");
+    let (offset, header_len) = (
+        number(block.offset())?,
+        number(i64::from(block.metaDataLength()))?,
+    );
+    let header = part(offset, header_len).ok_or("the row lies outside the file")?;
+    let body =
+        part(offset + header_len, number(block.bodyLength())?).ok_or("the row is cut off")?;
+    let mut columns = Columns::new(header, body)?;
+    let clip_id = columns.text()?;
+    let count = columns.int32()?;
+    let height = number(columns.int32()?.into())?;
+    let width = number(columns.int32()?.into())?;
+    let codec: Codec = columns
+        .text()?
+        .parse()
+        .map_err(|e: super::UnknownCodec| e.to_string())?;
+    let fps = columns.float64()?;
+    let frames = columns.frames()?;
+    if i32::try_from(frames.len()) != Ok(count) {
+        return Err(format!(
+            "{count} frames were promised, {} are there",
+            frames.len()
+        ));
+    }
+    let raw_bytes = height.checked_mul(width).and_then(|n| n.checked_mul(3));
+    if codec == Codec::Raw && frames.iter().any(|f| Some(f.len()) != raw_bytes) {
+        return Err(format!("a raw frame is not {height} x {width} x 3 bytes"));
+    }
+    let blake3 = columns.text()?;
+    let source = SourceFacts {
+        fps: columns.maybe_float64()?,
+        duration_s: columns.maybe_float64()?,
+        rotation: columns.int32()?,
+        codec: columns.maybe_text()?.map(str::to_owned),
+        frames_expected: columns.maybe_int64()?,
+        frames_decoded: columns.int64()?,
+        frames_concealed: columns.int64()?,
+        bytes: columns.maybe_int64()?,
+        blake3: columns.maybe_text()?.map(str::to_owned),
+    };
+    let (status, error) = (columns.text()?, columns.maybe_text()?);
+    Ok(StoredClip {
+        clip_id,
+        codec,
+        height,
+        width,
+        fps,
+        blake3,
+        frames,
+        source,
+        status,
+        error,
+    })
+}
+
+/// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.
+#[derive(Debug)]
+pub struct Shards {
+    folder: PathBuf,
+    index: Vec<IndexRow>,
+    provenance: Provenance,
+    shards: BTreeMap<String, OnceLock<Shard>>,
+}
+
+impl Shards {
+    /// Reads the index of `dir`.
+    ///
+    /// # Errors
+    /// When the index is absent, damaged, of another version, or names what could not be a shard.
+    pub fn open(dir: &Path) -> Result<Self, ShardError> {
+        let path = dir.join(INDEX_FILE);
+        let provenance = table::provenance(&path, &IndexRow::FORMAT)?;
+        let index: Vec<IndexRow> = table::read(&path)?;
+        let mut shards = BTreeMap::new();
+        for name in index.iter().filter_map(|row| row.shard.as_deref()) {
+            if shards.contains_key(name) {
+                continue;
+            }
+            if parse_shard_name(name).is_none() {
+                return Err(ShardError::NoSuchShard {
+                    folder: dir.to_owned(),
+                    name: name.to_owned(),
+                });
+            }
+            shards.insert(name.to_owned(), OnceLock::new());
+        }
+        Ok(Self {
+            folder: dir.to_owned(),
+            index,
+            provenance,
+            shards,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// All rows of the index, sorted by split and the label table's row.
+    #[must_use]
+    pub fn index(&self) -> &[IndexRow] {
+        &self.index
+    }
+
+    /// Where the index comes from: the settings of decoding and the label tables.
+    #[must_use]
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The shards that the index names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shards.keys().map(String::as_str)
+    }
+
+    /// A shard by name, mapped on first use.
+    ///
+    /// # Errors
+    /// When the index does not name it, or it is absent or damaged. An error is not remembered: the next call tries again.
+    pub fn shard(&self, name: &str) -> Result<&Shard, ShardError> {
+        let slot = self
+            .shards
+            .get(name)
+            .ok_or_else(|| ShardError::NoSuchShard {
+                folder: self.folder.clone(),
+                name: name.to_owned(),
+            })?;
+        if let Some(shard) = slot.get() {
+            return Ok(shard);
+        }
+        let shard = Shard::open(&self.folder.join(name))?;
+        // Another thread may have mapped it meanwhile; then ours is dropped.
+        Ok(slot.get_or_init(|| shard))
+    }
+
+    /// The clip in `shard_row` of `shard`, without a copy of its frames.
+    ///
+    /// # Errors
+    /// When the shard or the row is absent or damaged.
+    pub fn clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip<'_>, ShardError> {
+        self.shard(shard)?.clip(shard_row)
+    }
+}

@@ -1,0 +1,335 @@
+//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip would exceed the limit.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray, RecordBatch,
+    StringArray,
+};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::ipc::writer::FileWriter;
+
+use super::ShardError;
+use super::format::{Codec, HashedRow, INDEX_FILE, IndexRow, SourceFacts, schema, shard_name};
+use crate::artifact::Draft;
+use crate::clip::Split;
+use crate::stage_tables::ClipStatus;
+use crate::table::{self, Provenance};
+
+/// Bytes of frames after which a shard is closed, where nothing else is asked for.
+pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
+
+/// Most bytes that one stored clip may have.
+const MAX_CLIP_BYTES: u64 = 4 << 30;
+
+/// How shards are cut.
+#[derive(Clone, Debug)]
+pub struct WriterConfig {
+    /// A shard is closed before the clip that would take its frames past this many bytes. A larger clip gets a shard of
+    /// its own. Default 256 MiB.
+    pub shard_bytes: u64,
+    /// The number of the first shard of each split; 0 where absent. Set to go on after the shards that are there.
+    pub first_number: BTreeMap<Split, u32>,
+}
+
+impl Default for WriterConfig {
+    fn default() -> Self {
+        Self {
+            shard_bytes: DEFAULT_SHARD_BYTES,
+            first_number: BTreeMap::new(),
+        }
+    }
+}
+
+/// A clip to be stored.
+#[derive(Clone, Debug)]
+pub struct NewClip {
+    /// `<youtube_id>_<start>_<end>`.
+    pub clip_id: String,
+    /// The split that the clip belongs to.
+    pub split: Split,
+    /// What the frames are.
+    pub codec: Codec,
+    /// Height of a frame in pixels.
+    pub height: i32,
+    /// Width of a frame in pixels.
+    pub width: i32,
+    /// Frames per second of the stored clip.
+    pub fps: f64,
+    /// The frames, each as `codec` says; at least one.
+    pub frames: Vec<Vec<u8>>,
+    /// Where they come from.
+    pub source: SourceFacts,
+    /// `Ok` or `Partial`.
+    pub status: ClipStatus,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// Writes shards into a folder. Holds one clip in memory. A shard appears under its name when it is closed; the index is
+/// the caller's to write, last, with [`write_index`].
+pub struct Writer {
+    folder: PathBuf,
+    provenance: Provenance,
+    config: WriterConfig,
+    next_number: BTreeMap<Split, u32>,
+    open: Option<OpenShard>,
+    closed: Vec<String>,
+}
+
+struct OpenShard {
+    name: String,
+    path: PathBuf,
+    split: Split,
+    codec: Codec,
+    rows: i64,
+    bytes: u64,
+    schema: SchemaRef,
+    draft: Draft,
+    writer: FileWriter<BufWriter<File>>,
+}
+
+impl Writer {
+    /// A writer of shards into `folder`, each with `provenance`. Nothing is made before the first clip.
+    #[must_use]
+    pub fn new(folder: &Path, provenance: Provenance, config: WriterConfig) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            provenance,
+            next_number: config.first_number.clone(),
+            config,
+            open: None,
+            closed: Vec::new(),
+        }
+    }
+
+    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec changes and where the
+    /// limit would be exceeded.
+    ///
+    /// # Errors
+    /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk refuses.
+    pub fn push(&mut self, clip: &NewClip) -> Result<IndexRow, ShardError> {
+        let bytes = check(clip)?;
+        let fits = self.open.as_ref().is_some_and(|open| {
+            open.split == clip.split
+                && open.codec == clip.codec
+                && open.bytes + bytes <= self.config.shard_bytes
+        });
+        if !fits {
+            self.close()?;
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.start(clip.split, clip.codec)?,
+        };
+        let (batch, content) =
+            record_batch(clip, &open.schema).map_err(|source| ShardError::Arrow {
+                path: open.path.clone(),
+                source,
+            })?;
+        open.writer
+            .write(&batch)
+            .map_err(|source| ShardError::Arrow {
+                path: open.path.clone(),
+                source,
+            })?;
+        let row = IndexRow {
+            shard: Some(open.name.clone()),
+            shard_row: Some(open.rows),
+            frames: i32_len(clip)?,
+            height: clip.height,
+            width: clip.width,
+            codec: Some(clip.codec.to_string()),
+            content: Some(content),
+            ..IndexRow::without_frames(
+                clip.clip_id.clone(),
+                clip.split,
+                clip.source.clone(),
+                clip.status,
+                clip.error.clone(),
+            )
+        };
+        open.rows += 1;
+        open.bytes += bytes;
+        self.open = Some(open);
+        Ok(row)
+    }
+
+    /// Closes the open shard, if any, and gives the names of all shards written, in order.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish(mut self) -> Result<Vec<String>, ShardError> {
+        self.close()?;
+        Ok(self.closed)
+    }
+
+    /// The shards that are published so far, in order.
+    #[must_use]
+    pub fn published(&self) -> &[String] {
+        &self.closed
+    }
+
+    fn start(&mut self, split: Split, codec: Codec) -> Result<OpenShard, ShardError> {
+        let number = self.next_number.entry(split).or_insert(0);
+        let name = shard_name(split, *number);
+        *number += 1;
+        let path = self.folder.join(&name);
+        let draft = Draft::new(&path)?;
+        let schema = schema(&self.provenance, codec);
+        let writer = FileWriter::try_new_buffered(draft.handle()?, &schema).map_err(|source| {
+            ShardError::Arrow {
+                path: path.clone(),
+                source,
+            }
+        })?;
+        Ok(OpenShard {
+            name,
+            path,
+            split,
+            codec,
+            rows: 0,
+            bytes: 0,
+            schema,
+            draft,
+            writer,
+        })
+    }
+
+    fn close(&mut self) -> Result<(), ShardError> {
+        let Some(mut open) = self.open.take() else {
+            return Ok(());
+        };
+        open.writer
+            .finish()
+            .and_then(|()| open.writer.flush())
+            .map_err(|source| ShardError::Arrow {
+                path: open.path,
+                source,
+            })?;
+        drop(open.writer);
+        open.draft.publish()?;
+        self.closed.push(open.name);
+        Ok(())
+    }
+}
+
+/// Publishes the index of `folder`. Call it last: what it names must be there.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_index(
+    folder: &Path,
+    rows: &[IndexRow],
+    provenance: &Provenance,
+) -> Result<(), ShardError> {
+    Ok(table::write(&folder.join(INDEX_FILE), rows, provenance)?)
+}
+
+fn check(clip: &NewClip) -> Result<u64, ShardError> {
+    let refuse = |reason: String| ShardError::Clip {
+        clip_id: clip.clip_id.clone(),
+        reason,
+    };
+    if clip.frames.is_empty() {
+        return Err(refuse("it has no frames".into()));
+    }
+    if !clip.status.is_usable() {
+        return Err(refuse(format!("its status is {:?}", clip.status)));
+    }
+    if clip.codec == Codec::Raw {
+        let expected = i64::from(clip.height) * i64::from(clip.width) * 3;
+        if let Some(frame) = clip
+            .frames
+            .iter()
+            .find(|f| i64::try_from(f.len()) != Ok(expected))
+        {
+            return Err(refuse(format!(
+                "a raw frame has {} bytes instead of {expected}",
+                frame.len()
+            )));
+        }
+    }
+    let bytes = clip.frames.iter().map(|f| f.len() as u64).sum();
+    if bytes > MAX_CLIP_BYTES {
+        return Err(refuse(format!(
+            "{bytes} bytes of frames; the limit is {MAX_CLIP_BYTES}"
+        )));
+    }
+    Ok(bytes)
+}
+
+fn i32_len(clip: &NewClip) -> Result<i32, ShardError> {
+    i32::try_from(clip.frames.len()).map_err(|_| ShardError::Clip {
+        clip_id: clip.clip_id.clone(),
+        reason: format!("{} frames", clip.frames.len()),
+    })
+}
+
+/// The clip as a record batch of one row, and its hash.
+fn record_batch(
+    clip: &NewClip,
+    schema: &SchemaRef,
+) -> Result<(RecordBatch, String), arrow::error::ArrowError> {
+    let status = status_name(clip.status);
+    let content = HashedRow {
+        clip_id: &clip.clip_id,
+        codec: clip.codec,
+        height: clip.height,
+        width: clip.width,
+        fps: clip.fps,
+        source: &clip.source,
+        status,
+        error: clip.error.as_deref(),
+    }
+    .hash(clip.frames.iter().map(Vec::as_slice));
+    let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+    let maybe_text = |value: Option<&str>| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+    let int32 = |value: i32| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
+    let int64 = |value: Option<i64>| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
+    let float64 = |value: Option<f64>| Arc::new(Float64Array::from(vec![value])) as ArrayRef;
+    let values = LargeBinaryArray::from_iter_values(&clip.frames);
+    let frames = LargeListArray::try_new(
+        Arc::new(Field::new("item", DataType::LargeBinary, false)),
+        OffsetBuffer::from_lengths([clip.frames.len()]),
+        Arc::new(values),
+        None,
+    )?;
+    let source = &clip.source;
+    let columns = vec![
+        text(&clip.clip_id),
+        int32(i32::try_from(clip.frames.len()).unwrap_or(i32::MAX)),
+        int32(clip.height),
+        int32(clip.width),
+        text(clip.codec.name()),
+        float64(Some(clip.fps)),
+        Arc::new(frames),
+        text(&content),
+        float64(source.fps),
+        float64(source.duration_s),
+        int32(source.rotation),
+        maybe_text(source.codec.as_deref()),
+        int64(source.frames_expected),
+        int64(Some(source.frames_decoded)),
+        int64(Some(source.frames_concealed)),
+        int64(source.bytes),
+        maybe_text(source.blake3.as_deref()),
+        text(status),
+        maybe_text(clip.error.as_deref()),
+    ];
+    Ok((RecordBatch::try_new(schema.clone(), columns)?, content))
+}
+
+fn status_name(status: ClipStatus) -> &'static str {
+    match status {
+        ClipStatus::Ok => "ok",
+        ClipStatus::Partial => "partial",
+        ClipStatus::Failed => "failed",
+        ClipStatus::Missing => "missing",
+    }
+}
