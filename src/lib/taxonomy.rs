@@ -184,13 +184,12 @@ impl Taxonomy {
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
     }
 
-    /// The taxonomy as tables carry it among their settings: `[{"category": ..., "subcategories": [...]}, ...]` in class
-    /// order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
+    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.categories
             .iter()
-            .map(|c| serde_json::json!({"category": c.name, "subcategories": c.subcategories}))
+            .map(|c| serde_json::json!([c.name, c.subcategories]))
             .collect()
     }
 
@@ -199,18 +198,17 @@ impl Taxonomy {
     /// # Errors
     /// When the value is no taxonomy.
     pub fn from_json(path: &Path, value: &serde_json::Value) -> Result<Self, TaxonomyError> {
-        let malformed = || TaxonomyError::Metadata {
-            path: path.to_owned(),
-        };
-        let mut pairs = Vec::new();
-        for category in value.as_array().ok_or_else(malformed)? {
-            let name = category["category"].as_str().ok_or_else(malformed)?;
-            let subcategories = category["subcategories"].as_array().ok_or_else(malformed)?;
-            for subcategory in subcategories {
-                let subcategory = subcategory.as_str().ok_or_else(malformed)?;
-                pairs.push((name.to_owned(), subcategory.to_owned()));
-            }
-        }
+        let categories: Vec<(String, Vec<String>)> = serde_json::from_value(value.clone())
+            .map_err(|_| TaxonomyError::Metadata {
+                path: path.to_owned(),
+            })?;
+        let pairs = categories
+            .into_iter()
+            .flat_map(|(category, subcategories)| {
+                subcategories
+                    .into_iter()
+                    .map(move |subcategory| (category.clone(), subcategory))
+            });
         Self::from_pairs(path, pairs)
     }
 

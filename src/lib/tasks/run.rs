@@ -34,7 +34,7 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
     let plan = Plan::new(deal, &source.tables(), tasks, counts);
-    let mut provenance = provenance(deal, tasks, counts, &source.taxonomy);
+    let mut provenance = provenance(deal, tasks, counts, &source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
     }
@@ -82,13 +82,18 @@ fn tasks_and_schedule(
     }
 }
 
-/// The settings that decide the content, and the taxonomy, whose order the rows cannot tell.
+/// The settings that decide the content, and what training needs to know but the rows cannot tell: the taxonomy's order,
+/// and how many clips of each class the whole training table has.
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
     counts: Option<&Counts>,
-    taxonomy: &Taxonomy,
+    source: &Source,
 ) -> Provenance {
+    let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
+    for clip in &source.clips[Split::Train as usize] {
+        train_class_counts[clip.class] += 1;
+    }
     Provenance::of(&serde_json::json!({
         "scenario": deal.scenario.name(),
         "seed": deal.seed,
@@ -98,7 +103,8 @@ fn provenance(
         "arrivals": deal.arrivals,
         "initial_split": deal.initial_split,
         "schedule": counts.map(Counts::rows),
-        "taxonomy": taxonomy.to_json(),
+        "taxonomy": source.taxonomy.to_json(),
+        "train_class_counts": train_class_counts,
     }))
 }
 

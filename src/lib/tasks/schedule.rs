@@ -341,8 +341,12 @@ mod tests {
     fn removals_before_task_0_are_recorded_there() {
         let schedule = draw(Scenario::Decremental, &[3], &[&[1]]);
         let events: Vec<_> = events(&schedule, 0).into_iter().map(|e| e.2).collect();
-        use ScheduleEvent::{Removed, Start};
-        assert_eq!(events, [Start, Start, Removed]);
+        let expected = [
+            ScheduleEvent::Start,
+            ScheduleEvent::Start,
+            ScheduleEvent::Removed,
+        ];
+        assert_eq!(events, expected);
     }
 
     #[test]
