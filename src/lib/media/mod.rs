@@ -88,6 +88,8 @@ impl Hint for MediaError {
 pub fn start() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
+        // Without its table of texts every error would be empty. It cannot fail: it only registers.
+        let _ = ffmpeg_next::init();
         ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Quiet);
         // SAFETY: sets one global number before any other use of libav.
         unsafe { ffmpeg_next::ffi::av_max_alloc(MAX_ALLOCATION_BYTES) };
