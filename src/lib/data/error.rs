@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use crate::clip::Split;
 use crate::hint::Hint;
 
 /// Why a clip could not be put into its batch.
@@ -74,6 +75,16 @@ pub enum DataError {
         #[source]
         fault: ClipFault,
     },
+    /// A list has a clip as usable that the shards do not hold.
+    #[error("clip {clip_id} of task {task}'s {split} list has no frames in the shards")]
+    NotStored {
+        /// The clip.
+        clip_id: String,
+        /// The task.
+        task: i32,
+        /// The list's split.
+        split: Split,
+    },
     /// The loader's settings make no sense.
     #[error("loader: {0}")]
     Settings(String),
@@ -117,6 +128,10 @@ impl Hint for DataError {
             Self::Clip { .. } => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again; \
                  `--on-bad-clip skip` passes over them"
+                    .to_owned(),
+            ),
+            Self::NotStored { .. } => Some(
+                "availability and shards belong to different data: run `make tasks` again, or name the shards it was made from"
                     .to_owned(),
             ),
             Self::Spawn { .. } => Some("use fewer --workers".to_owned()),

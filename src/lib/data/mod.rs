@@ -16,6 +16,7 @@
 mod assemble;
 pub mod augment;
 mod batches;
+pub mod bench;
 mod dataset;
 mod error;
 mod jpeg;

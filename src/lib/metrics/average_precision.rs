@@ -127,7 +127,8 @@ mod tests {
             Some(1.0)
         );
         let reversed = average_precision(&scores, &[false, false, true, true]).unwrap();
-        assert!((reversed - (1.0 / 3.0 + 2.0 / 4.0) / 2.0).abs() < 1e-12);
+        let by_hand = f64::midpoint(1.0 / 3.0, 2.0 / 4.0);
+        assert!((reversed - by_hand).abs() < 1e-12);
         assert_eq!(average_precision(&scores, &[false; 4]), None);
         assert_eq!(average_precision(&[], &[]), None);
     }
