@@ -156,9 +156,16 @@ impl std::str::FromStr for Compat {
         // Through the serialised form, so that the fields' names stand in one place.
         let mut fields = serde_json::json!(Self::default());
         for name in text.split(',').map(|name| name.trim().replace('-', "_")) {
-            let known: Vec<String> = fields.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect();
+            let known: Vec<String> = fields
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys().cloned())
+                .collect();
             if !known.contains(&name) {
-                return Err(format!("{name:?} is no quirk: expected none, twyn2024, or of {}", known.join(", ")));
+                return Err(format!(
+                    "{name:?} is no quirk: expected none, twyn2024, or of {}",
+                    known.join(", ")
+                ));
             }
             fields[name] = true.into();
         }
@@ -480,7 +487,10 @@ mod as_text {
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
