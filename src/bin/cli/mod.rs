@@ -28,14 +28,20 @@ pub fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
         None => None,
         Some(path) => {
             if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).with_context(|| format!("create folder {}", folder.display()))?;
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("create folder {}", folder.display()))?;
             }
             let file = OpenOptions::new()
                 .create(true)
                 .append(true)
                 .open(path)
                 .with_context(|| format!("open log {}", path.display()))?;
-            Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::DEBUG))
+            Some(
+                fmt::layer()
+                    .json()
+                    .with_writer(Mutex::new(file))
+                    .with_filter(LevelFilter::DEBUG),
+            )
         }
     };
     tracing_subscriber::registry().with(plain).with(json).init();
