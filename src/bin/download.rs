@@ -1,3 +1,178 @@
-//! Not written yet.
+//! `incdec-download`: the download stage.
 
-fn main() {}
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use incdec::clip::Split;
+use incdec::download::pace::RetryConfig;
+use incdec::download::remote::HttpConfig;
+use incdec::download::{self, DownloadConfig, DownloadError};
+
+/// Fetch the Kinetics clips that the label tables name, and no others, as <out>/<subcategory>/<clip>.mp4.
+///
+/// Of the source's archives only those are read that can hold a wanted clip; they pass through gunzip and tar in memory, and
+/// only the wanted clips touch the disk. Run it again after any interruption: it does what is left.
+#[derive(Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  incdec-download plan --labels Kinetics/Info\n  incdec-download --labels Kinetics/Info --out Kinetics/raw --ledger Kinetics/downloads.parquet\n  incdec-download --labels toy/Info --out demo/raw --ledger demo/downloads.parquet --source http://127.0.0.1:8700\n  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet"
+)]
+struct Command {
+    #[command(subcommand)]
+    task: Option<Task>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Only say what would be fetched, as the subcommand plan does.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Say what would be fetched: archives, bytes, disk, clips of each class.
+    Plan(RunArgs),
+    /// Hash the clips on disk again, remove what is damaged, and name it; the next run fetches it.
+    Verify(RunArgs),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Folder of classes.csv, train.csv, validation.csv and test.csv.
+    #[arg(long, default_value = "Kinetics/Info")]
+    labels: PathBuf,
+    /// Folder for the clips.
+    #[arg(long, default_value = "Kinetics/raw")]
+    out: PathBuf,
+    /// The ledger: what became of each archive and clip.
+    #[arg(long, default_value = "Kinetics/downloads.parquet")]
+    ledger: PathBuf,
+    /// Mirror of the official base: a URL (http, https, file) or a folder, of archives alone too.
+    #[arg(long)]
+    source: Option<String>,
+    /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
+    #[arg(long, default_value = "kinetics-700-2020")]
+    dataset: String,
+    /// Another sources.toml than the one built in.
+    #[arg(long)]
+    sources: Option<PathBuf>,
+    /// Only these subcategories, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    classes: Vec<String>,
+    /// Only these splits, separated by commas: train, validation, test.
+    #[arg(long, value_delimiter = ',', value_parser = parse_split)]
+    split: Vec<Split>,
+    /// At most this many clips of each subcategory in each split, the first of the table.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Folder of id_<clip>/jpgs folders: clips that exist only as frames count as present.
+    #[arg(long)]
+    frame_folders: Option<PathBuf>,
+    /// Keep a copy of each archive in this folder.
+    #[arg(long)]
+    keep_archives: Option<PathBuf>,
+    /// Archives at once.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Most megabytes (10^6 bytes) a second, all archives together.
+    #[arg(long)]
+    max_rate: Option<f64>,
+    /// Share of the clips that may be missing, 0 to 1.
+    #[arg(long, default_value_t = 0.01)]
+    max_missing: f64,
+    /// Tries in a row without a byte gained before an archive is given up.
+    #[arg(long, default_value_t = 8)]
+    tries: usize,
+    /// Seconds before a second try; doubles up to a minute.
+    #[arg(long, default_value_t = 0.5)]
+    first_wait: f64,
+    /// Seconds without a byte after which a connection counts as stalled.
+    #[arg(long, default_value_t = 30.0)]
+    stall: f64,
+}
+
+fn parse_split(text: &str) -> Result<Split, String> {
+    Split::ALL
+        .into_iter()
+        .find(|s| s.name() == text)
+        .ok_or_else(|| "expected train, validation or test".to_owned())
+}
+
+impl From<RunArgs> for DownloadConfig {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A rate: negative ones become 0, huge ones no limit.
+    fn from(args: RunArgs) -> Self {
+        let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::from_secs(30));
+        Self {
+            labels: args.labels,
+            raw: args.out,
+            ledger: args.ledger,
+            source: args.source,
+            dataset: args.dataset,
+            sources: args.sources,
+            classes: args.classes,
+            splits: args.split,
+            limit: args.limit,
+            frame_folders: args.frame_folders,
+            keep_archives: args.keep_archives,
+            jobs: args.jobs.into(),
+            bytes_per_second: args.max_rate.map(|mb| (mb * 1e6) as u64),
+            max_missing: args.max_missing,
+            retry: RetryConfig {
+                tries: args.tries,
+                first_wait: seconds(args.first_wait),
+            },
+            http: HttpConfig {
+                stall: seconds(args.stall),
+            },
+        }
+    }
+}
+
+fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
+    let summary = download::run(config)?;
+    println!("{summary}");
+    Ok(())
+}
+
+fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
+    let (plan, summary) = download::plan_only(config)?;
+    print!(
+        "{}",
+        download::plan::Display {
+            plan: &plan,
+            summary: &summary,
+            raw: &config.raw
+        }
+    );
+    Ok(())
+}
+
+fn verify(config: &DownloadConfig) -> Result<(), DownloadError> {
+    let findings = download::verify::verify(&config.raw, &config.ledger, config.jobs)?;
+    print!("{findings}");
+    findings.into_result()
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let (config, task): (
+        DownloadConfig,
+        fn(&DownloadConfig) -> Result<(), DownloadError>,
+    ) = match command.task {
+        Some(Task::Plan(args)) => (args.into(), plan),
+        Some(Task::Verify(args)) => (args.into(), verify),
+        None if command.dry_run => (command.run.into(), plan),
+        None => (command.run.into(), run),
+    };
+    // What depends on the day and the network goes there, and not into the ledger.
+    let log = config.ledger.with_file_name("download.jsonl");
+    if let Err(error) = cli::start_log(Some(&log)) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    cli::finish(task(&config))
+}

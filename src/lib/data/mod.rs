@@ -1,1 +1,35 @@
-//! From shards to batches.
+//! From shards to batches on the device: which clips, in which order, cropped and flipped how, decoded by whom.
+//!
+//! ```text
+//! Dataset (samples + shards)  -- sampler -->  order  -- prefetch workers -->  Batch (u8)  -- normalise -->  f32 on the device
+//! ```
+//!
+//! Invariants:
+//! * A batch is a function of the data set, the order, the settings and the keys of its streams alone. Neither the number
+//!   of workers nor the depth of the queue nor the batch an epoch was entered at changes a byte of it.
+//! * Everything random is drawn from [`crate::random::stream`], keyed by seed, purpose, task, epoch and, for
+//!   augmentation, the clip's position in the epoch's order.
+//! * What goes wrong with a clip (a vanished shard, damaged bytes, a panic) arrives at its own batch, with the clip's
+//!   name. Dropping [`Batches`] early stops the workers at their next clip.
+//! * At most `workers * (queue_depth + 1)` batches exist before the consumer takes them.
+
+mod assemble;
+pub mod augment;
+mod batches;
+pub mod bench;
+mod dataset;
+mod error;
+mod jpeg;
+mod normalise;
+mod pixels;
+mod prefetch;
+pub mod sampler;
+
+pub use augment::Augment;
+pub use batches::{
+    Batch, Batches, HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS,
+    OnBadClip, StreamKeys,
+};
+pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
+pub use error::{ClipFault, DataError};
+pub use normalise::{MEAN, STD, normalise};

@@ -29,7 +29,7 @@ const DARKEST: f64 = 0.4;
 /// Sway in full cycles a second.
 const SWAY_HERTZ: (f64, f64) = (0.6, 0.9);
 /// How far a sway goes to either side, in cells.
-const SWAY_CELLS: f64 = 0.55;
+const SWAY_CELLS: f64 = 0.8;
 
 /// What tells the category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Scene {
             Texture::Camouflage => {
                 smooth_step(((self.noise(u, v, 0) - 0.5) * 8.0 + 0.5).clamp(0.0, 1.0))
             }
-            Texture::Dots => self.dots(u, v),
+            Texture::Dots => self.dots(u * 0.7, v * 0.7),
             Texture::Weave => {
                 let threads = wave(u * 0.5) * wave(v * 0.5);
                 (0.75 * threads * 2.0 + 0.5 * self.noise(u, v, 0)).clamp(0.0, 1.0)

@@ -1,0 +1,285 @@
+//! How fast batches are loaded, in the measure and on the work of the Python peers.
+//!
+//! Clips per second of processor time, all threads of the process together, of the fastest of a few epochs; the epoch that
+//! comes first and brings the shards into memory is not counted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use super::{
+    Augment, Batches, DataError, Dataset, LoaderConfig, Sample, StreamKeys, normalise, sampler,
+};
+use crate::artifact::{self, ArtifactError};
+use crate::clip::Split;
+use crate::hint::Hint;
+use crate::shard::{Codec, ShardError, Shards};
+use crate::stage_tables::AvailabilityRow;
+use crate::table::{self, TableError};
+
+/// JPEG quality of exported frames that are stored raw.
+const EXPORT_QUALITY: i32 = 90;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct LoadBenchConfig {
+    /// Folder with `availability.parquet`.
+    pub availability: PathBuf,
+    /// Folder with the shards and their index.
+    pub shards: PathBuf,
+    /// The task whose lists are loaded (0).
+    pub task: i32,
+    /// How: batch size, workers, sizes. Augmentation is per clip.
+    pub loader: LoaderConfig,
+    /// Epochs that are timed (2); the fastest counts.
+    pub epochs: usize,
+    /// Where to write the clips as folders of JPEG files, for the peers.
+    pub export: Option<PathBuf>,
+}
+
+/// What was measured: the peers' fields, and ours.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoadFigures {
+    /// Whose figures these are.
+    pub peer: &'static str,
+    /// Worker threads.
+    pub workers: usize,
+    /// Clips loaded per epoch.
+    pub clips: usize,
+    /// Normalised float32 batches: clips per second of processor time.
+    pub clips_per_cpu_s: f64,
+    /// Normalised float32 batches: clips per second.
+    pub clips_per_s: f64,
+    /// The u8 batches alone: clips per second of processor time.
+    pub clips_per_cpu_s_u8: f64,
+    /// The u8 batches alone: clips per second.
+    pub clips_per_s_u8: f64,
+    /// A plain copy of the u8 batches' bytes into new batches: clips per second of processor time.
+    pub clips_per_cpu_s_copy: f64,
+    /// What share of the plain copy's rate the u8 batches reach.
+    pub u8_to_copy: f64,
+    /// How the frames are stored.
+    pub codec: String,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadBenchError {
+    /// The shards cannot be read.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// The availability table cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The clips cannot be loaded.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// An exported file cannot be written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A stored frame cannot be encoded for the export.
+    #[error("encode a frame of {clip_id}: {source}")]
+    Encode {
+        /// The clip.
+        clip_id: String,
+        /// What the encoder says.
+        #[source]
+        source: turbojpeg::Error,
+    },
+    /// No clip to load.
+    #[error("task {task} of {} has no usable clip", path.display())]
+    NoClips {
+        /// The task.
+        task: i32,
+        /// The availability table.
+        path: PathBuf,
+    },
+}
+
+impl Hint for LoadBenchError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Shard(e) => e.hint(),
+            Self::Table(e) => e.hint(),
+            Self::Data(e) => e.hint(),
+            Self::Artifact(e) => e.hint(),
+            Self::Encode { .. } => None,
+            Self::NoClips { .. } => Some("choose another --task, or run `make tasks`".to_owned()),
+        }
+    }
+}
+
+/// Loads all usable clips of a task, a few epochs of them, and says how fast that was.
+///
+/// # Errors
+/// When the tables or a clip cannot be read, there is no clip, or the export cannot be written.
+pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
+    // As the peers: one torch thread, so that processor time is the loader's.
+    tch::set_num_threads(1);
+    let shards = Arc::new(Shards::open(&config.shards)?);
+    let path = config.availability.join("availability.parquet");
+    let rows: Vec<AvailabilityRow> = table::read(&path)?;
+    let mut samples = Vec::new();
+    for split in Split::ALL {
+        samples.extend(Sample::list(&rows, shards.index(), config.task, split)?);
+    }
+    let Some(first) = samples.first() else {
+        return Err(LoadBenchError::NoClips {
+            task: config.task,
+            path,
+        });
+    };
+    let codec = shards.clip(&first.shard, first.shard_row)?.codec;
+    if let Some(folder) = &config.export {
+        export(&shards, &samples, folder)?;
+    }
+    let dataset = Arc::new(Dataset::new(shards, samples));
+    let loader = LoaderConfig {
+        augment: Augment::PerClip,
+        ..config.loader
+    };
+    let floats = fastest(&dataset, &loader, config.epochs, |clips| {
+        drop(normalise(clips, Device::Cpu));
+    })?;
+    let bytes = fastest(&dataset, &loader, config.epochs, |_| ())?;
+    let copied = copy(&dataset, &loader, config.epochs)?;
+    // Counts of clips are far below 2^52.
+    #[allow(clippy::cast_precision_loss)]
+    let rate = |seconds: f64| (dataset.len() as f64 / seconds * 100.0).round() / 100.0;
+    Ok(LoadFigures {
+        peer: "incdec",
+        workers: loader.workers,
+        clips: dataset.len(),
+        clips_per_cpu_s: rate(floats.cpu_s),
+        clips_per_s: rate(floats.wall_s),
+        clips_per_cpu_s_u8: rate(bytes.cpu_s),
+        clips_per_s_u8: rate(bytes.wall_s),
+        clips_per_cpu_s_copy: rate(copied.cpu_s),
+        u8_to_copy: (copied.cpu_s / bytes.cpu_s * 1000.0).round() / 1000.0,
+        codec: codec.to_string(),
+    })
+}
+
+/// What an epoch took.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    cpu_s: f64,
+    wall_s: f64,
+}
+
+impl Time {
+    /// The time that `work` takes, with the processor time of all threads.
+    fn of<T>(work: impl FnOnce() -> T) -> (T, Self) {
+        let (cpu, wall) = (cpu_seconds(), Instant::now());
+        let result = work();
+        let time = Self {
+            cpu_s: cpu_seconds() - cpu,
+            wall_s: wall.elapsed().as_secs_f64(),
+        };
+        (result, time)
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    // A process's seconds and nanoseconds are exact in a double.
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
+    seconds
+}
+
+/// The fastest of `epochs` epochs, after one that does not count; each batch goes to `consume`.
+fn fastest(
+    dataset: &Arc<Dataset>,
+    config: &LoaderConfig,
+    epochs: usize,
+    consume: impl Fn(&Tensor),
+) -> Result<Time, DataError> {
+    let mut best: Option<Time> = None;
+    for epoch in 0..=epochs as u64 {
+        let keys = StreamKeys { task: 0, epoch };
+        let (result, time) = Time::of(|| {
+            let order = sampler::balanced(dataset.len(), config.seed, keys);
+            Batches::start(dataset, order, keys, config, 0)
+                .try_for_each(|batch| batch.map(|batch| consume(&batch.clips)))
+        });
+        result?;
+        if epoch > 0 && best.is_none_or(|best| time.cpu_s < best.cpu_s) {
+            best = Some(time);
+        }
+    }
+    Ok(best.unwrap_or(Time {
+        cpu_s: f64::INFINITY,
+        wall_s: f64::INFINITY,
+    }))
+}
+
+/// The fastest of `epochs` plain copies of an epoch's bytes: one loaded batch, copied into new memory as often as there are
+/// batches.
+fn copy(dataset: &Arc<Dataset>, config: &LoaderConfig, epochs: usize) -> Result<Time, DataError> {
+    let keys = StreamKeys::default();
+    let order: Vec<usize> = (0..dataset.len()).collect();
+    let mut loaded = Vec::new();
+    for batch in Batches::start(dataset, order, keys, config, 0) {
+        loaded.push(batch?.clips);
+    }
+    let mut best: Option<Time> = None;
+    for _ in 0..=epochs {
+        let ((), time) = Time::of(|| {
+            for clips in &loaded {
+                let mut copy = Tensor::empty(clips.size(), (Kind::Uint8, Device::Cpu));
+                copy.copy_(clips);
+            }
+        });
+        if best.is_none_or(|best| time.cpu_s < best.cpu_s) {
+            best = Some(time);
+        }
+    }
+    Ok(best.unwrap_or(Time {
+        cpu_s: f64::INFINITY,
+        wall_s: f64::INFINITY,
+    }))
+}
+
+/// Writes each clip as `<folder>/id_<clip>/jpgs/image_00001.jpg`, ..., the seed's layout: JPEG frames as they are stored.
+fn export(shards: &Shards, samples: &[Sample], folder: &Path) -> Result<(), LoadBenchError> {
+    for sample in samples {
+        let clip = shards.clip(&sample.shard, sample.shard_row)?;
+        let images = folder.join(format!("id_{}", sample.clip_id)).join("jpgs");
+        for (i, frame) in clip.frames().iter().enumerate() {
+            let encoded;
+            let bytes: &[u8] = match clip.codec {
+                Codec::Jpeg => frame,
+                Codec::Raw => {
+                    encoded = encode(frame, clip.height, clip.width).map_err(|source| {
+                        LoadBenchError::Encode {
+                            clip_id: sample.clip_id.clone(),
+                            source,
+                        }
+                    })?;
+                    &encoded
+                }
+            };
+            let path = images.join(format!("image_{:05}.jpg", i + 1));
+            artifact::publish(&path, |file| file.write_all(bytes))?;
+        }
+    }
+    Ok(())
+}
+
+fn encode(frame: &[u8], height: usize, width: usize) -> Result<Vec<u8>, turbojpeg::Error> {
+    let image = turbojpeg::Image {
+        pixels: frame,
+        width,
+        pitch: width * 3,
+        height,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let jpeg = turbojpeg::compress(image, EXPORT_QUALITY, turbojpeg::Subsamp::Sub2x2)?;
+    Ok(jpeg.to_vec())
+}

@@ -1,0 +1,213 @@
+//! Which clips there are, and where their frames come from.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::collections::HashMap;
+
+use super::{ClipFault, DataError};
+use crate::clip::Split;
+use crate::shard::{Codec, IndexRow, Shards};
+use crate::stage_tables::AvailabilityRow;
+
+/// A clip of a task's list: what it is, and where its frames lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The clip.
+    pub clip_id: String,
+    /// Its position in the task's list, from 0.
+    pub position: i32,
+    /// Its category's class index.
+    pub label: i64,
+    /// Its latent subcategory.
+    pub subcategory: String,
+    /// The shard's file name.
+    pub shard: String,
+    /// The clip's row in its shard.
+    pub shard_row: i64,
+}
+
+impl Sample {
+    /// The usable clips of one task's list of `split`, in the list's order, found in the shards' `index`.
+    ///
+    /// # Errors
+    /// When the list has a clip as usable that the shards do not hold: they belong to different data.
+    pub fn list(
+        availability: &[AvailabilityRow],
+        index: &[IndexRow],
+        task: i32,
+        split: Split,
+    ) -> Result<Vec<Self>, DataError> {
+        let stored: HashMap<&str, &IndexRow> = index
+            .iter()
+            .filter(|row| row.split == split)
+            .map(|row| (row.clip_id.as_str(), row))
+            .collect();
+        let mut samples = Vec::new();
+        for row in availability {
+            let Some(position) = row.position else {
+                continue;
+            };
+            if row.task != task || row.split != split || !row.usable {
+                continue;
+            }
+            let place = stored
+                .get(row.clip_id.as_str())
+                .and_then(|stored| stored.shard.clone().zip(stored.shard_row));
+            let Some((shard, shard_row)) = place else {
+                return Err(DataError::NotStored {
+                    clip_id: row.clip_id.clone(),
+                    task,
+                    split,
+                });
+            };
+            samples.push(Self {
+                clip_id: row.clip_id.clone(),
+                position,
+                label: i64::from(row.label),
+                subcategory: row.subcategory.clone(),
+                shard,
+                shard_row,
+            });
+        }
+        samples.sort_by_key(|sample| sample.position);
+        Ok(samples)
+    }
+}
+
+/// The stored frames of a clip, borrowed from where they lie.
+#[derive(Clone, Debug)]
+pub struct StoredFrames<'a> {
+    /// The clip that the row says it holds.
+    pub clip_id: &'a str,
+    /// How the frames are encoded.
+    pub codec: Codec,
+    /// Height of every frame, in pixels.
+    pub height: usize,
+    /// Width of every frame, in pixels.
+    pub width: usize,
+    /// The first frames, as many as were asked for or as there are: JPEG images, or RGB rows without padding.
+    pub frames: Vec<&'a [u8]>,
+}
+
+/// Where frames come from. Shards in earnest; fakes with faults in the tests.
+pub trait ClipSource: Send + Sync {
+    /// The first frames of `sample`, at most `max_frames`.
+    ///
+    /// # Errors
+    /// When the frames cannot be reached or, where `check` asks for it, are not the bytes that were stored. The message need
+    /// not name the clip.
+    fn frames(
+        &self,
+        sample: &Sample,
+        max_frames: usize,
+        check: HashCheck,
+    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>>;
+}
+
+/// Whether a clip's stored bytes are compared with the hash that they were stored with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashCheck {
+    /// Read all of them and compare.
+    Compare,
+    /// Trust them.
+    Trust,
+}
+
+impl ClipSource for Shards {
+    fn frames(
+        &self,
+        sample: &Sample,
+        max_frames: usize,
+        check: HashCheck,
+    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>> {
+        let clip = self.clip(&sample.shard, sample.shard_row)?;
+        if check == HashCheck::Compare && !clip.intact() {
+            return Err("its bytes have changed since they were stored (BLAKE3 differs)".into());
+        }
+        Ok(StoredFrames {
+            clip_id: clip.clip_id,
+            codec: clip.codec,
+            height: clip.height,
+            width: clip.width,
+            frames: clip.frames()[..clip.len().min(max_frames)].to_vec(),
+        })
+    }
+}
+
+/// The clips of one list together with the place their frames come from. Shared by the loader's workers.
+///
+/// A clip's hash is compared when it is first loaded, not again in later epochs.
+pub struct Dataset {
+    source: Arc<dyn ClipSource>,
+    samples: Vec<Sample>,
+    checked: Vec<AtomicBool>,
+}
+
+impl Dataset {
+    /// The clips `samples`, read from `source` (usually `Arc<Shards>`).
+    #[must_use]
+    pub fn new<S: ClipSource + 'static>(source: Arc<S>, samples: Vec<Sample>) -> Self {
+        Self {
+            source,
+            checked: samples.iter().map(|_| AtomicBool::new(false)).collect(),
+            samples,
+        }
+    }
+
+    /// The clips, in the order of the task's list.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// How many clips there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there is no clip.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// The first `max_frames` frames of clip `index`.
+    pub(super) fn frames(
+        &self,
+        index: usize,
+        max_frames: usize,
+    ) -> Result<StoredFrames<'_>, ClipFault> {
+        let sample = &self.samples[index];
+        let check = if self.checked[index].load(Ordering::Relaxed) {
+            HashCheck::Trust
+        } else {
+            HashCheck::Compare
+        };
+        let stored = self
+            .source
+            .frames(sample, max_frames, check)
+            .map_err(ClipFault::Source)?;
+        if stored.clip_id != sample.clip_id {
+            return Err(ClipFault::OtherClip {
+                found: stored.clip_id.to_owned(),
+            });
+        }
+        if stored.frames.is_empty() {
+            return Err(ClipFault::NoFrames);
+        }
+        self.checked[index].store(true, Ordering::Relaxed);
+        Ok(stored)
+    }
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("clips", &self.samples.len())
+            .finish_non_exhaustive()
+    }
+}

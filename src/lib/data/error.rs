@@ -1,0 +1,141 @@
+//! What can go wrong between a shard and a batch.
+
+use std::error::Error;
+use std::io;
+
+use crate::clip::Split;
+use crate::hint::Hint;
+
+/// Why a clip could not be put into its batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClipFault {
+    /// The shard could not be opened or the row not be read.
+    #[error("{0}")]
+    Source(#[source] Box<dyn Error + Send + Sync>),
+    /// The shard's row holds another clip: index and shards do not belong together.
+    #[error("the shard has clip {found} in its row")]
+    OtherClip {
+        /// The clip that was found.
+        found: String,
+    },
+    /// The row holds no frames.
+    #[error("no frames are stored")]
+    NoFrames,
+    /// A stored frame is no JPEG image, or a damaged one.
+    #[error("frame {frame}: damaged JPEG: {message}")]
+    Jpeg {
+        /// The frame, from 0.
+        frame: usize,
+        /// What the decoder says.
+        message: String,
+    },
+    /// A stored frame has another size than its row says.
+    #[error("frame {frame}: {found}, expected {expected}")]
+    FrameSize {
+        /// The frame, from 0.
+        frame: usize,
+        /// What was found.
+        found: String,
+        /// What the row promises.
+        expected: String,
+    },
+    /// The frames could not be resized.
+    #[error("frame {frame}: resize: {message}")]
+    Resize {
+        /// The frame, from 0.
+        frame: usize,
+        /// What the resizer says.
+        message: String,
+    },
+    /// The JPEG decoder could not be set up.
+    #[error("start the JPEG decoder: {0}")]
+    Decoder(String),
+    /// The code that loads a clip panicked: a defect of this program.
+    #[error("loading panicked: {0}")]
+    Panic(String),
+}
+
+/// Why a batch or an order cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A clip could not be loaded, and the settings say not to pass over it.
+    #[error("batch {batch}: clip {clip_id} ({shard}, row {shard_row}): {fault}")]
+    Clip {
+        /// The batch, from 0, in its epoch.
+        batch: usize,
+        /// The clip.
+        clip_id: String,
+        /// The shard that should hold it.
+        shard: String,
+        /// Its row there.
+        shard_row: i64,
+        /// What is wrong with it.
+        #[source]
+        fault: ClipFault,
+    },
+    /// A list has a clip as usable that the shards do not hold.
+    #[error("clip {clip_id} of task {task}'s {split} list has no frames in the shards")]
+    NotStored {
+        /// The clip.
+        clip_id: String,
+        /// The task.
+        task: i32,
+        /// The list's split.
+        split: Split,
+    },
+    /// The loader's settings make no sense.
+    #[error("loader: {0}")]
+    Settings(String),
+    /// A position of the order names no clip of the data set.
+    #[error("position {position} of the order names clip {sample} of {samples}")]
+    Order {
+        /// Where in the order.
+        position: usize,
+        /// What stands there.
+        sample: usize,
+        /// How many clips there are.
+        samples: usize,
+    },
+    /// The system gave no thread for a worker.
+    #[error("start loader thread {worker}: {source}")]
+    Spawn {
+        /// The worker, from 0.
+        worker: usize,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A worker ended without delivering.
+    #[error("batch {batch}: the thread that was loading it is gone")]
+    WorkerLost {
+        /// The batch, from 0, in its epoch.
+        batch: usize,
+    },
+    /// A class has clips in the list, but no count to weigh them by.
+    #[error("class {label} has clips in the list but a count of 0: its weight 1/n is undefined")]
+    ClassCount {
+        /// The class index.
+        label: i64,
+    },
+}
+
+impl Hint for DataError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Clip { fault: ClipFault::Panic(_), .. } => None,
+            Self::Clip { .. } => Some(
+                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again; \
+                 `--on-bad-clip skip` passes over them"
+                    .to_owned(),
+            ),
+            Self::NotStored { .. } => Some(
+                "availability and shards belong to different data: run `make tasks` again, or name the shards it was made from"
+                    .to_owned(),
+            ),
+            Self::Spawn { .. } => Some("use fewer --workers".to_owned()),
+            _ => None,
+        }
+    }
+}

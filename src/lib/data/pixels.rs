@@ -1,0 +1,139 @@
+//! One stored frame to the part of it that a model sees: decode, resize where stored otherwise, crop, mirror.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::ClipFault;
+use super::augment::View;
+use super::jpeg::{JpegDecoder, JpegError, Region};
+use crate::shard::Codec;
+
+/// Bytes of an RGB pixel.
+const RGB: usize = 3;
+
+/// Height and width of a frame, in pixels.
+pub(super) type Size = (usize, usize);
+
+/// What turns stored frames into views, with its decoder and its buffers, to be kept from frame to frame.
+pub(super) struct FrameReader {
+    decoder: JpegDecoder,
+    resizer: Resizer,
+    decoded: Vec<u8>,
+    resized: Vec<u8>,
+    /// Side of the square that frames are resized to, in pixels.
+    target: usize,
+    /// Side of the square that is taken from it, in pixels.
+    crop: usize,
+}
+
+impl FrameReader {
+    /// A reader of `crop` x `crop` views of frames of `resize` x `resize`.
+    pub(super) fn new(resize: usize, crop: usize) -> Result<Self, String> {
+        Ok(Self {
+            decoder: JpegDecoder::new()?,
+            resizer: Resizer::new(),
+            decoded: Vec::new(),
+            resized: Vec::new(),
+            target: resize,
+            crop,
+        })
+    }
+
+    /// Writes the view of frame number `frame`, stored as `bytes` in `codec` at size `stored`, to `out`: `[crop, crop, 3]`.
+    pub(super) fn read(
+        &mut self,
+        (frame, bytes): (usize, &[u8]),
+        codec: Codec,
+        stored: Size,
+        view: View,
+        out: &mut [u8],
+    ) -> Result<(), ClipFault> {
+        let target = (self.target, self.target);
+        let wanted = if stored == target {
+            Region {
+                top: view.top,
+                left: view.left,
+                height: self.crop,
+                width: self.crop,
+            }
+        } else {
+            Region::whole(stored)
+        };
+        let (pixels, have) = match codec {
+            Codec::Raw => {
+                let expected = stored.0 * stored.1 * RGB;
+                if bytes.len() != expected {
+                    return Err(ClipFault::FrameSize {
+                        frame,
+                        found: format!("{} bytes", bytes.len()),
+                        expected: format!("{expected} bytes"),
+                    });
+                }
+                (bytes, Region::whole(stored))
+            }
+            Codec::Jpeg => {
+                let have = self
+                    .decoder
+                    .decode(bytes, stored, wanted, &mut self.decoded)
+                    .map_err(|e| jpeg_fault(frame, stored, e))?;
+                (&self.decoded[..], have)
+            }
+        };
+        if stored == target {
+            cut(pixels, have, view, self.crop, out);
+            return Ok(());
+        }
+        resize(&mut self.resizer, pixels, stored, target, &mut self.resized)
+            .map_err(|message| ClipFault::Resize { frame, message })?;
+        cut(&self.resized, Region::whole(target), view, self.crop, out);
+        Ok(())
+    }
+}
+
+fn jpeg_fault(frame: usize, size: Size, error: JpegError) -> ClipFault {
+    match error {
+        JpegError::Damaged(message) => ClipFault::Jpeg { frame, message },
+        JpegError::Size(height, width) => ClipFault::FrameSize {
+            frame,
+            found: format!("{height} x {width} pixels"),
+            expected: format!("{} x {} pixels", size.0, size.1),
+        },
+    }
+}
+
+/// Resizes RGB `pixels` from size `from` to size `to`: bilinear and antialiased, in the fixed-point arithmetic of PIL.
+fn resize(
+    kernels: &mut Resizer,
+    pixels: &[u8],
+    from: Size,
+    to: Size,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
+    out.resize(to.0 * to.1 * RGB, 0);
+    let source = ImageRef::new(side(from.1)?, side(from.0)?, pixels, PixelType::U8x3)
+        .map_err(|e| e.to_string())?;
+    let mut target = Image::from_slice_u8(side(to.1)?, side(to.0)?, out, PixelType::U8x3)
+        .map_err(|e| e.to_string())?;
+    let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    kernels
+        .resize(&source, &mut target, &how)
+        .map_err(|e| e.to_string())
+}
+
+/// Copies the view's square of `side` out of `pixels`, which hold the part `have` of a frame.
+fn cut(pixels: &[u8], have: Region, view: View, side: usize, out: &mut [u8]) {
+    let pitch = have.width * RGB;
+    let first = (view.top - have.top) * pitch + (view.left - have.left) * RGB;
+    for (row, out) in out.chunks_exact_mut(side * RGB).enumerate() {
+        let from = first + row * pitch;
+        let row = &pixels[from..from + side * RGB];
+        if view.mirrored {
+            for (to, from) in out.chunks_exact_mut(RGB).zip(row.chunks_exact(RGB).rev()) {
+                to.copy_from_slice(from);
+            }
+        } else {
+            out.copy_from_slice(row);
+        }
+    }
+}
