@@ -149,6 +149,7 @@ pub(super) fn ticks(range: &Range<f64>) -> Vec<f64> {
 }
 
 /// A tick's label: no more digits than it needs.
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that the plotting library calls.
 fn label(x: &f64) -> String {
     // -0 is 0.
     let text = format!("{:.4}", x + 0.0);

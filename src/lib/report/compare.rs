@@ -50,13 +50,13 @@ pub(super) fn sections(groups: &[Group<'_>]) -> Result<Markup, ReportError> {
 fn overview(groups: &[Group<'_>]) -> Markup {
     html! {
         div.scroll {
-            table.wide {
+            table.wide.compact {
                 thead {
                     tr {
                         th { "scenario" } th { "approach" } th.n { "seeds" }
                         th.n { "mAP" } th.n { "weighted mAP" } th.n { "accuracy" }
                         th.n { "forgetting of mAP" } th.n { "of accuracy" }
-                        th.n { "last task's mAP" } th.n { "chance, 99th pc" }
+                        th.n { "last task's mAP" } th.n { "chance, 99th percentile" }
                     }
                 }
                 tbody {
@@ -65,7 +65,7 @@ fn overview(groups: &[Group<'_>]) -> Markup {
                         @let (accuracy, forgotten_accuracy) = group.over_tasks("accuracy");
                         @let last = last_map(group);
                         tr {
-                            td { (group.scenario) } td { (group.approach) } td.n { (group.runs.len()) }
+                            td.name { (group.scenario) } td.name { (group.approach) } td.n { (group.runs.len()) }
                             (share_cell(map.mean, &spread(&map)))
                             td.n { (spread(&group.over_tasks("mean_ap_weighted").0)) }
                             td.n { (spread(&accuracy)) }
@@ -145,11 +145,11 @@ fn by_subcategory(groups: &[Group<'_>], what: &str) -> Markup {
     }
     html! {
         div.scroll {
-            table {
+            table.compact {
                 thead {
                     tr {
                         th {}
-                        @for group in groups { th.n { (group.scenario) br; (group.approach) } }
+                        @for group in groups { th.n { (group.scenario) " · " (group.approach) } }
                     }
                 }
                 tbody {
@@ -158,7 +158,7 @@ fn by_subcategory(groups: &[Group<'_>], what: &str) -> Markup {
                             tr.group { th colspan=(groups.len() + 1) { (category) } }
                         }
                         tr {
-                            td { (subcategory) }
+                            td.name { (subcategory) }
                             @for group in groups {
                                 @let (value, forgotten) = group.subcategory("ap_per_subcategory", category, subcategory);
                                 @if what == "value" {

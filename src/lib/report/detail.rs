@@ -251,10 +251,16 @@ fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
         let rows = rows
             .iter()
             .filter(|r| r.split == split && r.metric == metric);
-        line.points = rows
-            .map(|r| (place(r.task, r.epoch) as f64, r.value))
-            .collect();
-        line.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut points: Vec<(usize, Option<f64>)> =
+            rows.map(|r| (place(r.task, r.epoch), r.value)).collect();
+        points.sort_by_key(|&(place, _)| place);
+        for (k, &(place, value)) in points.iter().enumerate() {
+            // The line breaks where a task begins.
+            if k > 0 && epochs[place].0 != epochs[points[k - 1].0].0 {
+                line.points.push((place as f64 - 0.5, None));
+            }
+            line.points.push((place as f64, value));
+        }
         line
     };
     let losses = [

@@ -83,7 +83,7 @@ fn notes(analyses: &[Analysis]) -> Markup {
         @if !scratch.is_empty() {
             p.note {
                 strong { (which(&scratch)) " started from scratch, without pretrained weights." }
-                " The figures are not comparable with the paper's, whose models were pretrained on Kinetics-600."
+                " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
         @if !unfinished.is_empty() {

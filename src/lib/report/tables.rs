@@ -18,11 +18,11 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
     };
     html! {
         div.scroll {
-            table.wide {
+            table.wide.compact {
                 thead {
                     tr {
                         th.n { "task" } th.n { "train clips" } th.n { "validation mAP" } th.n { "test mAP" }
-                        th.n { "chance, mean" } th.n { "chance, " (format!("{}th pc", (quantile * 100.0).round())) } th { "" }
+                        th.n { "chance, mean" } th.n { "chance, " (format!("{}th percentile", (quantile * 100.0).round())) } th { "test mAP is" }
                         th.n { "forgetting" } th.n { "weighted mAP" } th.n { "accuracy" } th.n { "forgetting" } th.n { "exact match" }
                     }
                 }
@@ -38,10 +38,10 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
                             (share_cell(map.value, &number(map.value)))
                             td.n { (number(t.chance.map(|c| c.mean))) }
                             td.n { (number(t.chance.map(|c| c.quantile))) }
-                            td {
+                            td.name {
                                 @match above {
-                                    Some(true) => span.good { "above chance" },
-                                    Some(false) => span.bad { "not above chance" },
+                                    Some(true) => span.good { "above" },
+                                    Some(false) => span.bad { "not above" },
                                     None => "",
                                 }
                             }
@@ -170,7 +170,7 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
                             tr.group { th colspan=(analysis.tasks.len() + 5) { (category) } }
                         }
                         tr {
-                            td { (subcategory) }
+                            td.name { (subcategory) }
                             @for t in &analysis.tasks {
                                 @let value = of(t.task, "ap_per_subcategory").value;
                                 @if away(t.task, subcategory) {
