@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args as _, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use incdec::data::OnBadClip;
 use incdec::model::{Geometry, ModelPath, Variant};
 use incdec::train::choice::{self, Choice};
 use incdec::train::record::LOG_FILE;
-use incdec::train::settings::{ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck, SamplerName, SchedulerName};
+use incdec::train::settings::{
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
+    SamplerName, SchedulerName,
+};
 use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
 
 /// Trains a MoViNet task after task while its data arrives and is withdrawn.
@@ -20,7 +23,7 @@ use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is.
 #[derive(Parser)]
-#[command(name = "incdec-train", version, after_help = EXAMPLE)]
+#[command(name = "incdec-train", version, after_help = EXAMPLE, args_override_self = true)]
 struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
@@ -210,10 +213,19 @@ struct ApproachArgs {
 
 /// A parser that lists a setting's values in the help and takes its aliases too.
 fn one_of<C: Choice + Clone + Send + Sync>() -> impl TypedValueParser<Value = C> {
-    let values = C::ALL.iter().map(|(name, _)| clap::builder::PossibleValue::new(*name)).enumerate().map(|(i, value)| {
-        let meant = C::ALL[i].1;
-        value.aliases(C::ALIASES.iter().filter(move |(_, v)| *v == meant).map(|(name, _)| *name))
-    });
+    let values = C::ALL
+        .iter()
+        .map(|(name, _)| clap::builder::PossibleValue::new(*name))
+        .enumerate()
+        .map(|(i, value)| {
+            let meant = C::ALL[i].1;
+            value.aliases(
+                C::ALIASES
+                    .iter()
+                    .filter(move |(_, v)| *v == meant)
+                    .map(|(name, _)| *name),
+            )
+        });
     PossibleValuesParser::new(values).try_map(|text| choice::parse::<C>(&text))
 }
 

@@ -1,254 +1,20 @@
-//! The train stage on a toy data set that is built here: every approach under every scenario, resuming, equal bytes,
-//! the seed's quirks, and its output files.
+//! The train stage on a toy data set: every approach under every scenario, resuming, equal bytes, the seed's quirks, its
+//! output files, its command line, and the goldens of the approaches.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+mod approaches;
+mod goldens;
+mod quirks;
+mod seed_files;
+mod toy;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use incdec::clip::Split;
-use incdec::run_tables::{self, HistoryRow, MetricRow};
-use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
-use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
-use incdec::table::{self, Provenance};
-use tempfile::TempDir;
+use incdec::run_tables::{self, MetricRow};
+use incdec::table;
 
-/// Side of the stored frames; the model sees a crop of [`CROP`].
-const SIDE: usize = 36;
-const CROP: &str = "32";
-const FRAMES: usize = 4;
-const CATEGORIES: [&str; 2] = ["food", "phone"];
-const SUBCATEGORIES: [(usize, &str); 4] = [(0, "eating cake"), (0, "eating chips"), (1, "texting"), (1, "looking at phone")];
-const SCENARIOS: [&str; 4] = ["substitution", "decremental", "incremental-decremental", "joint-incremental"];
-
-/// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
-struct Toy {
-    folder: TempDir,
-}
-
-/// One clip of the toy's label tables.
-#[derive(Clone)]
-struct Labelled {
-    split: Split,
-    row: i32,
-    clip_id: String,
-    subcategory: usize,
-}
-
-impl Toy {
-    fn new() -> Self {
-        let toy = Self { folder: tempfile::tempdir().unwrap() };
-        let clips = labelled();
-        let mut writer = Writer::new(&toy.shards(), Provenance::default(), WriterConfig::default());
-        let mut index = Vec::new();
-        for clip in &clips {
-            index.push(writer.push(&stored(clip)).unwrap());
-        }
-        writer.finish().unwrap();
-        write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
-        for scenario in SCENARIOS {
-            write_tasks(&toy.tasks(scenario), scenario, &clips);
-        }
-        toy
-    }
-
-    fn shards(&self) -> PathBuf {
-        self.folder.path().join("shards")
-    }
-
-    fn tasks(&self, scenario: &str) -> PathBuf {
-        self.folder.path().join("tasks").join(scenario)
-    }
-
-    fn run(&self, name: &str) -> PathBuf {
-        self.folder.path().join("runs").join(name)
-    }
-
-    /// The command that trains `scenario` into the run directory `name`, small and quick.
-    fn command(&self, scenario: &str, name: &str, flags: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-train"));
-        command.arg("--availability").arg(self.tasks(scenario));
-        command.arg("--shards").arg(self.shards());
-        command.arg("--out").arg(self.run(name));
-        let resize = SIDE.to_string();
-        let frames = FRAMES.to_string();
-        command.args(["--frames", &frames, "--resize", &resize, "--size", CROP, "--device", "cpu", "--threads", "1"]);
-        command.args(flags.split_whitespace());
-        if !flags.contains("--epochs") {
-            command.args(["--epochs", "1"]);
-        }
-        command.env("OMP_NUM_THREADS", "1");
-        command
-    }
-
-    /// Trains, and gives the run directory.
-    fn train(&self, scenario: &str, name: &str, flags: &str) -> PathBuf {
-        let output = self.command(scenario, name, flags).output().unwrap();
-        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
-        self.run(name)
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Three training clips, one validation clip and one test clip of each subcategory.
-fn labelled() -> Vec<Labelled> {
-    let mut clips = Vec::new();
-    for (split, each) in [(Split::Train, 3), (Split::Validation, 1), (Split::Test, 1)] {
-        for subcategory in 0..SUBCATEGORIES.len() {
-            for i in 0..each {
-                let row = i32::try_from(subcategory * each + i).unwrap();
-                let clip_id = format!("{}{subcategory}{i}_000000_000010", &split.name()[..2]);
-                clips.push(Labelled { split, row, clip_id, subcategory });
-            }
-        }
-    }
-    clips
-}
-
-/// Frames whose brightness says the category, rising or falling in time, with a texture of the subcategory's.
-fn stored(clip: &Labelled) -> NewClip {
-    let class = SUBCATEGORIES[clip.subcategory].0;
-    let frame = |t: usize| -> Vec<u8> {
-        (0..SIDE * SIDE * 3)
-            .map(|i| {
-                let (pixel, colour) = (i / 3, i % 3);
-                let texture = (pixel * (2 + clip.subcategory) + clip.row as usize * 7) % 23;
-                let light = if class == 0 { 40 + 30 * t } else { 200 - 30 * t };
-                u8::try_from(light + texture + 5 * colour).unwrap()
-            })
-            .collect()
-    };
-    NewClip {
-        clip_id: clip.clip_id.clone(),
-        split: clip.split,
-        codec: Codec::Raw,
-        height: SIDE as i32,
-        width: SIDE as i32,
-        fps: 5.0,
-        frames: (0..FRAMES).map(frame).collect(),
-        source: SourceFacts::default(),
-        status: ClipStatus::Ok,
-        error: None,
-    }
-}
-
-/// Whether a clip is in a task's list.
-fn listed(scenario: &str, task: i32, clip: &Labelled) -> bool {
-    if clip.split != Split::Train {
-        return true;
-    }
-    let third = clip.row % 3;
-    let second_half = clip.subcategory % 2 == 1;
-    match (scenario, task) {
-        ("substitution" | "joint-incremental", 0) => third < 2,
-        ("substitution", _) => third > 0,
-        ("decremental", 1..) => !(second_half && clip.subcategory == 3),
-        ("incremental-decremental", 0) => clip.subcategory != 3,
-        ("incremental-decremental", _) => clip.subcategory != 2,
-        _ => true,
-    }
-}
-
-fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
-    let mut rows = Vec::new();
-    for task in 0..2 {
-        for split in Split::ALL {
-            let mut position = 0;
-            for clip in clips.iter().filter(|clip| clip.split == split) {
-                let before = task > 0 && listed(scenario, task - 1, clip);
-                let change = match (listed(scenario, task, clip), task, before) {
-                    (true, 0, _) => Change::Initial,
-                    (true, _, true) => Change::Kept,
-                    (true, _, false) => Change::Arrived,
-                    (false, _, true) => Change::Removed,
-                    (false, _, false) => continue,
-                };
-                let (label, subcategory) = SUBCATEGORIES[clip.subcategory];
-                let present = change != Change::Removed;
-                rows.push(AvailabilityRow {
-                    task,
-                    split,
-                    position: present.then_some(position),
-                    row: clip.row,
-                    clip_id: clip.clip_id.clone(),
-                    category: CATEGORIES[label].to_owned(),
-                    label: i32::try_from(label).unwrap(),
-                    subcategory: subcategory.to_owned(),
-                    change,
-                    // One clip without frames, as every real data set has.
-                    usable: !(split == Split::Train && clip.row == 5),
-                });
-                position += i32::from(present);
-            }
-        }
-    }
-    let taxonomy: Vec<_> = CATEGORIES
-        .iter()
-        .enumerate()
-        .map(|(class, name)| {
-            let all: Vec<_> = SUBCATEGORIES.iter().filter(|s| s.0 == class).map(|s| s.1).collect();
-            serde_json::json!([name, all])
-        })
-        .collect();
-    let provenance = Provenance::of(&serde_json::json!({
-        "scenario": scenario, "seed": 3, "taxonomy": taxonomy, "train_class_counts": [6, 6],
-    }));
-    table::write(&folder.join("availability.parquet"), &rows, &provenance).unwrap();
-    let mut schedule = Vec::new();
-    for task in 0..2 {
-        for (i, (class, subcategory)) in SUBCATEGORIES.iter().enumerate() {
-            let gone = scenario == "decremental" && task == 1 && i == 3;
-            schedule.push(ScheduleRow {
-                task,
-                category: CATEGORIES[*class].to_owned(),
-                subcategory: (*subcategory).to_owned(),
-                position: (!gone).then_some(i32::try_from(i % 2).unwrap()),
-                event: if gone { ScheduleEvent::Removed } else { ScheduleEvent::Kept },
-            });
-        }
-    }
-    table::write(&folder.join("schedule.parquet"), &schedule, &provenance).unwrap();
-}
-
-/// Every published file of a run but log and timing, with its bytes; events hold times, so of them only the values.
-fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in walkdir::WalkDir::new(run) {
-        let entry = entry.unwrap();
-        let name = entry.path().strip_prefix(run).unwrap().to_string_lossy().into_owned();
-        if !entry.file_type().is_file() || name == "log.jsonl" || name == "timing.parquet" {
-            continue;
-        }
-        let bytes = std::fs::read(entry.path()).unwrap();
-        let bytes = if name.contains("tfevents") {
-            format!("{:?}", incdec::train::tensorboard::read(&bytes)).into_bytes()
-        } else {
-            bytes
-        };
-        files.insert(name, bytes);
-    }
-    files
-}
-
-fn assert_same_contents(a: &Path, b: &Path) {
-    let (a, b) = (contents(a), contents(b));
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
-    for (name, bytes) in &a {
-        assert!(bytes == &b[name], "{name} differs");
-    }
-}
-
-fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, f64)> {
-    table::read::<HistoryRow>(&run.join("history.parquet"))
-        .unwrap()
-        .into_iter()
-        .filter(|row| row.metric == metric && row.split == split)
-        .map(|row| (row.task, row.epoch, row.value.unwrap()))
-        .collect()
-}
+use toy::{CATEGORIES, Toy, assert_same_contents, contents, history, last, tensors, text};
 
 #[test]
 fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
@@ -271,7 +37,8 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "tensorboard/events.out.tfevents.0.incdec",
         ]
     );
-    let (categories, predictions) = run_tables::read_predictions(&run.join("predictions.parquet")).unwrap();
+    let (categories, predictions) =
+        run_tables::read_predictions(&run.join("predictions.parquet")).unwrap();
     assert_eq!(categories, CATEGORIES);
     // Two tasks with four clips to validate and four to test.
     assert_eq!(predictions.len(), 16);
@@ -283,9 +50,107 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
         .collect();
     assert_eq!(forgetting[0], (0, true, 0.0));
     assert_eq!(history(&run, "loss", Split::Train).len(), 4);
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(summary["tasks"][0]["unusable_clips"], 1);
-    let again = toy.command("decremental", "finetune", "--epochs 2").output().unwrap();
+    let again = toy
+        .command("decremental", "finetune", "--epochs 2")
+        .output()
+        .unwrap();
     assert!(again.status.success());
-    assert!(text(&again.stdout).contains("nothing was done"), "{}", text(&again.stdout));
+    assert!(
+        text(&again.stdout).contains("nothing was done"),
+        "{}",
+        text(&again.stdout)
+    );
+}
+
+#[test]
+fn the_number_of_workers_changes_no_byte() {
+    let toy = Toy::new();
+    let flags = "--approach ewc --sampler imbalanced --accumulation 2";
+    let runs = [1, 2, 5].map(|workers| {
+        let name = format!("workers-{workers}");
+        toy.train("substitution", &name, &format!("{flags} --workers {workers}"))
+    });
+    assert_same_contents(&runs[0], &runs[1]);
+    assert_same_contents(&runs[0], &runs[2]);
+}
+
+#[test]
+fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
+    let toy = Toy::new();
+    let flags = "--approach ewc --epochs 3 --seed-outputs";
+    let whole = toy.train("decremental", "whole", flags);
+    let killed = toy.run("killed");
+    // Once before anything is done, once in the second task.
+    for stop_after in ["settings.json", "progress.json"] {
+        let mut child = toy.command("decremental", "killed", flags).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !killed.join(stop_after).exists() {
+            assert!(Instant::now() < deadline, "no {stop_after}");
+            assert!(child.try_wait().unwrap().is_none(), "ended before it could be killed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // What a killed writer leaves behind is swept.
+    std::fs::write(killed.join(".incdec-x.tmp"), b"half").unwrap();
+    toy.train("decremental", "killed", flags);
+    let (whole, mut resumed) = (contents(&whole), contents(&killed));
+    // The seed's folder name and paths stand in its files.
+    for name in ["parameters.csv", "summary.csv"] {
+        let renamed = text(&resumed[name]).replace("killed", "whole");
+        resumed.insert(name.to_owned(), renamed.into_bytes());
+    }
+    assert_eq!(whole.keys().collect::<Vec<_>>(), resumed.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == resumed[name], "{name} differs");
+    }
+}
+
+#[test]
+fn a_tiny_fit_learns_and_does_not_move_at_rate_zero() {
+    let toy = Toy::new();
+    let learns = toy.train(
+        "joint-incremental",
+        "learns",
+        "--epochs 6 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --stop-after-first-task --dropout 0",
+    );
+    let losses = history(&learns, "loss", Split::Train);
+    assert!(last(&losses, 0) < 0.5 * losses[0].2, "{losses:?}");
+    let still = toy.train(
+        "joint-incremental",
+        "still",
+        "--lr-first-task 0 --lr-first-task-head 0 --lr-backbone 0 --lr-head 0",
+    );
+    let [first, second] = [0, 1].map(|task| tensors(&still.join(format!("checkpoints/task-{task}.safetensors"))));
+    for (name, values) in &first {
+        let statistic = name.contains("running_") || name.contains("num_batches");
+        assert_eq!(*values != second[name], statistic, "{name}");
+    }
+}
+
+#[test]
+fn a_run_directory_under_other_settings_is_refused_with_a_hint() {
+    let toy = Toy::new();
+    let run = toy.train("decremental", "one", "--stop-after-first-task");
+    let before = contents(&run);
+    let other = toy.command("decremental", "one", "--stop-after-first-task --seed 4").output().unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    let said = text(&other.stderr);
+    assert!(said.contains("settings.seed: 0 there, 4 now"), "{said}");
+    assert!(said.contains("hint: choose another --out"), "{said}");
+    assert_eq!(before, contents(&run));
+    let nonsense = toy.command("decremental", "two", "--size 96").output().unwrap();
+    assert_eq!(nonsense.status.code(), Some(1));
+    assert!(text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68"));
+    let unknown = toy.command("decremental", "two", "--approach icarl").output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    let strange = toy.folder.path().join("strange");
+    std::fs::create_dir(&strange).unwrap();
+    std::fs::write(strange.join("thesis.tex"), "").unwrap();
+    let refused = toy.command("decremental", "../strange", "").output().unwrap();
+    assert!(text(&refused.stderr).contains("is not empty and holds no run"));
 }

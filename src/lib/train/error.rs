@@ -63,6 +63,9 @@ pub enum TrainError {
         /// What the JSON reader said.
         source: serde_json::Error,
     },
+    /// A text table of the seed's could not be written.
+    #[error("CSV: {0}")]
+    Csv(#[from] csv::Error),
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
@@ -123,7 +126,12 @@ pub enum TrainError {
 }
 
 fn told(differences: &[String]) -> String {
-    let mut text = differences.iter().take(DIFFERENCES_SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    let mut text = differences
+        .iter()
+        .take(DIFFERENCES_SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
     if differences.len() > DIFFERENCES_SHOWN {
         text += &format!("; and {} more", differences.len() - DIFFERENCES_SHOWN);
     }

@@ -60,7 +60,11 @@ pub(super) fn evaluate(
         no_grad(|| {
             let logits = learner.forward(&batch.device.clips, Mode::Evaluate).logits;
             let size = i64::try_from(batch.samples.len()).unwrap_or(i64::MAX);
-            loss += learner.criterion().loss(&logits, &batch.device.labels).to_kind(Kind::Double) * size;
+            loss += learner
+                .criterion()
+                .loss(&logits, &batch.device.labels)
+                .to_kind(Kind::Double)
+                * size;
             parts.push(learner.criterion().probabilities(&logits));
         });
         clips.extend(batch.samples);
@@ -68,12 +72,24 @@ pub(super) fn evaluate(
     if clips.is_empty() {
         return Err(TrainError::NoReadableClip);
     }
-    let probabilities = Vec::<f32>::try_from(Tensor::cat(&parts, 0).to_kind(Kind::Float).reshape([-1]))?;
+    let probabilities =
+        Vec::<f32>::try_from(Tensor::cat(&parts, 0).to_kind(Kind::Float).reshape([-1]))?;
     let samples: Vec<&Sample> = clips.iter().map(|&i| &list.samples()[i]).collect();
-    let metrics = judge(plan, learner.criterion(), &probabilities, samples.into_iter())?;
+    let metrics = judge(
+        plan,
+        learner.criterion(),
+        &probabilities,
+        samples.into_iter(),
+    )?;
     #[allow(clippy::cast_precision_loss)] // A number of clips.
     let loss = loss.double_value(&[]) / clips.len() as f64;
-    Ok(Evaluation { loss, probabilities, metrics, clips, seconds: begun.elapsed().as_secs_f64() })
+    Ok(Evaluation {
+        loss,
+        probabilities,
+        metrics,
+        clips,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
 }
 
 /// Every figure of `probabilities` [N, C] for `samples`.
@@ -84,7 +100,12 @@ fn judge<'a>(
     samples: impl Iterator<Item = &'a Sample>,
 ) -> Result<Metrics, TrainError> {
     let (labels, subcategories): (Vec<usize>, Vec<usize>) = samples
-        .map(|s| (usize::try_from(s.label).unwrap_or(usize::MAX), plan.subcategory(&s.subcategory).unwrap_or(usize::MAX)))
+        .map(|s| {
+            (
+                usize::try_from(s.label).unwrap_or(usize::MAX),
+                plan.subcategory(&s.subcategory).unwrap_or(usize::MAX),
+            )
+        })
         .unzip();
     Ok(metrics::evaluate(&Predictions {
         probabilities,
@@ -100,11 +121,23 @@ fn judge<'a>(
 ///
 /// # Errors
 /// When the rows are not those of this plan.
-pub(super) fn judge_rows(plan: &Plan, criterion: CriterionName, rows: &[&PredictionRow]) -> Result<Metrics, TrainError> {
-    let probabilities: Vec<f32> = rows.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
+pub(super) fn judge_rows(
+    plan: &Plan,
+    criterion: CriterionName,
+    rows: &[&PredictionRow],
+) -> Result<Metrics, TrainError> {
+    let probabilities: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| row.probabilities.iter().copied())
+        .collect();
     let (labels, subcategories): (Vec<usize>, Vec<usize>) = rows
         .iter()
-        .map(|row| (usize::try_from(row.label).unwrap_or(usize::MAX), plan.subcategory(&row.subcategory).unwrap_or(usize::MAX)))
+        .map(|row| {
+            (
+                usize::try_from(row.label).unwrap_or(usize::MAX),
+                plan.subcategory(&row.subcategory).unwrap_or(usize::MAX),
+            )
+        })
         .unzip();
     Ok(metrics::evaluate(&Predictions {
         probabilities: &probabilities,

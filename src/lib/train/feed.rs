@@ -10,7 +10,10 @@ use super::approach::DeviceBatch;
 use super::plan::TaskPlan;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
-use crate::data::{self, Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, StreamKeys, sampler};
+use crate::data::{
+    self, Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, StreamKeys,
+    sampler,
+};
 
 /// The epoch under which the training loader draws for a Fisher information, apart from every real one.
 const FISHER_EPOCH: u64 = u32::MAX as u64;
@@ -41,7 +44,11 @@ impl Feed {
             crop: settings.size as usize,
             workers: config.workers,
             on_bad_clip: config.on_bad_clip,
-            memory: if device == Device::Cpu { HostMemory::Pageable } else { HostMemory::Pinned },
+            memory: if device == Device::Cpu {
+                HostMemory::Pageable
+            } else {
+                HostMemory::Pinned
+            },
             seed: settings.seed,
             ..LoaderConfig::default()
         };
@@ -55,8 +62,16 @@ impl Feed {
     }
 
     /// The training batches of an epoch: drawn by the sampler, augmented.
-    pub(super) fn training(&self, task: usize, plan: &TaskPlan, epoch: u64) -> Result<Batches, TrainError> {
-        let keys = StreamKeys { task: task as u64, epoch };
+    pub(super) fn training(
+        &self,
+        task: usize,
+        plan: &TaskPlan,
+        epoch: u64,
+    ) -> Result<Batches, TrainError> {
+        let keys = StreamKeys {
+            task: task as u64,
+            epoch,
+        };
         let list = &plan.train;
         let order = match self.settings.sampler {
             SamplerName::Balanced => sampler::balanced(list.len(), self.settings.seed, keys),
@@ -65,13 +80,22 @@ impl Feed {
                 sampler::imbalanced(&labels, &plan.class_counts, self.settings.seed, keys)?
             }
         };
-        let augment = if self.settings.compat.augment_per_frame { Augment::PerFrame } else { Augment::PerClip };
+        let augment = if self.settings.compat.augment_per_frame {
+            Augment::PerFrame
+        } else {
+            Augment::PerClip
+        };
         Ok(self.start(list, order, keys, augment))
     }
 
     /// Every clip of a list once, in its order, unaugmented.
     pub(super) fn in_order(&self, list: &Arc<Dataset>) -> Batches {
-        self.start(list, (0..list.len()).collect(), StreamKeys::default(), Augment::None)
+        self.start(
+            list,
+            (0..list.len()).collect(),
+            StreamKeys::default(),
+            Augment::None,
+        )
     }
 
     /// The batches that a Fisher information is estimated over: whole ones only, unless there is none.
@@ -89,14 +113,27 @@ impl Feed {
         Ok(batches.take(whole.max(1)))
     }
 
-    fn start(&self, list: &Arc<Dataset>, order: Vec<usize>, keys: StreamKeys, augment: Augment) -> Batches {
-        let config = LoaderConfig { augment, ..self.loader };
+    fn start(
+        &self,
+        list: &Arc<Dataset>,
+        order: Vec<usize>,
+        keys: StreamKeys,
+        augment: Augment,
+    ) -> Batches {
+        let config = LoaderConfig {
+            augment,
+            ..self.loader
+        };
         Batches::start(list, order, keys, &config, 0)
     }
 
     /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of which no clip could be
     /// read is passed over.
-    pub(super) fn next(&mut self, list: &Dataset, batches: &mut Loaded<'_>) -> Result<Option<FedBatch>, TrainError> {
+    pub(super) fn next(
+        &mut self,
+        list: &Dataset,
+        batches: &mut Loaded<'_>,
+    ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
             let batch = batch?;
             self.note_skipped(list, &batch);
@@ -104,7 +141,9 @@ impl Feed {
                 continue;
             }
             let device = self.device;
-            return Ok(Some(self.clock.time(Phase::Transfer, || fed(batch, device))));
+            return Ok(Some(
+                self.clock.time(Phase::Transfer, || fed(batch, device)),
+            ));
         }
         Ok(None)
     }

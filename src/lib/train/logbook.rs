@@ -9,6 +9,8 @@ use super::evaluate::Evaluation;
 use super::plan::Plan;
 use super::profile::{Clock, Phase};
 use super::record::Record;
+use super::seed_outputs::Transcript;
+use super::summary::Summary;
 use super::tensorboard::{self, EventLog, image};
 use crate::clip::Split;
 use crate::metrics::{self, Figures, Names};
@@ -66,9 +68,24 @@ impl Trained {
     }
 }
 
+/// The facts of an epoch.
+#[derive(Clone, Copy)]
+pub(super) struct EpochOutcome<'a> {
+    pub(super) task: usize,
+    pub(super) epoch: u32,
+    pub(super) trained: &'a Trained,
+    pub(super) validation: &'a Evaluation,
+    /// The rates it was trained with: of one group, or of head and backbone.
+    pub(super) rates: &'a [f64],
+    /// The best epoch of the task so far.
+    pub(super) best_epoch: u32,
+}
+
 /// Writes down epochs and tasks.
 pub(super) struct Logbook {
     events: EventLog,
+    /// Copies of what is printed, as the seed keeps them.
+    transcript: Option<Transcript>,
 }
 
 /// A task or epoch number as tables have it.
@@ -77,29 +94,52 @@ fn number(value: impl TryInto<i32>) -> i32 {
 }
 
 impl Logbook {
-    pub(super) fn open(record: &Record) -> Result<Self, TrainError> {
+    /// Opens the event file behind what done tasks wrote; `transcript` says whether what is printed is kept as text too.
+    pub(super) fn open(record: &Record, transcript: bool) -> Result<Self, TrainError> {
         let folder = record.folder().join(tensorboard::FOLDER);
         Ok(Self {
             events: EventLog::open(&folder, record.progress.tensorboard_bytes)?,
+            transcript: transcript
+                .then(|| Transcript::start(record.folder()))
+                .transpose()?,
         })
+    }
+
+    /// Says something on stderr and in the log.
+    pub(super) fn tell(&self, line: &str) -> Result<(), TrainError> {
+        tracing::info!("{line}");
+        match &self.transcript {
+            Some(transcript) => Ok(transcript.stderr(line)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps what the binary prints on stdout.
+    pub(super) fn printed(&self, summary: &Summary) -> Result<(), TrainError> {
+        match &self.transcript {
+            Some(transcript) => Ok(transcript.stdout(&summary.to_string())?),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn bytes(&self) -> Result<u64, TrainError> {
         Ok(self.events.bytes()?)
     }
 
-    /// Writes down an epoch. `rates` are those it was trained with: of one group, or of head and backbone.
-    #[allow(clippy::too_many_arguments)] // The facts of an epoch, each used once.
+    /// Writes down an epoch.
     pub(super) fn end_of_epoch(
         &mut self,
         record: &mut Record,
-        task: usize,
-        epoch: u32,
-        trained: &Trained,
-        validation: &Evaluation,
-        rates: &[f64],
-        best_epoch: u32,
+        outcome: &EpochOutcome<'_>,
     ) -> Result<(), TrainError> {
+        let EpochOutcome {
+            task,
+            epoch,
+            trained,
+            validation,
+            rates,
+            best_epoch,
+        } = *outcome;
         let figures = &validation.metrics.figures;
         let head = rates.first().copied();
         let on_train = [
@@ -124,7 +164,9 @@ impl Logbook {
             }
         };
         record.history.extend(on_train.map(row(Split::Train)));
-        record.history.extend(on_validation.map(row(Split::Validation)));
+        record
+            .history
+            .extend(on_validation.map(row(Split::Validation)));
         record.publish_history()?;
         for (phase, seconds, clips) in [
             ("train", trained.seconds, trained.clips),
@@ -139,24 +181,28 @@ impl Logbook {
             });
         }
         let tag = |name: &str| format!("training_task_{task}/{name}");
-        self.events.scalar(&tag("training_classification_loss"), epoch, Some(trained.loss()))?;
+        self.events.scalar(
+            &tag("training_classification_loss"),
+            epoch,
+            Some(trained.loss()),
+        )?;
         for (name, value) in [
             ("classification_loss", Some(validation.loss)),
             ("accuracy", figures.accuracy),
             ("mAP", figures.mean_ap),
             ("weighted_mAP", figures.mean_ap_weighted),
         ] {
-            self.events.scalar(&tag(&format!("dataset_{task}_{name}")), epoch, value)?;
+            self.events
+                .scalar(&tag(&format!("dataset_{task}_{name}")), epoch, value)?;
         }
-        tracing::info!(
+        self.tell(&format!(
             "task {task} epoch {epoch}: loss {:.4}, penalty {:.4}, validation loss {:.4}, mAP {}, best epoch {best_epoch}, {:.1} s",
             trained.loss(),
             trained.penalty(),
             validation.loss,
             told(figures.mean_ap),
             trained.seconds + validation.seconds,
-        );
-        Ok(())
+        ))
     }
 
     /// Writes down the figures of a task, computed with its best weights on the validation set and on the test set.
@@ -175,7 +221,10 @@ impl Logbook {
             subcategories: &plan.subcategories,
         };
         let forgotten = metrics::forgetting_of_figures(&tested.iter().collect::<Vec<_>>());
-        for (split, evaluation) in [Split::Validation, Split::Test].into_iter().zip(evaluations) {
+        for (split, evaluation) in [Split::Validation, Split::Test]
+            .into_iter()
+            .zip(evaluations)
+        {
             let forgotten = (split == Split::Test).then_some(&forgotten);
             let rows = metrics::flatten(&evaluation.metrics, forgotten, names);
             record.metrics.extend(rows.into_iter().map(|row| MetricRow {
@@ -188,7 +237,9 @@ impl Logbook {
                 forgetting: row.forgetting,
             }));
             let list = plan.tasks[task].list(split);
-            record.predictions.extend(evaluation.rows(number(task), split, list));
+            record
+                .predictions
+                .extend(evaluation.rows(number(task), split, list));
             record.timing.push(TimingRow {
                 task: number(task),
                 epoch: None,
@@ -199,13 +250,12 @@ impl Logbook {
             self.final_values(plan, task, step, split, evaluation)?;
         }
         let test = &evaluations[1].metrics.figures;
-        tracing::info!(
+        self.tell(&format!(
             "task {task} done: test mAP {}, accuracy {}, forgetting of mAP {}",
             told(test.mean_ap),
             told(test.accuracy),
             told(forgotten.mean_ap),
-        );
-        Ok(())
+        ))
     }
 
     fn final_values(
@@ -226,10 +276,12 @@ impl Logbook {
             self.events.scalar(&tag(name), step, value)?;
         }
         let curves = image::precision_recall(&evaluation.metrics.pr_curves, &plan.categories);
-        self.events.image(&tag("pr_curve"), step, &curves, &curves.png()?)?;
+        self.events
+            .image(&tag("pr_curve"), step, &curves, &curves.png()?)?;
         if evaluation.metrics.confusion_at_half.is_none() {
             let matrix = image::confusion(&evaluation.metrics.confusion, &plan.categories);
-            self.events.image(&tag("confusion_matrix"), step, &matrix, &matrix.png()?)?;
+            self.events
+                .image(&tag("confusion_matrix"), step, &matrix, &matrix.png()?)?;
         }
         Ok(())
     }

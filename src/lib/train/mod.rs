@@ -14,6 +14,8 @@ pub mod profile;
 pub mod record;
 mod run;
 pub mod schedule;
+pub mod seed_outputs;
+mod selection;
 pub mod settings;
 mod summary;
 pub mod tensorboard;

@@ -34,6 +34,10 @@ pub struct Plan {
     pub categories: Vec<String>,
     /// Class and name of each subcategory, in the taxonomy's order.
     pub subcategories: Vec<(usize, String)>,
+    /// Whether the tasks stage permuted the schedule's columns.
+    pub randomized: bool,
+    /// The number of tasks that were dealt; `tasks` may be cut shorter.
+    pub dealt: usize,
     /// The tasks in order.
     pub tasks: Vec<TaskPlan>,
     /// BLAKE3 of each input file, by its name.
@@ -91,9 +95,15 @@ impl Plan {
         };
         let mut plan = Self::of(&rows, &names, &places, &shards)?;
         plan.tasks_seed = setting("seed").as_u64();
-        for path in [table, availability.join(SCHEDULE_FILE), shards.folder().join(crate::shard::INDEX_FILE)] {
+        plan.randomized = setting("randomize").as_bool().unwrap_or(true);
+        for path in [
+            table,
+            availability.join(SCHEDULE_FILE),
+            shards.folder().join(crate::shard::INDEX_FILE),
+        ] {
             if let Some(name) = path.file_name() {
-                plan.inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
+                plan.inputs
+                    .insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
             }
         }
         Ok(plan)
@@ -108,12 +118,17 @@ impl Plan {
         let (categories, subcategories) = taxonomy(rows, &names.taxonomy)?;
         let table_counts = match &names.class_counts {
             Some(counts) if counts.len() == categories.len() => counts.clone(),
-            _ => counts(&categories, rows.iter().filter(|row| row.split == Split::Train)),
+            _ => counts(
+                &categories,
+                rows.iter().filter(|row| row.split == Split::Train),
+            ),
         };
         let tasks = rows.iter().map(|row| row.task + 1).max().unwrap_or(0);
         let mut plan = Self {
             scenario: names.scenario.clone(),
             tasks_seed: None,
+            randomized: true,
+            dealt: usize::try_from(tasks).unwrap_or(0),
             tasks: Vec::new(),
             inputs: BTreeMap::new(),
             categories,
@@ -127,20 +142,43 @@ impl Plan {
             let mut unusable = [0; 3];
             let mut list = |split: Split| {
                 let listed = listed.iter().filter(|row| row.split == split);
-                let samples: Vec<Sample> = listed.clone().filter_map(|row| sample(row, places)).collect();
+                let samples: Vec<Sample> = listed
+                    .clone()
+                    .filter_map(|row| sample(row, places))
+                    .collect();
                 unusable[split as usize] = listed.count() - samples.len();
                 if samples.is_empty() {
-                    return Err(TrainError::EmptyList { task, split, unusable: unusable[split as usize] });
+                    return Err(TrainError::EmptyList {
+                        task,
+                        split,
+                        unusable: unusable[split as usize],
+                    });
                 }
                 Ok(Arc::new(Dataset::new(Arc::clone(shards), samples)))
             };
-            let (train, validation, test) = (list(Split::Train)?, list(Split::Validation)?, list(Split::Test)?);
+            let (train, validation, test) = (
+                list(Split::Train)?,
+                list(Split::Validation)?,
+                list(Split::Test)?,
+            );
             let class_counts = if COUNTED_OVER_THE_TABLE.contains(&plan.scenario.as_str()) {
                 table_counts.clone()
             } else {
-                counts(&plan.categories, listed.iter().copied().filter(|row| row.split == Split::Train))
+                counts(
+                    &plan.categories,
+                    listed
+                        .iter()
+                        .copied()
+                        .filter(|row| row.split == Split::Train),
+                )
             };
-            plan.tasks.push(TaskPlan { train, validation, test, unusable, class_counts });
+            plan.tasks.push(TaskPlan {
+                train,
+                validation,
+                test,
+                unusable,
+                class_counts,
+            });
         }
         Ok(plan)
     }
@@ -160,7 +198,9 @@ impl Plan {
     /// The index of a subcategory in the taxonomy's order.
     #[must_use]
     pub fn subcategory(&self, name: &str) -> Option<usize> {
-        self.subcategories.iter().position(|(_, known)| known == name)
+        self.subcategories
+            .iter()
+            .position(|(_, known)| known == name)
     }
 }
 
@@ -209,16 +249,26 @@ fn taxonomy(
 ) -> Result<(Vec<String>, Vec<(usize, String)>), TrainError> {
     let mut found: BTreeMap<i32, (String, BTreeSet<String>)> = BTreeMap::new();
     for row in rows {
-        let entry = found.entry(row.label).or_insert_with(|| (row.category.clone(), BTreeSet::new()));
+        let entry = found
+            .entry(row.label)
+            .or_insert_with(|| (row.category.clone(), BTreeSet::new()));
         if entry.0 != row.category {
-            return Err(TrainError::Labels { label: row.label, names: [entry.0.clone(), row.category.clone()] });
+            return Err(TrainError::Labels {
+                label: row.label,
+                names: [entry.0.clone(), row.category.clone()],
+            });
         }
         entry.1.insert(row.subcategory.clone());
     }
     let taxonomy: Vec<(String, Vec<String>)> = if recorded.is_empty() {
-        let dense = found.keys().enumerate().all(|(i, label)| usize::try_from(*label) == Ok(i));
+        let dense = found
+            .keys()
+            .enumerate()
+            .all(|(i, label)| usize::try_from(*label) == Ok(i));
         if !dense || found.is_empty() {
-            return Err(TrainError::Classes { labels: found.keys().copied().collect() });
+            return Err(TrainError::Classes {
+                labels: found.keys().copied().collect(),
+            });
         }
         found
             .into_values()
@@ -226,11 +276,18 @@ fn taxonomy(
             .collect()
     } else {
         for (label, (category, subcategories)) in &found {
-            let known = usize::try_from(*label).ok().and_then(|class| recorded.get(class));
-            let fits = known.is_some_and(|(name, all)| name == category && subcategories.iter().all(|s| all.contains(s)));
+            let known = usize::try_from(*label)
+                .ok()
+                .and_then(|class| recorded.get(class));
+            let fits = known.is_some_and(|(name, all)| {
+                name == category && subcategories.iter().all(|s| all.contains(s))
+            });
             if !fits {
                 let name = known.map_or_else(String::new, |(name, _)| name.clone());
-                return Err(TrainError::Labels { label: *label, names: [name, category.clone()] });
+                return Err(TrainError::Labels {
+                    label: *label,
+                    names: [name, category.clone()],
+                });
             }
         }
         recorded.to_vec()
@@ -240,5 +297,8 @@ fn taxonomy(
         .enumerate()
         .flat_map(|(class, (_, all))| all.iter().map(move |name| (class, name.clone())))
         .collect();
-    Ok((taxonomy.into_iter().map(|(category, _)| category).collect(), subcategories))
+    Ok((
+        taxonomy.into_iter().map(|(category, _)| category).collect(),
+        subcategories,
+    ))
 }

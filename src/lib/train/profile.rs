@@ -123,16 +123,24 @@ fn report(seconds: &[f64; Phase::ALL.len()], total: f64) -> String {
     let share = |s: f64| s / total.max(1e-9);
     let mut text = format!("where {total:.1} s went:\n");
     let elsewhere = (total - seconds.iter().sum::<f64>()).max(0.0);
-    let rows = Phase::ALL.iter().map(|phase| (phase.name(), seconds[*phase as usize]));
+    let rows = Phase::ALL
+        .iter()
+        .map(|phase| (phase.name(), seconds[*phase as usize]));
     for (name, s) in rows.chain([("everything else", elsewhere)]) {
         // Writing into a string cannot fail.
         let _ = writeln!(text, "  {name:<18} {s:>9.2} s {:>5.1} %", 100.0 * share(s));
     }
     let waiting = seconds[Phase::Waiting as usize];
-    let computing: f64 = [Phase::Forward, Phase::Backward, Phase::Optimizer, Phase::Evaluation, Phase::Approach]
-        .iter()
-        .map(|phase| seconds[*phase as usize])
-        .sum();
+    let computing: f64 = [
+        Phase::Forward,
+        Phase::Backward,
+        Phase::Optimizer,
+        Phase::Evaluation,
+        Phase::Approach,
+    ]
+    .iter()
+    .map(|phase| seconds[*phase as usize])
+    .sum();
     let outside = total - computing - waiting;
     text += &if share(waiting) > WAITING_MUCH {
         format!(
@@ -172,6 +180,9 @@ mod tests {
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);
         assert!(idle.contains("Neither loading nor computing"));
-        assert!(idle.contains("everything else         8.00 s  80.0 %"), "{idle}");
+        assert!(
+            idle.contains("everything else         8.00 s  80.0 %"),
+            "{idle}"
+        );
     }
 }

@@ -98,10 +98,14 @@ impl Record {
     pub fn open(config: &TrainConfig, plan: &Plan) -> Result<Opened, TrainError> {
         let folder = &config.out;
         let mut provenance = Provenance::of(&config.settings);
-        provenance.settings.insert("scenario".into(), plan.scenario.clone().into());
+        provenance
+            .settings
+            .insert("scenario".into(), plan.scenario.clone().into());
         provenance.inputs.clone_from(&plan.inputs);
         if let Some(pretrained) = &config.pretrained {
-            provenance.inputs.insert("pretrained".into(), hash_file(pretrained)?);
+            provenance
+                .inputs
+                .insert("pretrained".into(), hash_file(pretrained)?);
         }
         claim(folder, &provenance, plan)?;
         for part in [folder.clone(), folder.join(CHECKPOINTS)] {
@@ -148,23 +152,36 @@ impl Record {
     /// Where the best weights of `task` lie.
     #[must_use]
     pub fn checkpoint(&self, task: usize) -> PathBuf {
-        self.folder.join(CHECKPOINTS).join(format!("task-{task}.safetensors"))
+        self.folder
+            .join(CHECKPOINTS)
+            .join(format!("task-{task}.safetensors"))
     }
 
     /// Where the approach's state after `task` lies.
     #[must_use]
     pub fn state(&self, task: usize) -> PathBuf {
-        self.folder.join(CHECKPOINTS).join(format!("task-{task}-state.safetensors"))
+        self.folder
+            .join(CHECKPOINTS)
+            .join(format!("task-{task}-state.safetensors"))
     }
 
     /// What a checkpoint's header says of itself.
     #[must_use]
     pub fn metadata(&self, task: usize) -> BTreeMap<String, String> {
         BTreeMap::from([
-            ("incdec.crate_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("incdec.settings".to_owned(), Value::Object(self.provenance.settings.clone()).to_string()),
+            (
+                "incdec.crate_version".to_owned(),
+                env!("CARGO_PKG_VERSION").to_owned(),
+            ),
+            (
+                "incdec.settings".to_owned(),
+                Value::Object(self.provenance.settings.clone()).to_string(),
+            ),
             ("incdec.task".to_owned(), task.to_string()),
-            ("incdec.categories".to_owned(), Value::from(self.categories.clone()).to_string()),
+            (
+                "incdec.categories".to_owned(),
+                Value::from(self.categories.clone()).to_string(),
+            ),
         ])
     }
 
@@ -173,9 +190,14 @@ impl Record {
     /// # Errors
     /// When the disk refuses.
     pub fn publish_history(&mut self) -> Result<(), TrainError> {
-        self.history
-            .sort_by(|a, b| (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric)));
-        Ok(table::write(&self.folder.join("history.parquet"), &self.history, &self.provenance)?)
+        self.history.sort_by(|a, b| {
+            (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
+        });
+        Ok(table::write(
+            &self.folder.join("history.parquet"),
+            &self.history,
+            &self.provenance,
+        )?)
     }
 
     /// Publishes all tables and, last, that one more task is done.
@@ -184,10 +206,23 @@ impl Record {
     /// When the disk refuses.
     pub fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
         self.publish_history()?;
-        table::write(&self.folder.join("metrics.parquet"), &self.metrics, &self.provenance)?;
+        table::write(
+            &self.folder.join("metrics.parquet"),
+            &self.metrics,
+            &self.provenance,
+        )?;
         let predictions = self.folder.join("predictions.parquet");
-        run_tables::write_predictions(&predictions, &self.categories, &self.predictions, &self.provenance)?;
-        table::write(&self.folder.join("timing.parquet"), &self.timing, &self.provenance)?;
+        run_tables::write_predictions(
+            &predictions,
+            &self.categories,
+            &self.predictions,
+            &self.provenance,
+        )?;
+        table::write(
+            &self.folder.join("timing.parquet"),
+            &self.timing,
+            &self.provenance,
+        )?;
         self.progress.tasks.push(outcome);
         write_json(&self.folder.join(PROGRESS_FILE), &self.progress)
     }
@@ -209,7 +244,8 @@ impl Record {
         self.history = table::read(&self.folder.join("history.parquet"))?;
         self.metrics = table::read(&self.folder.join("metrics.parquet"))?;
         self.timing = table::read(&self.folder.join("timing.parquet"))?;
-        self.predictions = run_tables::read_predictions(&self.folder.join("predictions.parquet"))?.1;
+        self.predictions =
+            run_tables::read_predictions(&self.folder.join("predictions.parquet"))?.1;
         self.history.retain(|row| row.task < done);
         self.metrics.retain(|row| row.task < done);
         self.timing.retain(|row| row.task < done);
@@ -239,9 +275,14 @@ fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), Trai
         let strangers = fs::read_dir(folder)
             .map_err(ArtifactError::at("list", folder))?
             .filter_map(Result::ok)
-            .any(|entry| !entry.file_name().to_string_lossy().starts_with(['.']) && entry.file_name() != LOG_FILE);
+            .any(|entry| {
+                !entry.file_name().to_string_lossy().starts_with(['.'])
+                    && entry.file_name() != LOG_FILE
+            });
         if strangers {
-            return Err(TrainError::NotARun { folder: folder.to_owned() });
+            return Err(TrainError::NotARun {
+                folder: folder.to_owned(),
+            });
         }
         return write_json(&path, &ours);
     };
@@ -250,7 +291,10 @@ fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), Trai
     if differences.is_empty() {
         Ok(())
     } else {
-        Err(TrainError::OtherRun { folder: folder.to_owned(), differences })
+        Err(TrainError::OtherRun {
+            folder: folder.to_owned(),
+            differences,
+        })
     }
 }
 
@@ -258,11 +302,20 @@ fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), Trai
 fn differ(path: &str, theirs: &Value, ours: &Value, differences: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
-            let mut keys: Vec<&String> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+            let mut keys: Vec<&String> = a
+                .keys()
+                .chain(b.keys().filter(|key| !a.contains_key(*key)))
+                .collect();
             keys.sort();
             for key in keys {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                let value = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                let value = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or_default()
+                };
                 differ(&path, &value(a), &value(b), differences);
             }
         }
@@ -287,12 +340,17 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, T
     let bytes = fs::read(path).map_err(ArtifactError::at("read", path))?;
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|source| TrainError::Json { path: path.to_owned(), source })
+        .map_err(|source| TrainError::Json {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let mut bytes = serde_json::to_vec_pretty(value)
-        .map_err(|source| TrainError::Json { path: path.to_owned(), source })?;
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|source| TrainError::Json {
+        path: path.to_owned(),
+        source,
+    })?;
     bytes.push(b'\n');
     Ok(artifact::publish(path, |w| w.write_all(&bytes))?)
 }
@@ -308,6 +366,9 @@ mod tests {
         let a = json!({"settings": {"seed": 1, "lr": 0.1}, "tasks": 2});
         let b = json!({"settings": {"seed": 2, "lr": 0.1}, "tasks": 2, "new": true});
         differ("", &a, &b, &mut found);
-        assert_eq!(found, ["new: null there, true now", "settings.seed: 1 there, 2 now"]);
+        assert_eq!(
+            found,
+            ["new: null there, true now", "settings.seed: 1 there, 2 now"]
+        );
     }
 }

@@ -12,6 +12,9 @@ use super::choice::choice;
 use crate::data::OnBadClip;
 use crate::model::{Geometry, ModelPath, Variant};
 
+/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
+const LEAST_SIZE_SEED_PX: u32 = 57;
+
 choice! {
     /// How the model is updated from task to task.
     ApproachName, "approach" {
@@ -156,9 +159,16 @@ impl std::str::FromStr for Compat {
         // Through the serialised form, so that the fields' names stand in one place.
         let mut fields = serde_json::json!(Self::default());
         for name in text.split(',').map(|name| name.trim().replace('-', "_")) {
-            let known: Vec<String> = fields.as_object().into_iter().flat_map(|map| map.keys().cloned()).collect();
+            let known: Vec<String> = fields
+                .as_object()
+                .into_iter()
+                .flat_map(|map| map.keys().cloned())
+                .collect();
             if !known.contains(&name) {
-                return Err(format!("{name:?} is no quirk: expected none, twyn2024, or of {}", known.join(", ")));
+                return Err(format!(
+                    "{name:?} is no quirk: expected none, twyn2024, or of {}",
+                    known.join(", ")
+                ));
             }
             fields[name] = true.into();
         }
@@ -316,6 +326,15 @@ impl Settings {
                 format!(
                     "{} pixels cannot be cropped from frames of {}",
                     self.size, self.resize
+                ),
+            );
+        }
+        if self.geometry == Geometry::Seed && self.size < LEAST_SIZE_SEED_PX {
+            return refuse(
+                "--size",
+                format!(
+                    "{} pixels leave the last stage nothing to pool in the seed's geometry: at least {LEAST_SIZE_SEED_PX}, or --geometry tf",
+                    self.size
                 ),
             );
         }
@@ -480,7 +499,10 @@ mod as_text {
 
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
@@ -492,5 +514,71 @@ mod as_text {
     {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with settings after a change.
+    fn refused(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        settings.check().unwrap();
+        change(&mut settings);
+        settings.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_by_their_flag() {
+        assert!(refused(|s| s.epochs = 0).starts_with("--epochs: must be at least 1"));
+        assert!(refused(|s| s.batch_size = 0).starts_with("--batch-size"));
+        assert!(refused(|s| s.size = 201).starts_with("--size: 201 pixels cannot be cropped from frames of 200"));
+        assert!(refused(|s| s.size = 56).contains("--geometry tf"));
+        assert!(refused(|s| s.lr_head = f64::NAN).starts_with("--lr-head"));
+        assert!(refused(|s| s.weight_decay = -1.0).starts_with("--weight-decay"));
+        assert!(refused(|s| s.ewc_alpha = 1.5).starts_with("--ewc-alpha"));
+        assert!(refused(|s| s.dropout = 1.0).starts_with("--dropout"));
+        assert!(refused(|s| s.lwf_temperature = 0.0).starts_with("--lwf-temperature"));
+        let tempered = |s: &mut Settings| {
+            s.approach = ApproachName::Lwf;
+            s.lwf_temperature = 2.0;
+        };
+        assert!(refused(tempered).contains("needs --criterion multiclass"));
+        let anew = |s: &mut Settings| {
+            s.approach = ApproachName::Ewc;
+            s.from_scratch = true;
+        };
+        assert!(refused(anew).contains("leave ewc nothing to hold on to"));
+    }
+
+    #[test]
+    fn quirks_are_named_singly_or_all_together() {
+        assert_eq!("none".parse(), Ok(Compat::default()));
+        assert_eq!("twyn2024".parse(), Ok(Compat::TWYN2024));
+        let two: Compat = "augment-per-frame,rollback_before_best".parse().unwrap();
+        assert!(two.augment_per_frame && two.rollback_before_best && !two.plateau_loss_fed_map);
+        assert!("nonsense".parse::<Compat>().unwrap_err().contains("augment_per_frame"));
+    }
+
+    #[test]
+    fn settings_survive_json() {
+        let settings = Settings {
+            approach: ApproachName::Ewc,
+            compat: Compat::TWYN2024,
+            ..Settings::default()
+        };
+        let text = serde_json::to_string(&settings).unwrap();
+        assert!(text.contains(r#""variant":"A0""#), "{text}");
+        assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
+    }
+
+    #[test]
+    fn the_frozen_backbone_is_every_approachs_unless_the_seeds_quirk_is_on() {
+        let mut settings = Settings { freeze_backbone: true, approach: ApproachName::Fd, ..Settings::default() };
+        assert!(!settings.backbone_is_frozen(0));
+        assert!(settings.backbone_is_frozen(1));
+        settings.compat.freeze_backbone_only_finetune = true;
+        assert!(!settings.backbone_is_frozen(1));
     }
 }

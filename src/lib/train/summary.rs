@@ -28,20 +28,32 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn new(config: &TrainConfig, facts: Value, was_complete: bool) -> Self {
-        Self { folder: config.out.clone(), was_complete, facts }
+        Self {
+            folder: config.out.clone(),
+            was_complete,
+            facts,
+        }
     }
 }
 
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = |value: &Value| value.as_f64().map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+        let text = |value: &Value| {
+            value
+                .as_f64()
+                .map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"))
+        };
         let mut table = String::from("task  best epoch  test mAP  accuracy  forgetting of mAP\n");
         for task in self.facts["tasks"].as_array().into_iter().flatten() {
             // Writing into a string cannot fail.
             let _ = writeln!(
                 table,
                 "{:>4}  {:>10}  {:>8}  {:>8}  {:>17}",
-                task["task"], task["best_epoch"], text(&task["mean_ap"]), text(&task["accuracy"]), text(&task["mean_ap_forgetting"])
+                task["task"],
+                task["best_epoch"],
+                text(&task["mean_ap"]),
+                text(&task["accuracy"]),
+                text(&task["mean_ap_forgetting"])
             );
         }
         write!(
@@ -51,7 +63,11 @@ impl std::fmt::Display for Summary {
             self.folder.display(),
             text(&self.facts["mean_ap"]),
             text(&self.facts["mean_ap_forgetting"]),
-            if self.was_complete { " (complete before; nothing was done)" } else { "" },
+            if self.was_complete {
+                " (complete before; nothing was done)"
+            } else {
+                ""
+            },
         )
     }
 }
@@ -60,7 +76,10 @@ impl std::fmt::Display for Summary {
 pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Value {
     let find = |task: usize, metric: &str| -> Option<&MetricRow> {
         record.metrics.iter().find(|row| {
-            usize::try_from(row.task) == Ok(task) && row.split == Split::Test && row.metric == metric && row.class.is_none()
+            usize::try_from(row.task) == Ok(task)
+                && row.split == Split::Test
+                && row.metric == metric
+                && row.class.is_none()
         })
     };
     let done = record.done();
@@ -96,7 +115,9 @@ pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Va
         "tasks": tasks,
     });
     for metric in FIGURES {
-        summary[metric] = json!(mean_defined((0..done).map(|task| find(task, metric)?.value)));
+        summary[metric] = json!(mean_defined(
+            (0..done).map(|task| find(task, metric)?.value)
+        ));
         let forgetting = (1..done).map(|task| find(task, metric)?.forgetting);
         summary[format!("{metric}_forgetting")] = json!(mean_defined(forgetting));
     }

@@ -190,3 +190,77 @@ fn pseudo_loss(criterion: CriterionName, logits: &Tensor, labels: &Tensor) -> Te
         CriterionName::Multiclass => criterion.loss(logits, labels),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::learner::fake;
+    use tch::Device;
+
+    fn learner() -> Learner {
+        Learner::new(fake::builder(2, 0.5), Device::Cpu, CriterionName::Multilabel)
+    }
+
+    fn batch(value: f64) -> DeviceBatch {
+        DeviceBatch {
+            clips: Tensor::full([2, 3, 1, 2, 2], value, (Kind::Float, Device::Cpu)),
+            labels: Tensor::from_slice(&[0i64, 1]),
+        }
+    }
+
+    /// One task is over and the first backbone parameter has moved by 1: the penalty of the next step.
+    fn penalty(settings: &Settings) -> f64 {
+        let learner = learner();
+        let mut ewc = Ewc::new(settings);
+        let step = batch(1.0);
+        let output = learner.forward(&step.clips, Mode::Evaluate);
+        let step = Step { batch: &step, output: &output };
+        assert!(ewc.penalty(&learner, &step).is_none(), "task 0 has no penalty");
+        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        no_grad(|| {
+            for (_, parameter) in learner.backbone().take(1) {
+                let _ = parameter.shallow_clone().g_add_scalar_(1.0);
+            }
+        });
+        ewc.penalty(&learner, &step).unwrap().double_value(&[])
+    }
+
+    #[test]
+    fn the_seeds_penalty_counts_q_once_more() {
+        let mut settings = Settings { ewc_lambda: 4.0, ..Settings::default() };
+        let ours = penalty(&settings);
+        settings.compat.ewc_penalty_counted_twice = true;
+        assert!(ours > 0.0);
+        assert!((penalty(&settings) / ours - 5.0 / 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_later_fisher_is_merged_and_the_state_is_taken_back() {
+        let learner = learner();
+        let settings = Settings { ewc_alpha: 0.25, ..Settings::default() };
+        let mut ewc = Ewc::new(&settings);
+        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        let first = ewc.fisher["backbone.features"].double_value(&[0, 0]);
+        ewc.after_task(&learner, 1, &mut std::iter::once(Ok(batch(2.0)))).unwrap();
+        let second = estimate(&learner, FisherEstimate::Batch, &mut std::iter::once(Ok(batch(2.0)))).unwrap();
+        let wanted = 0.25 * first + 0.75 * second["backbone.features"].double_value(&[0, 0]);
+        assert!((ewc.fisher["backbone.features"].double_value(&[0, 0]) - wanted).abs() < 1e-9);
+        let mut resumed = Ewc::new(&settings);
+        resumed.restore(&learner, ewc.state());
+        assert_eq!(resumed.fisher.keys().collect::<Vec<_>>(), ["backbone.features", "backbone.norm.weight"]);
+        assert_eq!(resumed.old.len(), 2);
+    }
+
+    #[test]
+    fn the_batch_estimate_is_the_squared_mean_gradient_and_the_other_the_mean_of_squares() {
+        let learner = learner();
+        // Two clips with the same gradient g: batch gives 2 g^2 / 2, per sample (g^2 + g^2) / 2.
+        let of = |which| estimate(&learner, which, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        let (batch, each) = (of(FisherEstimate::Batch), of(FisherEstimate::PerSample));
+        let value = |fisher: &Fisher| fisher["backbone.features"].double_value(&[0, 0]);
+        assert!(value(&batch) > 0.0);
+        assert!((value(&batch) - value(&each)).abs() < 1e-9);
+        learner.freeze(true, false);
+        assert!(of(FisherEstimate::Batch).is_empty(), "what is frozen has no new Fisher");
+    }
+}

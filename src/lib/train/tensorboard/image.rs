@@ -93,8 +93,13 @@ impl Image {
 
     /// A straight line, two pixels thick.
     fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: [u8; 3]) {
-        let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // At most the side of a picture, never negative.
+        let steps = (to.0 - from.0)
+            .abs()
+            .max((to.1 - from.1).abs())
+            .ceil()
+            .max(1.0);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // At most the side of a picture, never negative.
         for i in 0..=steps as u32 {
             let share = f64::from(i) / steps;
             let x = (from.0 + (to.0 - from.0) * share).round() as u32;
@@ -124,7 +129,10 @@ impl Image {
 #[must_use]
 pub fn precision_recall(curves: &[PrCurve], categories: &[String]) -> Image {
     let legend = width_of(categories.iter().map(String::as_str)) + 2 * LETTER;
-    let mut image = Image::new(MARGIN + PLOT + MARGIN / 2 + legend + MARGIN, PLOT + 2 * MARGIN);
+    let mut image = Image::new(
+        MARGIN + PLOT + MARGIN / 2 + legend + MARGIN,
+        PLOT + 2 * MARGIN,
+    );
     let point = |recall: f64, precision: f64| {
         let (left, bottom, side) = (f64::from(MARGIN), f64::from(MARGIN + PLOT), f64::from(PLOT));
         (left + recall * side, bottom - precision * side)
@@ -134,10 +142,20 @@ pub fn precision_recall(curves: &[PrCurve], categories: &[String]) -> Image {
         image.rectangle(MARGIN, MARGIN + at, PLOT, 1, GREY);
         image.rectangle(MARGIN + at, MARGIN, 1, PLOT, GREY);
         let label = format!("{:.2}", f64::from(tick) / 4.0);
-        image.text(MARGIN + at - 2 * LETTER, MARGIN + PLOT + LETTER, &label, BLACK);
+        image.text(
+            MARGIN + at - 2 * LETTER,
+            MARGIN + PLOT + LETTER,
+            &label,
+            BLACK,
+        );
         image.text(2, MARGIN + PLOT - at - LETTER / 2, &label, BLACK);
     }
-    image.text(MARGIN + PLOT / 2 - 3 * LETTER, MARGIN + PLOT + 3 * LETTER, "recall", BLACK);
+    image.text(
+        MARGIN + PLOT / 2 - 3 * LETTER,
+        MARGIN + PLOT + 3 * LETTER,
+        "recall",
+        BLACK,
+    );
     image.text(2, LETTER, "precision", BLACK);
     for (class, curve) in curves.iter().enumerate() {
         let colour = COLOURS[class % COLOURS.len()];
@@ -163,7 +181,10 @@ pub fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
     let left = width_of(categories.iter().map(String::as_str)) + 2 * LETTER;
     let classes = u32::try_from(counts.len()).unwrap_or(u32::MAX);
     let top = 4 * LETTER;
-    let mut image = Image::new(left + classes * CELL + LETTER, top + classes * CELL + LETTER);
+    let mut image = Image::new(
+        left + classes * CELL + LETTER,
+        top + classes * CELL + LETTER,
+    );
     image.text(LETTER, LETTER, "rows true, columns predicted", BLACK);
     for ((row, counts), name) in (0u32..).zip(counts).zip(categories) {
         let (y, total) = (top + row * CELL, counts.iter().sum::<u64>().max(1));
@@ -175,9 +196,19 @@ pub fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
             image.rectangle(x, y, CELL - 1, CELL - 1, [shade, shade, 255]);
             let text = count.to_string();
             let inset = (CELL - width_of([text.as_str()])) / 2;
-            image.text(x + inset, y + CELL / 2 - LETTER / 2, &text, if shade < 128 { WHITE } else { BLACK });
+            image.text(
+                x + inset,
+                y + CELL / 2 - LETTER / 2,
+                &text,
+                if shade < 128 { WHITE } else { BLACK },
+            );
             if row == 0 {
-                let initial: String = categories.get(column as usize).map_or("", |n| n).chars().take(7).collect();
+                let initial: String = categories
+                    .get(column as usize)
+                    .map_or("", |n| n)
+                    .chars()
+                    .take(7)
+                    .collect();
                 image.text(x + 2, top - LETTER - 2, &initial, BLACK);
             }
         }
@@ -187,8 +218,14 @@ pub fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
 
 /// The width of the longest of some texts, in pixels, at most that of a cell for numbers of eight digits.
 fn width_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
-    let letters = texts.into_iter().map(|text| text.chars().count()).max().unwrap_or(0);
-    u32::try_from(letters).unwrap_or(u32::MAX).saturating_mul(LETTER)
+    let letters = texts
+        .into_iter()
+        .map(|text| text.chars().count())
+        .max()
+        .unwrap_or(0);
+    u32::try_from(letters)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(LETTER)
 }
 
 #[cfg(test)]
@@ -212,7 +249,10 @@ mod tests {
         assert!(count(&image, BLACK) > 100);
         let decoder = png::Decoder::new(std::io::Cursor::new(image.png().unwrap()));
         let reader = decoder.read_info().unwrap();
-        assert_eq!((reader.info().width, reader.info().height), (image.width(), image.height()));
+        assert_eq!(
+            (reader.info().width, reader.info().height),
+            (image.width(), image.height())
+        );
     }
 
     #[test]

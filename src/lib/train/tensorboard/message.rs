@@ -15,7 +15,11 @@ pub(super) struct Event(Vec<u8>);
 /// What an event carries under its tag.
 pub(super) enum Value<'a> {
     Scalar(f64),
-    Image { height: u32, width: u32, png: &'a [u8] },
+    Image {
+        height: u32,
+        width: u32,
+        png: &'a [u8],
+    },
 }
 
 impl Event {
@@ -99,11 +103,18 @@ pub(super) fn parse(event: &[u8]) -> Vec<(String, i64, Logged)> {
     for (field, body, number) in fields(event) {
         match field {
             2 => step = i64::try_from(number).unwrap_or(0),
-            5 => values.extend(fields(body).filter(|f| f.0 == 1).filter_map(|(_, value, _)| tagged(value))),
+            5 => values.extend(
+                fields(body)
+                    .filter(|f| f.0 == 1)
+                    .filter_map(|(_, value, _)| tagged(value)),
+            ),
             _ => {}
         }
     }
-    values.into_iter().map(|(tag, value)| (tag, step, value)).collect()
+    values
+        .into_iter()
+        .map(|(tag, value)| (tag, step, value))
+        .collect()
 }
 
 fn tagged(value: &[u8]) -> Option<(String, Logged)> {
@@ -111,7 +122,12 @@ fn tagged(value: &[u8]) -> Option<(String, Logged)> {
     for (field, body, _) in fields(value) {
         match field {
             1 => tag = String::from_utf8(body.to_vec()).ok(),
-            2 => logged = body.try_into().ok().map(|b| Logged::Scalar(f32::from_le_bytes(b))),
+            2 => {
+                logged = body
+                    .try_into()
+                    .ok()
+                    .map(|b| Logged::Scalar(f32::from_le_bytes(b)))
+            }
             4 => {
                 logged = fields(body)
                     .find(|f| f.0 == 4)

@@ -49,7 +49,10 @@ impl EventLog {
             .write(true)
             .open(&path)
             .map_err(ArtifactError::at("open", &path))?;
-        let present = file.metadata().map_err(ArtifactError::at("read", &path))?.len();
+        let present = file
+            .metadata()
+            .map_err(ArtifactError::at("read", &path))?
+            .len();
         let keep = if keep_bytes <= present { keep_bytes } else { 0 };
         file.set_len(keep)
             .and_then(|()| file.seek(SeekFrom::End(0)))
@@ -66,7 +69,10 @@ impl EventLog {
     /// # Errors
     /// When the system does not say.
     pub fn bytes(&self) -> Result<u64, ArtifactError> {
-        let metadata = self.file.metadata().map_err(ArtifactError::at("read", &self.path))?;
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(ArtifactError::at("read", &self.path))?;
         Ok(metadata.len())
     }
 
@@ -74,7 +80,12 @@ impl EventLog {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn scalar(&mut self, tag: &str, step: u32, value: Option<f64>) -> Result<(), ArtifactError> {
+    pub fn scalar(
+        &mut self,
+        tag: &str,
+        step: u32,
+        value: Option<f64>,
+    ) -> Result<(), ArtifactError> {
         let Some(value) = value else {
             return Ok(());
         };
@@ -85,7 +96,13 @@ impl EventLog {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn image(&mut self, tag: &str, step: u32, image: &Image, png: &[u8]) -> Result<(), ArtifactError> {
+    pub fn image(
+        &mut self,
+        tag: &str,
+        step: u32,
+        image: &Image,
+        png: &[u8],
+    ) -> Result<(), ArtifactError> {
         let value = Value::Image {
             height: image.height(),
             width: image.width(),
@@ -121,7 +138,9 @@ fn record(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn masked_crc(bytes: &[u8]) -> u32 {
-    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(CRC_MASK)
+    crc32c::crc32c(bytes)
+        .rotate_right(15)
+        .wrapping_add(CRC_MASK)
 }
 
 /// A value read back from an event file.
@@ -140,10 +159,18 @@ pub fn read(bytes: &[u8]) -> Vec<(String, i64, Logged)> {
     let mut rest = bytes;
     while let Some((length, tail)) = rest.split_at_checked(8) {
         let size = u64::from_le_bytes(length.try_into().unwrap_or_default());
-        let Some((crc, tail)) = tail.split_at_checked(4) else { break };
-        let Ok(size) = usize::try_from(size) else { break };
-        let Some((body, tail)) = tail.split_at_checked(size) else { break };
-        let Some((body_crc, tail)) = tail.split_at_checked(4) else { break };
+        let Some((crc, tail)) = tail.split_at_checked(4) else {
+            break;
+        };
+        let Ok(size) = usize::try_from(size) else {
+            break;
+        };
+        let Some((body, tail)) = tail.split_at_checked(size) else {
+            break;
+        };
+        let Some((body_crc, tail)) = tail.split_at_checked(4) else {
+            break;
+        };
         let matches = |bytes: &[u8], crc: &[u8]| masked_crc(bytes).to_le_bytes() == crc;
         if !matches(length, crc) || !matches(body, body_crc) {
             break;
@@ -174,15 +201,21 @@ mod tests {
         log.scalar("undefined", 3, None).unwrap();
         let kept = log.bytes().unwrap();
         let image = Image::new(4, 2);
-        log.image("picture", 7, &image, &image.png().unwrap()).unwrap();
+        log.image("picture", 7, &image, &image.png().unwrap())
+            .unwrap();
         drop(log);
         let path = folder.path().join(FILE);
         let all = read(&fs::read(&path).unwrap());
         assert_eq!(all[0], ("a/b".into(), 3, Logged::Scalar(0.5)));
-        assert!(matches!(&all[1], (tag, 7, Logged::Png(png)) if tag == "picture" && png.starts_with(b"\x89PNG")));
+        assert!(
+            matches!(&all[1], (tag, 7, Logged::Png(png)) if tag == "picture" && png.starts_with(b"\x89PNG"))
+        );
         let mut log = EventLog::open(folder.path(), kept).unwrap();
         log.scalar("c", 4, Some(-1.0)).unwrap();
-        let tags: Vec<String> = read(&fs::read(&path).unwrap()).into_iter().map(|v| v.0).collect();
+        let tags: Vec<String> = read(&fs::read(&path).unwrap())
+            .into_iter()
+            .map(|v| v.0)
+            .collect();
         assert_eq!(tags, ["a/b", "c"]);
     }
 }
