@@ -113,7 +113,7 @@ struct RunArgs {
     /// The ledger: what became of each archive and clip.
     #[arg(long, default_value = "Kinetics/downloads.parquet")]
     ledger: PathBuf,
-    /// Mirror of the official base: a URL (http, https, file) or a folder, of archives alone too.
+    /// Mirror of the official base: a URL (http, https, file; public buckets as s3, gs, az) or a folder, of archives alone too.
     #[arg(long)]
     source: Option<String>,
     /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.

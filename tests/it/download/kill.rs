@@ -36,7 +36,7 @@ fn ledger(source: &Source, name: &str) -> Vec<u8> {
 
 #[test]
 fn killed_at_fifty_random_moments_it_ends_with_the_same_tree_and_ledger() {
-    let source = Source::with_payload(6, 20_000);
+    let source = Source::with_payload(2, 8_000);
     let server = Server::start(source.files.clone());
     let started = std::time::Instant::now();
     assert!(
