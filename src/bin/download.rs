@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
+use incdec::download::fetch::{self, LabelsConfig, Tables};
 use incdec::download::pace::RetryConfig;
+use incdec::download::plan_text::Display;
 use incdec::download::remote::HttpConfig;
+use incdec::download::tables::Counts;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
 /// Fetch the Kinetics clips that the label tables name, and no others, as <out>/<subcategory>/<clip>.mp4.
@@ -38,6 +41,65 @@ enum Task {
     Plan(RunArgs),
     /// Hash the clips on disk again, remove what is damaged, and name it; the next run fetches it.
     Verify(RunArgs),
+    /// Fetch the published label tables, or make tables by a rule from the official annotations.
+    Labels(LabelsArgs),
+}
+
+#[derive(Args)]
+struct LabelsArgs {
+    /// Folder for train.csv, validation.csv, test.csv and, where it lacks them, classes.csv and the schedules.
+    #[arg(long, default_value = "Kinetics/Info")]
+    out: PathBuf,
+    /// Make tables of each class's first clips by id instead: this many for train/validation/test, as in 100/10/10.
+    #[arg(long)]
+    per_class: Option<Counts>,
+    /// With --per-class: the classes, as CSV with the columns Category and Subcategory.
+    #[arg(long, default_value = "Kinetics/Info/classes.csv")]
+    taxonomy: PathBuf,
+    /// With --per-class: take only clips that exist below this folder as <clip>.mp4.
+    #[arg(long)]
+    existing: Option<PathBuf>,
+    /// Also fetch the clips that are published as JPEG frames alone, into this folder.
+    #[arg(long)]
+    frame_folders: Option<PathBuf>,
+    /// Also fetch the official annotations, into this folder.
+    #[arg(long)]
+    annotations: Option<PathBuf>,
+    /// Mirror of the published tables: the URL or folder that holds Info/ and Videos/.
+    #[arg(long)]
+    labels_source: Option<String>,
+    /// Mirror of the official base, for the annotations.
+    #[arg(long)]
+    source: Option<String>,
+    /// Entry of sources.toml for the annotations.
+    #[arg(long, default_value = "kinetics-700-2020")]
+    dataset: String,
+    /// Another sources.toml than the one built in.
+    #[arg(long)]
+    sources: Option<PathBuf>,
+}
+
+impl From<LabelsArgs> for LabelsConfig {
+    fn from(args: LabelsArgs) -> Self {
+        Self {
+            out: args.out,
+            tables: args
+                .per_class
+                .map_or(Tables::Published, |counts| Tables::First {
+                    taxonomy: args.taxonomy,
+                    counts,
+                    existing: args.existing,
+                }),
+            frame_folders: args.frame_folders,
+            annotations: args.annotations,
+            dataset: args.dataset,
+            sources: args.sources,
+            labels_source: args.labels_source,
+            source: args.source,
+            retry: RetryConfig::default(),
+            http: HttpConfig::default(),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -51,7 +113,7 @@ struct RunArgs {
     /// The ledger: what became of each archive and clip.
     #[arg(long, default_value = "Kinetics/downloads.parquet")]
     ledger: PathBuf,
-    /// Mirror of the official base: a URL (http, https, file) or a folder, of archives alone too.
+    /// Mirror of the official base: a URL (http, https, file; public buckets as s3, gs, az) or a folder, of archives alone too.
     #[arg(long)]
     source: Option<String>,
     /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
@@ -140,13 +202,20 @@ fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
 
 fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
     let (plan, summary) = download::plan_only(config)?;
-    print!(
-        "{}",
-        download::plan::Display {
-            plan: &plan,
-            summary: &summary,
-            raw: &config.raw
-        }
+    let (plan, summary, raw) = (&plan, &summary, config.raw.as_path());
+    print!("{}", Display { plan, summary, raw });
+    Ok(())
+}
+
+fn labels(config: &LabelsConfig) -> Result<(), DownloadError> {
+    let fetched = fetch::labels(config)?;
+    for path in &fetched.written {
+        println!("{}", path.display());
+    }
+    println!(
+        "{} files written, {} there already",
+        fetched.written.len(),
+        fetched.unchanged
     );
     Ok(())
 }
@@ -157,22 +226,24 @@ fn verify(config: &DownloadConfig) -> Result<(), DownloadError> {
     findings.into_result()
 }
 
-fn main() -> ExitCode {
-    let command = Command::parse();
-    let (config, task): (
-        DownloadConfig,
-        fn(&DownloadConfig) -> Result<(), DownloadError>,
-    ) = match command.task {
-        Some(Task::Plan(args)) => (args.into(), plan),
-        Some(Task::Verify(args)) => (args.into(), verify),
-        None if command.dry_run => (command.run.into(), plan),
-        None => (command.run.into(), run),
-    };
-    // What depends on the day and the network goes there, and not into the ledger.
+/// Runs a stage with a log beside the ledger: what depends on the day and the network goes there.
+fn logged(args: RunArgs, task: fn(&DownloadConfig) -> Result<(), DownloadError>) -> ExitCode {
+    let config = DownloadConfig::from(args);
     let log = config.ledger.with_file_name("download.jsonl");
     if let Err(error) = cli::start_log(Some(&log)) {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
     }
     cli::finish(task(&config))
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    match command.task {
+        Some(Task::Plan(args)) => logged(args, plan),
+        Some(Task::Verify(args)) => logged(args, verify),
+        Some(Task::Labels(args)) => cli::finish(labels(&args.into())),
+        None if command.dry_run => logged(command.run, plan),
+        None => logged(command.run, run),
+    }
 }

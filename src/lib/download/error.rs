@@ -125,7 +125,7 @@ impl Hint for DownloadError {
                 "choose one of them with --dataset, or add yours to a copy of sources.toml and pass it with --sources"
             }
             Self::Source { .. } => {
-                "give --source a folder, or a URL that begins with https://, http:// or file://"
+                "give --source a folder, or a URL that begins with https://, http://, file://, s3://, gs:// or az://"
             }
             Self::Class { .. } => {
                 "write classes as the label tables do, in quotes where they have spaces"

@@ -135,7 +135,6 @@ pub fn extract<R: Read>(
             )));
         }
         match judge(&name, kind, bytes) {
-            Verdict::Other => {}
             Verdict::Refused(reason) => tally.refuse(&name, bytes, reason),
             Verdict::Clip(clip) if keeper.wants(&clip) => {
                 if kept.contains(&clip) {
@@ -145,7 +144,7 @@ pub fn extract<R: Read>(
                     kept.insert(clip);
                 }
             }
-            Verdict::Clip(_) => {}
+            Verdict::Clip(_) | Verdict::Other => {}
         }
     }
     Ok(tally)

@@ -17,7 +17,7 @@ pub struct Gunzip<R: Read> {
 
 enum State<R: Read> {
     Member(Box<GzDecoder<BufReader<Hashed<R>>>>),
-    Between(BufReader<Hashed<R>>),
+    Between(Box<BufReader<Hashed<R>>>),
     /// Only while one state becomes another, and after an error.
     Moving,
 }
@@ -56,14 +56,14 @@ impl<R: Read> Gunzip<R> {
     pub fn finish(self) -> Option<(String, R)> {
         let hashed = match self.state {
             State::Member(decoder) => decoder.into_inner().into_inner(),
-            State::Between(buffered) => buffered.into_inner(),
+            State::Between(buffered) => (*buffered).into_inner(),
             State::Moving => return None,
         };
         Some((hashed.hasher.finalize().to_hex().to_string(), hashed.inner))
     }
 
     /// Goes on with the next member, if there is one.
-    fn next_member(mut buffered: BufReader<Hashed<R>>) -> io::Result<(State<R>, bool)> {
+    fn next_member(mut buffered: Box<BufReader<Hashed<R>>>) -> io::Result<(State<R>, bool)> {
         loop {
             let ahead = buffered.fill_buf()?;
             if ahead.is_empty() {
@@ -72,7 +72,7 @@ impl<R: Read> Gunzip<R> {
             let zeros = ahead.iter().take_while(|&&b| b == 0).count();
             if zeros == 0 {
                 // The decoder refuses whatever is no gzip header.
-                return Ok((State::Member(Box::new(GzDecoder::new(buffered))), true));
+                return Ok((State::Member(Box::new(GzDecoder::new(*buffered))), true));
             }
             buffered.consume(zeros);
         }
@@ -92,7 +92,7 @@ impl<R: Read> Read for Gunzip<R> {
                         self.state = State::Member(decoder);
                         return Ok(n);
                     }
-                    self.state = State::Between(decoder.into_inner());
+                    self.state = State::Between(Box::new(decoder.into_inner()));
                 }
                 State::Between(buffered) => {
                     let (state, more) = Self::next_member(buffered)?;

@@ -1,27 +1,17 @@
 //! What has to be fetched: which archives, by index, numbering and first headers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::Read;
-use std::path::Path;
-
-use indicatif::HumanBytes;
-
-use flate2::read::GzDecoder;
-use tar::EntryType;
 
 use super::DownloadError;
 use super::lanes;
 use super::ledger::{ArchiveRecord, ArchiveState};
-use super::member::class_of;
-use super::remote::{Facts, Fault, RemoteError, Span};
+use super::probe::probe_all;
+use super::remote::{Facts, Fault, RemoteError};
 use super::sources::{Dataset, Numbering};
 use super::stream::{Line, Stream};
 
 /// Largest archive index.
 const MAX_INDEX_BYTES: u64 = 4 << 20;
-/// Bytes of an archive's beginning that usually hold its first header; more are asked for where they do not.
-const PROBE_BYTES: [u64; 3] = [1024, 16 * 1024, 256 * 1024];
 
 /// A clip that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,70 +112,6 @@ pub fn plan(
     plan.archives.sort_by(|a, b| a.path.cmp(&b.path));
     plan.archives.dedup_by(|a, b| a.path == b.path);
     Ok(plan)
-}
-
-/// A plan as `incdec-download plan` prints it.
-pub struct Display<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// What is there already.
-    pub summary: &'a super::Summary,
-    /// The folder of the clips, for the free space of its disk.
-    pub raw: &'a Path,
-}
-
-impl fmt::Display for Display<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plan, summary, raw } = self;
-        let human =
-            |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), |b| HumanBytes(b).to_string());
-        writeln!(f, "archive\tclass\tbytes\tclips")?;
-        for archive in &plan.archives {
-            let bytes = archive
-                .facts
-                .bytes
-                .map_or_else(|| "?".into(), |b| b.to_string());
-            let class = archive.class.as_deref().unwrap_or("?");
-            writeln!(f, "{}\t{class}\t{bytes}\t{}", archive.path, archive.clips)?;
-        }
-        let bytes = plan.archives.iter().map(|a| a.facts.bytes).sum();
-        let disk = plan
-            .archives
-            .iter()
-            .map(PlannedArchive::estimated_clip_bytes)
-            .sum();
-        writeln!(
-            f,
-            "to fetch: {} of {} archives, {}{}",
-            plan.archives.len(),
-            plan.indexed,
-            human(bytes),
-            if plan.numbered || plan.archives.is_empty() {
-                ""
-            } else {
-                " (classes known by first headers)"
-            }
-        )?;
-        writeln!(
-            f,
-            "clips: {} wanted, {} there, {} as frames, {} to find",
-            summary.wanted, summary.present, summary.frames, summary.missing
-        )?;
-        write!(f, "disk: about {} for the clips", human(disk))?;
-        match free_bytes(raw) {
-            Some(free) => writeln!(f, ", {} free", HumanBytes(free)),
-            None => writeln!(f),
-        }
-    }
-}
-
-/// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it.
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let existing = folder
-        .ancestors()
-        .find(|a| a.exists() && !a.as_os_str().is_empty());
-    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("."))).ok()?;
-    Some(stat.f_bavail * stat.f_frsize)
 }
 
 type Clips<'a> = BTreeMap<&'a str, &'a WantedClip>;
@@ -416,83 +342,6 @@ fn choose(
         .filter(|a| wanted(&a.class))
         .collect();
     (probed, false)
-}
-
-fn probe_all(
-    line: &Line<'_>,
-    mut archives: Vec<PlannedArchive>,
-    known: &BTreeMap<String, ArchiveRecord>,
-    parallel: usize,
-) -> Vec<PlannedArchive> {
-    let classes = lanes::each(&archives, parallel, |archive| {
-        match known.get(&archive.path).and_then(|r| r.first_class.clone()) {
-            Some(class) => Some(class),
-            None => probe(line, &archive.path),
-        }
-    });
-    for (archive, class) in archives.iter_mut().zip(classes) {
-        archive.first_class = class;
-    }
-    archives
-}
-
-/// The class that an archive's first header names; none where it names none or cannot be read now.
-fn probe(line: &Line<'_>, path: &str) -> Option<String> {
-    for bytes in PROBE_BYTES {
-        let span = Span {
-            from: 0,
-            to: Some(bytes),
-            if_tag: None,
-        };
-        let begin = line.patiently(|| {
-            let opened = line.remote.open(path, span)?;
-            let mut begin = Vec::new();
-            // A connection that breaks here still leaves what came; too little is asked for again.
-            let _ = opened.body.take(bytes).read_to_end(&mut begin);
-            line.meter.pass(begin.len() as u64);
-            Ok(begin)
-        });
-        match begin {
-            Ok(begin) => {
-                if let Some(class) = first_class(&begin) {
-                    return class;
-                }
-                if (begin.len() as u64) < bytes {
-                    return None;
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "first header unknown");
-                return None;
-            }
-        }
-    }
-    None
-}
-
-/// The class in the first header of a gzip's beginning; the outer `None` where more bytes are needed to tell.
-fn first_class(begin: &[u8]) -> Option<Option<String>> {
-    let mut unpacked = Vec::new();
-    // It ends in the middle of the data, which is an error and expected.
-    let _ = GzDecoder::new(begin)
-        .take(PROBE_BYTES[2])
-        .read_to_end(&mut unpacked);
-    let mut tar = tar::Archive::new(unpacked.as_slice());
-    for entry in tar.entries().ok()?.raw(true) {
-        let entry = entry.ok()?;
-        let kind = entry.header().entry_type();
-        let describes = matches!(
-            kind,
-            EntryType::GNULongName
-                | EntryType::GNULongLink
-                | EntryType::XHeader
-                | EntryType::XGlobalHeader
-        );
-        if !describes {
-            return Some(class_of(&entry.header().path_bytes(), kind));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

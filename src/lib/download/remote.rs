@@ -260,18 +260,97 @@ pub fn open(source: &str, config: &HttpConfig) -> Result<Box<dyn Remote>, Downlo
     match base.split_once("://") {
         Some(("http" | "https", _)) => Ok(Box::new(super::http::Http::new(base, config))),
         Some(("file", path)) => local(Path::new(path)).ok_or_else(|| refuse("is no folder")),
-        #[cfg(feature = "object-store")]
-        Some(("s3" | "gs" | "az", _)) => super::object::open(base, config),
-        #[cfg(not(feature = "object-store"))]
-        Some(("s3" | "gs" | "az", _)) => Err(refuse(
-            "object stores need a build with `--features object-store`",
-        )),
+        Some((scheme @ ("s3" | "gs" | "az"), rest)) => match public_url(scheme, rest) {
+            Some(url) => Ok(Box::new(super::http::Http::new(&url, config))),
+            None => Err(refuse(
+                "needs a bucket, and az:// an account and a container",
+            )),
+        },
         Some((scheme, _)) => Err(refuse(&format!("{scheme}:// is not known"))),
         None => local(Path::new(source)).ok_or_else(|| refuse("is no folder")),
+    }
+}
+
+/// Where an object store offers a public bucket to everyone over HTTPS, unsigned, with ranges and entity tags.
+///
+/// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://account/container/prefix`.
+fn public_url(scheme: &str, rest: &str) -> Option<String> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    if bucket.is_empty() {
+        return None;
+    }
+    match scheme {
+        // A dot in the bucket's name would not fit the certificate, so such buckets are named in the path.
+        "s3" if bucket.contains('.') => {
+            Some(format!("https://s3.amazonaws.com/{bucket}{slash}{prefix}"))
+        }
+        "s3" => Some(format!("https://{bucket}.s3.amazonaws.com{slash}{prefix}")),
+        "gs" => Some(format!(
+            "https://storage.googleapis.com/{bucket}{slash}{prefix}"
+        )),
+        "az" if !prefix.is_empty() => {
+            Some(format!("https://{bucket}.blob.core.windows.net/{prefix}"))
+        }
+        _ => None,
     }
 }
 
 fn local(path: &Path) -> Option<Box<dyn Remote>> {
     path.is_dir()
         .then(|| Box::new(LocalFolder::new(path)) as Box<dyn Remote>)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_buckets_are_read_over_https() {
+        let url = |source: &str| {
+            let (scheme, rest) = source.split_once("://").unwrap();
+            public_url(scheme, rest)
+        };
+        for (source, expected) in [
+            (
+                "s3://kinetics/700_2020",
+                "https://kinetics.s3.amazonaws.com/700_2020",
+            ),
+            ("s3://a.b/c", "https://s3.amazonaws.com/a.b/c"),
+            ("gs://bucket", "https://storage.googleapis.com/bucket"),
+            (
+                "az://account/box/x",
+                "https://account.blob.core.windows.net/box/x",
+            ),
+        ] {
+            assert_eq!(url(source).as_deref(), Some(expected));
+        }
+        assert_eq!(url("az://account"), None);
+        assert_eq!(url("s3://"), None);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_worth_another_try() {
+        let status = |code| Fault::Status {
+            code,
+            retry_after: None,
+        };
+        assert!(
+            [408, 429, 500, 502, 503, 504]
+                .map(status)
+                .iter()
+                .all(Fault::is_transient)
+        );
+        assert!(
+            ![400, 401, 403, 404, 410]
+                .map(status)
+                .iter()
+                .any(Fault::is_transient)
+        );
+        let error = RemoteError {
+            url: "http://x/a".into(),
+            kind: status(404),
+        };
+        assert!(error.hint().unwrap().contains("--source"));
+    }
 }

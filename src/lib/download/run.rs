@@ -1,18 +1,18 @@
 //! The stage: what is wanted, what is there, what to fetch; then the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::DownloadError;
 use super::archive::Work;
+use super::config::{DownloadConfig, Summary};
+use super::error::DownloadError;
 use super::lanes;
 use super::ledger::{self, ArchiveRecord, ArchiveState, ClipState};
-use super::pace::{Meter, RetryConfig};
+use super::pace::Meter;
 use super::plan::{Plan, WantedClip, plan};
-use super::remote::{self, HttpConfig, Remote};
+use super::remote::{self, Remote};
 use super::sources::{Dataset, Sources};
 use super::state::{Known, Workplace};
 use super::stream::Line;
@@ -26,106 +26,6 @@ use crate::table::Provenance;
 pub(super) const ABSENT: &str = "in none of the archives that could hold it";
 /// The reason of a clip whose archive could not be read.
 const UNREAD: &str = "the archive that may hold it failed";
-
-/// Settings of the download stage.
-#[derive(Clone, Debug)]
-pub struct DownloadConfig {
-    /// Folder of classes.csv, train.csv, validation.csv, test.csv.
-    pub labels: PathBuf,
-    /// Folder of the clips.
-    pub raw: PathBuf,
-    /// The ledger's file.
-    pub ledger: PathBuf,
-    /// Replaces the dataset's base: a URL or a folder. Default none.
-    pub source: Option<String>,
-    /// Entry of `sources.toml`. Default `kinetics-700-2020`.
-    pub dataset: String,
-    /// Another `sources.toml`. Default none.
-    pub sources: Option<PathBuf>,
-    /// Subcategories to fetch; all where empty.
-    pub classes: Vec<String>,
-    /// Splits to fetch; all where empty.
-    pub splits: Vec<Split>,
-    /// Clips of each subcategory and split, the first of the table. Default all.
-    pub limit: Option<usize>,
-    /// Folder of `id_<clip>/jpgs` folders whose clips count as present.
-    pub frame_folders: Option<PathBuf>,
-    /// Folder that keeps a copy of every archive read. Default none.
-    pub keep_archives: Option<PathBuf>,
-    /// Archives at once. Default 4.
-    pub jobs: usize,
-    /// Bytes a second of all archives together. Default no limit.
-    pub bytes_per_second: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1. Default 0.01.
-    pub max_missing: f64,
-    /// How failures are borne.
-    pub retry: RetryConfig,
-    /// The connection.
-    pub http: HttpConfig,
-}
-
-impl Default for DownloadConfig {
-    fn default() -> Self {
-        Self {
-            labels: PathBuf::from("Kinetics/Info"),
-            raw: PathBuf::from("Kinetics/raw"),
-            ledger: PathBuf::from("Kinetics/downloads.parquet"),
-            source: None,
-            dataset: "kinetics-700-2020".into(),
-            sources: None,
-            classes: Vec::new(),
-            splits: Vec::new(),
-            limit: None,
-            frame_folders: None,
-            keep_archives: None,
-            jobs: 4,
-            bytes_per_second: None,
-            max_missing: 0.01,
-            retry: RetryConfig::default(),
-            http: HttpConfig::default(),
-        }
-    }
-}
-
-/// What a run came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Clips asked for.
-    pub wanted: usize,
-    /// Clips on disk, from this run or before.
-    pub present: usize,
-    /// Clips that exist as frame folders.
-    pub frames: usize,
-    /// Clips that are nowhere.
-    pub missing: usize,
-    /// Clips fetched by this run.
-    pub fetched: usize,
-    /// Archives read to their end by this run.
-    pub archives: usize,
-    /// Members refused by this run.
-    pub refused: u64,
-    /// Bytes that came over the wire.
-    pub wire_bytes: u64,
-    /// Bytes of the archives read.
-    pub archive_bytes: u64,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; {} archives read, {} members refused, {} over the wire",
-            self.wanted,
-            self.present,
-            self.fetched,
-            self.frames,
-            self.missing,
-            self.archives,
-            self.refused,
-            indicatif::HumanBytes(self.wire_bytes)
-        )
-    }
-}
 
 /// Everything that planning and running share.
 struct Session {
@@ -398,24 +298,17 @@ fn write_ledger(
         }
     }
     for (id, clip) in &session.wanted {
-        let state = match kept.get(id.as_str()) {
-            Some((archive, clip)) => {
-                summary.present += 1;
-                ClipState::Present {
-                    archive: (*archive).to_owned(),
-                    clip: (*clip).clone(),
-                }
+        let state = if let Some((archive, clip)) = kept.get(id.as_str()) {
+            summary.present += 1;
+            ClipState::Present {
+                archive: (*archive).to_owned(),
+                clip: (*clip).clone(),
             }
-            None => {
-                summary.missing += 1;
-                let reason = if failed && !known.absent.contains(id) {
-                    UNREAD
-                } else {
-                    ABSENT
-                };
-                ClipState::Missing {
-                    reason: reason.to_owned(),
-                }
+        } else {
+            summary.missing += 1;
+            let unread = failed && !known.absent.contains(id);
+            ClipState::Missing {
+                reason: if unread { UNREAD } else { ABSENT }.to_owned(),
             }
         };
         clips.insert(id.clone(), (&clip.subcategory, state));
