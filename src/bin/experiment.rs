@@ -23,7 +23,7 @@ Clips are read from <data_path>/shards (make decode), labels from <data_path>/In
 /// letters or digits>; the same flags give the same folder, so an interrupted experiment goes on. The seed's quirks are on
 /// (--compat twyn2024) and its output files are written.
 #[derive(Parser)]
-#[command(name = "incdec-experiment", version, after_help = EXAMPLE)]
+#[command(name = "incdec-experiment", version, after_help = EXAMPLE, rename_all = "snake_case")]
 struct Args {
     /// How the model is updated.
     #[arg(long, value_parser = ["incdec", "incdec_lwf", "incdec_fd", "incdec_ewc"], default_value = "incdec")]
