@@ -7,7 +7,7 @@ mod layout;
 mod manifest;
 mod metrics;
 mod model;
-//mod pipeline;
+mod pipeline;
 mod report;
 mod shard;
 mod support;
