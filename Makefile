@@ -3,6 +3,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
@@ -55,7 +56,8 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup doctor build test bench lint download labels decode manifest tasks train report demo kinetics \
+.PHONY: help setup doctor build test test-goldens bench lint download labels decode manifest tasks train report demo kinetics reproduce \
+    reproduce-toy \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -75,7 +77,7 @@ SOURCES := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs' -o -name
 BUILT := $(BIN)/.built
 INSTALLED := .libtorch/.finished
 
-$(INSTALLED):
+$(INSTALLED) .venv/.finished:
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)
@@ -144,6 +146,83 @@ report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(FINISHED) | $(BUILT)
 	$(BIN)/incdec-report --out $@ $(RUN_DIR)
 
+# ---- the demo --------------------------------------------------------------------------------------------------------
+# A toy source is written, served on loopback, and goes through every stage as the real one would, under two scenarios.
+DEMO_PORT ?= 8713
+DEMO_SOURCE := demo/source
+DEMO_TOY ?= --train 8 --validation 2 --test 3
+DEMO_SCENARIOS := substitution decremental
+DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
+DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 8 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
+    --lr-backbone 5e-4 --lr-head 5e-4
+DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo LABELS=$(DEMO_SOURCE)/Info SOURCE=http://127.0.0.1:$(DEMO_PORT) \
+    FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS='$(DEMO_TRAIN)'
+
+demo: $(BUILT) ## the whole pipeline on a toy data set, up to demo/report.html
+	@before=$$(stat -c %Y demo/report.html 2>/dev/null || true)
+	$(BIN)/incdec-toy write --out $(DEMO_SOURCE) $(DEMO_TOY)
+	$(BIN)/incdec-toy serve $(DEMO_SOURCE) --port $(DEMO_PORT) >demo/server.txt & server=$$!
+	trap 'kill $$server' EXIT
+	until [ -s demo/server.txt ] || ! kill -0 $$server 2>/dev/null; do sleep 0.1; done
+	$(DEMO_MAKE) download
+	kill $$server && trap - EXIT
+	for scenario in $(DEMO_SCENARIOS); do $(DEMO_MAKE) train SCENARIO=$$scenario; done
+	$(DEMO_MAKE) demo/report.html
+	[ "$$before" != "$$(stat -c %Y demo/report.html)" ] || echo "demo: everything was there already; nothing was done"
+	echo "demo/report.html: $$(tail -n 1 demo/summary.txt)"
+
+demo/report.html: $(DEMO_RUNS:%=%/run.json)
+	$(BIN)/incdec-report --out $@ $(DEMO_RUNS) | tee demo/summary.txt
+
+# ---- the real data ---------------------------------------------------------------------------------------------------
+kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on disk, an hour or two at 100 Mbit/s
+	@$(MAKE) --no-print-directory labels LABELS=$(LABELS)
+	@$(MAKE) --no-print-directory manifest DATA=$(DATA) LABELS=$(LABELS)
+
+# ---- the seed's experiments ------------------------------------------------------------------------------------------
+# Every cell of the published table is a run of its own, so what is done is skipped and what was stopped goes on:
+# scenarios x (finetune, feature extraction, EWC, LwF, FD) x seeds. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
+SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
+METHODS ?= finetune feature-extraction ewc lwf fd
+SEEDS ?= 0 1 2
+PRETRAINED ?=
+GEOMETRY ?= seed
+REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
+    --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10 $(if $(PRETRAINED),--pretrained $(PRETRAINED))
+REPRODUCED = $(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(RUNS)/$(scenario)-$(method)-seed-$(seed))))
+
+reproduce: ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+	@for scenario in $(SCENARIOS); do for seed in $(SEEDS); do for method in $(METHODS); do
+	    case $$method in
+	        feature-extraction) approach=finetune; extra='--preset feature-extraction' ;;
+	        *) approach=$$method; extra='' ;;
+	    esac
+	    $(MAKE) --no-print-directory train SCENARIO=$$scenario SEED=$$seed APPROACH=$$approach RUN=$$scenario-$$method-seed-$$seed \
+	        TRAIN_FLAGS="$(REPRODUCE_TRAIN) $$extra"
+	done; done; done
+	$(BIN)/incdec-report --out $(RUNS)/reproduction.html --table $(RUNS)/reproduction.parquet $(REPRODUCED)
+
+# The demo's clips, fewer frames and one epoch a task: the same cells in minutes.
+reproduce-toy: demo ## the same table on the toy data, in minutes, under demo/reproduction
+	@$(DEMO_MAKE) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN='--compat twyn2024 --sampler imbalanced --batch-size 8 --accumulation 2 \
+	    --frames 4 --resize 36 --size 32 --epochs 2 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 $(if $(PRETRAINED),--pretrained $(PRETRAINED))'
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
+	OMP_NUM_THREADS=1 cargo test --locked
+
+test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
+	OMP_NUM_THREADS=1 cargo test --locked --test it golden
+
+bench: $(BUILT) ## measure this program beside others; see tests/bench/README in its table
+	cargo bench --locked
+
+lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --locked
+
+# ---- removing ----------------------------------------------------------------------------------------------------------
 clean-download: ## remove the downloaded clips of DATA and their ledger
 	rm -rf $(DATA)/raw $(DOWNLOADED)
 clean-decode: ## remove the shards of DATA

@@ -50,6 +50,9 @@ enum Command {
         #[arg(value_name = "DIR")]
         shards: PathBuf,
     },
+    /// Decode what standard input asks for (started by --isolate process)
+    #[command(hide = true)]
+    Worker,
 }
 
 #[derive(Args)]
@@ -105,6 +108,17 @@ struct Stage {
     /// Most seconds that one clip may take
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]
     clip_seconds: u64,
+    /// Decode in child processes, one for each worker, so that a decoder that crashes costs one clip only
+    #[arg(long, value_enum)]
+    isolate: Option<Isolate>,
+    /// Most memory of a decoder process in MiB (with --isolate process)
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
+    clip_memory_mib: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Isolate {
+    Process,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -157,6 +171,7 @@ impl From<Stage> for DecodeConfig {
                 Aspect::Squash => SampleAspect::Squash,
                 Aspect::Honour => SampleAspect::Honour,
             },
+            decode_all: false,
         };
         Self {
             frame_folders: stage.frame_folders,
@@ -166,7 +181,12 @@ impl From<Stage> for DecodeConfig {
             shard_bytes: stage.shard_bytes,
             limits: Limits {
                 seconds: stage.clip_seconds,
+                memory_bytes: stage.clip_memory_mib << 20,
             },
+            isolate: stage.isolate.map(|Isolate::Process| {
+                // A program whose file cannot be named is looked up in the search path.
+                std::env::current_exe().unwrap_or_else(|_| "incdec-decode".into())
+            }),
             ..defaults
         }
     }
@@ -193,13 +213,15 @@ fn main() -> ExitCode {
                     decode::probe(
                         &file,
                         Limits {
-                            seconds: clip_seconds
+                            seconds: clip_seconds,
+                            ..Limits::default()
                         }
                     )
                 );
             }
             Ok(())
         }
+        (Some(Command::Worker), _) => decode::work(),
         (Some(Command::Verify { shards }), _) => decode::verify(&shards).and_then(report_damage),
         (None, Some(stage)) => decode::run(&stage.into()).map(|summary| println!("{summary}")),
         // Clap asks for the stage's flags where there is no subcommand.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Kind, Tensor};
 
 use super::augment::views;
+use super::memory;
 use super::pixels::FrameReader;
 use super::{
     Batch, ClipFault, DataError, Dataset, HostMemory, LoaderConfig, OnBadClip, StreamKeys,
@@ -35,11 +36,13 @@ impl Assembler {
         let (frames, crop) = (self.config.frames, self.config.crop);
         let clip_bytes = frames * crop * crop * RGB;
         let shape = [to - from, frames, crop, crop, RGB].map(size);
-        let clips = Tensor::empty(shape, (Kind::Uint8, Device::Cpu));
+        let clips = memory::empty(&shape, Kind::Uint8);
         let clips = match self.config.memory {
             HostMemory::Pageable => clips,
-            // Made pinned before it is filled; what is copied here is still nothing.
-            HostMemory::Pinned => clips.pin_memory(Device::Cuda(0)),
+            // Pinned before it is filled, so that decoding writes straight into it.
+            HostMemory::Pinned => clips
+                .f_pin_memory(Device::Cuda(0))
+                .map_err(DataError::Pinned)?,
         };
         // SAFETY: a new contiguous byte tensor in host memory, which nobody else has a hold of while the slice lives.
         let buffer = unsafe {

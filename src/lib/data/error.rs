@@ -113,6 +113,9 @@ pub enum DataError {
         /// The batch, from 0, in its epoch.
         batch: usize,
     },
+    /// There is no page-locked memory to be had.
+    #[error("pin the memory of a batch: {0}")]
+    Pinned(#[source] tch::TchError),
     /// A class has clips in the list, but no count to weigh them by.
     #[error("class {label} has clips in the list but a count of 0: its weight 1/n is undefined")]
     ClassCount {

@@ -20,6 +20,7 @@ pub mod bench;
 mod dataset;
 mod error;
 mod jpeg;
+mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;

@@ -2,6 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::memory;
+
 /// Mean of each colour, red first, in 0..1 (Kinetics', as the published weights and the seed have it).
 pub const MEAN: [f32; 3] = [0.43216, 0.394_666, 0.37645];
 
@@ -54,7 +56,7 @@ fn on_device(clips: &Tensor, device: Device) -> Tensor {
 }
 
 fn on_host(clips: &Tensor) -> Tensor {
-    let out = Tensor::empty(clips.size(), (Kind::Float, Device::Cpu));
+    let out = memory::empty(&clips.size(), Kind::Float);
     let values = clips.numel();
     if values == 0 {
         // An empty tensor's pointer may be null.

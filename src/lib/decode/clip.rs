@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 use super::sample::{Instants, Picked, Sampler};
-use super::{ClipSettings, Subsampling};
+use super::{ClipSettings, Resample, Subsampling};
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::media::MediaError;
 use crate::media::decode::{Limits, Picture, ShownFrame, Tally, Video, VideoFacts};
+use crate::media::filter::Interpolation;
 use crate::media::scale::Scaler;
 use crate::shard::{Codec, NewClip, SourceFacts};
 use crate::stage_tables::ClipStatus;
@@ -181,7 +182,10 @@ impl<'a> Keeper<'a> {
 
     /// Runs the video to its end, or until enough frames are there.
     fn take_all(&mut self, mut video: Video) -> (Tally, Result<(), String>) {
-        let result = self.take_frames(&mut video);
+        let result = match self.settings.resample {
+            Resample::Display => self.take_frames(&mut video),
+            Resample::Minterpolate => self.take_interpolated(&mut video),
+        };
         if result.is_ok() {
             video.count_rest();
         }
@@ -194,7 +198,8 @@ impl<'a> Keeper<'a> {
             video.time_base(),
             self.settings.max_frames,
         );
-        let wanted = |from: i64, to: i64| instants.any_in(from, to);
+        let settings = self.settings;
+        let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
         let mut sampler = Sampler::new(instants);
         while let Some(ShownFrame {
             picture,
@@ -210,6 +215,27 @@ impl<'a> Keeper<'a> {
         }
         let picked = sampler.finish();
         self.keep(picked)
+    }
+
+    fn take_interpolated(&mut self, video: &mut Video) -> Result<(), String> {
+        let mut between = Interpolation::new(self.settings.fps.to_string(), video.time_base());
+        loop {
+            let shown = video.next_frame(None).map_err(|e| e.to_string())?;
+            let ended = shown.is_none();
+            match shown {
+                Some(shown) => between.push(shown.picture, shown.elapsed)?,
+                None => between.finish()?,
+            }
+            while let Some(picture) = between.take() {
+                if self.frames.len() == self.settings.max_frames as usize {
+                    return Ok(());
+                }
+                self.keep(Some((picture, 1)))?;
+            }
+            if ended {
+                return Ok(());
+            }
+        }
     }
 
     fn keep(&mut self, picked: Picked<Picture>) -> Result<(), String> {

@@ -7,8 +7,10 @@
 //! Results do not depend on the number of workers: clips are decoded in any order and written in the label tables'. A shard is
 //! published when it is full; a killed run's shards are taken over by the next, which goes on with the clip after them.
 
+mod bench;
 pub mod clip;
 mod folder;
+mod isolate;
 mod pool;
 mod probe;
 mod run;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use bench::{BenchConfig, BenchRow, bench};
+pub use isolate::work;
 pub use probe::{ProbeRow, probe};
 pub use run::{Summary, run};
 pub use sample::Fps;
@@ -59,7 +63,7 @@ pub enum Subsampling {
 }
 
 /// What the stored frames depend on, besides the clips themselves. Another value of any of these decodes everything anew.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipSettings {
     /// Frames per second. Default 5.
     pub fps: Fps,
@@ -77,6 +81,8 @@ pub struct ClipSettings {
     pub resample: Resample,
     /// Pixels that are not square. Default taken for square.
     pub sample_aspect: SampleAspect,
+    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the time. Default no.
+    pub decode_all: bool,
 }
 
 impl Default for ClipSettings {
@@ -93,6 +99,7 @@ impl Default for ClipSettings {
             max_frames: 50,
             resample: Resample::default(),
             sample_aspect: SampleAspect::default(),
+            decode_all: false,
         }
     }
 }

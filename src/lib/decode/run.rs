@@ -5,8 +5,8 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use super::clip::{DecodedClip, decode_file};
-use super::folder::decode_folder;
+use super::clip::DecodedClip;
+use super::isolate::{Isolated, decode_here};
 use super::pool::in_order;
 use super::source::{Source, Sources};
 use super::{DecodeConfig, DecodeError};
@@ -308,7 +308,11 @@ fn decode_missing(
     let mut writer = Writer::new(&config.out, settings.clone(), writer_config);
     let progress = Progress::new("decoding", Some(due.len() as u64), Unit::Count("clips"));
     let mut bad = 0;
-    let worker = || |number: usize| decode(config, &due[number].1);
+    let start = || {
+        let mut decode = worker(config);
+        let due = &due;
+        move |number: usize| decode(&due[number].1)
+    };
     let panicked = |message| {
         DecodedClip::failed(
             SourceFacts::default(),
@@ -318,7 +322,7 @@ fn decode_missing(
     in_order(
         due.len(),
         config.jobs,
-        worker,
+        start,
         panicked,
         |number, mut clip: DecodedClip| {
             let (entry, source) = (&mut entries[due[number].0], &due[number].1);
@@ -344,10 +348,12 @@ fn decode_missing(
     Ok((due.len(), shards))
 }
 
-fn decode(config: &DecodeConfig, source: &Source) -> DecodedClip {
-    match source {
-        Source::File { path, .. } => decode_file(path, &config.clip, config.limits),
-        Source::Frames { path, .. } => decode_folder(path, &config.clip),
+/// A worker of its own thread, in this process or with a child.
+fn worker(config: &DecodeConfig) -> impl FnMut(&Source) -> DecodedClip + '_ {
+    let mut isolated = config.isolate.as_deref().map(Isolated::new);
+    move |source| match &mut isolated {
+        Some(isolated) => isolated.decode(source, &config.clip, config.limits),
+        None => decode_here(source, &config.clip, config.limits),
     }
 }
 

@@ -6,10 +6,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::media::decode::TimeBase;
 
 /// A frame rate in frames per second, as a fraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Fps {
     numerator: u32,
     denominator: u32,
@@ -79,6 +82,20 @@ impl fmt::Display for Fps {
             1 => write!(f, "{}", self.numerator),
             denominator => write!(f, "{}/{denominator}", self.numerator),
         }
+    }
+}
+
+impl From<Fps> for String {
+    fn from(fps: Fps) -> Self {
+        fps.to_string()
+    }
+}
+
+impl TryFrom<String> for Fps {
+    type Error = UnknownFps;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

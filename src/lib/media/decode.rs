@@ -16,6 +16,8 @@ use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::packet::Ref;
 use ffmpeg_next::{Dictionary, Packet, ffi, frame};
 
+use serde::{Deserialize, Serialize};
+
 use super::scale::Orientation;
 use super::{MediaError, start};
 
@@ -35,15 +37,21 @@ const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpe
 av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
 
 /// What a file may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall-clock time for one file. Default 300 s.
     pub seconds: u64,
+    /// Address space of a decoder that runs in a process of its own, in bytes. Default 4 GiB. In threads a picture's size
+    /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
+    pub memory_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { seconds: 300 }
+        Self {
+            seconds: 300,
+            memory_bytes: 4 << 30,
+        }
     }
 }
 

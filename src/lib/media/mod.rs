@@ -1,11 +1,12 @@
 //! Video in and out through FFmpeg: the only user of `ffmpeg_next`.
 //!
 //! [`decode::Video`] gives the frames of a file as the `ffmpeg` command line would, [`scale::Scaler`] turns a frame into RGB
-//! of the wanted size, [`encode`] writes video. Nothing here prints:
+//! of the wanted size, [`filter`] runs libavfilter's motion interpolation, [`encode`] writes video. Nothing here prints:
 //! libav's own messages are switched off, what matters comes as [`MediaError`] or in the [`decode::Tally`].
 
 pub mod decode;
 pub mod encode;
+pub mod filter;
 pub mod scale;
 
 use std::sync::Once;

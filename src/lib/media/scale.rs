@@ -22,7 +22,8 @@ use super::MediaError;
 pub const MAX_SIDE: u32 = 4096;
 
 /// The size that frames are stored at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum FrameSize {
     /// Exactly this size, whatever the aspect, as training resizes to.
     Exact {
@@ -64,6 +65,20 @@ impl fmt::Display for FrameSize {
             Self::Exact { width, height } => write!(f, "{width}x{height}"),
             Self::Short(side) => write!(f, "short:{side}"),
         }
+    }
+}
+
+impl From<FrameSize> for String {
+    fn from(size: FrameSize) -> Self {
+        size.to_string()
+    }
+}
+
+impl TryFrom<String> for FrameSize {
+    type Error = UnknownFrameSize;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -6,10 +6,12 @@
 
 pub mod checkpoint;
 pub mod fill;
+mod fused;
 mod initial;
 mod layers;
 mod movinet;
 pub mod state_dict;
+pub mod step_bench;
 pub mod table;
 
 use std::fmt;

@@ -4,7 +4,7 @@ use tch::nn::Path;
 use tch::{Kind, Tensor};
 
 use super::layers::{Beside, Block, ConvUnit, swish};
-use super::{Mode, ModelConfig};
+use super::{Mode, ModelConfig, ModelPath, fused};
 
 /// What a forward pass gives.
 #[derive(Debug)]
@@ -93,6 +93,11 @@ impl Movinet {
         &self.config
     }
 
+    /// Changes how the network is computed; its variables stay.
+    pub fn set_path(&mut self, path: ModelPath) {
+        self.config.path = path;
+    }
+
     /// `clips` [N, 3, T, H, W], normalised, of the variables' kind and device. `train` moves the running statistics and
     /// drops features; otherwise both rest.
     #[must_use]
@@ -109,6 +114,9 @@ impl Movinet {
     /// [`Movinet::forward`] with two outputs from within, for comparison with the seed's.
     #[must_use]
     pub fn forward_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
+        if self.config.path == ModelPath::Fast && fused::fits(&self.config, clips) {
+            return self.fused_stages(clips, mode);
+        }
         let after_conv1 = swish(&self.conv1.forward(clips, mode));
         let mut x = after_conv1.shallow_clone();
         for block in &self.blocks {
@@ -120,6 +128,24 @@ impl Movinet {
             after_conv1,
             after_blocks: x,
             output: self.finish(&pooled, mode),
+        }
+    }
+
+    /// [`Movinet::forward_stages`] by the fused operators.
+    fn fused_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
+        fused::keep_memory();
+        let after_conv1 = fused::stem(&self.conv1, clips, mode);
+        let mut x = after_conv1.shallow_clone();
+        for block in &self.blocks {
+            x = fused::block(block, &x, mode, self.config.checkpoint_blocks);
+        }
+        let pooled = fused::tail(&self.conv7, &x, mode);
+        let output = self.finish(&pooled, mode);
+        let to_channels_first = |x: Tensor| x.permute([0, 4, 1, 2, 3]);
+        Stages {
+            after_conv1: to_channels_first(after_conv1),
+            after_blocks: to_channels_first(x),
+            output,
         }
     }
 
