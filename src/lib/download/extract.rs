@@ -4,6 +4,7 @@
 //! follow what it likes.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::ledger::{KeptClip, RefusedMember};
 use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use super::remote::RemoteError;
 use super::stream::fault_in;
-use crate::artifact::{ArtifactError, Draft};
+use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
@@ -250,7 +251,13 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
         body: &mut dyn Read,
     ) -> Result<KeptClip, ExtractError> {
         let path = self.folder.join(clip.file_name());
-        let mut draft = Draft::new(&path)?;
+        // No draft and no sync here: the folder is a staging place, synced as a whole before anything gets its name.
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(ArtifactError::at("create", &path))?;
         let mut hasher = blake3::Hasher::new();
         let mut written = 0;
         loop {
@@ -259,9 +266,7 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
                 break;
             }
             hasher.update(&self.buffer[..n]);
-            draft
-                .file()
-                .write_all(&self.buffer[..n])
+            file.write_all(&self.buffer[..n])
                 .map_err(ArtifactError::at("write", &path))?;
             written += n as u64;
         }
@@ -271,8 +276,7 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
             )));
         }
         let container =
-            container::check(draft.file(), bytes).map_err(ArtifactError::at("read", &path))?;
-        draft.publish()?;
+            container::check(&mut file, bytes).map_err(ArtifactError::at("read", &path))?;
         (self.on_keep)();
         Ok(KeptClip {
             clip_id: clip.to_string(),
