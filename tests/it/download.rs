@@ -471,3 +471,54 @@ fn kept_archives_are_whole() {
             .all(|(name, bytes)| source.files[name] == *bytes)
     );
 }
+
+#[test]
+fn two_runs_do_not_meet_in_one_folder() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    fs::create_dir_all(&config.raw).unwrap();
+    let other = fs::File::open(&config.raw).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert!(matches!(run(&config), Err(DownloadError::Busy { .. })));
+    drop(other);
+    run(&config).unwrap();
+    source.assert_tree("a");
+}
+
+#[test]
+fn sources_and_datasets_that_make_no_sense_are_errors_with_a_hint() {
+    let source = Source::new(3);
+    let sources = source.out("sources.toml");
+    fs::write(&sources, "[datasets]\nx = 3\n").unwrap();
+    let broken = DownloadConfig {
+        sources: Some(sources),
+        ..source.config("https://unused.invalid", "a")
+    };
+    let error = run(&broken).unwrap_err();
+    assert!(matches!(error, DownloadError::Sources { .. }));
+    assert!(error.hint().is_some());
+    let unknown = DownloadConfig {
+        sources: None,
+        dataset: "kinetics-1".into(),
+        ..broken
+    };
+    assert!(matches!(run(&unknown), Err(DownloadError::Dataset { .. })));
+}
+
+#[test]
+fn an_unreadable_index_stops_the_run_before_anything_is_written() {
+    let mut source = Source::new(3);
+    source
+        .files
+        .insert("train/k700_2020_train_path.txt".into(), vec![0xff; 9]);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    assert!(matches!(run(&config), Err(DownloadError::Text { .. })));
+    source.files.remove("train/k700_2020_train_path.txt");
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let error = run(&config).unwrap_err();
+    assert!(matches!(error, DownloadError::Remote(_)), "{error}");
+    assert!(!config.ledger.exists() && tree(&config.raw).is_empty());
+}

@@ -121,6 +121,10 @@ impl Work<'_> {
         tally: Tally,
     ) -> Result<ArchiveRecord, ArtifactError> {
         let staging = self.workplace.staging_path(&record.path);
+        // One sync for all clips of the archive; a disk that could not take them says so here at the latest.
+        File::open(&staging)
+            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .map_err(ArtifactError::at("write", &staging))?;
         {
             // One archive at a time: of a clip that two archives hold, the first archive's by path stays, whoever is done
             // first. A poisoned lock still guards sound data.

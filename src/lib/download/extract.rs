@@ -4,6 +4,7 @@
 //! follow what it likes.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::ledger::{KeptClip, RefusedMember};
 use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use super::remote::RemoteError;
 use super::stream::fault_in;
-use crate::artifact::{ArtifactError, Draft};
+use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
@@ -250,7 +251,13 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
         body: &mut dyn Read,
     ) -> Result<KeptClip, ExtractError> {
         let path = self.folder.join(clip.file_name());
-        let mut draft = Draft::new(&path)?;
+        // No draft and no sync here: the folder is a staging place, synced as a whole before anything gets its name.
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(ArtifactError::at("create", &path))?;
         let mut hasher = blake3::Hasher::new();
         let mut written = 0;
         loop {
@@ -259,9 +266,7 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
                 break;
             }
             hasher.update(&self.buffer[..n]);
-            draft
-                .file()
-                .write_all(&self.buffer[..n])
+            file.write_all(&self.buffer[..n])
                 .map_err(ArtifactError::at("write", &path))?;
             written += n as u64;
         }
@@ -271,8 +276,7 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
             )));
         }
         let container =
-            container::check(draft.file(), bytes).map_err(ArtifactError::at("read", &path))?;
-        draft.publish()?;
+            container::check(&mut file, bytes).map_err(ArtifactError::at("read", &path))?;
         (self.on_keep)();
         Ok(KeptClip {
             clip_id: clip.to_string(),
@@ -280,5 +284,126 @@ impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
             blake3: hasher.finalize().to_hex().to_string(),
             container,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use rand::RngExt;
+
+    /// Keeps nothing but the names and sizes, where the bodies are as long as they claim.
+    #[derive(Default)]
+    struct FakeKeeper {
+        kept: Vec<String>,
+    }
+
+    impl Keeper for FakeKeeper {
+        fn wants(&self, clip: &ClipId) -> bool {
+            clip.end_s() == 11
+        }
+
+        fn keep(
+            &mut self,
+            clip: &ClipId,
+            bytes: u64,
+            body: &mut dyn Read,
+        ) -> Result<KeptClip, ExtractError> {
+            let read = io::copy(body, &mut io::sink())?;
+            if read != bytes {
+                return Err(ExtractError::Damaged("short".into()));
+            }
+            self.kept.push(clip.to_string());
+            Ok(KeptClip {
+                clip_id: clip.to_string(),
+                bytes,
+                blake3: String::new(),
+                container: String::new(),
+            })
+        }
+    }
+
+    fn tar_of(names: &[&str]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for name in names {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(700);
+            tar.append_data(&mut header, name, &[5; 700][..]).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn read(tar: &[u8], keeper: &mut FakeKeeper) -> Result<Tally, ExtractError> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(tar).unwrap();
+        let gzip = encoder.finish().unwrap();
+        extract(&mut Gunzip::new(gzip.as_slice()), keeper)
+    }
+
+    const NAMES: [&str; 4] = [
+        "yawning/a_000001_000011.mp4",
+        "yawning/b_000001_000012.mp4",
+        "yawning/c_000001_000011.mp4",
+        "yawning/notes.txt",
+    ];
+
+    #[test]
+    fn wanted_clips_are_kept_and_all_members_counted() {
+        let mut keeper = FakeKeeper::default();
+        let tally = read(&tar_of(&NAMES), &mut keeper).unwrap();
+        assert_eq!(keeper.kept, ["a_000001_000011", "c_000001_000011"]);
+        assert_eq!(
+            (tally.seen, tally.kept.len(), tally.refused_count),
+            (4, 2, 0)
+        );
+        assert_eq!(tally.first_class.as_deref(), Some("yawning"));
+    }
+
+    #[test]
+    fn archives_joined_by_cat_are_read_to_the_last() {
+        let mut joined = tar_of(&NAMES[..1]);
+        joined.extend(tar_of(&NAMES[2..]));
+        let mut keeper = FakeKeeper::default();
+        assert_eq!(read(&joined, &mut keeper).unwrap().kept.len(), 2);
+    }
+
+    #[test]
+    fn a_long_name_costs_no_more_than_its_limit() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let huge = vec![b'a'; 3 << 20];
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(EntryType::GNULongName);
+        header.set_size(huge.len() as u64);
+        header.set_cksum();
+        tar.append(&header, huge.as_slice()).unwrap();
+        let mut bytes = tar.into_inner().unwrap();
+        bytes.truncate(bytes.len() - 1024);
+        bytes.extend(tar_of(&NAMES[..1]));
+        let tally = read(&bytes, &mut FakeKeeper::default()).unwrap();
+        assert_eq!(tally.refused_count, 1);
+        assert_eq!(tally.refused[0].reason, "the name is too long");
+        assert!(tally.refused[0].name.len() < 300);
+    }
+
+    #[test]
+    fn flipped_bits_give_an_error_or_known_names_and_never_a_panic() {
+        let sound = tar_of(&NAMES);
+        let mut rng = stream(5, "flipped tar bits", &[]);
+        let mut errors = 0;
+        for _ in 0..600 {
+            let mut tar = sound.clone();
+            for _ in 0..rng.random_range(1..6) {
+                let at = rng.random_range(0..tar.len());
+                tar[at] ^= 1 << rng.random_range(0..8);
+            }
+            let mut keeper = FakeKeeper::default();
+            errors += usize::from(read(&tar, &mut keeper).is_err());
+            assert!(keeper.kept.len() <= 2);
+        }
+        assert!(errors > 100, "{errors}");
     }
 }

@@ -273,7 +273,12 @@ fn fetch_all(
         result
     });
     progress.finish();
-    Ok(results.into_iter().collect::<Result<_, _>>()?)
+    let records = results.into_iter().collect::<Result<_, _>>();
+    if records.is_err() {
+        // The disk refused: give back what space the unfinished archives took. The first error is the one to tell.
+        let _ = workplace.clear_staging();
+    }
+    Ok(records?)
 }
 
 /// Publishes the ledger where it changed, and counts what became of the clips.

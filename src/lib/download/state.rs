@@ -46,6 +46,11 @@ impl Workplace {
         Ok(folder)
     }
 
+    /// Removes what unfinished archives left; what is finished stays written down.
+    pub(super) fn clear_staging(&self) -> Result<(), ArtifactError> {
+        remove(&self.root.join("staging"))
+    }
+
     /// Where the clips of one archive are staged.
     pub(super) fn staging_path(&self, archive: &str) -> PathBuf {
         self.root.join("staging").join(file_name(archive))
