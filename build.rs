@@ -1,13 +1,100 @@
 //! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so that none of them needs
-//! `LD_LIBRARY_PATH`.
+//! `LD_LIBRARY_PATH`, and builds the model's fused operators against its headers.
+
+use std::path::Path;
+
+/// Where the fused operators lie.
+const MODEL: &str = "src/lib/model";
+/// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
+const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
+    ("plain", &[]),
+    ("avx2", &["-mavx2", "-mfma"]),
+    (
+        "avx512",
+        &[
+            "-mavx2",
+            "-mfma",
+            "-mavx512f",
+            "-mavx512vl",
+            "-mavx512dq",
+            "-mavx512bw",
+        ],
+    ),
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if std::env::var_os("CARGO_FEATURE_TORCH").is_some() {
-        // torch-sys passes the folder on through its `links = "tch"` metadata.
-        println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-        if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-            println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-        }
+    if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
+        return;
+    }
+    // torch-sys passes the folder on through its `links = "tch"` metadata.
+    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
+    let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
+        return;
+    };
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    build_fused_operators(Path::new(&lib));
+}
+
+/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and the one file
+/// that needs those.
+fn build_fused_operators(lib: &Path) {
+    for source in [
+        "kernels.h",
+        "kernels.cpp",
+        "fused.h",
+        "fused_block.h",
+        "fused_block_backward.h",
+        "fused_ends.h",
+        "fused.cpp",
+    ] {
+        println!("cargo:rerun-if-changed={MODEL}/{source}");
+    }
+    let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
+    for (name, flags) in INSTRUCTION_SETS
+        .iter()
+        .filter(|(name, _)| x86 || *name == "plain")
+    {
+        let mut build = cc::Build::new();
+        build
+            .cpp(true)
+            .std("c++17")
+            .opt_level(3)
+            .debug(false)
+            .define("INCDEC_ISA", *name)
+            .flag("-Wno-psabi");
+        flags.iter().for_each(|flag| {
+            build.flag(flag);
+        });
+        build
+            .file(format!("{MODEL}/kernels.cpp"))
+            .compile(&format!("incdec_kernels_{name}"));
+    }
+    let include = lib.with_file_name("include");
+    // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(3)
+        .debug(false)
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .flag("-fopenmp")
+        .flag("-Wno-psabi")
+        .flag("-isystem")
+        .flag(&include)
+        .flag("-isystem")
+        .flag(include.join("torch/csrc/api/include"))
+        .file(format!("{MODEL}/fused.cpp"))
+        .compile("incdec_fused");
+    // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
+    for (name, _) in INSTRUCTION_SETS
+        .iter()
+        .filter(|(name, _)| x86 || *name == "plain")
+    {
+        println!("cargo:rustc-link-lib=static=incdec_kernels_{name}");
+    }
+    println!("cargo:rustc-link-search=native={}", lib.display());
+    for library in ["torch_cpu", "c10", "gomp"] {
+        println!("cargo:rustc-link-lib={library}");
     }
 }

@@ -1,3 +1,51 @@
-//! Not written yet.
+//! `incdec-report`: one self-contained HTML page from one or more runs.
 
-fn main() {}
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use incdec::report::{self, PERMUTATIONS, ReportConfig};
+
+const EXAMPLE: &str = "\
+Examples:
+  incdec-report --out report.html runs/decremental-ewc-0
+  incdec-report --out all.html --table all.parquet runs/*
+
+One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
+Several runs: the same for each, after a comparison with mean and standard deviation over seeds by scenario and approach.
+The page loads nothing from anywhere. The last line on stdout sums everything up.";
+
+/// Make one HTML page of one or more runs.
+#[derive(Parser)]
+#[command(name = "incdec-report", version, after_help = EXAMPLE)]
+struct Args {
+    /// Run directories, as incdec-train writes them
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// The page to write (HTML)
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also write every figure's mean and standard deviation over seeds to this table (Parquet)
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    /// How often each test set's labels are permuted to measure the level of chance
+    #[arg(long, value_name = "N", default_value_t = PERMUTATIONS)]
+    permutations: usize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(error) = cli::start_log(None) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(1);
+    }
+    let config = ReportConfig {
+        runs: args.runs,
+        out: args.out,
+        table: args.table,
+        permutations: args.permutations,
+    };
+    cli::finish(report::run(&config).inspect(|summary| print!("{summary}")))
+}

@@ -1,3 +1,91 @@
-//! Not written yet.
+//! `incdec-tasks`: deals the labelled clips out to the tasks of a scenario.
 
-fn main() {}
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Parser};
+use incdec::tasks::{self, ClipSource, DealSettings, Remainder, Scenario, TasksConfig};
+
+const EXAMPLE: &str = "\
+Scenarios:
+  substitution             old clips leave and new ones arrive, the same number in each task (alias baseline)
+  decremental              whole subcategories are withdrawn
+  incremental-decremental  subcategories of the start are exchanged for others
+  joint-incremental        clips only arrive
+
+Example:
+  incdec-tasks --labels Kinetics/Info --scenario decremental --schedule Kinetics/Info/subcategories_to_remove.csv \\
+      --seed 0 --out Kinetics/tasks/decremental/seed-0
+
+Writes schedule.parquet and, last, availability.parquet: which clips each task has, and what arrived and left. The same
+tables, settings and seed give the same clips in the same order as the published experiments.";
+
+/// Deal the labelled clips out to the tasks of a scenario.
+#[derive(Parser)]
+#[command(name = "incdec-tasks", version, after_help = EXAMPLE)]
+#[command(group = ArgGroup::new("clips").required(true))]
+struct Args {
+    /// Manifest (clips.parquet) of the clips; it also knows which of them have no frames
+    #[arg(long, value_name = "FILE", group = "clips")]
+    manifest: Option<PathBuf>,
+    /// Folder of classes.csv, train.csv, validation.csv and test.csv, instead of a manifest
+    #[arg(long, value_name = "DIR", group = "clips")]
+    labels: Option<PathBuf>,
+    /// How the data changes from task to task: substitution, decremental, incremental-decremental or joint-incremental
+    #[arg(long, default_value = "substitution")]
+    scenario: Scenario,
+    /// CSV with a column for each category and a row for each task: how many subcategories are removed or exchanged
+    /// (decremental and incremental-decremental)
+    #[arg(long, value_name = "CSV")]
+    schedule: Option<PathBuf>,
+    /// Number of tasks [default: the schedule's rows, 6 without a schedule]
+    #[arg(long, value_name = "N")]
+    tasks: Option<usize>,
+    /// Seed of every draw, 0 to 4294967295
+    #[arg(long, default_value_t = 0)]
+    seed: u32,
+    /// Folder of the tables to write
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Take the schedule's rows in the order of the file instead of shuffling each category's entries
+    #[arg(long)]
+    no_randomize: bool,
+    /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or spread
+    #[arg(long, default_value = "stay")]
+    remainder: Remainder,
+    /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and incremental-decremental)
+    #[arg(long)]
+    no_arrivals: bool,
+    /// Start with 1/D of each subcategory's training clips; a number of at least 1
+    #[arg(long, value_name = "D", default_value_t = 2.0)]
+    initial_split: f64,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    if let Err(error) = cli::start_log(None) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(1);
+    }
+    let clips = match (args.manifest, args.labels) {
+        (Some(file), _) => ClipSource::Manifest(file),
+        (None, folder) => ClipSource::Labels(folder.unwrap_or_default()),
+    };
+    let config = TasksConfig {
+        clips,
+        deal: DealSettings {
+            scenario: args.scenario,
+            seed: args.seed,
+            randomize: !args.no_randomize,
+            remainder: args.remainder,
+            arrivals: !args.no_arrivals,
+            initial_split: args.initial_split,
+        },
+        schedule: args.schedule,
+        tasks: args.tasks,
+        out: args.out,
+    };
+    cli::finish(tasks::run(&config).inspect(|summary| print!("{summary}")))
+}

@@ -1,3 +1,128 @@
-//! Not written yet.
+//! `incdec-toy`: the miniature Kinetics and its loopback server.
 
-fn main() {}
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use incdec::toy::ToyError;
+use incdec::toy::serve::Server;
+use incdec::toy::source::{self, Layout, SourceConfig, Summary};
+
+/// Make a miniature Kinetics-700-2020 source, or serve a folder over HTTP on this machine.
+///
+/// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift up, drift down, zoom,
+/// flicker, sway), its subcategory in texture and colour, so a model has to learn. The same seed gives the same bytes.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  incdec-toy write --out toy --train 8 --validation 2 --test 3\n  incdec-toy serve toy --port 8700 &\n  incdec-download --labels toy/Info --source http://127.0.0.1:8700 --data demo"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write archives, their index, annotations and label tables in the official layout.
+    Write(Write),
+    /// Serve a folder on 127.0.0.1 until interrupted; prints its URL on stdout first.
+    Serve {
+        /// The folder.
+        dir: PathBuf,
+        /// The port; 0 takes any free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+}
+
+#[derive(Parser)]
+struct Write {
+    /// The folder to write: new, empty, or written by this command before.
+    #[arg(long)]
+    out: PathBuf,
+    /// Clips for each of the 37 subcategories in train.csv.
+    #[arg(long, default_value_t = 8)]
+    train: usize,
+    /// Clips for each subcategory in validation.csv.
+    #[arg(long, default_value_t = 2)]
+    validation: usize,
+    /// Clips for each subcategory in test.csv.
+    #[arg(long, default_value_t = 3)]
+    test: usize,
+    /// Length of a clip in seconds.
+    #[arg(long, default_value_t = 2.4)]
+    seconds: f64,
+    /// Width and height of a clip in pixels, even.
+    #[arg(long, default_value_t = 80)]
+    size: u32,
+    /// Frames per second.
+    #[arg(long, default_value_t = 10)]
+    fps: u32,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where clips lie in an archive.
+    #[arg(long, value_enum, default_value_t = LayoutArg::Official)]
+    layout: LayoutArg,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LayoutArg {
+    /// <class>/<clip>.mp4, as in the official archives.
+    Official,
+    /// <clip>.mp4.
+    Flat,
+}
+
+impl From<Write> for SourceConfig {
+    fn from(args: Write) -> Self {
+        Self {
+            out: args.out,
+            train: args.train,
+            validation: args.validation,
+            test: args.test,
+            seconds: args.seconds,
+            size: args.size,
+            fps: args.fps,
+            seed: args.seed,
+            layout: match args.layout {
+                LayoutArg::Official => Layout::Official,
+                LayoutArg::Flat => Layout::Flat,
+            },
+        }
+    }
+}
+
+fn write(config: &SourceConfig) -> Result<Summary, ToyError> {
+    let summary = source::run(config)?;
+    println!(
+        "{}: {} archives, {} clips, {} of them labelled{}",
+        config.out.display(),
+        summary.archives,
+        summary.clips,
+        summary.labelled,
+        if summary.unchanged {
+            " (there already)"
+        } else {
+            ""
+        }
+    );
+    Ok(summary)
+}
+
+fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
+    let server = Server::start(dir, port)?;
+    println!("{}", server.url());
+    server.wait();
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match Args::parse().command {
+        Command::Write(args) => cli::finish(write(&args.into())),
+        Command::Serve { dir, port } => cli::finish(serve(&dir, port)),
+    }
+}

@@ -1,3 +1,304 @@
-//! Not written yet.
+//! `incdec-train`: trains a model task after task on what is available, and writes a run directory.
 
-fn main() {}
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Parser, ValueEnum};
+use incdec::data::OnBadClip;
+use incdec::model::{Geometry, ModelPath, Variant};
+use incdec::train::choice::{self, Choice};
+use incdec::train::record::LOG_FILE;
+use incdec::train::settings::{
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
+    SamplerName, SchedulerName,
+};
+use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
+
+/// Trains a MoViNet task after task while its data arrives and is withdrawn.
+///
+/// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
+/// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
+/// that was interrupted goes on where the same command is given again; a complete one is left as it is.
+#[derive(Parser)]
+#[command(name = "incdec-train", version, after_help = EXAMPLE, args_override_self = true)]
+struct Args {
+    /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
+    #[arg(long, value_name = "DIR")]
+    availability: PathBuf,
+    /// Folder of the frame shards and their index.parquet, as incdec-decode writes them.
+    #[arg(long, value_name = "DIR")]
+    shards: PathBuf,
+    /// The run directory: made if it is missing, taken up if it holds the same run.
+    #[arg(long, value_name = "RUN")]
+    out: PathBuf,
+    /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
+    #[arg(long, value_name = "FILE")]
+    pretrained: Option<PathBuf>,
+    /// Where to compute: auto, cpu or cuda:N.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Threads that decode and augment clips. Any number gives the same result.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    workers: usize,
+    /// Threads of a tensor operation; all cores unless given.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// What to do about a clip whose stored frames cannot be read.
+    #[arg(long, value_enum, default_value = "fail")]
+    on_bad_clip: BadClip,
+    /// Write the seed's output files (logger/, confusion_matrices/, error_analysis/, ...) into the run directory too.
+    #[arg(long)]
+    seed_outputs: bool,
+    /// Print at the end where each second went and what bounds the run.
+    #[arg(long)]
+    profile: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    training: TrainingArgs,
+    #[command(flatten)]
+    approach: ApproachArgs,
+}
+
+const EXAMPLE: &str = "\
+Example: learning without forgetting on the toy data, small enough for a laptop
+  incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards --out demo/runs/lwf \\
+    --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3
+
+Exit status: 0 done or already complete; 1 failed; 2 the command line makes no sense.";
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BadClip {
+    /// End the run with an error that names the clip.
+    Fail,
+    /// Pass over the clip and count it.
+    Skip,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Model and input")]
+struct ModelArgs {
+    /// MoViNet size: A0, A1, A2, A3, A4 or A5.
+    #[arg(long, default_value = "A0")]
+    variant: Variant,
+    /// Padding: seed (the seed's) or tf (of the published weights).
+    #[arg(long, default_value = "seed")]
+    geometry: Geometry,
+    /// How convolutions run: fast, or reference (plain operators, for comparison).
+    #[arg(long, default_value = "fast")]
+    model_path: ModelPath,
+    /// Frames of a clip; shorter clips are repeated, longer ones cut.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    frames: usize,
+    /// Side that frames are resized to before cropping, in pixels.
+    #[arg(long, default_value_t = 200, value_name = "PX")]
+    resize: u32,
+    /// Side of the crop that the model sees, in pixels.
+    #[arg(long, default_value_t = 172, value_name = "PX")]
+    size: u32,
+    /// Share of the features dropped in training, 0..1.
+    #[arg(long, default_value_t = 0.2, value_name = "P")]
+    dropout: f64,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Training")]
+struct TrainingArgs {
+    /// Most epochs of a task.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    epochs: u32,
+    /// Clips of a batch.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    batch_size: usize,
+    /// Batches whose gradients are summed before a step; 0 steps after each.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    accumulation: u32,
+    /// Balanced: every clip once an epoch; imbalanced: drawn with replacement, rare classes as often as common ones.
+    #[arg(long, value_parser = one_of::<SamplerName>(), default_value = "balanced")]
+    sampler: SamplerName,
+    /// Multilabel: a sigmoid for each class; multiclass: a softmax over all.
+    #[arg(long, value_parser = one_of::<CriterionName>(), default_value = "multilabel")]
+    criterion: CriterionName,
+    /// How the learning rates change within a task.
+    #[arg(long, value_parser = one_of::<SchedulerName>(), default_value = "fixed")]
+    scheduler: SchedulerName,
+    /// Which figure of the validation set reduce-on-plateau watches.
+    #[arg(long, value_parser = one_of::<PlateauCheck>(), default_value = "map")]
+    plateau_check: PlateauCheck,
+    /// Epochs in a row without improvement that reduce-on-plateau bears.
+    #[arg(long, default_value_t = 10, value_name = "EPOCHS")]
+    patience: u32,
+    /// Epochs in a row without a better validation mAP that end a task (scheduler fixed only).
+    #[arg(long, default_value_t = 1000, value_name = "EPOCHS")]
+    early_stop: u32,
+    /// Learning rate of the backbone in task 0.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    lr_first_task: f64,
+    /// Learning rate of the head in task 0.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    lr_first_task_head: f64,
+    /// Learning rate of the backbone in later tasks.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    lr_backbone: f64,
+    /// Learning rate of the head in later tasks.
+    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    lr_head: f64,
+    /// Weight decay of every trained parameter.
+    #[arg(long, default_value_t = 5e-4)]
+    weight_decay: f64,
+    /// Adam adds the weight decay to the gradient, adamw shrinks the weights apart from it.
+    #[arg(long, value_parser = one_of::<OptimizerName>(), default_value = "adam")]
+    optimizer: OptimizerName,
+    /// Keep batch norm as it is from task 1 on.
+    #[arg(long)]
+    freeze_bn: bool,
+    /// Keep the backbone as it is from task 1 on.
+    #[arg(long)]
+    freeze_backbone: bool,
+    /// A named set of settings: feature-extraction is --freeze-bn --freeze-backbone.
+    #[arg(long, value_enum)]
+    preset: Option<Preset>,
+    /// End after task 0.
+    #[arg(long)]
+    stop_after_first_task: bool,
+    /// Start each task from new weights: the reference that unlearning is compared with.
+    #[arg(long)]
+    from_scratch: bool,
+    /// Seed of every random choice of the training.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Behave as the seed's code where it differs from what it says: twyn2024 (all quirks), none, or names of single quirks
+    /// separated by commas.
+    #[arg(long, default_value = "none", value_name = "NAMES")]
+    compat: Compat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Preset {
+    /// Batch norm and backbone frozen from task 1 on.
+    FeatureExtraction,
+}
+
+#[derive(clap::Args)]
+#[command(next_help_heading = "Approach")]
+struct ApproachArgs {
+    /// How the model is updated from task to task (also incdec, incdec_lwf, incdec_fd, incdec_ewc).
+    #[arg(long, default_value = "finetune")]
+    approach: ApproachName,
+    /// Weight of EWC's penalty.
+    #[arg(long, default_value_t = 500.0, value_name = "WEIGHT")]
+    ewc_lambda: f64,
+    /// Share of the old Fisher information when EWC merges a new one in, 0..1.
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    ewc_alpha: f64,
+    /// How EWC's Fisher information is estimated.
+    #[arg(long, value_parser = one_of::<FisherEstimate>(), default_value = "batch")]
+    fisher: FisherEstimate,
+    /// Weight of LwF's penalty.
+    #[arg(long, default_value_t = 1.0, value_name = "WEIGHT")]
+    lwf_lambda: f64,
+    /// Temperature of LwF's probabilities (multiclass only).
+    #[arg(long, default_value_t = 1.0, value_name = "T")]
+    lwf_temperature: f64,
+    /// Weight of feature distillation's penalty.
+    #[arg(long, default_value_t = 0.1, value_name = "WEIGHT")]
+    fd_lambda: f64,
+    /// How feature distillation measures distance.
+    #[arg(long, value_parser = one_of::<FeatureDistance>(), default_value = "l2")]
+    fd_distance: FeatureDistance,
+}
+
+/// A parser that lists a setting's values in the help and takes its aliases too.
+fn one_of<C: Choice + Clone + Send + Sync>() -> impl TypedValueParser<Value = C> {
+    let values = C::ALL
+        .iter()
+        .map(|(name, _)| clap::builder::PossibleValue::new(*name))
+        .enumerate()
+        .map(|(i, value)| {
+            let meant = C::ALL[i].1;
+            value.aliases(
+                C::ALIASES
+                    .iter()
+                    .filter(move |(_, v)| *v == meant)
+                    .map(|(name, _)| *name),
+            )
+        });
+    PossibleValuesParser::new(values).try_map(|text| choice::parse::<C>(&text))
+}
+
+impl From<Args> for TrainConfig {
+    fn from(args: Args) -> Self {
+        let (model, training, approach) = (args.model, args.training, args.approach);
+        let extraction = training.preset.is_some();
+        let settings = Settings {
+            approach: approach.approach,
+            variant: model.variant,
+            geometry: model.geometry,
+            model_path: model.model_path,
+            frames: model.frames,
+            resize: model.resize,
+            size: model.size,
+            dropout: model.dropout,
+            epochs: training.epochs,
+            batch_size: training.batch_size,
+            accumulation: training.accumulation,
+            sampler: training.sampler,
+            criterion: training.criterion,
+            scheduler: training.scheduler,
+            plateau_check: training.plateau_check,
+            patience: training.patience,
+            early_stop: training.early_stop,
+            lr_first_task: training.lr_first_task,
+            lr_first_task_head: training.lr_first_task_head,
+            lr_backbone: training.lr_backbone,
+            lr_head: training.lr_head,
+            weight_decay: training.weight_decay,
+            optimizer: training.optimizer,
+            freeze_bn: training.freeze_bn || extraction,
+            freeze_backbone: training.freeze_backbone || extraction,
+            ewc_lambda: approach.ewc_lambda,
+            ewc_alpha: approach.ewc_alpha,
+            fisher: approach.fisher,
+            lwf_lambda: approach.lwf_lambda,
+            lwf_temperature: approach.lwf_temperature,
+            fd_lambda: approach.fd_lambda,
+            fd_distance: approach.fd_distance,
+            stop_after_first_task: training.stop_after_first_task,
+            from_scratch: training.from_scratch,
+            seed: training.seed,
+            compat: training.compat,
+        };
+        Self {
+            availability: args.availability,
+            shards: args.shards,
+            out: args.out,
+            pretrained: args.pretrained,
+            device: args.device,
+            workers: args.workers,
+            threads: args.threads,
+            on_bad_clip: match args.on_bad_clip {
+                BadClip::Fail => OnBadClip::Fail,
+                BadClip::Skip => OnBadClip::Skip,
+            },
+            seed_outputs: args.seed_outputs,
+            profile: args.profile,
+            settings,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let config = TrainConfig::from(Args::parse());
+    if let Err(error) = cli::start_log(Some(&config.out.join(LOG_FILE))) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let result = train::run(&config);
+    if let Ok(summary) = &result {
+        println!("{summary}");
+    }
+    cli::finish(result)
+}

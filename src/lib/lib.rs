@@ -1,4 +1,72 @@
-//! incdec: incremental and decremental continual learning for video recognition.
+//! incdec: incremental and decremental continual learning for video recognition, as a pipeline of stages.
+//!
+//! The question: what happens to a video-recognition model when its training data keeps arriving *and keeps being
+//! withdrawn*? This crate re-implements the system of "Incremental and Decremental Continual Learning for
+//! Privacy-preserving Video Recognition" (TWYN workshop, ECCV 2024; called *the seed* throughout).
+//!
+//! # The flow
+//!
+//! Stages meet only in files. One stage is one verb, one binary, one module, one make target.
+//!
+//! ```text
+//! kinetics_download/sources.toml        Kinetics/Info/*.csv
+//!           |                                  |
+//!       download  -->  clips (mp4)  -->  decode  -->  frame shards (Arrow IPC)  -->  manifest  -->  clips.parquet
+//!                                                                                                      |
+//!       report  <--  run directory  <--  train  <--  availability.parquet  <--  tasks  <---------------+
+//! ```
+//!
+//! A stage reads finished files and publishes finished files: it writes beside the target, syncs, renames, the index last
+//! ([`artifact`]). Killing it at any instant loses nothing that was published, and running it again does only what is
+//! missing. `make` alone knows where things lie; the binaries take explicit paths.
+//!
+//! # The map
+//!
+//! The ground floor imports nothing above it:
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`clip`] | a clip's id, and the splits |
+//! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
+//! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
+//! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
+//! | [`artifact`] | publishing files atomically; hashes |
+//! | [`random`] | named random streams |
+//! | [`progress`], [`hint`] | what people see: progress, and the remedy of an error |
+//!
+//! Above it:
+//!
+//! | module | what it is for | may import, beside the ground |
+//! |---|---|---|
+//! | `media` | video in and out through FFmpeg; resizing | |
+//! | [`download`] | from archives to the clips that the labels name | |
+//! | [`shard`] | Arrow IPC files with one row per clip, and their index | |
+//! | `decode` | from clips to shards | `media`, `shard` |
+//! | [`manifest`] | labels joined with shards, audited | `shard` |
+//! | [`tasks`] | which clips each task holds, exactly as the seed deals them | |
+//! | `data` | from shards to batches: sampler, augmentation, prefetch | `shard` |
+//! | `model` | MoViNet A0..A5, its checkpoints | |
+//! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
+//! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
+//! | [`report`] | one page from one or more runs | `metrics` |
+//! | `toy` | a miniature Kinetics and its loopback server | `media` |
+//!
+//! # Invariants
+//!
+//! * Only `download` opens an outward socket; `toy` serves on loopback.
+//! * Only `media` names `ffmpeg_next`; only `data`, `model` and `train` name `tch`; clap lives in the binaries.
+//! * The library reads no environment variable and no current directory.
+//! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint. Durations, dates, hosts and
+//!   attempt counts live in `log.jsonl` and `timing.parquet` alone.
+//! * Everything random is a named stream keyed by (seed, purpose, indices): results do not depend on the number of workers.
+//! * Nothing hostile is trusted: archive members and videos cost at most themselves, checkpoints execute nothing.
+//!
+//! Tests hold the imports, the packages and the libraries that each binary links against this page.
+//!
+//! # Cargo features
+//!
+//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default. The binaries of a stage link
+//! only what the stage needs.
 
 pub mod artifact;
 pub mod clip;

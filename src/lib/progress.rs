@@ -113,7 +113,8 @@ impl Plain {
         );
     }
 
-    #[allow(clippy::cast_precision_loss)] // Counts for people, far below 2^52.
+    // A rate is positive and far below 2^64; its fraction does not matter to anyone.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn text(&self, done: u64, total: Option<u64>, elapsed: Duration, message: &str) -> String {
         let amount = |n: u64| match self.unit {
             Unit::Count(_) => n.to_string(),

@@ -34,7 +34,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -501,7 +503,8 @@ fn open(
         path: path.to_owned(),
         source,
     };
-    let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(parquet_error)?;
+    let metadata =
+        ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(parquet_error)?;
     let pairs = metadata.metadata().file_metadata().key_value_metadata();
     let pairs: HashMap<String, String> = pairs
         .into_iter()

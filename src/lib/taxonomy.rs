@@ -61,6 +61,12 @@ pub enum TaxonomyError {
         /// The subcategory.
         name: String,
     },
+    /// A table's settings hold no taxonomy.
+    #[error("{path}: the taxonomy in the table's settings is missing or damaged")]
+    Metadata {
+        /// The table's file.
+        path: PathBuf,
+    },
     /// The table has no rows.
     #[error("{path}: there is no category")]
     Empty {
@@ -131,16 +137,14 @@ impl Taxonomy {
         let mut categories: Vec<Category> = Vec::new();
         let mut class_of = HashMap::new();
         for (category, subcategory) in pairs {
-            let class = match categories.iter().position(|c| c.name == category) {
-                Some(class) => class,
-                None => {
-                    categories.push(Category {
-                        name: category,
-                        subcategories: Vec::new(),
-                    });
-                    categories.len() - 1
-                }
-            };
+            let known = categories.iter().position(|c| c.name == category);
+            let class = known.unwrap_or(categories.len());
+            if known.is_none() {
+                categories.push(Category {
+                    name: category,
+                    subcategories: Vec::new(),
+                });
+            }
             if class_of.insert(subcategory.clone(), class).is_some() {
                 return Err(TaxonomyError::Shared {
                     path: path.to_owned(),
@@ -178,6 +182,34 @@ impl Taxonomy {
             .iter()
             .enumerate()
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
+    }
+
+    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        self.categories
+            .iter()
+            .map(|c| serde_json::json!([c.name, c.subcategories]))
+            .collect()
+    }
+
+    /// Reads what [`Taxonomy::to_json`] wrote; `path` only names the table in errors.
+    ///
+    /// # Errors
+    /// When the value is no taxonomy.
+    pub fn from_json(path: &Path, value: &serde_json::Value) -> Result<Self, TaxonomyError> {
+        let categories: Vec<(String, Vec<String>)> = serde_json::from_value(value.clone())
+            .map_err(|_| TaxonomyError::Metadata {
+                path: path.to_owned(),
+            })?;
+        let pairs = categories
+            .into_iter()
+            .flat_map(|(category, subcategories)| {
+                subcategories
+                    .into_iter()
+                    .map(move |subcategory| (category.clone(), subcategory))
+            });
+        Self::from_pairs(path, pairs)
     }
 
     /// The class of a subcategory, if the taxonomy knows it.
@@ -253,6 +285,17 @@ mod tests {
         assert!(matches!(
             read("Category,Subcategory\na,b,c\n"),
             Err(E::Csv { .. })
+        ));
+    }
+
+    #[test]
+    fn a_taxonomy_survives_a_tables_settings() {
+        let t = read("Category,Subcategory\nb,x\na,y\nb,z\n").unwrap();
+        let path = Path::new("clips.parquet");
+        assert_eq!(Taxonomy::from_json(path, &t.to_json()).unwrap(), t);
+        assert!(matches!(
+            Taxonomy::from_json(path, &serde_json::Value::Null),
+            Err(TaxonomyError::Metadata { .. })
         ));
     }
 

@@ -3,6 +3,7 @@
 mod data;
 mod decode;
 mod download;
+mod layout;
 mod manifest;
 mod metrics;
 mod model;

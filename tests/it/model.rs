@@ -1,1 +1,432 @@
-//! Not written yet.
+//! `MoViNet` against the seed's own answers, on every path of computing it; the device is `INCDEC_TEST_DEVICE` (default
+//! cpu).
+
+use std::collections::BTreeMap;
+
+use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Variant, fill};
+use serde::Deserialize;
+use tch::nn::{Adam, OptimizerConfig, VarStore};
+use tch::{Device, Kind, Tensor};
+
+use crate::support;
+
+/// The environment variable that names the device of these tests: `cpu`, `cuda` or `cuda:N`.
+const DEVICE_VARIABLE: &str = "INCDEC_TEST_DEVICE";
+/// Both ways of computing.
+const PATHS: [ModelPath; 2] = [ModelPath::Reference, ModelPath::Fast];
+
+fn device() -> Device {
+    match std::env::var(DEVICE_VARIABLE).as_deref() {
+        Err(_) | Ok("cpu" | "") => Device::Cpu,
+        Ok("cuda") => Device::Cuda(0),
+        Ok(other) => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
+            Some(index) => Device::Cuda(index),
+            None => panic!("{DEVICE_VARIABLE}={other} is neither cpu nor cuda:N"),
+        },
+    }
+}
+
+/// Absolute tolerance of a first forward pass.
+fn tolerance() -> f64 {
+    if device() == Device::Cpu { 1e-5 } else { 1e-3 }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Summary {
+    shape: Vec<i64>,
+    mean: f64,
+    l2: f64,
+    first: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Evaluation {
+    input: String,
+    input_shape: Vec<i64>,
+    logits: Vec<Vec<f64>>,
+    features: Summary,
+    after_conv1: Summary,
+    after_blocks: Summary,
+    classes: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Training {
+    input: String,
+    input_shape: Vec<i64>,
+    labels: Vec<i64>,
+    lr: f64,
+    weight_decay: f64,
+    losses: Vec<f64>,
+    grad_l2_step1: Option<BTreeMap<String, f64>>,
+    eval_logits_after: Vec<Vec<f64>>,
+    running_mean_after: Summary,
+    running_var_after: Summary,
+    classes: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelGoldens {
+    eval: Evaluation,
+    train_multilabel: Training,
+    train_multiclass: Training,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Goldens {
+    models: BTreeMap<String, ModelGoldens>,
+    /// The penalties: the approaches' own tests read them.
+    #[serde(rename = "approaches")]
+    _approaches: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantCase {
+    input_shape: Vec<i64>,
+    logits: Vec<Vec<f64>>,
+    parameters: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllVariants {
+    #[serde(rename = "note")]
+    _note: String,
+    variants: BTreeMap<String, BTreeMap<String, VariantCase>>,
+    classes: i64,
+}
+
+/// A model filled by the goldens' formula, without dropout.
+fn filled(
+    variant: Variant,
+    geometry: Geometry,
+    classes: i64,
+    path: ModelPath,
+) -> (VarStore, Movinet) {
+    let store = VarStore::new(device());
+    let config = ModelConfig {
+        variant,
+        geometry,
+        classes,
+        dropout: 0.0,
+        path,
+        ..ModelConfig::default()
+    };
+    let model = Movinet::new(&store.root(), &config);
+    fill::fill(&store, 0);
+    (store, model)
+}
+
+fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
+    Vec::try_from(tensor.to_device(Device::Cpu).to_kind(Kind::Double)).unwrap()
+}
+
+#[track_caller]
+fn assert_rows(ours: &Tensor, golden: &[Vec<f64>], tolerance: f64, what: &str) {
+    let ours = rows(ours);
+    assert_eq!(ours.len(), golden.len(), "{what}: rows");
+    for (a, b) in ours.iter().flatten().zip(golden.iter().flatten()) {
+        assert!(
+            (a - b).abs() <= tolerance,
+            "{what}: {ours:?} instead of {golden:?}"
+        );
+    }
+    assert!(
+        ours.iter().zip(golden).all(|(a, b)| a.len() == b.len()),
+        "{what}: columns"
+    );
+}
+
+/// Compares shape, mean, norm and first elements; the norm relatively, the rest absolutely.
+#[track_caller]
+fn assert_summary(tensor: &Tensor, golden: &Summary, tolerance: f64, what: &str) {
+    let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Double);
+    let numel: i64 = golden.shape.iter().product();
+    assert_eq!(
+        i64::try_from(tensor.numel()).unwrap(),
+        numel,
+        "{what}: elements"
+    );
+    let mean = tensor.mean(Kind::Double).double_value(&[]);
+    assert!(
+        (mean - golden.mean).abs() <= tolerance,
+        "{what}: mean {mean} instead of {}",
+        golden.mean
+    );
+    let l2 = tensor.norm().double_value(&[]);
+    assert!(
+        (l2 / golden.l2 - 1.0).abs() <= tolerance,
+        "{what}: norm {l2} instead of {}",
+        golden.l2
+    );
+    let flat: Vec<f64> = Vec::try_from(tensor.contiguous().view(-1)).unwrap();
+    for (a, b) in flat.iter().zip(&golden.first) {
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "{what}: {a} instead of {b}"
+        );
+    }
+}
+
+#[test]
+fn evaluation_gives_the_seeds_outputs_inside_and_out() {
+    for file in support::goldens("model_goldens.json") {
+        let goldens: Goldens = support::read_json(&file);
+        for ((name, golden), path) in goldens.models.iter().flat_map(|m| PATHS.map(|p| (m, p))) {
+            let golden = &golden.eval;
+            let (_store, model) =
+                filled(name.parse().unwrap(), Geometry::Seed, golden.classes, path);
+            let clips = fill::input(&golden.input, &golden.input_shape).to_device(device());
+            let stages = tch::no_grad(|| model.forward_stages(&clips, Mode::Evaluate));
+            let what = |stage: &str| format!("{name}, {path}, {stage}");
+            assert_rows(
+                &stages.output.logits,
+                &golden.logits,
+                tolerance(),
+                &what("logits"),
+            );
+            for (tensor, summary, stage) in [
+                (&stages.after_conv1, &golden.after_conv1, "after_conv1"),
+                (&stages.after_blocks, &golden.after_blocks, "after_blocks"),
+                (&stages.output.features, &golden.features, "features"),
+            ] {
+                assert_summary(tensor, summary, tolerance(), &what(stage));
+            }
+        }
+    }
+}
+
+#[test]
+fn all_variants_in_both_geometries_give_the_seeds_logits() {
+    for file in support::goldens("movinet_all_variants.json") {
+        let goldens: AllVariants = support::read_json(&file);
+        for (name, cases) in &goldens.variants {
+            for ((input, case), path) in cases.iter().flat_map(|c| PATHS.map(|p| (c, p))) {
+                let geometry = match input.split('/').next() {
+                    Some("tf") => Geometry::Tf,
+                    Some("g1") => Geometry::Seed,
+                    other => panic!("geometry {other:?} of {input} is not understood"),
+                };
+                let (store, model) = filled(name.parse().unwrap(), geometry, goldens.classes, path);
+                let clips = fill::input(input, &case.input_shape).to_device(device());
+                let output = tch::no_grad(|| model.forward_t(&clips, false));
+                assert_rows(
+                    &output.logits,
+                    &case.logits,
+                    tolerance(),
+                    &format!("{name}, {input}, {path}"),
+                );
+                if let Some(parameters) = case.parameters {
+                    let ours: usize = store.trainable_variables().iter().map(Tensor::numel).sum();
+                    assert_eq!(i64::try_from(ours).unwrap(), parameters, "{name}");
+                }
+            }
+        }
+    }
+}
+
+fn loss(logits: &Tensor, labels: &Tensor, multilabel: bool) -> Tensor {
+    if multilabel {
+        let targets = labels.one_hot(logits.size()[1]).to_kind(logits.kind());
+        logits.binary_cross_entropy_with_logits::<Tensor>(
+            &targets,
+            None,
+            None,
+            tch::Reduction::Mean,
+        )
+    } else {
+        logits.cross_entropy_for_logits(labels)
+    }
+}
+
+fn check_training(name: &str, path: ModelPath, golden: &Training, multilabel: bool) {
+    let what = format!("{name}, {path}, multilabel {multilabel}");
+    let (store, model) = filled(name.parse().unwrap(), Geometry::Seed, golden.classes, path);
+    let clips = fill::input(&golden.input, &golden.input_shape).to_device(device());
+    let labels = Tensor::from_slice(&golden.labels).to_device(device());
+    let mut adam = Adam::default()
+        .wd(golden.weight_decay)
+        .build(&store, golden.lr)
+        .unwrap();
+    for (step, expected) in golden.losses.iter().enumerate() {
+        adam.zero_grad();
+        let loss = loss(&model.forward_t(&clips, true).logits, &labels, multilabel);
+        let value = loss.double_value(&[]);
+        let allowed = if step == 0 {
+            tolerance()
+        } else {
+            1e-3 * expected.abs()
+        };
+        assert!(
+            (value - expected).abs() <= allowed,
+            "{what}: loss {step} is {value} instead of {expected}"
+        );
+        loss.backward();
+        if let (0, Some(norms)) = (step, &golden.grad_l2_step1) {
+            let variables = store.variables();
+            let trainable = variables.values().filter(|v| v.requires_grad()).count();
+            assert_eq!(norms.len(), trainable, "{what}: parameters");
+            for (parameter, norm) in norms {
+                let ours = variables[parameter]
+                    .grad()
+                    .to_kind(Kind::Double)
+                    .norm()
+                    .double_value(&[]);
+                assert!(
+                    (ours - norm).abs() <= 1e-3 * norm.abs() + 1e-6,
+                    "{what}: gradient of {parameter} {ours} instead of {norm}"
+                );
+            }
+        }
+        adam.step();
+    }
+    let variables = store.variables();
+    let running = |leaf: &str| &variables[&format!("backbone.conv1.conv_1.norm.{leaf}")];
+    assert_summary(
+        running("running_mean"),
+        &golden.running_mean_after,
+        1e-3,
+        &what,
+    );
+    assert_summary(
+        running("running_var"),
+        &golden.running_var_after,
+        1e-3,
+        &what,
+    );
+    let steps = i64::try_from(golden.losses.len()).unwrap();
+    assert_eq!(
+        running("num_batches_tracked").int64_value(&[]),
+        steps,
+        "{what}"
+    );
+    let after = tch::no_grad(|| model.forward_t(&clips, false)).logits;
+    let largest = golden
+        .eval_logits_after
+        .iter()
+        .flatten()
+        .fold(0.0_f64, |m, v| m.max(v.abs()));
+    assert_rows(
+        &after,
+        &golden.eval_logits_after,
+        1e-3 * largest.max(1.0),
+        &what,
+    );
+}
+
+#[test]
+fn three_adam_steps_follow_the_seeds() {
+    for file in support::goldens("model_goldens.json") {
+        let goldens: Goldens = support::read_json(&file);
+        for ((name, golden), path) in goldens.models.iter().flat_map(|m| PATHS.map(|p| (m, p))) {
+            check_training(name, path, &golden.train_multilabel, true);
+            check_training(name, path, &golden.train_multiclass, false);
+        }
+    }
+}
+
+/// Logits, features, every gradient and every running statistic of one pass, by name, in 64-bit floats.
+fn pass(store: &VarStore, model: &Movinet, clips: &Tensor, mode: Mode) -> BTreeMap<String, Tensor> {
+    let double = |t: &Tensor| t.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+    for mut variable in store.trainable_variables() {
+        variable.zero_grad();
+    }
+    let output = model.forward(clips, mode);
+    let weights = |name, t: &Tensor| {
+        fill::input(name, &t.size())
+            .to_device(t.device())
+            .to_kind(t.kind())
+    };
+    let loss = (&output.logits * weights("parity/logits", &output.logits)).sum(None::<Kind>)
+        + (&output.features * weights("parity/features", &output.features)).sum(None::<Kind>);
+    loss.backward();
+    let mut all = BTreeMap::from([
+        ("logits".to_owned(), double(&output.logits)),
+        ("features".to_owned(), double(&output.features)),
+    ]);
+    for (name, variable) in store.variables() {
+        if variable.requires_grad() {
+            all.insert(format!("gradient of {name}"), double(&variable.grad()));
+        } else {
+            all.insert(name, double(&variable));
+        }
+    }
+    all
+}
+
+/// Both paths' passes from the same fill; `tolerance` is relative to each tensor's norm.
+fn check_parity(
+    variant: Variant,
+    geometry: Geometry,
+    shape: &[i64],
+    mode: Mode,
+    checkpoint_blocks: bool,
+    kind: Kind,
+) {
+    let mut store = VarStore::new(device());
+    let config = ModelConfig {
+        variant,
+        geometry,
+        dropout: 0.0,
+        checkpoint_blocks,
+        ..ModelConfig::default()
+    };
+    let mut model = Movinet::new(&store.root(), &config);
+    if kind == Kind::Double {
+        store.double();
+    }
+    let clips = fill::input("parity", shape)
+        .to_device(device())
+        .to_kind(kind);
+    let tolerance = if kind == Kind::Double { 1e-9 } else { 1e-3 };
+    let [reference, fast] = PATHS.map(|path| {
+        fill::fill(&store, 0);
+        model.set_path(path);
+        pass(&store, &model, &clips, mode)
+    });
+    assert_eq!(reference.len(), fast.len());
+    for (name, expected) in &reference {
+        if name.ends_with("num_batches_tracked") {
+            continue;
+        }
+        let distance = (expected - &fast[name]).norm().double_value(&[]);
+        // A norm's bias in front of another norm has a gradient of rounding alone.
+        let allowed = tolerance * expected.norm().double_value(&[]) + tolerance * 1e-2;
+        assert!(
+            distance <= allowed,
+            "{variant} {geometry} {shape:?} {mode:?} checkpoint {checkpoint_blocks} {kind:?}: {name} differs by {distance}, of {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_fused_operators_equal_the_stock_ones_forward_and_backward() {
+    use Geometry::{Seed, Tf};
+    use Mode::{Evaluate, Train, TrainFrozenNorms};
+    // Odd and even sizes, more frames than a kernel and fewer, every variant's kernels and strides.
+    for (variant, geometry, shape, mode, checkpoint) in [
+        (Variant::A0, Seed, [2, 3, 7, 61, 70], Train, false),
+        (Variant::A0, Seed, [1, 3, 11, 64, 75], Train, true),
+        (Variant::A0, Tf, [2, 3, 3, 44, 57], Train, false),
+        (Variant::A0, Tf, [1, 3, 5, 47, 64], Evaluate, false),
+        (Variant::A1, Seed, [1, 3, 4, 65, 64], TrainFrozenNorms, true),
+        (Variant::A2, Tf, [1, 3, 2, 33, 40], Train, false),
+        (Variant::A3, Seed, [2, 3, 2, 64, 64], Train, false),
+    ] {
+        check_parity(variant, geometry, &shape, mode, checkpoint, Kind::Double);
+    }
+    check_parity(
+        Variant::A0,
+        Seed,
+        &[2, 3, 12, 64, 64],
+        Train,
+        false,
+        Kind::Float,
+    );
+}

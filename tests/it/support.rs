@@ -1,1 +1,55 @@
-//! Not written yet.
+//! What several areas share: the places where goldens and optional data lie.
+
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names one more folder of goldens.
+const GOLDENS_VARIABLE: &str = "INCDEC_GOLDENS";
+
+/// The crate's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The committed golden file `name` and, where `INCDEC_GOLDENS` names a folder, the file of that name there; a file that
+/// is absent from that folder is passed over, and this says so.
+pub(crate) fn goldens(name: &str) -> Vec<PathBuf> {
+    let committed = root().join("tests/fixtures/goldens").join(name);
+    assert!(committed.exists(), "{} is missing", committed.display());
+    let mut files = vec![committed];
+    if let Some(folder) = std::env::var_os(GOLDENS_VARIABLE).filter(|f| !f.is_empty()) {
+        // Relative to the crate's root, where make and cargo run.
+        let folder = root().join(folder);
+        assert!(
+            folder.is_dir(),
+            "{GOLDENS_VARIABLE}: {} is no folder",
+            folder.display()
+        );
+        let file = folder.join(name);
+        if file.exists() {
+            eprintln!("{GOLDENS_VARIABLE}: also {}", file.display());
+            files.push(file);
+        } else {
+            eprintln!(
+                "{GOLDENS_VARIABLE}: {} is absent and passed over",
+                file.display()
+            );
+        }
+    }
+    files
+}
+
+/// Reads a golden file of JSON. Types with `deny_unknown_fields` make a case that is not understood fail.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A path under the optional folder `../shared`, or `None` (said on stderr) where it is absent.
+pub(crate) fn optional_data(path: &str) -> Option<PathBuf> {
+    let path = root().join("../shared").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("{} is absent: what needs it is skipped", path.display());
+    None
+}

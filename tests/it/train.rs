@@ -1,1 +1,156 @@
-//! Not written yet.
+//! The train stage on a toy data set: every approach under every scenario, resuming, equal bytes, the seed's quirks, its
+//! output files, its command line, and the goldens of the approaches.
+
+mod approaches;
+mod goldens;
+mod quirks;
+mod seed_files;
+mod toy;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use incdec::clip::Split;
+use incdec::run_tables::{self, MetricRow};
+use incdec::table;
+
+use toy::{CATEGORIES, Toy, assert_same_contents, contents, history, last, tensors, text};
+
+#[test]
+fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
+    let toy = Toy::new();
+    let run = toy.train("decremental", "finetune", "--profile --epochs 2");
+    let names: Vec<String> = contents(&run).into_keys().collect();
+    assert_eq!(
+        names,
+        [
+            "availability.parquet",
+            "checkpoints/task-0.safetensors",
+            "checkpoints/task-1.safetensors",
+            "history.parquet",
+            "metrics.parquet",
+            "predictions.parquet",
+            "progress.json",
+            "run.json",
+            "schedule.parquet",
+            "settings.json",
+            "tensorboard/events.out.tfevents.0.incdec",
+        ]
+    );
+    let (categories, predictions) =
+        run_tables::read_predictions(&run.join("predictions.parquet")).unwrap();
+    assert_eq!(categories, CATEGORIES);
+    // Two tasks with four clips to validate and four to test.
+    assert_eq!(predictions.len(), 16);
+    let metrics: Vec<MetricRow> = table::read(&run.join("metrics.parquet")).unwrap();
+    let forgetting: Vec<_> = metrics
+        .iter()
+        .filter(|row| row.metric == "mean_ap" && row.split == Split::Test)
+        .map(|row| (row.task, row.value.is_some(), row.forgetting.unwrap()))
+        .collect();
+    assert_eq!(forgetting[0], (0, true, 0.0));
+    assert_eq!(history(&run, "loss", Split::Train).len(), 4);
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(summary["tasks"][0]["unusable_clips"], 1);
+    let again = toy
+        .command("decremental", "finetune", "--epochs 2")
+        .output()
+        .unwrap();
+    assert!(again.status.success());
+    assert!(
+        text(&again.stdout).contains("nothing was done"),
+        "{}",
+        text(&again.stdout)
+    );
+}
+
+#[test]
+fn the_number_of_workers_changes_no_byte() {
+    let toy = Toy::new();
+    let flags = "--approach ewc --sampler imbalanced --accumulation 2";
+    let runs = [1, 2, 5].map(|workers| {
+        let name = format!("workers-{workers}");
+        toy.train("substitution", &name, &format!("{flags} --workers {workers}"))
+    });
+    assert_same_contents(&runs[0], &runs[1]);
+    assert_same_contents(&runs[0], &runs[2]);
+}
+
+#[test]
+fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
+    let toy = Toy::new();
+    let flags = "--approach ewc --epochs 3 --seed-outputs";
+    let whole = toy.train("decremental", "whole", flags);
+    let killed = toy.run("killed");
+    // Once before anything is done, once in the second task.
+    for stop_after in ["settings.json", "progress.json"] {
+        let mut child = toy.command("decremental", "killed", flags).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !killed.join(stop_after).exists() {
+            assert!(Instant::now() < deadline, "no {stop_after}");
+            assert!(child.try_wait().unwrap().is_none(), "ended before it could be killed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // What a killed writer leaves behind is swept.
+    std::fs::write(killed.join(".incdec-x.tmp"), b"half").unwrap();
+    toy.train("decremental", "killed", flags);
+    let (whole, mut resumed) = (contents(&whole), contents(&killed));
+    // The seed's folder name and paths stand in its files.
+    for name in ["parameters.csv", "summary.csv"] {
+        let renamed = text(&resumed[name]).replace("killed", "whole");
+        resumed.insert(name.to_owned(), renamed.into_bytes());
+    }
+    assert_eq!(whole.keys().collect::<Vec<_>>(), resumed.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == resumed[name], "{name} differs");
+    }
+}
+
+#[test]
+fn a_tiny_fit_learns_and_does_not_move_at_rate_zero() {
+    let toy = Toy::new();
+    let learns = toy.train(
+        "joint-incremental",
+        "learns",
+        "--epochs 6 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --stop-after-first-task --dropout 0",
+    );
+    let losses = history(&learns, "loss", Split::Train);
+    assert!(last(&losses, 0) < 0.5 * losses[0].2, "{losses:?}");
+    let still = toy.train(
+        "joint-incremental",
+        "still",
+        "--lr-first-task 0 --lr-first-task-head 0 --lr-backbone 0 --lr-head 0",
+    );
+    let [first, second] = [0, 1].map(|task| tensors(&still.join(format!("checkpoints/task-{task}.safetensors"))));
+    for (name, values) in &first {
+        let statistic = name.contains("running_") || name.contains("num_batches");
+        assert_eq!(*values != second[name], statistic, "{name}");
+    }
+}
+
+#[test]
+fn a_run_directory_under_other_settings_is_refused_with_a_hint() {
+    let toy = Toy::new();
+    let run = toy.train("decremental", "one", "--stop-after-first-task");
+    let before = contents(&run);
+    let other = toy.command("decremental", "one", "--stop-after-first-task --seed 4").output().unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    let said = text(&other.stderr);
+    assert!(said.contains("settings.seed: 0 there, 4 now"), "{said}");
+    assert!(said.contains("hint: choose another --out"), "{said}");
+    assert_eq!(before, contents(&run));
+    let nonsense = toy.command("decremental", "two", "--size 96").output().unwrap();
+    assert_eq!(nonsense.status.code(), Some(1));
+    assert!(text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68"));
+    let unknown = toy.command("decremental", "two", "--approach icarl").output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    let strange = toy.folder.path().join("strange");
+    std::fs::create_dir(&strange).unwrap();
+    std::fs::write(strange.join("thesis.tex"), "").unwrap();
+    let refused = toy.command("decremental", "../strange", "").output().unwrap();
+    assert!(text(&refused.stderr).contains("is not empty and holds no run"));
+}

@@ -1,5 +1,8 @@
 //! What the binaries share: logging, the exit status, the printing of errors and hints.
 
+// Every binary compiles its own copy of this module and uses the part that it needs.
+#![allow(dead_code)]
+
 use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -17,7 +20,7 @@ use tracing_subscriber::{Layer, fmt};
 ///
 /// # Errors
 /// When the log file cannot be opened for appending.
-pub fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
     let plain = fmt::layer()
         .with_writer(std::io::stderr)
         .without_time()
@@ -50,7 +53,7 @@ pub fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
 
 /// Turns a stage's result into the exit status: 0, or 1 after printing the error with its causes and its hint.
 /// (2 is clap's, for a command line that makes no sense.)
-pub fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
+pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
     match result {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,1 +1,220 @@
-//! MoViNet.
+//! `MoViNet`, equal to the seed's for equal parameters: architectures as rows ([`table`]), the network itself
+//! ([`Movinet`]), its first weights, and its checkpoints ([`checkpoint`]).
+//!
+//! Every parameter carries the seed's `state_dict` name (`backbone.blocks.b0_l0.deep.conv_1.conv3d.weight`), so
+//! checkpoints pass between this crate and `PyTorch` by name.
+
+pub mod checkpoint;
+pub mod fill;
+mod fused;
+mod initial;
+mod layers;
+mod movinet;
+pub mod state_dict;
+pub mod step_bench;
+pub mod table;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use movinet::{Movinet, Output, Stages};
+pub use table::MovinetConfig;
+
+use crate::hint::Hint;
+
+/// A word that names no variant, geometry or path of the model.
+#[derive(Debug, thiserror::Error)]
+#[error("{given:?} is no {what}; one of {known}")]
+pub struct UnknownName {
+    what: &'static str,
+    given: String,
+    known: &'static str,
+}
+
+impl Hint for UnknownName {}
+
+/// Which of the six architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Variant {
+    /// The smallest, 1.9 million parameters with five classes.
+    A0,
+    /// 3.5 million parameters.
+    A1,
+    /// 4.0 million parameters.
+    A2,
+    /// Twice as deep as A1.
+    A3,
+    /// Wider and deeper than A3.
+    A4,
+    /// The largest.
+    A5,
+}
+
+impl Variant {
+    /// All of them, smallest first.
+    pub const ALL: [Self; 6] = [Self::A0, Self::A1, Self::A2, Self::A3, Self::A4, Self::A5];
+
+    /// The architecture's rows.
+    #[must_use]
+    pub fn config(self) -> &'static MovinetConfig {
+        match self {
+            Self::A0 => &table::A0,
+            Self::A1 => &table::A1,
+            Self::A2 => &table::A2,
+            Self::A3 => &table::A3,
+            Self::A4 => &table::A4,
+            Self::A5 => &table::A5,
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl FromStr for Variant {
+    type Err = UnknownName;
+
+    /// Takes `A0` and the seed's `movinetA0`.
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let name = text.strip_prefix("movinet").unwrap_or(text);
+        Self::ALL
+            .into_iter()
+            .find(|variant| variant.to_string().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownName {
+                what: "MoViNet variant",
+                given: text.into(),
+                known: "A0, A1, A2, A3, A4, A5",
+            })
+    }
+}
+
+/// Where zeros are put around what a convolution or pooling sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Geometry {
+    /// The seed's explicit paddings, the same on both sides.
+    Seed,
+    /// `TensorFlow`'s `SAME`, which the published weights were trained with.
+    Tf,
+}
+
+impl fmt::Display for Geometry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Seed => "seed",
+            Self::Tf => "tf",
+        })
+    }
+}
+
+impl FromStr for Geometry {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "seed" => Ok(Self::Seed),
+            "tf" => Ok(Self::Tf),
+            _ => Err(UnknownName {
+                what: "geometry",
+                given: text.into(),
+                known: "seed, tf",
+            }),
+        }
+    }
+}
+
+/// How the network is computed. Both give the same numbers but for rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ModelPath {
+    /// Fused functions on channels-last clips where the device and the shapes allow them.
+    #[default]
+    Fast,
+    /// One stock operator after another, for comparison.
+    Reference,
+}
+
+impl fmt::Display for ModelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fast => "fast",
+            Self::Reference => "reference",
+        })
+    }
+}
+
+impl FromStr for ModelPath {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "fast" => Ok(Self::Fast),
+            "reference" => Ok(Self::Reference),
+            _ => Err(UnknownName {
+                what: "model path",
+                given: text.into(),
+                known: "fast, reference",
+            }),
+        }
+    }
+}
+
+/// What the batch norms and the dropout do in a forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Statistics of the batch, which move the running ones; dropout active.
+    Train,
+    /// Running statistics, which stay as they are; dropout active. For frozen batch norms.
+    TrainFrozenNorms,
+    /// Running statistics; no dropout.
+    Evaluate,
+}
+
+impl Mode {
+    /// Whether batch norms use the batch's statistics.
+    #[must_use]
+    pub fn moves_statistics(self) -> bool {
+        self == Self::Train
+    }
+
+    /// Whether dropout is active.
+    #[must_use]
+    pub fn drops(self) -> bool {
+        self != Self::Evaluate
+    }
+}
+
+/// Settings of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// Which architecture.
+    pub variant: Variant,
+    /// Which padding.
+    pub geometry: Geometry,
+    /// Outputs of the head.
+    pub classes: i64,
+    /// Share of the features that is dropped in training, 0.2 in the seed. Drawn from libtorch's generator: seed it with
+    /// `tch::manual_seed` before a step whose draws must repeat.
+    pub dropout: f64,
+    /// How to compute.
+    pub path: ModelPath,
+    /// Seed of the first weights.
+    pub seed: u64,
+    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time.
+    pub checkpoint_blocks: bool,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            variant: Variant::A0,
+            geometry: Geometry::Seed,
+            classes: 5,
+            dropout: 0.2,
+            path: ModelPath::default(),
+            seed: 0,
+            checkpoint_blocks: false,
+        }
+    }
+}

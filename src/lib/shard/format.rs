@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
@@ -220,9 +220,11 @@ pub fn parse_shard_name(name: &str) -> Option<(Split, u32)> {
     (shard_name(split, number) == name).then_some((split, number))
 }
 
-/// The columns of a shard, in the order in which [`super::message`] reads them.
-pub(super) fn columns() -> Vec<Field> {
-    let frame = Field::new("item", DataType::LargeBinary, false);
+/// The columns of a shard of `codec` frames, in the order in which [`super::message`] reads them.
+///
+/// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty path, nullable throughout),
+/// because it takes the features in the metadata only where the columns are of exactly its own type.
+pub(super) fn columns(codec: Codec) -> Vec<Field> {
     vec![
         column::text("clip_id"),
         column::int32("frames"),
@@ -232,8 +234,8 @@ pub(super) fn columns() -> Vec<Field> {
         column::float64("fps"),
         Field::new(
             "encoded_frames",
-            DataType::LargeList(Arc::new(frame)),
-            false,
+            DataType::LargeList(frame_field(codec)),
+            true,
         ),
         column::text("blake3"),
         column::nullable(column::float64("source_fps")),
@@ -250,17 +252,34 @@ pub(super) fn columns() -> Vec<Field> {
     ]
 }
 
+/// The items of the list of frames.
+pub(super) fn frame_field(codec: Codec) -> FieldRef {
+    let frame = match codec {
+        Codec::Jpeg => DataType::Struct(image_fields()),
+        Codec::Raw => DataType::LargeBinary,
+    };
+    Arc::new(Field::new("item", frame, true))
+}
+
+/// The fields of a JPEG frame.
+pub(super) fn image_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("bytes", DataType::Binary, true),
+        Field::new("path", DataType::Utf8, true),
+    ])
+}
+
 /// The schema of a shard, with its provenance and, for Hugging Face datasets, the types of its features: JPEG frames show
 /// as images there.
 pub(super) fn schema(provenance: &Provenance, codec: Codec) -> SchemaRef {
     let mut metadata: HashMap<String, String> = provenance.metadata(&FORMAT).into_iter().collect();
-    let features: serde_json::Map<String, serde_json::Value> = columns()
+    let features: serde_json::Map<String, serde_json::Value> = columns(codec)
         .iter()
         .map(|f| (f.name().clone(), feature(f.data_type(), codec)))
         .collect();
     let info = serde_json::json!({ "info": { "features": features } });
     metadata.insert("huggingface".to_owned(), info.to_string());
-    Arc::new(Schema::new_with_metadata(columns(), metadata))
+    Arc::new(Schema::new_with_metadata(columns(codec), metadata))
 }
 
 fn feature(data_type: &DataType, codec: Codec) -> serde_json::Value {

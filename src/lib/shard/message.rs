@@ -4,6 +4,7 @@
 //! buffers that it names are cut here, each bound checked, so that a damaged file is an error and never a panic, and the
 //! frames keep the life of the map.
 
+use super::format::Codec;
 use arrow::ipc::{FieldNode, MessageHeader, MetadataVersion, RecordBatch, root_as_message};
 
 /// Why a row cannot be read; the reader adds where.
@@ -121,12 +122,8 @@ impl<'a> Columns<'a> {
         if !present {
             return Ok(None);
         }
-        let offset = |i| -> Result<usize, Malformed> {
-            usize::try_from(i32::from_le_bytes(array::<4>(offsets, i)?))
-                .map_err(|_| "a negative offset".into())
-        };
         let text = values
-            .get(offset(0)?..offset(1)?)
+            .get(offset32(offsets, 0)?..offset32(offsets, 1)?)
             .ok_or("a text lies outside its buffer")?;
         std::str::from_utf8(text)
             .map(Some)
@@ -137,34 +134,68 @@ impl<'a> Columns<'a> {
         self.maybe_text()?.ok_or_else(null)
     }
 
-    /// The list of frames: a large list of large binaries.
-    pub(super) fn frames(&mut self) -> Result<Vec<&'a [u8]>, Malformed> {
+    /// The list of frames: a large list of large binaries (raw), or of structs of a binary and a path (JPEG).
+    pub(super) fn frames(&mut self, codec: Codec) -> Result<Vec<&'a [u8]>, Malformed> {
         if !self.present()? {
             return Err(null());
         }
         let list = self.buffer()?;
+        let (first, end) = (offset64(list, 0)?, offset64(list, 1)?);
+        if first > end || end - first > MAX_FRAMES {
+            return Err(format!("frames {first}..{end}"));
+        }
+        let frames = match codec {
+            Codec::Raw => self.binaries(first, end, offset64)?,
+            Codec::Jpeg => {
+                self.items(end)?;
+                let frames = self.binaries(first, end, offset32)?;
+                // The paths, which nobody reads.
+                self.node()?;
+                for _ in 0..3 {
+                    self.buffer()?;
+                }
+                frames
+            }
+        };
+        Ok(frames)
+    }
+
+    /// Steps over the node and validity of a child column that must have at least `count` values and no nulls.
+    fn items(&mut self, count: usize) -> Result<(), Malformed> {
         let node = self.node()?;
         let (length, nulls) = (node.length(), node.null_count());
         self.buffer()?;
+        match usize::try_from(length) {
+            Ok(length) if count <= length && nulls == 0 => Ok(()),
+            _ => Err(format!(
+                "{length} frames, {nulls} of them null, where {count} are needed"
+            )),
+        }
+    }
+
+    fn binaries(
+        &mut self,
+        first: usize,
+        end: usize,
+        offset: Offset,
+    ) -> Result<Vec<&'a [u8]>, Malformed> {
+        self.items(end)?;
         let offsets = self.buffer()?;
         let values = self.buffer()?;
-        let (first, end) = (offset64(list, 0)?, offset64(list, 1)?);
-        let length = usize::try_from(length).map_err(|_| "a negative length")?;
-        if nulls != 0 || first > end || end > length || end - first > MAX_FRAMES {
-            return Err(format!("frames {first}..{end} of {length}, {nulls} null"));
-        }
-        if offsets.len() / 8 <= end {
-            return Err("the frames' offsets are cut off".into());
-        }
+        // The last offset first: a hostile count must fail before anything of its size is allocated.
+        offset(offsets, end)?;
         (first..end)
             .map(|i| {
                 values
-                    .get(offset64(offsets, i)?..offset64(offsets, i + 1)?)
+                    .get(offset(offsets, i)?..offset(offsets, i + 1)?)
                     .ok_or_else(|| format!("frame {} lies outside its buffer", i - first))
             })
             .collect()
     }
 }
+
+/// Reads the `i`-th offset of a buffer.
+type Offset = fn(&[u8], usize) -> Result<usize, Malformed>;
 
 fn null() -> Malformed {
     "a value that must be there is null".into()
@@ -180,5 +211,10 @@ fn array<const N: usize>(bytes: &[u8], i: usize) -> Result<[u8; N], Malformed> {
 
 fn offset64(offsets: &[u8], i: usize) -> Result<usize, Malformed> {
     usize::try_from(i64::from_le_bytes(array::<8>(offsets, i)?))
+        .map_err(|_| "a negative offset".into())
+}
+
+fn offset32(offsets: &[u8], i: usize) -> Result<usize, Malformed> {
+    usize::try_from(i32::from_le_bytes(array::<4>(offsets, i)?))
         .map_err(|_| "a negative offset".into())
 }

@@ -26,6 +26,7 @@
 //! assert_eq!((clip.clip_id, clip.len(), clip.frame(1)), ("abc_000001_000011", 2, &[4u8, 5, 6][..]));
 //! ```
 
+mod delete;
 mod format;
 mod message;
 mod reader;
@@ -33,6 +34,7 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use delete::{Deleted, delete};
 pub use format::{
     Codec, FORMAT, INDEX_FILE, IndexRow, SourceFacts, UnknownCodec, parse_shard_name, shard_name,
 };

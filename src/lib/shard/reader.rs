@@ -77,6 +77,22 @@ impl<'a> StoredClip<'a> {
         &self.source
     }
 
+    /// `Ok`, or `Partial` where not all frames that the file promised were there.
+    #[must_use]
+    pub fn status(&self) -> ClipStatus {
+        if self.status == "partial" {
+            ClipStatus::Partial
+        } else {
+            ClipStatus::Ok
+        }
+    }
+
+    /// What went wrong on decoding, where something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&'a str> {
+        self.error
+    }
+
     /// Whether the row's bytes still have the hash that was stored with them. Reads all frames.
     #[must_use]
     pub fn intact(&self) -> bool {
@@ -137,12 +153,14 @@ impl Shard {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
         let provenance = Provenance::from_metadata(path, &metadata, &FORMAT)?;
-        if schema
-            .fields()
-            .iter()
-            .map(AsRef::as_ref)
-            .ne(columns().iter())
-        {
+        let of = |codec| {
+            schema
+                .fields()
+                .iter()
+                .map(AsRef::as_ref)
+                .eq(columns(codec).iter())
+        };
+        if !of(Codec::Jpeg) && !of(Codec::Raw) {
             return Err(damaged("its columns are not a shard's".into()));
         }
         let blocks = footer
@@ -199,11 +217,7 @@ impl Shard {
     /// When there is no such row or its bytes are damaged.
     pub fn index_row(&self, row: i64, split: Split, shard: &str) -> Result<IndexRow, ShardError> {
         let clip = self.clip(row)?;
-        let status = if clip.status == "partial" {
-            ClipStatus::Partial
-        } else {
-            ClipStatus::Ok
-        };
+        let status = clip.status();
         let int32 = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         Ok(IndexRow {
             shard: Some(shard.to_owned()),
@@ -258,7 +272,7 @@ fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> 
         .parse()
         .map_err(|e: super::UnknownCodec| e.to_string())?;
     let fps = columns.float64()?;
-    let frames = columns.frames()?;
+    let frames = columns.frames(codec)?;
     if i32::try_from(frames.len()) != Ok(count) {
         return Err(format!(
             "{count} frames were promised, {} are there",
@@ -302,7 +316,7 @@ pub struct Shards {
     folder: PathBuf,
     index: Vec<IndexRow>,
     provenance: Provenance,
-    shards: BTreeMap<String, OnceLock<Shard>>,
+    maps: BTreeMap<String, OnceLock<Shard>>,
 }
 
 impl Shards {
@@ -314,9 +328,9 @@ impl Shards {
         let path = dir.join(INDEX_FILE);
         let provenance = table::provenance(&path, &IndexRow::FORMAT)?;
         let index: Vec<IndexRow> = table::read(&path)?;
-        let mut shards = BTreeMap::new();
+        let mut maps = BTreeMap::new();
         for name in index.iter().filter_map(|row| row.shard.as_deref()) {
-            if shards.contains_key(name) {
+            if maps.contains_key(name) {
                 continue;
             }
             if parse_shard_name(name).is_none() {
@@ -325,13 +339,13 @@ impl Shards {
                     name: name.to_owned(),
                 });
             }
-            shards.insert(name.to_owned(), OnceLock::new());
+            maps.insert(name.to_owned(), OnceLock::new());
         }
         Ok(Self {
             folder: dir.to_owned(),
             index,
             provenance,
-            shards,
+            maps,
         })
     }
 
@@ -355,7 +369,7 @@ impl Shards {
 
     /// The shards that the index names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.shards.keys().map(String::as_str)
+        self.maps.keys().map(String::as_str)
     }
 
     /// A shard by name, mapped on first use.
@@ -363,13 +377,10 @@ impl Shards {
     /// # Errors
     /// When the index does not name it, or it is absent or damaged. An error is not remembered: the next call tries again.
     pub fn shard(&self, name: &str) -> Result<&Shard, ShardError> {
-        let slot = self
-            .shards
-            .get(name)
-            .ok_or_else(|| ShardError::NoSuchShard {
-                folder: self.folder.clone(),
-                name: name.to_owned(),
-            })?;
+        let slot = self.maps.get(name).ok_or_else(|| ShardError::NoSuchShard {
+            folder: self.folder.clone(),
+            name: name.to_owned(),
+        })?;
         if let Some(shard) = slot.get() {
             return Ok(shard);
         }

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray, RecordBatch,
-    StringArray,
+    ArrayRef, BinaryArray, Float64Array, Int32Array, Int64Array, LargeBinaryArray, LargeListArray,
+    RecordBatch, StringArray, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
-use super::format::{Codec, HashedRow, INDEX_FILE, IndexRow, SourceFacts, schema, shard_name};
+use super::format::{
+    Codec, HashedRow, INDEX_FILE, IndexRow, SourceFacts, frame_field, image_fields, schema,
+    shard_name,
+};
 use crate::artifact::Draft;
 use crate::clip::Split;
 use crate::stage_tables::ClipStatus;
@@ -24,8 +27,9 @@ use crate::table::{self, Provenance};
 /// Bytes of frames after which a shard is closed, where nothing else is asked for.
 pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
 
-/// Most bytes that one stored clip may have.
-const MAX_CLIP_BYTES: u64 = 4 << 30;
+/// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are 32-bit numbers, as Hugging
+/// Face datasets wants them. Across clips everything is 64-bit.
+const MAX_CLIP_BYTES: u64 = (2 << 30) - 1;
 
 /// How shards are cut.
 #[derive(Clone, Debug)]
@@ -293,13 +297,19 @@ fn record_batch(
     let int32 = |value: i32| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
     let int64 = |value: Option<i64>| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
     let float64 = |value: Option<f64>| Arc::new(Float64Array::from(vec![value])) as ArrayRef;
-    let values = LargeBinaryArray::from_iter_values(&clip.frames);
-    let frames = LargeListArray::try_new(
-        Arc::new(Field::new("item", DataType::LargeBinary, false)),
-        OffsetBuffer::from_lengths([clip.frames.len()]),
-        Arc::new(values),
-        None,
-    )?;
+    let values: ArrayRef = match clip.codec {
+        Codec::Raw => Arc::new(LargeBinaryArray::from_iter_values(&clip.frames)),
+        Codec::Jpeg => Arc::new(StructArray::try_new(
+            image_fields(),
+            vec![
+                Arc::new(BinaryArray::from_iter_values(&clip.frames)),
+                Arc::new(StringArray::new_null(clip.frames.len())),
+            ],
+            None,
+        )?),
+    };
+    let lengths = OffsetBuffer::from_lengths([clip.frames.len()]);
+    let frames = LargeListArray::try_new(frame_field(clip.codec), lengths, values, None)?;
     let source = &clip.source;
     let columns = vec![
         text(&clip.clip_id),

@@ -1,1 +1,335 @@
-//! The tasks stage: which clips each task holds.
+//! Stage `tasks`: deals the labelled clips out to the tasks of a scenario.
+//!
+//! A scenario says how the training data changes from task to task; given the label tables, the taxonomy, a schedule and a
+//! seed, the list of every task follows exactly, in membership and order, as the published experiments dealt it. Draws go
+//! over the full label tables; whether a clip has frames (`usable`) is noted beside it and changes no draw, so two users
+//! with different broken clips share every other position.
+//!
+//! ```text
+//! labels or manifest --source--> Tables --availability::Plan--> lists --run--> schedule.parquet, availability.parquet
+//! ```
+//!
+//! [`availability`] and [`schedule`] are pure; [`legacy_random`] holds the two generators and the set order of the
+//! original. Files are touched in `source` and `run` alone.
+
+pub mod availability;
+pub mod legacy_random;
+mod run;
+pub mod schedule;
+mod source;
+mod summary;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use run::{run, write};
+pub use source::{LabelledClip, Source};
+pub use summary::{SplitSummary, TaskSummary, TasksSummary};
+
+use crate::artifact::ArtifactError;
+use crate::hint::Hint;
+use crate::labels::LabelsError;
+use crate::table::TableError;
+use crate::taxonomy::TaxonomyError;
+
+/// Tasks where neither a number nor a schedule is given.
+pub const DEFAULT_TASKS: usize = 6;
+/// The most tasks that are dealt: each lists every clip that it has.
+pub const MAX_TASKS: usize = 10_000;
+/// The file of the clips of every task.
+pub const AVAILABILITY_FILE: &str = "availability.parquet";
+/// The file of the subcategories of every task.
+pub const SCHEDULE_FILE: &str = "schedule.parquet";
+
+/// How the training data changes from task to task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scenario {
+    /// Old clips leave and new clips arrive, the same number in each task.
+    Substitution,
+    /// Whole subcategories are withdrawn.
+    Decremental,
+    /// Subcategories of the start are exchanged for others.
+    IncrementalDecremental,
+    /// Clips only arrive.
+    JointIncremental,
+}
+
+impl Scenario {
+    /// All scenarios.
+    pub const ALL: [Scenario; 4] = [
+        Scenario::Substitution,
+        Scenario::Decremental,
+        Scenario::IncrementalDecremental,
+        Scenario::JointIncremental,
+    ];
+
+    /// The scenario's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Substitution => "substitution",
+            Self::Decremental => "decremental",
+            Self::IncrementalDecremental => "incremental-decremental",
+            Self::JointIncremental => "joint-incremental",
+        }
+    }
+
+    /// What the published code calls it.
+    #[must_use]
+    pub fn alias(self) -> &'static str {
+        match self {
+            Self::Substitution => "baseline",
+            Self::Decremental => "decremental",
+            Self::IncrementalDecremental => "incremental_decremental",
+            Self::JointIncremental => "joint_incremental",
+        }
+    }
+
+    /// Whether a schedule says which subcategories each task has.
+    #[must_use]
+    pub fn takes_schedule(self) -> bool {
+        matches!(self, Self::Decremental | Self::IncrementalDecremental)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.name() == text || s.alias() == text)
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                format!("{text:?} is no scenario: {names}")
+            })
+    }
+}
+
+/// What becomes of the clips that do not divide evenly among the tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remainder {
+    /// They never leave, or never arrive.
+    Stay,
+    /// They are spread over the tasks.
+    Spread,
+}
+
+impl Remainder {
+    /// The setting's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stay => "stay",
+            Self::Spread => "spread",
+        }
+    }
+}
+
+impl FromStr for Remainder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Stay, Self::Spread]
+            .into_iter()
+            .find(|r| r.name() == text)
+            .ok_or_else(|| format!("{text:?} is neither stay nor spread"))
+    }
+}
+
+/// What decides the deal beside the tables, the schedule and the number of tasks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DealSettings {
+    /// How the data changes.
+    pub scenario: Scenario,
+    /// The seed of both generators.
+    pub seed: u32,
+    /// Whether each category's entries of the schedule are shuffled over the tasks after the first. Default: yes.
+    pub randomize: bool,
+    /// What becomes of clips that do not divide evenly. Default: they stay.
+    pub remainder: Remainder,
+    /// Whether clips of the second part arrive at all; can be no only where a schedule is taken. Default: yes.
+    pub arrivals: bool,
+    /// The share of a subcategory's clips that is there from the start is 1 / this, at least 1. Default: 2.
+    pub initial_split: f64,
+}
+
+impl DealSettings {
+    /// The published settings of a scenario.
+    #[must_use]
+    pub fn published(scenario: Scenario, seed: u32) -> Self {
+        Self {
+            scenario,
+            seed,
+            randomize: true,
+            remainder: Remainder::Stay,
+            arrivals: true,
+            initial_split: 2.0,
+        }
+    }
+}
+
+/// Where the labelled clips come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClipSource {
+    /// A manifest (`clips.parquet`), which knows the clips without frames.
+    Manifest(PathBuf),
+    /// A folder of label tables; every clip counts as usable.
+    Labels(PathBuf),
+}
+
+/// The stage's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TasksConfig {
+    /// The labelled clips.
+    pub clips: ClipSource,
+    /// What decides the deal.
+    pub deal: DealSettings,
+    /// The schedule's CSV, for the scenarios that take one.
+    pub schedule: Option<PathBuf>,
+    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one.
+    pub tasks: Option<usize>,
+    /// The folder of the two tables.
+    pub out: PathBuf,
+}
+
+/// Why the clips could not be dealt out.
+#[derive(Debug, thiserror::Error)]
+pub enum TasksError {
+    /// The label tables are unusable.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// A table cannot be read or written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The manifest's taxonomy is unusable.
+    #[error(transparent)]
+    Taxonomy(#[from] TaxonomyError),
+    /// The manifest contradicts itself.
+    #[error("{path}: clip {clip}: {problem}")]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// The clip.
+        clip: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The scenario needs a schedule.
+    #[error("scenario {scenario} needs a schedule")]
+    ScheduleMissing {
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// The schedule is not readable as CSV.
+    #[error("{path}: {source}")]
+    ScheduleCsv {
+        /// The schedule's file.
+        path: PathBuf,
+        /// What the CSV reader said.
+        source: csv::Error,
+    },
+    /// The schedule's columns are not the taxonomy's categories.
+    #[error("{path}: column {column:?} {problem}")]
+    ScheduleColumn {
+        /// The schedule's file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An entry is no count.
+    #[error("{path}, line {line}: {category} is {value:?}, not a number of subcategories")]
+    ScheduleEntry {
+        /// The schedule's file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The category.
+        category: String,
+        /// What stands there.
+        value: String,
+    },
+    /// The schedule is for another number of tasks.
+    #[error("{path} has {rows} rows, but there are {tasks} tasks")]
+    ScheduleRows {
+        /// The schedule's file.
+        path: PathBuf,
+        /// Its rows.
+        rows: usize,
+        /// The tasks asked for.
+        tasks: usize,
+    },
+    /// The number of tasks is out of range.
+    #[error("{0} tasks: between 1 and {MAX_TASKS} can be dealt")]
+    TaskCount(usize),
+    /// The divisor of the initial split is out of range.
+    #[error("initial split {0}: the divisor must be a number of at least 1")]
+    InitialSplit(f64),
+    /// Clips were told not to arrive in a scenario that consists of arrivals.
+    #[error("scenario {scenario} consists of arrivals, so they cannot be left out")]
+    ArrivalsNeeded {
+        /// The scenario.
+        scenario: Scenario,
+    },
+}
+
+impl Hint for TasksError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Labels(e) => e.hint(),
+            Self::Table(e) => e.hint(),
+            Self::Artifact(e) => e.hint(),
+            Self::Taxonomy(_) | Self::Manifest { .. } => {
+                Some("write the manifest anew with `make manifest`".into())
+            }
+            Self::ScheduleMissing { scenario } => {
+                let file = match scenario {
+                    Scenario::Decremental => "subcategories_to_remove.csv",
+                    _ => "subcategories_to_substitute.csv",
+                };
+                Some(format!("give it with --schedule; the published one is Kinetics/Info/{file}"))
+            }
+            Self::ScheduleCsv { .. } | Self::ScheduleColumn { .. } | Self::ScheduleEntry { .. } => Some(
+                "a schedule is a CSV with one column for each category of classes.csv and one row of whole numbers for each task"
+                    .into(),
+            ),
+            Self::ScheduleRows { .. } => {
+                Some("leave out --tasks, or give --schedule a file with one row for each task".into())
+            }
+            Self::TaskCount(_) => Some("choose another --tasks".into()),
+            Self::InitialSplit(_) => {
+                Some("--initial-split 2 starts with half of the clips, 1 with all of them".into())
+            }
+            Self::ArrivalsNeeded { .. } => {
+                Some("--no-arrivals is for decremental and incremental-decremental".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_have_their_names_and_the_published_ones() {
+        for scenario in Scenario::ALL {
+            assert_eq!(scenario.name().parse(), Ok(scenario));
+            assert_eq!(scenario.alias().parse(), Ok(scenario));
+        }
+        assert!("incremental".parse::<Scenario>().is_err());
+    }
+}

@@ -1,0 +1,289 @@
+//! One clip: from a video file to the frames that are stored.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+use super::sample::{Instants, Picked, Sampler};
+use super::{ClipSettings, Resample, Subsampling};
+use crate::artifact::hash_file;
+use crate::clip::Split;
+use crate::media::MediaError;
+use crate::media::decode::{Limits, Picture, ShownFrame, Tally, Video, VideoFacts};
+use crate::media::filter::Interpolation;
+use crate::media::scale::Scaler;
+use crate::shard::{Codec, NewClip, SourceFacts};
+use crate::stage_tables::ClipStatus;
+
+/// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and the reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecodedClip {
+    /// The stored frames, each as the settings' codec says.
+    #[serde(skip)]
+    pub frames: Vec<Vec<u8>>,
+    /// Width of a frame in pixels.
+    pub width: u32,
+    /// Height of a frame in pixels.
+    pub height: u32,
+    /// What is known about the file.
+    pub source: SourceFacts,
+    /// `Ok`, `Partial` or `Failed`.
+    pub status: ClipStatus,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+impl DecodedClip {
+    /// A clip without frames.
+    #[must_use]
+    pub fn failed(source: SourceFacts, reason: String) -> Self {
+        Self {
+            frames: Vec::new(),
+            width: 0,
+            height: 0,
+            source,
+            status: ClipStatus::Failed,
+            error: Some(reason),
+        }
+    }
+
+    /// The clip as the shard writer takes it.
+    #[must_use]
+    pub fn into_new_clip(self, clip_id: String, split: Split, settings: &ClipSettings) -> NewClip {
+        let side = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        NewClip {
+            clip_id,
+            split,
+            codec: settings.codec,
+            height: side(self.height),
+            width: side(self.width),
+            fps: settings.fps.value(),
+            frames: self.frames,
+            source: self.source,
+            status: self.status,
+            error: self.error,
+        }
+    }
+}
+
+/// Encodes RGB frames as they are stored.
+pub(super) struct FrameEncoder {
+    jpeg: Option<Compressor>,
+}
+
+impl FrameEncoder {
+    pub(super) fn new(settings: &ClipSettings) -> Result<Self, String> {
+        if settings.codec == Codec::Raw {
+            return Ok(Self { jpeg: None });
+        }
+        let mut jpeg = Compressor::new().map_err(|e| e.to_string())?;
+        jpeg.set_quality(i32::from(settings.quality))
+            .map_err(|e| e.to_string())?;
+        let subsampling = match settings.subsampling {
+            Subsampling::Quarter => Subsamp::Sub2x2,
+            Subsampling::Half => Subsamp::Sub2x1,
+            Subsampling::Full => Subsamp::None,
+        };
+        jpeg.set_subsamp(subsampling).map_err(|e| e.to_string())?;
+        Ok(Self { jpeg: Some(jpeg) })
+    }
+
+    pub(super) fn encode(
+        &mut self,
+        rgb: Vec<u8>,
+        width: u32,
+        height: u32,
+    ) -> Result<Vec<u8>, String> {
+        let Some(jpeg) = &mut self.jpeg else {
+            return Ok(rgb);
+        };
+        let (width, height) = (width as usize, height as usize);
+        let image = Image {
+            pixels: rgb.as_slice(),
+            width,
+            pitch: width * 3,
+            height,
+            format: PixelFormat::RGB,
+        };
+        jpeg.compress_to_vec(image).map_err(|e| e.to_string())
+    }
+}
+
+/// Decodes a file and hashes it. Never fails: what goes wrong is in the result.
+#[must_use]
+pub fn decode_file(path: &Path, settings: &ClipSettings, limits: Limits) -> DecodedClip {
+    let mut clip = decode_video(path, settings, limits);
+    match hash_file(path) {
+        Ok(hash) => clip.source.blake3 = Some(hash),
+        Err(e) => return DecodedClip::failed(clip.source, e.source.to_string()),
+    }
+    clip
+}
+
+/// Decodes a file without hashing it.
+#[must_use]
+pub fn decode_video(path: &Path, settings: &ClipSettings, limits: Limits) -> DecodedClip {
+    let video = match Video::open(path, limits) {
+        Ok(video) => video,
+        Err(e) => return DecodedClip::failed(SourceFacts::default(), e.to_string()),
+    };
+    let facts = video.facts().clone();
+    let mut keeper = match Keeper::new(&facts, settings) {
+        Ok(keeper) => keeper,
+        Err(reason) => return DecodedClip::failed(source_facts(&facts, Tally::default()), reason),
+    };
+    let (tally, ended) = keeper.take_all(video);
+    let source = source_facts(&facts, tally);
+    let Some((width, height)) = keeper.scaler.output().filter(|_| !keeper.frames.is_empty()) else {
+        let nothing = MediaError::NoFrames {
+            packets: tally.packets,
+            errors: tally.errors,
+        };
+        return DecodedClip::failed(source, ended.err().unwrap_or_else(|| nothing.to_string()));
+    };
+    let error = ended.err().or_else(|| damage(&facts, tally));
+    let status = if error.is_some() {
+        ClipStatus::Partial
+    } else {
+        ClipStatus::Ok
+    };
+    DecodedClip {
+        frames: keeper.frames,
+        width,
+        height,
+        source,
+        status,
+        error,
+    }
+}
+
+/// Collects the wanted frames of one clip, scaled and encoded.
+struct Keeper<'a> {
+    settings: &'a ClipSettings,
+    scaler: Scaler,
+    encoder: FrameEncoder,
+    frames: Vec<Vec<u8>>,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(facts: &VideoFacts, settings: &'a ClipSettings) -> Result<Self, String> {
+        Ok(Self {
+            settings,
+            scaler: Scaler::new(
+                settings.frame_size,
+                settings.sample_aspect,
+                facts.orientation,
+            ),
+            encoder: FrameEncoder::new(settings)?,
+            frames: Vec::new(),
+        })
+    }
+
+    /// Runs the video to its end, or until enough frames are there.
+    fn take_all(&mut self, mut video: Video) -> (Tally, Result<(), String>) {
+        let result = match self.settings.resample {
+            Resample::Display => self.take_frames(&mut video),
+            Resample::Minterpolate => self.take_interpolated(&mut video),
+        };
+        if result.is_ok() {
+            video.count_rest();
+        }
+        (video.tally(), result)
+    }
+
+    fn take_frames(&mut self, video: &mut Video) -> Result<(), String> {
+        let instants = Instants::new(
+            self.settings.fps,
+            video.time_base(),
+            self.settings.max_frames,
+        );
+        let settings = self.settings;
+        let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
+        let mut sampler = Sampler::new(instants);
+        while let Some(ShownFrame {
+            picture,
+            elapsed,
+            duration,
+        }) = video.next_frame(Some(&wanted)).map_err(|e| e.to_string())?
+        {
+            let picked = sampler.push(picture, elapsed, duration);
+            self.keep(picked)?;
+            if sampler.is_full() {
+                return Ok(());
+            }
+        }
+        let picked = sampler.finish();
+        self.keep(picked)
+    }
+
+    fn take_interpolated(&mut self, video: &mut Video) -> Result<(), String> {
+        let mut between = Interpolation::new(self.settings.fps.to_string(), video.time_base());
+        loop {
+            let shown = video.next_frame(None).map_err(|e| e.to_string())?;
+            let ended = shown.is_none();
+            match shown {
+                Some(shown) => between.push(shown.picture, shown.elapsed)?,
+                None => between.finish()?,
+            }
+            while let Some(picture) = between.take() {
+                if self.frames.len() == self.settings.max_frames as usize {
+                    return Ok(());
+                }
+                self.keep(Some((picture, 1)))?;
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn keep(&mut self, picked: Picked<Picture>) -> Result<(), String> {
+        let Some((picture, count)) = picked else {
+            return Ok(());
+        };
+        let rgb = self.scaler.rgb(&picture).map_err(|e| e.to_string())?;
+        let Some((width, height)) = self.scaler.output() else {
+            return Ok(());
+        };
+        let frame = self.encoder.encode(rgb, width, height)?;
+        for _ in 1..count {
+            self.frames.push(frame.clone());
+        }
+        self.frames.push(frame);
+        Ok(())
+    }
+}
+
+fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
+    SourceFacts {
+        fps: facts.fps,
+        duration_s: facts.duration_s,
+        rotation: facts.orientation.degrees,
+        codec: Some(facts.codec.clone()),
+        frames_expected: facts.frames_expected,
+        frames_decoded: tally.frames + tally.passed_over,
+        frames_concealed: tally.concealed,
+        bytes: None,
+        blake3: None,
+    }
+}
+
+/// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one frame too many.
+pub(super) fn damage(facts: &VideoFacts, tally: Tally) -> Option<String> {
+    let short = facts
+        .frames_expected
+        .is_some_and(|expected| tally.packets + 1 < expected);
+    if tally.errors == 0 && tally.concealed == 0 && !short {
+        return None;
+    }
+    let expected = facts
+        .frames_expected
+        .map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    Some(format!(
+        "{} of {expected} frames are there, {} of them concealed; {} errors",
+        tally.frames + tally.passed_over,
+        tally.concealed,
+        tally.errors
+    ))
+}

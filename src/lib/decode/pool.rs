@@ -1,0 +1,129 @@
+//! Workers that decode in any order and a consumer that sees the results in order.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use crossbeam::channel::bounded;
+
+/// Results that may wait for an earlier one, beyond one per worker. Bounds the memory whatever a clip takes.
+const SLACK: usize = 2;
+
+/// Runs `count` pieces of work on `jobs` workers, each made by `start` in its own thread, and hands their results to `sink` in
+/// the order of their numbers. At most `jobs` + 2 results exist at a time. A worker's panic gives `panicked`'s result and a new
+/// worker. The first error of `sink` ends everything.
+pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
+    count: usize,
+    jobs: usize,
+    start: impl Fn() -> W + Sync,
+    panicked: impl Fn(String) -> T + Sync,
+    mut sink: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<(), E> {
+    let window = jobs + SLACK;
+    let (give, take) = bounded::<usize>(window);
+    let (put, get) = bounded::<(usize, T)>(window);
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (take, put, start, panicked) = (take.clone(), put.clone(), &start, &panicked);
+            scope.spawn(move || {
+                let mut worker = start();
+                for number in take {
+                    let result =
+                        catch_unwind(AssertUnwindSafe(|| worker(number))).unwrap_or_else(|panic| {
+                            worker = start();
+                            panicked(message(&*panic))
+                        });
+                    if put.send((number, result)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop((take, put));
+        let mut waiting = BTreeMap::new();
+        let mut given = 0;
+        let mut due = 0;
+        while due < count {
+            // At most `window` numbers are out, so neither channel can block for ever.
+            while given < count && given < due + window {
+                if give.send(given).is_err() {
+                    return Ok(());
+                }
+                given += 1;
+            }
+            let Ok((number, result)) = get.recv() else {
+                return Ok(());
+            };
+            waiting.insert(number, result);
+            while let Some(result) = waiting.remove(&due) {
+                sink(due, result)?;
+                due += 1;
+            }
+        }
+        drop(give);
+        Ok(())
+    })
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn results_come_in_order_whatever_the_workers_do_and_panics_cost_one_piece() {
+        for jobs in 1..5 {
+            let mut seen = Vec::new();
+            let start = || {
+                |n: usize| {
+                    if n % 7 == 3 {
+                        thread::sleep(std::time::Duration::from_millis(2));
+                    }
+                    assert!(n != 11, "bad piece");
+                    n.to_string()
+                }
+            };
+            in_order(
+                30,
+                jobs,
+                start,
+                |m| m,
+                |n, r| Ok::<_, Infallible>(seen.push((n, r))),
+            )
+            .unwrap();
+            assert_eq!(seen.len(), 30);
+            assert!(seen.iter().enumerate().all(|(i, (n, _))| i == *n));
+            assert_eq!(seen[10].1, "10");
+            assert_eq!(seen[11].1, "bad piece");
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_window_is_in_the_air_and_an_error_ends_it() {
+        let started = AtomicUsize::new(0);
+        let start = || {
+            |n: usize| {
+                started.fetch_add(1, Ordering::SeqCst);
+                n
+            }
+        };
+        let failed = in_order(
+            1000,
+            2,
+            start,
+            |_| 0,
+            |n, _| if n == 5 { Err("disk full") } else { Ok(()) },
+        );
+        assert_eq!(failed, Err("disk full"));
+        assert!(started.load(Ordering::SeqCst) <= 5 + 2 + SLACK + 1);
+    }
+}

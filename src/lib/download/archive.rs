@@ -1,0 +1,176 @@
+//! One archive: from the socket through gunzip and tar to clips under their names.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use super::extract::{ExtractError, FolderKeeper, Tally, extract};
+use super::gunzip::Gunzip;
+use super::ledger::{ArchiveRecord, ArchiveState};
+use super::plan::{PlannedArchive, WantedClip};
+use super::remote::{Facts, Fault};
+use super::state::Workplace;
+use super::stream::{Line, Stream};
+use crate::artifact::ArtifactError;
+use crate::progress::Progress;
+
+/// Times that an archive is read from its start, where it changes on the way or fails its checksum.
+const READS: usize = 3;
+
+/// What the workers of a run share.
+pub(super) struct Work<'a> {
+    pub(super) line: &'a Line<'a>,
+    pub(super) workplace: &'a Workplace,
+    pub(super) raw: &'a Path,
+    pub(super) keep_archives: Option<&'a Path>,
+    /// All clips that are asked for, present or not.
+    pub(super) wanted: &'a BTreeMap<String, WantedClip>,
+    /// Which archive each clip on disk is from.
+    pub(super) owners: &'a Mutex<BTreeMap<String, String>>,
+    pub(super) progress: &'a Progress,
+    /// Told of each clip.
+    pub(super) on_clip: &'a (dyn Fn() + Sync),
+}
+
+impl Work<'_> {
+    /// Fetches one archive and writes its record down. A failure of the source is part of the record; a failure of the
+    /// disk ends the run.
+    pub(super) fn fetch(&self, planned: &PlannedArchive) -> Result<ArchiveRecord, ArtifactError> {
+        let result = self.read_until_sound(planned);
+        if result.is_err() {
+            self.line.cancelled.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn read_until_sound(&self, planned: &PlannedArchive) -> Result<ArchiveRecord, ArtifactError> {
+        let mut record = ArchiveRecord {
+            path: planned.path.clone(),
+            url: planned.url.clone(),
+            state: ArchiveState::Failed,
+            first_class: planned.first_class.clone(),
+            ..ArchiveRecord::default()
+        };
+        for read in 1..=READS {
+            // A second reading trusts nothing that was said before.
+            let facts = if read == 1 {
+                planned.facts.clone()
+            } else {
+                Facts::default()
+            };
+            let reason = match self.read_once(planned, facts) {
+                Ok((tally, facts, hash)) => {
+                    record.bytes = facts.bytes;
+                    record.etag = facts.tag;
+                    record.blake3 = Some(hash);
+                    return self.publish(record, tally);
+                }
+                Err(ExtractError::Artifact(error)) => return Err(error),
+                Err(ExtractError::Damaged(reason)) => reason,
+                Err(ExtractError::Remote(error)) => {
+                    record.reason = Some(error.kind.to_string());
+                    if !matches!(error.kind, Fault::Changed { .. }) {
+                        break;
+                    }
+                    error.kind.to_string()
+                }
+            };
+            tracing::warn!(
+                archive = planned.path,
+                read,
+                reason,
+                "reading the archive from its start again"
+            );
+            record.reason = Some(reason);
+        }
+        let reason = record.reason.as_deref().unwrap_or_default();
+        tracing::error!(archive = planned.path, reason, "archive given up");
+        Ok(record)
+    }
+
+    fn read_once(
+        &self,
+        planned: &PlannedArchive,
+        facts: Facts,
+    ) -> Result<(Tally, Facts, String), ExtractError> {
+        let staging = self.workplace.staging(&planned.path)?;
+        let wants = |clip: &crate::clip::ClipId| self.wanted.contains_key(&clip.to_string());
+        let on_keep = || (self.on_clip)();
+        let mut keeper = FolderKeeper::new(&staging, wants, &on_keep);
+        let stream = Stream::new(self.line, &planned.path, facts);
+        let watched = super::keep::Watched::new(
+            stream,
+            self.progress,
+            self.keep_archives.map(|folder| folder.join(&planned.path)),
+        )?;
+        let mut gunzip = Gunzip::new(watched);
+        let tally = extract(&mut gunzip, &mut keeper)?;
+        let (hash, watched) = gunzip
+            .finish()
+            .ok_or_else(|| ExtractError::Damaged("the archive ended in an error".into()))?;
+        let stream = watched.finish()?;
+        Ok((tally, stream.facts().clone(), hash))
+    }
+
+    /// Gives the staged clips their names, then writes the record.
+    fn publish(
+        &self,
+        mut record: ArchiveRecord,
+        tally: Tally,
+    ) -> Result<ArchiveRecord, ArtifactError> {
+        let staging = self.workplace.staging_path(&record.path);
+        {
+            // One archive at a time: of a clip that two archives hold, the first archive's by path stays, whoever is done
+            // first. A poisoned lock still guards sound data.
+            let mut owners = self
+                .owners
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            for clip in &tally.kept {
+                if owners
+                    .get(&clip.clip_id)
+                    .is_some_and(|owner| *owner < record.path)
+                {
+                    continue;
+                }
+                let folder = self.raw.join(&self.wanted[&clip.clip_id].subcategory);
+                fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
+                let name = format!("{}.mp4", clip.clip_id);
+                let target = folder.join(&name);
+                fs::rename(staging.join(&name), &target)
+                    .map_err(ArtifactError::at("rename to", &target))?;
+                owners.insert(clip.clip_id.clone(), record.path.clone());
+            }
+        }
+        self.sync_folders(&tally)?;
+        fs::remove_dir_all(&staging).map_err(ArtifactError::at("remove", &staging))?;
+        record.state = ArchiveState::Complete;
+        record.reason = None;
+        record.first_class = record.first_class.or(tally.first_class);
+        record.members_seen = tally.seen;
+        record.members_refused = tally.refused_count;
+        record.refused = tally.refused;
+        record.kept = tally.kept;
+        record.sought = self.wanted.keys().cloned().collect();
+        self.workplace.record(&record)?;
+        Ok(record)
+    }
+
+    /// Makes the new names last; before that, the record would promise too much.
+    fn sync_folders(&self, tally: &Tally) -> Result<(), ArtifactError> {
+        let folders: std::collections::BTreeSet<&str> = tally
+            .kept
+            .iter()
+            .map(|c| self.wanted[&c.clip_id].subcategory.as_str())
+            .collect();
+        for folder in folders {
+            let folder = self.raw.join(folder);
+            File::open(&folder)
+                .and_then(|f| f.sync_all())
+                .map_err(ArtifactError::at("sync folder", &folder))?;
+        }
+        Ok(())
+    }
+}

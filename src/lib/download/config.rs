@@ -1,0 +1,108 @@
+//! Settings of the download stage, and what a run came to.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::pace::RetryConfig;
+use super::remote::HttpConfig;
+use crate::clip::Split;
+
+/// Settings of the download stage.
+#[derive(Clone, Debug)]
+pub struct DownloadConfig {
+    /// Folder of classes.csv, train.csv, validation.csv, test.csv.
+    pub labels: PathBuf,
+    /// Folder of the clips.
+    pub raw: PathBuf,
+    /// The ledger's file.
+    pub ledger: PathBuf,
+    /// Replaces the dataset's base: a URL or a folder. Default none.
+    pub source: Option<String>,
+    /// Entry of `sources.toml`. Default `kinetics-700-2020`.
+    pub dataset: String,
+    /// Another `sources.toml`. Default none.
+    pub sources: Option<PathBuf>,
+    /// Subcategories to fetch; all where empty.
+    pub classes: Vec<String>,
+    /// Splits to fetch; all where empty.
+    pub splits: Vec<Split>,
+    /// Clips of each subcategory and split, the first of the table. Default all.
+    pub limit: Option<usize>,
+    /// Folder of `id_<clip>/jpgs` folders whose clips count as present.
+    pub frame_folders: Option<PathBuf>,
+    /// Folder that keeps a copy of every archive read. Default none.
+    pub keep_archives: Option<PathBuf>,
+    /// Archives at once. Default 4.
+    pub jobs: usize,
+    /// Bytes a second of all archives together. Default no limit.
+    pub bytes_per_second: Option<u64>,
+    /// Share of the clips that may be missing, 0 to 1. Default 0.01.
+    pub max_missing: f64,
+    /// How failures are borne.
+    pub retry: RetryConfig,
+    /// The connection.
+    pub http: HttpConfig,
+}
+
+impl Default for DownloadConfig {
+    fn default() -> Self {
+        Self {
+            labels: PathBuf::from("Kinetics/Info"),
+            raw: PathBuf::from("Kinetics/raw"),
+            ledger: PathBuf::from("Kinetics/downloads.parquet"),
+            source: None,
+            dataset: "kinetics-700-2020".into(),
+            sources: None,
+            classes: Vec::new(),
+            splits: Vec::new(),
+            limit: None,
+            frame_folders: None,
+            keep_archives: None,
+            jobs: 4,
+            bytes_per_second: None,
+            max_missing: 0.01,
+            retry: RetryConfig::default(),
+            http: HttpConfig::default(),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Clips asked for.
+    pub wanted: usize,
+    /// Clips on disk, from this run or before.
+    pub present: usize,
+    /// Clips that exist as frame folders.
+    pub frames: usize,
+    /// Clips that are nowhere.
+    pub missing: usize,
+    /// Clips fetched by this run.
+    pub fetched: usize,
+    /// Archives read to their end by this run.
+    pub archives: usize,
+    /// Members refused by this run.
+    pub refused: u64,
+    /// Bytes that came over the wire.
+    pub wire_bytes: u64,
+    /// Bytes of the archives read.
+    pub archive_bytes: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; {} archives read, {} members refused, {} over the wire",
+            self.wanted,
+            self.present,
+            self.fetched,
+            self.frames,
+            self.missing,
+            self.archives,
+            self.refused,
+            indicatif::HumanBytes(self.wire_bytes)
+        )
+    }
+}

@@ -1,0 +1,284 @@
+//! Takes the wanted clips out of a tar stream, and nothing else; memory does not grow with the archive.
+//!
+//! Headers are read one by one, long names (GNU and pax) within limits, so that no archive can make us hold, write or
+//! follow what it likes.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tar::{EntryType, PaxExtensions};
+
+use super::container;
+use super::gunzip::Gunzip;
+use super::ledger::{KeptClip, RefusedMember};
+use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
+use super::remote::RemoteError;
+use super::stream::fault_in;
+use crate::artifact::{ArtifactError, Draft};
+use crate::clip::ClipId;
+
+/// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
+const MAX_PAX_BYTES: u64 = 64 * 1024;
+/// Most members of an archive.
+const MAX_MEMBERS: u64 = 5_000_000;
+/// Most unpacked bytes of an archive; the largest official ones have a few gigabytes.
+const MAX_UNPACKED_BYTES: u64 = 1 << 40;
+/// Refused members that are listed; the rest is only counted.
+const MAX_LISTED_REFUSALS: usize = 1000;
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 64 * 1024;
+
+/// What an archive turned out to hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Members of all kinds.
+    pub seen: u64,
+    /// Members refused.
+    pub refused_count: u64,
+    /// Members refused, as far as they are listed, in the archive's order.
+    pub refused: Vec<RefusedMember>,
+    /// Clips kept, in the archive's order.
+    pub kept: Vec<KeptClip>,
+    /// The class that the first member's name tells.
+    pub first_class: Option<String>,
+}
+
+/// Why an archive could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtractError {
+    /// The source failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The bytes are no sound gzip and tar: damaged, cut, or hostile.
+    #[error("{0}")]
+    Damaged(String),
+    /// The disk failed.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+impl From<io::Error> for ExtractError {
+    /// Errors of reading: the network's own, or the format's.
+    fn from(error: io::Error) -> Self {
+        match fault_in(error) {
+            Ok(remote) => Self::Remote(remote),
+            Err(error) => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// Takes in the clips that are wanted.
+pub trait Keeper {
+    /// Whether the clip is wanted.
+    fn wants(&self, clip: &ClipId) -> bool;
+
+    /// Keeps the clip, whose `bytes` bytes `body` gives.
+    ///
+    /// # Errors
+    /// When the body ends early or the disk refuses.
+    fn keep(
+        &mut self,
+        clip: &ClipId,
+        bytes: u64,
+        body: &mut dyn Read,
+    ) -> Result<KeptClip, ExtractError>;
+}
+
+/// What extension headers say about the member that follows them.
+#[derive(Default)]
+struct Pending {
+    name: Option<Vec<u8>>,
+    bytes: Option<u64>,
+}
+
+/// Reads an archive to its end: every checksum is verified, every wanted clip goes to `keeper`.
+///
+/// # Errors
+/// When the source fails, the archive is damaged or the disk refuses. What was kept before must then be thrown away.
+pub fn extract<R: Read>(
+    archive: &mut Gunzip<R>,
+    keeper: &mut dyn Keeper,
+) -> Result<Tally, ExtractError> {
+    let mut tally = Tally::default();
+    let mut kept = BTreeSet::new();
+    let mut pending = Pending::default();
+    let mut tar = tar::Archive::new(archive);
+    // Archives that were joined by cat are read on; zeros behind the end are then passed over.
+    tar.set_ignore_zeros(true);
+    for entry in tar.entries()?.raw(true) {
+        let mut entry = entry?;
+        let kind = entry.header().entry_type();
+        let bytes = entry.size();
+        check_size(entry.raw_header_position(), bytes)?;
+        if read_extension(&mut entry, kind, &mut pending)? {
+            continue;
+        }
+        let Pending {
+            name,
+            bytes: pax_bytes,
+        } = std::mem::take(&mut pending);
+        if pax_bytes.is_some_and(|b| b != bytes) {
+            // Readers that disagree about sizes see different members: a known way to smuggle.
+            return Err(ExtractError::Damaged(
+                "a member's pax size contradicts its header".into(),
+            ));
+        }
+        let name = name.unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        if tally.seen == 0 {
+            tally.first_class = class_of(&name, kind);
+        }
+        tally.seen += 1;
+        if tally.seen > MAX_MEMBERS {
+            return Err(ExtractError::Damaged(format!(
+                "more than {MAX_MEMBERS} members"
+            )));
+        }
+        match judge(&name, kind, bytes) {
+            Verdict::Refused(reason) => tally.refuse(&name, bytes, reason),
+            Verdict::Clip(clip) if keeper.wants(&clip) => {
+                if kept.contains(&clip) {
+                    tally.refuse(&name, bytes, "a second clip of this name");
+                } else {
+                    tally.kept.push(keeper.keep(&clip, bytes, &mut entry)?);
+                    kept.insert(clip);
+                }
+            }
+            Verdict::Clip(_) | Verdict::Other => {}
+        }
+    }
+    Ok(tally)
+}
+
+impl Tally {
+    fn refuse(&mut self, name: &[u8], bytes: u64, reason: &str) {
+        self.refused_count += 1;
+        if self.refused.len() < MAX_LISTED_REFUSALS {
+            self.refused.push(RefusedMember {
+                name: printable(name),
+                bytes,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+}
+
+fn check_size(position: u64, bytes: u64) -> Result<(), ExtractError> {
+    if position
+        .checked_add(bytes)
+        .is_none_or(|end| end > MAX_UNPACKED_BYTES)
+    {
+        return Err(ExtractError::Damaged(format!(
+            "a member claims {bytes} bytes; an archive may unpack to {MAX_UNPACKED_BYTES}"
+        )));
+    }
+    Ok(())
+}
+
+/// Reads a header that only describes the member behind it; says whether it was one.
+fn read_extension(
+    entry: &mut impl Read,
+    kind: EntryType,
+    pending: &mut Pending,
+) -> Result<bool, ExtractError> {
+    match kind {
+        EntryType::GNULongName => {
+            // One byte more than allowed, so that the name's judge sees that it is too long.
+            let mut name = Vec::new();
+            entry.take(MAX_NAME_BYTES + 2).read_to_end(&mut name)?;
+            while name.last() == Some(&0) {
+                name.pop();
+            }
+            pending.name = Some(name);
+        }
+        EntryType::XHeader => {
+            let mut text = Vec::new();
+            entry.take(MAX_PAX_BYTES + 1).read_to_end(&mut text)?;
+            if text.len() as u64 > MAX_PAX_BYTES {
+                return Err(ExtractError::Damaged(format!(
+                    "a pax header of more than {MAX_PAX_BYTES} bytes"
+                )));
+            }
+            for extension in PaxExtensions::new(&text) {
+                let extension = extension?;
+                match extension.key_bytes() {
+                    b"path" => pending.name = Some(extension.value_bytes().to_vec()),
+                    b"size" => {
+                        pending.bytes = extension.value().ok().and_then(|v| v.parse().ok());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // Links are refused whatever they are called, and global headers tell nothing that we use.
+        EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Keeps clips as files of one folder, each hashed and looked at on its way.
+pub struct FolderKeeper<'a, W> {
+    folder: PathBuf,
+    wants: W,
+    on_keep: &'a dyn Fn(),
+    buffer: Vec<u8>,
+}
+
+impl<'a, W: Fn(&ClipId) -> bool> FolderKeeper<'a, W> {
+    /// A keeper of the clips that `wants` names; `on_keep` is told of each.
+    #[must_use]
+    pub fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            wants,
+            on_keep,
+            buffer: vec![0; COPY_BYTES],
+        }
+    }
+}
+
+impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
+    fn wants(&self, clip: &ClipId) -> bool {
+        (self.wants)(clip)
+    }
+
+    fn keep(
+        &mut self,
+        clip: &ClipId,
+        bytes: u64,
+        body: &mut dyn Read,
+    ) -> Result<KeptClip, ExtractError> {
+        let path = self.folder.join(clip.file_name());
+        let mut draft = Draft::new(&path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut written = 0;
+        loop {
+            let n = body.read(&mut self.buffer)?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(&self.buffer[..n]);
+            draft
+                .file()
+                .write_all(&self.buffer[..n])
+                .map_err(ArtifactError::at("write", &path))?;
+            written += n as u64;
+        }
+        if written != bytes {
+            return Err(ExtractError::Damaged(format!(
+                "{clip}: {written} bytes, its header says {bytes}"
+            )));
+        }
+        let container =
+            container::check(draft.file(), bytes).map_err(ArtifactError::at("read", &path))?;
+        draft.publish()?;
+        (self.on_keep)();
+        Ok(KeptClip {
+            clip_id: clip.to_string(),
+            bytes,
+            blake3: hasher.finalize().to_hex().to_string(),
+            container,
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! The ledger, `downloads.parquet`: what became of every archive, every labelled clip and every refused member.
+//!
+//! Its bytes depend on the source's content, the label tables and the filters alone: no dates, rates or attempts.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::datatypes::Field;
+use serde::{Deserialize, Serialize};
+
+use super::DownloadError;
+use crate::table::{self, Format, Provenance, Table, column};
+
+/// What a row of the ledger is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An archive that was looked into or fetched.
+    Archive,
+    /// A labelled clip.
+    Clip,
+    /// A member of an archive that was not let in.
+    Refused,
+}
+
+/// A row of `downloads.parquet`. Sorted by kind, archive, name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// What the row is about.
+    pub kind: Kind,
+    /// The archive's path below the source; null for a clip that no archive had.
+    pub archive: Option<String>,
+    /// The archive's file name, the clip's id, or the refused member's name.
+    pub name: String,
+    /// `complete`, `probed` or `failed` (archive); `present`, `frames` or `missing` (clip); `refused`.
+    pub state: String,
+    /// The archive's URL as the index has it.
+    pub url: Option<String>,
+    /// The clip's subcategory; the class that an archive's first header names.
+    pub subcategory: Option<String>,
+    /// Bytes of the archive as stored, of the clip, or that the refused member claims.
+    pub bytes: Option<i64>,
+    /// The archive's entity tag as the server gave it.
+    pub etag: Option<String>,
+    /// The clip's, or the compressed archive's, BLAKE3 hash.
+    pub blake3: Option<String>,
+    /// Members of the archive.
+    pub members_seen: Option<i64>,
+    /// Members that were kept.
+    pub members_kept: Option<i64>,
+    /// Members that were refused; more than are listed where there were very many.
+    pub members_refused: Option<i64>,
+    /// `ok` where the clip's container is complete, else what is wrong with it.
+    pub container: Option<String>,
+    /// Why a clip is missing, a member refused, an archive failed.
+    pub reason: Option<String>,
+}
+
+impl Table for LedgerRow {
+    const FORMAT: Format = Format {
+        name: "incdec.downloads",
+        version: 1,
+        rebuild: "make download",
+    };
+
+    fn columns() -> Vec<Field> {
+        let maybe = column::nullable;
+        vec![
+            column::text("kind"),
+            maybe(column::text("archive")),
+            column::text("name"),
+            column::text("state"),
+            maybe(column::text("url")),
+            maybe(column::text("subcategory")),
+            maybe(column::int64("bytes")),
+            maybe(column::text("etag")),
+            maybe(column::text("blake3")),
+            maybe(column::int64("members_seen")),
+            maybe(column::int64("members_kept")),
+            maybe(column::int64("members_refused")),
+            maybe(column::text("container")),
+            maybe(column::text("reason")),
+        ]
+    }
+}
+
+/// How far an archive has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArchiveState {
+    /// Only its first header was read.
+    #[default]
+    Probed,
+    /// Read to its end, checksum and all.
+    Complete,
+    /// Given up; nothing of it was kept.
+    Failed,
+}
+
+impl ArchiveState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Probed => "probed",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A clip that an archive held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptClip {
+    /// The clip's id.
+    pub clip_id: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its BLAKE3 hash in hexadecimal.
+    pub blake3: String,
+    /// `ok`, or what is wrong with its container.
+    pub container: String,
+}
+
+/// A member that was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedMember {
+    /// The member's name, made printable.
+    pub name: String,
+    /// Bytes it claims to have.
+    pub bytes: u64,
+    /// Why it was refused.
+    pub reason: String,
+}
+
+/// What is known of an archive. While a run lasts each finished one is a JSON file; then they become the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveRecord {
+    /// Path below the source.
+    pub path: String,
+    /// URL as the index has it.
+    pub url: String,
+    /// How far it has come.
+    pub state: ArchiveState,
+    /// The class that its first header names; none in a flat archive of unknown clips.
+    pub first_class: Option<String>,
+    /// Size in bytes.
+    pub bytes: Option<u64>,
+    /// Entity tag.
+    pub etag: Option<String>,
+    /// BLAKE3 of the compressed bytes.
+    pub blake3: Option<String>,
+    /// Members of all kinds.
+    pub members_seen: u64,
+    /// Members refused.
+    pub members_refused: u64,
+    /// Clips kept, by name.
+    pub kept: Vec<KeptClip>,
+    /// Members refused, as far as they are listed.
+    pub refused: Vec<RefusedMember>,
+    /// Clips that were looked for in it.
+    pub sought: Vec<String>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// What became of a labelled clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClipState {
+    /// On disk, from this archive.
+    Present {
+        /// The archive's path.
+        archive: String,
+        /// What was kept.
+        clip: KeptClip,
+    },
+    /// Its frames are in a folder that the user named.
+    Frames,
+    /// Nowhere.
+    Missing {
+        /// Why.
+        reason: String,
+    },
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The ledger's rows: archives, clips (id, subcategory, state), refused members.
+#[must_use]
+pub fn rows<'a>(
+    archives: &BTreeMap<String, ArchiveRecord>,
+    clips: impl IntoIterator<Item = (String, &'a str, ClipState)>,
+) -> Vec<LedgerRow> {
+    let blank = |kind, name: String, state: &str| LedgerRow {
+        kind,
+        archive: None,
+        name,
+        state: state.to_owned(),
+        url: None,
+        subcategory: None,
+        bytes: None,
+        etag: None,
+        blake3: None,
+        members_seen: None,
+        members_kept: None,
+        members_refused: None,
+        container: None,
+        reason: None,
+    };
+    let mut rows = Vec::new();
+    for archive in archives.values() {
+        let name = archive
+            .path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        let read = archive.state == ArchiveState::Complete;
+        rows.push(LedgerRow {
+            archive: Some(archive.path.clone()),
+            url: Some(archive.url.clone()),
+            subcategory: archive.first_class.clone(),
+            bytes: archive.bytes.map(signed),
+            etag: archive.etag.clone(),
+            blake3: archive.blake3.clone(),
+            members_seen: read.then(|| signed(archive.members_seen)),
+            members_kept: read.then(|| signed(archive.kept.len() as u64)),
+            members_refused: read.then(|| signed(archive.members_refused)),
+            reason: archive.reason.clone(),
+            ..blank(Kind::Archive, name, archive.state.name())
+        });
+        for member in &archive.refused {
+            rows.push(LedgerRow {
+                archive: Some(archive.path.clone()),
+                bytes: Some(signed(member.bytes)),
+                reason: Some(member.reason.clone()),
+                ..blank(Kind::Refused, member.name.clone(), "refused")
+            });
+        }
+    }
+    for (id, subcategory, state) in clips {
+        let subcategory = Some(subcategory.to_owned());
+        rows.push(match state {
+            ClipState::Present { archive, clip } => LedgerRow {
+                archive: Some(archive),
+                subcategory,
+                bytes: Some(signed(clip.bytes)),
+                blake3: Some(clip.blake3),
+                container: Some(clip.container),
+                ..blank(Kind::Clip, id, "present")
+            },
+            ClipState::Frames => LedgerRow {
+                subcategory,
+                ..blank(Kind::Clip, id, "frames")
+            },
+            ClipState::Missing { reason } => LedgerRow {
+                subcategory,
+                reason: Some(reason),
+                ..blank(Kind::Clip, id, "missing")
+            },
+        });
+    }
+    rows.sort_by(|a, b| (a.kind, &a.archive, &a.name).cmp(&(b.kind, &b.archive, &b.name)));
+    rows
+}
+
+/// Publishes the ledger.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write(
+    path: &Path,
+    rows: &[LedgerRow],
+    provenance: &Provenance,
+) -> Result<(), DownloadError> {
+    Ok(table::write(path, rows, provenance)?)
+}

@@ -1,0 +1,169 @@
+//! Patience and politeness: how long to wait before the next try, and how fast to read.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::remote::Fault;
+
+/// The shortest wait before a second try; it doubles from try to try.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// The longest wait that doubling leads to.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How failures in a row are borne.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryConfig {
+    /// Tries in a row without a byte gained, after which an archive is given up. Default 8.
+    pub tries: usize,
+    /// The first wait; doubles each time, with jitter, up to a minute. Default 0.5 s.
+    pub first_wait: Duration,
+}
+
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            tries: 8,
+            first_wait: FIRST_WAIT,
+        }
+    }
+}
+
+/// The waits of one file: they start anew with each byte gained.
+#[derive(Debug)]
+pub struct Patience {
+    config: RetryConfig,
+    waits: ExponentialBackoff,
+}
+
+impl Patience {
+    /// Nothing has failed yet.
+    #[must_use]
+    pub fn new(config: RetryConfig) -> Self {
+        Self {
+            config,
+            waits: Self::waits(config),
+        }
+    }
+
+    fn waits(config: RetryConfig) -> ExponentialBackoff {
+        ExponentialBuilder::new()
+            .with_min_delay(config.first_wait)
+            .with_max_delay(LONGEST_WAIT)
+            .with_max_times(config.tries.saturating_sub(1))
+            .with_jitter()
+            .build()
+    }
+
+    /// Something worked.
+    pub fn reset(&mut self) {
+        self.waits = Self::waits(self.config);
+    }
+
+    /// How long to wait after this failure; `None` where it is time to give up. What the server asks for is honoured.
+    pub fn after(&mut self, fault: &Fault) -> Option<Duration> {
+        if !fault.is_transient() {
+            return None;
+        }
+        let wait = self.waits.next()?;
+        Some(match fault {
+            Fault::Status {
+                retry_after: Some(asked),
+                ..
+            } => wait.max(*asked),
+            _ => wait,
+        })
+    }
+}
+
+/// What all readers of a run share: the bytes that came over the wire, and how many may come in a second.
+#[derive(Debug)]
+pub struct Meter {
+    wire_bytes: AtomicU64,
+    bytes_per_second: Option<u64>,
+    next_free: Mutex<Instant>,
+}
+
+impl Meter {
+    /// A meter with an optional limit for all readers together.
+    #[must_use]
+    pub fn new(bytes_per_second: Option<u64>) -> Self {
+        Self {
+            wire_bytes: AtomicU64::new(0),
+            bytes_per_second,
+            next_free: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Bytes that came over the wire.
+    #[must_use]
+    pub fn wire_bytes(&self) -> u64 {
+        self.wire_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts `bytes` and waits until they fit into the limit.
+    #[allow(clippy::cast_precision_loss)] // Bytes of one read over a rate: seconds, to microseconds.
+    pub fn pass(&self, bytes: u64) {
+        self.wire_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let Some(rate) = self.bytes_per_second else {
+            return;
+        };
+        let cost = Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
+        let until = {
+            // A poisoned lock means that another reader panicked; then nothing depends on politeness any more.
+            let Ok(mut next_free) = self.next_free.lock() else {
+                return;
+            };
+            // Time that nobody used is lost: a limit has no memory of idle hours.
+            *next_free = (*next_free).max(Instant::now()) + cost;
+            *next_free
+        };
+        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn busy(seconds: Option<u64>) -> Fault {
+        Fault::Status {
+            code: 503,
+            retry_after: seconds.map(Duration::from_secs),
+        }
+    }
+
+    #[test]
+    fn patience_ends_after_the_tries_and_returns_with_progress() {
+        let mut patience = Patience::new(RetryConfig {
+            tries: 3,
+            ..RetryConfig::default()
+        });
+        assert!(patience.after(&busy(None)).is_some());
+        assert!(patience.after(&busy(None)).is_some());
+        assert!(patience.after(&busy(None)).is_none());
+        patience.reset();
+        assert!(patience.after(&busy(None)).is_some());
+    }
+
+    #[test]
+    fn the_server_is_heard_and_a_lost_cause_is_not_tried_again() {
+        let mut patience = Patience::new(RetryConfig::default());
+        assert!(patience.after(&busy(Some(200))).unwrap() >= Duration::from_secs(200));
+        let gone = Fault::Status {
+            code: 404,
+            retry_after: None,
+        };
+        assert!(patience.after(&gone).is_none());
+    }
+
+    #[test]
+    fn all_bytes_are_counted() {
+        let meter = Meter::new(Some(1_000_000_000));
+        meter.pass(10);
+        meter.pass(5);
+        assert_eq!(meter.wire_bytes(), 15);
+    }
+}

@@ -1,0 +1,73 @@
+//! A plan in words and columns.
+
+use std::fmt;
+use std::path::Path;
+
+use indicatif::HumanBytes;
+
+use super::Summary;
+use super::plan::{Plan, PlannedArchive};
+
+/// A plan as `incdec-download plan` prints it.
+pub struct Display<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is there already.
+    pub summary: &'a Summary,
+    /// The folder of the clips, for the free space of its disk.
+    pub raw: &'a Path,
+}
+
+impl fmt::Display for Display<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plan, summary, raw } = self;
+        let human =
+            |bytes: Option<u64>| bytes.map_or_else(|| "?".into(), |b| HumanBytes(b).to_string());
+        writeln!(f, "archive\tclass\tbytes\tclips")?;
+        for archive in &plan.archives {
+            let bytes = archive
+                .facts
+                .bytes
+                .map_or_else(|| "?".into(), |b| b.to_string());
+            let class = archive.class.as_deref().unwrap_or("?");
+            writeln!(f, "{}\t{class}\t{bytes}\t{}", archive.path, archive.clips)?;
+        }
+        let bytes = plan.archives.iter().map(|a| a.facts.bytes).sum();
+        let disk = plan
+            .archives
+            .iter()
+            .map(PlannedArchive::estimated_clip_bytes)
+            .sum();
+        writeln!(
+            f,
+            "to fetch: {} of {} archives, {}{}",
+            plan.archives.len(),
+            plan.indexed,
+            human(bytes),
+            if plan.numbered || plan.archives.is_empty() {
+                ""
+            } else {
+                " (classes known by first headers)"
+            }
+        )?;
+        writeln!(
+            f,
+            "clips: {} wanted, {} there, {} as frames, {} to find",
+            summary.wanted, summary.present, summary.frames, summary.missing
+        )?;
+        write!(f, "disk: about {} for the clips", human(disk))?;
+        match free_bytes(raw) {
+            Some(free) => writeln!(f, ", {} free", HumanBytes(free)),
+            None => writeln!(f),
+        }
+    }
+}
+
+/// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let existing = folder
+        .ancestors()
+        .find(|a| a.exists() && !a.as_os_str().is_empty());
+    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("."))).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}

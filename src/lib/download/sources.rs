@@ -1,0 +1,170 @@
+//! `sources.toml`: where each dataset lies and how its archives are numbered.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::DownloadError;
+use crate::artifact::ArtifactError;
+
+/// The sources that this program carries, so that it runs without the repository beside it.
+const EMBEDDED: &str = include_str!("../../../kinetics_download/sources.toml");
+
+/// How archive numbers relate to classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Numbering {
+    /// Archive i, from 1, holds the i-th class in sorted order.
+    SortedClass,
+    /// Any archive may hold any class.
+    None,
+}
+
+/// A dataset: its archives and official annotations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// What the paths are relative to: a URL without a slash at its end.
+    pub base: String,
+    /// How archive numbers relate to classes.
+    pub numbering: Numbering,
+    /// The archive index of each folder (`train`, `val`, `test`), relative to the base.
+    pub indexes: BTreeMap<String, String>,
+    /// The official annotations of each folder, relative to the base.
+    pub annotations: BTreeMap<String, String>,
+    /// Other names of the folders.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, String>,
+}
+
+impl Dataset {
+    /// The folder that label tables mean by `source_split`; `None` where they name none or one that is not known.
+    #[must_use]
+    pub fn folder(&self, source_split: &str) -> Option<&str> {
+        let name = self
+            .aliases
+            .get(source_split)
+            .map_or(source_split, String::as_str);
+        self.indexes
+            .get_key_value(name)
+            .map(|(folder, _)| folder.as_str())
+    }
+}
+
+/// A file whose content is pinned.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedFile {
+    /// Path below the labels' base; the name is kept.
+    pub path: String,
+    /// SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// A clip that is published as frames alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameFolder {
+    /// The clip's id.
+    pub clip: String,
+    /// The number of JPEG files, `image_00001.jpg` onwards.
+    pub frames: u32,
+}
+
+/// Where the published label tables lie.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedLabels {
+    /// What the paths are relative to.
+    pub base: String,
+    /// The tables.
+    pub files: Vec<PinnedFile>,
+    /// The clips that exist only as frames.
+    #[serde(default)]
+    pub frame_folders: Vec<FrameFolder>,
+}
+
+/// All of `sources.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    /// The datasets by name.
+    pub datasets: BTreeMap<String, Dataset>,
+    /// The published label tables.
+    pub labels: PublishedLabels,
+}
+
+impl Sources {
+    /// Reads `path`, or what this program carries where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not such a table.
+    pub fn read(path: Option<&Path>) -> Result<Self, DownloadError> {
+        let (name, text) = match path {
+            None => (
+                PathBuf::from("kinetics_download/sources.toml"),
+                EMBEDDED.to_owned(),
+            ),
+            Some(path) => (
+                path.to_owned(),
+                std::fs::read_to_string(path).map_err(ArtifactError::at("read", path))?,
+            ),
+        };
+        toml::from_str(&text).map_err(|source| DownloadError::Sources {
+            path: name,
+            source: Box::new(source),
+        })
+    }
+
+    /// The dataset called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn dataset(&self, name: &str) -> Result<&Dataset, DownloadError> {
+        self.datasets
+            .get(name)
+            .ok_or_else(|| DownloadError::Dataset {
+                name: name.to_owned(),
+                known: self.datasets.keys().cloned().collect::<Vec<_>>().join(", "),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_carried_sources_name_the_official_locations() {
+        let sources = Sources::read(None).unwrap();
+        let dataset = sources.dataset("kinetics-700-2020").unwrap();
+        assert_eq!(
+            format!("{}/{}", dataset.base, dataset.indexes["train"]),
+            "https://s3.amazonaws.com/kinetics/700_2020/train/k700_2020_train_path.txt"
+        );
+        assert_eq!(dataset.folder("validate"), Some("val"));
+        assert_eq!(dataset.folder("train"), Some("train"));
+        assert_eq!(dataset.folder(""), None);
+        assert_eq!(sources.labels.files.len(), 3);
+        assert!(sources.labels.files.iter().all(|f| f.sha256.len() == 64));
+        assert!(matches!(
+            sources.dataset("kinetics-1"),
+            Err(DownloadError::Dataset { .. })
+        ));
+    }
+
+    #[test]
+    fn the_pinned_tables_are_those_that_we_hold() {
+        let labels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/labels");
+        if !labels.is_dir() {
+            eprintln!("no reference tables beside the repository: comparison left out");
+            return;
+        }
+        for file in Sources::read(None).unwrap().labels.files {
+            let name = Path::new(&file.path).file_name().unwrap();
+            let found = super::super::fetch::sha256(&std::fs::read(labels.join(name)).unwrap());
+            assert_eq!(found, file.sha256, "{}", file.path);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What is known from before: the ledger of the last run, the records of one that was killed, the clips on disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::DownloadError;
+use super::ledger::{ArchiveRecord, ArchiveState, KeptClip, Kind, LedgerRow, RefusedMember};
+use crate::artifact::{self, ArtifactError};
+use crate::table;
+
+/// The folder below `raw` where a run keeps what is not finished.
+const WORK_FOLDER: &str = ".incdec-download";
+
+/// The right to change a folder of clips, and the place where unfinished work lies.
+pub(super) struct Workplace {
+    root: PathBuf,
+    /// Held as long as the run lasts; the system lets go of it even when the process is killed.
+    _lock: File,
+}
+
+impl Workplace {
+    /// Takes `raw` for this process.
+    pub(super) fn open(raw: &Path) -> Result<Self, DownloadError> {
+        fs::create_dir_all(raw).map_err(ArtifactError::at("create folder", raw))?;
+        let lock = File::open(raw).map_err(ArtifactError::at("open", raw))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(DownloadError::Busy {
+                path: raw.to_owned(),
+            });
+        }
+        Ok(Self {
+            root: raw.join(WORK_FOLDER),
+            _lock: lock,
+        })
+    }
+
+    /// An empty folder for the clips of one archive.
+    pub(super) fn staging(&self, archive: &str) -> Result<PathBuf, ArtifactError> {
+        let folder = self.staging_path(archive);
+        remove(&folder)?;
+        fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
+        Ok(folder)
+    }
+
+    /// Where the clips of one archive are staged.
+    pub(super) fn staging_path(&self, archive: &str) -> PathBuf {
+        self.root.join("staging").join(file_name(archive))
+    }
+
+    /// Writes down that an archive is finished.
+    pub(super) fn record(&self, record: &ArchiveRecord) -> Result<(), ArtifactError> {
+        let path = self
+            .records()
+            .join(format!("{}.json", file_name(&record.path)));
+        artifact::publish(&path, |w| {
+            serde_json::to_writer(w, record).map_err(std::io::Error::from)
+        })
+    }
+
+    fn records(&self) -> PathBuf {
+        self.root.join("records")
+    }
+
+    /// The archives that a run finished before it was killed.
+    pub(super) fn unfinished(&self) -> Result<Vec<ArchiveRecord>, ArtifactError> {
+        let folder = self.records();
+        artifact::sweep(&folder)?;
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(ArtifactError::at("list", &folder)(e)),
+        };
+        let mut records = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(ArtifactError::at("list", &folder))?.path();
+            let text = fs::read(&path).map_err(ArtifactError::at("read", &path))?;
+            // One that another version wrote is of no use; its archive is read again.
+            records.extend(serde_json::from_slice::<ArchiveRecord>(&text).ok());
+        }
+        Ok(records)
+    }
+
+    /// Removes all unfinished work.
+    pub(super) fn clear(&self) -> Result<(), ArtifactError> {
+        remove(&self.root)
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), ArtifactError> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(ArtifactError::at("remove", folder)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// A path as one file name.
+fn file_name(path: &str) -> String {
+    path.replace('/', "__")
+}
+
+/// What earlier runs found out.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The archives by path.
+    pub(super) archives: BTreeMap<String, ArchiveRecord>,
+    /// Subcategories of the clips that the ledger has.
+    pub(super) subcategories: BTreeMap<String, String>,
+    /// Clips that the archives that could hold them do not hold.
+    pub(super) absent: BTreeSet<String>,
+}
+
+impl Known {
+    /// Reads the ledger, if there is one.
+    pub(super) fn read(ledger: &Path) -> Result<Self, DownloadError> {
+        if !ledger.exists() {
+            return Ok(Self::default());
+        }
+        Ok(Self::from_rows(table::read(ledger)?))
+    }
+
+    fn from_rows(rows: Vec<LedgerRow>) -> Self {
+        let mut known = Self::default();
+        let unsigned = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+        let mut sought = Vec::new();
+        // Archives come first, so every other row finds its own.
+        for row in rows {
+            let path = row.archive.unwrap_or_default();
+            match row.kind {
+                Kind::Archive => {
+                    let record = ArchiveRecord {
+                        path: path.clone(),
+                        url: row.url.unwrap_or_default(),
+                        state: match row.state.as_str() {
+                            "complete" => ArchiveState::Complete,
+                            "failed" => ArchiveState::Failed,
+                            _ => ArchiveState::Probed,
+                        },
+                        first_class: row.subcategory,
+                        bytes: unsigned(row.bytes),
+                        etag: row.etag,
+                        blake3: row.blake3,
+                        members_seen: unsigned(row.members_seen).unwrap_or(0),
+                        members_refused: unsigned(row.members_refused).unwrap_or(0),
+                        reason: row.reason,
+                        ..ArchiveRecord::default()
+                    };
+                    known.archives.insert(path, record);
+                }
+                Kind::Clip => {
+                    sought.push(row.name.clone());
+                    known
+                        .subcategories
+                        .insert(row.name.clone(), row.subcategory.unwrap_or_default());
+                    match row.state.as_str() {
+                        "present" => {
+                            if let Some(record) = known.archives.get_mut(&path) {
+                                record.kept.push(KeptClip {
+                                    clip_id: row.name,
+                                    bytes: unsigned(row.bytes).unwrap_or(0),
+                                    blake3: row.blake3.unwrap_or_default(),
+                                    container: row.container.unwrap_or_default(),
+                                });
+                            }
+                        }
+                        "missing" if row.reason.as_deref() == Some(super::run::ABSENT) => {
+                            known.absent.insert(row.name);
+                        }
+                        _ => {}
+                    }
+                }
+                Kind::Refused => {
+                    if let Some(record) = known.archives.get_mut(&path) {
+                        record.refused.push(RefusedMember {
+                            name: row.name,
+                            bytes: unsigned(row.bytes).unwrap_or(0),
+                            reason: row.reason.unwrap_or_default(),
+                        });
+                    }
+                }
+            }
+        }
+        for record in known.archives.values_mut() {
+            if record.state == ArchiveState::Complete {
+                record.sought.clone_from(&sought);
+            }
+        }
+        known
+    }
+
+    /// Adds what a killed run had finished.
+    pub(super) fn add(&mut self, records: Vec<ArchiveRecord>) {
+        for record in records {
+            self.archives.insert(record.path.clone(), record);
+        }
+    }
+
+    /// Where each kept clip comes from: of several archives the first by path.
+    pub(super) fn kept(&self) -> BTreeMap<&str, (&str, &KeptClip)> {
+        let mut kept = BTreeMap::new();
+        for record in self.archives.values() {
+            for clip in &record.kept {
+                kept.entry(clip.clip_id.as_str())
+                    .or_insert((record.path.as_str(), clip));
+            }
+        }
+        kept
+    }
+}

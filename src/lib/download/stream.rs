@@ -1,0 +1,303 @@
+//! One remote file as one unbroken stream: what fails on the way is resumed where it stopped.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::pace::{Meter, Patience, RetryConfig};
+use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
+
+/// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours.
+const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
+/// Bytes thrown away at a time where a source ignores ranges and starts anew.
+const SKIP_BYTES: usize = 64 * 1024;
+/// How often a wait looks whether the run was called off.
+const CANCEL_CHECK: Duration = Duration::from_millis(50);
+
+/// What the readers of a run share.
+pub struct Line<'a> {
+    /// Where the files are.
+    pub remote: &'a dyn Remote,
+    /// Counts and limits bytes.
+    pub meter: &'a Meter,
+    /// How failures are borne.
+    pub retry: RetryConfig,
+    /// The stall time.
+    pub stall: Duration,
+    /// Set where the whole run is called off.
+    pub cancelled: &'a AtomicBool,
+}
+
+impl Line<'_> {
+    /// Waits, unless the run is called off; says whether to go on.
+    fn wait(&self, duration: Duration) -> bool {
+        let until = Instant::now() + duration;
+        while !self.cancelled.load(Ordering::Relaxed) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(CANCEL_CHECK));
+        }
+        false
+    }
+
+    /// Runs `attempt` until it works or patience ends.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub fn patiently<T>(
+        &self,
+        mut attempt: impl FnMut() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        let mut patience = Patience::new(self.retry);
+        loop {
+            let error = match attempt() {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(wait) = patience.after(&error.kind) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, wait_s = wait.as_secs_f64(), "trying again");
+            if !self.wait(wait) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Reads a small file whole.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or is larger than `limit_bytes`.
+    pub fn read_small(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, RemoteError> {
+        let mut stream = Stream::new(self, path, Facts::default());
+        let mut bytes = Vec::new();
+        let url = path.to_owned();
+        if let Err(error) = (&mut stream).take(limit_bytes + 1).read_to_end(&mut bytes) {
+            return Err(fault_in(error).unwrap_or_else(|e| RemoteError {
+                url,
+                kind: Fault::Local(e),
+            }));
+        }
+        if bytes.len() as u64 > limit_bytes {
+            return Err(RemoteError {
+                url,
+                kind: Fault::Local(io::Error::other(format!(
+                    "larger than the {limit_bytes} bytes that such a file may have"
+                ))),
+            });
+        }
+        Ok(bytes)
+    }
+}
+
+/// The network's part in an I/O error that came out of a [`Stream`]; anything else is handed back.
+///
+/// # Errors
+/// The error itself where the stream did not cause it.
+pub fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
+    error.downcast::<RemoteError>()
+}
+
+/// The bytes of one remote file, from its first to its last.
+pub struct Stream<'a> {
+    line: &'a Line<'a>,
+    path: &'a str,
+    position: u64,
+    facts: Facts,
+    body: Option<Box<dyn Read + Send>>,
+    patience: Patience,
+    window: Window,
+}
+
+/// Bytes and reading time since the last look at the speed.
+#[derive(Default)]
+struct Window {
+    bytes: u64,
+    time: Duration,
+}
+
+impl<'a> Stream<'a> {
+    /// Nothing is requested before the first read. `facts` is what the plan knows, to notice a change.
+    #[must_use]
+    pub fn new(line: &'a Line<'a>, path: &'a str, facts: Facts) -> Self {
+        Self {
+            line,
+            path,
+            position: 0,
+            facts,
+            body: None,
+            patience: Patience::new(line.retry),
+            window: Window::default(),
+        }
+    }
+
+    /// Size and tag as far as the source has told them.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn error(&self, kind: Fault) -> RemoteError {
+        RemoteError {
+            url: self.path.to_owned(),
+            kind,
+        }
+    }
+
+    fn connect(&mut self) -> Result<(), RemoteError> {
+        let opened = self.line.remote.open(
+            self.path,
+            Span {
+                from: self.position,
+                to: None,
+                if_tag: self.facts.tag.as_deref(),
+            },
+        )?;
+        self.note(&opened.facts)?;
+        self.skip_to_position(opened)
+    }
+
+    /// Compares what the source says now with what it said before.
+    fn note(&mut self, now: &Facts) -> Result<(), RemoteError> {
+        if let (Some(was), Some(is)) = (&self.facts.tag, &now.tag)
+            && was != is
+        {
+            return Err(self.error(Fault::Changed {
+                was: was.clone(),
+                is: is.clone(),
+            }));
+        }
+        if let (Some(was), Some(is)) = (self.facts.bytes, now.bytes)
+            && was != is
+        {
+            return Err(self.error(Fault::Changed {
+                was: format!("{was} bytes"),
+                is: format!("{is} bytes"),
+            }));
+        }
+        self.facts.tag = self.facts.tag.take().or_else(|| now.tag.clone());
+        self.facts.bytes = self.facts.bytes.or(now.bytes);
+        Ok(())
+    }
+
+    /// Throws away what is known already where the source began anew.
+    fn skip_to_position(&mut self, opened: Opened) -> Result<(), RemoteError> {
+        let mut body = opened.body;
+        let mut at = opened.start;
+        if at < self.position {
+            tracing::debug!(
+                path = self.path,
+                "the source ignores ranges: reading again from the start"
+            );
+        }
+        let mut buffer = vec![0; if at < self.position { SKIP_BYTES } else { 0 }];
+        while at < self.position {
+            let most =
+                usize::try_from(self.position - at).map_or(SKIP_BYTES, |n| n.min(SKIP_BYTES));
+            let n = self.read_body(&mut body, &mut buffer[..most])?;
+            if n == 0 {
+                return Err(self.error(Fault::Ended {
+                    at,
+                    total: self.position,
+                }));
+            }
+            at += n as u64;
+        }
+        self.body = Some(body);
+        Ok(())
+    }
+
+    /// One read, counted, limited and watched for speed.
+    fn read_body(
+        &mut self,
+        body: &mut Box<dyn Read + Send>,
+        buffer: &mut [u8],
+    ) -> Result<usize, RemoteError> {
+        let began = Instant::now();
+        let n = body.read(buffer).map_err(|e| {
+            let stalled = e.kind() == io::ErrorKind::TimedOut;
+            self.error(if stalled {
+                self.stalled(1)
+            } else {
+                Fault::Connection(e.to_string())
+            })
+        })?;
+        self.line.meter.pass(n as u64);
+        self.window.bytes += n as u64;
+        self.window.time += began.elapsed();
+        if self.window.bytes >= LEAST_BYTES_PER_STALL_TIME {
+            self.window = Window::default();
+        } else if self.window.time > self.line.stall && n > 0 {
+            self.window = Window::default();
+            return Err(self.error(self.stalled(LEAST_BYTES_PER_STALL_TIME)));
+        }
+        Ok(n)
+    }
+
+    fn stalled(&self, least_bytes: u64) -> Fault {
+        Fault::Stalled {
+            least_bytes,
+            seconds: self.line.stall.as_secs(),
+        }
+    }
+
+    /// One try to read; reconnects first where there is no connection.
+    fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, RemoteError> {
+        if self.body.is_none() {
+            if self.facts.bytes == Some(self.position) && self.position > 0 {
+                return Ok(0);
+            }
+            self.connect()?;
+        }
+        let Some(mut body) = self.body.take() else {
+            return Ok(0);
+        };
+        let n = self.read_body(&mut body, buffer)?;
+        if n == 0 {
+            return match self.facts.bytes {
+                Some(total) if self.position < total => Err(self.error(Fault::Ended {
+                    at: self.position,
+                    total,
+                })),
+                _ => Ok(0),
+            };
+        }
+        self.body = Some(body);
+        self.position += n as u64;
+        Ok(n)
+    }
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            if self.line.cancelled.load(Ordering::Relaxed) {
+                return Err(io::Error::other(
+                    self.error(Fault::Connection("called off".into())),
+                ));
+            }
+            let error = match self.try_read(buffer) {
+                Ok(n) => {
+                    if n > 0 {
+                        self.patience.reset();
+                    }
+                    return Ok(n);
+                }
+                Err(error) => error,
+            };
+            self.body = None;
+            let Some(wait) = self.patience.after(&error.kind) else {
+                return Err(io::Error::other(error));
+            };
+            tracing::debug!(%error, at = self.position, wait_s = wait.as_secs_f64(), "connection lost, resuming");
+            if !self.line.wait(wait) {
+                return Err(io::Error::other(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Label tables made from the official annotations: of each class the first clips in the order of their ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::clip::{ClipId, Split};
+use crate::taxonomy::Taxonomy;
+
+/// Clips of each class in train, validation and test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts(pub [usize; 3]);
+
+impl Default for Counts {
+    /// Those of the published subset.
+    fn default() -> Self {
+        Self([100, 10, 10])
+    }
+}
+
+impl FromStr for Counts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers: Vec<usize> = text
+            .split('/')
+            .map(|n| n.trim().parse().map_err(|_| n.to_owned()))
+            .collect::<Result<_, _>>()
+            .map_err(|n| format!("{n:?} is no number"))?;
+        let counts = <[usize; 3]>::try_from(numbers);
+        counts
+            .map(Self)
+            .map_err(|_| "expected train/validation/test, as in 100/10/10".to_owned())
+    }
+}
+
+/// Which clips go into the tables.
+pub struct Rule<'a> {
+    /// The classes.
+    pub taxonomy: &'a Taxonomy,
+    /// How many clips of each.
+    pub counts: Counts,
+    /// The clips that exist, where that is known.
+    pub existing: Option<BTreeSet<ClipId>>,
+}
+
+/// The clips that lie below `folder` as `<clip>.mp4`, at any depth.
+#[must_use]
+pub fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".mp4")?
+                .parse()
+                .ok()
+        })
+        .collect()
+}
+
+/// The three tables as (file name, text): of each class, in the taxonomy's order, the clips sorted by YouTube id and start;
+/// the first go to train, the next to validation, the next to test.
+///
+/// # Errors
+/// When the annotations are not readable as CSV with the columns `label`, `youtube_id`, `time_start`, `time_end`.
+pub fn make(
+    rule: &Rule<'_>,
+    annotations: impl Read,
+) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(annotations);
+    let headers = reader.headers()?.clone();
+    let column = |name: &str| {
+        headers
+            .iter()
+            .position(|h| h == name)
+            .ok_or_else(|| format!("column {name} is missing"))
+    };
+    let (label, id) = (column("label")?, column("youtube_id")?);
+    let (start, end) = (column("time_start")?, column("time_end")?);
+    let mut clips: BTreeMap<String, BTreeSet<ClipId>> = BTreeMap::new();
+    for record in reader.records() {
+        let record = record?;
+        let field = |c: usize| record.get(c).unwrap_or_default();
+        if rule.taxonomy.class_of(field(label)).is_none() {
+            continue;
+        }
+        let clip = ClipId::new(field(id), field(start).parse()?, field(end).parse()?)?;
+        if rule.existing.as_ref().is_none_or(|e| e.contains(&clip)) {
+            clips
+                .entry(field(label).to_owned())
+                .or_default()
+                .insert(clip);
+        }
+    }
+    let mut tables = [const { String::new() }; 3];
+    let mut rows = [0; 3];
+    for table in &mut tables {
+        table.push_str(",label,youtube_id,time_start,time_end,split\n");
+    }
+    for (_, class) in rule.taxonomy.subcategories() {
+        let mut rest = clips.remove(class).unwrap_or_default().into_iter();
+        for (i, count) in rule.counts.0.into_iter().enumerate() {
+            for clip in rest.by_ref().take(count) {
+                let (id, start, end) = (clip.youtube_id(), clip.start_s(), clip.end_s());
+                writeln!(tables[i], "{},{class},{id},{start},{end},train", rows[i])?;
+                rows[i] += 1;
+            }
+        }
+    }
+    let names = Split::ALL.map(|split| format!("{split}.csv"));
+    Ok(names.into_iter().zip(tables).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taxonomy() -> Taxonomy {
+        let pairs = [("fatigue", "yawning"), ("food", "tasting beer")];
+        let pairs = pairs.map(|(a, b)| (a.to_owned(), b.to_owned()));
+        Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap()
+    }
+
+    #[test]
+    fn each_class_gives_its_first_clips_by_id_to_the_tables_in_turn() {
+        let annotations = "label,youtube_id,time_start,time_end,split\n\
+            tasting beer,d,1,11,train\nyawning,c,1,11,train\nyawning,a,5,15,train\nyawning,a,1,11,train\n\
+            yawning,b,1,11,train\njuggling,a,1,11,train\nyawning,e,1,11,train\n";
+        let taxonomy = taxonomy();
+        let mut rule = Rule {
+            taxonomy: &taxonomy,
+            counts: "2/1/1".parse().unwrap(),
+            existing: None,
+        };
+        let tables = make(&rule, annotations.as_bytes()).unwrap();
+        let lines = |i: usize| tables[i].1.lines().skip(1).collect::<Vec<_>>();
+        assert_eq!(tables[1].0, "validation.csv");
+        assert_eq!(
+            lines(0),
+            [
+                "0,yawning,a,1,11,train",
+                "1,yawning,a,5,15,train",
+                "2,tasting beer,d,1,11,train"
+            ]
+        );
+        assert_eq!(lines(1), ["0,yawning,b,1,11,train"]);
+        assert_eq!(lines(2), ["0,yawning,c,1,11,train"]);
+        rule.existing = Some(BTreeSet::from(["e_000001_000011".parse().unwrap()]));
+        let tables = make(&rule, annotations.as_bytes()).unwrap();
+        assert_eq!(tables[0].1.lines().nth(1), Some("0,yawning,e,1,11,train"));
+    }
+
+    #[test]
+    fn counts_and_columns_that_make_no_sense_are_refused() {
+        assert!("100/10".parse::<Counts>().is_err());
+        assert!("1/x/2".parse::<Counts>().is_err());
+        let taxonomy = taxonomy();
+        let rule = Rule {
+            taxonomy: &taxonomy,
+            counts: Counts::default(),
+            existing: None,
+        };
+        assert!(make(&rule, &b"label,youtube_id\n"[..]).is_err());
+    }
+}

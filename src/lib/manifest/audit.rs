@@ -1,0 +1,166 @@
+//! What may be wrong with a set of labelled clips: pure, from the manifest's rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::stage_tables::{ClipRow, ClipStatus};
+
+/// What an audit finds. Everything refers to rows by their index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Clips without a file.
+    pub missing: Vec<usize>,
+    /// Clips whose file gave no frame.
+    pub failed: Vec<usize>,
+    /// Clips with fewer frames than their file promises.
+    pub partial: Vec<usize>,
+    /// `YouTube` ids with clips in more than one split, with those clips.
+    pub in_several_splits: Vec<Vec<usize>>,
+    /// `YouTube` ids with clips of more than one subcategory, with those clips.
+    pub in_several_subcategories: Vec<Vec<usize>>,
+    /// Pairs of clips that show the same seconds of the same video.
+    pub overlaps: Vec<Overlap>,
+}
+
+/// Two clips of one video whose time ranges overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The one that starts first.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// How long both show the same, in seconds.
+    pub seconds: i32,
+}
+
+/// Audits the rows of a manifest.
+#[must_use]
+pub fn audit(rows: &[ClipRow]) -> Audit {
+    let with_status = |status| {
+        let indices = rows.iter().enumerate();
+        indices
+            .filter(|(_, r)| r.status == status)
+            .map(|(i, _)| i)
+            .collect()
+    };
+    let mut found = Audit {
+        missing: with_status(ClipStatus::Missing),
+        failed: with_status(ClipStatus::Failed),
+        partial: with_status(ClipStatus::Partial),
+        ..Audit::default()
+    };
+    let mut videos: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        videos.entry(&row.youtube_id).or_default().push(i);
+    }
+    for mut clips in videos.into_values().filter(|clips| clips.len() > 1) {
+        let splits: BTreeSet<_> = clips.iter().map(|&i| rows[i].split).collect();
+        if splits.len() > 1 {
+            found.in_several_splits.push(clips.clone());
+        }
+        let subcategories: BTreeSet<_> = clips.iter().map(|&i| &rows[i].subcategory).collect();
+        if subcategories.len() > 1 {
+            found.in_several_subcategories.push(clips.clone());
+        }
+        clips.sort_by_key(|&i| (rows[i].time_start_s, rows[i].time_end_s, i));
+        overlaps(rows, &clips, &mut found.overlaps);
+    }
+    found
+}
+
+/// The overlapping pairs among the clips of one video, given in the order of their starts.
+fn overlaps(rows: &[ClipRow], clips: &[usize], found: &mut Vec<Overlap>) {
+    for (k, &first) in clips.iter().enumerate() {
+        for &second in &clips[k + 1..] {
+            let (a, b) = (&rows[first], &rows[second]);
+            if b.time_start_s >= a.time_end_s {
+                break;
+            }
+            let seconds = a.time_end_s.min(b.time_end_s) - b.time_start_s;
+            if seconds > 0 {
+                found.push(Overlap {
+                    first,
+                    second,
+                    seconds,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clip::Split;
+
+    fn row(video: &str, times: (i32, i32), split: Split, subcategory: &str) -> ClipRow {
+        ClipRow {
+            clip_id: format!("{video}_{:06}_{:06}", times.0, times.1),
+            youtube_id: video.into(),
+            time_start_s: times.0,
+            time_end_s: times.1,
+            split,
+            source_split: String::new(),
+            row: 0,
+            category: "food".into(),
+            label: 0,
+            subcategory: subcategory.into(),
+            shard: None,
+            shard_row: None,
+            status: ClipStatus::Ok,
+        }
+    }
+
+    #[test]
+    fn a_video_in_two_splits_or_subcategories_and_its_overlaps_are_found() {
+        let rows = [
+            row("a", (0, 10), Split::Train, "x"),
+            row("a", (2, 12), Split::Test, "x"),
+            row("a", (12, 22), Split::Test, "x"),
+            row("b", (0, 10), Split::Train, "x"),
+            row("b", (20, 30), Split::Train, "y"),
+            row("c", (0, 10), Split::Train, "x"),
+            row("c", (10, 20), Split::Train, "x"),
+        ];
+        let found = audit(&rows);
+        assert_eq!(found.in_several_splits, [vec![0, 1, 2]]);
+        assert_eq!(found.in_several_subcategories, [vec![3, 4]]);
+        let overlap = Overlap {
+            first: 0,
+            second: 1,
+            seconds: 8,
+        };
+        assert_eq!(found.overlaps, [overlap]);
+    }
+
+    #[test]
+    fn a_long_clip_overlaps_all_that_it_covers() {
+        let rows = [
+            row("a", (0, 30), Split::Train, "x"),
+            row("a", (5, 10), Split::Train, "x"),
+            row("a", (20, 40), Split::Train, "x"),
+        ];
+        let seconds: Vec<i32> = audit(&rows).overlaps.iter().map(|o| o.seconds).collect();
+        assert_eq!(seconds, [5, 10]);
+    }
+
+    #[test]
+    fn clips_are_sorted_out_by_their_status() {
+        let rows: Vec<ClipRow> = [
+            ClipStatus::Ok,
+            ClipStatus::Missing,
+            ClipStatus::Failed,
+            ClipStatus::Partial,
+            ClipStatus::Missing,
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(i, status)| ClipRow {
+            status,
+            ..row(&i.to_string(), (0, 10), Split::Train, "x")
+        })
+        .collect();
+        let found = audit(&rows);
+        assert_eq!(found.missing, [1, 4]);
+        assert_eq!((found.failed, found.partial), (vec![2], vec![3]));
+    }
+}

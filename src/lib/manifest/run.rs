@@ -1,0 +1,116 @@
+//! The stage itself: reads labels and index, joins them, publishes the manifest.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use super::audit::audit;
+use super::{ManifestConfig, ManifestError, ManifestSummary};
+use crate::artifact;
+use crate::clip::Split;
+use crate::labels::{Label, Labels};
+use crate::shard::{INDEX_FILE, IndexRow};
+use crate::stage_tables::{ClipRow, ClipStatus};
+use crate::table::{self, Provenance};
+
+/// Writes the manifest and says what is in it.
+///
+/// # Errors
+/// When labels or index are missing or unusable, a shard that the index names is absent, or the disk refuses.
+pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
+    if let Some(folder) = config.out.parent() {
+        artifact::sweep(folder)?;
+    }
+    let labels = Labels::read(&config.labels)?;
+    let index_file = config.shards.join(INDEX_FILE);
+    let index: Vec<IndexRow> = table::read(&index_file)?;
+    let mut by_clip = HashMap::with_capacity(index.len());
+    for row in &index {
+        check(row, &index_file)?;
+        if by_clip.insert(row.clip_id.as_str(), row).is_some() {
+            return Err(ManifestError::Index {
+                path: index_file,
+                clip: row.clip_id.clone(),
+                problem: "stands in it twice",
+            });
+        }
+    }
+    shards_are_there(&index, &config.shards)?;
+    let rows: Vec<ClipRow> = labels
+        .iter()
+        .map(|(split, row, label)| {
+            let indexed = by_clip.remove(label.clip.to_string().as_str());
+            joined(&labels, split, row, label, indexed)
+        })
+        .collect();
+    let errors: BTreeMap<&str, &str> = index
+        .iter()
+        .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
+        .collect();
+    let summary = ManifestSummary::new(
+        &labels.taxonomy,
+        &rows,
+        &audit(&rows),
+        &errors,
+        by_clip.len(),
+        config.listed,
+    );
+    let settings = serde_json::json!({ "taxonomy": labels.taxonomy.to_json() });
+    let mut provenance = Provenance::of(&settings);
+    for file in labels.files().iter().chain([&index_file]) {
+        provenance = provenance.with_input(file)?;
+    }
+    table::write(&config.out, &rows, &provenance)?;
+    Ok(summary)
+}
+
+/// A clip has frames exactly where its row says where they lie.
+fn check(row: &IndexRow, index: &Path) -> Result<(), ManifestError> {
+    let problem = match (row.status.is_usable(), &row.shard, row.shard_row) {
+        (true, Some(_), Some(_)) | (false, None, None) => return Ok(()),
+        (true, _, _) => "has frames, but no place in a shard",
+        (false, _, _) => "has no frames, but a place in a shard",
+    };
+    Err(ManifestError::Index {
+        path: index.to_owned(),
+        clip: row.clip_id.clone(),
+        problem,
+    })
+}
+
+fn shards_are_there(index: &[IndexRow], folder: &Path) -> Result<(), ManifestError> {
+    let shards: BTreeSet<&String> = index.iter().filter_map(|r| r.shard.as_ref()).collect();
+    for shard in shards {
+        let path = folder.join(shard);
+        if !path.is_file() {
+            return Err(ManifestError::ShardMissing { path });
+        }
+    }
+    Ok(())
+}
+
+fn joined(
+    labels: &Labels,
+    split: Split,
+    row: usize,
+    label: &Label,
+    indexed: Option<&IndexRow>,
+) -> ClipRow {
+    // Rows, classes and seconds (six digits) are far below 2^31.
+    let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    let seconds = |s: u32| i32::try_from(s).unwrap_or(i32::MAX);
+    ClipRow {
+        clip_id: label.clip.to_string(),
+        youtube_id: label.clip.youtube_id().to_owned(),
+        time_start_s: seconds(label.clip.start_s()),
+        time_end_s: seconds(label.clip.end_s()),
+        split,
+        source_split: label.source_split.clone(),
+        row: int(row),
+        category: labels.taxonomy.categories()[label.class].name.clone(),
+        label: int(label.class),
+        subcategory: label.subcategory.clone(),
+        shard: indexed.and_then(|r| r.shard.clone()),
+        shard_row: indexed.and_then(|r| r.shard_row),
+        status: indexed.map_or(ClipStatus::Missing, |r| r.status),
+    }
+}

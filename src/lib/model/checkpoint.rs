@@ -1,0 +1,353 @@
+//! Checkpoints: safetensors that this crate writes with the same bytes for the same weights, and loading from them and
+//! from what `PyTorch` writes ([`state_dict`]), with every name that does not fit listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tch::nn::VarStore;
+use tch::{Device, Kind, Tensor};
+
+use super::state_dict::{self, StateDict, StateDictError};
+use crate::artifact::{self, ArtifactError};
+use crate::hint::Hint;
+
+/// Prefix of the names that belong to the head.
+pub const HEAD_PREFIX: &str = "heads.";
+/// How many names an error message spells out.
+const NAMES_SHOWN: usize = 8;
+
+/// Why a checkpoint could not be written, read or put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The file could not be written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The file could not be read.
+    #[error(transparent)]
+    Read(#[from] StateDictError),
+    /// A tensor could not be taken from or put into the model.
+    #[error("{name}: {source}")]
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// What libtorch said.
+        source: tch::TchError,
+    },
+    /// The file's names or shapes are not the model's.
+    #[error("{path} does not fit this model: {loaded}")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, left over and misshapen.
+        loaded: Loaded,
+    },
+}
+
+impl Hint for CheckpointError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Artifact(error) => error.hint(),
+            Self::Read(error) => error.hint(),
+            Self::Tensor { .. } => None,
+            Self::Unfit { path, .. } => Some(format!(
+                "`incdec-weights inspect {}` lists what the file holds",
+                path.display()
+            )),
+        }
+    }
+}
+
+/// How much of a file must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadMode {
+    /// Every name and shape, as `strict=True` in `PyTorch`.
+    Exact,
+    /// The backbone; the file's head, of any size, is passed over, and the model's stays. What does not fit is
+    /// reported; that nothing fits is an error.
+    Backbone,
+}
+
+/// A tensor whose shape is not the model's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misshapen {
+    /// Its name.
+    pub name: String,
+    /// The model's shape.
+    pub ours: Vec<i64>,
+    /// The file's shape.
+    pub theirs: Vec<i64>,
+}
+
+impl fmt::Display for Misshapen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {:?} instead of {:?}",
+            self.name, self.theirs, self.ours
+        )
+    }
+}
+
+/// What a load did and what it could not place. Names are the seed's, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Loaded {
+    /// Tensors that were put in place.
+    pub matched: usize,
+    /// Names of the model that the file lacks.
+    pub missing: Vec<String>,
+    /// Names of the file that the model lacks.
+    pub left_over: Vec<String>,
+    /// Names of both with different shapes; the model's stay as they were.
+    pub misshapen: Vec<Misshapen>,
+}
+
+impl Loaded {
+    /// Whether every name found its place.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.left_over.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors matched", self.matched)?;
+        let mut list = |what: &str, names: Vec<String>| {
+            if names.is_empty() {
+                return Ok(());
+            }
+            let shown = names
+                .iter()
+                .take(NAMES_SHOWN)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            let more = if names.len() > NAMES_SHOWN {
+                ", ..."
+            } else {
+                ""
+            };
+            write!(f, "; {} {what}: {shown}{more}", names.len())
+        };
+        list("missing", self.missing.clone())?;
+        list("left over", self.left_over.clone())?;
+        list(
+            "misshapen",
+            self.misshapen.iter().map(ToString::to_string).collect(),
+        )
+    }
+}
+
+/// Copies of every variable of a store, by name, on the CPU.
+#[derive(Debug)]
+pub struct Snapshot(BTreeMap<String, Tensor>);
+
+/// Copies every variable of `store`.
+///
+/// # Errors
+/// When memory cannot be had.
+pub fn snapshot(store: &VarStore) -> Result<Snapshot, CheckpointError> {
+    let copy = |(name, variable): (String, Tensor)| {
+        let source = variable.detach();
+        let copied = Tensor::f_empty(source.size(), (source.kind(), Device::Cpu))
+            .and_then(|mut target| target.f_copy_(&source).map(|()| target));
+        match copied {
+            Ok(tensor) => Ok((name, tensor)),
+            Err(source) => Err(CheckpointError::Tensor { name, source }),
+        }
+    };
+    store
+        .variables()
+        .into_iter()
+        .map(copy)
+        .collect::<Result<_, _>>()
+        .map(Snapshot)
+}
+
+/// Puts a snapshot's values back.
+///
+/// # Errors
+/// When the store is not one of the same model.
+pub fn restore(store: &VarStore, snapshot: &Snapshot) -> Result<(), CheckpointError> {
+    let loaded = place(store, &snapshot.0, |_| true)?;
+    if loaded.is_complete() {
+        return Ok(());
+    }
+    Err(CheckpointError::Unfit {
+        path: "the snapshot".into(),
+        loaded,
+    })
+}
+
+/// Publishes every variable of `store` as safetensors at `path`, under the seed's names, with `metadata` in its header.
+/// The same values and metadata give the same bytes.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save(
+    path: &Path,
+    store: &VarStore,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    write(path, &snapshot(store)?.0, metadata)
+}
+
+/// Publishes tensors as safetensors at `path`.
+///
+/// # Errors
+/// When the file cannot be written, or a tensor has a type that is neither float nor integer.
+pub fn write(
+    path: &Path,
+    tensors: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    let (header, bodies) = encode(tensors, metadata)?;
+    artifact::publish(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        bodies.iter().try_for_each(|body| write_body(out, body))
+    })?;
+    Ok(())
+}
+
+/// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of their bytes. (The
+/// `safetensors` crate keeps metadata in a hash map, whose order differs from run to run.)
+fn encode(
+    tensors: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(String, Vec<Tensor>), CheckpointError> {
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".into(), serde_json::json!(metadata));
+    }
+    let mut bodies = Vec::with_capacity(tensors.len());
+    let mut offset = 0;
+    // The widest types first, so that each tensor is aligned to its own width, as the format's other writers do.
+    let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
+    order.sort_by_key(|(name, tensor)| {
+        (std::cmp::Reverse(tensor.kind().elt_size_in_bytes()), *name)
+    });
+    for (name, tensor) in order {
+        let failed = |source| CheckpointError::Tensor {
+            name: name.clone(),
+            source,
+        };
+        let body = tensor
+            .detach()
+            .f_to_device(Device::Cpu)
+            .and_then(|t| t.f_contiguous())
+            .map_err(failed)?;
+        let dtype = state_dict::dtype_name(body.kind()).ok_or_else(|| {
+            failed(tch::TchError::Kind(format!(
+                "{:?} cannot be stored",
+                body.kind()
+            )))
+        })?;
+        let end = offset + body.numel() * body.kind().elt_size_in_bytes();
+        header.insert(
+            name.clone(),
+            serde_json::json!({ "dtype": dtype, "shape": body.size(), "data_offsets": [offset, end] }),
+        );
+        offset = end;
+        bodies.push(body);
+    }
+    let mut text = serde_json::Value::Object(header).to_string();
+    text.extend(std::iter::repeat_n(
+        ' ',
+        text.len().next_multiple_of(8) - text.len(),
+    ));
+    Ok((text, bodies))
+}
+
+/// Writes a contiguous tensor's bytes (little-endian, as every machine that libtorch's wheel runs on).
+fn write_body(out: &mut dyn Write, body: &Tensor) -> io::Result<()> {
+    let mut bytes = vec![0_u8; body.numel() * body.kind().elt_size_in_bytes()];
+    body.f_copy_data_u8(&mut bytes, body.numel())
+        .map_err(io::Error::other)?;
+    out.write_all(&bytes)
+}
+
+/// Loads the file at `path` into `store`. The file may be ours, or `PyTorch`'s with the seed's names or the public port's.
+///
+/// # Errors
+/// When the file cannot be read, or does not fit as `mode` demands; in the latter case what fits is in place.
+pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, CheckpointError> {
+    let tensors = state_dict::seed_names(state_dict::read(path)?.tensors);
+    let loaded = match mode {
+        LoadMode::Exact => place(store, &tensors, |_| true)?,
+        LoadMode::Backbone => place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?,
+    };
+    let fits = match mode {
+        LoadMode::Exact => loaded.is_complete(),
+        LoadMode::Backbone => loaded.matched > 0,
+    };
+    if fits {
+        Ok(loaded)
+    } else {
+        Err(CheckpointError::Unfit {
+            path: path.into(),
+            loaded,
+        })
+    }
+}
+
+/// Copies what fits from `tensors` into the variables of `store` whose names are `wanted`.
+fn place(
+    store: &VarStore,
+    tensors: &StateDict,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Loaded, CheckpointError> {
+    let variables: BTreeMap<String, Tensor> = store.variables().into_iter().collect();
+    let mut loaded = Loaded::default();
+    let _guard = tch::no_grad_guard();
+    for (name, variable) in variables.iter().filter(|(name, _)| wanted(name)) {
+        match tensors.get(name) {
+            None => loaded.missing.push(name.clone()),
+            Some(tensor) if tensor.size() != variable.size() => loaded.misshapen.push(Misshapen {
+                name: name.clone(),
+                ours: variable.size(),
+                theirs: tensor.size(),
+            }),
+            Some(tensor) => {
+                let failed = |source| CheckpointError::Tensor {
+                    name: name.clone(),
+                    source,
+                };
+                // The store's type stays, whatever the file's: copying converts.
+                variable.shallow_clone().f_copy_(tensor).map_err(failed)?;
+                loaded.matched += 1;
+            }
+        }
+    }
+    let known: BTreeSet<&String> = variables.keys().collect();
+    loaded.left_over = tensors
+        .keys()
+        .filter(|name| wanted(name) && !known.contains(name))
+        .cloned()
+        .collect();
+    // Files of the public port have no counters of batches; nothing but a default momentum would read them.
+    if loaded
+        .missing
+        .iter()
+        .all(|name| name.ends_with("num_batches_tracked"))
+    {
+        loaded.missing.clear();
+    }
+    Ok(loaded)
+}
+
+/// The kinds of tensors that checkpoints hold.
+pub(super) const STORED_KINDS: [(Kind, &str); 10] = [
+    (Kind::Float, "F32"),
+    (Kind::Double, "F64"),
+    (Kind::Half, "F16"),
+    (Kind::BFloat16, "BF16"),
+    (Kind::Int64, "I64"),
+    (Kind::Int, "I32"),
+    (Kind::Int16, "I16"),
+    (Kind::Int8, "I8"),
+    (Kind::Uint8, "U8"),
+    (Kind::Bool, "BOOL"),
+];

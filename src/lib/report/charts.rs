@@ -1,0 +1,393 @@
+//! The figures, drawn as SVG text that stands in the page itself.
+
+use std::io;
+use std::ops::Range;
+
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
+use plotters::drawing::DrawingAreaErrorKind;
+use plotters::prelude::*;
+
+use super::ReportError;
+use super::load::Flow;
+
+/// Colours of lines and categories: told apart by colour-blind eyes too (after Okabe and Ito).
+const PALETTE: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(117, 76, 41),
+    RGBColor(88, 88, 88),
+];
+const INK: RGBColor = RGBColor(71, 85, 105);
+const GRID: RGBColor = RGBColor(226, 232, 240);
+/// What chance is drawn in.
+pub(super) const MUTED: RGBColor = RGBColor(148, 163, 184);
+const ARRIVED: RGBColor = RGBColor(0, 158, 115);
+const KEPT: RGBColor = RGBColor(0, 114, 178);
+const REMOVED: RGBColor = RGBColor(213, 94, 0);
+const FONT_SIZE: u32 = 13;
+/// Panels beside one another before a new row begins.
+const PANELS_A_ROW: usize = 5;
+const PANEL_SIZE: (u32, u32) = (216, 220);
+/// Key points of an axis, about.
+const TICKS: f64 = 5.0;
+
+type Error = DrawingAreaErrorKind<io::Error>;
+
+/// The k-th colour; they repeat when they run out.
+pub(super) fn color(k: usize) -> RGBColor {
+    PALETTE[k % PALETTE.len()]
+}
+
+/// `#rrggbb`.
+pub(super) fn hex(color: RGBColor) -> String {
+    format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2)
+}
+
+/// The colours that availability is drawn in, with what they mean.
+pub(super) fn flow_legend() -> [(RGBColor, &'static str); 3] {
+    [
+        (KEPT, "there before (in task 0: from the start)"),
+        (ARRIVED, "arrived"),
+        (REMOVED, "removed"),
+    ]
+}
+
+/// One line of a chart.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) name: String,
+    pub(super) color: RGBColor,
+    pub(super) dashed: bool,
+    /// Whether each point is marked.
+    pub(super) dots: bool,
+    /// In ascending x (curves aside); the line has a gap where y is undefined.
+    pub(super) points: Vec<(f64, Option<f64>)>,
+    /// Half the length of the bar through each point; empty for none.
+    pub(super) bars: Vec<Option<f64>>,
+}
+
+impl Line {
+    pub(super) fn new(name: impl Into<String>, color: RGBColor) -> Self {
+        Self {
+            name: name.into(),
+            color,
+            dashed: false,
+            dots: true,
+            points: Vec::new(),
+            bars: Vec::new(),
+        }
+    }
+}
+
+/// What the axes of a chart show.
+#[derive(Clone, Debug)]
+pub(super) struct Axes {
+    pub(super) x: String,
+    pub(super) y: String,
+    /// The ends of the x axis, and the places of its labels.
+    pub(super) x_range: Range<f64>,
+    pub(super) x_ticks: Vec<f64>,
+    pub(super) y_range: Range<f64>,
+}
+
+impl Axes {
+    /// Tasks against shares of 0..1.
+    pub(super) fn tasks(tasks: &[i32], y: &str) -> Self {
+        let ticks: Vec<f64> = tasks.iter().map(|&t| f64::from(t)).collect();
+        let ends = ticks.first().zip(ticks.last());
+        let (first, last) = ends.map_or((0.0, 0.0), |(a, b)| (*a, *b));
+        Self {
+            x: "task".into(),
+            y: y.into(),
+            x_range: first - 0.3..last + 0.3,
+            x_ticks: ticks,
+            y_range: 0.0..1.0,
+        }
+    }
+
+    /// The same with the y axis fitted to `lines` (bars included), 0 always on it.
+    pub(super) fn fitted(mut self, lines: &[Line]) -> Self {
+        let mut ends = (0.0_f64, 0.0_f64);
+        for line in lines {
+            for (k, (_, y)) in line.points.iter().enumerate() {
+                let bar = line.bars.get(k).copied().flatten().unwrap_or(0.0);
+                if let Some(y) = y.filter(|y| y.is_finite()) {
+                    ends = (ends.0.min(y - bar), ends.1.max(y + bar));
+                }
+            }
+        }
+        let margin = ((ends.1 - ends.0) * 0.06).max(0.01);
+        let low = if ends.0 < 0.0 { ends.0 - margin } else { 0.0 };
+        self.y_range = low..ends.1 + margin;
+        self
+    }
+}
+
+/// Round numbers within a range, about [`TICKS`] of them.
+pub(super) fn ticks(range: &Range<f64>) -> Vec<f64> {
+    let span = range.end - range.start;
+    if !(span > 0.0 && span.is_finite()) {
+        return Vec::new();
+    }
+    let magnitude = 10_f64.powf((span / TICKS).log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * magnitude);
+    let step = steps.into_iter().find(|s| span / s <= TICKS + 1.0);
+    let step = step.unwrap_or(span);
+    let mut found = Vec::new();
+    let mut k = (range.start / step).ceil();
+    while k * step <= range.end + step * 1e-9 {
+        found.push(k * step);
+        k += 1.0;
+    }
+    found
+}
+
+/// A tick's label: no more digits than it needs.
+#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that the plotting library calls.
+fn label(x: &f64) -> String {
+    // -0 is 0.
+    let text = format!("{:.4}", x + 0.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Draws lines over labelled axes.
+pub(super) fn lines(
+    figure: &str,
+    size: (u32, u32),
+    axes: &Axes,
+    lines: &[Line],
+) -> Result<String, ReportError> {
+    drawn(figure, size, |area| draw_lines(area, axes, lines))
+}
+
+/// Draws availability: a panel for each category, a bar for each task, what left below the axis.
+pub(super) fn flows(
+    figure: &str,
+    panels: &[(String, Vec<(i32, Flow)>)],
+) -> Result<String, ReportError> {
+    let columns = panels.len().clamp(1, PANELS_A_ROW);
+    let rows = panels.len().div_ceil(columns).max(1);
+    // A page has some dozens of categories at most.
+    let times = |n: usize| u32::try_from(n).unwrap_or(1);
+    let size = (PANEL_SIZE.0 * times(columns), PANEL_SIZE.1 * times(rows));
+    let highest = |f: fn(&Flow) -> usize| {
+        let flows = panels.iter().flat_map(|(_, flows)| flows);
+        flows.map(|(_, flow)| f(flow)).max().unwrap_or(0)
+    };
+    let range =
+        -count(highest(|f| f.removed)) * 1.08..count(highest(|f| f.listed())).max(1.0) * 1.08;
+    drawn(figure, size, |area| {
+        let cells = area.split_evenly((rows, columns));
+        for ((name, flows), cell) in panels.iter().zip(cells) {
+            draw_panel(&cell, name, flows, &range)?;
+        }
+        Ok(())
+    })
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace, which HTML implies.
+fn drawn(
+    figure: &str,
+    (width, height): (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<(), Error>,
+) -> Result<String, ReportError> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        let result = draw(&area).and_then(|()| area.present());
+        result.map_err(|e| ReportError::Chart {
+            figure: figure.to_owned(),
+            reason: e.to_string(),
+        })?;
+    }
+    let body = svg.split_once('>').map_or("", |(_, body)| body);
+    Ok(format!(
+        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\">{body}"
+    ))
+}
+
+fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Line]) -> Result<(), Error> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(8)
+        .margin_right(14)
+        .x_label_area_size(38)
+        .y_label_area_size(50)
+        .build_cartesian_2d(
+            Axis::new(&axes.x_range, axes.x_ticks.clone()),
+            Axis::new(&axes.y_range, ticks(&axes.y_range)),
+        )?;
+    mesh(&mut chart, &axes.x, &axes.y)?;
+    for line in lines {
+        for part in line.points.split(|(_, y)| y.is_none()) {
+            let points = part.iter().filter_map(|&(x, y)| Some((x, y?)));
+            let style = line.color.stroke_width(2);
+            if line.dashed {
+                chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?;
+            } else {
+                chart.draw_series(LineSeries::new(points, style))?;
+            }
+        }
+        for (k, &(x, y)) in line.points.iter().enumerate() {
+            let Some(y) = y else { continue };
+            if let Some(bar) = line.bars.get(k).copied().flatten() {
+                let ends = vec![(x, y - bar), (x, y + bar)];
+                let path = PathElement::new(ends, line.color.mix(0.55).stroke_width(2));
+                chart.draw_series(std::iter::once(path))?;
+            }
+            if line.dots {
+                let dot = Circle::new((x, y), 3, line.color.filled());
+                chart.draw_series(std::iter::once(dot))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+
+/// A linear axis with labels at given places.
+struct Axis {
+    scale: RangedCoordf64,
+    ticks: Vec<f64>,
+}
+
+impl Axis {
+    fn new(range: &Range<f64>, ticks: Vec<f64>) -> Self {
+        Self {
+            scale: range.clone().into(),
+            ticks,
+        }
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
+        self.scale.map(value, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            Vec::new()
+        } else {
+            self.ticks.clone()
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.scale.range()
+    }
+}
+
+fn mesh(chart: &mut Chart<'_, '_>, x: &str, y: &str) -> Result<(), Error> {
+    let font = ("sans-serif", FONT_SIZE).into_font().color(&INK);
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(MUTED)
+        .label_style(font.clone())
+        .axis_desc_style(font)
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
+        .x_desc(x)
+        .y_desc(y)
+        .draw()
+}
+
+fn draw_panel(
+    area: &Area<'_>,
+    name: &str,
+    flows: &[(i32, Flow)],
+    range: &Range<f64>,
+) -> Result<(), Error> {
+    let ends = flows.first().zip(flows.last());
+    let (first, last) = ends.map_or((0, 0), |(a, b)| (a.0, b.0));
+    let title = ("sans-serif", FONT_SIZE + 1, FontStyle::Bold).into_font();
+    let tasks: Vec<f64> = flows.iter().map(|&(task, _)| f64::from(task)).collect();
+    let mut chart = ChartBuilder::on(area)
+        .margin(6)
+        .caption(name, title.color(&INK))
+        .x_label_area_size(34)
+        .y_label_area_size(38)
+        .build_cartesian_2d(
+            Axis::new(&(f64::from(first) - 0.6..f64::from(last) + 0.6), tasks),
+            Axis::new(range, ticks(range)),
+        )?;
+    mesh(&mut chart, "task", "")?;
+    for &(task, flow) in flows {
+        let bar = |from: f64, to: f64, color: RGBColor| {
+            let x = f64::from(task);
+            Rectangle::new([(x - 0.36, from), (x + 0.36, to)], color.filled())
+        };
+        let (kept, listed) = (count(flow.kept), count(flow.listed()));
+        let bars = [
+            bar(0.0, kept, KEPT),
+            bar(kept, listed, ARRIVED),
+            bar(0.0, -count(flow.removed), REMOVED),
+        ];
+        let empty = [flow.kept == 0, flow.arrived == 0, flow.removed == 0];
+        let shown = bars.into_iter().zip(empty).filter(|(_, empty)| !empty);
+        chart.draw_series(shown.map(|(bar, _)| bar))?;
+    }
+    let axis = PathElement::new(
+        vec![(f64::from(first) - 0.6, 0.0), (f64::from(last) + 0.6, 0.0)],
+        MUTED,
+    );
+    chart.draw_series(std::iter::once(axis))?;
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss)] // Counts of clips.
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_within_the_range() {
+        assert_eq!(ticks(&(0.0..1.0)).len(), 6);
+        assert_eq!(ticks(&(0.0..390.0)), [0.0, 100.0, 200.0, 300.0]);
+        assert_eq!(ticks(&(-30.0..60.0)), [-20.0, 0.0, 20.0, 40.0, 60.0]);
+        assert!(ticks(&(1.0..1.0)).is_empty());
+        assert_eq!(
+            ticks(&(0.0..1.0)).iter().map(label).collect::<Vec<_>>(),
+            ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+        );
+    }
+
+    #[test]
+    fn names_are_escaped_and_nothing_points_outside() {
+        let flow = Flow {
+            kept: 3,
+            arrived: 1,
+            removed: 2,
+        };
+        let svg = flows("availability", &[("a<b & c".into(), vec![(0, flow)])]).unwrap();
+        assert!(svg.contains("a&lt;b &amp; c"), "{svg}");
+        assert!(!svg.contains("http"), "{svg}");
+        assert!(svg.ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn a_line_has_a_gap_where_it_is_undefined() {
+        let mut line = Line::new("x", color(0));
+        line.points = vec![(0.0, Some(0.1)), (1.0, None), (2.0, Some(0.3))];
+        let axes = Axes::tasks(&[0, 1, 2], "mAP").fitted(std::slice::from_ref(&line));
+        let svg = lines("line", (400, 300), &axes, &[line]).unwrap();
+        assert_eq!(svg.matches("<circle").count(), 2);
+    }
+}

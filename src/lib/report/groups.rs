@@ -1,0 +1,247 @@
+//! Runs that differ in their seed alone, summed up: mean and standard deviation over seeds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::datatypes::Field;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::analyse::{Analysis, Spread, over_runs};
+use super::load::Measured;
+use crate::clip::Split;
+use crate::metrics::mean_defined;
+use crate::table::{Format, Table, column};
+
+/// Runs of one scenario and one approach under the same settings, over seeds.
+#[derive(Clone, Debug)]
+pub(super) struct Group<'a> {
+    pub(super) scenario: String,
+    /// The approach, with the settings that set it apart where others of the scenario share its name.
+    pub(super) approach: String,
+    pub(super) runs: Vec<&'a Analysis>,
+}
+
+/// A row of the table of figures over seeds, on the test set.
+///
+/// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for the mean over tasks:
+/// over all tasks for the value, over tasks 1 and up for the forgetting. A run's mean is taken first, then mean and
+/// standard deviation (n - 1) over the seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SummaryRow {
+    /// The scenario.
+    pub scenario: String,
+    /// The approach.
+    pub approach: String,
+    /// The figure's name as in `metrics.parquet`.
+    pub metric: String,
+    /// The category, for figures per class and per subcategory.
+    pub class: Option<String>,
+    /// The subcategory, for figures per subcategory.
+    pub subcategory: Option<String>,
+    /// The task, from 0; null for the mean over tasks.
+    pub task: Option<i32>,
+    /// Runs (seeds) of the group.
+    pub seeds: i32,
+    /// Mean over seeds; null where undefined in all of them.
+    pub mean: Option<f64>,
+    /// Standard deviation over seeds, n - 1; null with one seed.
+    pub deviation: Option<f64>,
+    /// Mean over seeds of the forgetting.
+    pub forgetting_mean: Option<f64>,
+    /// Standard deviation over seeds of the forgetting, n - 1; null with one seed.
+    pub forgetting_deviation: Option<f64>,
+}
+
+impl Table for SummaryRow {
+    const FORMAT: Format = Format {
+        name: "incdec.report",
+        version: 1,
+        rebuild: "make report",
+    };
+
+    fn columns() -> Vec<Field> {
+        vec![
+            column::text("scenario"),
+            column::text("approach"),
+            column::text("metric"),
+            column::nullable(column::text("class")),
+            column::nullable(column::text("subcategory")),
+            column::nullable(column::int32("task")),
+            column::int32("seeds"),
+            column::nullable(column::float64("mean")),
+            column::nullable(column::float64("deviation")),
+            column::nullable(column::float64("forgetting_mean")),
+            column::nullable(column::float64("forgetting_deviation")),
+        ]
+    }
+}
+
+/// Sorts runs into groups, by scenario and approach.
+pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
+    let mut groups: BTreeMap<(String, String, String), Vec<&Analysis>> = BTreeMap::new();
+    for analysis in analyses {
+        let run = &analysis.run;
+        let key = (
+            run.scenario.clone(),
+            run.approach.clone(),
+            Value::Object(without_seed(&run.settings)).to_string(),
+        );
+        groups.entry(key).or_default().push(analysis);
+    }
+    let sharing = |scenario: &str, approach: &str| -> Vec<&Map<String, Value>> {
+        let same = groups
+            .iter()
+            .filter(|((s, a, _), _)| s == scenario && a == approach);
+        same.map(|(_, runs)| &runs[0].run.settings).collect()
+    };
+    groups
+        .iter()
+        .map(|((scenario, approach, _), runs)| {
+            let mut runs = runs.clone();
+            runs.sort_by(|a, b| (a.run.seed, &a.run.name).cmp(&(b.run.seed, &b.run.name)));
+            let apart = differences(&runs[0].run.settings, &sharing(scenario, approach));
+            Group {
+                scenario: scenario.clone(),
+                approach: approach.clone() + &apart,
+                runs,
+            }
+        })
+        .collect()
+}
+
+fn without_seed(settings: &Map<String, Value>) -> Map<String, Value> {
+    let mut settings = settings.clone();
+    settings.shift_remove("seed");
+    settings
+}
+
+/// ` (lr_head 0.01)`: the settings in which the groups of the same name differ.
+fn differences(ours: &Map<String, Value>, all: &[&Map<String, Value>]) -> String {
+    let keys: BTreeSet<&String> = all.iter().flat_map(|m| m.keys()).collect();
+    let differing = keys
+        .into_iter()
+        .filter(|key| *key != "seed" && all.iter().any(|other| other.get(*key) != ours.get(*key)));
+    let texts: Vec<String> = differing
+        .map(|key| {
+            let value = ours.get(key).unwrap_or(&Value::Null);
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            format!("{key} {value}")
+        })
+        .collect();
+    if texts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", texts.join(", "))
+    }
+}
+
+impl Group<'_> {
+    /// The tasks that any run has evaluated.
+    pub(super) fn tasks(&self) -> Vec<i32> {
+        let tasks: BTreeSet<i32> = self
+            .runs
+            .iter()
+            .flat_map(|a| a.tasks.iter().map(|t| t.task))
+            .collect();
+        tasks.into_iter().collect()
+    }
+
+    /// An overall figure of one task over seeds.
+    pub(super) fn of_task(&self, task: i32, metric: &str) -> (Spread, Spread) {
+        self.spreads(|a| a.test(task, metric))
+    }
+
+    /// The mean over tasks of an overall figure, and of its forgetting over tasks 1 and up, over seeds.
+    pub(super) fn over_tasks(&self, metric: &str) -> (Spread, Spread) {
+        self.spreads(|a| Measured {
+            value: a.mean(metric),
+            forgetting: a.mean_forgetting(metric),
+        })
+    }
+
+    /// The same of a subcategory's figure.
+    pub(super) fn subcategory(
+        &self,
+        metric: &str,
+        class: &str,
+        subcategory: &str,
+    ) -> (Spread, Spread) {
+        self.spreads(|a| mean_over_tasks(a, metric, Some(class), Some(subcategory)))
+    }
+
+    /// Value and forgetting, each over the runs.
+    fn spreads(&self, measure: impl Fn(&Analysis) -> Measured) -> (Spread, Spread) {
+        let measured: Vec<Measured> = self.runs.iter().map(|a| measure(a)).collect();
+        (
+            over_runs(measured.iter().map(|m| m.value)),
+            over_runs(measured.iter().map(|m| m.forgetting)),
+        )
+    }
+
+    /// Everything about the group as rows of the table.
+    pub(super) fn rows(&self) -> Vec<SummaryRow> {
+        type About = (String, Option<String>, Option<String>);
+        let mut about: BTreeSet<About> = BTreeSet::new();
+        for analysis in &self.runs {
+            for ((_, split, metric, class, subcategory), _) in analysis.run.figures.iter() {
+                // Counts of clips are no figures to average.
+                if *split == Split::Test && !metric.starts_with("confusion") {
+                    about.insert((metric.clone(), class.clone(), subcategory.clone()));
+                }
+            }
+        }
+        let tasks: Vec<Option<i32>> = std::iter::once(None)
+            .chain(self.tasks().into_iter().map(Some))
+            .collect();
+        let mut rows = Vec::new();
+        for (metric, class, subcategory) in about {
+            for &task in &tasks {
+                let (class_name, subcategory_name) = (class.as_deref(), subcategory.as_deref());
+                let (value, forgetting) = self.spreads(|a| match task {
+                    None => mean_over_tasks(a, &metric, class_name, subcategory_name),
+                    Some(task) => {
+                        let figures = &a.run.figures;
+                        figures.get(task, Split::Test, &metric, class_name, subcategory_name)
+                    }
+                });
+                rows.push(SummaryRow {
+                    scenario: self.scenario.clone(),
+                    approach: self.approach.clone(),
+                    metric: metric.clone(),
+                    class: class.clone(),
+                    subcategory: subcategory.clone(),
+                    task,
+                    seeds: i32::try_from(self.runs.len()).unwrap_or(i32::MAX),
+                    mean: value.mean,
+                    deviation: value.deviation,
+                    forgetting_mean: forgetting.mean,
+                    forgetting_deviation: forgetting.deviation,
+                });
+            }
+        }
+        rows
+    }
+}
+
+/// One run's mean over tasks of a figure, and over tasks 1 and up of its forgetting.
+fn mean_over_tasks(
+    analysis: &Analysis,
+    metric: &str,
+    class: Option<&str>,
+    subcategory: Option<&str>,
+) -> Measured {
+    let measured: Vec<Measured> = analysis
+        .tasks
+        .iter()
+        .map(|t| {
+            let figures = &analysis.run.figures;
+            figures.get(t.task, Split::Test, metric, class, subcategory)
+        })
+        .collect();
+    Measured {
+        value: mean_defined(measured.iter().map(|m| m.value)),
+        forgetting: mean_defined(measured.iter().skip(1).map(|m| m.forgetting)),
+    }
+}

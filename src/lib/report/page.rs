@@ -1,0 +1,153 @@
+//! The page as a whole: head, style, what is to be known first, comparison, and the runs.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::analyse::Analysis;
+use super::groups::Group;
+use super::parts::{card, number, spread};
+use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
+
+const STYLE: &str = include_str!("style.css");
+
+/// The page's HTML.
+pub(super) fn page(
+    analyses: &[Analysis],
+    groups: &[Group<'_>],
+    permutations: usize,
+    quantile: f64,
+) -> Result<String, ReportError> {
+    let title = match analyses {
+        [one] => format!(
+            "{} · {} · seed {}",
+            one.run.scenario, one.run.approach, one.run.seed
+        ),
+        _ => format!("{} runs compared", analyses.len()),
+    };
+    let line = match analyses {
+        [one] => summary::one_line(one),
+        _ => summary::several(analyses, groups),
+    };
+    let body = match analyses {
+        [one] => detail::sections(one, permutations, quantile)?,
+        _ => several(analyses, groups, permutations, quantile)?,
+    };
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "incdec: " (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    p.brand { "incdec report" }
+                    h1 { (title) }
+                    p.lead { (line) }
+                }
+                main {
+                    (notes(analyses))
+                    (body)
+                }
+                footer {
+                    "Written by incdec " (env!("CARGO_PKG_VERSION"))
+                    ". All figures are shares of 0..1; a dash is an undefined figure. The page loads nothing."
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// What must be known before any figure is read.
+fn notes(analyses: &[Analysis]) -> Markup {
+    let names = |pick: &dyn Fn(&Analysis) -> bool| -> Vec<&str> {
+        let picked = analyses.iter().filter(|a| pick(a));
+        picked.map(|a| a.run.name.as_str()).collect()
+    };
+    let scratch = names(&|a| !a.run.pretrained);
+    let unfinished = names(&|a| !a.run.complete);
+    let which = |names: &[&str]| {
+        if names.len() == analyses.len() {
+            if names.len() == 1 {
+                "This run".to_owned()
+            } else {
+                "Every run here".to_owned()
+            }
+        } else {
+            names.join(", ")
+        }
+    };
+    html! {
+        @if !scratch.is_empty() {
+            p.note {
+                strong { (which(&scratch)) " started from scratch, without pretrained weights." }
+                " The figures are not comparable with the paper's, whose models started from pretrained weights."
+            }
+        }
+        @if !unfinished.is_empty() {
+            p.note.warn {
+                strong { (which(&unfinished)) " is not finished." }
+                " The figures are those of the tasks that are done."
+            }
+        }
+    }
+}
+
+fn several(
+    analyses: &[Analysis],
+    groups: &[Group<'_>],
+    permutations: usize,
+    quantile: f64,
+) -> Result<Markup, ReportError> {
+    let comparison = compare::sections(groups)?;
+    let detailed = analyses.len() <= MAX_DETAILED_RUNS;
+    let mut details = Vec::new();
+    if detailed {
+        for analysis in analyses {
+            details.push((
+                analysis,
+                detail::sections(analysis, permutations, quantile)?,
+            ));
+        }
+    }
+    Ok(html! {
+        (cards(analyses, groups))
+        (comparison)
+        @if detailed {
+            h2 { "Each run" }
+            @for (analysis, sections) in &details {
+                details.run {
+                    summary {
+                        strong { (analysis.run.scenario) " · " (analysis.run.approach) " · seed " (analysis.run.seed) }
+                        " " span.muted { (analysis.run.name) }
+                        span.right { "mean test mAP " (number(analysis.mean("mean_ap"))) }
+                    }
+                    (sections)
+                }
+            }
+        } @else {
+            p.muted { "With more than " (MAX_DETAILED_RUNS) " runs their details are left out: make a page of fewer runs to see them." }
+        }
+    })
+}
+
+fn cards(analyses: &[Analysis], groups: &[Group<'_>]) -> Markup {
+    let seeds: std::collections::BTreeSet<u64> = analyses.iter().map(|a| a.run.seed).collect();
+    let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
+    let best = groups.iter().max_by(|a, b| {
+        let mean = |g| map(g).mean.unwrap_or(f64::NEG_INFINITY);
+        mean(a).total_cmp(&mean(b))
+    });
+    html! {
+        div.cards {
+            (card(&analyses.len().to_string(), "runs", ""))
+            (card(&groups.len().to_string(), "scenario and approach", ""))
+            (card(&seeds.len().to_string(), "seeds", ""))
+            @if let Some(best) = best {
+                (card(&spread(&map(best)), "highest mean test mAP", &format!("{} · {}", best.scenario, best.approach)))
+            }
+        }
+    }
+}

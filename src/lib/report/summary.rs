@@ -1,0 +1,139 @@
+//! The report in a few lines, the last one for those who read only one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::analyse::Analysis;
+use super::groups::Group;
+use super::parts::{number, spread};
+
+/// What the report says, in short. Its text is the stage's output; the last line is a summary of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportSummary {
+    lines: Vec<String>,
+    last: String,
+    page: PathBuf,
+}
+
+impl ReportSummary {
+    pub(super) fn new(page: &Path, analyses: &[Analysis], groups: &[Group<'_>]) -> Self {
+        let (lines, last) = match analyses {
+            [one] => (of_tasks(one), one_line(one)),
+            _ => (of_groups(groups), several(analyses, groups)),
+        };
+        Self {
+            lines,
+            last,
+            page: page.to_owned(),
+        }
+    }
+}
+
+fn of_tasks(analysis: &Analysis) -> Vec<String> {
+    let columns = |cells: [&str; 7]| {
+        let [task, train, map, chance, quantile, forgetting, accuracy] = cells;
+        format!(
+            "{task:>4} {train:>7} {map:>9} {chance:>12} {quantile:>15} {forgetting:>11} {accuracy:>9}"
+        )
+    };
+    let mut lines = vec![columns([
+        "task",
+        "train",
+        "test mAP",
+        "chance mean",
+        "chance 99th pc",
+        "forgetting",
+        "accuracy",
+    ])];
+    for task in &analysis.tasks {
+        let map = analysis.test(task.task, "mean_ap");
+        let listed = &analysis.run.availability.listed;
+        let train = listed.get(&(task.task, crate::clip::Split::Train));
+        lines.push(columns([
+            &task.task.to_string(),
+            &train.map_or_else(|| "–".to_owned(), usize::to_string),
+            &number(map.value),
+            &number(task.chance.map(|c| c.mean)),
+            &number(task.chance.map(|c| c.quantile)),
+            &number(map.forgetting),
+            &number(analysis.test(task.task, "accuracy").value),
+        ]));
+    }
+    lines
+}
+
+/// One run in one line.
+pub(super) fn one_line(analysis: &Analysis) -> String {
+    let run = &analysis.run;
+    let last = analysis.last();
+    let map = last.and_then(|t| analysis.test(t.task, "mean_ap").value);
+    let chance = last.and_then(|t| t.chance).map(|c| c.quantile);
+    let verdict = match (map, chance) {
+        (Some(map), Some(chance)) if map > chance => "above chance",
+        (Some(_), Some(_)) => "NOT above chance",
+        _ => "chance unknown",
+    };
+    format!(
+        "{} {} seed {}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
+        run.scenario,
+        run.approach,
+        run.seed,
+        number(map),
+        number(chance),
+        analysis.tasks.len(),
+        number(analysis.mean("mean_ap")),
+        number(analysis.mean_forgetting("mean_ap")),
+    )
+}
+
+fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
+    let name = |g: &Group<'_>| format!("{} {}", g.scenario, g.approach);
+    let names = groups.iter().map(|g| name(g).chars().count());
+    let width = names.max().unwrap_or(0).max(8);
+    let mut lines = vec![format!(
+        "{:<width$} {:>5}  {:<15} {:<15}",
+        "runs", "seeds", "mean test mAP", "mean forgetting"
+    )];
+    for group in groups {
+        let (map, forgetting) = group.over_tasks("mean_ap");
+        lines.push(format!(
+            "{:<width$} {:>5}  {:<15} {:<15}",
+            name(group),
+            group.runs.len(),
+            spread(&map),
+            spread(&forgetting)
+        ));
+    }
+    lines
+}
+
+/// Several runs in one line.
+pub(super) fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
+    let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
+    let best = groups
+        .iter()
+        .filter(|g| map(g).mean.is_some())
+        .max_by(|a, b| {
+            let mean = |g| map(g).mean.unwrap_or(f64::NEG_INFINITY);
+            mean(a).total_cmp(&mean(b))
+        });
+    let best = best.map_or_else(String::new, |g| {
+        format!(
+            "; highest mean test mAP {} ({} {})",
+            spread(&map(g)),
+            g.scenario,
+            g.approach
+        )
+    });
+    format!("{} runs in {} groups{best}", analyses.len(), groups.len())
+}
+
+impl fmt::Display for ReportSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.lines {
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        writeln!(f, "report: {}", self.page.display())?;
+        writeln!(f, "{}", self.last)
+    }
+}

@@ -1,0 +1,233 @@
+//! The stage itself: reads the clips, deals them out, and streams both tables to disk.
+
+use std::path::Path;
+
+use super::availability::Plan;
+use super::schedule::{Counts, ScheduleFile};
+use super::writer::{AvailabilityWriter, RowRef};
+use super::{
+    AVAILABILITY_FILE, DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, SCHEDULE_FILE, Source,
+    SplitSummary, TaskSummary, TasksConfig, TasksError, TasksSummary,
+};
+use crate::artifact;
+use crate::clip::Split;
+use crate::stage_tables::{Change, ScheduleEvent, ScheduleRow};
+use crate::table::{self, Provenance, TableError};
+use crate::taxonomy::Taxonomy;
+
+/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
+///
+/// # Errors
+/// When an input is missing or unusable, a setting is out of range, or the disk refuses.
+pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
+    let deal = &config.deal;
+    if !(deal.initial_split >= 1.0 && deal.initial_split.is_finite()) {
+        return Err(TasksError::InitialSplit(deal.initial_split));
+    }
+    if !deal.arrivals && !deal.scenario.takes_schedule() {
+        return Err(TasksError::ArrivalsNeeded {
+            scenario: deal.scenario,
+        });
+    }
+    artifact::sweep(&config.out)?;
+    let source = Source::read(&config.clips)?;
+    let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
+    let counts = schedule.as_ref().map(|s| &s.counts);
+    let plan = Plan::new(deal, &source.tables(), tasks, counts);
+    let mut provenance = provenance(deal, tasks, counts, &source);
+    for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
+        provenance = provenance.with_input(file)?;
+    }
+    write(&plan, &source, deal, &provenance, &config.out)
+}
+
+/// The number of tasks, and the schedule where the scenario takes one.
+fn tasks_and_schedule(
+    config: &TasksConfig,
+    taxonomy: &Taxonomy,
+) -> Result<(usize, Option<ScheduleFile>), TasksError> {
+    let scenario = config.deal.scenario;
+    let schedule = match &config.schedule {
+        None if scenario.takes_schedule() => return Err(TasksError::ScheduleMissing { scenario }),
+        None => None,
+        Some(path) => Some(ScheduleFile {
+            counts: Counts::read(path, taxonomy)?,
+            path: path.clone(),
+        }),
+    };
+    let rows = schedule.as_ref().map(|s| s.counts.tasks());
+    let tasks = config.tasks.or(rows).unwrap_or(DEFAULT_TASKS);
+    if !(1..=MAX_TASKS).contains(&tasks) {
+        return Err(TasksError::TaskCount(tasks));
+    }
+    match schedule {
+        Some(file) if scenario.takes_schedule() => {
+            if file.counts.tasks() != tasks {
+                return Err(TasksError::ScheduleRows {
+                    rows: file.counts.tasks(),
+                    path: file.path,
+                    tasks,
+                });
+            }
+            Ok((tasks, Some(file)))
+        }
+        Some(file) => {
+            tracing::info!(
+                "scenario {scenario} has all subcategories in every task: of {} only the number of rows was used",
+                file.path.display()
+            );
+            Ok((tasks, None))
+        }
+        None => Ok((tasks, None)),
+    }
+}
+
+/// The settings that decide the content, and what training needs to know but the rows cannot tell: the taxonomy's order,
+/// and how many clips of each class the whole training table has.
+fn provenance(
+    deal: &DealSettings,
+    tasks: usize,
+    counts: Option<&Counts>,
+    source: &Source,
+) -> Provenance {
+    let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
+    for clip in &source.clips[Split::Train as usize] {
+        train_class_counts[clip.class] += 1;
+    }
+    Provenance::of(&serde_json::json!({
+        "scenario": deal.scenario.name(),
+        "seed": deal.seed,
+        "tasks": tasks,
+        "randomize": deal.randomize,
+        "remainder": deal.remainder.name(),
+        "arrivals": deal.arrivals,
+        "initial_split": deal.initial_split,
+        "schedule": counts.map(Counts::rows),
+        "taxonomy": source.taxonomy.to_json(),
+        "train_class_counts": train_class_counts,
+    }))
+}
+
+/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of rows beside the plan.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write(
+    plan: &Plan,
+    source: &Source,
+    deal: &DealSettings,
+    provenance: &Provenance,
+    out: &Path,
+) -> Result<TasksSummary, TasksError> {
+    let mut summary = TasksSummary {
+        scenario: deal.scenario,
+        seed: deal.seed,
+        tasks: vec![TaskSummary::default(); plan.tasks()],
+    };
+    let schedule = schedule_rows(plan, &source.taxonomy, &mut summary);
+    table::write(&out.join(SCHEDULE_FILE), &schedule, provenance)?;
+    let mut writer =
+        AvailabilityWriter::create(&out.join(AVAILABILITY_FILE), &source.taxonomy, provenance)?;
+    let mut present: [Vec<bool>; 3] = source.clips.each_ref().map(|c| vec![false; c.len()]);
+    for (task, task_summary) in summary.tasks.iter_mut().enumerate() {
+        for split in Split::ALL {
+            let list = plan.list(split, task);
+            let clips = &source.clips[split as usize];
+            let mut rows = TaskRows {
+                task,
+                split,
+                clips,
+                writer: &mut writer,
+            };
+            task_summary.splits[split as usize] =
+                rows.write(&list, &mut present[split as usize])?;
+        }
+    }
+    writer.finish()?;
+    Ok(summary)
+}
+
+fn schedule_rows(plan: &Plan, taxonomy: &Taxonomy, summary: &mut TasksSummary) -> Vec<ScheduleRow> {
+    let mut rows = Vec::new();
+    for (task, summary) in summary.tasks.iter_mut().enumerate() {
+        for (class, category) in taxonomy.categories().iter().enumerate() {
+            for (x, position, event) in plan.schedule().events(task, class) {
+                let name = (category.name.clone(), category.subcategories[x].clone());
+                match event {
+                    ScheduleEvent::Arrived => summary.arrived.push(name),
+                    ScheduleEvent::Removed => summary.removed.push(name),
+                    ScheduleEvent::Refused => summary.refused.push(name),
+                    ScheduleEvent::Start | ScheduleEvent::Kept => {}
+                }
+                rows.push(ScheduleRow {
+                    task: int(task),
+                    category: category.name.clone(),
+                    subcategory: category.subcategories[x].clone(),
+                    position: position.map(int),
+                    event,
+                });
+            }
+        }
+    }
+    rows
+}
+
+/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit themselves.
+pub(super) fn int(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}
+
+/// The rows of one split of one task.
+struct TaskRows<'a, 'w> {
+    task: usize,
+    split: Split,
+    clips: &'a [LabelledClip],
+    writer: &'a mut AvailabilityWriter<'w>,
+}
+
+impl TaskRows<'_, '_> {
+    /// Writes the list in its order, then what has left; `present` goes from the task before to this one.
+    fn write(&mut self, list: &[u32], present: &mut [bool]) -> Result<SplitSummary, TableError> {
+        let mut summary = SplitSummary {
+            listed: list.len(),
+            ..SplitSummary::default()
+        };
+        let mut now = vec![false; present.len()];
+        for (position, &row) in list.iter().enumerate() {
+            let row = row as usize;
+            now[row] = true;
+            let change = match (self.task, present[row]) {
+                (0, _) => Change::Initial,
+                (_, true) => Change::Kept,
+                (_, false) => Change::Arrived,
+            };
+            summary.arrived += usize::from(change == Change::Arrived);
+            summary.unusable += usize::from(!self.clips[row].usable);
+            self.push(Some(position), row, change)?;
+        }
+        for row in 0..now.len() {
+            if present[row] && !now[row] {
+                summary.removed += 1;
+                self.push(None, row, Change::Removed)?;
+            }
+        }
+        present.copy_from_slice(&now);
+        Ok(summary)
+    }
+
+    fn push(
+        &mut self,
+        position: Option<usize>,
+        row: usize,
+        change: Change,
+    ) -> Result<(), TableError> {
+        self.writer.push(&RowRef {
+            task: int(self.task),
+            split: self.split,
+            position: position.map(int),
+            row: int(row),
+            clip: &self.clips[row],
+            change,
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The labelled clips, from label tables or from a manifest.
+
+use std::path::{Path, PathBuf};
+
+use super::availability::Tables;
+use super::{ClipSource, TasksError};
+use crate::clip::Split;
+use crate::labels::Labels;
+use crate::stage_tables::ClipRow;
+use crate::table::{self, Table};
+use crate::taxonomy::Taxonomy;
+
+/// A labelled clip as far as dealing needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledClip {
+    /// The clip's id.
+    pub clip_id: String,
+    /// Its class.
+    pub class: usize,
+    /// Its subcategory, as an index into the category's list of the taxonomy.
+    pub subcategory: usize,
+    /// Whether it has frames.
+    pub usable: bool,
+}
+
+/// The labelled clips of the three splits with their taxonomy.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Categories and subcategories.
+    pub taxonomy: Taxonomy,
+    /// The clips of each split by row, in the order of [`Split::ALL`].
+    pub clips: [Vec<LabelledClip>; 3],
+    /// The files that were read, for lineage.
+    pub files: Vec<PathBuf>,
+}
+
+impl Source {
+    /// Reads label tables or a manifest.
+    ///
+    /// # Errors
+    /// When a file is missing, malformed or contradicts itself.
+    pub fn read(from: &ClipSource) -> Result<Self, TasksError> {
+        match from {
+            ClipSource::Labels(folder) => Ok(Self::from_labels(&Labels::read(folder)?)),
+            ClipSource::Manifest(file) => Self::from_manifest(file),
+        }
+    }
+
+    /// Where each clip belongs: what dealing needs to know.
+    #[must_use]
+    pub fn tables(&self) -> Tables {
+        Tables {
+            sizes: sizes(&self.taxonomy),
+            places: self
+                .clips
+                .each_ref()
+                .map(|clips| clips.iter().map(|c| (c.class, c.subcategory)).collect()),
+        }
+    }
+
+    fn from_labels(labels: &Labels) -> Self {
+        let taxonomy = labels.taxonomy.clone();
+        let clips = Split::ALL.map(|split| {
+            let clips = labels.of(split).iter();
+            clips
+                .map(|label| LabelledClip {
+                    clip_id: label.clip.to_string(),
+                    class: label.class,
+                    // The tables were checked against the taxonomy, so the subcategory is always found.
+                    subcategory: index_in(&taxonomy, label.class, &label.subcategory).unwrap_or(0),
+                    usable: true,
+                })
+                .collect()
+        });
+        Self {
+            taxonomy,
+            clips,
+            files: labels.files().to_vec(),
+        }
+    }
+
+    fn from_manifest(path: &Path) -> Result<Self, TasksError> {
+        let settings = table::provenance(path, &ClipRow::FORMAT)?.settings;
+        let taxonomy = settings.get("taxonomy").cloned().unwrap_or_default();
+        let taxonomy = Taxonomy::from_json(path, &taxonomy)?;
+        let mut clips: [Vec<LabelledClip>; 3] = Default::default();
+        for row in table::read::<ClipRow>(path)? {
+            let contradiction = |problem| TasksError::Manifest {
+                path: path.to_owned(),
+                clip: row.clip_id.clone(),
+                problem,
+            };
+            let of_split = &mut clips[row.split as usize];
+            if usize::try_from(row.row) != Ok(of_split.len()) {
+                return Err(contradiction(format!(
+                    "row {} of {} stands where row {} belongs",
+                    row.row,
+                    row.split,
+                    of_split.len()
+                )));
+            }
+            let class = taxonomy
+                .class_of(&row.subcategory)
+                .filter(|&c| usize::try_from(row.label) == Ok(c))
+                .filter(|&c| taxonomy.categories()[c].name == row.category);
+            let place = class.and_then(|c| Some((c, index_in(&taxonomy, c, &row.subcategory)?)));
+            let (class, subcategory) = place.ok_or_else(|| {
+                contradiction(format!(
+                    "{} of {} as class {} is not in the manifest's taxonomy",
+                    row.subcategory, row.category, row.label
+                ))
+            })?;
+            of_split.push(LabelledClip {
+                clip_id: row.clip_id,
+                class,
+                subcategory,
+                usable: row.status.is_usable(),
+            });
+        }
+        Ok(Self {
+            taxonomy,
+            clips,
+            files: vec![path.to_owned()],
+        })
+    }
+}
+
+/// The number of subcategories of each category.
+fn sizes(taxonomy: &Taxonomy) -> Vec<usize> {
+    let categories = taxonomy.categories().iter();
+    categories.map(|c| c.subcategories.len()).collect()
+}
+
+fn index_in(taxonomy: &Taxonomy, class: usize, subcategory: &str) -> Option<usize> {
+    let mut names = taxonomy.categories()[class].subcategories.iter();
+    names.position(|s| s == subcategory)
+}

@@ -1,0 +1,187 @@
+//! Streams the rows of `availability.parquet`, tens of millions of them, straight into Arrow columns.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanBuilder, Int32Builder, RecordBatch, StringBuilder};
+use arrow::datatypes::{Schema, SchemaRef};
+
+use super::LabelledClip;
+use crate::clip::Split;
+use crate::stage_tables::{AvailabilityRow, Change};
+use crate::table::{BatchWriter, Provenance, Table, TableError};
+use crate::taxonomy::Taxonomy;
+
+/// Rows that are gathered before they are written: what bounds the stage's memory beside the clips themselves.
+const ROWS_PER_BATCH: usize = 65_536;
+
+/// One row, borrowed: [`AvailabilityRow`] without a copy of its texts.
+pub(super) struct RowRef<'a> {
+    pub(super) task: i32,
+    pub(super) split: Split,
+    pub(super) position: Option<i32>,
+    pub(super) row: i32,
+    pub(super) clip: &'a LabelledClip,
+    pub(super) change: Change,
+}
+
+/// Writes such rows; the file appears under its name only when finished.
+pub(super) struct AvailabilityWriter<'a> {
+    path: PathBuf,
+    taxonomy: &'a Taxonomy,
+    schema: SchemaRef,
+    writer: BatchWriter,
+    columns: Columns,
+    rows: usize,
+}
+
+#[derive(Default)]
+struct Columns {
+    task: Int32Builder,
+    split: StringBuilder,
+    position: Int32Builder,
+    row: Int32Builder,
+    clip_id: StringBuilder,
+    category: StringBuilder,
+    label: Int32Builder,
+    subcategory: StringBuilder,
+    change: StringBuilder,
+    usable: BooleanBuilder,
+}
+
+impl<'a> AvailabilityWriter<'a> {
+    pub(super) fn create(
+        path: &Path,
+        taxonomy: &'a Taxonomy,
+        provenance: &Provenance,
+    ) -> Result<Self, TableError> {
+        let schema = Arc::new(Schema::new(AvailabilityRow::columns()));
+        let format = &AvailabilityRow::FORMAT;
+        Ok(Self {
+            path: path.to_owned(),
+            taxonomy,
+            writer: BatchWriter::create(path, schema.clone(), format, provenance)?,
+            schema,
+            columns: Columns::default(),
+            rows: 0,
+        })
+    }
+
+    pub(super) fn push(&mut self, row: &RowRef<'_>) -> Result<(), TableError> {
+        let category = &self.taxonomy.categories()[row.clip.class];
+        let columns = &mut self.columns;
+        columns.task.append_value(row.task);
+        columns.split.append_value(row.split.name());
+        columns.position.append_option(row.position);
+        columns.row.append_value(row.row);
+        columns.clip_id.append_value(&row.clip.clip_id);
+        columns.category.append_value(&category.name);
+        columns.label.append_value(super::run::int(row.clip.class));
+        columns
+            .subcategory
+            .append_value(&category.subcategories[row.clip.subcategory]);
+        columns.change.append_value(name(row.change));
+        columns.usable.append_value(row.clip.usable);
+        self.rows += 1;
+        if self.rows == ROWS_PER_BATCH {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), TableError> {
+        self.flush()?;
+        self.writer.finish()
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        self.rows = 0;
+        let c = &mut self.columns;
+        // In the order of the table's columns.
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(c.task.finish()),
+            Arc::new(c.split.finish()),
+            Arc::new(c.position.finish()),
+            Arc::new(c.row.finish()),
+            Arc::new(c.clip_id.finish()),
+            Arc::new(c.category.finish()),
+            Arc::new(c.label.finish()),
+            Arc::new(c.subcategory.finish()),
+            Arc::new(c.change.finish()),
+            Arc::new(c.usable.finish()),
+        ];
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|source| {
+            TableError::Arrow {
+                path: self.path.clone(),
+                source,
+            }
+        })?;
+        self.writer.write(&batch)
+    }
+}
+
+/// The name that serde gives the change, too.
+fn name(change: Change) -> &'static str {
+    match change {
+        Change::Initial => "initial",
+        Change::Kept => "kept",
+        Change::Arrived => "arrived",
+        Change::Removed => "removed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table;
+
+    #[test]
+    fn streamed_rows_are_read_back_as_rows_of_the_table() {
+        let pairs = [("food".to_owned(), "eating cake".to_owned())];
+        let taxonomy = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("availability.parquet");
+        let mut writer =
+            AvailabilityWriter::create(&path, &taxonomy, &Provenance::default()).unwrap();
+        let clip = LabelledClip {
+            clip_id: "abc_000000_000010".into(),
+            class: 0,
+            subcategory: 0,
+            usable: false,
+        };
+        let changes = [
+            Change::Initial,
+            Change::Kept,
+            Change::Arrived,
+            Change::Removed,
+        ];
+        let expected: Vec<AvailabilityRow> = (0..)
+            .zip(changes)
+            .map(|(i, change)| AvailabilityRow {
+                task: i,
+                split: Split::Validation,
+                position: (change != Change::Removed).then_some(i),
+                row: 7,
+                clip_id: clip.clip_id.clone(),
+                category: "food".into(),
+                label: 0,
+                subcategory: "eating cake".into(),
+                change,
+                usable: false,
+            })
+            .collect();
+        for row in &expected {
+            let row = RowRef {
+                task: row.task,
+                split: row.split,
+                position: row.position,
+                row: row.row,
+                clip: &clip,
+                change: row.change,
+            };
+            writer.push(&row).unwrap();
+        }
+        writer.finish().unwrap();
+        assert_eq!(table::read::<AvailabilityRow>(&path).unwrap(), expected);
+    }
+}

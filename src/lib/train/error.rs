@@ -1,0 +1,161 @@
+//! Why a run failed, and what can be done about it.
+
+use std::path::PathBuf;
+
+use crate::artifact::ArtifactError;
+use crate::clip::Split;
+use crate::data::DataError;
+use crate::hint::Hint;
+use crate::metrics::MetricsError;
+use crate::model::checkpoint::CheckpointError;
+use crate::shard::ShardError;
+use crate::table::TableError;
+
+/// Differences between two runs' settings that an error spells out.
+const DIFFERENCES_SHOWN: usize = 6;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A setting makes no sense.
+    #[error("{flag}: {why}")]
+    Setting {
+        /// The flag.
+        flag: &'static str,
+        /// What it may be.
+        why: String,
+    },
+    /// There is no such device.
+    #[error("there is no device cuda:{index}: libtorch sees {found} GPUs")]
+    Device {
+        /// The GPU that was asked for.
+        index: usize,
+        /// How many there are.
+        found: i64,
+    },
+    /// A file could not be published or read.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A table could not be written or read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The shards cannot be opened.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// A batch cannot be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Weights cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The model's answers cannot be judged.
+    #[error("the model's answers cannot be judged: {0}")]
+    Metrics(#[from] MetricsError),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// A JSON file of the run is damaged.
+    #[error("{path}: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What the JSON reader said.
+        source: serde_json::Error,
+    },
+    /// A text table of the seed's could not be written.
+    #[error("CSV: {0}")]
+    Csv(#[from] csv::Error),
+    /// An image for `TensorBoard` could not be encoded.
+    #[error("image: {0}")]
+    Image(#[from] png::EncodingError),
+    /// A class index stands for two categories.
+    #[error("class {label} is both {:?} and {:?}", names[0], names[1])]
+    Labels {
+        /// The class index.
+        label: i32,
+        /// The two categories.
+        names: [String; 2],
+    },
+    /// The class indices are not 0, 1, 2, ...
+    #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
+    Classes {
+        /// The class indices found.
+        labels: Vec<i32>,
+    },
+    /// There is no task.
+    #[error("the availability table has no task")]
+    NoTask,
+    /// A task's list has no clip with frames.
+    #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
+    EmptyList {
+        /// The task.
+        task: i32,
+        /// Whose list.
+        split: Split,
+        /// Clips that are listed.
+        unusable: usize,
+    },
+    /// No clip of a list could be read.
+    #[error("no clip of the list could be read")]
+    NoReadableClip,
+    /// The loss left the numbers.
+    #[error("task {task}, epoch {epoch}: the loss is {loss}")]
+    Diverged {
+        /// The task.
+        task: usize,
+        /// The epoch within it.
+        epoch: u32,
+        /// What the loss was.
+        loss: f64,
+    },
+    /// The run directory holds a run under other settings or data.
+    #[error("{folder} holds another run: {}", told(differences))]
+    OtherRun {
+        /// The run directory.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// The run directory holds something that is no run.
+    #[error("{folder} is not empty and holds no run")]
+    NotARun {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+fn told(differences: &[String]) -> String {
+    let mut text = differences
+        .iter()
+        .take(DIFFERENCES_SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    if differences.len() > DIFFERENCES_SHOWN {
+        text += &format!("; and {} more", differences.len() - DIFFERENCES_SHOWN);
+    }
+    text
+}
+
+impl Hint for TrainError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
+            Self::Device { .. } => Some("use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into()),
+            Self::Artifact(e) => e.hint(),
+            Self::Table(e) => e.hint(),
+            Self::Shard(e) => e.hint(),
+            Self::Data(e) => e.hint(),
+            Self::Checkpoint(e) => e.hint(),
+            Self::Json { .. } => Some("remove the run directory and start again".into()),
+            Self::EmptyList { .. } => Some(
+                "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
+            ),
+            Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
+            Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Batches for the loop: in which order, augmented how, moved to the device, timed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tch::Device;
+
+use super::TrainError;
+use super::approach::DeviceBatch;
+use super::plan::TaskPlan;
+use super::profile::{Clock, Phase};
+use super::settings::{SamplerName, Settings, TrainConfig};
+use crate::data::{
+    self, Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, StreamKeys,
+    sampler,
+};
+
+/// The epoch under which the training loader draws for a Fisher information, apart from every real one.
+const FISHER_EPOCH: u64 = u32::MAX as u64;
+
+/// A batch on the device and which clips of the list it holds.
+pub(super) struct FedBatch {
+    pub(super) device: DeviceBatch,
+    pub(super) samples: Vec<usize>,
+}
+
+/// Opens loaders and takes batches from them.
+pub(super) struct Feed {
+    settings: Settings,
+    loader: LoaderConfig,
+    device: Device,
+    pub(super) clock: Clock,
+    /// Clips whose frames could not be read, by id.
+    pub(super) skipped: BTreeSet<String>,
+}
+
+impl Feed {
+    pub(super) fn new(config: &TrainConfig, device: Device) -> Self {
+        let settings = config.settings.clone();
+        let loader = LoaderConfig {
+            batch_size: settings.batch_size,
+            frames: settings.frames,
+            resize: settings.resize as usize,
+            crop: settings.size as usize,
+            workers: config.workers,
+            on_bad_clip: config.on_bad_clip,
+            memory: if device == Device::Cpu {
+                HostMemory::Pageable
+            } else {
+                HostMemory::Pinned
+            },
+            seed: settings.seed,
+            ..LoaderConfig::default()
+        };
+        Self {
+            settings,
+            loader,
+            device,
+            clock: Clock::new(device, config.profile),
+            skipped: BTreeSet::new(),
+        }
+    }
+
+    /// The training batches of an epoch: drawn by the sampler, augmented.
+    pub(super) fn training(
+        &self,
+        task: usize,
+        plan: &TaskPlan,
+        epoch: u64,
+    ) -> Result<Batches, TrainError> {
+        let keys = StreamKeys {
+            task: task as u64,
+            epoch,
+        };
+        let list = &plan.train;
+        let order = match self.settings.sampler {
+            SamplerName::Balanced => sampler::balanced(list.len(), self.settings.seed, keys),
+            SamplerName::Imbalanced => {
+                let labels: Vec<i64> = list.samples().iter().map(|s| s.label).collect();
+                sampler::imbalanced(&labels, &plan.class_counts, self.settings.seed, keys)?
+            }
+        };
+        let augment = if self.settings.compat.augment_per_frame {
+            Augment::PerFrame
+        } else {
+            Augment::PerClip
+        };
+        Ok(self.start(list, order, keys, augment))
+    }
+
+    /// Every clip of a list once, in its order, unaugmented.
+    pub(super) fn in_order(&self, list: &Arc<Dataset>) -> Batches {
+        self.start(
+            list,
+            (0..list.len()).collect(),
+            StreamKeys::default(),
+            Augment::None,
+        )
+    }
+
+    /// The batches that a Fisher information is estimated over: whole ones only, unless there is none.
+    pub(super) fn fisher(
+        &self,
+        task: usize,
+        plan: &TaskPlan,
+    ) -> Result<std::iter::Take<Batches>, TrainError> {
+        let batches = if self.settings.compat.fisher_over_training_loader {
+            self.training(task, plan, FISHER_EPOCH)?
+        } else {
+            self.in_order(&plan.train)
+        };
+        let whole = plan.train.len() / self.settings.batch_size;
+        Ok(batches.take(whole.max(1)))
+    }
+
+    fn start(
+        &self,
+        list: &Arc<Dataset>,
+        order: Vec<usize>,
+        keys: StreamKeys,
+        augment: Augment,
+    ) -> Batches {
+        let config = LoaderConfig {
+            augment,
+            ..self.loader
+        };
+        Batches::start(list, order, keys, &config, 0)
+    }
+
+    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of which no clip could be
+    /// read is passed over.
+    pub(super) fn next(
+        &mut self,
+        list: &Dataset,
+        batches: &mut Loaded<'_>,
+    ) -> Result<Option<FedBatch>, TrainError> {
+        while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
+            let batch = batch?;
+            self.note_skipped(list, &batch);
+            if batch.samples.is_empty() {
+                continue;
+            }
+            let device = self.device;
+            return Ok(Some(
+                self.clock.time(Phase::Transfer, || fed(batch, device)),
+            ));
+        }
+        Ok(None)
+    }
+
+    /// The same inside a phase that is timed as a whole.
+    pub(super) fn next_untimed(
+        &mut self,
+        list: &Dataset,
+        batches: &mut Loaded<'_>,
+    ) -> Result<Option<FedBatch>, TrainError> {
+        for batch in batches {
+            let batch = batch?;
+            self.note_skipped(list, &batch);
+            if !batch.samples.is_empty() {
+                return Ok(Some(fed(batch, self.device)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn note_skipped(&mut self, list: &Dataset, batch: &Batch) {
+        for &clip in &batch.skipped {
+            self.skipped.insert(list.samples()[clip].clip_id.clone());
+        }
+    }
+}
+
+/// What a loader gives, in order.
+pub(super) type Loaded<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
+
+fn fed(batch: Batch, device: Device) -> FedBatch {
+    FedBatch {
+        device: DeviceBatch {
+            clips: data::normalise(&batch.clips, device),
+            labels: batch.labels.to_device(device),
+        },
+        samples: batch.samples,
+    }
+}

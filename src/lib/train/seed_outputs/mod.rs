@@ -1,0 +1,202 @@
+//! The seed's own output files, for people whose scripts read those: written from the run's tables after each task.
+//!
+//! Names, shapes, headers and units are the seed's: accuracy and mAP in percent, everything per class in 0..1, three
+//! decimals, `nan` for what is undefined. Everything is a function of the tables but the weights and the copies of what was
+//! printed, so the files of a complete run can be written later.
+
+mod confusion;
+mod errors;
+mod logger;
+mod parameters;
+mod pth;
+mod transcript;
+
+use std::path::{Path, PathBuf};
+
+use tch::nn::VarStore;
+
+use super::TrainError;
+use super::plan::{Plan, SCHEDULE_FILE};
+use super::record::Record;
+use super::settings::TrainConfig;
+use crate::artifact;
+use crate::clip::Split;
+use crate::model::checkpoint::LoadMode;
+use crate::stage_tables::ScheduleRow;
+use crate::table;
+
+pub use pth::write_state_dict;
+pub(super) use transcript::Transcript;
+
+/// The last of the seed's files.
+pub(super) const SUMMARY_FILE: &str = "summary.csv";
+
+/// The tables of a run as the seed's files need them.
+pub(super) struct SeedOutputs<'a> {
+    pub(super) config: &'a TrainConfig,
+    pub(super) plan: &'a Plan,
+    pub(super) record: &'a Record,
+}
+
+impl SeedOutputs<'_> {
+    /// Where the files go: the run directory takes the place of the seed's `<approach>_<8 letters or digits>`.
+    fn folder(&self) -> &Path {
+        self.record.folder()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// The number of tasks that were dealt; after `--stop-after-first-task` most of them never come.
+    fn tasks(&self) -> usize {
+        self.plan.dealt
+    }
+
+    /// The seed's data folder, in which `Videos/` and `Info/` lie: the one that holds the shards.
+    fn data_path(&self) -> String {
+        let path = self
+            .config
+            .shards
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty());
+        path.map_or_else(|| ".".to_owned(), |p| p.display().to_string())
+    }
+
+    /// What the seed writes before its first epoch.
+    pub(super) fn at_start(&self) -> Result<(), TrainError> {
+        parameters::write_parameters(self)?;
+        self.write_subcategories()
+    }
+
+    /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
+    pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
+        write_state_dict(&self.path("_model.pth"), store)
+    }
+
+    /// What the seed writes when the tasks up to now are done.
+    pub(super) fn after_tasks(&self) -> Result<(), TrainError> {
+        for split in [Split::Validation, Split::Test] {
+            logger::write(self, split)?;
+            for task in 0..self.record.done() {
+                confusion::write(self, task, split)?;
+                errors::write(self, task, split)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The seed's `best_mAP_task_<t>_model.pth`.
+    pub(super) fn after_task(&self, task: usize, store: &VarStore) -> Result<(), TrainError> {
+        write_state_dict(
+            &self.path(&format!("best_mAP_task_{task}_model.pth")),
+            store,
+        )?;
+        self.after_tasks()
+    }
+
+    /// What the seed writes at the very end.
+    pub(super) fn at_end(&self) -> Result<(), TrainError> {
+        parameters::write_average_time(self)?;
+        parameters::write_summary(self)
+    }
+
+    /// Writes everything of a complete run anew from its tables and checkpoints; `store` is a model of its shape.
+    pub(super) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
+        self.at_start()?;
+        for task in 0..self.record.done() {
+            crate::model::checkpoint::load(&self.record.checkpoint(task), store, LoadMode::Exact)?;
+            write_state_dict(
+                &self.path(&format!("best_mAP_task_{task}_model.pth")),
+                store,
+            )?;
+        }
+        self.after_tasks()?;
+        self.at_end()
+    }
+
+    /// `subcategories_task/task_<t>`: a line for each category with its subcategories of that task, in their order, padded
+    /// with empty fields to the longest line.
+    fn write_subcategories(&self) -> Result<(), TrainError> {
+        if !["decremental", "incremental-decremental"].contains(&self.plan.scenario.as_str()) {
+            return Ok(());
+        }
+        let rows: Vec<ScheduleRow> = table::read(&self.path(SCHEDULE_FILE))?;
+        for task in 0..self.tasks() {
+            let lines: Vec<Vec<&str>> = self
+                .plan
+                .categories
+                .iter()
+                .map(|category| of_category(&rows, task, category))
+                .collect();
+            let width = lines.iter().map(Vec::len).max().unwrap_or(0);
+            let mut writer = csv::WriterBuilder::new()
+                .has_headers(false)
+                .from_writer(Vec::new());
+            for mut line in lines {
+                line.resize(width, "");
+                writer.write_record(&line)?;
+            }
+            self.write(
+                &format!("subcategories_task/task_{task}"),
+                &finished(writer)?,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        Ok(artifact::publish(&self.path(name), |w| w.write_all(bytes))?)
+    }
+}
+
+/// The subcategories of `category` in `task`, in the order of their positions.
+fn of_category<'a>(rows: &'a [ScheduleRow], task: usize, category: &str) -> Vec<&'a str> {
+    let mut present: Vec<(i32, &str)> = rows
+        .iter()
+        .filter(|row| usize::try_from(row.task) == Ok(task) && row.category == category)
+        .filter_map(|row| Some((row.position?, row.subcategory.as_str())))
+        .collect();
+    present.sort_unstable();
+    present.dedup();
+    present.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The bytes of a CSV writer.
+fn finished(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
+    writer
+        .into_inner()
+        .map_err(|e| TrainError::Csv(e.into_error().into()))
+}
+
+/// Python's `%.3f`: three decimals, `nan` for what is undefined.
+fn three_decimals(value: Option<f64>) -> String {
+    value.map_or_else(|| "nan".to_owned(), |value| format!("{value:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage_tables::ScheduleEvent;
+
+    #[test]
+    fn numbers_are_written_as_python_writes_them() {
+        assert_eq!(three_decimals(Some(0.12345)), "0.123");
+        assert_eq!(three_decimals(Some(-0.0001)), "-0.000");
+        assert_eq!(three_decimals(None), "nan");
+    }
+
+    #[test]
+    fn subcategories_stand_in_their_order_without_the_removed() {
+        let row = |subcategory: &str, position| ScheduleRow {
+            task: 0,
+            category: "a".into(),
+            subcategory: subcategory.into(),
+            position,
+            event: ScheduleEvent::Kept,
+        };
+        let rows = [row("x", Some(1)), row("gone", None), row("y", Some(0))];
+        assert_eq!(of_category(&rows, 0, "a"), ["y", "x"]);
+        assert_eq!(of_category(&rows, 1, "a"), [""; 0]);
+    }
+}

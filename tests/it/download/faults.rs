@@ -1,0 +1,169 @@
+//! The download stage against a server that misbehaves: in the end the same tree as from a good one.
+
+use incdec::download::{DownloadConfig, DownloadError, Summary, run};
+use incdec::random::stream;
+use rand::RngExt;
+
+use super::ledger;
+use super::server::Mischief::{self, *};
+use super::server::Server;
+use super::source::Source;
+
+/// Downloads with the given mischief, checks the tree against the source, and that all mischief was met.
+fn survives(mischief: Vec<Mischief>) -> (Source, Summary) {
+    let source = Source::with_payload(6, 60_000);
+    let server = Server::start(source.files.clone());
+    server.plan(mischief);
+    let config = DownloadConfig {
+        jobs: 1,
+        ..source.config(&server.url(), "a")
+    };
+    let summary = run(&config).unwrap();
+    assert_eq!(server.left(), 0, "some mischief was never met");
+    source.assert_tree("a");
+    (source, summary)
+}
+
+fn assert_little_waste(source: &Source, summary: &Summary) {
+    assert!(
+        summary.wire_bytes * 100 <= source.archive_bytes() * 105,
+        "{} bytes over the wire for {}",
+        summary.wire_bytes,
+        source.archive_bytes()
+    );
+}
+
+#[test]
+fn resets_at_random_bytes_cost_next_to_nothing() {
+    let mut rng = stream(1, "resets", &[]);
+    let resets = (0..40).map(|_| ResetAfter(rng.random_range(0..60_000)));
+    let (source, summary) = survives(resets.collect());
+    assert_little_waste(&source, &summary);
+}
+
+#[test]
+fn an_early_end_is_no_end() {
+    let (source, summary) = survives(vec![EndAfter(100_000), EndAfter(0), EndAfter(7)]);
+    assert_little_waste(&source, &summary);
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let (source, summary) = survives(vec![
+        Busy(Some(1)),
+        Busy(None),
+        ResetAfter(5000),
+        Busy(Some(0)),
+    ]);
+    assert_little_waste(&source, &summary);
+}
+
+#[test]
+fn stalls_and_trickles_are_left_for_a_new_connection() {
+    let (source, summary) = survives(vec![StallAfter(0), StallAfter(30_000), Drip]);
+    assert_little_waste(&source, &summary);
+}
+
+#[test]
+fn a_server_without_ranges_is_read_again_from_the_start() {
+    survives(vec![
+        IgnoreRangeAndResetAfter(50_000),
+        IgnoreRangeAndResetAfter(150_000),
+        IgnoreRange,
+    ]);
+}
+
+#[test]
+fn wrong_lengths_are_seen_through() {
+    survives(vec![WrongLength(-20_000)]);
+    survives(vec![WrongLength(5_000)]);
+}
+
+#[test]
+fn every_corruption_is_caught() {
+    let mut rng = stream(2, "corruption", &[]);
+    for _ in 0..12 {
+        survives(vec![
+            Corrupt(rng.random_range(0..1 << 30)),
+            Behave,
+            Corrupt(rng.random_range(0..1 << 30)),
+        ]);
+    }
+}
+
+#[test]
+fn a_file_that_changes_on_the_way_is_read_anew() {
+    let before = Source::with_payload(6, 60_000);
+    let after = Source::with_payload(6, 61_000);
+    let path = "train/k700_train_002.tar.gz";
+    let server = Server::start(before.files.clone());
+    server.plan([ResetAfter(100_000), Replace(after.files[path].clone())]);
+    let config = DownloadConfig {
+        jobs: 1,
+        ..before.config(&server.url(), "a")
+    };
+    run(&config).unwrap();
+    let mut expected = before.clips.clone();
+    for (name, bytes) in &after.clips {
+        if name.starts_with("tasting beer") {
+            expected.insert(name.clone(), bytes.clone());
+        }
+    }
+    assert!(super::tree(&config.raw) == expected);
+}
+
+#[test]
+fn what_cannot_be_had_is_an_error_that_leaves_the_rest_and_heals() {
+    let source = Source::with_payload(3, 60_000);
+    let server = Server::start(source.files.clone());
+    let config = DownloadConfig {
+        jobs: 1,
+        ..source.config(&server.url(), "a")
+    };
+    // Each attempt follows the redirects until there are too many of them.
+    server.plan(vec![RedirectLoop; 6 * 9]);
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DownloadError::Archives {
+                failed: 1,
+                archives: 3,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(
+        super::tree(&config.raw).len(),
+        6,
+        "two archives are there, nothing half"
+    );
+    let failed = ledger(&config)
+        .into_iter()
+        .find(|r| r.state == "failed")
+        .unwrap();
+    assert!(failed.reason.unwrap().contains("redirect"));
+    run(&config).unwrap();
+    source.assert_tree("a");
+}
+
+#[test]
+fn an_archive_that_is_cut_at_its_source_fails_and_leaves_no_clip_of_its_own() {
+    let mut source = Source::with_payload(3, 60_000);
+    let path = "train/k700_train_003.tar.gz";
+    let whole = source.files[path].clone();
+    source
+        .files
+        .insert(path.into(), whole[..whole.len() - 5].to_vec());
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Archives { failed: 1, .. }),
+        "{error}"
+    );
+    let names: Vec<_> = super::tree(&config.raw).into_keys().collect();
+    assert_eq!(names.len(), 6);
+    assert!(!names.iter().any(|n| n.starts_with("texting")));
+}

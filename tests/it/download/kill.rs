@@ -1,0 +1,165 @@
+//! The binary, killed at random moments and on a full disk: run again, it leaves what an uninterrupted run leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use incdec::random::stream;
+use rand::RngExt;
+
+use super::server::Server;
+use super::source::{Source, tree};
+
+/// Kills in all.
+const KILLS: usize = 50;
+
+fn command(source: &Source, url: &str, name: &str) -> Command {
+    let out = source.out(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-download"));
+    command
+        .arg("--labels")
+        .arg(source.folder.path().join("Info"))
+        .arg("--out")
+        .arg(out.join("raw"))
+        .arg("--ledger")
+        .arg(out.join("downloads.parquet"))
+        .args(["--source", url, "--first-wait", "0.01"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn ledger(source: &Source, name: &str) -> Vec<u8> {
+    fs::read(source.out(name).join("downloads.parquet")).unwrap()
+}
+
+#[test]
+fn killed_at_fifty_random_moments_it_ends_with_the_same_tree_and_ledger() {
+    let source = Source::with_payload(2, 8_000);
+    let server = Server::start(source.files.clone());
+    let started = std::time::Instant::now();
+    assert!(
+        command(&source, &server.url(), "whole")
+            .status()
+            .unwrap()
+            .success()
+    );
+    let whole_run = started.elapsed();
+    let mut rng = stream(3, "kills", &[]);
+    let mut kills = 0;
+    let mut round = 0;
+    while kills < KILLS {
+        let name = format!("round-{round}");
+        round += 1;
+        loop {
+            let mut child = command(&source, &server.url(), &name).spawn().unwrap();
+            std::thread::sleep(
+                whole_run
+                    .mul_f64(rng.random_range(0.0..1.1))
+                    .min(Duration::from_secs(2)),
+            );
+            // SIGKILL, which a finished process no longer feels.
+            child.kill().unwrap();
+            if child.wait().unwrap().success() {
+                break;
+            }
+            kills += 1;
+        }
+        source.assert_tree(&name);
+        assert!(
+            ledger(&source, &name) == ledger(&source, "whole"),
+            "ledger of {name}"
+        );
+    }
+}
+
+#[test]
+fn where_the_disk_refuses_it_says_so_leaves_nothing_half_and_goes_on_later() {
+    let source = Source::with_payload(3, 40_000);
+    let server = Server::start(source.files.clone());
+    let out = source.out("limited");
+    fs::create_dir_all(&out).unwrap();
+    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no privileges.
+    let inner = command(&source, &server.url(), "limited");
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
+    shell.arg(inner.get_program()).args(inner.get_args());
+    let refused = shell.output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        text.contains("error: write") && text.contains(".mp4"),
+        "{text}"
+    );
+    assert!(!out.join("downloads.parquet").exists());
+    assert!(
+        tree(&out)
+            .keys()
+            .all(|p| !p.contains(".mp4") && !p.contains(".tmp")),
+        "{:?}",
+        tree(&out).keys()
+    );
+    assert!(
+        command(&source, &server.url(), "limited")
+            .status()
+            .unwrap()
+            .success()
+    );
+    source.assert_tree("limited");
+}
+
+#[test]
+fn a_full_disk_gets_its_hint_and_space_heals_it() {
+    let source = Source::with_payload(3, 200_000);
+    let server = Server::start(source.files.clone());
+    let out = source.out("full");
+    fs::create_dir_all(&out).unwrap();
+    let Some(_mounted) = SmallDisk::mount(&out) else {
+        eprintln!("not allowed to mount a tmpfs: left out");
+        return;
+    };
+    let refused = command(&source, &server.url(), "full").output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("hint: free some space"), "{text}");
+    let remount = ["-o", "remount,size=16m"];
+    assert!(
+        Command::new("mount")
+            .args(remount)
+            .arg(&out)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(
+        command(&source, &server.url(), "full")
+            .status()
+            .unwrap()
+            .success()
+    );
+    source.assert_tree("full");
+}
+
+/// A disk of a megabyte, unmounted when dropped.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(at: &'a Path) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(at);
+        let mounted = mount
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success());
+        mounted.then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}

@@ -1,0 +1,280 @@
+//! A loopback server that misbehaves on purpose, one request after the other as a test asks for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What happens to one request for an archive's bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Mischief {
+    /// The connection is reset after this many body bytes.
+    ResetAfter(usize),
+    /// The connection ends in good order after this many body bytes.
+    EndAfter(usize),
+    /// Status 503, with Retry-After in seconds where given.
+    Busy(Option<u64>),
+    /// Nothing more comes after this many body bytes, and the connection stays open.
+    StallAfter(usize),
+    /// One byte in a while, for ever.
+    Drip,
+    /// The Content-Length is off by this much.
+    WrongLength(i64),
+    /// Range is ignored, and the connection is reset after this many body bytes.
+    IgnoreRangeAndResetAfter(usize),
+    /// Range is ignored.
+    IgnoreRange,
+    /// The byte at this position of the file is flipped.
+    Corrupt(usize),
+    /// Redirected to itself for ever.
+    RedirectLoop,
+    /// From now on the file is another one, tag and all.
+    Replace(Vec<u8>),
+    /// All is well.
+    Behave,
+}
+
+#[derive(Default)]
+struct Shared {
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes), in turn.
+    queue: Mutex<VecDeque<Mischief>>,
+    requests: Mutex<Vec<String>>,
+    stop: AtomicBool,
+}
+
+/// The server; it stops when dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        *shared.files.lock().unwrap() = files;
+        let thread = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                for stream in listener.incoming() {
+                    if shared.stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else {
+                        continue;
+                    };
+                    // A client that hangs up ends its connection's thread and nothing else.
+                    std::thread::spawn(move || {
+                        let _ = converse(stream, &shared);
+                    });
+                }
+            }
+        });
+        Self {
+            address,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What happens to the next whole-file requests, in turn; then all is well.
+    pub(crate) fn plan(&self, mischief: impl IntoIterator<Item = Mischief>) {
+        self.shared.queue.lock().unwrap().extend(mischief);
+    }
+
+    /// Mischief that no request has met yet.
+    pub(crate) fn left(&self) -> usize {
+        self.shared.queue.lock().unwrap().len()
+    }
+
+    /// The requests so far, as `METHOD path [range]`.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    range: Option<(usize, Option<usize>)>,
+    if_range: Option<String>,
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
+    let mut words = line.split_whitespace();
+    let mut request = Request {
+        method: words.next()?.to_owned(),
+        path: words.next()?.trim_start_matches('/').to_owned(),
+        range: None,
+        if_range: None,
+    };
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let header = line.trim();
+        if header.is_empty() {
+            return Some(request);
+        }
+        let (name, value) = header.split_once(':')?;
+        match name.to_ascii_lowercase().as_str() {
+            "range" => {
+                let (from, to) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
+                let to = to.parse::<usize>().ok().map(|to| to + 1);
+                request.range = Some((from.parse().ok()?, to));
+            }
+            "if-range" => request.if_range = Some(value.trim().to_owned()),
+            "user-agent" => assert!(value.trim().starts_with("incdec/"), "{value}"),
+            _ => {}
+        }
+    }
+}
+
+fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", &blake3::hash(bytes).to_hex()[..16])
+}
+
+fn converse(stream: TcpStream, shared: &Shared) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut stream = stream;
+    while let Some(request) = read_request(&mut reader) {
+        let range = request.range.map_or(String::new(), |(a, b)| {
+            format!(" {a}-{}", b.map_or(String::new(), |b| b.to_string()))
+        });
+        let text = format!("{} {}{range}", request.method, request.path);
+        shared.requests.lock().unwrap().push(text);
+        let probe = request.range.is_some_and(|(_, to)| to.is_some());
+        let archive = request.path.ends_with(".tar.gz");
+        let mischief = (archive && !probe && request.method == "GET")
+            .then(|| shared.queue.lock().unwrap().pop_front())
+            .flatten()
+            .unwrap_or(Mischief::Behave);
+        if let Mischief::Replace(bytes) = &mischief {
+            let mut files = shared.files.lock().unwrap();
+            files.insert(request.path.clone(), bytes.clone());
+        }
+        let body = shared.files.lock().unwrap().get(&request.path).cloned();
+        answer(&mut stream, &request, body, &mischief)?;
+    }
+    None
+}
+
+fn answer(
+    stream: &mut TcpStream,
+    request: &Request,
+    body: Option<Vec<u8>>,
+    mischief: &Mischief,
+) -> Option<()> {
+    let Some(mut body) = body else {
+        let text = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+        return stream.write_all(text.as_bytes()).ok();
+    };
+    match mischief {
+        Mischief::Busy(after) => {
+            let after = after.map_or(String::new(), |s| format!("Retry-After: {s}\r\n"));
+            let text = format!("HTTP/1.1 503 Busy\r\n{after}Content-Length: 0\r\n\r\n");
+            return stream.write_all(text.as_bytes()).ok();
+        }
+        Mischief::RedirectLoop => {
+            let text = format!(
+                "HTTP/1.1 302 Found\r\nLocation: /{}\r\nContent-Length: 0\r\n\r\n",
+                request.path
+            );
+            return stream.write_all(text.as_bytes()).ok();
+        }
+        _ => {}
+    }
+    let (tag, total) = (tag(&body), body.len());
+    if let Mischief::Corrupt(at) = *mischief {
+        let at = at % total;
+        body[at] ^= 0x10;
+    }
+    let deaf = matches!(
+        mischief,
+        Mischief::IgnoreRange | Mischief::IgnoreRangeAndResetAfter(_)
+    );
+    let range = request
+        .range
+        .filter(|_| !deaf && request.if_range.as_ref().is_none_or(|t| *t == tag));
+    let (from, to) = match range {
+        Some((from, _)) if from >= total => {
+            let text = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n";
+            return stream.write_all(text.as_bytes()).ok();
+        }
+        Some((from, to)) => (from, to.unwrap_or(total).min(total)),
+        None => (0, total),
+    };
+    let mut length = i64::try_from(to - from).unwrap();
+    if let Mischief::WrongLength(by) = *mischief {
+        length += by;
+    }
+    let mut head = format!("ETag: {tag}\r\nContent-Length: {length}\r\n");
+    head = if range.is_some() {
+        let last = to - 1;
+        format!("HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{total}\r\n{head}\r\n")
+    } else {
+        format!("HTTP/1.1 200 OK\r\n{head}\r\n")
+    };
+    stream.write_all(head.as_bytes()).ok()?;
+    if request.method == "HEAD" {
+        return Some(());
+    }
+    send(stream, &body[from..to], mischief)
+}
+
+/// Sends the body as far as the mischief lets it; `None` where the connection ends.
+fn send(stream: &mut TcpStream, body: &[u8], mischief: &Mischief) -> Option<()> {
+    let part = |n: usize| &body[..n.min(body.len())];
+    match *mischief {
+        Mischief::ResetAfter(n) | Mischief::IgnoreRangeAndResetAfter(n) => {
+            stream.write_all(part(n)).ok()?;
+            let _ = stream.flush();
+            // What was sent arrives first; then the reset.
+            std::thread::sleep(Duration::from_millis(5));
+            let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+            None
+        }
+        Mischief::EndAfter(n) => {
+            stream.write_all(part(n)).ok()?;
+            None
+        }
+        Mischief::StallAfter(n) => {
+            stream.write_all(part(n)).ok()?;
+            std::thread::sleep(Duration::from_secs(3));
+            None
+        }
+        Mischief::Drip => {
+            for byte in body {
+                stream.write_all(&[*byte]).ok()?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Some(())
+        }
+        Mischief::WrongLength(_) => {
+            stream.write_all(body).ok()?;
+            None
+        }
+        _ => stream.write_all(body).ok(),
+    }
+}
