@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::RngExt;
 use walkdir::WalkDir;
@@ -234,7 +234,8 @@ fn a_stage_killed_at_random_moments_ends_with_the_bytes_of_an_uninterrupted_one(
     let r = reference();
     let root = tempfile::tempdir().unwrap();
     // The moments differ from run to run on purpose; the message names the one that failed.
-    let mut rng = rand::rng();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut rng = incdec::random::stream(now.as_secs(), "kill", &[]);
     let names: Vec<_> = r
         .source
         .stages(root.path())

@@ -149,7 +149,10 @@ fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
         .filter(|name| name.starts_with("std") && name.ends_with(".txt"))
         .map(|name| name[..7].to_owned())
         .collect();
-    assert_eq!(printed.into_iter().collect::<Vec<_>>(), ["stderr-", "stdout-"]);
+    assert_eq!(
+        printed.into_iter().collect::<Vec<_>>(),
+        ["stderr-", "stdout-"]
+    );
 }
 
 #[test]
