@@ -182,6 +182,12 @@ fn sound_files(folder: &Path) -> Vec<PathBuf> {
         &cut,
     ]);
     let two = path("two_streams.mkv");
+    let second = make(
+        folder,
+        "second.mp4",
+        "testsrc2=size=64x48:rate=25:duration=1",
+        &x264,
+    );
     let size = make(
         folder,
         "small.h264",
@@ -192,7 +198,7 @@ fn sound_files(folder: &Path) -> Vec<PathBuf> {
         "-i",
         plain.to_str().unwrap(),
         "-i",
-        size.to_str().unwrap(),
+        second.to_str().unwrap(),
         "-map",
         "0",
         "-map",
@@ -609,8 +615,8 @@ fn a_second_run_rests_new_clips_add_shards_and_other_settings_decode_anew() {
 
     assert!(
         data.decode("a", &["--codec", "raw"])
-            .contains("7 decoded now"),
-        "empty is decoded, too"
+            .contains("8 decoded now"),
+        "what failed is tried again, too"
     );
     let shards = Shards::open(&data.path("a")).unwrap();
     assert!(
