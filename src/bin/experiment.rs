@@ -23,7 +23,7 @@ Clips are read from <data_path>/shards (make decode), labels from <data_path>/In
 /// letters or digits>; the same flags give the same folder, so an interrupted experiment goes on. The seed's quirks are on
 /// (--compat twyn2024) and its output files are written.
 #[derive(Parser)]
-#[command(name = "incdec-experiment", version, after_help = EXAMPLE)]
+#[command(name = "incdec-experiment", version, after_help = EXAMPLE, rename_all = "snake_case")]
 struct Args {
     /// How the model is updated.
     #[arg(long, value_parser = ["incdec", "incdec_lwf", "incdec_fd", "incdec_ewc"], default_value = "incdec")]
@@ -156,8 +156,16 @@ impl Args {
     fn commands(&self, device: &str, given: &str) -> Commands {
         let scenario = self.scenario();
         let seed = self.seed.to_string();
-        let tasks_out = self.outpath.join("tasks").join(format!("{scenario}-seed-{seed}-{}", short_hash(&self.tasks_settings())));
-        let mut tasks = flags(&[("scenario", &scenario), ("seed", &seed), ("tasks", &self.n_task), ("out", &tasks_out.display())]);
+        let tasks_out = self.outpath.join("tasks").join(format!(
+            "{scenario}-seed-{seed}-{}",
+            short_hash(&self.tasks_settings())
+        ));
+        let mut tasks = flags(&[
+            ("scenario", &scenario),
+            ("seed", &seed),
+            ("tasks", &self.n_task),
+            ("out", &tasks_out.display()),
+        ]);
         let manifest = self.data_path.join("manifests/clips.parquet");
         if manifest.exists() {
             tasks.extend(flags(&[("manifest", &manifest.display())]));
@@ -165,10 +173,18 @@ impl Args {
             tasks.extend(flags(&[("labels", &self.data_path.join("Info").display())]));
         }
         if ["decremental", "incremental-decremental"].contains(&scenario.as_str()) {
-            tasks.extend(flags(&[("schedule", &self.subcategories_csv_path.display())]));
+            tasks.extend(flags(&[(
+                "schedule",
+                &self.subcategories_csv_path.display(),
+            )]));
         }
-        tasks.extend(switch("no-randomize", self.subcategories_randomize == YesNo::No));
-        let run = self.outpath.join(format!("{}_{}", self.approach, short_hash(given)));
+        tasks.extend(switch(
+            "no-randomize",
+            self.subcategories_randomize == YesNo::No,
+        ));
+        let run = self
+            .outpath
+            .join(format!("{}_{}", self.approach, short_hash(given)));
         let mut train = flags(&[
             ("availability", &tasks_out.display()),
             ("shards", &self.data_path.join("shards").display()),
@@ -200,8 +216,14 @@ impl Args {
         ]);
         train.push("--seed-outputs".to_owned());
         train.extend(switch("freeze-bn", self.freeze_bn == YesNo::Yes));
-        train.extend(switch("freeze-backbone", self.freeze_backbone == YesNo::Yes));
-        train.extend(switch("stop-after-first-task", self.stop_first_task == YesNo::Yes));
+        train.extend(switch(
+            "freeze-backbone",
+            self.freeze_backbone == YesNo::Yes,
+        ));
+        train.extend(switch(
+            "stop-after-first-task",
+            self.stop_first_task == YesNo::Yes,
+        ));
         if self.pretrained_path != "None" {
             train.extend(flags(&[("pretrained", &self.pretrained_path)]));
         }
@@ -212,12 +234,20 @@ impl Args {
     /// What decides the tasks, so that experiments with the same tasks share them.
     fn tasks_settings(&self) -> String {
         let randomize = self.subcategories_randomize == YesNo::Yes;
-        format!("{}\n{}\n{}\n{randomize}", self.n_task, self.data_path.display(), self.subcategories_csv_path.display())
+        format!(
+            "{}\n{}\n{}\n{randomize}",
+            self.n_task,
+            self.data_path.display(),
+            self.subcategories_csv_path.display()
+        )
     }
 }
 
 fn flags(pairs: &[(&str, &dyn std::fmt::Display)]) -> Vec<String> {
-    pairs.iter().flat_map(|(name, value)| [format!("--{name}"), value.to_string()]).collect()
+    pairs
+        .iter()
+        .flat_map(|(name, value)| [format!("--{name}"), value.to_string()])
+        .collect()
 }
 
 fn switch(name: &str, on: bool) -> Option<String> {
@@ -231,9 +261,21 @@ fn short_hash(text: &str) -> String {
 
 /// Runs a binary that lies beside this one, after printing the command.
 fn run(program: &str, arguments: &[String]) -> anyhow::Result<()> {
-    let path = std::env::current_exe().context("find this program's folder")?.with_file_name(program);
-    println!("{program} {}", arguments.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "));
-    let status = Command::new(&path).args(arguments).status().with_context(|| format!("start {}", path.display()))?;
+    let path = std::env::current_exe()
+        .context("find this program's folder")?
+        .with_file_name(program);
+    println!(
+        "{program} {}",
+        arguments
+            .iter()
+            .map(|a| quoted(a))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    let status = Command::new(&path)
+        .args(arguments)
+        .status()
+        .with_context(|| format!("start {}", path.display()))?;
     if !status.success() {
         bail!("{program} failed ({status})");
     }
@@ -252,17 +294,26 @@ fn quoted(argument: &str) -> String {
 
 /// The seed's `-op` is one flag; to us it would be two.
 fn long_flags(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    arguments.map(|a| if a == "-op" { "--outpath".into() } else { a }).collect()
+    arguments
+        .map(|a| if a == "-op" { "--outpath".into() } else { a })
+        .collect()
 }
 
 fn main() -> ExitCode {
     let given = long_flags(std::env::args_os());
     let args = Args::parse_from(&given);
-    let text: Vec<String> = given.iter().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    let text: Vec<String> = given
+        .iter()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
     let device = if Path::new(&format!("/dev/nvidia{}", args.device)).exists() {
         format!("cuda:{}", args.device)
     } else {
-        eprintln!("warning: there is no GPU {}; computing on the processor", args.device);
+        eprintln!(
+            "warning: there is no GPU {}; computing on the processor",
+            args.device
+        );
         "cpu".to_owned()
     };
     let commands = args.commands(&device, &text.join("\n"));
@@ -288,7 +339,10 @@ mod tests {
     #[test]
     fn every_flag_of_the_seed_is_taken_by_its_name() {
         let command = Args::command();
-        let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let known: Vec<_> = command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .collect();
         let wanted: Vec<_> = SEED_FLAGS.split_whitespace().collect();
         assert_eq!(wanted.len(), 34);
         for flag in wanted {
@@ -299,13 +353,27 @@ mod tests {
     #[test]
     fn a_line_of_the_seeds_script_becomes_two_commands() {
         let line = "main.py -op out dir --approach incdec_ewc --pipeline baseline --seed 2 --freeze_bn yes -e 7";
-        let given = long_flags(line.replace("out dir", "out").split(' ').map(OsString::from));
+        let given = long_flags(
+            line.replace("out dir", "out")
+                .split(' ')
+                .map(OsString::from),
+        );
         let commands = Args::parse_from(&given).commands("cpu", line);
         let tasks = commands.tasks.join(" ");
-        assert!(tasks.contains("--scenario substitution --seed 2 --tasks 6"), "{tasks}");
+        assert!(
+            tasks.contains("--scenario substitution --seed 2 --tasks 6"),
+            "{tasks}"
+        );
         assert!(!tasks.contains("--schedule"), "{tasks}");
         let train = commands.train.join(" ");
-        for part in ["--approach incdec_ewc", "--epochs 7", "--freeze-bn", "--compat twyn2024", "--device cpu", "--out out/incdec_ewc_"] {
+        for part in [
+            "--approach incdec_ewc",
+            "--epochs 7",
+            "--freeze-bn",
+            "--compat twyn2024",
+            "--device cpu",
+            "--out out/incdec_ewc_",
+        ] {
             assert!(train.contains(part), "{part}: {train}");
         }
         assert!(!train.contains("--pretrained"), "{train}");

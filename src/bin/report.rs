@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use incdec::report::{self, PERMUTATIONS, ReportConfig};
+use incdec::report::{self, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -31,8 +31,14 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// How often each test set's labels are permuted to measure the level of chance
-    #[arg(long, value_name = "N", default_value_t = PERMUTATIONS)]
+    #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
+}
+
+fn permutations(text: &str) -> Result<usize, String> {
+    let n = text.parse().ok();
+    n.filter(|n| (1..=MAX_PERMUTATIONS).contains(n))
+        .ok_or_else(|| format!("expected a number from 1 to {MAX_PERMUTATIONS}"))
 }
 
 fn main() -> ExitCode {

@@ -90,6 +90,9 @@ struct ModelArgs {
     /// How convolutions run: fast, or reference (plain operators, for comparison).
     #[arg(long, default_value = "fast")]
     model_path: ModelPath,
+    /// Compute a block's inside again in the backward pass instead of keeping it: less memory, more time.
+    #[arg(long)]
+    checkpoint_blocks: bool,
     /// Frames of a clip; shorter clips are repeated, longer ones cut.
     #[arg(long, default_value_t = 50, value_name = "N")]
     frames: usize,
@@ -238,6 +241,7 @@ impl From<Args> for TrainConfig {
             variant: model.variant,
             geometry: model.geometry,
             model_path: model.model_path,
+            checkpoint_blocks: model.checkpoint_blocks,
             frames: model.frames,
             resize: model.resize,
             size: model.size,

@@ -1,3 +1,89 @@
-//! Not written yet.
+//! `incdec-weights`: what a file of weights holds, and its conversion.
 
-fn main() {}
+mod cli;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use incdec::model::checkpoint::{self, CheckpointError};
+use incdec::model::state_dict;
+
+/// Inspects and converts files of weights: .safetensors, and .pt or .pth as torch.save writes them. Code inside a file
+/// is never executed.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  incdec-weights inspect cleaned_checkpoint_sgd.pt\n  \
+    incdec-weights convert cleaned_checkpoint_sgd.pt --to safetensors --out pretrained.safetensors"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints a line for each tensor: name, type, shape, separated by tabs.
+    Inspect {
+        /// The file of weights.
+        file: PathBuf,
+    },
+    /// Writes the weights in another format, under this program's names.
+    Convert {
+        /// The file of weights.
+        file: PathBuf,
+        /// The format to write.
+        #[arg(long)]
+        to: Target,
+        /// The file to write [default: the file's own name with the format's ending].
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+/// Formats that can be written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Target {
+    Safetensors,
+}
+
+fn inspect(file: &Path) -> Result<(), CheckpointError> {
+    let held = state_dict::read(file)?;
+    let mut parameters = 0;
+    for (name, tensor) in &held.tensors {
+        parameters += tensor.numel();
+        println!("{name}\t{:?}\t{:?}", tensor.kind(), tensor.size());
+    }
+    for (key, value) in &held.metadata {
+        eprintln!("metadata {key}: {value}");
+    }
+    eprintln!(
+        "{:?}: {} tensors, {parameters} numbers",
+        held.format,
+        held.tensors.len()
+    );
+    Ok(())
+}
+
+fn convert(
+    file: &Path,
+    Target::Safetensors: Target,
+    out: Option<PathBuf>,
+) -> Result<(), CheckpointError> {
+    let held = state_dict::read(file)?;
+    let out = out.unwrap_or_else(|| file.with_extension("safetensors"));
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    checkpoint::write(&out, &state_dict::seed_names(held.tensors), &metadata)?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    cli::finish(match Args::parse().command {
+        Command::Inspect { file } => inspect(&file),
+        Command::Convert { file, to, out } => convert(&file, to, out),
+    })
+}

@@ -153,19 +153,21 @@ impl Table for AvailabilityRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleEvent {
-    /// There from task 0.
+    /// In the list of task 0.
     Start,
     /// There in the task before, too.
     Kept,
     /// New in this task.
     Arrived,
-    /// No longer there.
+    /// No longer there; in task 0 of a decremental schedule, taken away before the start.
     Removed,
-    /// Drawn for removal, but the last of its category, so it stays.
+    /// Drawn for removal, but the last of its category's list, so it stays in it; or, without a position, drawn to start
+    /// with, but the last that waits, so it goes on waiting.
     Refused,
 }
 
-/// A row of `schedule.parquet`. Sorted by task, class, then position with nulls last.
+/// A row of `schedule.parquet`: what happened to one subcategory on entering one task. The rows with a position are the
+/// task's list. Sorted by task, class, then position with nulls last (these in the taxonomy's order).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleRow {
     /// The task, from 0.

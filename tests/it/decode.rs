@@ -125,7 +125,7 @@ fn sound_files(folder: &Path) -> Vec<PathBuf> {
             folder,
             "variable_rate.mkv",
             MOVING,
-            &with(&["-vf", "select='not(mod(N,3))+lt(N,9)'", "-fps_mode", "vfr"]),
+            &with(&["-vf", "select='not(mod(n,3))+lt(n,9)'", "-fps_mode", "vfr"]),
         ),
         make(
             folder,
@@ -257,7 +257,7 @@ fn sampled_frames_are_those_on_display_as_the_command_line_picks_them() {
         ("slow.mp4", NUMBERED.replace("rate=25", "rate=3")),
         (
             "gaps.mkv",
-            format!("{NUMBERED},select='not(between(N,20,43))*not(eq(mod(N,7),3))'"),
+            format!("{NUMBERED},select='not(between(n,20,43))*not(eq(mod(n,7),3))'"),
         ),
         ("late.ts", NUMBERED.to_owned()),
     ];
@@ -437,7 +437,7 @@ impl Data {
         )
         .unwrap();
         for n in 0..clips {
-            let source = format!("testsrc2=size=96x64:rate=25:duration=1:decimals={n}");
+            let source = format!("testsrc=size=96x64:rate=25:duration=1:decimals={n}");
             make(
                 &data.path("raw/yawning"),
                 &format!("clip{n}_000000_000001.mp4"),

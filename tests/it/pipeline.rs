@@ -188,7 +188,8 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     for entry in WalkDir::new(root) {
         let entry = entry.unwrap();
         let name = entry.file_name().to_string_lossy();
-        let timed = name.ends_with(".jsonl") || name == "timing.parquet" || name.contains("tfevents");
+        let timed =
+            name.ends_with(".jsonl") || name == "timing.parquet" || name.contains("tfevents");
         if entry.file_type().is_file() && !timed {
             let relative = entry.path().strip_prefix(root).unwrap().to_owned();
             files.insert(relative, fs::read(entry.path()).unwrap());
@@ -234,7 +235,12 @@ fn a_stage_killed_at_random_moments_ends_with_the_bytes_of_an_uninterrupted_one(
     let root = tempfile::tempdir().unwrap();
     // The moments differ from run to run on purpose; the message names the one that failed.
     let mut rng = rand::rng();
-    let names: Vec<_> = r.source.stages(root.path()).into_iter().map(|s| s.0).collect();
+    let names: Vec<_> = r
+        .source
+        .stages(root.path())
+        .into_iter()
+        .map(|s| s.0)
+        .collect();
     for (i, name) in names.iter().enumerate() {
         let mut killed_after = Vec::new();
         for _ in 0..3 {
@@ -301,6 +307,9 @@ fn arrow_tools_read_every_table_and_shard() {
         "incdec.metrics",
         "incdec.predictions",
     ] {
-        assert!(printed.contains(format), "{format} was not read:\n{printed}");
+        assert!(
+            printed.contains(format),
+            "{format} was not read:\n{printed}"
+        );
     }
 }

@@ -480,6 +480,29 @@ fn runs_under_other_settings_are_not_thrown_together() {
 }
 
 #[test]
+fn clips_without_frames_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let file = folder.join("availability.parquet");
+    let mut rows: Vec<AvailabilityRow> = table::read(&file).unwrap();
+    let clip = rows[0].clip_id.clone();
+    for row in rows
+        .iter_mut()
+        .filter(|r| r.split == Split::Test || r.clip_id == clip)
+    {
+        row.usable = false;
+    }
+    table::write(&file, &rows, &Provenance::default()).unwrap();
+    fs::remove_file(folder.join("run.json")).unwrap();
+    let config = config(root.path(), vec![folder]);
+    run(&config).unwrap();
+    let page = fs::read_to_string(&config.out).unwrap();
+    // 148 test clips in every task, and one training clip in task 0.
+    assert!(page.contains("At most 149 clips"));
+    assert!(page.contains("is not finished"));
+}
+
+#[test]
 fn what_is_no_run_is_refused_with_a_hint() {
     let root = tempfile::tempdir().unwrap();
     let refused = |runs: Vec<PathBuf>| run(&config(root.path(), runs)).unwrap_err();

@@ -259,3 +259,79 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &some_clips(), 400);
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let names: Vec<String> = Shards::open(folder.path())
+        .unwrap()
+        .names()
+        .map(str::to_owned)
+        .collect();
+    let before: Vec<_> = names.iter().map(|n| read(n)).collect();
+    let gone = [
+        "clip1_000000_000010",
+        "clip9_000000_000010",
+        "never_000000_000010",
+    ];
+    let gone: std::collections::BTreeSet<String> = gone.iter().map(ToString::to_string).collect();
+    let deleted = incdec::shard::delete(folder.path(), &gone).unwrap();
+    assert_eq!((deleted.clips, deleted.rows), (2, 2));
+    for (name, bytes) in names.iter().zip(before) {
+        if deleted.removed.contains(name) {
+            assert!(!folder.path().join(name).exists());
+        } else {
+            assert_eq!(read(name), bytes, "{name}");
+        }
+    }
+    let shards = Shards::open(folder.path()).unwrap();
+    assert_eq!(shards.index().len(), 8);
+    for row in shards.index() {
+        let stored = shards
+            .clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap())
+            .unwrap();
+        assert_eq!(stored.clip_id, row.clip_id);
+        assert_eq!(
+            Some(stored.blake3),
+            row.content.as_deref(),
+            "the row itself is unchanged"
+        );
+        assert!(stored.intact());
+    }
+    // No file in the folder holds a byte of the deleted clips' names.
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(5).any(|w| w == b"clip9"));
+    }
+    assert_eq!(
+        incdec::shard::delete(folder.path(), &gone).unwrap(),
+        incdec::shard::Deleted::default()
+    );
+}
+
+#[test]
+fn jpeg_rows_come_back_like_raw_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let clips: Vec<_> = some_clips()
+        .into_iter()
+        .map(|c| NewClip {
+            codec: Codec::Jpeg,
+            frames: c.frames.iter().map(|f| f[..f.len() / 2].to_vec()).collect(),
+            ..c
+        })
+        .collect();
+    let rows = write(folder.path(), &clips, 400);
+    let shards = Shards::open(folder.path()).unwrap();
+    for (clip, row) in clips.iter().zip(&rows) {
+        let stored = shards
+            .clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap())
+            .unwrap();
+        assert_eq!(
+            stored.frames(),
+            clip.frames.iter().map(Vec::as_slice).collect::<Vec<_>>()
+        );
+        assert!(stored.intact());
+    }
+}

@@ -102,13 +102,7 @@ fn plan_of(source: &Source, settings: &DealSettings, tasks: usize) -> Plan {
         .scenario
         .takes_schedule()
         .then(|| Counts::read(&schedule_file(settings.scenario), &source.taxonomy).unwrap());
-    if let Some(counts) = &counts {
-        assert_eq!(
-            counts.tasks(),
-            tasks,
-            "the published schedules are for 6 tasks"
-        );
-    }
+    // With fewer tasks than rows the seed draws for every row all the same, and so does this.
     Plan::new(settings, &source.tables(), tasks, counts.as_ref())
 }
 
@@ -158,7 +152,7 @@ fn hash(rows: &[u32]) -> String {
 }
 
 fn current_names(plan: &Plan, taxonomy: &Taxonomy) -> Vec<BTreeMap<String, Vec<String>>> {
-    let tasks = plan.schedule().tasks.iter();
+    let tasks = plan.schedule().tasks.iter().take(plan.tasks());
     tasks
         .map(|task| {
             let categories = taxonomy.categories().iter().zip(&task.current);

@@ -71,7 +71,11 @@ fn the_number_of_workers_changes_no_byte() {
     let flags = "--approach ewc --sampler imbalanced --accumulation 2";
     let runs = [1, 2, 5].map(|workers| {
         let name = format!("workers-{workers}");
-        toy.train("substitution", &name, &format!("{flags} --workers {workers}"))
+        toy.train(
+            "substitution",
+            &name,
+            &format!("{flags} --workers {workers}"),
+        )
     });
     assert_same_contents(&runs[0], &runs[1]);
     assert_same_contents(&runs[0], &runs[2]);
@@ -85,11 +89,18 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
     let killed = toy.run("killed");
     // Once before anything is done, once in the second task.
     for stop_after in ["settings.json", "progress.json"] {
-        let mut child = toy.command("decremental", "killed", flags).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = toy
+            .command("decremental", "killed", flags)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + Duration::from_secs(120);
         while !killed.join(stop_after).exists() {
             assert!(Instant::now() < deadline, "no {stop_after}");
-            assert!(child.try_wait().unwrap().is_none(), "ended before it could be killed");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "ended before it could be killed"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         child.kill().unwrap();
@@ -104,7 +115,10 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
         let renamed = text(&resumed[name]).replace("killed", "whole");
         resumed.insert(name.to_owned(), renamed.into_bytes());
     }
-    assert_eq!(whole.keys().collect::<Vec<_>>(), resumed.keys().collect::<Vec<_>>());
+    assert_eq!(
+        whole.keys().collect::<Vec<_>>(),
+        resumed.keys().collect::<Vec<_>>()
+    );
     for (name, bytes) in &whole {
         assert!(*bytes == resumed[name], "{name} differs");
     }
@@ -125,7 +139,8 @@ fn a_tiny_fit_learns_and_does_not_move_at_rate_zero() {
         "still",
         "--lr-first-task 0 --lr-first-task-head 0 --lr-backbone 0 --lr-head 0",
     );
-    let [first, second] = [0, 1].map(|task| tensors(&still.join(format!("checkpoints/task-{task}.safetensors"))));
+    let [first, second] =
+        [0, 1].map(|task| tensors(&still.join(format!("checkpoints/task-{task}.safetensors"))));
     for (name, values) in &first {
         let statistic = name.contains("running_") || name.contains("num_batches");
         assert_eq!(*values != second[name], statistic, "{name}");
@@ -137,20 +152,34 @@ fn a_run_directory_under_other_settings_is_refused_with_a_hint() {
     let toy = Toy::new();
     let run = toy.train("decremental", "one", "--stop-after-first-task");
     let before = contents(&run);
-    let other = toy.command("decremental", "one", "--stop-after-first-task --seed 4").output().unwrap();
+    let other = toy
+        .command("decremental", "one", "--stop-after-first-task --seed 4")
+        .output()
+        .unwrap();
     assert_eq!(other.status.code(), Some(1));
     let said = text(&other.stderr);
     assert!(said.contains("settings.seed: 0 there, 4 now"), "{said}");
     assert!(said.contains("hint: choose another --out"), "{said}");
     assert_eq!(before, contents(&run));
-    let nonsense = toy.command("decremental", "two", "--size 96").output().unwrap();
+    let nonsense = toy
+        .command("decremental", "two", "--size 96")
+        .output()
+        .unwrap();
     assert_eq!(nonsense.status.code(), Some(1));
-    assert!(text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68"));
-    let unknown = toy.command("decremental", "two", "--approach icarl").output().unwrap();
+    assert!(
+        text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68")
+    );
+    let unknown = toy
+        .command("decremental", "two", "--approach icarl")
+        .output()
+        .unwrap();
     assert_eq!(unknown.status.code(), Some(2));
     let strange = toy.folder.path().join("strange");
     std::fs::create_dir(&strange).unwrap();
     std::fs::write(strange.join("thesis.tex"), "").unwrap();
-    let refused = toy.command("decremental", "../strange", "").output().unwrap();
+    let refused = toy
+        .command("decremental", "../strange", "")
+        .output()
+        .unwrap();
     assert!(text(&refused.stderr).contains("is not empty and holds no run"));
 }

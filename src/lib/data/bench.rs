@@ -12,7 +12,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Augment, Batches, DataError, Dataset, LoaderConfig, Sample, StreamKeys, normalise, sampler,
+    Augment, Batches, DataError, Dataset, LoaderConfig, Normaliser, Sample, StreamKeys, sampler,
 };
 use crate::artifact::{self, ArtifactError};
 use crate::clip::Split;
@@ -143,8 +143,10 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
         augment: Augment::PerClip,
         ..config.loader
     };
+    let mut normaliser = Normaliser::default();
     let floats = fastest(&dataset, &loader, config.epochs, |clips| {
-        drop(normalise(clips, Device::Cpu));
+        let normalised = normaliser.apply(clips, Device::Cpu);
+        normaliser.recycle(normalised);
     })?;
     let bytes = fastest(&dataset, &loader, config.epochs, |_| ())?;
     let copied = copy(&dataset, &loader, config.epochs)?;
@@ -198,7 +200,7 @@ fn fastest(
     dataset: &Arc<Dataset>,
     config: &LoaderConfig,
     epochs: usize,
-    consume: impl Fn(&Tensor),
+    mut consume: impl FnMut(&Tensor),
 ) -> Result<Time, DataError> {
     let mut best: Option<Time> = None;
     for epoch in 0..=epochs as u64 {

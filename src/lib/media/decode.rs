@@ -132,6 +132,7 @@ pub struct Video {
     last_duration: i64,
     errors_in_a_row: i64,
     hidden: i64,
+    encrypted: bool,
     tally: Tally,
 }
 
@@ -189,6 +190,7 @@ impl Video {
             last_duration: frame_duration,
             errors_in_a_row: 0,
             hidden: 0,
+            encrypted: false,
             tally: Tally::default(),
         };
         video.discard_other_streams();
@@ -243,6 +245,9 @@ impl Video {
                         return Ok(None);
                     }
                     self.feed(wanted);
+                    if self.encrypted {
+                        return Err(MediaError::Encrypted);
+                    }
                 }
                 Err(_) => self.count_error(),
             }
@@ -377,6 +382,9 @@ impl Video {
                     // Some containers hold empty packets for repeated frames; to the decoder they would mean the end.
                     if packet.stream() == self.stream && packet.size() > 0 {
                         self.tally.packets += 1;
+                        self.encrypted |= packet
+                            .side_data()
+                            .any(|s| s.kind() == SideData::EncryptionInfo);
                         self.hidden += i64::from(is_hidden(&packet));
                         self.queued_bytes += packet.size();
                         self.queue.push_back(packet);

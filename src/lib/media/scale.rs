@@ -522,16 +522,22 @@ impl Matrix {
     }
 
     /// Three planes of one size as interleaved RGB.
+    ///
+    /// libswscale, by which all tools convert full frames, rounds each product of its sum down: half a level on average for
+    /// luma, and for chroma where it is not zero. The same half levels are taken off here, so that frames do not differ from
+    /// those tools' by a constant.
     fn rgb(self, y: &[u8], u: &[u8], v: &[u8]) -> Vec<u8> {
         let mut rgb = vec![0; y.len() * 3];
         let half = 1 << (MATRIX_BITS - 1);
         let byte = |x: i32| u8::try_from((x >> MATRIX_BITS).clamp(0, 255)).unwrap_or(u8::MAX);
         for (((out, &y), &u), &v) in rgb.chunks_exact_mut(3).zip(y).zip(u).zip(v) {
-            let y = (i32::from(y) - self.luma_offset) * self.luma + half;
+            // Rounding adds half a level, libswscale's rounding down takes it off again.
+            let y = (i32::from(y) - self.luma_offset) * self.luma;
             let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-            out[0] = byte(y + v * self.red_v);
-            out[1] = byte(y + u * self.green_u + v * self.green_v);
-            out[2] = byte(y + u * self.blue_u);
+            let (off_u, off_v) = (half * i32::from(u != 0), half * i32::from(v != 0));
+            out[0] = byte(y + v * self.red_v - off_v);
+            out[1] = byte(y + u * self.green_u + v * self.green_v - off_u - off_v);
+            out[2] = byte(y + u * self.blue_u - off_u);
         }
         rgb
     }
@@ -551,5 +557,128 @@ fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
     unsafe {
         let table = ffi::sws_getCoefficients(space);
         ffi::sws_setColorspaceDetails(sws.as_mut_ptr(), table, full, table, 1, 0, 1 << 16, 1 << 16);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_matrices_turn_as_the_command_line_turns() {
+        let fixed = |matrix: [i32; 9]| Orientation::from_matrix(&matrix.map(|x| x * 65_536));
+        let turned = |o: Orientation| (o.degrees, o.transpose, o.flip_columns, o.flip_rows);
+        assert_eq!(
+            turned(fixed([1, 0, 0, 0, 1, 0, 0, 0, 16_384])),
+            (0, false, false, false)
+        );
+        assert_eq!(
+            turned(fixed([0, 1, 0, -1, 0, 0, 0, 0, 16_384])),
+            (90, true, false, true)
+        );
+        assert_eq!(
+            turned(fixed([-1, 0, 0, 0, -1, 0, 0, 0, 16_384])),
+            (180, false, true, true)
+        );
+        assert_eq!(
+            turned(fixed([0, -1, 0, 1, 0, 0, 0, 0, 16_384])),
+            (270, true, true, false)
+        );
+        assert_eq!(
+            turned(fixed([1, 0, 0, 0, -1, 0, 0, 0, 16_384])),
+            (0, false, false, true)
+        );
+        assert_eq!(Orientation::from_matrix(&[i32::MIN; 9]).degrees % 90, 0);
+        assert_eq!(Orientation::from_matrix(&[0; 9]), Orientation::default());
+        assert_eq!(Orientation::from_bytes(&[0; 35]), None);
+    }
+
+    #[test]
+    fn turning_moves_the_first_pixel_where_it_is_shown() {
+        // Two columns, one row: red, green.
+        let rgb = [255, 0, 0, 0, 255, 0];
+        let clockwise = Orientation {
+            transpose: true,
+            flip_rows: true,
+            degrees: 90,
+            ..Orientation::default()
+        };
+        assert_eq!(
+            clockwise.apply(&rgb, 2, 1),
+            rgb,
+            "the left end comes to the top"
+        );
+        let counter = Orientation {
+            transpose: true,
+            flip_columns: true,
+            degrees: 270,
+            ..Orientation::default()
+        };
+        assert_eq!(counter.apply(&rgb, 2, 1), [0, 255, 0, 255, 0, 0]);
+    }
+
+    #[test]
+    fn black_white_and_primaries_keep_their_values_in_every_space_and_range() {
+        for space in [
+            color::Space::BT709,
+            color::Space::BT2020NCL,
+            color::Space::Unspecified,
+        ] {
+            let limited = Matrix::of(space, false);
+            assert_eq!(
+                limited.rgb(&[16, 235], &[128; 2], &[128; 2]),
+                [0, 0, 0, 255, 255, 255]
+            );
+            assert_eq!(
+                limited.rgb(&[0, 255], &[128; 2], &[128; 2]),
+                [0, 0, 0, 255, 255, 255]
+            );
+            let full = Matrix::of(space, true);
+            assert_eq!(
+                full.rgb(&[0, 77, 255], &[128; 3], &[128; 3]),
+                [0, 0, 0, 77, 77, 77, 255, 255, 255]
+            );
+        }
+        // BT.601 red is 81, 90, 240; BT.709's is 63, 102, 240.
+        let near = |rgb: Vec<u8>| rgb[0] >= 253 && rgb[1] <= 2 && rgb[2] <= 2;
+        assert!(near(Matrix::of(color::Space::SMPTE170M, false).rgb(
+            &[81],
+            &[90],
+            &[240]
+        )));
+        assert!(near(Matrix::of(color::Space::BT709, false).rgb(
+            &[63],
+            &[102],
+            &[240]
+        )));
+    }
+
+    #[test]
+    fn sizes_survive_their_text_and_keep_the_aspect_where_asked() {
+        for text in ["200x200", "short:240", "1x4096"] {
+            assert_eq!(text.parse::<FrameSize>().unwrap().to_string(), text);
+        }
+        for text in ["0x5", "5", "short:0", "4097x1", "x", "short:-1", "2x2x2"] {
+            assert!(text.parse::<FrameSize>().is_err(), "{text}");
+        }
+        assert_eq!(
+            output_side(FrameSize::Short(240), 1280.0, 720.0),
+            (427, 240)
+        );
+        assert_eq!(
+            output_side(FrameSize::Short(240), 720.0, 1280.0),
+            (240, 427)
+        );
+        assert_eq!(
+            output_side(
+                FrameSize::Exact {
+                    width: 9,
+                    height: 7
+                },
+                720.0,
+                1280.0
+            ),
+            (9, 7)
+        );
     }
 }

@@ -159,7 +159,7 @@ struct Fused : public Function<Fused> {
     variable_list out = saved[0].scalar_type() == at::kDouble
                             ? back<double>(saved, count, grad, op, plan, epsilon, momentum, needs_x)
                             : back<float>(saved, count, grad, op, plan, epsilon, momentum, needs_x);
-    // The running statistics and the five other arguments have no gradient.
+    // The running statistics and the four other arguments have no gradient.
     out.resize(count + 4);
     return out;
   }
@@ -236,11 +236,11 @@ at::Tensor call(std::vector<at::Tensor> tensors, int64_t op, const Ints& plan, b
 extern "C" {
 
 // Runs a fused operator. Returns null and sets *out, or a message to be freed by `incdec_free`.
-char* incdec_fused(int64_t op, at::Tensor* const* tensors, int64_t count, const int64_t* plan, int64_t plan_size,
+char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const int64_t* plan, size_t plan_size,
                    int32_t batch_stats, double epsilon, double momentum, at::Tensor** out) {
   try {
     std::vector<at::Tensor> list;
-    for (int64_t i = 0; i < count; i++) list.push_back(*tensors[i]);
+    for (size_t i = 0; i < count; i++) list.push_back(*tensors[i]);
     *out = new at::Tensor(incdec::call(std::move(list), op, std::vector<int64_t>(plan, plan + plan_size),
                                        batch_stats != 0, epsilon, momentum));
     return nullptr;

@@ -32,9 +32,9 @@ unsafe extern "C" {
     fn incdec_fused(
         operator: i64,
         tensors: *const *const RawTensor,
-        count: i64,
+        count: usize,
         plan: *const i64,
-        plan_size: i64,
+        plan_size: usize,
         batch_stats: i32,
         epsilon: f64,
         momentum: f64,
@@ -54,9 +54,9 @@ fn run(operator: Operator, tensors: &[&Tensor], plan: &[i64], mode: Mode) -> Ten
         incdec_fused(
             operator as i64,
             pointers.as_ptr(),
-            pointers.len() as i64,
+            pointers.len(),
             plan.as_ptr(),
-            plan.len() as i64,
+            plan.len(),
             i32::from(mode.moves_statistics()),
             NORM_EPSILON,
             NORM_MOMENTUM,
@@ -185,8 +185,8 @@ pub(super) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint: bool) -> 
         flag(mode.moves_statistics()),
         flag(checkpoint),
     ];
-    let norms = [&block.expand, &block.deep, &block.project].map(|unit| norm_of(unit, mode));
-    let [norm1, norm2, norm3] = norms;
+    let all_norms = [&block.expand, &block.deep, &block.project].map(|unit| norm_of(unit, mode));
+    let [norm1, norm2, norm3] = all_norms;
     let (reduce, excite) = (&block.squeeze.reduce, &block.squeeze.expand);
     let bias = |unit: &'_ ConvUnit| {
         unit.bias
@@ -210,7 +210,7 @@ pub(super) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint: bool) -> 
     if let Some((unit, norm)) = residual {
         tensors.extend([&unit.weight, &norm.weight, &norm.bias]);
     }
-    for norm in norms.into_iter().chain(residual.map(|(_, norm)| norm)) {
+    for norm in all_norms.into_iter().chain(residual.map(|(_, norm)| norm)) {
         tensors.extend([&norm.running_mean, &norm.running_var]);
     }
     run(Operator::Block, &tensors, &plan, mode)

@@ -10,9 +10,11 @@ mod fused;
 mod initial;
 mod layers;
 mod movinet;
+mod pickle;
 pub mod state_dict;
 pub mod step_bench;
 pub mod table;
+mod torch_archive;
 
 use std::fmt;
 use std::str::FromStr;

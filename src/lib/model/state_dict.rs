@@ -10,11 +10,15 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Kind, Tensor};
 
 use super::checkpoint::STORED_KINDS;
+use super::torch_archive;
 use crate::artifact::ArtifactError;
 use crate::hint::Hint;
 
 /// Tensors by name.
 pub type StateDict = BTreeMap<String, Tensor>;
+
+/// What `torch.nn.DataParallel` puts before every name.
+const PARALLEL_PREFIX: &str = "module.";
 
 /// Why a file gave no tensors.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +26,7 @@ pub enum StateDictError {
     /// The file could not be opened.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// The file is no safetensors file.
+    /// The file is neither a safetensors file nor a state dict of `torch.save`, or is broken.
     #[error("{path}: no weights that this program reads: {reason}")]
     Format {
         /// The file.
@@ -80,7 +84,15 @@ pub fn read(path: &Path) -> Result<StateFile, StateDictError> {
     // SAFETY: the map is only read, and copied from before this function returns. A file that is cut short meanwhile
     // ends the process, as it would any reader of maps; weights are published whole and never edited in place.
     let bytes = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
-    let outcome = safetensors(&bytes);
+    let outcome = if torch_archive::is_archive(&bytes) {
+        torch_archive::read(&bytes).map(|tensors| StateFile {
+            format: Format::Pytorch,
+            tensors,
+            metadata: BTreeMap::new(),
+        })
+    } else {
+        safetensors(&bytes)
+    };
     outcome.map_err(|reason| StateDictError::Format {
         path: path.to_owned(),
         reason,
@@ -126,10 +138,19 @@ fn kind_of(dtype: Dtype) -> Option<Kind> {
         .map(|(kind, _)| *kind)
 }
 
-/// The tensors under the seed's names: those of the public port of `MoViNet` become `backbone.*` and `heads.0.0.0.*`; a
+/// The tensors under the seed's names: the prefix `module.` that parallel training leaves is taken off, those of the public port of `MoViNet` become `backbone.*` and `heads.0.0.0.*`; a
 /// dict in which a `backbone.` name occurs stays as it is.
 #[must_use]
 pub fn seed_names(tensors: StateDict) -> StateDict {
+    let tensors: StateDict = if tensors.keys().all(|name| name.starts_with(PARALLEL_PREFIX)) {
+        let bare = |name: String| name[PARALLEL_PREFIX.len()..].to_owned();
+        tensors
+            .into_iter()
+            .map(|(name, tensor)| (bare(name), tensor))
+            .collect()
+    } else {
+        tensors
+    };
     if tensors.keys().any(|name| name.starts_with("backbone.")) {
         return tensors;
     }

@@ -138,11 +138,16 @@ fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
         return Ok(html! {});
     }
     let svg = charts::flows("availability", &panels)?;
+    let of_task = |task| tables::unusable(run, task);
+    let unusable = (0..run.availability.tasks).map(of_task).max().unwrap_or(0);
     let meanings = charts::flow_legend().map(|(color, meaning)| (color, false, meaning));
     Ok(html! {
         section {
             h2 { "Availability" }
-            p { "Training clips of each category that a task may use, and what it lost on entering the task." }
+            p {
+                "Training clips of each category that a task may use, and what it lost on entering the task."
+                @if unusable > 0 { " At most " (unusable) " clips of a task's lists have no frames and were passed over." }
+            }
             (figure(&svg, "Training clips by task; what was removed hangs below the axis", Some(legend(meanings))))
             details {
                 summary { "The numbers" }
@@ -310,6 +315,7 @@ fn settings(analysis: &Analysis) -> Markup {
                     tbody {
                         tr { td { "scenario" } td { (run.scenario) } }
                         tr { td { "start" } td { (if run.pretrained { "pretrained weights" } else { "from scratch" }) } }
+                        @if let Some(seed) = run.tasks_seed { tr { td { "seed of the tasks" } td { (seed) } } }
                         @for (name, value) in run.settings.iter().filter(|(name, _)| *name != "scenario") {
                             @if let Some(inner) = value.as_object() {
                                 @for (inner_name, value) in inner {

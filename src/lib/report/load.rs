@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, Int32Array, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
 use serde_json::{Map, Value};
 
 use super::ReportError;
@@ -24,6 +24,8 @@ pub(super) struct Run {
     /// The approach with its preset: finetune with everything frozen is feature extraction.
     pub(super) approach: String,
     pub(super) seed: u64,
+    /// The seed that the tasks were dealt with, where it is recorded.
+    pub(super) tasks_seed: Option<u64>,
     pub(super) criterion: Criterion,
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
@@ -68,6 +70,8 @@ pub(super) struct Availability {
     pub(super) subcategories: BTreeMap<(i32, String), usize>,
     /// Clips in the lists, by task and split.
     pub(super) listed: BTreeMap<(i32, Split), usize>,
+    /// Of these, clips without frames, which are passed over.
+    pub(super) unusable: BTreeMap<(i32, Split), usize>,
     /// The number of tasks that were dealt.
     pub(super) tasks: i32,
 }
@@ -178,6 +182,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         scenario: scenario.unwrap_or_else(|| "unknown scenario".into()),
         approach: approach(&settings),
         seed: settings.get("seed").and_then(Value::as_u64).unwrap_or(0),
+        tasks_seed: recorded.get("tasks_seed").and_then(Value::as_u64),
         criterion: criterion.unwrap_or(Criterion::Multilabel),
         pretrained: object(&recorded, "inputs").contains_key("pretrained"),
         complete: folder.join("run.json").exists(),
@@ -269,12 +274,20 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
     if !path.exists() {
         return Ok(counted);
     }
-    let columns = ["task", "split", "category", "subcategory", "change"];
+    let columns = [
+        "task",
+        "split",
+        "category",
+        "subcategory",
+        "change",
+        "usable",
+    ];
     for batch in table::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
         let task = typed::<Int32Array>(path, &batch, "task")?;
         let text = |name| typed::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
+        let usable = typed::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
             let task = task.value(i);
             counted.tasks = counted.tasks.max(task + 1);
@@ -283,6 +296,9 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
             };
             let listed = change.value(i) != "removed";
             *counted.listed.entry((task, of)).or_default() += usize::from(listed);
+            if listed && !usable.value(i) {
+                *counted.unusable.entry((task, of)).or_default() += 1;
+            }
             if of != Split::Train {
                 continue;
             }

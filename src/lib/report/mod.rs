@@ -33,6 +33,8 @@ use crate::table::TableError;
 
 /// Permutations of a test set's labels that measure the level of chance.
 pub const PERMUTATIONS: usize = 1_000;
+/// The most permutations that are made.
+pub const MAX_PERMUTATIONS: usize = 1_000_000;
 /// The quantile of those permutations that a claim of learning must exceed.
 pub const CHANCE_QUANTILE: f64 = 0.99;
 /// The most runs whose details the page shows; with more it shows the comparison alone.

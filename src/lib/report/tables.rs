@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::analyse::Analysis;
 use super::detail::measured_cells;
-use super::load::Flow;
+use super::load::{Flow, Run};
 use super::parts::{forgetting_cell, number, share_cell};
 use crate::clip::Split;
 use crate::metrics::Metrics;
@@ -84,7 +84,7 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
                     tr {
                         th.n { "task" }
                         @for category in &run.categories { th.n { (category) } }
-                        th.n { "train" } th.n { "validation" } th.n { "test" }
+                        th.n { "train" } th.n { "validation" } th.n { "test" } th.n { "without frames" }
                     }
                 }
                 tbody {
@@ -93,12 +93,19 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
                             td.n { (task) }
                             @for category in &run.categories { td.n { (text(flow(task, category))) } }
                             @for split in Split::ALL { td.n { (listed(task, split)) } }
+                            td.n { (unusable(run, task)) }
                         }
                     }
                 }
             }
         }
     }
+}
+
+/// Clips in a task's lists that have no frames.
+pub(super) fn unusable(run: &Run, task: i32) -> usize {
+    let of = |split| run.availability.unusable.get(&(task, split)).copied();
+    Split::ALL.into_iter().filter_map(of).sum()
 }
 
 /// Average precision, recall and precision of each category.

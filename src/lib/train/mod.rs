@@ -1,4 +1,24 @@
-//! The train stage: task after task.
+//! The train stage: task after task, a model learns what is available and is measured on everything.
+//!
+//! ```text
+//! availability.parquet + shards --> plan --> for each task: epochs (feed --> learner + approach --> optimizer,
+//!                                            evaluate, schedule, selection) --> evaluate, approach --> record
+//! ```
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | [`settings`] | every setting with its default; the seed's quirks, one field each |
+//! | [`plan`] | which clips each task trains and evaluates on |
+//! | `run` | the loop: the order of events |
+//! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
+//! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
+//! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
+//! | [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
+//! | [`profile`] | where the seconds go |
+//!
+//! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
+//! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
+//! checkpoints and the JSON files of a run hold no time, path, thread or device.
 
 pub mod approach;
 pub mod choice;

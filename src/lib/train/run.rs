@@ -18,8 +18,8 @@ use super::plan::Plan;
 use super::profile::Phase;
 use super::record::{Opened, Record, TaskOutcome};
 use super::schedule::{Schedule, watched_figure};
-use super::selection::{Best, Selection, Weights};
 use super::seed_outputs::{self, SeedOutputs};
+use super::selection::{Best, Selection, Weights};
 use super::settings::{DeviceChoice, SchedulerName, Settings, TrainConfig};
 use super::summary::{Summary, summarise};
 use crate::clip::Split;
@@ -104,7 +104,7 @@ fn model(config: &TrainConfig, plan: &Plan) -> ModelConfig {
         dropout: settings.dropout,
         path: settings.model_path,
         seed: settings.seed,
-        ..ModelConfig::default()
+        checkpoint_blocks: settings.checkpoint_blocks,
     }
 }
 
@@ -157,7 +157,14 @@ impl<'a> Run<'a> {
         };
         run.load_pretrained()?;
         run.resume()?;
-        run.seed_outputs(|outputs, _| outputs.at_start())?;
+        run.seed_outputs(|outputs, store| {
+            outputs.at_start()?;
+            // A run may have been killed between a task's end and its files; the model holds that task's weights now.
+            match outputs.record.done().checked_sub(1) {
+                Some(last) => outputs.after_task(last, store),
+                None => Ok(()),
+            }
+        })?;
         Ok(run)
     }
 
@@ -283,7 +290,8 @@ impl<'a> Run<'a> {
             let validation = self.evaluation(&self.plan.tasks[task].validation.clone())?;
             let rates = schedule.rates().to_vec();
             let mean_ap = validation.metrics.figures.mean_ap;
-            let rate_changed = schedule.step(watched_figure(self.settings, validation.loss, mean_ap));
+            let rate_changed =
+                schedule.step(watched_figure(self.settings, validation.loss, mean_ap));
             selection.judge(&self.learner, epoch, mean_ap, rate_changed)?;
             let outcome = EpochOutcome {
                 task,

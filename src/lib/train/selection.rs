@@ -72,7 +72,9 @@ impl<C> Selection<C> {
     }
 
     fn roll_back<W: Weights<Copy = C>>(&self, weights: &W) -> Result<(), TrainError> {
-        self.best.as_ref().map_or(Ok(()), |best| weights.put_back(&best.weights))
+        self.best
+            .as_ref()
+            .map_or(Ok(()), |best| weights.put_back(&best.weights))
     }
 
     /// Epochs in a row without a better one.
@@ -115,14 +117,21 @@ mod tests {
         let (weights, mut selection) = (Cell::new(0), Selection::new(quirk));
         for (epoch, (mean_ap, rate_changed)) in (0..).zip(epochs) {
             weights.set(10 + epoch);
-            selection.judge(&weights, epoch, *mean_ap, *rate_changed).unwrap();
+            selection
+                .judge(&weights, epoch, *mean_ap, *rate_changed)
+                .unwrap();
         }
         (selection, weights.get())
     }
 
     #[test]
     fn the_first_epoch_counts_and_only_strictly_better_ones_after_it() {
-        let epochs = [(Some(0.0), false), (Some(0.0), false), (Some(0.5), false), (Some(0.5), false)];
+        let epochs = [
+            (Some(0.0), false),
+            (Some(0.0), false),
+            (Some(0.5), false),
+            (Some(0.5), false),
+        ];
         let (mut selection, _) = after(false, &epochs);
         assert_eq!(selection.without_better(), 1);
         let best = selection.take_best().unwrap();

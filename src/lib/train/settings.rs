@@ -192,6 +192,8 @@ pub struct Settings {
     /// How the convolutions run: `fast` or `reference`. Equal up to rounding. Default `fast`.
     #[serde(with = "as_text")]
     pub model_path: ModelPath,
+    /// Whether a block's inside is computed again in the backward pass instead of kept: less memory, more time. Default no.
+    pub checkpoint_blocks: bool,
     /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut. Default 50.
     pub frames: usize,
     /// Side to which frames are resized before cropping, in pixels. Default 200.
@@ -265,6 +267,7 @@ impl Default for Settings {
             variant: Variant::A0,
             geometry: Geometry::Seed,
             model_path: ModelPath::Fast,
+            checkpoint_blocks: false,
             frames: 50,
             resize: 200,
             size: 172,
@@ -533,7 +536,10 @@ mod tests {
     fn settings_that_make_no_sense_are_refused_by_their_flag() {
         assert!(refused(|s| s.epochs = 0).starts_with("--epochs: must be at least 1"));
         assert!(refused(|s| s.batch_size = 0).starts_with("--batch-size"));
-        assert!(refused(|s| s.size = 201).starts_with("--size: 201 pixels cannot be cropped from frames of 200"));
+        assert!(
+            refused(|s| s.size = 201)
+                .starts_with("--size: 201 pixels cannot be cropped from frames of 200")
+        );
         assert!(refused(|s| s.size = 56).contains("--geometry tf"));
         assert!(refused(|s| s.lr_head = f64::NAN).starts_with("--lr-head"));
         assert!(refused(|s| s.weight_decay = -1.0).starts_with("--weight-decay"));
@@ -558,7 +564,12 @@ mod tests {
         assert_eq!("twyn2024".parse(), Ok(Compat::TWYN2024));
         let two: Compat = "augment-per-frame,rollback_before_best".parse().unwrap();
         assert!(two.augment_per_frame && two.rollback_before_best && !two.plateau_loss_fed_map);
-        assert!("nonsense".parse::<Compat>().unwrap_err().contains("augment_per_frame"));
+        assert!(
+            "nonsense"
+                .parse::<Compat>()
+                .unwrap_err()
+                .contains("augment_per_frame")
+        );
     }
 
     #[test]
@@ -575,7 +586,11 @@ mod tests {
 
     #[test]
     fn the_frozen_backbone_is_every_approachs_unless_the_seeds_quirk_is_on() {
-        let mut settings = Settings { freeze_backbone: true, approach: ApproachName::Fd, ..Settings::default() };
+        let mut settings = Settings {
+            freeze_backbone: true,
+            approach: ApproachName::Fd,
+            ..Settings::default()
+        };
         assert!(!settings.backbone_is_frozen(0));
         assert!(settings.backbone_is_frozen(1));
         settings.compat.freeze_backbone_only_finetune = true;

@@ -9,11 +9,23 @@ fn differs_from_finetune(scenario: &str) {
     let toy = Toy::new();
     let weights = |run: &std::path::Path| tensors(&run.join("checkpoints/task-1.safetensors"));
     let finetune = toy.train(scenario, "finetune", "");
-    assert!(history(&finetune, "penalty", Split::Train).iter().all(|row| row.2 == 0.0));
+    assert!(
+        history(&finetune, "penalty", Split::Train)
+            .iter()
+            .all(|row| row.2 == 0.0)
+    );
     for approach in ["lwf", "fd", "ewc"] {
-        let run = toy.train(scenario, approach, &format!("--approach {approach} --ewc-lambda 1e9"));
+        let run = toy.train(
+            scenario,
+            approach,
+            &format!("--approach {approach} --ewc-lambda 1e9"),
+        );
         for (task, _, penalty) in history(&run, "penalty", Split::Train) {
-            assert_eq!(penalty > 0.0, task > 0, "{scenario} {approach} task {task}: {penalty}");
+            assert_eq!(
+                penalty > 0.0,
+                task > 0,
+                "{scenario} {approach} task {task}: {penalty}"
+            );
         }
         assert!(weights(&run) != weights(&finetune), "{scenario} {approach}");
     }

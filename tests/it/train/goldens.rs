@@ -77,7 +77,10 @@ struct Ewc {
 
 #[track_caller]
 fn close(ours: f64, golden: f64, tolerance: f64, what: &str) {
-    assert!((ours - golden).abs() <= tolerance, "{what}: {ours} instead of {golden}");
+    assert!(
+        (ours - golden).abs() <= tolerance,
+        "{what}: {ours} instead of {golden}"
+    );
 }
 
 impl Approaches {
@@ -96,7 +99,10 @@ impl Approaches {
 
     fn output(&self, salt: u32) -> Output {
         let clips = fill::input(&self.input, &self.input_shape);
-        no_grad(|| self.learner(salt, CriterionName::Multilabel).forward(&clips, Mode::Evaluate))
+        no_grad(|| {
+            self.learner(salt, CriterionName::Multilabel)
+                .forward(&clips, Mode::Evaluate)
+        })
     }
 }
 
@@ -114,15 +120,32 @@ fn penalties_and_losses_equal_the_seeds() {
         ];
         for (criterion, golden) in lwf {
             let what = format!("LwF {criterion} T {}", golden.temperature);
-            close(criterion.loss(&new.logits, &labels).double_value(&[]), golden.cls, TOLERANCE, &what);
+            close(
+                criterion.loss(&new.logits, &labels).double_value(&[]),
+                golden.cls,
+                TOLERANCE,
+                &what,
+            );
             let term = distillation(criterion, &new.logits, &old.logits, golden.temperature);
-            close(term.double_value(&[]) * golden.lambda_, golden.penalty, TOLERANCE, &what);
+            close(
+                term.double_value(&[]) * golden.lambda_,
+                golden.penalty,
+                TOLERANCE,
+                &what,
+            );
         }
-        let loss = CriterionName::Multilabel.loss(&new.logits, &labels).double_value(&[]);
+        let loss = CriterionName::Multilabel
+            .loss(&new.logits, &labels)
+            .double_value(&[]);
         close(loss, case.fd.cls, TOLERANCE, "FD");
         close(loss, case.ewc_multilabel.cls, TOLERANCE, "EWC");
         let term = distance(FeatureDistance::L2, &new.features, &old.features);
-        close(term.double_value(&[]) * case.fd.lambda_, case.fd.penalty, TOLERANCE, "FD");
+        close(
+            term.double_value(&[]) * case.fd.lambda_,
+            case.fd.penalty,
+            TOLERANCE,
+            "FD",
+        );
     }
 }
 
@@ -145,10 +168,20 @@ fn the_fisher_information_and_its_penalty_equal_the_seeds() {
             let ours = fisher[&format!("backbone.{name}")].norm().double_value(&[]);
             close(ours, *norm, GRADIENT_TOLERANCE * norm + 1e-9, name);
         }
-        let old: Fisher = learner.backbone().map(|(name, t)| (name.to_owned(), t.detach().copy())).collect();
+        let old: Fisher = learner
+            .backbone()
+            .map(|(name, t)| (name.to_owned(), t.detach().copy()))
+            .collect();
         let new = case.learner(case.new_salt, CriterionName::Multilabel);
-        let q = quadratic(new.backbone(), &fisher, &old).unwrap().double_value(&[]);
+        let q = quadratic(new.backbone(), &fisher, &old)
+            .unwrap()
+            .double_value(&[]);
         let penalty = q + golden.lambda_ * q;
-        close(penalty, golden.penalty_as_seed, GRADIENT_TOLERANCE * golden.penalty_as_seed, "EWC");
+        close(
+            penalty,
+            golden.penalty_as_seed,
+            GRADIENT_TOLERANCE * golden.penalty_as_seed,
+            "EWC",
+        );
     }
 }

@@ -20,7 +20,11 @@ fn parts(run: &Path, task: usize, wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>>
 fn augment_per_frame_changes_the_training_loss() {
     let toy = Toy::new();
     let loss = |name: &str, flags: &str| {
-        let run = toy.train("decremental", name, &format!("--stop-after-first-task {flags}"));
+        let run = toy.train(
+            "decremental",
+            name,
+            &format!("--stop-after-first-task {flags}"),
+        );
         history(&run, "loss", Split::Train)[0].2
     };
     let ours = loss("ours", "");
@@ -49,11 +53,18 @@ fn freeze_backbone_only_finetune_changes_the_backbone_of_the_other_approaches() 
         let run = toy.train("decremental", name, &format!("--freeze-backbone {flags}"));
         let head = |task| parts(&run, task, |name| name.starts_with("heads."));
         assert!(head(0) != head(1), "the head is free");
-        let weights = |task| parts(&run, task, |name| name.starts_with("backbone.") && name.ends_with("conv3d.weight"));
+        let weights = |task| {
+            parts(&run, task, |name| {
+                name.starts_with("backbone.") && name.ends_with("conv3d.weight")
+            })
+        };
         weights(0) != weights(1)
     };
     assert!(!moved("ours", "--approach lwf"));
-    assert!(moved("seed", "--approach lwf --compat freeze_backbone_only_finetune"));
+    assert!(moved(
+        "seed",
+        "--approach lwf --compat freeze_backbone_only_finetune"
+    ));
     assert!(!moved("finetune", "--compat freeze_backbone_only_finetune"));
 }
 
@@ -61,7 +72,11 @@ fn freeze_backbone_only_finetune_changes_the_backbone_of_the_other_approaches() 
 fn fisher_over_training_loader_changes_the_fisher_information() {
     let toy = Toy::new();
     let fisher = |name: &str, flags: &str| {
-        let run = toy.train("decremental", name, &format!("--approach ewc --stop-after-first-task {flags}"));
+        let run = toy.train(
+            "decremental",
+            name,
+            &format!("--approach ewc --stop-after-first-task {flags}"),
+        );
         std::fs::read(run.join("checkpoints/task-0-state.safetensors")).unwrap()
     };
     let values = |name: &str, flags: &str| {
@@ -80,14 +95,26 @@ fn final_metrics_at_last_epoch_changes_the_step_that_they_are_logged_at() {
     // At rate zero, and with batch norm's statistics moving too little to matter, no epoch is strictly better than the
     // best; what matters here is that the two steps differ wherever best and last do.
     let steps = |name: &str, flags: &str| {
-        let run = toy.train("decremental", name, &format!("--epochs 3 --stop-after-first-task {flags}"));
-        let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
-        let step = events(&run).into_iter().find(|(tag, ..)| tag == "test_dataset_0/task_0_mAP").unwrap().1;
+        let run = toy.train(
+            "decremental",
+            name,
+            &format!("--epochs 3 --stop-after-first-task {flags}"),
+        );
+        let summary: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+        let step = events(&run)
+            .into_iter()
+            .find(|(tag, ..)| tag == "test_dataset_0/task_0_mAP")
+            .unwrap()
+            .1;
         (step, summary["tasks"][0]["best_epoch"].as_i64().unwrap())
     };
     let still = "--lr-first-task 0 --lr-first-task-head 0";
     let (step, best) = steps("ours", still);
     assert_eq!(step, best);
-    let (step, _) = steps("seed", &format!("{still} --compat final_metrics_at_last_epoch"));
+    let (step, _) = steps(
+        "seed",
+        &format!("{still} --compat final_metrics_at_last_epoch"),
+    );
     assert_eq!(step, 2);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use incdec::train::tensorboard::Logged;
 
-use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, contents, events, labelled, tensors, text};
+use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, tensors, text};
 
 fn lines(run: &Path, file: &str) -> Vec<String> {
     let path = run.join(file);
@@ -27,57 +27,129 @@ fn matrix(run: &Path, file: &str) -> Vec<Vec<f64>> {
 #[test]
 fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
     let toy = Toy::new();
-    let run = toy.train("decremental", "incdec_lwf_0a1b2c3d", "--approach lwf --seed-outputs");
+    let run = toy.train(
+        "decremental",
+        "incdec_lwf_0a1b2c3d",
+        "--approach lwf --seed-outputs",
+    );
     for folder in ["logger", "validation_logger"] {
-        for file in ["acc", "mean_ap", "map_weighted", "exact_match", "forg_acc", "forg_mean_ap", "best_epoch_tasks"] {
+        for file in [
+            "acc",
+            "mean_ap",
+            "map_weighted",
+            "exact_match",
+            "forg_acc",
+            "forg_mean_ap",
+            "best_epoch_tasks",
+        ] {
             let rows = matrix(&run, &format!("{folder}/{file}.out"));
-            assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1], "{file}");
+            assert_eq!(
+                rows.iter().map(Vec::len).collect::<Vec<_>>(),
+                [1, 1],
+                "{file}"
+            );
         }
-        for file in ["ap", "acc_per_class", "precision_per_class", "recall_per_class", "forg_ap", "forg_recall_per_class", "forg_precision_per_class", "forg_accuracy_per_class"] {
+        for file in [
+            "ap",
+            "acc_per_class",
+            "precision_per_class",
+            "recall_per_class",
+            "forg_ap",
+            "forg_recall_per_class",
+            "forg_precision_per_class",
+            "forg_accuracy_per_class",
+        ] {
             let rows = matrix(&run, &format!("{folder}/{file}.out"));
-            assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2], "{file}");
+            assert_eq!(
+                rows.iter().map(Vec::len).collect::<Vec<_>>(),
+                [2, 2],
+                "{file}"
+            );
         }
         for metric in ["ap", "recall", "precision", "accuracy"] {
             let file = format!("{folder}/forg_{metric}_per_subcategory.out");
             let names: Vec<_> = SUBCATEGORIES.iter().map(|s| s.1).collect();
             assert_eq!(lines(&run, &file)[0], format!("# {}", names.join(",")));
-            assert_eq!(matrix(&run, &file).iter().map(Vec::len).collect::<Vec<_>>(), [4, 4]);
+            assert_eq!(
+                matrix(&run, &file).iter().map(Vec::len).collect::<Vec<_>>(),
+                [4, 4]
+            );
         }
     }
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
     for (task, row) in matrix(&run, "logger/mean_ap.out").iter().enumerate() {
         let percent = summary["tasks"][task]["mean_ap"].as_f64().unwrap() * 100.0;
-        assert!((row[0] - percent).abs() <= 5e-4, "percent: {row:?} {percent}");
+        assert!(
+            (row[0] - percent).abs() <= 5e-4,
+            "percent: {row:?} {percent}"
+        );
     }
-    assert!(matrix(&run, "logger/ap.out").iter().flatten().all(|v| (0.0..=1.0).contains(v)));
-    assert!(matrix(&run, "validation_logger/forg_acc.out").iter().flatten().all(|v| *v == 0.0));
-    assert_eq!(lines(&run, "subcategories_task/task_1"), ["eating cake,eating chips", "texting,"]);
+    assert!(
+        matrix(&run, "logger/ap.out")
+            .iter()
+            .flatten()
+            .all(|v| (0.0..=1.0).contains(v))
+    );
+    assert!(
+        matrix(&run, "validation_logger/forg_acc.out")
+            .iter()
+            .flatten()
+            .all(|v| *v == 0.0)
+    );
+    assert_eq!(
+        lines(&run, "subcategories_task/task_1"),
+        ["eating cake,eating chips", "texting,"]
+    );
     for (task, class, split) in [(0, 0, "validation"), (1, 1, "test")] {
         let stem = format!("confusion_matrices/task_{task}_class_{class}_{split}_cm");
         let counts = matrix(&run, &format!("{stem}.out"));
         assert_eq!(counts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
         assert!((counts.iter().flatten().sum::<f64>() - 4.0).abs() < 1e-9);
-        assert_eq!(std::fs::read(run.join(format!("{stem}.npy"))).unwrap().len(), 128 + 32);
+        assert_eq!(
+            std::fs::read(run.join(format!("{stem}.npy")))
+                .unwrap()
+                .len(),
+            128 + 32
+        );
     }
     let errors = lines(&run, "error_analysis/task_1_test_error_analysis.csv");
-    assert_eq!(errors[0], "video_path,prediction,subcategory,food,phone,target_food,target_phone");
+    assert_eq!(
+        errors[0],
+        "video_path,prediction,subcategory,food,phone,target_food,target_phone"
+    );
     assert_eq!(errors.len(), 1 + 4);
-    assert!(errors[1].contains("/Videos/id_te00_000000_000010/jpgs,"), "{}", errors[1]);
+    assert!(
+        errors[1].contains("/Videos/id_te00_000000_000010/jpgs,"),
+        "{}",
+        errors[1]
+    );
     assert!(errors[1].ends_with(",1.0,0.0"), "{}", errors[1]);
     let parameters = lines(&run, "parameters.csv");
     assert_eq!(parameters.len(), 2);
-    assert!(parameters[0].starts_with("Model_name,approach,pipeline,n_accumulation,outpath,seed,nw,"));
+    assert!(
+        parameters[0].starts_with("Model_name,approach,pipeline,n_accumulation,outpath,seed,nw,")
+    );
     assert_eq!(parameters[0].split(',').count(), 35);
     assert!(parameters[1].starts_with("incdec_lwf_0a1b2c3d,incdec_lwf,decremental,0,"));
     let summary = lines(&run, "summary.csv");
     assert!(summary[0].ends_with("pretrained_path,mAP,weighted_mAP"));
     assert_eq!(summary[1].rsplit(',').next().unwrap().split('#').count(), 2);
     assert_eq!(lines(&run, "avg_time.csv")[0], "Avg_Time_per_ep");
-    for name in ["_model.pth", "best_mAP_task_0_model.pth", "best_mAP_task_1_model.pth"] {
+    for name in [
+        "_model.pth",
+        "best_mAP_task_0_model.pth",
+        "best_mAP_task_1_model.pth",
+    ] {
         assert!(run.join(name).exists(), "{name}");
     }
-    let printed: BTreeSet<_> = contents(&run).into_keys().filter(|n| n.starts_with("std")).map(|n| n[..6].to_owned()).collect();
-    assert_eq!(printed.into_iter().collect::<Vec<_>>(), ["stderr", "stdout"]);
+    let printed: BTreeSet<_> = std::fs::read_dir(&run)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("std") && name.ends_with(".txt"))
+        .map(|name| name[..7].to_owned())
+        .collect();
+    assert_eq!(printed.into_iter().collect::<Vec<_>>(), ["stderr-", "stdout-"]);
 }
 
 #[test]
@@ -94,28 +166,62 @@ fn a_multiclass_run_has_other_matrices_and_its_weights_are_those_of_the_checkpoi
     assert_eq!(lines(&run, "logger/best_epoch_tasks.out"), ["0", "-1"]);
     assert_eq!(lines(&run, "logger/ap.out")[1], "0.000,0.000");
     let counts = matrix(&run, "confusion_matrices/task_0_test_cm.out");
-    assert_eq!(counts.iter().map(|row| row.iter().sum::<f64>()).collect::<Vec<_>>(), [2.0, 2.0]);
+    assert_eq!(
+        counts
+            .iter()
+            .map(|row| row.iter().sum::<f64>())
+            .collect::<Vec<_>>(),
+        [2.0, 2.0]
+    );
     let errors = lines(&run, "error_analysis/task_0_validation_error_analysis.csv");
-    assert_eq!(errors[0], "video_path,prediction,target,subcategory,food,phone");
-    let saved = incdec::model::state_dict::read(&run.join("best_mAP_task_0_model.pth")).unwrap().tensors;
+    assert_eq!(
+        errors[0],
+        "video_path,prediction,target,subcategory,food,phone"
+    );
+    let saved = incdec::model::state_dict::read(&run.join("best_mAP_task_0_model.pth"))
+        .unwrap()
+        .tensors;
     let kept = tensors(&run.join("checkpoints/task-0.safetensors"));
-    assert_eq!(saved.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+    assert_eq!(
+        saved.keys().collect::<Vec<_>>(),
+        kept.keys().collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
     let toy = Toy::new();
-    let run = toy.train("substitution", "tags", "--criterion multiclass --epochs 2 --stop-after-first-task");
+    let run = toy.train(
+        "substitution",
+        "tags",
+        "--criterion multiclass --epochs 2 --stop-after-first-task",
+    );
     let logged = events(&run);
-    for (name, split) in [("loss", None), ("x", Some("validation")), ("x", Some("test"))] {
+    for (name, split) in [
+        ("loss", None),
+        ("x", Some("validation")),
+        ("x", Some("test")),
+    ] {
         let _ = name;
         let wanted: Vec<(String, bool)> = match split {
-            None => ["training_classification_loss", "dataset_0_classification_loss", "dataset_0_accuracy", "dataset_0_mAP", "dataset_0_weighted_mAP"]
-                .map(|n| (format!("training_task_0/{n}"), false))
-                .to_vec(),
-            Some(split) => [("accuracy", false), ("mAP", false), ("weighted_mAP", false), ("pr_curve", true), ("confusion_matrix", true)]
-                .map(|(n, image)| (format!("{split}_dataset_0/task_0_{n}"), image))
-                .to_vec(),
+            None => [
+                "training_classification_loss",
+                "dataset_0_classification_loss",
+                "dataset_0_accuracy",
+                "dataset_0_mAP",
+                "dataset_0_weighted_mAP",
+            ]
+            .map(|n| (format!("training_task_0/{n}"), false))
+            .to_vec(),
+            Some(split) => [
+                ("accuracy", false),
+                ("mAP", false),
+                ("weighted_mAP", false),
+                ("pr_curve", true),
+                ("confusion_matrix", true),
+            ]
+            .map(|(n, image)| (format!("{split}_dataset_0/task_0_{n}"), image))
+            .to_vec(),
         };
         for (tag, image) in wanted {
             let found: Vec<_> = logged.iter().filter(|(t, ..)| *t == tag).collect();
@@ -143,7 +249,10 @@ fn a_line_of_the_seeds_script_runs() {
         let mut table = String::from("label,youtube_id,time_start,time_end,split\n");
         for clip in labelled().iter().filter(|clip| clip.split == split) {
             let youtube_id = clip.clip_id.split('_').next().unwrap();
-            table += &format!("{},{youtube_id},0,10,train\n", SUBCATEGORIES[clip.subcategory].1);
+            table += &format!(
+                "{},{youtube_id},0,10,train\n",
+                SUBCATEGORIES[clip.subcategory].1
+            );
         }
         std::fs::write(info.join(format!("{split}.csv")), table).unwrap();
     }
@@ -162,12 +271,20 @@ fn a_line_of_the_seeds_script_runs() {
     let said = text(&output.stdout);
     assert!(output.status.success(), "{said}{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("warning: there is no GPU 99"));
-    assert!(said.contains("incdec-tasks --scenario substitution"), "{said}");
+    assert!(
+        said.contains("incdec-tasks --scenario substitution"),
+        "{said}"
+    );
     assert!(said.contains("incdec-train --availability"), "{said}");
     let run = std::fs::read_dir(data.join("out"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("incdec_lwf_"))
+        .find(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("incdec_lwf_")
+        })
         .unwrap();
     assert_eq!(lines(&run, "logger/acc.out").len(), 2);
 }

@@ -7,9 +7,7 @@ use std::process::Command;
 use incdec::clip::Split;
 use incdec::run_tables::HistoryRow;
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
-use incdec::stage_tables::{
-    AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow,
-};
+use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
 use incdec::table::{self, Provenance};
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
@@ -258,6 +256,9 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
     table::write(&folder.join("schedule.parquet"), &schedule, &provenance).unwrap();
 }
 
+/// Files that hold times.
+const TIMED: [&str; 5] = ["log.jsonl", "timing.parquet", "avg_time.csv", "stdout-", "stderr-"];
+
 /// Every published file of a run but log and timing, with its bytes; events hold times, so of them only the values.
 pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
@@ -269,7 +270,7 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        if !entry.file_type().is_file() || name == "log.jsonl" || name == "timing.parquet" {
+        if !entry.file_type().is_file() || TIMED.iter().any(|timed| name.starts_with(timed)) || name == "timing.parquet" {
             continue;
         }
         let bytes = std::fs::read(entry.path()).unwrap();
@@ -300,7 +301,6 @@ pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, 
         .collect()
 }
 
-
 /// The value of one metric of a split in one task and epoch, by its name in `history.parquet`.
 pub(super) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
     values.iter().rev().find(|v| v.0 == task).unwrap().2
@@ -315,5 +315,7 @@ pub(super) fn events(run: &Path) -> Vec<(String, i64, Logged)> {
 pub(super) fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let bytes = std::fs::read(path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    file.iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect()
+    file.iter()
+        .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
+        .collect()
 }

@@ -198,7 +198,11 @@ mod tests {
     use tch::Device;
 
     fn learner() -> Learner {
-        Learner::new(fake::builder(2, 0.5), Device::Cpu, CriterionName::Multilabel)
+        Learner::new(
+            fake::builder(2, 0.5),
+            Device::Cpu,
+            CriterionName::Multilabel,
+        )
     }
 
     fn batch(value: f64) -> DeviceBatch {
@@ -214,9 +218,16 @@ mod tests {
         let mut ewc = Ewc::new(settings);
         let step = batch(1.0);
         let output = learner.forward(&step.clips, Mode::Evaluate);
-        let step = Step { batch: &step, output: &output };
-        assert!(ewc.penalty(&learner, &step).is_none(), "task 0 has no penalty");
-        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        let step = Step {
+            batch: &step,
+            output: &output,
+        };
+        assert!(
+            ewc.penalty(&learner, &step).is_none(),
+            "task 0 has no penalty"
+        );
+        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0))))
+            .unwrap();
         no_grad(|| {
             for (_, parameter) in learner.backbone().take(1) {
                 let _ = parameter.shallow_clone().g_add_scalar_(1.0);
@@ -227,7 +238,10 @@ mod tests {
 
     #[test]
     fn the_seeds_penalty_counts_q_once_more() {
-        let mut settings = Settings { ewc_lambda: 4.0, ..Settings::default() };
+        let mut settings = Settings {
+            ewc_lambda: 4.0,
+            ..Settings::default()
+        };
         let ours = penalty(&settings);
         settings.compat.ewc_penalty_counted_twice = true;
         assert!(ours > 0.0);
@@ -237,17 +251,30 @@ mod tests {
     #[test]
     fn a_later_fisher_is_merged_and_the_state_is_taken_back() {
         let learner = learner();
-        let settings = Settings { ewc_alpha: 0.25, ..Settings::default() };
+        let settings = Settings {
+            ewc_alpha: 0.25,
+            ..Settings::default()
+        };
         let mut ewc = Ewc::new(&settings);
-        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0))))
+            .unwrap();
         let first = ewc.fisher["backbone.features"].double_value(&[0, 0]);
-        ewc.after_task(&learner, 1, &mut std::iter::once(Ok(batch(2.0)))).unwrap();
-        let second = estimate(&learner, FisherEstimate::Batch, &mut std::iter::once(Ok(batch(2.0)))).unwrap();
+        ewc.after_task(&learner, 1, &mut std::iter::once(Ok(batch(2.0))))
+            .unwrap();
+        let second = estimate(
+            &learner,
+            FisherEstimate::Batch,
+            &mut std::iter::once(Ok(batch(2.0))),
+        )
+        .unwrap();
         let wanted = 0.25 * first + 0.75 * second["backbone.features"].double_value(&[0, 0]);
         assert!((ewc.fisher["backbone.features"].double_value(&[0, 0]) - wanted).abs() < 1e-9);
         let mut resumed = Ewc::new(&settings);
         resumed.restore(&learner, ewc.state());
-        assert_eq!(resumed.fisher.keys().collect::<Vec<_>>(), ["backbone.features", "backbone.norm.weight"]);
+        assert_eq!(
+            resumed.fisher.keys().collect::<Vec<_>>(),
+            ["backbone.features", "backbone.norm.weight"]
+        );
         assert_eq!(resumed.old.len(), 2);
     }
 
@@ -261,6 +288,9 @@ mod tests {
         assert!(value(&batch) > 0.0);
         assert!((value(&batch) - value(&each)).abs() < 1e-9);
         learner.freeze(true, false);
-        assert!(of(FisherEstimate::Batch).is_empty(), "what is frozen has no new Fisher");
+        assert!(
+            of(FisherEstimate::Batch).is_empty(),
+            "what is frozen has no new Fisher"
+        );
     }
 }

@@ -241,6 +241,7 @@ mod tests {
         let curve = PrCurve {
             precision: vec![0.5, 1.0, 1.0],
             recall: vec![1.0, 0.5, 0.0],
+            score: vec![0.25, 0.75],
         };
         let image = precision_recall(&[curve.clone(), curve], &["food".into(), "phone".into()]);
         // The second class lies over the first, whose colour is left in the legend alone.
