@@ -7,6 +7,7 @@
 pub mod motion;
 pub mod serve;
 pub mod source;
+mod tables;
 
 use std::path::PathBuf;
 

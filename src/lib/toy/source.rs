@@ -12,7 +12,6 @@
 //! holds clips that no table names, and some classes are in no table at all, so that a download has something to leave.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -25,19 +24,16 @@ use serde::Serialize;
 
 use super::ToyError;
 use super::motion::Scene;
-use crate::artifact::{self, ArtifactError, Draft, publish_if_changed};
+use super::tables::write_tables;
+use crate::artifact::{self, ArtifactError, Draft};
 use crate::clip::{ClipId, Split};
 use crate::media::encode::{VideoSpec, write_mp4};
 use crate::progress::{Progress, Unit};
 use crate::random::stream;
 use crate::taxonomy::Taxonomy;
 
-/// Where the official archives lie; the index names them so, and a download's own source replaces this part.
-pub const OFFICIAL_BASE: &str = "https://s3.amazonaws.com/kinetics/700_2020";
-/// The taxonomy and the schedules of the published experiments.
-const CLASSES_CSV: &str = include_str!("../../../Kinetics/Info/classes.csv");
-const REMOVE_CSV: &str = include_str!("../../../Kinetics/Info/subcategories_to_remove.csv");
-const SUBSTITUTE_CSV: &str = include_str!("../../../Kinetics/Info/subcategories_to_substitute.csv");
+/// The taxonomy of the published experiments.
+pub(super) const CLASSES_CSV: &str = include_str!("../../../Kinetics/Info/classes.csv");
 /// Classes of Kinetics that no label table names: the first and the last in sorted order.
 const UNLABELLED_CLASSES: [&str; 2] = ["abseiling", "zumba"];
 /// Clips of each archive that no label table names.
@@ -55,8 +51,6 @@ const MAX_CLIPS_PER_SUBCATEGORY: usize = 10_000;
 const MAX_SECONDS: f64 = 60.0;
 /// Largest side of a picture, in pixels.
 const MAX_SIZE_PIXELS: u32 = 2048;
-/// Columns of the annotations and of the label tables.
-const COLUMNS: &str = "label,youtube_id,time_start,time_end,split";
 /// Name of the file that says that the source is complete, and with which settings.
 const COMPLETE: &str = "toy.json";
 /// Purpose of the random streams of this module.
@@ -127,19 +121,19 @@ pub struct Summary {
 }
 
 /// A clip to be made.
-struct PlannedClip {
-    id: ClipId,
+pub(super) struct PlannedClip {
+    pub(super) id: ClipId,
     class: usize,
     index: usize,
     count: usize,
-    split: Option<Split>,
+    pub(super) split: Option<Split>,
     key: u64,
 }
 
 /// An archive to be made: a Kinetics class with its clips, in the order of their names.
-struct PlannedArchive {
-    class_name: String,
-    clips: Vec<PlannedClip>,
+pub(super) struct PlannedArchive {
+    pub(super) class_name: String,
+    pub(super) clips: Vec<PlannedClip>,
 }
 
 /// Writes the source. A folder that has it already, with the same settings, is left alone.
@@ -157,12 +151,13 @@ pub fn run(config: &SourceConfig) -> Result<Summary, ToyError> {
         .filter(|c| c.split.is_some())
         .count();
     let settings = serde_json::json!({"format": "incdec.toy", "version": 1, "settings": config});
+    let settings = settings.to_string();
     let complete = config.out.join(COMPLETE);
     let summary = Summary {
         archives: archives.len(),
         clips,
         labelled,
-        unchanged: fs::read_to_string(&complete).is_ok_and(|t| t == settings.to_string()),
+        unchanged: fs::read_to_string(&complete).is_ok_and(|t| t == settings),
     };
     if summary.unchanged {
         return Ok(summary);
@@ -170,7 +165,7 @@ pub fn run(config: &SourceConfig) -> Result<Summary, ToyError> {
     claim(&config.out)?;
     write_archives(config, &archives, clips)?;
     write_tables(config, &taxonomy, &archives)?;
-    artifact::publish(&complete, |w| w.write_all(settings.to_string().as_bytes()))?;
+    artifact::publish(&complete, |w| w.write_all(settings.as_bytes()))?;
     Ok(summary)
 }
 
@@ -304,7 +299,7 @@ fn fresh_id(rng: &mut rand_chacha::ChaCha8Rng, seen: &mut BTreeSet<String>) -> C
     }
 }
 
-fn archive_name(number: usize) -> String {
+pub(super) fn archive_name(number: usize) -> String {
     format!("k700_train_{:03}.tar.gz", number + 1)
 }
 
@@ -415,54 +410,4 @@ fn encode(config: &SourceConfig, clip: &PlannedClip, archive: &Path) -> Result<V
         (0..frames).map(|t| scene.picture(f64::from(t) / f64::from(config.fps), config.size)),
     )?;
     Ok(fs::read(draft.path()).map_err(ArtifactError::at("read", draft.path()))?)
-}
-
-/// Writes index, annotations and label tables.
-fn write_tables(
-    config: &SourceConfig,
-    taxonomy: &Taxonomy,
-    archives: &[PlannedArchive],
-) -> Result<(), ToyError> {
-    let text = |path: &str, text: &str| publish_if_changed(&config.out.join(path), text.as_bytes());
-    let annotation = |name: &str, clip: &PlannedClip| {
-        let (id, start, end) = (clip.id.youtube_id(), clip.id.start_s(), clip.id.end_s());
-        format!("{name},{id},{start},{end}")
-    };
-
-    let mut all = format!("{COLUMNS}\n");
-    for archive in archives {
-        for clip in &archive.clips {
-            let _ = writeln!(all, "{},train", annotation(&archive.class_name, clip));
-        }
-    }
-    text("annotations/train.csv", &all)?;
-    text("annotations/val.csv", &format!("{COLUMNS}\n"))?;
-    text(
-        "annotations/test.csv",
-        "youtube_id,time_start,time_end,split\n",
-    )?;
-
-    text("Info/classes.csv", CLASSES_CSV)?;
-    text("Info/subcategories_to_remove.csv", REMOVE_CSV)?;
-    text("Info/subcategories_to_substitute.csv", SUBSTITUTE_CSV)?;
-    for split in Split::ALL {
-        let mut table = format!(",{COLUMNS}\n");
-        let mut row = 0;
-        for (_, name) in taxonomy.subcategories() {
-            let archive = archives.iter().filter(|a| a.class_name == name);
-            for clip in archive
-                .flat_map(|a| &a.clips)
-                .filter(|c| c.split == Some(split))
-            {
-                let _ = writeln!(table, "{row},{},train", annotation(name, clip));
-                row += 1;
-            }
-        }
-        text(&format!("Info/{split}.csv"), &table)?;
-    }
-    let index: String = (0..archives.len())
-        .map(|n| format!("{OFFICIAL_BASE}/train/{}\n", archive_name(n)))
-        .collect();
-    text("train/k700_2020_train_path.txt", &index)?;
-    Ok(())
 }
