@@ -19,14 +19,16 @@
 //! * a norm's backward pass is three factors for each channel, applied where the next product reads its tile;
 //! * in evaluation the expanded clip exists only as that ring of frames.
 //!
-//! Measured with `incdec-bench step`, A0, one clip of 50x172x172, one thread of a Zen 3 core (AVX2) that other processes
-//! shared, processor seconds a clip, against `PyTorch` 2.11 on the same machine in the same minutes:
+//! A first measurement with `incdec-bench step`, A0, clips of 50x172x172, one thread (AVX2, Zen 3), processor seconds a
+//! clip, beside `PyTorch` 2.11. The machine was overloaded sixfold and the runs lie up to half an hour apart, of one to
+//! three rounds each, so these are indications: repeat them on an idle machine. Ours varied from 0.65 to 0.68 in training
+//! and from 0.17 to 0.20 in evaluation. `torch.compile` and two threads were not measured in earnest.
 //!
 //! | | training step | evaluation | memory a clip |
 //! |---|---|---|---|
 //! | eager `nn.Conv3d` | 2.54 | 0.42 | 1,058 MB |
-//! | eager, `channels_last_3d` | 4.37 | 0.49 | |
-//! | fast | 0.65 | 0.17 | 335 MB |
+//! | eager, `channels_last_3d` (one round) | 4.37 | 0.49 | |
+//! | fast | 0.65 to 0.68 | 0.17 to 0.20 | 340 MB |
 //! | fast, [`ModelConfig::checkpoint_blocks`] | 0.84 | 0.19 | 263 MB |
 //!
 //! Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. The parts were not timed apart.
