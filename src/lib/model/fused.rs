@@ -112,8 +112,16 @@ fn flag(value: bool) -> i64 {
 }
 
 /// Positions of a convolution along one dimension.
+///
+/// # Panics
+/// When there is none, as the stock operators do: the loops would run outside their memory.
 fn positions(size: i64, kernel: i64, stride: i64, [before, after]: [i64; 2]) -> i64 {
-    (size + before + after - kernel) / stride + 1
+    let room = size + before + after - kernel;
+    assert!(
+        room >= 0,
+        "the clips are too small for this network: {size} pixels are left for a kernel of {kernel}"
+    );
+    room / stride + 1
 }
 
 fn norm_of(unit: &ConvUnit, mode: Mode) -> &Norm {
