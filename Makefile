@@ -205,7 +205,7 @@ reproduce: ## the seed's whole table of experiments (days on a GPU), one page an
 # The demo's clips, fewer frames and one epoch a task: the same cells in minutes.
 reproduce-toy: demo ## the same table on the toy data, in minutes, under demo/reproduction
 	@$(DEMO_MAKE) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN='--compat twyn2024 --sampler imbalanced --batch-size 8 --accumulation 2 \
-	    --frames 4 --resize 36 --size 32 --epochs 2 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 $(if $(PRETRAINED),--pretrained $(PRETRAINED))'
+	    --frames 4 --resize 36 --size 32 --geometry tf --epochs 2 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 $(if $(PRETRAINED),--pretrained $(PRETRAINED))'
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests

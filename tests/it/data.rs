@@ -339,10 +339,11 @@ fn a_damaged_or_vanished_shard_is_an_error_at_its_batch_with_the_clips_name() {
         workers: 2,
         ..SMALL
     };
-    let mut batches = Batches::start(&dataset, vec![5], KEYS, &config, 0);
+    let vanished = path.file_name().unwrap().to_str().unwrap();
+    let mut batches = Batches::start(&dataset, vec![8], KEYS, &config, 0);
     let error = batches.next().unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("clip5_000000_000010") && error.contains("train-00000.arrow"),
+        error.contains("clip8_000000_000010") && error.contains(vanished),
         "{error}"
     );
     assert!(batches.next().is_none());
@@ -559,7 +560,16 @@ fn a_list_takes_usable_clips_of_its_task_in_order_and_refuses_what_is_not_stored
     let samples = Sample::list(&rows, shards.index(), 1, Split::Train).unwrap();
     let positions: Vec<i32> = samples.iter().map(|s| s.position).collect();
     assert_eq!(positions, [0, 1, 2, 3, 4, 5]);
-    assert_eq!((samples[4].label, samples[4].shard_row), (4, 4));
+    let stored = shards
+        .index()
+        .iter()
+        .find(|row| row.clip_id == samples[4].clip_id)
+        .unwrap();
+    assert_eq!(
+        (samples[4].label, Some(samples[4].shard_row)),
+        (4, stored.shard_row)
+    );
+    assert_eq!(Some(&samples[4].shard), stored.shard.as_ref());
     rows[5].clip_id = "elsewhere_000000_000010".to_owned();
     let error = Sample::list(&rows, shards.index(), 1, Split::Train).unwrap_err();
     assert!(error.to_string().contains("elsewhere_000000_000010"));

@@ -72,6 +72,14 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     files
 }
 
+/// Whether `code` has a path that begins with `package` (and not with a longer name that ends like it).
+fn names(code: &str, package: &str) -> bool {
+    let path = code.match_indices(&format!("{package}::")).any(|(at, _)| {
+        !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
+    });
+    path || code.contains(&format!("use {package};"))
+}
+
 /// The module that a file of src/lib belongs to: its folder's name, or its own.
 fn module_of(file: &Path) -> String {
     let part = file
@@ -147,8 +155,7 @@ fn each_package_is_named_only_where_it_belongs() {
         .map(|(f, code)| ("bin".to_owned(), f, code));
     for (module, file, code) in library.chain(binaries) {
         for (package, homes) in PACKAGES {
-            let named =
-                code.contains(&format!("{package}::")) || code.contains(&format!("use {package};"));
+            let named = names(&code, package);
             if named && !homes.contains(&module.as_str()) {
                 wrong.push(format!("{} names {package}", file.display()));
             }

@@ -120,7 +120,7 @@ impl Source {
                 "train",
                 stage(
                     env!("CARGO_BIN_EXE_incdec-train"),
-                    "--device cpu --threads 1 --frames 4 --resize 36 --size 32 --epochs 1 --batch-size 8",
+                    "--device cpu --threads 1 --frames 4 --resize 36 --size 32 --geometry tf --epochs 1 --batch-size 8",
                     &[
                         ("--availability", at("tasks/substitution/seed-0")),
                         ("--shards", at("shards")),

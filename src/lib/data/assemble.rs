@@ -132,8 +132,9 @@ impl Assembler {
                 let size = (stored.height, stored.width);
                 reader.read((i, bytes), stored.codec, size, view, out)
             });
-        self.reader = Some(reader);
+        // A decoder that met damage is not used again: libjpeg-turbo keeps state of a broken image across calls.
         read?;
+        self.reader = Some(reader);
         repeat(out, frames.min(config.frames) * frame_bytes);
         Ok(())
     }

@@ -618,26 +618,30 @@ mod tests {
     }
 
     #[test]
-    fn black_white_and_primaries_keep_their_values_in_every_space_and_range() {
+    fn black_white_and_primaries_keep_their_values_to_a_level_in_every_space_and_range() {
+        let within_a_level = |found: Vec<u8>, expected: &[u8]| {
+            found.len() == expected.len()
+                && found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= 1)
+        };
         for space in [
             color::Space::BT709,
             color::Space::BT2020NCL,
             color::Space::Unspecified,
         ] {
             let limited = Matrix::of(space, false);
-            assert_eq!(
+            assert!(within_a_level(
                 limited.rgb(&[16, 235], &[128; 2], &[128; 2]),
-                [0, 0, 0, 255, 255, 255]
-            );
-            assert_eq!(
+                &[0, 0, 0, 255, 255, 255]
+            ));
+            assert!(within_a_level(
                 limited.rgb(&[0, 255], &[128; 2], &[128; 2]),
-                [0, 0, 0, 255, 255, 255]
-            );
+                &[0, 0, 0, 255, 255, 255]
+            ));
             let full = Matrix::of(space, true);
-            assert_eq!(
+            assert!(within_a_level(
                 full.rgb(&[0, 77, 255], &[128; 3], &[128; 3]),
-                [0, 0, 0, 77, 77, 77, 255, 255, 255]
-            );
+                &[0, 0, 0, 77, 77, 77, 255, 255, 255]
+            ));
         }
         // BT.601 red is 81, 90, 240; BT.709's is 63, 102, 240.
         let near = |rgb: Vec<u8>| rgb[0] >= 253 && rgb[1] <= 2 && rgb[2] <= 2;
