@@ -257,7 +257,13 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
 }
 
 /// Files that hold times.
-const TIMED: [&str; 5] = ["log.jsonl", "timing.parquet", "avg_time.csv", "stdout-", "stderr-"];
+const TIMED: [&str; 5] = [
+    "log.jsonl",
+    "timing.parquet",
+    "avg_time.csv",
+    "stdout-",
+    "stderr-",
+];
 
 /// Every published file of a run but log and timing, with its bytes; events hold times, so of them only the values.
 pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -270,7 +276,10 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        if !entry.file_type().is_file() || TIMED.iter().any(|timed| name.starts_with(timed)) || name == "timing.parquet" {
+        if !entry.file_type().is_file()
+            || TIMED.iter().any(|timed| name.starts_with(timed))
+            || name == "timing.parquet"
+        {
             continue;
         }
         let bytes = std::fs::read(entry.path()).unwrap();
