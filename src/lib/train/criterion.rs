@@ -9,7 +9,6 @@ impl CriterionName {
     ///
     /// `logits` [N, C], `labels` [N] class indices. Multilabel: mean over N x C of the binary cross-entropy against one-hot
     /// targets; multiclass: mean over N of the cross-entropy.
-    #[must_use]
     pub fn loss(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self {
             Self::Multilabel => {
@@ -26,7 +25,6 @@ impl CriterionName {
     }
 
     /// Probabilities [N, C] of the classes: sigmoids or the softmax.
-    #[must_use]
     pub fn probabilities(self, logits: &Tensor) -> Tensor {
         match self {
             Self::Multilabel => logits.sigmoid(),

@@ -22,6 +22,8 @@
 
 pub mod approach;
 pub mod choice;
+mod choices;
+mod compat;
 mod criterion;
 mod error;
 mod evaluate;

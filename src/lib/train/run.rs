@@ -245,6 +245,8 @@ impl<'a> Run<'a> {
             self.settings.backbone_is_frozen(task),
             self.settings.batch_norm_is_frozen(task),
         );
+        // The method itself would fix the lifetime that the closure leaves open.
+        #[allow(clippy::redundant_closure_for_method_calls)]
         self.seed_outputs(|outputs, store| outputs.at_start_of_task(store))?;
         let (best, epochs, ended_by) = self.epochs(task)?;
         checkpoint::restore(self.learner.store(), &best.weights)?;

@@ -8,173 +8,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::choice::choice;
+pub use super::choices::{
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
+    SamplerName, SchedulerName,
+};
+pub use super::compat::Compat;
 use crate::data::OnBadClip;
 use crate::model::{Geometry, ModelPath, Variant};
 
 /// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
 const LEAST_SIZE_SEED_PX: u32 = 57;
-
-choice! {
-    /// How the model is updated from task to task.
-    ApproachName, "approach" {
-        /// Train on, with nothing against forgetting.
-        Finetune = "finetune", "incdec";
-        /// Learning without Forgetting: distil the logits of the model before the task.
-        Lwf = "lwf", "incdec_lwf";
-        /// Feature distillation: stay close to the features of the model before the task.
-        Fd = "fd", "incdec_fd";
-        /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information is large.
-        Ewc = "ewc", "incdec_ewc";
-    }
-}
-
-choice! {
-    /// What the classification loss compares.
-    CriterionName, "criterion" {
-        /// Binary cross-entropy of each class's sigmoid.
-        Multilabel = "multilabel";
-        /// Cross-entropy of the softmax.
-        Multiclass = "multiclass";
-    }
-}
-
-choice! {
-    /// In which order, and how often, an epoch draws the task's clips.
-    SamplerName, "sampler" {
-        /// Every clip once, in random order.
-        Balanced = "balanced";
-        /// As many draws with replacement, each clip weighted by 1 / its class's count.
-        Imbalanced = "imbalanced";
-    }
-}
-
-choice! {
-    /// How the learning rates change within a task.
-    SchedulerName, "scheduler" {
-        /// They do not.
-        Fixed = "fixed", "fixd";
-        /// x 0.1 after 20 and after 40 epochs.
-        MultiStep = "multi-step", "multi_step";
-        /// x 0.1 when the watched figure has not improved for more than `patience` epochs.
-        ReduceOnPlateau = "reduce-on-plateau", "reduce_plateau";
-    }
-}
-
-choice! {
-    /// The figure of the validation set that reduce-on-plateau watches.
-    PlateauCheck, "plateau check" {
-        /// Mean average precision; more is better.
-        Map = "map";
-        /// Classification loss; less is better.
-        Loss = "loss", "class_loss";
-    }
-}
-
-choice! {
-    /// The update rule.
-    OptimizerName, "optimizer" {
-        /// Adam with the weight decay added to the gradient, as the seed.
-        Adam = "adam";
-        /// Adam with decoupled weight decay.
-        AdamW = "adamw";
-    }
-}
-
-choice! {
-    /// How the Fisher information of EWC is estimated.
-    FisherEstimate, "Fisher estimate" {
-        /// Squared gradient of each batch's mean loss, times the batch size, as the seed.
-        Batch = "batch";
-        /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a batch's size.
-        PerSample = "per-sample";
-    }
-}
-
-choice! {
-    /// How feature distillation measures the distance of two feature batches.
-    FeatureDistance, "feature distance" {
-        /// Euclidean norm of the whole batch's difference, as the seed.
-        L2 = "l2";
-        /// Mean squared difference.
-        Mse = "mse";
-        /// Mean over clips of 1 - cosine similarity.
-        Cosine = "cosine";
-    }
-}
-
-/// What each field of the seed's behaviour brings back where ours differs by default and a number can move.
-///
-/// `--compat twyn2024` sets all of them. Each field is one quirk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools)] // One independent switch for each quirk is the point of this struct.
-pub struct Compat {
-    /// Crop and flip are drawn anew for every frame (ours: one draw for the clip).
-    pub augment_per_frame: bool,
-    /// With frozen batch norm the running statistics go on moving (ours: they stay).
-    pub frozen_statistics_move: bool,
-    /// Only finetune honours a frozen backbone (ours: every approach does).
-    pub freeze_backbone_only_finetune: bool,
-    /// From task 1 on a plateau of the mAP is looked for as if less were better (ours: more is better).
-    pub plateau_map_minimised: bool,
-    /// The plateau check of the loss is fed the mAP (ours: the loss).
-    pub plateau_loss_fed_map: bool,
-    /// When the rate falls, the weights go back to the best before this epoch is judged, so that old weights can be
-    /// saved under a new epoch's figure (ours: judged and saved first).
-    pub rollback_before_best: bool,
-    /// EWC's penalty is q + lambda q (ours: lambda q).
-    pub ewc_penalty_counted_twice: bool,
-    /// The Fisher information is taken over the training loader, shuffled or weighted, and augmented (ours: in the list's
-    /// order, unaugmented).
-    pub fisher_over_training_loader: bool,
-    /// A task's final figures are logged to TensorBoard at its last epoch (ours: at its best).
-    pub final_metrics_at_last_epoch: bool,
-}
-
-impl Compat {
-    /// All of the seed's quirks.
-    pub const TWYN2024: Self = Self {
-        augment_per_frame: true,
-        frozen_statistics_move: true,
-        freeze_backbone_only_finetune: true,
-        plateau_map_minimised: true,
-        plateau_loss_fed_map: true,
-        rollback_before_best: true,
-        ewc_penalty_counted_twice: true,
-        fisher_over_training_loader: true,
-        final_metrics_at_last_epoch: true,
-    };
-}
-
-impl std::str::FromStr for Compat {
-    type Err = String;
-
-    /// Reads `none`, `twyn2024`, or the names of fields, separated by commas.
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "none" => return Ok(Self::default()),
-            "twyn2024" => return Ok(Self::TWYN2024),
-            _ => {}
-        }
-        // Through the serialised form, so that the fields' names stand in one place.
-        let mut fields = serde_json::json!(Self::default());
-        for name in text.split(',').map(|name| name.trim().replace('-', "_")) {
-            let known: Vec<String> = fields
-                .as_object()
-                .into_iter()
-                .flat_map(|map| map.keys().cloned())
-                .collect();
-            if !known.contains(&name) {
-                return Err(format!(
-                    "{name:?} is no quirk: expected none, twyn2024, or of {}",
-                    known.join(", ")
-                ));
-            }
-            fields[name] = true.into();
-        }
-        serde_json::from_value(fields).map_err(|e| e.to_string())
-    }
-}
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -556,20 +399,6 @@ mod tests {
             s.from_scratch = true;
         };
         assert!(refused(anew).contains("leave ewc nothing to hold on to"));
-    }
-
-    #[test]
-    fn quirks_are_named_singly_or_all_together() {
-        assert_eq!("none".parse(), Ok(Compat::default()));
-        assert_eq!("twyn2024".parse(), Ok(Compat::TWYN2024));
-        let two: Compat = "augment-per-frame,rollback_before_best".parse().unwrap();
-        assert!(two.augment_per_frame && two.rollback_before_best && !two.plateau_loss_fed_map);
-        assert!(
-            "nonsense"
-                .parse::<Compat>()
-                .unwrap_err()
-                .contains("augment_per_frame")
-        );
     }
 
     #[test]

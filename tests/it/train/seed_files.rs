@@ -200,12 +200,7 @@ fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
         "--criterion multiclass --epochs 2 --stop-after-first-task",
     );
     let logged = events(&run);
-    for (name, split) in [
-        ("loss", None),
-        ("x", Some("validation")),
-        ("x", Some("test")),
-    ] {
-        let _ = name;
+    for split in [None, Some("validation"), Some("test")] {
         let wanted: Vec<(String, bool)> = match split {
             None => [
                 "training_classification_loss",

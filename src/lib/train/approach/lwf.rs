@@ -54,7 +54,6 @@ impl Approach for Lwf {
 /// Multilabel: mean over N x C of the binary cross-entropy between the sigmoids, in its stable form
 /// softplus(z) - sigmoid(old) z. Multiclass: mean over N of the cross-entropy of the softmaxes, both softened by
 /// `temperature`, the student's kept off 0 by a floor of 1e-5 in all.
-#[must_use]
 pub fn distillation(
     criterion: CriterionName,
     logits: &Tensor,

@@ -100,7 +100,9 @@ impl Pickle {
 
     fn integers(&mut self, values: &[i64]) {
         self.0.push(b'(');
-        values.iter().for_each(|value| self.integer(*value));
+        for value in values {
+            self.integer(*value);
+        }
         self.0.push(b't');
     }
 

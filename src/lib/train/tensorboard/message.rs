@@ -65,12 +65,16 @@ impl Event {
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        // The low seven bits, with the mark that more follow.
-        out.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        // Seven bits at a time; the first byte is the lowest.
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            out.push(low & 0x7f);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push(value as u8);
 }
 
 fn key(out: &mut Vec<u8>, field: u64, wire: u64) {
@@ -126,7 +130,7 @@ fn tagged(value: &[u8]) -> Option<(String, Logged)> {
                 logged = body
                     .try_into()
                     .ok()
-                    .map(|b| Logged::Scalar(f32::from_le_bytes(b)))
+                    .map(|b| Logged::Scalar(f32::from_le_bytes(b)));
             }
             4 => {
                 logged = fields(body)
