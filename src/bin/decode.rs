@@ -222,14 +222,16 @@ fn main() -> ExitCode {
             Ok(())
         }
         (Some(Command::Worker), _) => decode::work(),
-        (Some(Command::Verify { shards }), _) => decode::verify(&shards).and_then(report_damage),
+        (Some(Command::Verify { shards }), _) => {
+            decode::verify(&shards).and_then(|summary| report_damage(&summary))
+        }
         (None, Some(stage)) => decode::run(&stage.into()).map(|summary| println!("{summary}")),
         // Clap asks for the stage's flags where there is no subcommand.
         (None, None) => Ok(()),
     })
 }
 
-fn report_damage(summary: decode::VerifySummary) -> Result<(), DecodeError> {
+fn report_damage(summary: &decode::VerifySummary) -> Result<(), DecodeError> {
     for damage in &summary.damaged {
         println!(
             "{}\t{}\t{}\t{}",

@@ -107,6 +107,8 @@ struct ModelArgs {
     dropout: f64,
 }
 
+// Each is a switch of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(clap::Args)]
 #[command(next_help_heading = "Training")]
 struct TrainingArgs {

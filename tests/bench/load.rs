@@ -1,5 +1,8 @@
 //! What resuming inside an epoch costs: the order drawn again, the workers started, the first batch there.
 
+// Synthetic rows count small things.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;

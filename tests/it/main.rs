@@ -1,5 +1,16 @@
 //! The integration tests: one binary, a module for each area.
 
+// Fixtures count small things and compare floats that must be equal to the bit; a story may be told in one long test.
+#![allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    clippy::format_collect,
+    clippy::too_many_lines
+)]
+
 mod data;
 mod decode;
 mod download;

@@ -26,17 +26,17 @@ fn clip(n: usize, split: Split, frames: usize) -> NewClip {
             .collect(),
         source: SourceFacts {
             fps: Some(29.97),
-            frames_expected: (n % 2 == 0).then_some(50),
+            frames_expected: n.is_multiple_of(2).then_some(50),
             frames_decoded: 50,
             codec: Some("h264".into()),
             ..SourceFacts::default()
         },
-        status: if n % 3 == 0 {
+        status: if n.is_multiple_of(3) {
             ClipStatus::Partial
         } else {
             ClipStatus::Ok
         },
-        error: (n % 3 == 0).then(|| "cut off".into()),
+        error: n.is_multiple_of(3).then(|| "cut off".into()),
     }
 }
 

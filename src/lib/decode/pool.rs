@@ -97,7 +97,10 @@ mod tests {
                 jobs,
                 start,
                 |m| m,
-                |n, r| Ok::<_, Infallible>(seen.push((n, r))),
+                |n, r| {
+                    seen.push((n, r));
+                    Ok::<_, Infallible>(())
+                },
             )
             .unwrap();
             assert_eq!(seen.len(), 30);

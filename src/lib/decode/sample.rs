@@ -210,7 +210,7 @@ mod tests {
             picked.extend(
                 p.into_iter()
                     .flat_map(|(f, n)| std::iter::repeat_n(f, n as usize)),
-            )
+            );
         };
         for (i, &time) in times.iter().enumerate() {
             take(sampler.push(i, time, last));

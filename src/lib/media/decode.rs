@@ -111,6 +111,8 @@ pub struct ShownFrame {
 pub type Wanted<'a> = &'a dyn Fn(i64, i64) -> bool;
 
 /// A video file being decoded, with one thread.
+// The flags are independent facts about the stream, not one state.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Video {
     input: ff::format::context::Input,
     decoder: ff::decoder::Video,

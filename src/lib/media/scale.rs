@@ -247,8 +247,8 @@ impl Scaler {
             (width, height)
         };
         let rgb = match Yuv::of(picture) {
-            Some(yuv) => self.from_planes(picture, yuv, width, height),
-            None => self.from_any(picture, width, height),
+            Some(yuv) => self.convert_planes(picture, &yuv, width, height),
+            None => self.convert_any(picture, width, height),
         }
         .map_err(|reason| MediaError::Scale {
             width: picture.width(),
@@ -264,10 +264,10 @@ impl Scaler {
             .apply(&rgb, width as usize, height as usize))
     }
 
-    fn from_planes(
+    fn convert_planes(
         &mut self,
         picture: &frame::Video,
-        yuv: Yuv,
+        yuv: &Yuv,
         width: u32,
         height: u32,
     ) -> Result<Vec<u8>, String> {
@@ -290,7 +290,7 @@ impl Scaler {
         Ok(Matrix::of(yuv.space, yuv.full_range).rgb(y, u, v))
     }
 
-    fn from_any(
+    fn convert_any(
         &mut self,
         picture: &frame::Video,
         width: u32,

@@ -376,9 +376,9 @@ mod tests {
         let metadata = BTreeMap::from([("one".into(), "1".into()), ("two".into(), "2".into())]);
         let store = model(3);
         fill::fill(&store, 0);
-        files
-            .iter()
-            .for_each(|file| save(file, &store, &metadata).unwrap());
+        for file in &files {
+            save(file, &store, &metadata).unwrap();
+        }
         let bytes = files.each_ref().map(|file| std::fs::read(file).unwrap());
         assert_eq!(bytes[0], bytes[1]);
         let read = state_dict::read(&files[0]).unwrap();

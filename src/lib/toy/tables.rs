@@ -9,7 +9,7 @@ use crate::clip::Split;
 use crate::taxonomy::Taxonomy;
 
 /// Where the official archives lie; the index names them so, and a download's own source replaces this part.
-pub const OFFICIAL_BASE: &str = "https://s3.amazonaws.com/kinetics/700_2020";
+pub(super) const OFFICIAL_BASE: &str = "https://s3.amazonaws.com/kinetics/700_2020";
 /// The schedules of the published experiments.
 const REMOVE_CSV: &str = include_str!("../../../Kinetics/Info/subcategories_to_remove.csv");
 const SUBSTITUTE_CSV: &str = include_str!("../../../Kinetics/Info/subcategories_to_substitute.csv");

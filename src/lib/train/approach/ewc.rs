@@ -120,7 +120,7 @@ pub fn quadratic<'a>(
 /// The Fisher information of the backbone parameters that take gradients, in evaluation mode over `batches`.
 ///
 /// `batch`: sum over batches of b (gradient of the batch's mean loss)^2, divided by the clips seen. `per-sample`: mean over
-/// clips of the squared gradient. The loss is that of [`pseudo_loss`].
+/// clips of the squared gradient. The loss is that of `pseudo_loss`.
 ///
 /// # Errors
 /// When a batch cannot be had.

@@ -68,8 +68,9 @@ mod tests {
         let value = |d| distance(d, &a, &b).double_value(&[]);
         assert!((value(FeatureDistance::L2) - 8f64.sqrt()).abs() < 1e-6);
         assert!((value(FeatureDistance::Mse) - 2.0).abs() < 1e-6);
-        let cosines = (1.0 / 5f64.sqrt() + 1.0 / 5f64.sqrt()) / 2.0;
-        assert!((value(FeatureDistance::Cosine) - (1.0 - cosines)).abs() < 1e-6);
+        // Both rows have the cosine 1 / sqrt(5).
+        let cosine = 1.0 / 5f64.sqrt();
+        assert!((value(FeatureDistance::Cosine) - (1.0 - cosine)).abs() < 1e-6);
     }
 
     #[test]

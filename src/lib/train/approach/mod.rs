@@ -26,7 +26,7 @@ pub use lwf::{Lwf, distillation};
 pub struct DeviceBatch {
     /// [N, 3, T, H, W], normalised.
     pub clips: Tensor,
-    /// Class indices, [N].
+    /// Class indices, `[N]`.
     pub labels: Tensor,
 }
 
