@@ -80,8 +80,13 @@ INSTALLED := .libtorch/.finished
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
+# The stages that train nothing link no libtorch: they are built without the code that would pull it in.
+STAGE_FEATURES := --no-default-features --features media,torch-packages
+TORCH_BINARIES := $(addprefix --bin incdec-,train weights bench-load bench-step)
+
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --bins
+	cargo build --release --locked $(TORCH_BINARIES)
+	cargo build --release --locked $(STAGE_FEATURES) --bins
 	@touch $@
 
 build: $(BUILT) ## build the release binaries into target/release
@@ -209,6 +214,8 @@ reproduce-toy: demo ## the same table on the toy data, in minutes, under demo/re
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
+	cargo build --locked $(STAGE_FEATURES) --bins
+	mkdir -p target/stages && cp target/debug/incdec-{download,decode,manifest,tasks,report} target/stages
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
