@@ -35,7 +35,7 @@ COLUMNS = {
 def parquet(path, name=None):
     """The table at `path` after checking its metadata, its columns, and that polars and DuckDB read the same rows."""
     table = pq.read_table(path)
-    meta = {k.decode(): v.decode() for k, v in (pq.read_schema(path).metadata or {}).items()}
+    meta = {k.decode(): v.decode() for k, v in (pq.read_metadata(path).metadata or {}).items()}
     form = meta["incdec.format"]
     assert name is None or form == name, f"{path}: {form}"
     assert int(meta["incdec.format_version"]) >= 1 and meta["incdec.crate_version"]

@@ -1,7 +1,5 @@
 //! What the page shows of a run beyond the figures that it recorded: confusion, curves, and the level of chance.
 
-use std::collections::BTreeMap;
-
 use super::load::{Measured, Run};
 use super::{CHANCE_QUANTILE, ReportError};
 use crate::clip::Split;
@@ -65,17 +63,6 @@ impl Analysis {
     /// The last task that was evaluated. There is one: a run without any is refused when it is read.
     pub(super) fn last(&self) -> Option<&TaskAnalysis> {
         self.tasks.last()
-    }
-
-    /// Seconds of each phase, summed over tasks and epochs.
-    pub(super) fn seconds(&self) -> BTreeMap<&str, (f64, i64)> {
-        let mut phases: BTreeMap<&str, (f64, i64)> = BTreeMap::new();
-        for row in &self.run.timing {
-            let phase = phases.entry(&row.phase).or_default();
-            phase.0 += row.seconds;
-            phase.1 += row.clips;
-        }
-        phases
     }
 }
 

@@ -304,7 +304,6 @@ fn settings(analysis: &Analysis) -> Markup {
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
-    let seconds = analysis.seconds();
     html! {
         section {
             h2 { "Settings" }
@@ -323,16 +322,6 @@ fn settings(analysis: &Analysis) -> Markup {
                                 }
                             } @else {
                                 tr { td { (name) } td { (text(value)) } }
-                            }
-                        }
-                    }
-                }
-                @if !seconds.is_empty() {
-                    table.wide {
-                        thead { tr { th { "where the time went" } th.n { "seconds" } th.n { "clips" } } }
-                        tbody {
-                            @for (phase, (seconds, clips)) in seconds {
-                                tr { td { (phase) } td.n { (format!("{seconds:.1}")) } td.n { (clips) } }
                             }
                         }
                     }

@@ -11,7 +11,7 @@ use super::ReportError;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
-use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, TimingRow, read_predictions};
+use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, read_predictions};
 use crate::stage_tables::AvailabilityRow;
 use crate::table::{self, Table, TableError};
 
@@ -43,7 +43,6 @@ pub(super) struct Run {
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
-    pub(super) timing: Vec<TimingRow>,
 }
 
 /// Clips of one category in one task's training list.
@@ -194,7 +193,6 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         predictions,
         predictions_file,
         history: read_if_there(&folder.join("history.parquet"))?,
-        timing: read_if_there(&folder.join("timing.parquet"))?,
     })
 }
 
