@@ -221,7 +221,7 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it golden
 
-bench: $(BUILT) ## measure this program beside others; see tests/bench/README in its table
+bench: $(INSTALLED) ## run the benchmarks
 	cargo bench --locked
 
 lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them

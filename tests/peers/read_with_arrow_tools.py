@@ -65,7 +65,7 @@ def shards(folder):
                 image.load()
                 assert image.size == (table.column("width")[0].as_py(), table.column("height")[0].as_py())
                 decoded = image.size
-        assert polars.read_ipc(path, memory_map=False).height == table.num_rows
+        assert polars.read_ipc(path).height == table.num_rows
         print(f"{'incdec.shard':24} {table.num_rows:7} rows  {path}")
     return clips, decoded
 
