@@ -219,7 +219,7 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
-	OMP_NUM_THREADS=1 cargo test --locked --test it golden
+	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
 
 bench: $(INSTALLED) ## run the benchmarks
 	cargo bench --locked
