@@ -30,10 +30,14 @@ impl Source {
                 .arg(folder.path())
                 .args(sizes.split(' ')),
         );
-        let mut server = Command::new(toy)
-            .arg("serve")
+        // The reference lives until the process ends, which drops nothing: `timeout` ends the server at last, and it holds no
+        // stream of ours open until then.
+        let mut server = Command::new("timeout")
+            .args(["600", toy, "serve"])
             .arg(folder.path())
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut url = String::new();
