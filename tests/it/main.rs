@@ -14,6 +14,7 @@
 mod data;
 mod decode;
 mod download;
+mod help;
 mod layout;
 mod manifest;
 mod metrics;
