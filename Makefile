@@ -56,7 +56,7 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup doctor build test test-goldens bench lint download labels decode manifest tasks train report demo kinetics reproduce \
+.PHONY: help setup doctor build test test-goldens setup-peers bench lint download labels decode manifest tasks train report demo kinetics reproduce \
     reproduce-toy \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -80,13 +80,8 @@ INSTALLED := .libtorch/.finished
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
-# The stages that train nothing link no libtorch: they are built without the code that would pull it in.
-STAGE_FEATURES := --no-default-features --features media,torch-packages
-TORCH_BINARIES := $(addprefix --bin incdec-,train weights bench-load bench-step)
-
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked $(TORCH_BINARIES)
-	cargo build --release --locked $(STAGE_FEATURES) --bins
+	cargo build --release --locked --bins
 	@touch $@
 
 build: $(BUILT) ## build the release binaries into target/release
@@ -123,8 +118,10 @@ LABEL_TABLES := $(addprefix $(LABELS)/,classes.csv train.csv validation.csv test
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(BIN)/incdec-download labels --out $(LABELS)
 
-$(addprefix $(LABELS)/,train.csv validation.csv test.csv):
-	@echo "$@ is missing. hint: make labels fetches the published tables" >&2; exit 1
+$(LABEL_TABLES):
+	@echo "$@ is missing" >&2
+	echo "hint: make labels fetches the published tables into LABELS ($(LABELS)); LABELS=folder names tables of your own" >&2
+	exit 1
 
 download: $(DOWNLOADED) ## fetch the clips that the labels name
 $(DOWNLOADED): $(LABEL_TABLES) $(STAMPS)/download | $(BUILT)
@@ -214,15 +211,31 @@ reproduce-toy: demo ## the same table on the toy data, in minutes, under demo/re
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
-	cargo build --locked $(STAGE_FEATURES) --bins
-	mkdir -p target/stages && cp target/debug/incdec-{download,decode,manifest,tasks,report} target/stages
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
 
-bench: $(INSTALLED) ## run the benchmarks
-	cargo bench --locked
+# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer that PYTHON lacks is named
+# in the table. Criterion's benchmarks of single functions are `cargo bench`.
+CLIPS ?= $(BENCH)/clips
+CLIP_LABELS ?=
+PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+UNPACK_BYTES ?= 3e8
+BENCH := build/bench
+TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
+
+setup-peers: ## install the programs that `make bench` compares with (about 6 GB, into .venv-peers)
+	@.ci/setup peers
+
+bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
+	$(BIN)/incdec-toy write --out $(BENCH)/toy $(TOY_VIDEOS)
+	$(if $(filter $(BENCH)/clips,$(CLIPS)),mkdir -p $(CLIPS) && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(CLIPS))
+	python3 tests/bench/decode.py --python $(PYTHON) --bin $(BIN) --peers tests/peers/decode.py --clips $(CLIPS) --json $(BENCH)/decode.json
+	python3 tests/bench/load_peers.py --python $(PYTHON) --bin $(BIN) --work $(BENCH)/load --json $(BENCH)/load.json \
+	    $(if $(CLIP_LABELS),--clips $(CLIPS) --labels $(CLIP_LABELS))
+	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
 
 lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them
 	cargo fmt --check
