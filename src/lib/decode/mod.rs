@@ -16,6 +16,7 @@ mod probe;
 mod run;
 pub mod sample;
 mod source;
+mod stored;
 mod verify;
 
 use std::path::PathBuf;
