@@ -118,7 +118,7 @@ impl Parser {
         unsafe {
             let id = ffi::AVCodecID::AV_CODEC_ID_H264 as i32;
             let mut parser = ptr::NonNull::new(ffi::av_parser_init(id))?;
-            parser.as_mut().flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES.cast_signed();
+            parser.as_mut().flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES;
             Some(Self { parser, context })
         }
     }

@@ -327,7 +327,7 @@ mod tests {
             pixels in 1usize..200, output in 1usize..120, share in prop::sample::select(vec![1usize, 2, 4]), seed in any::<u64>(),
         ) {
             let count = pixels.div_ceil(share);
-            let samples: Vec<u8> = (0..count as u64).map(|i| (seed.rotate_left(i as u32 * 7) ^ (i * 37)).to_le_bytes()[0]).collect();
+            let samples: Vec<u8> = (0..count as u64).map(|i| (seed.wrapping_mul(i + 1) >> 32).to_le_bytes()[0]).collect();
             let spread: Vec<f64> = (0..pixels).map(|x| f64::from(samples[x / share])).collect();
             let exact = by_definition(&spread, output);
             // As one row, and as one column.
@@ -348,7 +348,7 @@ mod tests {
                     let plane = vec![value; width * height];
                     let out = resized(&plane, width, 1, (width, height), size);
                     assert!(
-                        out.iter().all(|x| x.round() == f64::from(value)),
+                        out.iter().all(|x| (x - f64::from(value)).abs() < 0.4),
                         "{value} {width}x{height}"
                     );
                 }
