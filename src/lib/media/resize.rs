@@ -7,6 +7,7 @@
 // What is compiled for AVX2 must become part of the function that is.
 #![allow(clippy::inline_always)]
 
+use std::array;
 use std::ops::Range;
 
 use super::colour::SAMPLE_BITS;
@@ -15,6 +16,8 @@ use super::colour::SAMPLE_BITS;
 const LANES: usize = 32;
 /// Side of the squares in which a plane is transposed.
 const SQUARE: usize = 8;
+/// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slower.
+const MANY_TAPS: usize = 32;
 /// The sum of the weights of one output sample.
 const WHOLE: u32 = 1 << 16;
 
@@ -165,7 +168,7 @@ impl Rows for Bytes<'_> {
     #[inline(always)]
     fn load<const N: usize>(self, row: usize, column: usize) -> [u16; N] {
         let samples = &self.bytes[row * self.stride + column..][..N];
-        std::array::from_fn(|i| u16::from(samples[i]) << SAMPLE_BITS)
+        array::from_fn(|i| u16::from(samples[i]) << SAMPLE_BITS)
     }
 }
 
@@ -181,9 +184,7 @@ impl Rows for Words<'_> {
     #[inline(always)]
     fn load<const N: usize>(self, row: usize, column: usize) -> [u16; N] {
         let samples = &self.bytes[row * self.stride + column * 2..][..N * 2];
-        std::array::from_fn(|i| {
-            u16::from_ne_bytes([samples[2 * i], samples[2 * i + 1]]) << self.shift
-        })
+        array::from_fn(|i| u16::from_ne_bytes([samples[2 * i], samples[2 * i + 1]]) << self.shift)
     }
 }
 
@@ -198,7 +199,7 @@ impl Rows for Levels<'_> {
     #[inline(always)]
     fn load<const N: usize>(self, row: usize, column: usize) -> [u16; N] {
         let samples = &self.samples[row * self.stride + column..][..N];
-        std::array::from_fn(|i| samples[i])
+        array::from_fn(|i| samples[i])
     }
 }
 
@@ -246,6 +247,9 @@ fn block<R: Rows, const N: usize>(
     column: usize,
     weights: &[u16],
 ) -> [u16; N] {
+    if weights.len() > MANY_TAPS {
+        return exact_block(source, first, column, weights);
+    }
     // Each product loses half a unit on average when its low half is cut off.
     let mut sums = [(weights.len() / 2) as u16; N];
     for (row, &weight) in weights.iter().enumerate() {
@@ -258,19 +262,75 @@ fn block<R: Rows, const N: usize>(
     sums
 }
 
+/// The same from whole products. A sum fits into 32 bits, since the weights' is at most 2^16.
+#[allow(clippy::cast_possible_truncation)] // Half of 32 bits.
+fn exact_block<R: Rows, const N: usize>(
+    source: R,
+    first: usize,
+    column: usize,
+    weights: &[u16],
+) -> [u16; N] {
+    let mut sums = [0u32; N];
+    for (row, &weight) in weights.iter().enumerate() {
+        let samples: [u16; N] = source.load(first + row, column);
+        for (sum, sample) in sums.iter_mut().zip(samples) {
+            *sum = sum.wrapping_add(u32::from(sample) * u32::from(weight));
+        }
+    }
+    sums.map(|sum| (sum >> 16) as u16)
+}
+
 /// Makes columns of rows.
 fn transpose(from: &[u16], width: usize, height: usize, to: &mut [u16]) {
     for top in (0..height).step_by(SQUARE) {
         for left in (0..width).step_by(SQUARE) {
+            if top + SQUARE <= height && left + SQUARE <= width {
+                let row = |i: usize| &from[(top + i) * width + left..][..SQUARE];
+                let turned = turn(array::from_fn(|y| array::from_fn(|x| row(y)[x])));
+                for (i, column) in turned.iter().enumerate() {
+                    to[(left + i) * height + top..][..SQUARE].copy_from_slice(column);
+                }
+                continue;
+            }
             for column in left..width.min(left + SQUARE) {
-                let rows = top..height.min(top + SQUARE);
-                let out = &mut to[column * height..][rows.clone()];
-                for (out, row) in out.iter_mut().zip(rows) {
-                    *out = from[row * width + column];
+                for row in top..height.min(top + SQUARE) {
+                    to[column * height + row] = from[row * width + column];
                 }
             }
         }
     }
+}
+
+/// Transposes a square. Interleaving its upper half with its lower one, row by row, turns each sample's position by one of its
+/// six bits; three times exchange row and column.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn turn(square: [[u16; SQUARE]; SQUARE]) -> [[u16; SQUARE]; SQUARE] {
+    use std::arch::x86_64::{__m128i, _mm_unpackhi_epi16, _mm_unpacklo_epi16};
+    let interleave = |rows: [__m128i; SQUARE]| {
+        array::from_fn(|i| {
+            let (upper, lower) = (rows[i / 2], rows[i / 2 + SQUARE / 2]);
+            // SAFETY: every x86-64 processor has SSE2.
+            unsafe {
+                if i % 2 == 0 {
+                    _mm_unpacklo_epi16(upper, lower)
+                } else {
+                    _mm_unpackhi_epi16(upper, lower)
+                }
+            }
+        })
+    };
+    // SAFETY: a row is as large as a register, and in both any bits are a value.
+    unsafe {
+        let rows: [__m128i; SQUARE] = std::mem::transmute(square);
+        std::mem::transmute(interleave(interleave(interleave(rows))))
+    }
+}
+
+/// Transposes a square.
+#[cfg(not(target_arch = "x86_64"))]
+fn turn(square: [[u16; SQUARE]; SQUARE]) -> [[u16; SQUARE]; SQUARE] {
+    array::from_fn(|column| array::from_fn(|row| square[row][column]))
 }
 
 #[cfg(test)]
@@ -371,6 +431,18 @@ mod tests {
         resize(&plane, axes, &mut Buffers::default(), &mut out);
         for (ours, sample) in out.iter().zip(samples) {
             assert!(ours.abs_diff(sample * 64) <= 2, "{ours} {sample}");
+        }
+    }
+
+    #[test]
+    fn columns_are_made_of_rows_at_any_size() {
+        for (width, height) in [(1, 1), (8, 8), (7, 30), (33, 16), (40, 25)] {
+            let from: Vec<u16> = (0..1320).map(|i| i * 7).take(width * height).collect();
+            let mut to = vec![0; from.len()];
+            transpose(&from, width, height, &mut to);
+            for (x, y) in (0..width).flat_map(|x| (0..height).map(move |y| (x, y))) {
+                assert_eq!(to[x * height + y], from[y * width + x], "{width}x{height}");
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use ffmpeg_next::util::color;
 use ffmpeg_next::{ffi, frame};
 
 use super::MediaError;
-use super::colour::Matrix;
+use super::colour::{Matrix, Rounding};
 use super::frame_size::{FrameSize, SampleAspect, output_side};
 use super::orientation::{Orientation, Placement};
 use super::resize::{Axis, Buffers, Plane, resize};
@@ -283,10 +283,18 @@ impl Layout {
             return None;
         }
         let full_range = full || picture.color_range() == color::Range::JPEG;
+        // The pictures that libswscale has a short way for.
+        let short =
+            depth == 8 && matches!(shares, (2, 1 | 2)) && picture.height().is_multiple_of(2);
+        let rounding = if short {
+            Rounding::Down
+        } else {
+            Rounding::Nearest
+        };
         Some(Self {
             shares,
             depth,
-            matrix: Matrix::of(picture.color_space(), full_range),
+            matrix: Matrix::of(picture.color_space(), full_range, rounding),
         })
     }
 }
