@@ -8,6 +8,7 @@
 #![allow(clippy::inline_always)]
 
 use std::array;
+use std::mem;
 use std::ops::Range;
 
 use super::colour::SAMPLE_BITS;
@@ -16,7 +17,7 @@ use super::colour::SAMPLE_BITS;
 const LANES: usize = 32;
 /// Side of the squares in which a plane is transposed.
 const SQUARE: usize = 8;
-/// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slower.
+/// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slow.
 const MANY_TAPS: usize = 32;
 /// The sum of the weights of one output sample.
 const WHOLE: u32 = 1 << 16;
@@ -210,74 +211,84 @@ fn blend<R: Rows>(source: R, axis: &Axis, width: usize, out: &mut [u16]) {
         // SAFETY: the processor has what the function is compiled for.
         return unsafe { blend_avx2(source, axis, width, out) };
     }
-    blend_anywhere(source, axis, width, out);
+    blend_anywhere(source, axis, width, out, add_products);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn blend_avx2<R: Rows>(source: R, axis: &Axis, width: usize, out: &mut [u16]) {
-    blend_anywhere(source, axis, width, out);
+    // The closure is part of this function, so the compiler knows that there is AVX2.
+    blend_anywhere(source, axis, width, out, |sums, samples, weight| {
+        add_products_avx2(sums, samples, weight);
+    });
 }
 
+/// The same for any processor, with what adds the products of samples and a weight to their sums.
 #[inline(always)]
-fn blend_anywhere<R: Rows>(source: R, axis: &Axis, width: usize, out: &mut [u16]) {
+fn blend_anywhere<R: Rows>(
+    source: R,
+    axis: &Axis,
+    width: usize,
+    out: &mut [u16],
+    add: impl Fn(&mut [u16; LANES], &[u16; LANES], u16) + Copy,
+) {
     for ((first, taps), out) in axis.taps.iter().zip(out.chunks_exact_mut(width)) {
         let weights = &axis.weights[taps.clone()];
-        if width < LANES {
+        if width < LANES || weights.len() > MANY_TAPS {
             for (column, out) in out.iter_mut().enumerate() {
-                [*out] = block(source, *first, column, weights);
+                *out = exact(source, *first, column, weights);
             }
             continue;
         }
         for column in (0..width).step_by(LANES) {
             // The last block overlaps the one before it.
             let column = column.min(width - LANES);
-            let sums: [u16; LANES] = block(source, *first, column, weights);
+            // Each product loses half a unit on average when its low half is cut off.
+            #[allow(clippy::cast_possible_truncation)] // At most MANY_TAPS.
+            let mut sums = [(weights.len() / 2) as u16; LANES];
+            for (row, &weight) in weights.iter().enumerate() {
+                add(&mut sums, &source.load(*first + row, column), weight);
+            }
             out[column..column + LANES].copy_from_slice(&sums);
         }
     }
 }
 
-/// The weighted sums of `N` columns, beginning with row `first`.
+/// Adds the high halves of the products of samples with a weight.
 #[inline(always)]
-#[allow(clippy::cast_possible_truncation)] // The high half of a product of 16-bit numbers; half the number of taps.
-fn block<R: Rows, const N: usize>(
-    source: R,
-    first: usize,
-    column: usize,
-    weights: &[u16],
-) -> [u16; N] {
-    if weights.len() > MANY_TAPS {
-        return exact_block(source, first, column, weights);
+#[allow(clippy::cast_possible_truncation)] // The high half of a product of 16-bit numbers.
+fn add_products(sums: &mut [u16; LANES], samples: &[u16; LANES], weight: u16) {
+    for (sum, &sample) in sums.iter_mut().zip(samples) {
+        let product = (u32::from(sample) * u32::from(weight)) >> 16;
+        *sum = sum.wrapping_add(product as u16);
     }
-    // Each product loses half a unit on average when its low half is cut off.
-    let mut sums = [(weights.len() / 2) as u16; N];
-    for (row, &weight) in weights.iter().enumerate() {
-        let samples: [u16; N] = source.load(first + row, column);
-        for (sum, sample) in sums.iter_mut().zip(samples) {
-            let product = (u32::from(sample) * u32::from(weight)) >> 16;
-            *sum = sum.wrapping_add(product as u16);
-        }
-    }
-    sums
 }
 
-/// The same from whole products. A sum fits into 32 bits, since the weights' is at most 2^16.
+/// The same in registers of AVX2; the compiler takes twice as many steps, in 32 bits.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_products_avx2(sums: &mut [u16; LANES], samples: &[u16; LANES], weight: u16) {
+    use std::arch::x86_64::{__m256i, _mm256_add_epi16, _mm256_mulhi_epu16, _mm256_set1_epi16};
+    let weight = _mm256_set1_epi16(weight.cast_signed());
+    // SAFETY: two registers are as large as the arrays, and in both any bits are a value.
+    let (values, samples): ([__m256i; 2], [__m256i; 2]) =
+        unsafe { (mem::transmute(*sums), mem::transmute(*samples)) };
+    let values: [__m256i; 2] =
+        array::from_fn(|i| _mm256_add_epi16(values[i], _mm256_mulhi_epu16(samples[i], weight)));
+    // SAFETY: as above.
+    *sums = unsafe { mem::transmute::<[__m256i; 2], [u16; LANES]>(values) };
+}
+
+/// One sum from whole products: for narrow planes, and for so many taps that what is cut off would show. It fits into 32
+/// bits, since the weights' sum is at most 2^16.
 #[allow(clippy::cast_possible_truncation)] // Half of 32 bits.
-fn exact_block<R: Rows, const N: usize>(
-    source: R,
-    first: usize,
-    column: usize,
-    weights: &[u16],
-) -> [u16; N] {
-    let mut sums = [0u32; N];
-    for (row, &weight) in weights.iter().enumerate() {
-        let samples: [u16; N] = source.load(first + row, column);
-        for (sum, sample) in sums.iter_mut().zip(samples) {
-            *sum = sum.wrapping_add(u32::from(sample) * u32::from(weight));
-        }
-    }
-    sums.map(|sum| (sum >> 16) as u16)
+fn exact<R: Rows>(source: R, first: usize, column: usize, weights: &[u16]) -> u16 {
+    let product = |(row, &weight): (usize, &u16)| {
+        let [sample] = source.load(first + row, column);
+        u32::from(sample) * u32::from(weight)
+    };
+    (weights.iter().enumerate().map(product).sum::<u32>() >> 16) as u16
 }
 
 /// Makes columns of rows.
@@ -322,8 +333,8 @@ fn turn(square: [[u16; SQUARE]; SQUARE]) -> [[u16; SQUARE]; SQUARE] {
     };
     // SAFETY: a row is as large as a register, and in both any bits are a value.
     unsafe {
-        let rows: [__m128i; SQUARE] = std::mem::transmute(square);
-        std::mem::transmute(interleave(interleave(interleave(rows))))
+        let rows: [__m128i; SQUARE] = mem::transmute(square);
+        mem::transmute(interleave(interleave(interleave(rows))))
     }
 }
 
@@ -458,7 +469,7 @@ mod tests {
         let axis = Axis::new(70, 1, 33);
         let (mut here, mut anywhere) = (vec![0; 33 * 90], vec![0; 33 * 90]);
         blend(source, &axis, 90, &mut here);
-        blend_anywhere(source, &axis, 90, &mut anywhere);
+        blend_anywhere(source, &axis, 90, &mut anywhere, add_products);
         assert_eq!(here, anywhere);
     }
 }
