@@ -15,7 +15,7 @@ use crate::clip::Split;
 use crate::labels::Labels;
 use crate::progress::{Progress, Unit};
 use crate::shard::{
-    INDEX_FILE, IndexRow, Shard, ShardError, SourceFacts, Writer, WriterConfig, parse_shard_name,
+    INDEX_FILE, IndexRow, Shard, ShardError, SourceFacts, Writer, WriterConfig, shard_files,
     write_index,
 };
 use crate::stage_tables::ClipStatus;
@@ -194,23 +194,6 @@ fn read_index(
             Ok(None)
         }
     }
-}
-
-/// The shard files of a folder by split and number.
-fn shard_files(folder: &Path) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
-    let entries = fs::read_dir(folder).map_err(ArtifactError::at("list", folder))?;
-    let mut names = BTreeMap::new();
-    for entry in entries {
-        let name = entry
-            .map_err(ArtifactError::at("list", folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if let Some(key) = parse_shard_name(&name) {
-            names.insert(key, name);
-        }
-    }
-    Ok(names)
 }
 
 /// Takes over the clips of a shard that the index does not name. A shard of other settings, or a damaged one, is removed.

@@ -3,6 +3,12 @@
 //! A folder of shards holds `<split>-NNNNN.arrow` files and `index.parquet`, which is published last. Each row is a record
 //! batch of its own, so a shard is written with one clip in memory and read from a memory map with no copy: a
 //! [`StoredClip`]'s frames are slices of the map. Frames are JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
+//!
+//! Clips lie in the order in which they were pushed, which is that of the label tables. A shard ends before the clip that would
+//! take its frames past [`WriterConfig::shard_bytes`], and where split or codec change. What is published is not written
+//! again: new clips come in new shards, [`delete`] replaces only the shards that hold what is to go, and the index is
+//! published anew, last.
+//!
 //! Every shard carries its [`Provenance`](crate::table::Provenance) and each row the hash of its source file, its source's
 //! facts and a BLAKE3 hash of itself, so the index can be rebuilt from the shards alone.
 //!
@@ -27,6 +33,7 @@
 //! ```
 
 mod delete;
+mod folder;
 mod format;
 mod message;
 mod reader;
@@ -35,9 +42,8 @@ mod writer;
 use std::path::PathBuf;
 
 pub use delete::{Deleted, delete};
-pub use format::{
-    Codec, FORMAT, INDEX_FILE, IndexRow, SourceFacts, UnknownCodec, parse_shard_name, shard_name,
-};
+pub use folder::{INDEX_FILE, parse_shard_name, shard_files, shard_name};
+pub use format::{Codec, FORMAT, IndexRow, SourceFacts, UnknownCodec};
 pub use reader::{Shard, Shards, StoredClip};
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};
 
