@@ -18,6 +18,9 @@ const UNIT_WIDTHS: [usize; 7] = [8, 16, 16, 8, 8, 32, 8];
 /// A decompressor, to be kept: setting one up costs more than a small frame.
 pub(super) struct JpegDecoder {
     handle: raw::tjhandle,
+    /// The frame header of the last image whose header was read by itself. It tells size and subsampling, so an image that
+    /// has the same one need not be looked into before it is decoded.
+    known: Vec<u8>,
 }
 
 // SAFETY: a `TurboJPEG` handle is plain memory without ties to a thread; `&mut self` keeps its use exclusive.
@@ -61,7 +64,22 @@ impl JpegDecoder {
         if handle.is_null() {
             return Err(message(handle));
         }
-        Ok(Self { handle })
+        Ok(Self {
+            handle,
+            known: Vec::new(),
+        })
+    }
+
+    /// Sets the decompressor up anew.
+    ///
+    /// `tj3DecompressHeader` (of 3.1.0) returns from a damaged header without aborting it. libjpeg then stays in the midst of
+    /// that header and reads the next image as the rest of it ("Bogus DQT index 15"), so that image and all after it are
+    /// refused. `tj3Decompress8` aborts by itself.
+    fn restart(&mut self) {
+        // Without memory for another one the old one stays, which refuses images and harms nothing.
+        if let Ok(new) = Self::new() {
+            *self = new;
+        }
     }
 
     /// Decodes at least `wanted` of `jpeg`, an image of `height` x `width`, to RGB in `pixels`, and says which part
@@ -73,16 +91,10 @@ impl JpegDecoder {
         wanted: Region,
         pixels: &mut Vec<u8>,
     ) -> Result<Region, JpegError> {
-        let damaged = |handle| JpegError::Damaged(message(handle));
-        if jpeg.is_empty() {
-            return Err(JpegError::Damaged("no bytes".to_owned()));
-        }
-        // SAFETY: the handle is valid, pointer and length are of one slice.
-        let status = unsafe {
-            raw::tj3DecompressHeader(self.handle, jpeg.as_ptr(), jpeg.len() as raw::size_t)
-        };
-        if status != 0 {
-            return Err(damaged(self.handle));
+        let header = frame_header(jpeg);
+        if header.is_none_or(|header| header != self.known) {
+            self.read_header(jpeg)?;
+            self.known = header.unwrap_or_default().to_vec();
         }
         let found = (
             self.parameter(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
@@ -96,8 +108,8 @@ impl JpegDecoder {
         pixels.resize(region.height * region.width * RGB, 0);
         // Sides are at most MAX_SIDE, so this is exact.
         let pitch = i32::try_from(region.width * RGB).unwrap_or(i32::MAX);
-        // SAFETY: the buffer holds the region's rows of `pitch` bytes, and no more than the region is written: its size was
-        // checked against the header that these same bytes have.
+        // SAFETY: the buffer holds the region's rows of `pitch` bytes, and no more than the region is written: it lies
+        // within the size that the header of these same bytes tells.
         let status = unsafe {
             raw::tj3Decompress8(
                 self.handle,
@@ -109,9 +121,29 @@ impl JpegDecoder {
             )
         };
         if status != 0 {
-            return Err(damaged(self.handle));
+            // What the handle knows of sizes may be the damaged image's.
+            self.known.clear();
+            return Err(JpegError::Damaged(message(self.handle)));
         }
         Ok(region)
+    }
+
+    /// Reads what `jpeg` says about itself into the handle's parameters.
+    fn read_header(&mut self, jpeg: &[u8]) -> Result<(), JpegError> {
+        self.known.clear();
+        if jpeg.is_empty() {
+            return Err(JpegError::Damaged("no bytes".to_owned()));
+        }
+        // SAFETY: the handle is valid, pointer and length are of one slice.
+        let status = unsafe {
+            raw::tj3DecompressHeader(self.handle, jpeg.as_ptr(), jpeg.len() as raw::size_t)
+        };
+        if status != 0 {
+            let error = JpegError::Damaged(message(self.handle));
+            self.restart();
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// The part of an image of size `whole` to decode so that `wanted` comes out as if all of it were decoded.
@@ -170,6 +202,25 @@ impl Drop for JpegDecoder {
     fn drop(&mut self) {
         // SAFETY: the handle came from tj3Init and is not used again.
         unsafe { raw::tj3Destroy(self.handle) };
+    }
+}
+
+/// The segment of `jpeg` that tells its size and subsampling (baseline, extended or progressive), where nothing but ordinary
+/// segments stands before it.
+fn frame_header(jpeg: &[u8]) -> Option<&[u8]> {
+    let mut rest = jpeg.strip_prefix(&[0xff, 0xd8])?;
+    loop {
+        let &[0xff, marker, high, low, ..] = rest else {
+            return None;
+        };
+        let (segment, behind) =
+            rest.split_at_checked(2 + usize::from(u16::from_be_bytes([high, low])))?;
+        match marker {
+            0xc0..=0xc2 => return Some(segment),
+            // Tables of codes and factors, the restart interval, applications' data, a comment.
+            0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => rest = behind,
+            _ => return None,
+        }
     }
 }
 
@@ -256,6 +307,66 @@ mod tests {
                     "{subsampling:?} at row {top}, column {left}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn images_of_changing_size_and_subsampling_come_out_as_from_a_new_decoder() {
+        let mut kept = JpegDecoder::new().unwrap();
+        let images = [
+            (40, 40, Subsamp::Sub2x2),
+            (40, 40, Subsamp::Sub2x2),
+            (40, 40, Subsamp::None),
+            (48, 40, Subsamp::None),
+            (40, 48, Subsamp::Sub2x2),
+        ];
+        for (height, width, subsampling) in images {
+            let jpeg = picture(height, width, subsampling);
+            assert!(frame_header(&jpeg).is_some());
+            let wanted = Region {
+                top: 5,
+                left: 19,
+                height: 16,
+                width: 16,
+            };
+            let (mut expected, mut pixels) = (Vec::new(), Vec::new());
+            let mut new = JpegDecoder::new().unwrap();
+            let have = new.decode(&jpeg, (height, width), wanted, &mut expected);
+            assert_eq!(
+                kept.decode(&jpeg, (height, width), wanted, &mut pixels),
+                have
+            );
+            assert!(pixels == expected);
+            // A known header does not make up for a size that the row does not have.
+            let other = kept.decode(&jpeg, (height + 1, width), wanted, &mut pixels);
+            assert_eq!(other, Err(JpegError::Size(height, width)));
+        }
+    }
+
+    #[test]
+    fn after_an_image_cut_anywhere_the_next_one_is_decoded() {
+        let mut decoder = JpegDecoder::new().unwrap();
+        let (size, wanted) = (
+            (40, 40),
+            Region {
+                top: 3,
+                left: 17,
+                height: 20,
+                width: 20,
+            },
+        );
+        let jpeg = picture(40, 40, Subsamp::Sub2x2);
+        let (mut expected, mut pixels) = (Vec::new(), Vec::new());
+        let have = decoder.decode(&jpeg, size, wanted, &mut expected).unwrap();
+        for end in 1..jpeg.len() {
+            // What is cut off below the wanted rows is not missed: those are not even read.
+            let _ = decoder.decode(&jpeg[..end], size, wanted, &mut pixels);
+            assert_eq!(
+                decoder.decode(&jpeg, size, wanted, &mut pixels),
+                Ok(have),
+                "after {end} bytes"
+            );
+            assert!(pixels == expected, "after {end} bytes");
         }
     }
 
