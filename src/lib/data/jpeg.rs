@@ -18,9 +18,6 @@ const UNIT_WIDTHS: [usize; 7] = [8, 16, 16, 8, 8, 32, 8];
 /// A decompressor, to be kept: setting one up costs more than a small frame.
 pub(super) struct JpegDecoder {
     handle: raw::tjhandle,
-    /// The frame header of the last image whose header was read by itself. It tells size and subsampling, so an image that
-    /// has the same one need not be looked into before it is decoded.
-    known: Vec<u8>,
 }
 
 // SAFETY: a `TurboJPEG` handle is plain memory without ties to a thread; `&mut self` keeps its use exclusive.
@@ -64,10 +61,7 @@ impl JpegDecoder {
         if handle.is_null() {
             return Err(message(handle));
         }
-        Ok(Self {
-            handle,
-            known: Vec::new(),
-        })
+        Ok(Self { handle })
     }
 
     /// Sets the decompressor up anew.
@@ -91,11 +85,7 @@ impl JpegDecoder {
         wanted: Region,
         pixels: &mut Vec<u8>,
     ) -> Result<Region, JpegError> {
-        let header = frame_header(jpeg);
-        if header.is_none_or(|header| header != self.known) {
-            self.read_header(jpeg)?;
-            self.known = header.unwrap_or_default().to_vec();
-        }
+        self.read_header(jpeg)?;
         let found = (
             self.parameter(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
             self.parameter(raw::TJPARAM_TJPARAM_JPEGWIDTH),
@@ -121,8 +111,6 @@ impl JpegDecoder {
             )
         };
         if status != 0 {
-            // What the handle knows of sizes may be the damaged image's.
-            self.known.clear();
             return Err(JpegError::Damaged(message(self.handle)));
         }
         Ok(region)
@@ -130,7 +118,6 @@ impl JpegDecoder {
 
     /// Reads what `jpeg` says about itself into the handle's parameters.
     fn read_header(&mut self, jpeg: &[u8]) -> Result<(), JpegError> {
-        self.known.clear();
         if jpeg.is_empty() {
             return Err(JpegError::Damaged("no bytes".to_owned()));
         }
@@ -194,7 +181,7 @@ impl JpegDecoder {
     fn parameter(&self, name: raw::TJPARAM) -> usize {
         // SAFETY: the handle is valid; an unknown parameter gives -1.
         let value = unsafe { raw::tj3Get(self.handle, name.cast_signed()) };
-        usize::try_from(value).unwrap_or(0)
+        usize::try_from(value).unwrap_or(usize::MAX)
     }
 }
 
@@ -202,25 +189,6 @@ impl Drop for JpegDecoder {
     fn drop(&mut self) {
         // SAFETY: the handle came from tj3Init and is not used again.
         unsafe { raw::tj3Destroy(self.handle) };
-    }
-}
-
-/// The segment of `jpeg` that tells its size and subsampling (baseline, extended or progressive), where nothing but ordinary
-/// segments stands before it.
-fn frame_header(jpeg: &[u8]) -> Option<&[u8]> {
-    let mut rest = jpeg.strip_prefix(&[0xff, 0xd8])?;
-    loop {
-        let &[0xff, marker, high, low, ..] = rest else {
-            return None;
-        };
-        let (segment, behind) =
-            rest.split_at_checked(2 + usize::from(u16::from_be_bytes([high, low])))?;
-        match marker {
-            0xc0..=0xc2 => return Some(segment),
-            // Tables of codes and factors, the restart interval, applications' data, a comment.
-            0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => rest = behind,
-            _ => return None,
-        }
     }
 }
 
@@ -322,7 +290,6 @@ mod tests {
         ];
         for (height, width, subsampling) in images {
             let jpeg = picture(height, width, subsampling);
-            assert!(frame_header(&jpeg).is_some());
             let wanted = Region {
                 top: 5,
                 left: 19,
@@ -337,7 +304,6 @@ mod tests {
                 have
             );
             assert!(pixels == expected);
-            // A known header does not make up for a size that the row does not have.
             let other = kept.decode(&jpeg, (height + 1, width), wanted, &mut pixels);
             assert_eq!(other, Err(JpegError::Size(height, width)));
         }
