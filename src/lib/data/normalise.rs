@@ -22,37 +22,6 @@ const BLOCK: usize = 96;
 /// # Panics
 /// When `clips` is not a byte tensor of that shape; torch's own failures (out of memory) panic, too.
 pub fn normalise(clips: &Tensor, device: Device) -> Tensor {
-    Normaliser::default().apply(clips, device)
-}
-
-/// [`normalise`] with memory to write to again and again.
-///
-/// Fresh memory for a batch of floats costs the host more than filling it does: the system clears it first. So a loop hands
-/// back what it has done with, and the next batch of the same shape is written there.
-#[derive(Debug, Default)]
-pub struct Normaliser {
-    spare: Option<Tensor>,
-}
-
-impl Normaliser {
-    /// As [`normalise`].
-    ///
-    /// # Panics
-    /// As [`normalise`].
-    pub fn apply(&mut self, clips: &Tensor, device: Device) -> Tensor {
-        normalise_into(self.spare.take(), clips, device)
-    }
-
-    /// Takes back what [`Normaliser::apply`] gave. No other handle of it (a shallow clone, a view, the graph of a loss) may
-    /// be read afterwards: its content will change. What lies on another device is dropped: its allocator keeps memory itself.
-    pub fn recycle(&mut self, normalised: Tensor) {
-        if normalised.device() == Device::Cpu {
-            self.spare = Some(normalised);
-        }
-    }
-}
-
-fn normalise_into(spare: Option<Tensor>, clips: &Tensor, device: Device) -> Tensor {
     assert!(
         clips.kind() == Kind::Uint8 && clips.dim() == 5 && clips.size()[4] == 3,
         "normalise takes bytes [N, T, H, W, 3], got {:?} {:?}",
@@ -60,7 +29,7 @@ fn normalise_into(spare: Option<Tensor>, clips: &Tensor, device: Device) -> Tens
         clips.size()
     );
     let normalised = if device == Device::Cpu && clips.device() == Device::Cpu {
-        on_host(&clips.contiguous(), spare)
+        on_host(&clips.contiguous())
     } else {
         on_device(clips, device)
     };
@@ -86,18 +55,15 @@ fn on_device(clips: &Tensor, device: Device) -> Tensor {
     bytes.to_kind(Kind::Float).g_mul_(&scale).g_add_(&shift)
 }
 
-fn on_host(clips: &Tensor, spare: Option<Tensor>) -> Tensor {
-    let out = spare
-        .map(|spare| spare.permute([0, 2, 3, 4, 1]))
-        .filter(|spare| spare.size() == clips.size() && spare.is_contiguous())
-        .unwrap_or_else(|| memory::empty(&clips.size(), Kind::Float));
+fn on_host(clips: &Tensor) -> Tensor {
+    let out = memory::empty(&clips.size(), Kind::Float);
     let values = clips.numel();
     if values == 0 {
         // An empty tensor's pointer may be null.
         return out;
     }
     // SAFETY: both tensors are contiguous, live in host memory, hold `values` elements of these types, and do not
-    // overlap; `out` was made here or handed back, so nobody else looks at it.
+    // overlap; `out` was made here, so nobody else looks at it.
     let (bytes, floats) = unsafe {
         (
             std::slice::from_raw_parts(clips.data_ptr().cast::<u8>(), values),
@@ -141,21 +107,6 @@ mod tests {
         // The path of other devices is the same mathematics.
         let other = on_device(&clips, Device::Cpu).permute([0, 4, 1, 2, 3]);
         assert!((normalised - other).abs().max().double_value(&[]) < 1e-6);
-    }
-
-    #[test]
-    fn memory_handed_back_is_written_again_where_the_shape_is_the_same() {
-        let clips = |value: i64| Tensor::full([2, 3, 4, 4, 3], value, (Kind::Uint8, Device::Cpu));
-        let mut normaliser = Normaliser::default();
-        let first = normaliser.apply(&clips(9), Device::Cpu);
-        let place = first.data_ptr();
-        normaliser.recycle(first);
-        let second = normaliser.apply(&clips(200), Device::Cpu);
-        assert_eq!(second.data_ptr(), place);
-        assert_eq!(second, normalise(&clips(200), Device::Cpu));
-        normaliser.recycle(second);
-        let smaller = normaliser.apply(&clips(200).narrow(0, 0, 1), Device::Cpu);
-        assert_eq!(smaller.size(), [1, 3, 3, 4, 4]);
     }
 
     #[test]
