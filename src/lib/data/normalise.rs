@@ -25,13 +25,16 @@ pub fn normalise(clips: &Tensor, device: Device) -> Tensor {
     Normaliser::default().apply(clips, device)
 }
 
-/// [`normalise`] with memory to write to again and again.
+/// [`normalise`] batch after batch, with what need not be made anew each time.
 ///
 /// Fresh memory for a batch of floats costs the host more than filling it does: the system clears it first. So a loop hands
-/// back what it has done with, and the next batch of the same shape is written there.
+/// back what it has done with, and the next batch of the same shape is written there. On another device the factors stay,
+/// since sending them there would make the host wait for all that the device has yet to do.
 #[derive(Debug, Default)]
 pub struct Normaliser {
     spare: Option<Tensor>,
+    /// Scale and shift of each colour on the device of the last batch, where that was not the host.
+    factors: Option<[Tensor; 2]>,
 }
 
 impl Normaliser {
@@ -40,7 +43,33 @@ impl Normaliser {
     /// # Panics
     /// As [`normalise`].
     pub fn apply(&mut self, clips: &Tensor, device: Device) -> Tensor {
-        normalise_into(self.spare.take(), clips, device)
+        assert!(
+            clips.kind() == Kind::Uint8 && clips.dim() == 5 && clips.size()[4] == 3,
+            "normalise takes bytes [N, T, H, W, 3], got {:?} {:?}",
+            clips.kind(),
+            clips.size()
+        );
+        let normalised = if device == Device::Cpu && clips.device() == Device::Cpu {
+            on_host(&clips.contiguous(), self.spare.take())
+        } else {
+            self.on_device(clips, device)
+        };
+        normalised.permute([0, 4, 1, 2, 3])
+    }
+
+    /// The same mathematics by stock operations. From pinned memory nothing here waits for the device.
+    fn on_device(&mut self, clips: &Tensor, device: Device) -> Tensor {
+        let [scale, shift] = self
+            .factors
+            .take_if(|factors| factors[0].device() == device)
+            .unwrap_or_else(|| {
+                let (scale, shift) = factors();
+                [scale, shift].map(|values| Tensor::from_slice(&values).to_device(device))
+            });
+        let bytes = clips.to_device_(device, Kind::Uint8, true, false);
+        let normalised = bytes.to_kind(Kind::Float).g_mul_(&scale).g_add_(&shift);
+        self.factors = Some([scale, shift]);
+        normalised
     }
 
     /// Takes back what [`Normaliser::apply`] gave. No other handle of it (a shallow clone, a view, the graph of a loss) may
@@ -52,21 +81,6 @@ impl Normaliser {
     }
 }
 
-fn normalise_into(spare: Option<Tensor>, clips: &Tensor, device: Device) -> Tensor {
-    assert!(
-        clips.kind() == Kind::Uint8 && clips.dim() == 5 && clips.size()[4] == 3,
-        "normalise takes bytes [N, T, H, W, 3], got {:?} {:?}",
-        clips.kind(),
-        clips.size()
-    );
-    let normalised = if device == Device::Cpu && clips.device() == Device::Cpu {
-        on_host(&clips.contiguous(), spare)
-    } else {
-        on_device(clips, device)
-    };
-    normalised.permute([0, 4, 1, 2, 3])
-}
-
 /// `(x / 255 - mean) / std` as one product and one sum.
 fn factors() -> ([f32; 3], [f32; 3]) {
     let mut scale = [0.0; 3];
@@ -76,14 +90,6 @@ fn factors() -> ([f32; 3], [f32; 3]) {
         shift[c] = -MEAN[c] / STD[c];
     }
     (scale, shift)
-}
-
-fn on_device(clips: &Tensor, device: Device) -> Tensor {
-    let (scale, shift) = factors();
-    let bytes = clips.to_device_(device, Kind::Uint8, true, false);
-    let scale = Tensor::from_slice(&scale).to_device(device);
-    let shift = Tensor::from_slice(&shift).to_device(device);
-    bytes.to_kind(Kind::Float).g_mul_(&scale).g_add_(&shift)
 }
 
 fn on_host(clips: &Tensor, spare: Option<Tensor>) -> Tensor {
@@ -138,9 +144,14 @@ mod tests {
             / Tensor::from_slice(&STD).view([1, 3, 1, 1, 1]);
         let worst = (&normalised - expected).abs().max().double_value(&[]);
         assert!(worst < 1e-6, "{worst}");
-        // The path of other devices is the same mathematics.
-        let other = on_device(&clips, Device::Cpu).permute([0, 4, 1, 2, 3]);
-        assert!((normalised - other).abs().max().double_value(&[]) < 1e-6);
+        // The path of other devices is the same mathematics, with factors made and with factors kept.
+        let mut normaliser = Normaliser::default();
+        for _ in 0..2 {
+            let other = normaliser
+                .on_device(&clips, Device::Cpu)
+                .permute([0, 4, 1, 2, 3]);
+            assert!((&normalised - other).abs().max().double_value(&[]) < 1e-6);
+        }
     }
 
     #[test]
