@@ -38,7 +38,7 @@ struct Stem {
         for (long kx = 0; kx < 3; kx++) {
           T* at = to + (c * 3 + ky) * 3 + kx;
           const long first = inside ? std::max(0L, (p.left - kx + 1) / 2) : p.out_w;
-          const long last = inside ? std::min(p.out_w, (p.w - 1 + p.left - kx) / 2 + 1) : p.out_w;
+          const long last = inside ? std::min(p.out_w, (p.w + 1 + p.left - kx) / 2) : p.out_w;
           for (long ox = 0; ox < first; ox++) at[ox * kStemPitch] = T(0);
           for (long ox = first; ox < last; ox++) at[ox * kStemPitch] = row[(ox * 2 - p.left + kx) * stride[4]];
           for (long ox = last; ox < p.out_w; ox++) at[ox * kStemPitch] = T(0);
