@@ -56,7 +56,7 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup doctor build test test-goldens setup-peers bench lint download labels decode manifest tasks train report demo kinetics reproduce \
+.PHONY: help setup doctor build test test-goldens setup-peers bench bench-gpu check-gpu lint download labels decode manifest tasks train report demo kinetics reproduce \
     reproduce-toy \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -236,6 +236,17 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 	    $(if $(CLIP_LABELS),--clips $(CLIPS) --labels $(CLIP_LABELS))
 	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
+
+# What only a GPU can show; not run yet on any machine of ours, none has one. `make setup DEVICE=cuda` comes first: the full
+# wheel that it installs serves our binaries and, through PYTHONPATH, the peers.
+GPU ?= cuda:0
+bench-gpu: $(BUILT) .venv/.finished ## training steps on the GPU beside PyTorch, eager and compiled; table and build/bench-gpu.json
+	@mkdir -p build
+	PYTHONPATH=.libtorch python3 tests/bench/step.py --python .venv/bin/python --bin $(BIN) --device $(GPU) --batches 1,4,16 --threads 1 \
+	    --json build/bench-gpu.json
+
+check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
+	INCDEC_TEST_DEVICE=$(GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2
 
 lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them
 	cargo fmt --check

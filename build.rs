@@ -66,6 +66,7 @@ fn build_fused_operators(lib: &Path) {
         "fused_block_backward.h",
         "fused_ends.h",
         "fused.cpp",
+        "adam.cpp",
     ] {
         println!("cargo:rerun-if-changed={MODEL}/{source}");
     }
@@ -81,6 +82,8 @@ fn build_fused_operators(lib: &Path) {
             .opt_level(3)
             .debug(false)
             .define("INCDEC_ISA", *name)
+            // Without it a square root is a call, and its loop is not vectorised.
+            .flag("-fno-math-errno")
             .flag("-Wno-psabi");
         flags.iter().for_each(|flag| {
             build.flag(flag);
@@ -104,6 +107,7 @@ fn build_fused_operators(lib: &Path) {
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
         .file(format!("{MODEL}/fused.cpp"))
+        .file(format!("{MODEL}/adam.cpp"))
         .compile("incdec_fused");
     // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
     for (name, _) in INSTRUCTION_SETS

@@ -33,22 +33,26 @@
 //!
 //! Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. The parts were not timed apart.
 
+pub mod adam;
 pub mod checkpoint;
 pub mod fill;
+mod frames;
 mod fused;
 mod initial;
 mod layers;
 mod movinet;
 mod pickle;
+mod precision;
 pub mod state_dict;
-pub mod step_bench;
 pub mod table;
 mod torch_archive;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use fused::exact_convolutions;
 pub use movinet::{Movinet, Output, Stages};
+pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;
 
 use crate::hint::Hint;
@@ -156,12 +160,14 @@ impl FromStr for Geometry {
     }
 }
 
-/// How the network is computed. Both give the same numbers but for rounding.
+/// How the network is computed. All give the same numbers but for rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ModelPath {
-    /// Fused functions on channels-last clips where the device and the shapes allow them.
+    /// The fused operators where they apply, [`ModelPath::Frames`] elsewhere.
     #[default]
     Fast,
+    /// Stock operators on frames as a batch of pictures, channels last.
+    Frames,
     /// One stock operator after another, for comparison.
     Reference,
 }
@@ -170,6 +176,7 @@ impl fmt::Display for ModelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fast => "fast",
+            Self::Frames => "frames",
             Self::Reference => "reference",
         })
     }
@@ -181,11 +188,12 @@ impl FromStr for ModelPath {
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         match text {
             "fast" => Ok(Self::Fast),
+            "frames" => Ok(Self::Frames),
             "reference" => Ok(Self::Reference),
             _ => Err(UnknownName {
                 what: "model path",
                 given: text.into(),
-                known: "fast, reference",
+                known: "fast, frames, reference",
             }),
         }
     }
@@ -230,9 +238,12 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// How to compute.
     pub path: ModelPath,
+    /// In which floats to compute; [`Precision::Bf16`] always takes [`ModelPath::Frames`].
+    pub precision: Precision,
     /// Seed of the first weights.
     pub seed: u64,
-    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time.
+    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time. The
+    /// fused operators do; the stock ones keep everything.
     pub checkpoint_blocks: bool,
 }
 
@@ -244,6 +255,7 @@ impl Default for ModelConfig {
             classes: 5,
             dropout: 0.2,
             path: ModelPath::default(),
+            precision: Precision::default(),
             seed: 0,
             checkpoint_blocks: false,
         }
