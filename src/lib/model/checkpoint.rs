@@ -104,6 +104,20 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Lists every name that found no place in the log; messages show the first few.
+    fn log(&self, path: &Path) {
+        let path = path.display();
+        for name in &self.missing {
+            tracing::debug!("{path}: {name} is missing");
+        }
+        for name in &self.left_over {
+            tracing::debug!("{path}: {name} is left over");
+        }
+        for tensor in &self.misshapen {
+            tracing::debug!("{path}: {tensor}");
+        }
+    }
+
     /// Whether every name found its place.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -279,6 +293,7 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
         LoadMode::Exact => place(store, &tensors, |_| true)?,
         LoadMode::Backbone => place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?,
     };
+    loaded.log(path);
     let fits = match mode {
         LoadMode::Exact => loaded.is_complete(),
         LoadMode::Backbone => loaded.matched > 0,
