@@ -9,8 +9,8 @@
 
 use std::array;
 use std::mem;
-use std::ops::Range;
 
+use super::axis::Axis;
 use super::colour::SAMPLE_BITS;
 
 /// Samples that are blended at a time: two registers of AVX2.
@@ -19,82 +19,6 @@ const LANES: usize = 32;
 const SQUARE: usize = 8;
 /// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slow.
 const MANY_TAPS: usize = 32;
-/// The sum of the weights of one output sample.
-const WHOLE: u32 = 1 << 16;
-
-/// How the samples along one axis of a plane make those of the output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
-    /// The first source sample of each output sample, and where its weights lie.
-    taps: Vec<(usize, Range<usize>)>,
-    weights: Vec<u16>,
-}
-
-impl Axis {
-    /// An axis of `pixels` picture pixels that becomes `output` long. Each sample of the plane covers `share` pixels (2 for
-    /// chroma in 4:2:0; the last may lie half outside) and counts for each of them alike, as it does where tools convert a
-    /// picture to RGB at its own size before they resize it.
-    pub(super) fn new(pixels: usize, share: usize, output: usize) -> Self {
-        let mut axis = Self {
-            taps: Vec::with_capacity(output),
-            weights: Vec::new(),
-        };
-        for i in 0..output {
-            let (first, shares) = triangle(pixels, output, i);
-            let begin = axis.weights.len();
-            axis.weights.extend(fixed(&folded(first, &shares, share)));
-            axis.taps.push((first / share, begin..axis.weights.len()));
-        }
-        axis
-    }
-
-    fn len(&self) -> usize {
-        self.taps.len()
-    }
-}
-
-/// The first pixel that counts for output sample `i`, and the share of each from there on; they sum to 1.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positions inside a picture.
-fn triangle(pixels: usize, output: usize, i: usize) -> (usize, Vec<f64>) {
-    let scale = pixels as f64 / output as f64;
-    let support = scale.max(1.0);
-    let centre = (i as f64 + 0.5) * scale;
-    let first = (centre - support + 0.5).max(0.0) as usize;
-    let end = ((centre + support + 0.5) as usize).clamp(first + 1, pixels);
-    let mut shares: Vec<f64> = (first..end)
-        .map(|x| (1.0 - ((x as f64 + 0.5 - centre) / support).abs()).max(0.0))
-        .collect();
-    let sum: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
-    (first, shares)
-}
-
-/// The shares of samples that cover `share` pixels each, from those of pixels.
-fn folded(first: usize, shares: &[f64], share: usize) -> Vec<f64> {
-    let mut folded = vec![0.0; (first + shares.len() - 1) / share - first / share + 1];
-    for (x, weight) in shares.iter().enumerate() {
-        folded[(first + x) / share - first / share] += weight;
-    }
-    folded
-}
-
-/// Shares in fixed point. What rounding leaves over goes to the largest, so that a plane of one value keeps it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Shares lie in 0..=1.
-fn fixed(shares: &[f64]) -> Vec<u16> {
-    let mut weights: Vec<u32> = shares
-        .iter()
-        .map(|share| (share * f64::from(WHOLE)).round() as u32)
-        .collect();
-    let sum: u32 = weights.iter().sum();
-    if let Some(largest) = weights.iter_mut().max() {
-        *largest = (*largest + WHOLE).saturating_sub(sum);
-    }
-    // A single sample with all the weight loses a 65,536th of itself.
-    weights
-        .into_iter()
-        .map(|weight| u16::try_from(weight).unwrap_or(u16::MAX))
-        .collect()
-}
 
 /// A plane in libav's memory.
 #[derive(Clone, Copy)]
@@ -232,11 +156,10 @@ fn blend_anywhere<R: Rows>(
     out: &mut [u16],
     add: impl Fn(&mut [u16; LANES], &[u16; LANES], u16) + Copy,
 ) {
-    for ((first, taps), out) in axis.taps.iter().zip(out.chunks_exact_mut(width)) {
-        let weights = &axis.weights[taps.clone()];
+    for ((first, weights), out) in axis.taps().zip(out.chunks_exact_mut(width)) {
         if width < LANES || weights.len() > MANY_TAPS {
             for (column, out) in out.iter_mut().enumerate() {
-                *out = exact(source, *first, column, weights);
+                *out = exact(source, first, column, weights);
             }
             continue;
         }
@@ -247,7 +170,7 @@ fn blend_anywhere<R: Rows>(
             #[allow(clippy::cast_possible_truncation)] // At most MANY_TAPS.
             let mut sums = [(weights.len() / 2) as u16; LANES];
             for (row, &weight) in weights.iter().enumerate() {
-                add(&mut sums, &source.load(*first + row, column), weight);
+                add(&mut sums, &source.load(first + row, column), weight);
             }
             out[column..column + LANES].copy_from_slice(&sums);
         }

@@ -12,10 +12,11 @@ use ffmpeg_next::util::color;
 use ffmpeg_next::{ffi, frame};
 
 use super::MediaError;
+use super::axis::Axis;
 use super::colour::{Matrix, Rounding};
 use super::frame_size::{FrameSize, SampleAspect, output_side};
 use super::orientation::{Orientation, Placement};
-use super::resize::{Axis, Buffers, Plane, resize};
+use super::resize::{Buffers, Plane, resize};
 
 /// Turns pictures into RGB of one size. Keeps its buffers between pictures; the size of the first one counts where the
 /// aspect is kept.
