@@ -1,7 +1,7 @@
 //! The resize of one plane: the antialiased triangle filter, which is what PIL calls bilinear.
 //!
 //! First the rows are blended, which reads the source once or twice from front to back, then the result is transposed and its
-//! rows, which were columns, are blended by the same code; so results come column by column. Samples are held in 1/256 of an
+//! rows, which were columns, are blended by the same code. Samples are held in 1/256 of an
 //! 8-bit level all the way. Arithmetic is in integers and in one order, so every machine gives the same bytes.
 
 // What is compiled for AVX2 must become part of the function that is.
@@ -40,13 +40,23 @@ pub(super) struct Buffers {
     columns: Vec<u16>,
 }
 
-/// Resizes a plane; `out` gets `columns` columns of `rows` samples each, in 1/256 of an 8-bit level.
+/// The order in which a resized plane is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Row by row.
+    Rows,
+    /// Column by column, as a picture is shown that is turned by 90 degrees.
+    Columns,
+}
+
+/// Resizes a plane to what the axes, of its columns and its rows, say. `out` gets samples in 1/256 of an 8-bit level.
 ///
 /// # Panics
 /// When the plane is smaller than the axes say.
 pub(super) fn resize(
     plane: &Plane<'_>,
     (columns, rows): (&Axis, &Axis),
+    lines: Lines,
     buffers: &mut Buffers,
     out: &mut Vec<u16>,
 ) {
@@ -68,12 +78,19 @@ pub(super) fn resize(
     }
     buffers.columns.resize(width * height, 0);
     transpose(&buffers.rows, width, height, &mut buffers.columns);
-    out.resize(columns.len() * height, 0);
     let source = Levels {
         samples: &buffers.columns,
         stride: height,
     };
-    blend(source, columns, height, out);
+    out.resize(columns.len() * height, 0);
+    match lines {
+        Lines::Columns => blend(source, columns, height, out),
+        Lines::Rows => {
+            buffers.rows.resize(columns.len() * height, 0);
+            blend(source, columns, height, &mut buffers.rows);
+            transpose(&buffers.rows, height, columns.len(), out);
+        }
+    }
 }
 
 /// Rows of samples, in 1/256 of an 8-bit level.
@@ -291,8 +308,19 @@ mod tests {
             &Axis::new(pixels.1, share, size.1),
         );
         let mut out = Vec::new();
-        resize(&plane, axes, &mut Buffers::default(), &mut out);
-        let at = |x: usize, y: usize| f64::from(out[x * size.1 + y]) / 256.0;
+        let mut columns = Vec::new();
+        resize(&plane, axes, Lines::Rows, &mut Buffers::default(), &mut out);
+        resize(
+            &plane,
+            axes,
+            Lines::Columns,
+            &mut Buffers::default(),
+            &mut columns,
+        );
+        let at = |x: usize, y: usize| {
+            assert_eq!(out[y * size.0 + x], columns[x * size.1 + y]);
+            f64::from(out[y * size.0 + x]) / 256.0
+        };
         (0..size.1)
             .flat_map(|y| (0..size.0).map(move |x| (x, y)))
             .map(|(x, y)| at(x, y))
@@ -362,7 +390,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let axes = (&Axis::new(40, 1, 40), &Axis::new(1, 1, 1));
-        resize(&plane, axes, &mut Buffers::default(), &mut out);
+        resize(&plane, axes, Lines::Rows, &mut Buffers::default(), &mut out);
         for (ours, sample) in out.iter().zip(samples) {
             assert!(ours.abs_diff(sample * 64) <= 2, "{ours} {sample}");
         }
