@@ -236,10 +236,7 @@ mod tests {
         ));
         assert!(matches!(
             read("Category,Sub\na,b\n"),
-            Err(E::Column {
-                column: "Subcategory",
-                ..
-            })
+            Err(E::Csv(NamedCsvError::Column { column, .. })) if column == "Subcategory"
         ));
         assert!(matches!(
             read("Category,Subcategory\na,b\nc,b\n"),

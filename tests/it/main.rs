@@ -11,6 +11,7 @@
     clippy::too_many_lines
 )]
 
+mod checkpoints;
 mod data;
 mod decode;
 mod download;

@@ -1,5 +1,6 @@
 //! What several areas share: the places where goldens and optional data lie, and the device that tests compute on.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use incdec::train::DeviceChoice;
@@ -47,13 +48,13 @@ pub(crate) fn goldens(name: &str) -> Vec<PathBuf> {
         );
         let file = folder.join(name);
         if file.exists() {
-            eprintln!("{GOLDENS_VARIABLE}: also {}", file.display());
+            say(&format!("{GOLDENS_VARIABLE}: also {}", file.display()));
             files.push(file);
         } else {
-            eprintln!(
+            say(&format!(
                 "{GOLDENS_VARIABLE}: {} is absent and passed over",
                 file.display()
-            );
+            ));
         }
     }
     files
@@ -71,6 +72,26 @@ pub(crate) fn optional_data(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("{} is absent: what needs it is skipped", path.display());
+    say(&format!(
+        "{} is absent: what needs it is skipped",
+        path.display()
+    ));
     None
+}
+
+/// The python that `make setup` installs the tools for the tests into.
+pub(crate) fn python() -> PathBuf {
+    let python = root().join(".venv/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing; `make setup` installs it",
+        python.display()
+    );
+    python
+}
+
+/// Says something on stderr even where the test succeeds: the test harness keeps back what `eprintln!` prints.
+#[allow(clippy::explicit_write)]
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
 }

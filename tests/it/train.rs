@@ -2,6 +2,7 @@
 //! output files, its command line, and the goldens of the approaches.
 
 mod approaches;
+mod events;
 mod goldens;
 mod quirks;
 mod seed_files;
@@ -89,8 +90,9 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
     let flags = "--approach ewc --epochs 3 --seed-outputs";
     let whole = toy.train("decremental", "whole", flags);
     let killed = toy.run("killed");
-    // Once before anything is done, once in the second task.
-    for stop_after in ["settings.json", "progress.json"] {
+    // Once before anything is done, once after an epoch of the first task, once in the second task.
+    let best_epochs = "logger/best_epoch_tasks.out";
+    for stop_after in ["settings.json", best_epochs, "progress.json"] {
         let mut child = toy
             .command("decremental", "killed", flags)
             .stderr(Stdio::null())
@@ -107,6 +109,11 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        if stop_after == best_epochs {
+            // The best epoch so far of the task under way; the other has not begun.
+            let said = std::fs::read_to_string(killed.join(best_epochs)).unwrap();
+            assert!(["0\n-1\n", "1\n-1\n"].contains(&said.as_str()), "{said}");
+        }
     }
     // What a killed writer leaves behind is swept.
     std::fs::write(killed.join(".incdec-x.tmp"), b"half").unwrap();

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-CONFIGS = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "movinet_configs.json")))
+CONFIGS = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "goldens", "movinet_configs.json")))
 
 
 class Swish(nn.Module):

@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Write the seed's output files (logger/, confusion_matrices/, error_analysis/, ...) into the run directory too.
     #[arg(long)]
     seed_outputs: bool,
+    /// What the seed's parameters.csv is to say of one of its arguments, where this command cannot know it (repeatable).
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value, requires = "seed_outputs")]
+    seed_argument: Vec<(String, String)>,
     /// Print at the end where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
@@ -235,6 +238,12 @@ fn one_of<C: Choice + Clone + Send + Sync>() -> impl TypedValueParser<Value = C>
     PossibleValuesParser::new(values).try_map(|text| choice::parse::<C>(&text))
 }
 
+fn named_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+}
+
 impl From<Args> for TrainConfig {
     fn from(args: Args) -> Self {
         let (model, training, approach) = (args.model, args.training, args.approach);
@@ -292,6 +301,7 @@ impl From<Args> for TrainConfig {
                 BadClip::Skip => OnBadClip::Skip,
             },
             seed_outputs: args.seed_outputs,
+            seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,
             settings,
         }

@@ -91,26 +91,26 @@ impl Matrix {
         }
     }
 
-    /// One pixel, rounded to the nearest level.
+    /// One channel (0 red, 1 green, 2 blue) of a line of pixels.
     #[inline(always)]
-    pub(super) fn rgb(self, samples: [u16; 3]) -> [u8; 3] {
-        let [a, b, c] = samples.map(i32::from);
-        // Grey loses nothing, and where only some of the samples that made this one were grey it is less than half a level.
-        let loss =
-            |x: i32| (x - (128 << SAMPLE_BITS)).abs().min(1 << SAMPLE_BITS) * self.chroma_loss;
-        let (loss_b, loss_c) = (loss(b), loss(c));
-        let losses = [loss_c, loss_b + loss_c, loss_b];
-        std::array::from_fn(|i| {
-            let [x, y, z] = self.rows[i];
+    pub(super) fn levels(&self, channel: usize, [a, b, c]: [&[u16]; 3], levels: &mut [u8]) {
+        let [x, y, z] = self.rows[channel];
+        let offset = self.offsets[channel];
+        // Red has no part of the second plane and blue none of the third.
+        let (loss_b, loss_c) = [(0, 1), (1, 1), (1, 0)]
+            .map(|(b, c)| (b * self.chroma_loss, c * self.chroma_loss))[channel];
+        let loss = |x: i32| (x - (128 << SAMPLE_BITS)).abs().min(1 << SAMPLE_BITS);
+        for (((level, &a), &b), &c) in levels.iter_mut().zip(a).zip(b).zip(c) {
+            let [a, b, c] = [a, b, c].map(i32::from);
             // The sum fits; the order of its parts does not matter to wrapping arithmetic.
             let sum = (x.wrapping_mul(a))
                 .wrapping_add(y.wrapping_mul(b))
                 .wrapping_add(z.wrapping_mul(c))
-                .wrapping_add(self.offsets[i] - losses[i]);
+                .wrapping_add(offset - loss(b) * loss_b - loss(c) * loss_c);
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped.
-            let level = (sum >> (MATRIX_BITS + SAMPLE_BITS)).clamp(0, 255) as u8;
-            level
-        })
+            let rounded = (sum >> (MATRIX_BITS + SAMPLE_BITS)).clamp(0, 255) as u8;
+            *level = rounded;
+        }
     }
 }
 
@@ -119,7 +119,12 @@ mod tests {
     use super::*;
 
     fn rgb(matrix: Matrix, yuv: [u8; 3]) -> [u8; 3] {
-        matrix.rgb(yuv.map(|level| u16::from(level) << SAMPLE_BITS))
+        let [y, u, v] = yuv.map(|level| [u16::from(level) << SAMPLE_BITS]);
+        std::array::from_fn(|channel| {
+            let mut level = [0];
+            matrix.levels(channel, [&y, &u, &v], &mut level);
+            level[0]
+        })
     }
 
     const SPACES: [Space; 6] = [

@@ -4,6 +4,7 @@
 //! of the wanted size, [`filter`] runs libavfilter's motion interpolation, [`encode`] writes video. Nothing here prints:
 //! libav's own messages are switched off, what matters comes as [`MediaError`] or in the [`decode::Tally`].
 
+mod axis;
 mod colour;
 pub mod decode;
 mod display_order;

@@ -70,48 +70,6 @@ impl Orientation {
             none
         }
     }
-
-    /// Where the pixels of a coded picture of `width` x `height` go in the displayed one.
-    #[must_use]
-    pub(super) fn placement(self, width: usize, height: usize) -> Placement {
-        // From a coded pixel to the next in its row, and to the one below it.
-        let (right, down) = if self.transpose {
-            (height, 1)
-        } else {
-            (1, width)
-        };
-        let directed = |step: usize, count: usize, flipped: bool| {
-            let step = step.cast_signed();
-            if flipped {
-                (step * (count - 1).cast_signed(), -step)
-            } else {
-                (0, step)
-            }
-        };
-        let (from_column, right) = directed(right, width, self.flip_columns);
-        let (from_row, down) = directed(down, height, self.flip_rows);
-        Placement {
-            first: from_column + from_row,
-            right,
-            down,
-        }
-    }
-}
-
-/// Positions in a displayed picture, counted in pixels row by row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Placement {
-    first: isize,
-    right: isize,
-    down: isize,
-}
-
-impl Placement {
-    /// Where the coded pixel at `column` and `row` is shown. Inside the displayed picture for every pixel of the coded one.
-    pub(super) fn of(self, column: usize, row: usize) -> usize {
-        (self.first + column.cast_signed() * self.right + row.cast_signed() * self.down)
-            .cast_unsigned()
-    }
 }
 
 #[cfg(test)]
@@ -145,47 +103,5 @@ mod tests {
         assert_eq!(Orientation::from_matrix(&[i32::MIN; 9]).degrees % 90, 0);
         assert_eq!(Orientation::from_matrix(&[0; 9]), Orientation::default());
         assert_eq!(Orientation::from_bytes(&[0; 35]), None);
-    }
-
-    /// The coded pixels 0, 1, 2 / 3, 4, 5 as they are shown, row by row.
-    fn shown(orientation: Orientation) -> [usize; 6] {
-        let placement = orientation.placement(3, 2);
-        let mut shown = [9; 6];
-        for (row, column) in (0..2).flat_map(|row| (0..3).map(move |column| (row, column))) {
-            shown[placement.of(column, row)] = row * 3 + column;
-        }
-        shown
-    }
-
-    #[test]
-    fn pixels_move_where_they_are_shown() {
-        let none = Orientation::default();
-        assert_eq!(shown(none), [0, 1, 2, 3, 4, 5]);
-        let clockwise = Orientation {
-            transpose: true,
-            flip_rows: true,
-            degrees: 90,
-            ..none
-        };
-        assert_eq!(shown(clockwise), [3, 0, 4, 1, 5, 2]);
-        let counter = Orientation {
-            transpose: true,
-            flip_columns: true,
-            degrees: 270,
-            ..none
-        };
-        assert_eq!(shown(counter), [2, 5, 1, 4, 0, 3]);
-        let upside_down = Orientation {
-            flip_columns: true,
-            flip_rows: true,
-            degrees: 180,
-            ..none
-        };
-        assert_eq!(shown(upside_down), [5, 4, 3, 2, 1, 0]);
-        let mirrored = Orientation {
-            flip_rows: true,
-            ..none
-        };
-        assert_eq!(shown(mirrored), [3, 4, 5, 0, 1, 2]);
     }
 }

@@ -1,7 +1,7 @@
 //! The resize of one plane: the antialiased triangle filter, which is what PIL calls bilinear.
 //!
 //! First the rows are blended, which reads the source once or twice from front to back, then the result is transposed and its
-//! rows, which were columns, are blended by the same code; so results come column by column. Samples are held in 1/256 of an
+//! rows, which were columns, are blended by the same code. Samples are held in 1/256 of an
 //! 8-bit level all the way. Arithmetic is in integers and in one order, so every machine gives the same bytes.
 
 // What is compiled for AVX2 must become part of the function that is.
@@ -9,8 +9,8 @@
 
 use std::array;
 use std::mem;
-use std::ops::Range;
 
+use super::axis::Axis;
 use super::colour::SAMPLE_BITS;
 
 /// Samples that are blended at a time: two registers of AVX2.
@@ -19,82 +19,6 @@ const LANES: usize = 32;
 const SQUARE: usize = 8;
 /// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slow.
 const MANY_TAPS: usize = 32;
-/// The sum of the weights of one output sample.
-const WHOLE: u32 = 1 << 16;
-
-/// How the samples along one axis of a plane make those of the output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Axis {
-    /// The first source sample of each output sample, and where its weights lie.
-    taps: Vec<(usize, Range<usize>)>,
-    weights: Vec<u16>,
-}
-
-impl Axis {
-    /// An axis of `pixels` picture pixels that becomes `output` long. Each sample of the plane covers `share` pixels (2 for
-    /// chroma in 4:2:0; the last may lie half outside) and counts for each of them alike, as it does where tools convert a
-    /// picture to RGB at its own size before they resize it.
-    pub(super) fn new(pixels: usize, share: usize, output: usize) -> Self {
-        let mut axis = Self {
-            taps: Vec::with_capacity(output),
-            weights: Vec::new(),
-        };
-        for i in 0..output {
-            let (first, shares) = triangle(pixels, output, i);
-            let begin = axis.weights.len();
-            axis.weights.extend(fixed(&folded(first, &shares, share)));
-            axis.taps.push((first / share, begin..axis.weights.len()));
-        }
-        axis
-    }
-
-    fn len(&self) -> usize {
-        self.taps.len()
-    }
-}
-
-/// The first pixel that counts for output sample `i`, and the share of each from there on; they sum to 1.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positions inside a picture.
-fn triangle(pixels: usize, output: usize, i: usize) -> (usize, Vec<f64>) {
-    let scale = pixels as f64 / output as f64;
-    let support = scale.max(1.0);
-    let centre = (i as f64 + 0.5) * scale;
-    let first = (centre - support + 0.5).max(0.0) as usize;
-    let end = ((centre + support + 0.5) as usize).clamp(first + 1, pixels);
-    let mut shares: Vec<f64> = (first..end)
-        .map(|x| (1.0 - ((x as f64 + 0.5 - centre) / support).abs()).max(0.0))
-        .collect();
-    let sum: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
-    (first, shares)
-}
-
-/// The shares of samples that cover `share` pixels each, from those of pixels.
-fn folded(first: usize, shares: &[f64], share: usize) -> Vec<f64> {
-    let mut folded = vec![0.0; (first + shares.len() - 1) / share - first / share + 1];
-    for (x, weight) in shares.iter().enumerate() {
-        folded[(first + x) / share - first / share] += weight;
-    }
-    folded
-}
-
-/// Shares in fixed point. What rounding leaves over goes to the largest, so that a plane of one value keeps it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Shares lie in 0..=1.
-fn fixed(shares: &[f64]) -> Vec<u16> {
-    let mut weights: Vec<u32> = shares
-        .iter()
-        .map(|share| (share * f64::from(WHOLE)).round() as u32)
-        .collect();
-    let sum: u32 = weights.iter().sum();
-    if let Some(largest) = weights.iter_mut().max() {
-        *largest = (*largest + WHOLE).saturating_sub(sum);
-    }
-    // A single sample with all the weight loses a 65,536th of itself.
-    weights
-        .into_iter()
-        .map(|weight| u16::try_from(weight).unwrap_or(u16::MAX))
-        .collect()
-}
 
 /// A plane in libav's memory.
 #[derive(Clone, Copy)]
@@ -116,13 +40,23 @@ pub(super) struct Buffers {
     columns: Vec<u16>,
 }
 
-/// Resizes a plane; `out` gets `columns` columns of `rows` samples each, in 1/256 of an 8-bit level.
+/// The order in which a resized plane is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Row by row.
+    Rows,
+    /// Column by column, as a picture is shown that is turned by 90 degrees.
+    Columns,
+}
+
+/// Resizes a plane to what the axes, of its columns and its rows, say. `out` gets samples in 1/256 of an 8-bit level.
 ///
 /// # Panics
 /// When the plane is smaller than the axes say.
 pub(super) fn resize(
     plane: &Plane<'_>,
     (columns, rows): (&Axis, &Axis),
+    lines: Lines,
     buffers: &mut Buffers,
     out: &mut Vec<u16>,
 ) {
@@ -144,12 +78,19 @@ pub(super) fn resize(
     }
     buffers.columns.resize(width * height, 0);
     transpose(&buffers.rows, width, height, &mut buffers.columns);
-    out.resize(columns.len() * height, 0);
     let source = Levels {
         samples: &buffers.columns,
         stride: height,
     };
-    blend(source, columns, height, out);
+    out.resize(columns.len() * height, 0);
+    match lines {
+        Lines::Columns => blend(source, columns, height, out),
+        Lines::Rows => {
+            buffers.rows.resize(columns.len() * height, 0);
+            blend(source, columns, height, &mut buffers.rows);
+            transpose(&buffers.rows, height, columns.len(), out);
+        }
+    }
 }
 
 /// Rows of samples, in 1/256 of an 8-bit level.
@@ -232,11 +173,10 @@ fn blend_anywhere<R: Rows>(
     out: &mut [u16],
     add: impl Fn(&mut [u16; LANES], &[u16; LANES], u16) + Copy,
 ) {
-    for ((first, taps), out) in axis.taps.iter().zip(out.chunks_exact_mut(width)) {
-        let weights = &axis.weights[taps.clone()];
+    for ((first, weights), out) in axis.taps().zip(out.chunks_exact_mut(width)) {
         if width < LANES || weights.len() > MANY_TAPS {
             for (column, out) in out.iter_mut().enumerate() {
-                *out = exact(source, *first, column, weights);
+                *out = exact(source, first, column, weights);
             }
             continue;
         }
@@ -247,7 +187,7 @@ fn blend_anywhere<R: Rows>(
             #[allow(clippy::cast_possible_truncation)] // At most MANY_TAPS.
             let mut sums = [(weights.len() / 2) as u16; LANES];
             for (row, &weight) in weights.iter().enumerate() {
-                add(&mut sums, &source.load(*first + row, column), weight);
+                add(&mut sums, &source.load(first + row, column), weight);
             }
             out[column..column + LANES].copy_from_slice(&sums);
         }
@@ -368,8 +308,19 @@ mod tests {
             &Axis::new(pixels.1, share, size.1),
         );
         let mut out = Vec::new();
-        resize(&plane, axes, &mut Buffers::default(), &mut out);
-        let at = |x: usize, y: usize| f64::from(out[x * size.1 + y]) / 256.0;
+        let mut columns = Vec::new();
+        resize(&plane, axes, Lines::Rows, &mut Buffers::default(), &mut out);
+        resize(
+            &plane,
+            axes,
+            Lines::Columns,
+            &mut Buffers::default(),
+            &mut columns,
+        );
+        let at = |x: usize, y: usize| {
+            assert_eq!(out[y * size.0 + x], columns[x * size.1 + y]);
+            f64::from(out[y * size.0 + x]) / 256.0
+        };
         (0..size.1)
             .flat_map(|y| (0..size.0).map(move |x| (x, y)))
             .map(|(x, y)| at(x, y))
@@ -439,7 +390,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let axes = (&Axis::new(40, 1, 40), &Axis::new(1, 1, 1));
-        resize(&plane, axes, &mut Buffers::default(), &mut out);
+        resize(&plane, axes, Lines::Rows, &mut Buffers::default(), &mut out);
         for (ours, sample) in out.iter().zip(samples) {
             assert!(ours.abs_diff(sample * 64) <= 2, "{ours} {sample}");
         }

@@ -12,10 +12,11 @@ use ffmpeg_next::util::color;
 use ffmpeg_next::{ffi, frame};
 
 use super::MediaError;
+use super::axis::Axis;
 use super::colour::{Matrix, Rounding};
 use super::frame_size::{FrameSize, SampleAspect, output_side};
-use super::orientation::{Orientation, Placement};
-use super::resize::{Axis, Buffers, Plane, resize};
+use super::orientation::Orientation;
+use super::resize::{Buffers, Lines, Plane, resize};
 
 /// Turns pictures into RGB of one size. Keeps its buffers between pictures; the size of the first one counts where the
 /// aspect is kept.
@@ -98,6 +99,12 @@ impl Scaler {
             Some(axes) => axes,
             None => Axes::new(pixels, layout.shares, size),
         };
+        // What are lines of the displayed picture.
+        let lines = if self.orientation.transpose {
+            Lines::Columns
+        } else {
+            Lines::Rows
+        };
         for (i, out) in self.planes.iter_mut().enumerate() {
             let (share, along) = if i == 0 {
                 ((1, 1), &axes.full)
@@ -113,11 +120,20 @@ impl Scaler {
             if plane.bytes.len() < plane.stride * pixels.1.div_ceil(share.1) {
                 return Err("the picture's memory is smaller than its size".to_owned());
             }
-            resize(&plane, (&along.0, &along.1), &mut self.buffers, out);
+            let axes = (&along.0, &along.1);
+            resize(&plane, axes, lines, &mut self.buffers, out);
         }
         self.axes = Some(axes);
-        let placement = self.orientation.placement(size.0, size.1);
-        Ok(paint(&self.planes, layout.matrix, placement, size.1))
+        let Orientation {
+            flip_columns,
+            flip_rows,
+            ..
+        } = self.orientation;
+        let (length, mirrored) = match lines {
+            Lines::Rows => (size.0, [flip_rows, flip_columns]),
+            Lines::Columns => (size.1, [flip_columns, flip_rows]),
+        };
+        Ok(paint(&self.planes, layout.matrix, length, mirrored))
     }
 
     /// The picture as planes of green, blue and red, of the same size.
@@ -200,14 +216,15 @@ impl Axes {
     }
 }
 
-/// Columns of three planes, each `height` samples, as interleaved RGB.
-fn paint(planes: &[Vec<u16>; 3], matrix: Matrix, placement: Placement, height: usize) -> Vec<u8> {
+/// Three planes, each in lines of `length` samples, as interleaved RGB; `mirrored` says whether lines come from last to first,
+/// and the pixels of a line.
+fn paint(planes: &[Vec<u16>; 3], matrix: Matrix, length: usize, mirrored: [bool; 2]) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has what the function is compiled for.
-        return unsafe { paint_avx2(planes, matrix, placement, height) };
+        return unsafe { paint_avx2(planes, matrix, length, mirrored) };
     }
-    paint_anywhere(planes, matrix, placement, height)
+    paint_anywhere(planes, matrix, length, mirrored)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -215,32 +232,38 @@ fn paint(planes: &[Vec<u16>; 3], matrix: Matrix, placement: Placement, height: u
 fn paint_avx2(
     planes: &[Vec<u16>; 3],
     matrix: Matrix,
-    placement: Placement,
-    height: usize,
+    length: usize,
+    mirrored: [bool; 2],
 ) -> Vec<u8> {
-    paint_anywhere(planes, matrix, placement, height)
+    paint_anywhere(planes, matrix, length, mirrored)
 }
 
 #[inline(always)]
 fn paint_anywhere(
-    [first, second, third]: &[Vec<u16>; 3],
+    planes: &[Vec<u16>; 3],
     matrix: Matrix,
-    placement: Placement,
-    height: usize,
+    length: usize,
+    [last_line_first, last_pixel_first]: [bool; 2],
 ) -> Vec<u8> {
-    let mut rgb = vec![0; first.len() * 3];
-    let columns = first
-        .chunks_exact(height)
-        .zip(second.chunks_exact(height))
-        .zip(third.chunks_exact(height));
-    let mut pixels = vec![[0; 3]; height];
-    for (column, ((first, second), third)) in columns.enumerate() {
-        for (((pixel, &a), &b), &c) in pixels.iter_mut().zip(first).zip(second).zip(third) {
-            *pixel = matrix.rgb([a, b, c]);
+    let count = planes[0].len() / length;
+    let mut rgb = vec![0; count * length * 3];
+    let mut levels = [vec![0; length], vec![0; length], vec![0; length]];
+    for (i, line) in rgb.chunks_exact_mut(length * 3).enumerate() {
+        let number = if last_line_first { count - 1 - i } else { i };
+        let from = number * length;
+        let samples = planes.each_ref().map(|plane| &plane[from..from + length]);
+        for (channel, levels) in levels.iter_mut().enumerate() {
+            matrix.levels(channel, samples, levels);
+            if last_pixel_first {
+                levels.reverse();
+            }
         }
-        for (row, pixel) in pixels.iter().enumerate() {
-            let at = placement.of(column, row) * 3;
-            rgb[at..at + 3].copy_from_slice(pixel);
+        let [red, green, blue] = &levels;
+        for (pixel, ((&red, &green), &blue)) in line
+            .chunks_exact_mut(3)
+            .zip(red.iter().zip(green).zip(blue))
+        {
+            pixel.copy_from_slice(&[red, green, blue]);
         }
     }
     rgb
@@ -313,5 +336,34 @@ fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
     unsafe {
         let table = ffi::sws_getCoefficients(space);
         ffi::sws_setColorspaceDetails(sws.as_mut_ptr(), table, full, table, 1, 0, 1 << 16, 1 << 16);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pixels of three columns and two rows as they are shown, by the numbers of the coded ones.
+    fn shown(lines: Lines, mirrored: [bool; 2]) -> Vec<u8> {
+        // Coded as 0, 1, 2 / 3, 4, 5.
+        let (samples, length) = match lines {
+            Lines::Rows => ([0u16, 1, 2, 3, 4, 5], 3),
+            Lines::Columns => ([0, 3, 1, 4, 2, 5], 2),
+        };
+        let plane = samples.map(|s| s << 8).to_vec();
+        let planes = [plane.clone(), plane.clone(), plane];
+        let rgb = paint(&planes, Matrix::GREEN_BLUE_RED, length, mirrored);
+        assert!(rgb.chunks(3).all(|p| p == [p[0]; 3]));
+        rgb.into_iter().step_by(3).collect()
+    }
+
+    #[test]
+    fn pixels_move_where_they_are_shown() {
+        assert_eq!(shown(Lines::Rows, [false, false]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(shown(Lines::Rows, [true, false]), [3, 4, 5, 0, 1, 2]);
+        assert_eq!(shown(Lines::Rows, [true, true]), [5, 4, 3, 2, 1, 0]);
+        // A quarter turn clockwise reads each column from below, one counter-clockwise begins with the last column.
+        assert_eq!(shown(Lines::Columns, [false, true]), [3, 0, 4, 1, 5, 2]);
+        assert_eq!(shown(Lines::Columns, [true, false]), [2, 5, 1, 4, 0, 3]);
     }
 }

@@ -154,6 +154,7 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
         LoadMode::Exact => place(store, &tensors, |_| true)?,
         LoadMode::Backbone => place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?,
     };
+    loaded.log(path);
     let fits = match mode {
         LoadMode::Exact => loaded.is_complete(),
         LoadMode::Backbone => loaded.matched > 0,

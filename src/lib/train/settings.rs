@@ -3,6 +3,7 @@
 //! [`Settings`] holds what can change a result; it is what `settings.json` and every table's provenance record.
 //! [`TrainConfig`] adds what cannot: paths, device, workers, threads, what is printed and written beside.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,9 @@ pub struct TrainConfig {
     pub on_bad_clip: OnBadClip,
     /// Whether the seed's output files are written beside the tables. Default no.
     pub seed_outputs: bool,
+    /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where that is not what this run
+    /// would say (a GPU's number on a machine without one, a path as it was spelt). Default none.
+    pub seed_arguments: BTreeMap<String, String>,
     /// Whether the end tells where each second went. Default no.
     pub profile: bool,
     /// What can change the result.
@@ -215,6 +219,7 @@ impl TrainConfig {
             threads: None,
             on_bad_clip: OnBadClip::Fail,
             seed_outputs: false,
+            seed_arguments: BTreeMap::new(),
             profile: false,
             settings: Settings::default(),
         }

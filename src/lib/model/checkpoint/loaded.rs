@@ -1,6 +1,7 @@
 //! What a load did, in words.
 
 use std::fmt;
+use std::path::Path;
 
 /// How many names an error message spells out.
 const NAMES_SHOWN: usize = 8;
@@ -40,6 +41,20 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Lists every name that found no place in the log; messages show the first few.
+    pub(super) fn log(&self, path: &Path) {
+        let path = path.display();
+        for name in &self.missing {
+            tracing::debug!("{path}: {name} is missing");
+        }
+        for name in &self.left_over {
+            tracing::debug!("{path}: {name} is left over");
+        }
+        for tensor in &self.misshapen {
+            tracing::debug!("{path}: {tensor}");
+        }
+    }
+
     /// Whether every name found its place.
     #[must_use]
     pub fn is_complete(&self) -> bool {

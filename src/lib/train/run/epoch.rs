@@ -61,6 +61,7 @@ impl Run<'_> {
             {
                 return Ok((best, epoch + 1, ended.to_owned()));
             }
+            self.seed_outputs(|outputs, _| outputs.after_epoch(outcome.best_epoch))?;
         }
         // `Settings::check` refuses 0 epochs, and the last one returns above.
         Err(TrainError::Setting {
