@@ -256,13 +256,11 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
 
-# What only a GPU can show; not run yet on any machine of ours, none has one. `make setup DEVICE=cuda` comes first: the full
-# wheel that it installs serves our binaries and, through PYTHONPATH, the peers.
+# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
 GPU ?= cuda:0
-bench-gpu: $(BUILT) .venv/.finished ## training steps on the GPU beside PyTorch, eager and compiled; table and build/bench-gpu.json
-	@mkdir -p build
-	PYTHONPATH=.libtorch python3 tests/bench/step.py --python .venv/bin/python --bin $(BIN) --device $(GPU) --batches 1,4,16 --threads 1 \
-	    --json build/bench-gpu.json
+bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
+	@mkdir -p $(BENCH)
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --device $(GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
 
 check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
 	INCDEC_TEST_DEVICE=$(GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times a training step and an evaluation of MoViNet: our binary and plain PyTorch, one after the other, in one table.
 
-    python3 tests/bench/step.py --python .venv/bin/python --bin target/release --json step.json
+    python3 tests/bench/step.py --python .venv-peers/bin/python --bin target/release --json step.json
 
 Needs nothing but the standard library. PYTHON is the interpreter that has PyTorch, for the peers (tests/peers/movinet_eager.py);
 a peer that cannot run stays in the table with the reason. Times are the least of the rounds; a clip's memory is what

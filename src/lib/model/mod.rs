@@ -4,12 +4,14 @@
 //! Every parameter carries the seed's `state_dict` name (`backbone.blocks.b0_l0.deep.conv_1.conv3d.weight`), so
 //! checkpoints pass between this crate and `PyTorch` by name.
 //!
-//! # Two ways to compute
-//! [`ModelPath::Reference`] is one stock operator after another on [N, C, T, H, W]. [`ModelPath::Fast`] computes the
-//! stem, each bottleneck and the last convolution as one autograd function each on [N, T, H, W, C], in C++ beside this
-//! file: `kernels.cpp` holds the loops, compiled once for each instruction set and chosen when the program runs;
-//! `fused*.h` and `fused.cpp` order them. It computes on the CPU in 32-bit and 64-bit floats; anywhere else the fast path
-//! is the reference path. What a bottleneck keeps for its backward pass are its convolutions' outputs alone:
+//! # Three ways to compute
+//! [`ModelPath::Reference`] is one stock operator after another on [N, C, T, H, W]. [`ModelPath::Frames`] is stock operators
+//! too, on frames as a batch of pictures with their channels last (see `frames`): it runs on any device and in bfloat16
+//! ([`Precision`]). [`ModelPath::Fast`] computes the stem, each bottleneck and the last convolution as one autograd function
+//! each on [N, T, H, W, C], in C++ beside this file: `kernels.cpp` holds the loops, compiled once for each instruction set and
+//! chosen when the program runs; `fused*.h` and `fused.cpp` order them. It computes on the CPU in 32-bit and 64-bit floats;
+//! anywhere else it is [`ModelPath::Frames`]. What a bottleneck keeps for its backward pass are its convolutions' outputs
+//! alone:
 //!
 //! * the moments of a batch norm are taken from each tile of a product while it is in the nearest cache;
 //! * batch norm and Swish are computed again wherever their result is read, never stored: the depthwise convolution
@@ -19,19 +21,23 @@
 //! * a norm's backward pass is three factors for each channel, applied where the next product reads its tile;
 //! * in evaluation the expanded clip exists only as that ring of frames.
 //!
-//! A first measurement with `incdec-bench step`, A0, clips of 50x172x172, one thread (AVX2, Zen 3), processor seconds a
-//! clip, beside `PyTorch` 2.11. The machine was overloaded sixfold and the runs lie up to half an hour apart, of one to
-//! three rounds each, so these are indications: repeat them on an idle machine. Ours varied from 0.65 to 0.68 in training
-//! and from 0.17 to 0.20 in evaluation. `torch.compile` and two threads were not measured in earnest.
+//! Adam ([`adam`]) is one pass over parameters, gradients and flat moments.
 //!
-//! | | training step | evaluation | memory a clip |
+//! Measured with `incdec-bench step` beside `PyTorch` 2.11 in one run on an otherwise idle AMD EPYC (Zen 3): A0, clips of
+//! 50x172x172, one thread, processor seconds a clip, the least of two or three rounds. Where two figures stand, the same
+//! command was run six times and they are the least and the most.
+//!
+//! | | training step | evaluation | peak memory |
 //! |---|---|---|---|
-//! | eager `nn.Conv3d` | 2.54 | 0.42 | 1,058 MB |
-//! | eager, `channels_last_3d` (one round) | 4.37 | 0.49 | |
-//! | fast | 0.65 to 0.68 | 0.17 to 0.20 | 340 MB |
-//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.84 | 0.19 | 263 MB |
+//! | eager `nn.Conv3d` | 2.39 | 0.353 | 1,876 MB |
+//! | fast | 0.525 to 0.574 | 0.147 to 0.158 | 495 to 561 MB |
+//! | fast, batch of 4 | 0.521 | 0.151 | 1,495 MB |
+//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.672 | 0.157 | 470 MB |
+//! | fast, two threads, seconds of the clock (one thread: 0.580, 0.159) | 0.325 | 0.077 | 575 MB |
 //!
-//! Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. The parts were not timed apart.
+//! So training takes 4.2 to 4.6 times less than eager, evaluation 2.2 to 2.4 times, and two threads are 1.8 times as fast as
+//! one. That was before Adam was fused and the stem's border was taken out of its inner loop: both are unmeasured, as are
+//! `torch.compile` beside these and each operator apart.
 
 pub mod adam;
 pub mod checkpoint;
