@@ -421,7 +421,10 @@ fn the_index_is_read_by_column() {
     )
     .unwrap();
     assert_eq!(
-        batches.iter().map(|b| b.num_rows()).sum::<usize>(),
+        batches
+            .iter()
+            .map(arrow::array::RecordBatch::num_rows)
+            .sum::<usize>(),
         rows.len()
     );
     assert!(batches.iter().all(|b| b.num_columns() == 2));
