@@ -12,7 +12,7 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Augment, Batches, DataError, Dataset, LoaderConfig, Sample, StreamKeys, memory, normalise,
+    Augment, Batches, DataError, Dataset, LoaderConfig, Normaliser, Sample, StreamKeys, memory,
     sampler,
 };
 use crate::artifact::{self, ArtifactError};
@@ -144,9 +144,12 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
         augment: Augment::PerClip,
         ..config.loader
     };
+    let mut normaliser = Normaliser::default();
     let floats = fastest(config.epochs, |epoch| {
         load(&dataset, &loader, epoch, |clips| {
-            drop(normalise(&clips, Device::Cpu));
+            // As the training loop does: the memory of a batch serves the next one.
+            let normalised = normaliser.apply(&clips, Device::Cpu);
+            normaliser.recycle(normalised);
         })
     })?;
     let bytes = fastest(config.epochs, |epoch| load(&dataset, &loader, epoch, drop))?;
