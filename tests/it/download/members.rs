@@ -1,6 +1,5 @@
 //! What archives hold: clips in any layout, and members that must never get out.
 
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::download::ledger::Kind;
