@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::shard::{
     Codec, INDEX_FILE, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer,
@@ -405,7 +406,7 @@ fn raw_frames_are_slices_of_one_map() {
         assert_eq!(first.frame(i).as_ptr(), again.frame(i).as_ptr());
         assert_eq!(
             first.frame(i).as_ptr(),
-            first.frame(0)[..].as_ptr().wrapping_add(60 * i)
+            first.frame(0).as_ptr().wrapping_add(60 * i)
         );
     }
 }
@@ -421,10 +422,7 @@ fn the_index_is_read_by_column() {
     )
     .unwrap();
     assert_eq!(
-        batches
-            .iter()
-            .map(arrow::array::RecordBatch::num_rows)
-            .sum::<usize>(),
+        batches.iter().map(RecordBatch::num_rows).sum::<usize>(),
         rows.len()
     );
     assert!(batches.iter().all(|b| b.num_columns() == 2));

@@ -157,6 +157,8 @@ fn fetch(pixels: &[u8], from: usize, count: usize) {
         // SAFETY: prefetching changes nothing, and the address is that of a byte that may be read.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast()) };
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (pixels, from, count);
 }
 
 /// Copies a row of pixels from its last to its first. `out` is as long as `row`, a whole number of pixels.
