@@ -56,8 +56,8 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup doctor build test test-goldens bench lint download labels decode manifest tasks train report demo kinetics reproduce \
-    reproduce-toy \
+.PHONY: help setup setup-peers doctor build labels download decode manifest tasks train report demo-data demo kinetics reproduce \
+    reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -80,13 +80,8 @@ INSTALLED := .libtorch/.finished
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
-# The stages that train nothing link no libtorch: they are built without the code that would pull it in.
-STAGE_FEATURES := --no-default-features --features media,torch-packages
-TORCH_BINARIES := $(addprefix --bin incdec-,train weights bench-load bench-step)
-
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked $(TORCH_BINARIES)
-	cargo build --release --locked $(STAGE_FEATURES) --bins
+	cargo build --release --locked --bins
 	@touch $@
 
 build: $(BUILT) ## build the release binaries into target/release
@@ -123,8 +118,10 @@ LABEL_TABLES := $(addprefix $(LABELS)/,classes.csv train.csv validation.csv test
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(BIN)/incdec-download labels --out $(LABELS)
 
-$(addprefix $(LABELS)/,train.csv validation.csv test.csv):
-	@echo "$@ is missing. hint: make labels fetches the published tables" >&2; exit 1
+$(LABEL_TABLES):
+	@echo "$@ is missing" >&2
+	echo "hint: make labels fetches the published tables into LABELS ($(LABELS)); LABELS=folder names tables of your own" >&2
+	exit 1
 
 download: $(DOWNLOADED) ## fetch the clips that the labels name
 $(DOWNLOADED): $(LABEL_TABLES) $(STAMPS)/download | $(BUILT)
@@ -163,14 +160,17 @@ DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 8 --batch-size 8 --lr-fi
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo LABELS=$(DEMO_SOURCE)/Info SOURCE=http://127.0.0.1:$(DEMO_PORT) \
     FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS='$(DEMO_TRAIN)'
 
-demo: $(BUILT) ## the whole pipeline on a toy data set, up to demo/report.html
-	@before=$$(stat -c %Y demo/report.html 2>/dev/null || true)
+demo-data: $(BUILT) # the toy source's clips, decoded
 	$(BIN)/incdec-toy write --out $(DEMO_SOURCE) $(DEMO_TOY)
 	$(BIN)/incdec-toy serve $(DEMO_SOURCE) --port $(DEMO_PORT) >demo/server.txt & server=$$!
 	trap 'kill $$server' EXIT
 	until [ -s demo/server.txt ] || ! kill -0 $$server 2>/dev/null; do sleep 0.1; done
 	$(DEMO_MAKE) download
 	kill $$server && trap - EXIT
+	$(DEMO_MAKE) manifest
+
+demo: demo-data ## the whole pipeline on a toy data set, up to demo/report.html
+	@before=$$(stat -c %Y demo/report.html 2>/dev/null || true)
 	for scenario in $(DEMO_SCENARIOS); do $(DEMO_MAKE) train SCENARIO=$$scenario; done
 	$(DEMO_MAKE) demo/report.html
 	[ "$$before" != "$$(stat -c %Y demo/report.html)" ] || echo "demo: everything was there already; nothing was done"
@@ -185,8 +185,9 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 	@$(MAKE) --no-print-directory manifest DATA=$(DATA) LABELS=$(LABELS)
 
 # ---- the seed's experiments ------------------------------------------------------------------------------------------
-# Every cell of the published table is a run of its own, so what is done is skipped and what was stopped goes on:
-# scenarios x (finetune, feature extraction, EWC, LwF, FD) x seeds. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
+# Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed, is a run and a target of
+# its own: what is done is skipped, what was stopped goes on, `make -k` passes over a cell that fails, `make -j2` trains two at
+# a time, and SCENARIOS, METHODS and SEEDS choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
 METHODS ?= finetune feature-extraction ewc lwf fd
 SEEDS ?= 0 1 2
@@ -194,35 +195,75 @@ PRETRAINED ?=
 GEOMETRY ?= seed
 REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10 $(if $(PRETRAINED),--pretrained $(PRETRAINED))
-REPRODUCED = $(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(RUNS)/$(scenario)-$(method)-seed-$(seed))))
+# $(call each,X) is X<scenario>-<method>-seed-<seed> for every cell.
+each = $(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(1)$(scenario)-$(method)-seed-$(seed))))
+CELLS := $(call each,cell-)
+.PHONY: reproduce-tasks $(CELLS)
 
-reproduce: ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
-	@for scenario in $(SCENARIOS); do for seed in $(SEEDS); do for method in $(METHODS); do
-	    case $$method in
-	        feature-extraction) approach=finetune; extra='--preset feature-extraction' ;;
-	        *) approach=$$method; extra='' ;;
-	    esac
-	    $(MAKE) --no-print-directory train SCENARIO=$$scenario SEED=$$seed APPROACH=$$approach RUN=$$scenario-$$method-seed-$$seed \
-	        TRAIN_FLAGS="$(REPRODUCE_TRAIN) $$extra"
-	done; done; done
-	$(BIN)/incdec-report --out $(RUNS)/reproduction.html --table $(RUNS)/reproduction.parquet $(REPRODUCED)
+# The methods share the tasks of a scenario and seed, so these are dealt before any cell begins.
+reproduce-tasks: $(BUILT)
+	@for scenario in $(SCENARIOS); do for seed in $(SEEDS); do
+	    $(MAKE) --no-print-directory tasks SCENARIO=$$scenario SEED=$$seed
+	done; done
 
-# The demo's clips, fewer frames and one epoch a task: the same cells in minutes.
-reproduce-toy: demo ## the same table on the toy data, in minutes, under demo/reproduction
-	@$(DEMO_MAKE) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN='--compat twyn2024 --sampler imbalanced --batch-size 8 --accumulation 2 \
-	    --frames 4 --resize 36 --size 32 --geometry tf --epochs 2 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 $(if $(PRETRAINED),--pretrained $(PRETRAINED))'
+# The scenario, method and seed of a cell.
+define cell
+cell-$(1)-$(2)-seed-$(3): | reproduce-tasks
+	@$$(MAKE) --no-print-directory train SCENARIO=$(1) SEED=$(3) APPROACH=$(subst feature-extraction,finetune,$(2)) \
+	    RUN=$(1)-$(2)-seed-$(3) TRAIN_FLAGS='$$(REPRODUCE_TRAIN) $(if $(filter feature-extraction,$(2)),--preset feature-extraction)'
+endef
+$(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(eval $(call cell,$(scenario),$(method),$(seed))))))
+
+reproduce: $(CELLS) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+	$(BIN)/incdec-report --out $(RUNS)/reproduction.html --table $(RUNS)/reproduction.parquet $(call each,$(RUNS)/)
+
+# The demo's clips, fewer and smaller frames and two epochs a task: the same cells in minutes, one for each core at a time.
+reproduce-toy: demo-data ## the same table on the toy data, in minutes, under demo/reproduction
+	@$(DEMO_MAKE) -j$(JOBS) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN='--compat twyn2024 --sampler imbalanced --batch-size 8 \
+	    --accumulation 2 --frames 4 --resize 36 --size 32 --geometry tf --epochs 2 --early-stop 10 --lr-first-task 1e-3 \
+	    --lr-first-task-head 1e-3 --threads 1 --workers 1 $(if $(PRETRAINED),--pretrained $(PRETRAINED))'
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
-	cargo build --locked $(STAGE_FEATURES) --bins
-	mkdir -p target/stages && cp target/debug/incdec-{download,decode,manifest,tasks,report} target/stages
 	OMP_NUM_THREADS=1 cargo test --locked
 
-test-goldens: $(INSTALLED) ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
+test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
 
-bench: $(INSTALLED) ## run the benchmarks
-	cargo bench --locked
+# A python with PyTorch and the other programs that ours is held against; `make setup-peers` makes one.
+PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+
+setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
+	@.ci/setup peers
+
+test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and compare logits (after make setup-peers)
+	INCDEC_PYTORCH=$$(command -v $(PYTHON)) OMP_NUM_THREADS=1 cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
+
+# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer that PYTHON lacks is named
+# in the table. Criterion's benchmarks of single functions are `cargo bench`.
+CLIPS ?= $(BENCH)/clips
+CLIP_LABELS ?=
+UNPACK_BYTES ?= 3e8
+BENCH := build/bench
+TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
+
+bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
+	$(BIN)/incdec-toy write --out $(BENCH)/toy $(TOY_VIDEOS)
+	$(if $(filter $(BENCH)/clips,$(CLIPS)),mkdir -p $(CLIPS) && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(CLIPS))
+	python3 tests/bench/decode.py --python $(PYTHON) --bin $(BIN) --peers tests/peers/decode.py --clips $(CLIPS) --json $(BENCH)/decode.json
+	python3 tests/bench/load_peers.py --python $(PYTHON) --bin $(BIN) --work $(BENCH)/load --json $(BENCH)/load.json \
+	    $(if $(CLIP_LABELS),--clips $(CLIPS) --labels $(CLIP_LABELS))
+	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
+
+# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
+GPU ?= cuda:0
+bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
+	@mkdir -p $(BENCH)
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --device $(GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
+
+check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
+	INCDEC_TEST_DEVICE=$(GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2
 
 lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them
 	cargo fmt --check

@@ -11,9 +11,11 @@
     clippy::too_many_lines
 )]
 
+mod checkpoints;
 mod data;
 mod decode;
 mod download;
+mod help;
 mod layout;
 mod manifest;
 mod metrics;

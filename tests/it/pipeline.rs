@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use incdec::train::tensorboard;
 use rand::RngExt;
 use walkdir::WalkDir;
 
@@ -186,17 +187,23 @@ fn reference() -> &'static Reference {
     })
 }
 
-/// Every file below `root` with its bytes; logs and timings, which no promise covers, left out.
+/// Every file below `root` with its bytes; logs and timings, which no promise covers, left out. Each TensorBoard event
+/// tells when it was written, so of those files the tags, steps, values and pictures stand for the bytes.
 fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in WalkDir::new(root) {
         let entry = entry.unwrap();
         let name = entry.file_name().to_string_lossy();
-        let timed =
-            name.ends_with(".jsonl") || name == "timing.parquet" || name.contains("tfevents");
+        let timed = name.ends_with(".jsonl") || name == "timing.parquet";
         if entry.file_type().is_file() && !timed {
             let relative = entry.path().strip_prefix(root).unwrap().to_owned();
-            files.insert(relative, fs::read(entry.path()).unwrap());
+            let mut bytes = fs::read(entry.path()).unwrap();
+            if name.contains("tfevents") {
+                let events = tensorboard::read(&bytes);
+                assert!(!events.is_empty(), "{}", entry.path().display());
+                bytes = format!("{events:?}").into_bytes();
+            }
+            files.insert(relative, bytes);
         }
     }
     files

@@ -1,9 +1,31 @@
-//! What several areas share: the places where goldens and optional data lie.
+//! What several areas share: the places where goldens and optional data lie, and the device that tests compute on.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+use incdec::train::DeviceChoice;
+use tch::Device;
 
 /// The environment variable that names one more folder of goldens.
 const GOLDENS_VARIABLE: &str = "INCDEC_GOLDENS";
+
+/// The environment variable that names the device that tests compute on: `cpu` (the default), `cuda` or `cuda:N`.
+const DEVICE_VARIABLE: &str = "INCDEC_TEST_DEVICE";
+
+/// The device that tests compute on, as the binaries' `--device` takes it.
+pub(crate) fn device_choice() -> DeviceChoice {
+    std::env::var(DEVICE_VARIABLE).map_or(DeviceChoice::Cpu, |name| name.parse().unwrap())
+}
+
+/// The device that tests compute on.
+pub(crate) fn device() -> Device {
+    device_choice().find().unwrap()
+}
+
+/// Absolute tolerance of what a first forward pass gives, beside the seed's answers.
+pub(crate) fn tolerance() -> f64 {
+    if device() == Device::Cpu { 1e-5 } else { 1e-3 }
+}
 
 /// The crate's root.
 pub(crate) fn root() -> &'static Path {
@@ -26,13 +48,13 @@ pub(crate) fn goldens(name: &str) -> Vec<PathBuf> {
         );
         let file = folder.join(name);
         if file.exists() {
-            eprintln!("{GOLDENS_VARIABLE}: also {}", file.display());
+            say(&format!("{GOLDENS_VARIABLE}: also {}", file.display()));
             files.push(file);
         } else {
-            eprintln!(
+            say(&format!(
                 "{GOLDENS_VARIABLE}: {} is absent and passed over",
                 file.display()
-            );
+            ));
         }
     }
     files
@@ -50,6 +72,26 @@ pub(crate) fn optional_data(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("{} is absent: what needs it is skipped", path.display());
+    say(&format!(
+        "{} is absent: what needs it is skipped",
+        path.display()
+    ));
     None
+}
+
+/// The python that `make setup` installs the tools for the tests into.
+pub(crate) fn python() -> PathBuf {
+    let python = root().join(".venv/bin/python");
+    assert!(
+        python.exists(),
+        "{} is missing; `make setup` installs it",
+        python.display()
+    );
+    python
+}
+
+/// Says something on stderr even where the test succeeds: the test harness keeps back what `eprintln!` prints.
+#[allow(clippy::explicit_write)]
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
 }

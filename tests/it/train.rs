@@ -2,6 +2,7 @@
 //! output files, its command line, and the goldens of the approaches.
 
 mod approaches;
+mod events;
 mod goldens;
 mod quirks;
 mod seed_files;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use incdec::clip::Split;
 use incdec::run_tables::{self, MetricRow};
 use incdec::table;
+
+use crate::support;
 
 use toy::{CATEGORIES, Toy, assert_same_contents, contents, history, last, tensors, text};
 
@@ -87,8 +90,9 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
     let flags = "--approach ewc --epochs 3 --seed-outputs";
     let whole = toy.train("decremental", "whole", flags);
     let killed = toy.run("killed");
-    // Once before anything is done, once in the second task.
-    for stop_after in ["settings.json", "progress.json"] {
+    // Once before anything is done, once after an epoch of the first task, once in the second task.
+    let best_epochs = "logger/best_epoch_tasks.out";
+    for stop_after in ["settings.json", best_epochs, "progress.json"] {
         let mut child = toy
             .command("decremental", "killed", flags)
             .stderr(Stdio::null())
@@ -105,6 +109,11 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        if stop_after == best_epochs {
+            // The best epoch so far of the task under way; the other has not begun.
+            let said = std::fs::read_to_string(killed.join(best_epochs)).unwrap();
+            assert!(["0\n-1\n", "1\n-1\n"].contains(&said.as_str()), "{said}");
+        }
     }
     // What a killed writer leaves behind is swept.
     std::fs::write(killed.join(".incdec-x.tmp"), b"half").unwrap();
@@ -145,6 +154,49 @@ fn a_tiny_fit_learns_and_does_not_move_at_rate_zero() {
         let statistic = name.contains("running_") || name.contains("num_batches");
         assert_eq!(*values != second[name], statistic, "{name}");
     }
+}
+
+#[test]
+fn the_ways_of_computing_give_the_same_run_up_to_rounding() {
+    let toy = Toy::new();
+    let [reference, frames, fast] = ["reference", "frames", "fast"].map(|path| {
+        let flags = format!("--model-path {path} --epochs 2 --dropout 0 --profile");
+        history(
+            &toy.train("substitution", path, &flags),
+            "loss",
+            Split::Train,
+        )
+    });
+    for other in [&frames, &fast] {
+        for (a, b) in reference.iter().zip(other) {
+            assert!((a.2 - b.2).abs() < 1e-3, "{reference:?} {other:?}");
+        }
+    }
+}
+
+#[test]
+fn bfloat16_is_refused_with_a_hint_where_the_processor_lacks_it() {
+    let toy = Toy::new();
+    let output = toy
+        .command(
+            "decremental",
+            "bf16",
+            "--precision bf16 --stop-after-first-task",
+        )
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    if support::device() != tch::Device::Cpu || incdec::model::processor_has_bf16() {
+        assert!(output.status.success(), "{said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("this processor has neither avx512_bf16 nor amx_bf16"),
+        "{said}"
+    );
+    assert!(said.contains("hint: leave --precision bf16 out"), "{said}");
+    assert!(!toy.run("bf16").join("settings.json").exists());
 }
 
 #[test]

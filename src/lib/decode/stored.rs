@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
-use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, parse_shard_name};
+use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, shard_files};
 use crate::table::{self, Provenance, Table};
 
 /// What the folder of shards holds already, of the same settings.
@@ -76,23 +76,6 @@ fn read_index(
             Ok(None)
         }
     }
-}
-
-/// The shard files of a folder by split and number.
-fn shard_files(folder: &Path) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
-    let entries = fs::read_dir(folder).map_err(ArtifactError::at("list", folder))?;
-    let mut names = BTreeMap::new();
-    for entry in entries {
-        let name = entry
-            .map_err(ArtifactError::at("list", folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if let Some(key) = parse_shard_name(&name) {
-            names.insert(key, name);
-        }
-    }
-    Ok(names)
 }
 
 /// Takes over the clips of a shard that the index does not name. A shard of other settings, or a damaged one, is removed.

@@ -58,7 +58,9 @@ fn triangle(pixels: usize, output: usize, i: usize) -> (usize, Vec<f64>) {
         .map(|x| (1.0 - ((x as f64 + 0.5 - centre) / support).abs()).max(0.0))
         .collect();
     let sum: f64 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= sum);
+    for share in &mut shares {
+        *share /= sum;
+    }
     (first, shares)
 }
 

@@ -94,20 +94,21 @@ impl Matrix {
 
     /// One channel (0 red, 1 green, 2 blue) of a line of pixels.
     #[inline(always)]
-    pub(super) fn levels(&self, channel: usize, [a, b, c]: [&[u16]; 3], levels: &mut [u8]) {
-        let [x, y, z] = self.rows[channel];
+    pub(super) fn levels(&self, channel: usize, planes: [&[u16]; 3], levels: &mut [u8]) {
+        let [luma_part, u_part, v_part] = self.rows[channel];
         let offset = self.offsets[channel];
         // Red has no part of the second plane and blue none of the third.
-        let (loss_b, loss_c) = [(0, 1), (1, 1), (1, 0)]
-            .map(|(b, c)| (b * self.chroma_loss, c * self.chroma_loss))[channel];
+        let [loss_u, loss_v] =
+            [[0, 1], [1, 1], [1, 0]][channel].map(|part| part * self.chroma_loss);
         let loss = |x: i32| (x - (128 << SAMPLE_BITS)).abs().min(1 << SAMPLE_BITS);
-        for (((level, &a), &b), &c) in levels.iter_mut().zip(a).zip(b).zip(c) {
-            let [a, b, c] = [a, b, c].map(i32::from);
+        let [luma, blue, red] = planes;
+        for (((level, &luma), &u), &v) in levels.iter_mut().zip(luma).zip(blue).zip(red) {
+            let [luma, u, v] = [luma, u, v].map(i32::from);
             // The sum fits; the order of its parts does not matter to wrapping arithmetic.
-            let sum = (x.wrapping_mul(a))
-                .wrapping_add(y.wrapping_mul(b))
-                .wrapping_add(z.wrapping_mul(c))
-                .wrapping_add(offset - loss(b) * loss_b - loss(c) * loss_c);
+            let sum = (luma_part.wrapping_mul(luma))
+                .wrapping_add(u_part.wrapping_mul(u))
+                .wrapping_add(v_part.wrapping_mul(v))
+                .wrapping_add(offset - loss(u) * loss_u - loss(v) * loss_v);
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped.
             let rounded = (sum >> (MATRIX_BITS + SAMPLE_BITS)).clamp(0, 255) as u8;
             *level = rounded;

@@ -217,8 +217,12 @@ fn add_products_avx2(sums: &mut [u16; LANES], samples: &[u16; LANES], weight: u1
     use std::arch::x86_64::{__m256i, _mm256_add_epi16, _mm256_mulhi_epu16, _mm256_set1_epi16};
     let weight = _mm256_set1_epi16(weight.cast_signed());
     // SAFETY: two registers are as large as the arrays, and in both any bits are a value.
-    let (values, samples): ([__m256i; 2], [__m256i; 2]) =
-        unsafe { (mem::transmute(*sums), mem::transmute(*samples)) };
+    let (values, samples) = unsafe {
+        (
+            mem::transmute::<[u16; LANES], [__m256i; 2]>(*sums),
+            mem::transmute::<[u16; LANES], [__m256i; 2]>(*samples),
+        )
+    };
     let values: [__m256i; 2] =
         array::from_fn(|i| _mm256_add_epi16(values[i], _mm256_mulhi_epu16(samples[i], weight)));
     // SAFETY: as above.

@@ -402,6 +402,7 @@ impl<'a> Machine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_call_is_never_made() {
@@ -442,6 +443,25 @@ mod tests {
         bytes.extend(b"a".repeat(999_999));
         bytes.push(b'.');
         assert!(matches!(read(&bytes).unwrap().0, Value::List(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_instructions_end_in_a_value_or_an_error(
+            bytes in proptest::collection::vec(
+                prop_oneof![
+                    4 => proptest::sample::select(b"(0bNKMJGXc}])taseuqrhjQR.\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95".as_slice()),
+                    1 => any::<u8>(),
+                ],
+                0..200,
+            )
+        ) {
+            // Neither a panic nor more memory than the bytes ask for.
+            if let Ok((_, held)) = read(&bytes) {
+                let values: usize = held.groups.iter().map(Vec::len).sum();
+                prop_assert!(values <= bytes.len());
+            }
+        }
     }
 
     #[test]

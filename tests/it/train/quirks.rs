@@ -1,19 +1,21 @@
-//! Each quirk of the seed, on and off: the figure that it changes. (Those of the schedules, of the choice of the best
-//! epoch and of EWC's penalty are tested beside their code.)
+//! Each quirk of the seed, on and off, in a whole run: the figure that it changes. One test a field of
+//! [`incdec::train::Compat`]; the first holds that none is left out.
 
 use std::path::Path;
 
 use incdec::clip::Split;
+use incdec::train::Compat;
 
-use super::toy::{Toy, events, history, tensors};
+use super::events::{assert_rates, best_epoch, epochs, final_validation, plateau};
+use super::toy::{Toy, events, history, parameters, summary, tensors};
 
-/// The running statistics and the backbone's weights after a task.
-fn parts(run: &Path, task: usize, wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
-    tensors(&run.join(format!("checkpoints/task-{task}.safetensors")))
-        .into_iter()
-        .filter(|(name, _)| wanted(name))
-        .map(|(_, values)| values)
-        .collect()
+#[test]
+fn every_field_has_a_test_here() {
+    let fields = serde_json::to_value(Compat::default()).unwrap();
+    let here = include_str!("quirks.rs");
+    for field in fields.as_object().unwrap().keys() {
+        assert!(here.contains(&format!("fn {field}_changes_")), "{field}");
+    }
 }
 
 #[test]
@@ -37,8 +39,8 @@ fn frozen_statistics_move_changes_the_running_statistics_of_later_tasks() {
     let toy = Toy::new();
     let moved = |name: &str, flags: &str| {
         let run = toy.train("decremental", name, &format!("--freeze-bn {flags}"));
-        let statistics = |task| parts(&run, task, |name| name.contains("running_"));
-        let norms = |task| parts(&run, task, |name| name.ends_with("norm.weight"));
+        let statistics = |task| parameters(&run, task, |name| name.contains("running_"));
+        let norms = |task| parameters(&run, task, |name| name.ends_with("norm.weight"));
         assert_eq!(norms(0), norms(1), "frozen weights stay in any case");
         statistics(0) != statistics(1)
     };
@@ -51,21 +53,119 @@ fn freeze_backbone_only_finetune_changes_the_backbone_of_the_other_approaches() 
     let toy = Toy::new();
     let moved = |name: &str, flags: &str| {
         let run = toy.train("decremental", name, &format!("--freeze-backbone {flags}"));
-        let head = |task| parts(&run, task, |name| name.starts_with("heads."));
+        let head = |task| parameters(&run, task, |name| name.starts_with("heads."));
         assert!(head(0) != head(1), "the head is free");
         let weights = |task| {
-            parts(&run, task, |name| {
+            parameters(&run, task, |name| {
                 name.starts_with("backbone.") && name.ends_with("conv3d.weight")
             })
         };
         weights(0) != weights(1)
     };
-    assert!(!moved("ours", "--approach lwf"));
-    assert!(moved(
-        "seed",
-        "--approach lwf --compat freeze_backbone_only_finetune"
-    ));
+    for approach in ["lwf", "fd", "ewc"] {
+        let ours = format!("--approach {approach}");
+        assert!(!moved(&format!("ours-{approach}"), &ours));
+        let seed = format!("{ours} --compat freeze_backbone_only_finetune");
+        assert!(moved(&format!("seed-{approach}"), &seed));
+    }
     assert!(!moved("finetune", "--compat freeze_backbone_only_finetune"));
+}
+
+/// From scratch, so that the validation mAP rises in task 1 as well.
+const PLATEAU: &str = "--scheduler reduce-on-plateau --patience 0 --from-scratch --epochs 6 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
+    --lr-backbone 1e-3 --lr-head 1e-3";
+
+#[test]
+fn plateau_map_minimised_changes_the_rates_from_task_1_on() {
+    let toy = Toy::new();
+    let [ours, seed] =
+        [("ours", "none"), ("seed", "plateau_map_minimised")].map(|(name, compat)| {
+            toy.train(
+                "substitution",
+                name,
+                &format!("{PLATEAU} --compat {compat}"),
+            )
+        });
+    for task in 0..2 {
+        for (run, more_is_better) in [(&ours, true), (&seed, task == 0)] {
+            let epochs = epochs(run, task);
+            let maps: Vec<f64> = epochs.iter().map(|e| e.mean_ap).collect();
+            assert_rates(&epochs, &plateau(&maps, more_is_better, 0, 1e-3));
+        }
+        let rates = |run: &Path| {
+            epochs(run, task)
+                .iter()
+                .map(|e| e.lr_head)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rates(&ours) != rates(&seed), task == 1, "lr_head");
+    }
+}
+
+#[test]
+fn plateau_loss_fed_map_changes_the_rates() {
+    let toy = Toy::new();
+    let rates = |name: &str, compat: &str, fed: fn(&super::events::Epoch) -> f64| {
+        let flags =
+            format!("{PLATEAU} --plateau-check loss --stop-after-first-task --compat {compat}");
+        let epochs = epochs(&toy.train("substitution", name, &flags), 0);
+        let figures: Vec<f64> = epochs.iter().map(fed).collect();
+        assert_rates(&epochs, &plateau(&figures, false, 0, 1e-3));
+        epochs.iter().map(|e| e.lr_head).collect::<Vec<_>>()
+    };
+    let ours = rates("ours", "none", |e| e.loss);
+    let seed = rates("seed", "plateau_loss_fed_map", |e| e.mean_ap);
+    assert!(ours != seed, "lr_head: {ours:?}");
+}
+
+#[test]
+fn rollback_before_best_changes_the_weights_that_are_kept_with_a_better_map() {
+    let toy = Toy::new();
+    // Looking for a falling mAP, the seed lowers the rate in the very epoch that is better than all before.
+    let run = |name: &str, compat: &str| {
+        let run = toy.train(
+            "substitution",
+            name,
+            &format!("{PLATEAU} --compat {compat}"),
+        );
+        let epochs = epochs(&run, 1);
+        let best = best_epoch(&epochs);
+        assert_eq!(summary(&run)["tasks"][1]["best_epoch"], best);
+        assert!(best > 0, "the mAP must rise: {epochs:?}");
+        let kept = final_validation(&run, 1);
+        (epochs, best, kept)
+    };
+    let (epochs, best, kept) = run("ours", "plateau_map_minimised");
+    assert_eq!(kept.to_bits(), epochs[best].mean_ap.to_bits());
+    let (epochs, best, kept) = run("seed", "plateau_map_minimised,rollback_before_best");
+    let before = best_epoch(&epochs[..best]);
+    assert_eq!(
+        kept.to_bits(),
+        epochs[before].mean_ap.to_bits(),
+        "{epochs:?}"
+    );
+    assert!(kept < epochs[best].mean_ap, "{epochs:?}");
+}
+
+#[test]
+fn ewc_penalty_counted_twice_changes_the_penalty() {
+    let toy = Toy::new();
+    // One step an epoch, and the first step of task 1 feels no penalty: so the second is taken from the same weights.
+    let penalty = |name: &str, flags: &str| {
+        let flags = format!("--approach ewc --ewc-lambda 1 --accumulation 1000 --epochs 2 {flags}");
+        let run = toy.train("decremental", name, &flags);
+        let of_task_1: Vec<f64> = history(&run, "penalty", Split::Train)
+            .into_iter()
+            .filter(|row| row.0 == 1)
+            .map(|row| row.2)
+            .collect();
+        assert_eq!(of_task_1[0].to_bits(), 0.0_f64.to_bits());
+        of_task_1[1]
+    };
+    let ours = penalty("ours", "");
+    let seed = penalty("seed", "--compat ewc_penalty_counted_twice");
+    assert!(ours > 0.0);
+    assert!((seed / ours - 2.0).abs() < 1e-6, "{seed} {ours}");
 }
 
 #[test]
@@ -81,6 +181,7 @@ fn fisher_over_training_loader_changes_the_fisher_information() {
     };
     let ours = values("ours", "");
     assert!(ours.keys().all(|name| name.starts_with("backbone.")));
+    assert!(ours == values("again", "--compat none"));
     assert!(ours != values("seed", "--compat fisher_over_training_loader"));
     assert!(ours != values("each", "--fisher per-sample"));
 }
@@ -88,29 +189,25 @@ fn fisher_over_training_loader_changes_the_fisher_information() {
 #[test]
 fn final_metrics_at_last_epoch_changes_the_step_that_they_are_logged_at() {
     let toy = Toy::new();
-    // At rate zero, and with batch norm's statistics moving too little to matter, no epoch is strictly better than the
-    // best; what matters here is that the two steps differ wherever best and last do.
+    // Ended by early stop, a task's last epoch is not its best.
     let steps = |name: &str, flags: &str| {
-        let run = toy.train(
-            "decremental",
-            name,
-            &format!("--epochs 3 --stop-after-first-task {flags}"),
-        );
-        let summary: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
-        let step = events(&run)
+        let flags = format!("--epochs 40 --early-stop 1 --stop-after-first-task {flags}");
+        let run = toy.train("decremental", name, &flags);
+        let task = &summary(&run)["tasks"][0];
+        assert_eq!(task["ended_by"], "early stop");
+        let logged: Vec<i64> = events(&run)
             .into_iter()
-            .find(|(tag, ..)| tag == "test_dataset_0/task_0_mAP")
-            .unwrap()
-            .1;
-        (step, summary["tasks"][0]["best_epoch"].as_i64().unwrap())
+            .filter(|(tag, ..)| tag.contains("_dataset_0/task_0_"))
+            .map(|(_, step, _)| step)
+            .collect();
+        // Three scalars and a picture for each of two lists.
+        assert_eq!(logged.len(), 8);
+        assert!(logged.iter().all(|step| *step == logged[0]));
+        let number = |name: &str| task[name].as_i64().unwrap();
+        (logged[0], number("best_epoch"), number("epochs") - 1)
     };
-    let still = "--lr-first-task 0 --lr-first-task-head 0";
-    let (step, best) = steps("ours", still);
-    assert_eq!(step, best);
-    let (step, _) = steps(
-        "seed",
-        &format!("{still} --compat final_metrics_at_last_epoch"),
-    );
-    assert_eq!(step, 2);
+    let (step, best, last) = steps("ours", "");
+    assert_eq!((step, best + 1), (best, last));
+    let (step, _, last) = steps("seed", "--compat final_metrics_at_last_epoch");
+    assert_eq!(step, last);
 }

@@ -6,7 +6,25 @@ use std::process::Command;
 
 use incdec::train::tensorboard::Logged;
 
-use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, tensors, text};
+use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, text};
+use crate::support;
+
+/// The seed's arguments in its order.
+const ARGUMENTS: &str = "approach,pipeline,n_accumulation,outpath,seed,nw,freeze_bn,freeze_backbone,early_stopping_val,weight_decay,\
+    ewc_lambda,lwf_lamb,lwf_T,fd_lamb,stop_first_task,epochs,batch_size,lr_first_task,lr_first_task_head,backbone_lr,head_lr,\
+    scheduler_type,plateau_check,patience,device,criterion_type,dataset,data_path,subcategories_csv_path,subcategories_randomize,\
+    n_task,sampler,backbone,pretrained_path";
+
+/// Has numpy and Python's csv module read every text file and matrix of a run, write it again and compare the bytes.
+fn written_as_numpy_and_python_write(run: &Path) -> String {
+    let output = Command::new(support::python())
+        .arg(support::root().join("tests/peers/read_seed_outputs.py"))
+        .arg(run)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
 
 fn lines(run: &Path, file: &str) -> Vec<String> {
     let path = run.join(file);
@@ -127,14 +145,32 @@ fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
     assert!(errors[1].ends_with(",1.0,0.0"), "{}", errors[1]);
     let parameters = lines(&run, "parameters.csv");
     assert_eq!(parameters.len(), 2);
-    assert!(
-        parameters[0].starts_with("Model_name,approach,pipeline,n_accumulation,outpath,seed,nw,")
+    assert_eq!(parameters[0], format!("Model_name,{ARGUMENTS}"));
+    let (root, data) = (run.parent().unwrap(), toy.folder.path());
+    assert_eq!(
+        parameters[1],
+        format!(
+            "incdec_lwf_0a1b2c3d,incdec_lwf,decremental,0,{},0,2,no,no,1000,0.0005,500.0,1.0,1.0,0.1,no,1,4,0.0001,0.0001,0.0001,\
+             0.0001,fixd,map,10,cpu,multilabel,kinetics,{data},{data}/Info/subcategories_to_remove.csv,yes,2,balanced,movinetA0,\
+             None",
+            root.display(),
+            data = data.display()
+        )
     );
-    assert_eq!(parameters[0].split(',').count(), 35);
-    assert!(parameters[1].starts_with("incdec_lwf_0a1b2c3d,incdec_lwf,decremental,0,"));
     let summary = lines(&run, "summary.csv");
-    assert!(summary[0].ends_with("pretrained_path,mAP,weighted_mAP"));
-    assert_eq!(summary[1].rsplit(',').next().unwrap().split('#').count(), 2);
+    assert_eq!(summary[0], format!("{},mAP,weighted_mAP", parameters[0]));
+    let [maps, weighted] = [1, 0].map(|from_the_end| {
+        let values = summary[1].rsplit(',').nth(from_the_end).unwrap();
+        values
+            .split('#')
+            .map(|v| v.parse::<f64>().unwrap())
+            .collect::<Vec<_>>()
+    });
+    let percent =
+        |file: &str| -> Vec<f64> { matrix(&run, file).iter().map(|row| row[0]).collect() };
+    assert_eq!(maps, percent("logger/mean_ap.out"));
+    assert_eq!(weighted, percent("logger/map_weighted.out"));
+    assert!(summary[1].starts_with(&parameters[1]));
     assert_eq!(lines(&run, "avg_time.csv")[0], "Avg_Time_per_ep");
     for name in [
         "_model.pth",
@@ -153,6 +189,9 @@ fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
         printed.into_iter().collect::<Vec<_>>(),
         ["stderr-", "stdout-"]
     );
+    // 19 files a logger; matrices of 2 tasks x 2 splits x 2 classes; 4 error analyses, 2 lists of subcategories, 3 others.
+    let counted = written_as_numpy_and_python_write(&run);
+    assert_eq!(counted, "38 loggers, 8 matrices, 9 tables\n");
 }
 
 #[test]
@@ -181,14 +220,18 @@ fn a_multiclass_run_has_other_matrices_and_its_weights_are_those_of_the_checkpoi
         errors[0],
         "video_path,prediction,target,subcategory,food,phone"
     );
-    let saved = incdec::model::state_dict::read(&run.join("best_mAP_task_0_model.pth"))
-        .unwrap()
-        .tensors;
-    let kept = tensors(&run.join("checkpoints/task-0.safetensors"));
-    assert_eq!(
-        saved.keys().collect::<Vec<_>>(),
-        kept.keys().collect::<Vec<_>>()
-    );
+    let counted = written_as_numpy_and_python_write(&run);
+    assert_eq!(counted, "36 loggers, 2 matrices, 5 tables\n");
+    let [saved, kept] = [
+        "best_mAP_task_0_model.pth",
+        "checkpoints/task-0.safetensors",
+    ]
+    .map(|file| {
+        incdec::model::state_dict::read(&run.join(file))
+            .unwrap()
+            .tensors
+    });
+    assert!(saved == kept, "names and values");
 }
 
 #[test]
@@ -285,4 +328,42 @@ fn a_line_of_the_seeds_script_runs() {
         })
         .unwrap();
     assert_eq!(lines(&run, "logger/acc.out").len(), 2);
+    // What the two commands cannot know stands as it was given.
+    let parameters = lines(&run, "parameters.csv");
+    let column = |name: &str| {
+        let place = parameters[0].split(',').position(|n| n == name).unwrap();
+        parameters[1].split(',').nth(place).unwrap().to_owned()
+    };
+    assert_eq!(column("outpath"), data.join("out").to_str().unwrap());
+    assert_eq!(column("device"), "99");
+    assert_eq!(column("data_path"), data.to_str().unwrap());
+    assert_eq!(
+        column("subcategories_csv_path"),
+        "./Kinetics/Info/subcategories_to_remove.csv"
+    );
+}
+
+#[test]
+fn an_argument_that_the_seed_does_not_have_is_refused() {
+    let toy = Toy::new();
+    for (argument, said) in [
+        (
+            "colour=red",
+            "\"colour\" is no argument of the seed's command line",
+        ),
+        ("Model_name=other", "\"Model_name\" is no argument"),
+    ] {
+        let flags = format!("--seed-outputs --seed-argument {argument}");
+        let output = toy.command("decremental", "run", &flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            text(&output.stderr).contains(said),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    let unwanted = toy
+        .command("decremental", "run", "--seed-argument seed=1")
+        .output();
+    assert_eq!(unwanted.unwrap().status.code(), Some(2));
 }

@@ -12,6 +12,8 @@ use incdec::table::{self, Provenance};
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
 
+use crate::support;
+
 /// Side of the stored frames; the model sees a crop of [`CROP`].
 const SIDE: usize = 68;
 const CROP: &str = "64";
@@ -87,6 +89,7 @@ impl Toy {
         command.arg("--out").arg(self.run(name));
         let resize = SIDE.to_string();
         let frames = FRAMES.to_string();
+        let device = support::device_choice().to_string();
         command.args([
             "--frames",
             &frames,
@@ -95,7 +98,7 @@ impl Toy {
             "--size",
             CROP,
             "--device",
-            "cpu",
+            &device,
             "--threads",
             "1",
         ]);
@@ -301,6 +304,7 @@ pub(super) fn assert_same_contents(a: &Path, b: &Path) {
     }
 }
 
+/// Task, epoch and value of one metric of a split, by its name in `history.parquet`.
 pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, f64)> {
     table::read::<HistoryRow>(&run.join("history.parquet"))
         .unwrap()
@@ -310,7 +314,7 @@ pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, 
         .collect()
 }
 
-/// The value of one metric of a split in one task and epoch, by its name in `history.parquet`.
+/// The value of the last epoch of `task`.
 pub(super) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
     values.iter().rev().find(|v| v.0 == task).unwrap().2
 }
@@ -327,4 +331,21 @@ pub(super) fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
     file.iter()
         .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
         .collect()
+}
+
+/// The wanted tensors of a run's checkpoint after `task`, by name.
+pub(super) fn parameters(
+    run: &Path,
+    task: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut all = tensors(&run.join(format!("checkpoints/task-{task}.safetensors")));
+    all.retain(|name, _| wanted(name));
+    assert!(!all.is_empty());
+    all
+}
+
+/// What a run's summary says.
+pub(super) fn summary(run: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! `error_analysis/`: what the model said of every clip.
 
+use super::python::shortest;
 use super::{SeedOutputs, finished};
 use crate::clip::{ClipId, Split};
 use crate::run_tables::PredictionRow;
@@ -60,7 +61,7 @@ fn table<'a>(
             fields.push(row.label.to_string());
         }
         fields.push(row.subcategory.clone());
-        fields.extend(row.probabilities.iter().map(|p| python_float(*p)));
+        fields.extend(row.probabilities.iter().map(|p| shortest(*p)));
         if criterion == CriterionName::Multilabel {
             let target = |class: usize| {
                 if usize::try_from(row.label) == Ok(class) {
@@ -82,20 +83,6 @@ fn video_path(data_path: &str, clip_id: &str) -> String {
         .parse::<ClipId>()
         .map_or_else(|_| format!("id_{clip_id}"), |id| id.frame_folder());
     format!("{data_path}/Videos/{folder}/jpgs")
-}
-
-/// The shortest decimal that gives back the 32-bit float, as numpy prints it: exponents below 1e-4.
-fn python_float(value: f32) -> String {
-    if value != 0.0 && value.abs() < 1e-4 {
-        // Rust writes 1e-5 and 1.2e-10 where Python writes 1e-05 and 1.2e-10.
-        let text = format!("{value:e}");
-        match text.split_once("e-") {
-            Some((mantissa, exponent)) if exponent.len() == 1 => format!("{mantissa}e-0{exponent}"),
-            _ => text,
-        }
-    } else {
-        format!("{value:?}")
-    }
 }
 
 #[cfg(test)]
@@ -132,19 +119,5 @@ mod tests {
             "video_path,prediction,target,subcategory,food,phone\n\
              ./Kinetics/Videos/id_abc_000001_000011/jpgs,0,1,texting,0.75,0.1\n"
         );
-    }
-
-    #[test]
-    fn floats_are_the_shortest_that_give_back_the_value() {
-        for (value, text) in [
-            (0.1, "0.1"),
-            (1.0, "1.0"),
-            (0.0, "0.0"),
-            (1e-5, "1e-05"),
-            (2.5e-10, "2.5e-10"),
-            (0.333_333_34, "0.33333334"),
-        ] {
-            assert_eq!(python_float(value), text);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! `logger/` (test) and `validation_logger/`: one line a task, rewritten whole, 0 for tasks to come.
 
-use super::{SeedOutputs, three_decimals};
+use super::SeedOutputs;
+use super::python::three_decimals;
 use crate::clip::Split;
 use crate::run_tables::MetricRow;
 use crate::train::TrainError;
@@ -41,15 +42,7 @@ const FORGOTTEN_PER_SUBCATEGORY: [(&str, &str); 4] = [
 
 /// Writes the files of `split`.
 pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), TrainError> {
-    let logger = Logger {
-        outputs,
-        split,
-        folder: if split == Split::Test {
-            "logger"
-        } else {
-            "validation_logger"
-        },
-    };
+    let logger = Logger::new(outputs, split);
     for (file, metric, unit) in OVERALL {
         logger.vector(file, |task| logger.value(task, metric).map(|v| v * unit))?;
     }
@@ -94,7 +87,17 @@ pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), Train
             subcategories.iter().map(of).collect()
         })?;
     }
-    logger.best_epochs()
+    logger.best_epochs(None)
+}
+
+/// Writes `best_epoch_tasks.out` of `split` after an epoch of the task that is under way, whose best epoch is `best` so
+/// far.
+pub(super) fn write_best_epochs(
+    outputs: &SeedOutputs<'_>,
+    split: Split,
+    best: u32,
+) -> Result<(), TrainError> {
+    Logger::new(outputs, split).best_epochs(Some(best))
 }
 
 struct Logger<'a> {
@@ -103,7 +106,19 @@ struct Logger<'a> {
     folder: &'static str,
 }
 
-impl Logger<'_> {
+impl<'a> Logger<'a> {
+    fn new(outputs: &'a SeedOutputs<'a>, split: Split) -> Self {
+        Self {
+            outputs,
+            split,
+            folder: if split == Split::Test {
+                "logger"
+            } else {
+                "validation_logger"
+            },
+        }
+    }
+
     fn find(
         &self,
         task: usize,
@@ -124,7 +139,8 @@ impl Logger<'_> {
         self.find(task, metric, None, None)?.value
     }
 
-    /// What was forgotten; the seed leaves it at 0 on the validation set.
+    /// What was forgotten; the seed leaves it at 0 on the validation set, and in the first task even where the figure is
+    /// undefined.
     fn forgetting(
         &self,
         task: usize,
@@ -132,7 +148,7 @@ impl Logger<'_> {
         class: Option<&str>,
         subcategory: Option<&str>,
     ) -> Option<f64> {
-        if self.split == Split::Validation {
+        if self.split == Split::Validation || task == 0 {
             return Some(0.0);
         }
         self.find(task, metric, class, subcategory)?.forgetting
@@ -188,16 +204,16 @@ impl Logger<'_> {
         text
     }
 
-    /// The best epoch of each task; -1 for tasks not begun.
-    fn best_epochs(&self) -> Result<(), TrainError> {
-        let done = &self.outputs.record.progress.tasks;
-        let mut text = String::new();
-        for task in 0..self.outputs.tasks() {
-            text += &done
+    /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for tasks not begun.
+    fn best_epochs(&self, under_way: Option<u32>) -> Result<(), TrainError> {
+        let done = self.outputs.record.progress.tasks.iter();
+        let known: Vec<u32> = done.map(|task| task.best_epoch).chain(under_way).collect();
+        let line = |task: usize| {
+            known
                 .get(task)
-                .map_or_else(|| "-1".to_owned(), |outcome| outcome.best_epoch.to_string());
-            text.push('\n');
-        }
+                .map_or_else(|| "-1\n".to_owned(), |epoch| format!("{epoch}\n"))
+        };
+        let text: String = (0..self.outputs.tasks()).map(line).collect();
         self.outputs.write(
             &format!("{}/best_epoch_tasks.out", self.folder),
             text.as_bytes(),

@@ -9,6 +9,7 @@ mod errors;
 mod logger;
 mod parameters;
 mod pth;
+mod python;
 mod transcript;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +73,14 @@ impl SeedOutputs<'_> {
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
     pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
         write_state_dict(&self.path("_model.pth"), store)
+    }
+
+    /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
+    pub(super) fn after_epoch(&self, best_epoch: u32) -> Result<(), TrainError> {
+        for split in [Split::Validation, Split::Test] {
+            logger::write_best_epochs(self, split, best_epoch)?;
+        }
+        Ok(())
     }
 
     /// What the seed writes when the tasks up to now are done.
@@ -169,22 +178,10 @@ fn finished(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
         .map_err(|e| TrainError::Csv(e.into_error().into()))
 }
 
-/// Python's `%.3f`: three decimals, `nan` for what is undefined.
-fn three_decimals(value: Option<f64>) -> String {
-    value.map_or_else(|| "nan".to_owned(), |value| format!("{value:.3}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::stage_tables::ScheduleEvent;
-
-    #[test]
-    fn numbers_are_written_as_python_writes_them() {
-        assert_eq!(three_decimals(Some(0.12345)), "0.123");
-        assert_eq!(three_decimals(Some(-0.0001)), "-0.000");
-        assert_eq!(three_decimals(None), "nan");
-    }
 
     #[test]
     fn subcategories_stand_in_their_order_without_the_removed() {

@@ -1,21 +1,17 @@
-//! `incdec-train`: trains a model task after task on what is available, and writes a run directory.
-
-mod cli;
+//! What was typed, and what it means.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use incdec::data::OnBadClip;
-use incdec::model::{Geometry, ModelPath, Variant};
+use incdec::model::{Geometry, ModelPath, Precision, Variant};
 use incdec::train::choice::{self, Choice};
-use incdec::train::record::LOG_FILE;
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
     SamplerName, SchedulerName,
 };
-use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
+use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
 /// Trains a MoViNet task after task while its data arrives and is withdrawn.
 ///
@@ -24,7 +20,7 @@ use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is.
 #[derive(Parser)]
 #[command(name = "incdec-train", version, after_help = EXAMPLE, args_override_self = true)]
-struct Args {
+pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
     availability: PathBuf,
@@ -52,6 +48,9 @@ struct Args {
     /// Write the seed's output files (logger/, confusion_matrices/, error_analysis/, ...) into the run directory too.
     #[arg(long)]
     seed_outputs: bool,
+    /// What the seed's parameters.csv is to say of one of its arguments, where this command cannot know it (repeatable).
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value, requires = "seed_outputs")]
+    seed_argument: Vec<(String, String)>,
     /// Print at the end where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
@@ -87,9 +86,14 @@ struct ModelArgs {
     /// Padding: seed (the seed's) or tf (of the published weights).
     #[arg(long, default_value = "seed")]
     geometry: Geometry,
-    /// How convolutions run: fast, or reference (plain operators, for comparison).
+    /// How convolutions run: fast (fused operators where they apply), frames (stock ones on frames as pictures: what fast is
+    /// on a GPU), or reference (plain ones, for comparison).
     #[arg(long, default_value = "fast")]
     model_path: ModelPath,
+    /// In which floats the model computes: f32 or bf16. Weights and statistics are 32-bit floats in both; bf16 needs a GPU or
+    /// a processor with avx512_bf16 or amx_bf16.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Compute a block's inside again in the backward pass instead of keeping it: less memory, more time.
     #[arg(long)]
     checkpoint_blocks: bool,
@@ -234,6 +238,12 @@ fn one_of<C: Choice + Clone + Send + Sync>() -> impl TypedValueParser<Value = C>
     PossibleValuesParser::new(values).try_map(|text| choice::parse::<C>(&text))
 }
 
+fn named_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=');
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+}
+
 impl From<Args> for TrainConfig {
     fn from(args: Args) -> Self {
         let (model, training, approach) = (args.model, args.training, args.approach);
@@ -243,6 +253,7 @@ impl From<Args> for TrainConfig {
             variant: model.variant,
             geometry: model.geometry,
             model_path: model.model_path,
+            precision: model.precision,
             checkpoint_blocks: model.checkpoint_blocks,
             frames: model.frames,
             resize: model.resize,
@@ -290,21 +301,9 @@ impl From<Args> for TrainConfig {
                 BadClip::Skip => OnBadClip::Skip,
             },
             seed_outputs: args.seed_outputs,
+            seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,
             settings,
         }
     }
-}
-
-fn main() -> ExitCode {
-    let config = TrainConfig::from(Args::parse());
-    if let Err(error) = cli::start_log(Some(&config.out.join(LOG_FILE))) {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let result = train::run(&config);
-    if let Ok(summary) = &result {
-        println!("{summary}");
-    }
-    cli::finish(result)
 }
