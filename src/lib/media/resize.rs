@@ -3,6 +3,11 @@
 //! First the rows are blended, which reads the source once or twice from front to back, then the result is transposed and its
 //! rows, which were columns, are blended by the same code. Samples are held in 1/256 of an
 //! 8-bit level all the way. Arithmetic is in integers and in one order, so every machine gives the same bytes.
+//!
+//! The three planes of a 4:2:0 picture to 200x200 take 0.09 ms at 340x256, 0.30 ms at 1280x720 and 0.51 ms at 1920x1080 (AMD EPYC
+//! (Zen 3), one thread, best of 30), the conversion to RGB 0.04 ms. With the products left to the compiler, which takes them to 32
+//! bits, the two blends take twice as long. fast_image_resize, which was used before, works out its weights anew for each plane and
+//! cannot give a chroma sample its pixels' weights.
 
 // What is compiled for AVX2 must become part of the function that is.
 #![allow(clippy::inline_always)]

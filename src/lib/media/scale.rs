@@ -79,12 +79,7 @@ impl Scaler {
             return self.convert(picture, layout, coded).map_err(fail);
         }
         let planar = self.planar(picture).map_err(fail)?;
-        let layout = Layout {
-            shares: (1, 1),
-            depth: 8,
-            matrix: Matrix::GREEN_BLUE_RED,
-        };
-        self.convert(&planar, layout, coded).map_err(fail)
+        self.convert(&planar, Layout::RGB, coded).map_err(fail)
     }
 
     fn convert(
@@ -269,7 +264,7 @@ fn paint_anywhere(
     rgb
 }
 
-/// What is needed to convert a planar YUV picture.
+/// What is needed to convert a planar picture.
 #[derive(Clone, Copy)]
 struct Layout {
     /// Columns and rows of pixels that a sample of the second and third plane covers.
@@ -279,6 +274,13 @@ struct Layout {
 }
 
 impl Layout {
+    /// Planes of green, blue and red.
+    const RGB: Self = Self {
+        shares: (1, 1),
+        depth: 8,
+        matrix: Matrix::GREEN_BLUE_RED,
+    };
+
     /// `None` where the picture is of any other format.
     fn of(picture: &frame::Video) -> Option<Self> {
         let (shares, depth, full) = match picture.format() {
@@ -306,9 +308,8 @@ impl Layout {
             return None;
         }
         let full_range = full || picture.color_range() == color::Range::JPEG;
-        // The pictures that libswscale has a short way for.
-        let short =
-            depth == 8 && matches!(shares, (2, 1 | 2)) && picture.height().is_multiple_of(2);
+        // The pictures that libswscale has a short way for, which nearly all are.
+        let short = depth == 8 && shares == (2, 2) && picture.height().is_multiple_of(2);
         let rounding = if short {
             Rounding::Down
         } else {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -320,14 +319,24 @@ fn verify_names_the_damaged_clip() {
 
 /// A program that answers as the decoder process does, but dies of a broken memory access at a clip of this name.
 fn dying_worker(folder: &Path, name: &str) -> PathBuf {
-    let path = folder.join("worker");
+    let (text, path) = (folder.join("worker.txt"), folder.join("worker"));
     let decoder = env!("CARGO_BIN_EXE_incdec-decode");
     let script = format!(
         "#!/bin/sh\nwhile IFS= read -r line; do\ncase \"$line\" in *{name}*) kill -SEGV $$;; esac\n\
         printf '%s\\n' \"$line\" | {decoder} worker\ndone\n"
     );
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&text, script).unwrap();
+    // Copied by another process: a file that a test's thread has just written can still be open in a child of another thread,
+    // and would then not be run.
+    let mut install = Command::new("install");
+    assert!(
+        install
+            .args(["-m", "755"])
+            .args([&text, &path])
+            .status()
+            .unwrap()
+            .success()
+    );
     path
 }
 
