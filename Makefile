@@ -56,8 +56,8 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup doctor build test test-goldens test-pytorch bench lint download labels decode manifest tasks train report demo-data demo \
-    kinetics reproduce reproduce-toy \
+.PHONY: help setup setup-peers doctor build labels download decode manifest tasks train report demo-data demo kinetics reproduce \
+    reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -80,13 +80,8 @@ INSTALLED := .libtorch/.finished
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
-# The stages that train nothing link no libtorch: they are built without the code that would pull it in.
-STAGE_FEATURES := --no-default-features --features media,torch-packages
-TORCH_BINARIES := $(addprefix --bin incdec-,train weights bench-load bench-step)
-
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked $(TORCH_BINARIES)
-	cargo build --release --locked $(STAGE_FEATURES) --bins
+	cargo build --release --locked --bins
 	@touch $@
 
 build: $(BUILT) ## build the release binaries into target/release
@@ -123,8 +118,10 @@ LABEL_TABLES := $(addprefix $(LABELS)/,classes.csv train.csv validation.csv test
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(BIN)/incdec-download labels --out $(LABELS)
 
-$(addprefix $(LABELS)/,train.csv validation.csv test.csv):
-	@echo "$@ is missing. hint: make labels fetches the published tables" >&2; exit 1
+$(LABEL_TABLES):
+	@echo "$@ is missing" >&2
+	echo "hint: make labels fetches the published tables into LABELS ($(LABELS)); LABELS=folder names tables of your own" >&2
+	exit 1
 
 download: $(DOWNLOADED) ## fetch the clips that the labels name
 $(DOWNLOADED): $(LABEL_TABLES) $(STAMPS)/download | $(BUILT)
@@ -229,25 +226,45 @@ reproduce-toy: demo-data ## the same table on the toy data, in minutes, under de
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
-	cargo build --locked $(STAGE_FEATURES) --bins
-	mkdir -p target/stages && cp target/debug/incdec-{download,decode,manifest,tasks,report} target/stages
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
 
-# A python with PyTorch: the whole wheel, which nothing else here needs.
-PYTORCH ?= .venv-pytorch/bin/python
-.venv-pytorch/bin/python: tests/requirements-pytorch.txt
-	python3 -m venv --clear .venv-pytorch
-	.venv-pytorch/bin/pip install -q --disable-pip-version-check -r $<
-	@touch $@
+# A python with PyTorch and the other programs that ours is held against; `make setup-peers` makes one.
+PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
 
-test-pytorch: $(INSTALLED) $(PYTORCH) ## load our checkpoints in PyTorch, strictly, and compare logits (5 GB; or PYTORCH=a python with it)
-	INCDEC_PYTORCH=$(abspath $(PYTORCH)) OMP_NUM_THREADS=1 cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
+setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
+	@.ci/setup peers
 
-bench: $(INSTALLED) ## run the benchmarks
-	cargo bench --locked
+test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and compare logits (after make setup-peers)
+	INCDEC_PYTORCH=$$(command -v $(PYTHON)) OMP_NUM_THREADS=1 cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
+
+# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer that PYTHON lacks is named
+# in the table. Criterion's benchmarks of single functions are `cargo bench`.
+CLIPS ?= $(BENCH)/clips
+CLIP_LABELS ?=
+UNPACK_BYTES ?= 3e8
+BENCH := build/bench
+TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
+
+bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
+	$(BIN)/incdec-toy write --out $(BENCH)/toy $(TOY_VIDEOS)
+	$(if $(filter $(BENCH)/clips,$(CLIPS)),mkdir -p $(CLIPS) && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(CLIPS))
+	python3 tests/bench/decode.py --python $(PYTHON) --bin $(BIN) --peers tests/peers/decode.py --clips $(CLIPS) --json $(BENCH)/decode.json
+	python3 tests/bench/load_peers.py --python $(PYTHON) --bin $(BIN) --work $(BENCH)/load --json $(BENCH)/load.json \
+	    $(if $(CLIP_LABELS),--clips $(CLIPS) --labels $(CLIP_LABELS))
+	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
+
+# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
+GPU ?= cuda:0
+bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
+	@mkdir -p $(BENCH)
+	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --device $(GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
+
+check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
+	INCDEC_TEST_DEVICE=$(GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2
 
 lint: $(INSTALLED) ## formatting, clippy and documentation, as .ci/run checks them
 	cargo fmt --check

@@ -1,5 +1,6 @@
 //! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so that none of them needs
-//! `LD_LIBRARY_PATH`, and builds the model's fused operators against its headers.
+//! `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not compute with it, and builds the model's fused operators
+//! against its headers.
 
 use std::path::Path;
 
@@ -22,6 +23,19 @@ const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// The binaries that compute with no tensor.
+const WITHOUT_TORCH: [&str; 9] = [
+    "download",
+    "decode",
+    "manifest",
+    "tasks",
+    "report",
+    "toy",
+    "experiment",
+    "bench",
+    "bench-decode",
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
@@ -33,6 +47,11 @@ fn main() {
         return;
     };
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A linker takes that for a use of
+    // the glue, and with it of libtorch, in binaries that call neither; hidden, it is seen to be unused and left out.
+    for binary in WITHOUT_TORCH {
+        println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
+    }
     build_fused_operators(Path::new(&lib));
 }
 
@@ -47,6 +66,7 @@ fn build_fused_operators(lib: &Path) {
         "fused_block_backward.h",
         "fused_ends.h",
         "fused.cpp",
+        "adam.cpp",
     ] {
         println!("cargo:rerun-if-changed={MODEL}/{source}");
     }
@@ -62,6 +82,8 @@ fn build_fused_operators(lib: &Path) {
             .opt_level(3)
             .debug(false)
             .define("INCDEC_ISA", *name)
+            // Without it a square root is a call, and its loop is not vectorised.
+            .flag("-fno-math-errno")
             .flag("-Wno-psabi");
         flags.iter().for_each(|flag| {
             build.flag(flag);
@@ -85,6 +107,7 @@ fn build_fused_operators(lib: &Path) {
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
         .file(format!("{MODEL}/fused.cpp"))
+        .file(format!("{MODEL}/adam.cpp"))
         .compile("incdec_fused");
     // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
     for (name, _) in INSTRUCTION_SETS

@@ -5,8 +5,9 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
-use incdec::model::step_bench::{self, StepBenchConfig};
-use incdec::model::{ModelPath, Variant};
+use incdec::model::{ModelPath, Precision, Variant};
+use incdec::train::DeviceChoice;
+use incdec::train::step_bench::{self, StepBenchConfig};
 
 /// Times a training step (forward, backward, Adam) and an evaluation of `MoViNet` on clips from a formula and prints one
 /// line of JSON, with the fields of the Python peer: the least of the timed rounds, seconds a clip.
@@ -37,10 +38,10 @@ struct Args {
     /// Compute in bfloat16 where the processor has instructions for it.
     #[arg(long)]
     bf16: bool,
-    /// Where to compute: cpu or cuda:N.
-    #[arg(long, default_value = "cpu")]
-    device: String,
-    /// How to compute: fast (fused operators) or reference (stock ones).
+    /// Where to compute: auto, cpu or cuda:N.
+    #[arg(long, default_value_t = DeviceChoice::Cpu)]
+    device: DeviceChoice,
+    /// How to compute: fast (fused operators where they apply), frames (stock operators on frames as pictures) or reference.
     #[arg(long, default_value_t = ModelPath::Fast)]
     model_path: ModelPath,
     /// Keep only each block's input for the backward pass.
@@ -57,7 +58,11 @@ fn main() -> ExitCode {
         size: args.size,
         steps: args.steps,
         threads: args.threads,
-        bf16: args.bf16,
+        precision: if args.bf16 {
+            Precision::Bf16
+        } else {
+            Precision::F32
+        },
         device: args.device,
         model_path: args.model_path,
         checkpoint_blocks: args.checkpoint_blocks,

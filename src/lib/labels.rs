@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clip::{ClipId, ClipIdError, Split};
 use crate::hint::Hint;
+use crate::named_csv::{NamedCsv, NamedCsvError};
 use crate::taxonomy::{Taxonomy, TaxonomyError};
 
 /// One labelled clip.
@@ -45,22 +46,9 @@ pub enum LabelsError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// A table is not readable as CSV.
-    #[error("{path}: {source}")]
-    Csv {
-        /// The table's file.
-        path: PathBuf,
-        /// What the CSV reader said.
-        source: csv::Error,
-    },
-    /// A needed column is missing.
-    #[error("{path}: column {column} is missing")]
-    Column {
-        /// The table's file.
-        path: PathBuf,
-        /// The missing column.
-        column: &'static str,
-    },
+    /// A table is not readable as CSV, or a needed column is missing.
+    #[error(transparent)]
+    Csv(#[from] NamedCsvError),
     /// A time is no whole number of seconds.
     #[error("{path}, line {line}: {column} is {value:?}, not a whole number of seconds")]
     Time {
@@ -199,33 +187,13 @@ fn read_table(
             path: path.to_owned(),
         });
     }
-    let csv_error = |source| LabelsError::Csv {
-        path: path.to_owned(),
-        source,
-    };
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(csv_error)?;
-    let headers = reader.headers().map_err(csv_error)?.clone();
-    let position = |name: &str| {
-        headers
-            .iter()
-            .position(|h| h.trim_start_matches('\u{feff}') == name)
-    };
-    let column = |column: &'static str| {
-        position(column).ok_or_else(|| LabelsError::Column {
-            path: path.to_owned(),
-            column,
-        })
-    };
-    let (label, youtube_id) = (column("label")?, column("youtube_id")?);
-    let (time_start, time_end) = (column("time_start")?, column("time_end")?);
-    let source_split = position("split");
+    let table = NamedCsv::open(path)?;
+    let (label, youtube_id) = (table.column("label")?, table.column("youtube_id")?);
+    let (time_start, time_end) = (table.column("time_start")?, table.column("time_end")?);
+    let source_split = table.position("split");
     let mut labels = Vec::new();
-    for (row, record) in reader.records().enumerate() {
-        let record = record.map_err(csv_error)?;
-        let line = row + 2;
+    for (row, record) in table.rows().enumerate() {
+        let (line, record) = record?;
         let field = |c: usize| record.get(c).unwrap_or_default();
         let seconds = |c: usize, column: &'static str| {
             field(c).parse::<u32>().map_err(|_| LabelsError::Time {
@@ -334,13 +302,10 @@ mod tests {
             row("1,yawning,abcdefghijk,3,13,t"),
             Err(E::Duplicate { first_row: 0, .. })
         ));
-        assert!(matches!(row("1,yawning"), Err(E::Csv { .. })));
+        assert!(matches!(row("1,yawning"), Err(E::Csv(_))));
         assert!(matches!(
             read("label,youtube_id,time_start\n"),
-            Err(E::Column {
-                column: "time_end",
-                ..
-            })
+            Err(E::Csv(NamedCsvError::Column { column, .. })) if column == "time_end"
         ));
     }
 

@@ -21,6 +21,17 @@ pub enum ClipStatus {
 }
 
 impl ClipStatus {
+    /// The status as tables and shards have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
+        }
+    }
+
     /// Whether the clip has frames to train and evaluate on.
     #[must_use]
     pub fn is_usable(self) -> bool {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::hint::Hint;
+use crate::named_csv::{NamedCsv, NamedCsvError};
 
 /// A category with its subcategories, in the table's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,21 +29,8 @@ pub struct Taxonomy {
 #[derive(Debug, thiserror::Error)]
 pub enum TaxonomyError {
     /// The table cannot be read as CSV with the columns `Category` and `Subcategory`.
-    #[error("{path}: {source}")]
-    Csv {
-        /// The taxonomy's file.
-        path: PathBuf,
-        /// What the CSV reader said.
-        source: csv::Error,
-    },
-    /// A needed column is missing.
-    #[error("{path}: column {column} is missing")]
-    Column {
-        /// The taxonomy's file.
-        path: PathBuf,
-        /// The missing column.
-        column: &'static str,
-    },
+    #[error(transparent)]
+    Csv(#[from] NamedCsvError),
     /// A name is empty or could not be a folder's name.
     #[error("{path}, line {line}: {name:?} cannot be the name of a category or subcategory")]
     Name {
@@ -87,28 +75,11 @@ impl Taxonomy {
     /// # Errors
     /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs twice.
     pub fn read(path: &Path) -> Result<Self, TaxonomyError> {
-        let csv_error = |source| TaxonomyError::Csv {
-            path: path.to_owned(),
-            source,
-        };
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_path(path)
-            .map_err(csv_error)?;
-        let headers = reader.headers().map_err(csv_error)?.clone();
-        let column = |column: &'static str| {
-            headers
-                .iter()
-                .position(|h| h.trim_start_matches('\u{feff}') == column)
-                .ok_or_else(|| TaxonomyError::Column {
-                    path: path.to_owned(),
-                    column,
-                })
-        };
-        let (category_column, subcategory_column) = (column("Category")?, column("Subcategory")?);
+        let table = NamedCsv::open(path)?;
+        let (category, subcategory) = (table.column("Category")?, table.column("Subcategory")?);
         let mut pairs = Vec::new();
-        for (i, record) in reader.records().enumerate() {
-            let record = record.map_err(csv_error)?;
+        for record in table.rows() {
+            let (line, record) = record?;
             let name = |c: usize| {
                 let name = record.get(c).unwrap_or_default();
                 if is_usable_name(name) {
@@ -116,12 +87,12 @@ impl Taxonomy {
                 } else {
                     Err(TaxonomyError::Name {
                         path: path.to_owned(),
-                        line: i + 2,
+                        line,
                         name: name.to_owned(),
                     })
                 }
             };
-            pairs.push((name(category_column)?, name(subcategory_column)?));
+            pairs.push((name(category)?, name(subcategory)?));
         }
         Self::from_pairs(path, pairs)
     }
@@ -265,10 +236,7 @@ mod tests {
         ));
         assert!(matches!(
             read("Category,Sub\na,b\n"),
-            Err(E::Column {
-                column: "Subcategory",
-                ..
-            })
+            Err(E::Csv(NamedCsvError::Column { column, .. })) if column == "Subcategory"
         ));
         assert!(matches!(
             read("Category,Subcategory\na,b\nc,b\n"),

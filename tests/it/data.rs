@@ -157,7 +157,9 @@ fn batches_are_the_same_for_any_number_of_workers_and_any_queue_depth() {
         let mut seen: Vec<usize> = expected.iter().flat_map(|b| b.samples.clone()).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..9).collect::<Vec<_>>());
-        for (workers, queue_depth) in [(1, 1), (2, 1), (2, 3), (5, 2), (8, 1), (8, 64)] {
+        for (workers, queue_depth) in
+            (0..=8).flat_map(|workers| [1, 2, 3, 64].map(|depth| (workers, depth)))
+        {
             let config = LoaderConfig {
                 workers,
                 queue_depth,

@@ -3,24 +3,23 @@
 mod faults;
 mod kill;
 mod labels;
+mod members;
+mod planning;
+mod reach;
 mod server;
 mod source;
 
 use std::fs;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use incdec::clip::Split;
 use incdec::download::ledger::{Kind, LedgerRow};
-use incdec::download::verify::verify;
-use incdec::download::{DownloadConfig, DownloadError, plan_only, run};
+use incdec::download::verify::{mend, verify};
+use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
 use incdec::table;
 
 use server::Server;
-use tar::EntryType as T;
-
-use source::{CLASSES, Source, archive, fake_mp4, tree};
+use source::{Source, archive, binary, tree};
 
 fn ledger(config: &DownloadConfig) -> Vec<LedgerRow> {
     table::read(&config.ledger).unwrap()
@@ -110,249 +109,63 @@ fn filters_narrow_what_is_fetched_and_what_was_fetched_before_stays() {
 }
 
 #[test]
-fn a_plan_names_archives_and_bytes_and_writes_nothing() {
-    let source = Source::new(6);
+fn the_command_plans_downloads_and_verifies() {
+    let source = Source::new(3);
     let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "a");
-    let (plan, summary) = plan_only(&config).unwrap();
-    assert!(plan.numbered);
-    assert_eq!(
-        (plan.indexed, plan.archives.len(), summary.missing),
-        (4, 3, 18)
-    );
-    let bytes: Option<u64> = plan.archives.iter().map(|a| a.facts.bytes).sum();
-    assert_eq!(bytes, Some(source.archive_bytes()));
-    for (archive, class) in plan.archives.iter().zip(&CLASSES[1..]) {
-        assert_eq!(archive.class.as_deref(), Some(*class));
-        assert_eq!(archive.first_class.as_deref(), Some(*class));
-        assert_eq!((archive.clips, archive.annotated), (6, 8));
-    }
-    assert!(!config.raw.exists() && !config.ledger.exists());
-}
-
-#[test]
-fn where_numbers_do_not_tell_the_class_every_first_header_is_read() {
-    let mut source = Source::new(3);
-    // A rotation by one: no number is right.
-    let old = source.files.clone();
-    for n in 1..=4 {
-        let (from, to) = (n % 4 + 1, n);
-        let name = |n: usize| format!("train/k700_train_{n:03}.tar.gz");
-        source.files.insert(name(to), old[&name(from)].clone());
-    }
-    let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "a");
-    let (plan, _) = plan_only(&config).unwrap();
-    assert!(!plan.numbered);
-    assert_eq!(plan.archives.len(), 3);
-    run(&config).unwrap();
-    source.assert_tree("a");
-}
-
-#[test]
-fn folders_mirrors_and_bare_archives_are_sources_too() {
-    let mut source = Source::new(3);
-    let folder = source.write("mirror");
-    let url = format!("file://{}", folder.display());
-    for (name, from) in [("a", folder.display().to_string()), ("b", url)] {
-        run(&source.config(&from, name)).unwrap();
-        source.assert_tree(name);
-    }
-    source.files.remove("train/k700_2020_train_path.txt");
-    source.files.remove("annotations/train.csv");
-    let bare = source.write("bare").join("train");
-    fs::remove_file(bare.join("k700_2020_train_path.txt")).ok();
-    run(&source.config(bare.to_str().unwrap(), "c")).unwrap();
-    source.assert_tree("c");
-    let nowhere = source.config("/nowhere/at/all", "d");
-    assert!(matches!(run(&nowhere), Err(DownloadError::Source { .. })));
-    let unknown = source.config("gopher://x", "d");
-    assert!(matches!(run(&unknown), Err(DownloadError::Source { .. })));
-}
-
-#[test]
-fn members_are_found_in_any_layout_under_long_names_and_in_several_gzip_members() {
-    let mut source = Source::new(3);
-    let of = |class: &str| -> Vec<(String, Vec<u8>)> {
-        let clips = source
-            .clips
-            .iter()
-            .filter(|(name, _)| name.starts_with(class));
-        clips
-            .map(|(name, bytes)| (name.rsplit_once('/').unwrap().1.to_owned(), bytes.clone()))
-            .collect()
+    let task = |task: &[&str]| {
+        let whole = binary(&source, &server.url(), "a");
+        let mut command = std::process::Command::new(whole.get_program());
+        let output = command.args(task).args(whole.get_args()).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
     };
-    let deep = format!("{}/", "a long folder".repeat(12));
-    let flat = archive(&of("tasting beer"));
-    let nested: Vec<_> = of("texting")
-        .into_iter()
-        .map(|(n, b)| (format!("./{deep}texting/{n}"), b))
-        .collect();
-    // The third: a pax header for each name, cut into two gzip members, padded with zeros.
-    let mut tar = tar::Builder::new(Vec::new());
-    for (name, bytes) in of("yawning") {
-        let name = format!("{deep}yawning/{name}");
-        tar.append_pax_extensions([("path", name.as_bytes())])
-            .unwrap();
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        tar.append_data(&mut header, "short", bytes.as_slice())
-            .unwrap();
-    }
-    let bytes = tar.into_inner().unwrap();
-    let mut pax = Vec::new();
-    for half in bytes.chunks(bytes.len() / 2 + 1) {
-        let mut encoder = GzEncoder::new(&mut pax, Compression::fast());
-        std::io::Write::write_all(&mut encoder, half).unwrap();
-        encoder.finish().unwrap();
-    }
-    pax.extend([0; 1000]);
-    for (n, bytes) in [(2, flat), (3, archive(&nested)), (4, pax)] {
-        source
-            .files
-            .insert(format!("train/k700_train_{n:03}.tar.gz"), bytes);
-    }
-    let server = Server::start(source.files.clone());
-    run(&source.config(&server.url(), "a")).unwrap();
-    source.assert_tree("a");
-}
-
-#[test]
-fn hostile_members_stay_outside_and_are_written_down() {
-    let mut source = Source::new(3);
-    let path = "train/k700_train_002.tar.gz";
-    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
-    let wanted: Vec<_> = source
-        .clips
-        .iter()
-        .filter(|(n, _)| n.starts_with("tasting beer"))
-        .collect();
-    let stem = wanted[0].0.rsplit_once('/').unwrap().1;
-    let raw_member = |tar: &mut tar::Builder<_>, name: &str, kind, size: u64, body: &[u8]| {
-        let mut header = tar::Header::new_gnu();
-        // The builder refuses such names, so they are put in by hand.
-        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(kind);
-        header.set_size(size);
-        if kind == tar::EntryType::Symlink {
-            header.set_link_name("/etc/passwd").unwrap();
-        }
-        header.set_cksum();
-        tar.append(&header, body).unwrap();
-    };
-    let evil = fake_mp4(1, 50);
-    let size = evil.len() as u64;
-    raw_member(&mut tar, &format!("../{stem}"), T::Regular, size, &evil);
-    raw_member(&mut tar, &format!("/tmp/{stem}"), T::Regular, size, &evil);
-    raw_member(
-        &mut tar,
-        &format!("a/../../{stem}"),
-        T::Regular,
-        size,
-        &evil,
-    );
-    raw_member(
-        &mut tar,
-        &format!("tasting beer/{stem}"),
-        T::Symlink,
-        0,
-        &[],
-    );
-    raw_member(&mut tar, &format!("tasting beer/{stem}"), T::Char, 0, &[]);
-    raw_member(
-        &mut tar,
-        &format!("tasting beer/._{stem}"),
-        T::Regular,
-        size,
-        &evil,
-    );
-    raw_member(
-        &mut tar,
-        &format!("tasting beer/{stem}"),
-        T::Regular,
-        0,
-        &[],
-    );
-    for (name, bytes) in &wanted {
-        raw_member(&mut tar, name, T::Regular, bytes.len() as u64, bytes);
-    }
-    raw_member(
-        &mut tar,
-        &format!("tasting beer/{stem}"),
-        T::Regular,
-        size,
-        &evil,
-    );
-    let bytes = tar.into_inner().unwrap().finish().unwrap();
-    source.files.insert(path.into(), bytes);
-    let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "deep/er/a");
-    let summary = run(&config).unwrap();
-    assert_eq!(summary.refused, 8);
-    source.assert_tree("deep/er/a");
-    let refused: Vec<_> = ledger(&config)
-        .into_iter()
-        .filter(|r| r.kind == Kind::Refused)
-        .collect();
-    assert_eq!(refused.len(), 8);
-    for word in [
-        "leads out",
-        "absolute",
-        "link",
-        "device",
-        "AppleDouble",
-        "empty",
-        "second",
+    let (code, plan) = task(&["plan"]);
+    assert_eq!(code, Some(0), "{plan}");
+    for line in [
+        "train/k700_train_002.tar.gz\ttasting beer\t",
+        "to fetch: 3 of 4 archives",
+        "clips: 9 wanted, 0 there, 0 as frames, 0 known to be missing, 9 to find",
+        "disk: about",
     ] {
-        assert!(
-            refused
-                .iter()
-                .any(|r| r.reason.as_ref().unwrap().contains(word)),
-            "{word}"
-        );
+        assert!(plan.contains(line), "{line}: {plan}");
     }
-    // Nothing outside the data folder but the label tables.
-    let outside: Vec<_> = tree(source.folder.path())
-        .into_keys()
-        .filter(|p| !p.starts_with("deep/er/a/"))
-        .collect();
-    assert_eq!(outside.len(), 4, "{outside:?}");
-}
-
-#[test]
-fn an_absurd_size_or_a_contradicting_one_fails_its_archive_alone() {
-    for header_size in [1_u64 << 62, 40] {
-        let mut source = Source::new(3);
-        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
-        if header_size == 40 {
-            tar.append_pax_extensions([("size", b"99999".as_slice())])
-                .unwrap();
-        }
-        let mut header = tar::Header::new_gnu();
-        header.set_path("yawning/abc_000001_000011.mp4").unwrap();
-        header.set_size(header_size);
-        header.set_cksum();
-        tar.append(&header, &[0_u8; 40][..]).unwrap();
-        let bytes = tar.into_inner().unwrap().finish().unwrap();
-        source
-            .files
-            .insert("train/k700_train_004.tar.gz".into(), bytes);
-        let server = Server::start(source.files.clone());
-        let config = source.config(&server.url(), "a");
-        let error = run(&config).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                DownloadError::Archives {
-                    failed: 1,
-                    archives: 3,
-                    ..
-                }
-            ),
-            "{error}"
-        );
-        assert_eq!(tree(&config.raw).len(), 6);
+    let (code, same) = task(&["--dry-run"]);
+    // The free space behind it may change.
+    let stable = |text: &str| text.split("\ndisk:").next().unwrap().to_owned();
+    assert_eq!((code, stable(&same)), (Some(0), stable(&plan)));
+    assert!(!source.out("a").exists(), "a plan leaves nothing behind");
+    let (code, told) = task(&[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("9 clips wanted: 9 present (9 fetched now)"),
+        "{told}"
+    );
+    let raw = source.out("a").join("raw");
+    fs::remove_file(raw.join(source.clips.keys().next().unwrap())).unwrap();
+    let (code, told) = task(&["verify", "--dry-run"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("is gone\n8 clips sound") && told.contains("hint: "),
+        "{told}"
+    );
+    let (code, told) = task(&["verify"]);
+    assert_eq!(code, Some(0), "{told}");
+    source.assert_tree("a");
+    for wrong in [
+        ["--max-missing", "2"],
+        ["--max-rate", "-1"],
+        ["--stall", "0"],
+        ["--split", "val"],
+        ["--tries", "0"],
+    ] {
+        assert_eq!(task(&wrong).0, Some(2), "{wrong:?}");
     }
+    let (code, told) = task(&["--classes", "yawning,flying"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains("they have tasting beer, texting, yawning"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -425,7 +238,7 @@ fn missing_clips_are_rows_with_a_reason_and_frame_folders_count() {
 }
 
 #[test]
-fn verify_finds_what_changed_on_disk_and_the_next_run_mends_it() {
+fn verify_finds_what_changed_on_disk_and_mends_it() {
     let source = Source::new(3);
     let server = Server::start(source.files.clone());
     let config = source.config(&server.url(), "a");
@@ -439,11 +252,15 @@ fn verify_finds_what_changed_on_disk_and_the_next_run_mends_it() {
     fs::remove_file(config.raw.join(removed)).unwrap();
     let findings = verify(&config.raw, &config.ledger, 2).unwrap();
     assert_eq!(findings.sound, 7);
-    let damaged: Vec<_> = findings.damaged.iter().map(|(n, _)| n).collect();
+    let damaged: Vec<_> = findings.damaged.iter().map(|d| &d.name).collect();
     assert_eq!(damaged, [changed, removed]);
+    assert!(config.raw.join(changed).exists(), "looking changes nothing");
+    let summary = mend(&config, &findings).unwrap();
+    assert_eq!(
+        (summary.wanted, summary.present, summary.archives),
+        (2, 2, 2)
+    );
     assert!(findings.into_result().is_err());
-    let summary = run(&config).unwrap();
-    assert_eq!((summary.present, summary.archives), (9, 2));
     source.assert_tree("a");
     assert_eq!(fs::read(&config.ledger).unwrap(), ledger_bytes);
     assert!(
@@ -452,6 +269,90 @@ fn verify_finds_what_changed_on_disk_and_the_next_run_mends_it() {
             .into_result()
             .is_ok()
     );
+}
+
+#[test]
+fn mending_fetches_what_is_damaged_and_nothing_else() {
+    let source = Source::new(6);
+    let server = Server::start(source.files.clone());
+    let narrow = DownloadConfig {
+        limit: Some(1),
+        ..source.config(&server.url(), "a")
+    };
+    run(&narrow).unwrap();
+    let before = tree(&narrow.raw);
+    assert_eq!(before.len(), 9);
+    let ledger_before = ledger(&narrow);
+    fs::write(narrow.raw.join(before.keys().next().unwrap()), b"short").unwrap();
+    // Without the filter that the first run had: the others are missing, and stay so.
+    let wide = source.config(&server.url(), "a");
+    let findings = verify(&wide.raw, &wide.ledger, 2).unwrap();
+    assert_eq!((findings.sound, findings.damaged.len()), (8, 1));
+    let summary = mend(&wide, &findings).unwrap();
+    assert_eq!(
+        (summary.wanted, summary.present, summary.archives),
+        (1, 1, 1)
+    );
+    assert!(tree(&wide.raw) == before);
+    assert!(
+        ledger(&wide) == ledger_before,
+        "the other clips keep their rows"
+    );
+    // What no label names any more cannot be fetched, and that is said.
+    let gone = before.keys().next().unwrap();
+    fs::remove_file(wide.raw.join(gone)).unwrap();
+    for name in ["train", "validation", "test"] {
+        let path = wide.labels.join(format!("{name}.csv"));
+        let text = fs::read_to_string(&path).unwrap();
+        let id = gone
+            .split('/')
+            .next_back()
+            .unwrap()
+            .split("__")
+            .next()
+            .unwrap();
+        let rest: Vec<_> = text.lines().filter(|l| !l.contains(id)).collect();
+        fs::write(&path, rest.join("\n") + "\n").unwrap();
+    }
+    let findings = verify(&wide.raw, &wide.ledger, 2).unwrap();
+    let error = mend(&wide, &findings).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Damaged { damaged: 1, .. }),
+        "{error}"
+    );
+    let findings = verify(&wide.raw, &wide.ledger, 2).unwrap();
+    assert_eq!((findings.sound, findings.damaged.len()), (8, 0));
+}
+
+#[test]
+fn a_failed_second_reading_takes_nothing_from_the_ledger() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    run(&config).unwrap();
+    let whole = fs::read(&config.ledger).unwrap();
+    let lost = source.clips.keys().next().unwrap();
+    fs::remove_file(config.raw.join(lost)).unwrap();
+    server.plan(vec![server::Mischief::RedirectLoop; 6 * 9]);
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Archives { failed: 1, .. }),
+        "{error}"
+    );
+    let present = clip_states(&config)
+        .into_iter()
+        .filter(|(_, s)| s == "present");
+    assert_eq!(present.count(), 8);
+    let requests = server.requests().len();
+    run(&config).unwrap();
+    source.assert_tree("a");
+    assert!(fs::read(&config.ledger).unwrap() == whole);
+    let again = &server.requests()[requests..];
+    let read: Vec<_> = again
+        .iter()
+        .filter(|r| r.starts_with("GET train/k700_train_0"))
+        .collect();
+    assert_eq!(read.len(), 1, "{again:?}");
 }
 
 #[test]
@@ -484,41 +385,4 @@ fn two_runs_do_not_meet_in_one_folder() {
     drop(other);
     run(&config).unwrap();
     source.assert_tree("a");
-}
-
-#[test]
-fn sources_and_datasets_that_make_no_sense_are_errors_with_a_hint() {
-    let source = Source::new(3);
-    let sources = source.out("sources.toml");
-    fs::write(&sources, "[datasets]\nx = 3\n").unwrap();
-    let broken = DownloadConfig {
-        sources: Some(sources),
-        ..source.config("https://unused.invalid", "a")
-    };
-    let error = run(&broken).unwrap_err();
-    assert!(matches!(error, DownloadError::Sources { .. }));
-    assert!(error.hint().is_some());
-    let unknown = DownloadConfig {
-        sources: None,
-        dataset: "kinetics-1".into(),
-        ..broken
-    };
-    assert!(matches!(run(&unknown), Err(DownloadError::Dataset { .. })));
-}
-
-#[test]
-fn an_unreadable_index_stops_the_run_before_anything_is_written() {
-    let mut source = Source::new(3);
-    source
-        .files
-        .insert("train/k700_2020_train_path.txt".into(), vec![0xff; 9]);
-    let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "a");
-    assert!(matches!(run(&config), Err(DownloadError::Text { .. })));
-    source.files.remove("train/k700_2020_train_path.txt");
-    let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "a");
-    let error = run(&config).unwrap_err();
-    assert!(matches!(error, DownloadError::Remote(_)), "{error}");
-    assert!(!config.ledger.exists() && tree(&config.raw).is_empty());
 }

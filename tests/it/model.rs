@@ -1,35 +1,16 @@
-//! `MoViNet` against the seed's own answers, on every path of computing it; the device is `INCDEC_TEST_DEVICE` (default
-//! cpu).
+//! `MoViNet` against the seed's own answers, and its ways of computing against each other.
 
 use std::collections::BTreeMap;
 
-use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Variant, fill};
+use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Precision, Variant, fill};
 use serde::Deserialize;
 use tch::nn::{Adam, OptimizerConfig, VarStore};
 use tch::{Device, Kind, Tensor};
 
-use crate::support;
+use crate::support::{self, device, tolerance};
 
-/// The environment variable that names the device of these tests: `cpu`, `cuda` or `cuda:N`.
-const DEVICE_VARIABLE: &str = "INCDEC_TEST_DEVICE";
-/// Both ways of computing.
-const PATHS: [ModelPath; 2] = [ModelPath::Reference, ModelPath::Fast];
-
-fn device() -> Device {
-    match std::env::var(DEVICE_VARIABLE).as_deref() {
-        Err(_) | Ok("cpu" | "") => Device::Cpu,
-        Ok("cuda") => Device::Cuda(0),
-        Ok(other) => match other.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
-            Some(index) => Device::Cuda(index),
-            None => panic!("{DEVICE_VARIABLE}={other} is neither cpu nor cuda:N"),
-        },
-    }
-}
-
-/// Absolute tolerance of a first forward pass.
-fn tolerance() -> f64 {
-    if device() == Device::Cpu { 1e-5 } else { 1e-3 }
-}
+/// All ways of computing, the one that the others are compared with first.
+const PATHS: [ModelPath; 3] = [ModelPath::Reference, ModelPath::Frames, ModelPath::Fast];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -365,7 +346,7 @@ fn pass(store: &VarStore, model: &Movinet, clips: &Tensor, mode: Mode) -> BTreeM
     all
 }
 
-/// Both paths' passes from the same fill; `tolerance` is relative to each tensor's norm.
+/// All paths' passes from the same fill; `tolerance` is relative to each tensor's norm.
 fn check_parity(
     variant: Variant,
     geometry: Geometry,
@@ -390,28 +371,40 @@ fn check_parity(
         .to_device(device())
         .to_kind(kind);
     let tolerance = if kind == Kind::Double { 1e-9 } else { 1e-3 };
-    let [reference, fast] = PATHS.map(|path| {
+    let passes = PATHS.map(|path| {
         fill::fill(&store, 0);
+        for (name, mut variable) in store.variables() {
+            if name.ends_with("num_batches_tracked") {
+                let _ = variable.zero_();
+            }
+        }
         model.set_path(path);
         pass(&store, &model, &clips, mode)
     });
-    assert_eq!(reference.len(), fast.len());
-    for (name, expected) in &reference {
+    let [reference, others @ ..] = &passes;
+    for ((name, expected), (other, path)) in reference.iter().flat_map(|entry| {
+        others
+            .iter()
+            .zip(&PATHS[1..])
+            .map(move |other| (entry, other))
+    }) {
+        assert_eq!(reference.len(), other.len());
         if name.ends_with("num_batches_tracked") {
+            assert_eq!(*expected, other[name], "{path}: {name}");
             continue;
         }
-        let distance = (expected - &fast[name]).norm().double_value(&[]);
+        let distance = (expected - &other[name]).norm().double_value(&[]);
         // A norm's bias in front of another norm has a gradient of rounding alone.
         let allowed = tolerance * expected.norm().double_value(&[]) + tolerance * 1e-2;
         assert!(
             distance <= allowed,
-            "{variant} {geometry} {shape:?} {mode:?} checkpoint {checkpoint_blocks} {kind:?}: {name} differs by {distance}, of {expected}"
+            "{path} {variant} {geometry} {shape:?} {mode:?} checkpoint {checkpoint_blocks} {kind:?}: {name} differs by {distance}, of {expected}"
         );
     }
 }
 
 #[test]
-fn the_fused_operators_equal_the_stock_ones_forward_and_backward() {
+fn every_path_equals_the_plain_one_forward_and_backward() {
     use Geometry::{Seed, Tf};
     use Mode::{Evaluate, Train, TrainFrozenNorms};
     // Odd and even sizes, more frames than a kernel and fewer, every variant's kernels and strides.
@@ -436,26 +429,55 @@ fn the_fused_operators_equal_the_stock_ones_forward_and_backward() {
 }
 
 #[test]
-fn both_paths_train_to_the_same_losses() {
-    let losses = PATHS.map(|path| {
-        // The fill's alpha is not 0, so that the blocks count.
-        let (store, model) = filled(Variant::A0, Geometry::Seed, 5, path);
-        let clips = fill::input("path", &[2, 3, 4, 64, 64]).to_device(device());
-        let labels = Tensor::from_slice(&[0_i64, 3]).to_device(device());
-        let mut adam = Adam::default().wd(5e-4).build(&store, 1e-4).unwrap();
-        let mut step = || {
-            let loss = loss(&model.forward_t(&clips, true).logits, &labels, true);
-            adam.backward_step(&loss);
-            loss.double_value(&[])
-        };
-        std::array::from_fn::<f64, 20, _>(|_| step())
-    });
+fn every_path_trains_to_the_same_losses() {
+    let losses = PATHS.map(|path| losses(path, Precision::F32, 20));
     assert!(
         losses[0][19] < 0.8 * losses[0][0],
         "it must learn: {losses:?}"
     );
-    for (reference, fast) in losses[0].iter().zip(&losses[1]) {
-        assert!((reference - fast).abs() <= 1e-4, "{losses:?}");
+    for (path, other) in PATHS.iter().zip(&losses).skip(1) {
+        for (reference, loss) in losses[0].iter().zip(other) {
+            assert!((reference - loss).abs() <= 1e-4, "{path}: {losses:?}");
+        }
+    }
+}
+
+/// The losses of `steps` steps of Adam on two clips from the goldens' fill, whose alpha is not 0, so that the blocks count.
+fn losses(path: ModelPath, precision: Precision, steps: usize) -> Vec<f64> {
+    let (store, mut model) = filled(Variant::A0, Geometry::Seed, 5, path);
+    model.set_precision(precision);
+    let clips = fill::input("path", &[2, 3, 4, 64, 64]).to_device(device());
+    let labels = Tensor::from_slice(&[0_i64, 3]).to_device(device());
+    let mut adam = Adam::default().wd(5e-4).build(&store, 1e-4).unwrap();
+    let step = |_| {
+        let loss = loss(&model.forward_t(&clips, true).logits, &labels, true);
+        adam.backward_step(&loss);
+        loss.double_value(&[])
+    };
+    (0..steps).map(step).collect()
+}
+
+#[test]
+fn bfloat16_stays_close_to_32_bits_and_learns() {
+    let (_store, mut model) = filled(Variant::A0, Geometry::Seed, 5, ModelPath::Fast);
+    let clips = fill::input("bf16", &[1, 3, 4, 64, 64]).to_device(device());
+    let [wide, narrow] = [Precision::F32, Precision::Bf16].map(|precision| {
+        model.set_precision(precision);
+        tch::no_grad(|| model.forward_t(&clips, false))
+    });
+    for (wide, narrow, what) in [
+        (&wide.logits, &narrow.logits, "logits"),
+        (&wide.features, &narrow.features, "features"),
+    ] {
+        assert_eq!(narrow.kind(), Kind::Float, "{what}");
+        let far = (wide - narrow).norm().double_value(&[]) / wide.norm().double_value(&[]);
+        // bfloat16 rounds to 2^-9 at each of some fifty layers; equal numbers would mean that nothing was rounded.
+        assert!(far > 1e-5 && far < 0.05, "{what}: {far}");
+    }
+    let [wide, narrow] = [Precision::F32, Precision::Bf16].map(|p| losses(ModelPath::Fast, p, 6));
+    assert!(narrow[5] < 0.95 * narrow[0], "it must learn: {narrow:?}");
+    for (a, b) in wide.iter().zip(&narrow) {
+        assert!((a - b).abs() < 0.02, "{wide:?} {narrow:?}");
     }
 }
 
@@ -464,7 +486,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
         tch::set_num_threads(threads);
         let (store, model) = filled(Variant::A0, Geometry::Seed, 5, ModelPath::Fast);
-        let clips = fill::input("threads", &[1, 3, 5, 64, 64]);
+        let clips = fill::input("threads", &[1, 3, 5, 64, 64]).to_device(device());
         let loss = model
             .forward_t(&clips, true)
             .features

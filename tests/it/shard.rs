@@ -10,7 +10,7 @@ use incdec::shard::{
     WriterConfig, write_index,
 };
 use incdec::stage_tables::ClipStatus;
-use incdec::table::{Provenance, TableError};
+use incdec::table::{self, Provenance, Table, TableError};
 use proptest::prelude::*;
 
 fn clip(n: usize, split: Split, frames: usize) -> NewClip {
@@ -313,6 +313,118 @@ fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
         incdec::shard::delete(folder.path(), &gone).unwrap(),
         incdec::shard::Deleted::default()
     );
+}
+
+#[test]
+fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
+    let gone = std::collections::BTreeSet::from(["clip1_000000_000010".to_owned()]);
+    let content = |folder: &Path| {
+        let shards = Shards::open(folder).unwrap();
+        let clips = shards.index().iter().map(|row| {
+            let stored = shards.clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap());
+            let stored = stored.unwrap();
+            (
+                stored.clip_id.to_owned(),
+                stored.intact(),
+                row.content.clone(),
+            )
+        });
+        clips.collect::<Vec<_>>()
+    };
+    let files = |folder: &Path| incdec::shard::shard_files(folder).unwrap();
+    let (done, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [done.path(), stopped.path()] {
+        write(folder, &some_clips(), 400);
+    }
+    let deleted = incdec::shard::delete(done.path(), &gone).unwrap();
+    let expected = content(done.path());
+    assert_eq!((deleted.removed.len(), deleted.written.len()), (1, 1));
+
+    // Stopped before the index: the new shard lies beside the old one, unnamed.
+    let copy = |name: &str| {
+        fs::copy(done.path().join(name), stopped.path().join(name)).unwrap();
+    };
+    copy(&deleted.written[0]);
+    incdec::shard::delete(stopped.path(), &gone).unwrap();
+    assert_eq!(content(stopped.path()), expected);
+    assert_eq!(files(stopped.path()).len(), files(done.path()).len());
+
+    // Stopped after the index: the old shard is still there, unnamed.
+    write(done.path(), &some_clips(), 400);
+    fs::copy(
+        done.path().join(&deleted.removed[0]),
+        stopped.path().join(&deleted.removed[0]),
+    )
+    .unwrap();
+    incdec::shard::delete(stopped.path(), &gone).unwrap();
+    assert_eq!(content(stopped.path()), expected);
+    assert!(!stopped.path().join(&deleted.removed[0]).exists());
+}
+
+#[test]
+fn a_shard_holds_frames_of_one_codec_and_one_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let clips: Vec<_> = [
+        (0, Codec::Raw),
+        (1, Codec::Jpeg),
+        (2, Codec::Jpeg),
+        (3, Codec::Raw),
+    ]
+    .into_iter()
+    .map(|(n, codec)| NewClip {
+        codec,
+        ..clip(n, Split::Train, 1)
+    })
+    .chain([clip(4, Split::Test, 1)])
+    .collect();
+    let places: Vec<_> = write(folder.path(), &clips, u64::MAX)
+        .into_iter()
+        .map(|row| (row.shard.unwrap(), row.shard_row.unwrap()))
+        .collect();
+    let expected = [
+        ("train-00000.arrow", 0),
+        ("train-00001.arrow", 0),
+        ("train-00001.arrow", 1),
+        ("train-00002.arrow", 0),
+        ("test-00000.arrow", 0),
+    ];
+    assert_eq!(places, expected.map(|(shard, row)| (shard.to_owned(), row)));
+}
+
+#[test]
+fn raw_frames_are_slices_of_one_map() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[clip(1, Split::Train, 3)], 400);
+    let shards = Shards::open(folder.path()).unwrap();
+    let (first, again) = (
+        shards.clip("train-00000.arrow", 0).unwrap(),
+        shards.clip("train-00000.arrow", 0).unwrap(),
+    );
+    for i in 0..3 {
+        // Nothing was copied: asked for twice, a frame lies at the same place, behind the one before it.
+        assert_eq!(first.frame(i).as_ptr(), again.frame(i).as_ptr());
+        assert_eq!(
+            first.frame(i).as_ptr(),
+            first.frame(0)[..].as_ptr().wrapping_add(60 * i)
+        );
+    }
+}
+
+#[test]
+fn the_index_is_read_by_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = write(folder.path(), &some_clips(), 400);
+    let batches = table::read_batches(
+        &folder.path().join(INDEX_FILE),
+        &IndexRow::FORMAT,
+        Some(&["status", "shard_row"]),
+    )
+    .unwrap();
+    assert_eq!(
+        batches.iter().map(|b| b.num_rows()).sum::<usize>(),
+        rows.len()
+    );
+    assert!(batches.iter().all(|b| b.num_columns() == 2));
 }
 
 #[test]

@@ -1,10 +1,31 @@
-//! What several areas share: the places where goldens and optional data lie.
+//! What several areas share: the places where goldens and optional data lie, and the device that tests compute on.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use incdec::train::DeviceChoice;
+use tch::Device;
+
 /// The environment variable that names one more folder of goldens.
 const GOLDENS_VARIABLE: &str = "INCDEC_GOLDENS";
+
+/// The environment variable that names the device that tests compute on: `cpu` (the default), `cuda` or `cuda:N`.
+const DEVICE_VARIABLE: &str = "INCDEC_TEST_DEVICE";
+
+/// The device that tests compute on, as the binaries' `--device` takes it.
+pub(crate) fn device_choice() -> DeviceChoice {
+    std::env::var(DEVICE_VARIABLE).map_or(DeviceChoice::Cpu, |name| name.parse().unwrap())
+}
+
+/// The device that tests compute on.
+pub(crate) fn device() -> Device {
+    device_choice().find().unwrap()
+}
+
+/// Absolute tolerance of what a first forward pass gives, beside the seed's answers.
+pub(crate) fn tolerance() -> f64 {
+    if device() == Device::Cpu { 1e-5 } else { 1e-3 }
+}
 
 /// The crate's root.
 pub(crate) fn root() -> &'static Path {

@@ -15,6 +15,8 @@ use incdec::clip::Split;
 use incdec::run_tables::{self, MetricRow};
 use incdec::table;
 
+use crate::support;
+
 use toy::{CATEGORIES, Toy, assert_same_contents, contents, history, last, tensors, text};
 
 #[test]
@@ -152,6 +154,49 @@ fn a_tiny_fit_learns_and_does_not_move_at_rate_zero() {
         let statistic = name.contains("running_") || name.contains("num_batches");
         assert_eq!(*values != second[name], statistic, "{name}");
     }
+}
+
+#[test]
+fn the_ways_of_computing_give_the_same_run_up_to_rounding() {
+    let toy = Toy::new();
+    let [reference, frames, fast] = ["reference", "frames", "fast"].map(|path| {
+        let flags = format!("--model-path {path} --epochs 2 --dropout 0 --profile");
+        history(
+            &toy.train("substitution", path, &flags),
+            "loss",
+            Split::Train,
+        )
+    });
+    for other in [&frames, &fast] {
+        for (a, b) in reference.iter().zip(other) {
+            assert!((a.2 - b.2).abs() < 1e-3, "{reference:?} {other:?}");
+        }
+    }
+}
+
+#[test]
+fn bfloat16_is_refused_with_a_hint_where_the_processor_lacks_it() {
+    let toy = Toy::new();
+    let output = toy
+        .command(
+            "decremental",
+            "bf16",
+            "--precision bf16 --stop-after-first-task",
+        )
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    if support::device() != tch::Device::Cpu || incdec::model::processor_has_bf16() {
+        assert!(output.status.success(), "{said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("this processor has neither avx512_bf16 nor amx_bf16"),
+        "{said}"
+    );
+    assert!(said.contains("hint: leave --precision bf16 out"), "{said}");
+    assert!(!toy.run("bf16").join("settings.json").exists());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 """A plain PyTorch MoViNet in the op sequence of the seed repository: nn.Conv3d, BatchNorm3d and Swish on
-contiguous (N, C, T, H, W) float32. Two uses: the reference that the goldens were made with, and the peer that
-training and inference are timed against.
+contiguous (N, C, T, H, W) float32: the peer that training and evaluation are timed against (tests/bench/step.py).
 
     python movinet_eager.py --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1 [--compile] [--channels-last] [--bf16]
 
@@ -13,7 +12,7 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
-CONFIGS = json.load(open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "goldens", "movinet_configs.json")))
+CONFIGS = json.load(open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "goldens", "movinet_configs.json")))
 
 
 class Swish(nn.Module):
@@ -187,12 +186,12 @@ def main():
     f = torch.compile(m) if a.compile else m
 
     def step():
-        with torch.autocast(a.device, dtype=torch.bfloat16, enabled=a.bf16):
+        with torch.autocast(torch.device(a.device).type, dtype=torch.bfloat16, enabled=a.bf16):
             loss = F.binary_cross_entropy_with_logits(f(x)[0].float(), y)
         loss.backward(); opt.step(); opt.zero_grad()
 
     def infer():
-        with torch.no_grad(), torch.autocast(a.device, dtype=torch.bfloat16, enabled=a.bf16):
+        with torch.no_grad(), torch.autocast(torch.device(a.device).type, dtype=torch.bfloat16, enabled=a.bf16):
             f(x)
 
     def clock(fn):

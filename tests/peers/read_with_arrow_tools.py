@@ -55,6 +55,7 @@ def shards(folder):
         with pa.memory_map(path) as source:
             reader = pa.ipc.open_file(source)
             assert reader.schema.metadata[b"incdec.format"] == b"incdec.shard"
+            features = json.loads(reader.schema.metadata[b"huggingface"])["info"]["features"]
             table = reader.read_all()
             for row, clip in enumerate(table.select([c for c in table.column_names if c != "encoded_frames"]).to_pylist()):
                 clips[os.path.basename(path), row] = (clip["clip_id"], clip["frames"], clip["height"], clip["width"])
@@ -65,6 +66,7 @@ def shards(folder):
                 image.load()
                 assert image.size == (table.column("width")[0].as_py(), table.column("height")[0].as_py())
                 decoded = image.size
+                assert features["encoded_frames"] == {"feature": {"_type": "Image"}, "_type": "LargeList"}
         assert polars.read_ipc(path).height == table.num_rows
         print(f"{'incdec.shard':24} {table.num_rows:7} rows  {path}")
     return clips, decoded

@@ -132,9 +132,8 @@ impl Assembler {
                 let size = (stored.height, stored.width);
                 reader.read((i, bytes), stored.codec, size, view, out)
             });
-        // A decoder that met damage is not used again: libjpeg-turbo keeps state of a broken image across calls.
-        read?;
         self.reader = Some(reader);
+        read?;
         repeat(out, frames.min(config.frames) * frame_bytes);
         Ok(())
     }

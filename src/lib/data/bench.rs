@@ -12,7 +12,8 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Augment, Batches, DataError, Dataset, LoaderConfig, Normaliser, Sample, StreamKeys, sampler,
+    Augment, Batches, DataError, Dataset, LoaderConfig, Normaliser, Sample, StreamKeys, memory,
+    sampler,
 };
 use crate::artifact::{self, ArtifactError};
 use crate::clip::Split;
@@ -58,7 +59,7 @@ pub struct LoadFigures {
     pub clips_per_cpu_s_u8: f64,
     /// The u8 batches alone: clips per second.
     pub clips_per_s_u8: f64,
-    /// A plain copy of the u8 batches' bytes into new batches: clips per second of processor time.
+    /// A plain copy of the u8 batches' bytes into new memory of the same kind: clips per second of processor time.
     pub clips_per_cpu_s_copy: f64,
     /// What share of the plain copy's rate the u8 batches reach.
     pub u8_to_copy: f64,
@@ -144,12 +145,22 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
         ..config.loader
     };
     let mut normaliser = Normaliser::default();
-    let floats = fastest(&dataset, &loader, config.epochs, |clips| {
-        let normalised = normaliser.apply(clips, Device::Cpu);
-        normaliser.recycle(normalised);
+    let floats = fastest(config.epochs, |epoch| {
+        load(&dataset, &loader, epoch, |clips| {
+            // As the training loop does: the memory of a batch serves the next one.
+            let normalised = normaliser.apply(&clips, Device::Cpu);
+            normaliser.recycle(normalised);
+        })
     })?;
-    let bytes = fastest(&dataset, &loader, config.epochs, |_| ())?;
-    let copied = copy(&dataset, &loader, config.epochs)?;
+    let bytes = fastest(config.epochs, |epoch| load(&dataset, &loader, epoch, drop))?;
+    let mut loaded = Vec::new();
+    load(&dataset, &loader, 0, |clips| loaded.push(clips))?;
+    let copied = fastest(config.epochs, |_| {
+        for clips in &loaded {
+            memory::empty(&clips.size(), Kind::Uint8).copy_(clips);
+        }
+        Ok(())
+    })?;
     // Counts of clips are far below 2^52.
     #[allow(clippy::cast_precision_loss)]
     let rate = |seconds: f64| (dataset.len() as f64 / seconds * 100.0).round() / 100.0;
@@ -195,57 +206,36 @@ fn cpu_seconds() -> f64 {
     seconds
 }
 
-/// The fastest of `epochs` epochs, after one that does not count; each batch goes to `consume`.
+/// The fastest of `epochs` calls of `work` with their numbers, after one (0) that does not count.
 fn fastest(
-    dataset: &Arc<Dataset>,
-    config: &LoaderConfig,
     epochs: usize,
-    mut consume: impl FnMut(&Tensor),
+    mut work: impl FnMut(u64) -> Result<(), DataError>,
 ) -> Result<Time, DataError> {
-    let mut best: Option<Time> = None;
-    for epoch in 0..=epochs as u64 {
-        let keys = StreamKeys { task: 0, epoch };
-        let (result, time) = Time::of(|| {
-            let order = sampler::balanced(dataset.len(), config.seed, keys);
-            Batches::start(dataset, order, keys, config, 0)
-                .try_for_each(|batch| batch.map(|batch| consume(&batch.clips)))
-        });
-        result?;
-        if epoch > 0 && best.is_none_or(|best| time.cpu_s < best.cpu_s) {
-            best = Some(time);
-        }
-    }
-    Ok(best.unwrap_or(Time {
+    let mut best = Time {
         cpu_s: f64::INFINITY,
         wall_s: f64::INFINITY,
-    }))
+    };
+    for epoch in 0..=epochs as u64 {
+        let (result, time) = Time::of(|| work(epoch));
+        result?;
+        if epoch > 0 && time.cpu_s < best.cpu_s {
+            best = time;
+        }
+    }
+    Ok(best)
 }
 
-/// The fastest of `epochs` plain copies of an epoch's bytes: one loaded batch, copied into new memory as often as there are
-/// batches.
-fn copy(dataset: &Arc<Dataset>, config: &LoaderConfig, epochs: usize) -> Result<Time, DataError> {
-    let keys = StreamKeys::default();
-    let order: Vec<usize> = (0..dataset.len()).collect();
-    let mut loaded = Vec::new();
-    for batch in Batches::start(dataset, order, keys, config, 0) {
-        loaded.push(batch?.clips);
-    }
-    let mut best: Option<Time> = None;
-    for _ in 0..=epochs {
-        let ((), time) = Time::of(|| {
-            for clips in &loaded {
-                let mut copy = Tensor::empty(clips.size(), (Kind::Uint8, Device::Cpu));
-                copy.copy_(clips);
-            }
-        });
-        if best.is_none_or(|best| time.cpu_s < best.cpu_s) {
-            best = Some(time);
-        }
-    }
-    Ok(best.unwrap_or(Time {
-        cpu_s: f64::INFINITY,
-        wall_s: f64::INFINITY,
-    }))
+/// Loads an epoch in random order; the clips of each batch go to `consume`.
+fn load(
+    dataset: &Arc<Dataset>,
+    config: &LoaderConfig,
+    epoch: u64,
+    mut consume: impl FnMut(Tensor),
+) -> Result<(), DataError> {
+    let keys = StreamKeys { task: 0, epoch };
+    let order = sampler::balanced(dataset.len(), config.seed, keys);
+    Batches::start(dataset, order, keys, config, 0)
+        .try_for_each(|batch| batch.map(|batch| consume(batch.clips)))
 }
 
 /// Writes each clip as `<folder>/id_<clip>/jpgs/image_00001.jpg`, ..., the seed's layout: JPEG frames as they are stored.

@@ -64,6 +64,18 @@ impl JpegDecoder {
         Ok(Self { handle })
     }
 
+    /// Sets the decompressor up anew.
+    ///
+    /// `tj3DecompressHeader` (of 3.1.0) returns from a damaged header without aborting it. libjpeg then stays in the midst of
+    /// that header and reads the next image as the rest of it ("Bogus DQT index 15"), so that image and all after it are
+    /// refused. `tj3Decompress8` aborts by itself.
+    fn restart(&mut self) {
+        // Without memory for another one the old one stays, which refuses images and harms nothing.
+        if let Ok(new) = Self::new() {
+            *self = new;
+        }
+    }
+
     /// Decodes at least `wanted` of `jpeg`, an image of `height` x `width`, to RGB in `pixels`, and says which part
     /// of the image lies there now, row after row without padding.
     pub(super) fn decode(
@@ -73,17 +85,7 @@ impl JpegDecoder {
         wanted: Region,
         pixels: &mut Vec<u8>,
     ) -> Result<Region, JpegError> {
-        let damaged = |handle| JpegError::Damaged(message(handle));
-        if jpeg.is_empty() {
-            return Err(JpegError::Damaged("no bytes".to_owned()));
-        }
-        // SAFETY: the handle is valid, pointer and length are of one slice.
-        let status = unsafe {
-            raw::tj3DecompressHeader(self.handle, jpeg.as_ptr(), jpeg.len() as raw::size_t)
-        };
-        if status != 0 {
-            return Err(damaged(self.handle));
-        }
+        self.read_header(jpeg)?;
         let found = (
             self.parameter(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
             self.parameter(raw::TJPARAM_TJPARAM_JPEGWIDTH),
@@ -96,8 +98,8 @@ impl JpegDecoder {
         pixels.resize(region.height * region.width * RGB, 0);
         // Sides are at most MAX_SIDE, so this is exact.
         let pitch = i32::try_from(region.width * RGB).unwrap_or(i32::MAX);
-        // SAFETY: the buffer holds the region's rows of `pitch` bytes, and no more than the region is written: its size was
-        // checked against the header that these same bytes have.
+        // SAFETY: the buffer holds the region's rows of `pitch` bytes, and no more than the region is written: it lies
+        // within the size that the header of these same bytes tells.
         let status = unsafe {
             raw::tj3Decompress8(
                 self.handle,
@@ -109,9 +111,26 @@ impl JpegDecoder {
             )
         };
         if status != 0 {
-            return Err(damaged(self.handle));
+            return Err(JpegError::Damaged(message(self.handle)));
         }
         Ok(region)
+    }
+
+    /// Reads what `jpeg` says about itself into the handle's parameters.
+    fn read_header(&mut self, jpeg: &[u8]) -> Result<(), JpegError> {
+        if jpeg.is_empty() {
+            return Err(JpegError::Damaged("no bytes".to_owned()));
+        }
+        // SAFETY: the handle is valid, pointer and length are of one slice.
+        let status = unsafe {
+            raw::tj3DecompressHeader(self.handle, jpeg.as_ptr(), jpeg.len() as raw::size_t)
+        };
+        if status != 0 {
+            let error = JpegError::Damaged(message(self.handle));
+            self.restart();
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// The part of an image of size `whole` to decode so that `wanted` comes out as if all of it were decoded.
@@ -162,7 +181,7 @@ impl JpegDecoder {
     fn parameter(&self, name: raw::TJPARAM) -> usize {
         // SAFETY: the handle is valid; an unknown parameter gives -1.
         let value = unsafe { raw::tj3Get(self.handle, name.cast_signed()) };
-        usize::try_from(value).unwrap_or(0)
+        usize::try_from(value).unwrap_or(usize::MAX)
     }
 }
 
@@ -256,6 +275,64 @@ mod tests {
                     "{subsampling:?} at row {top}, column {left}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn images_of_changing_size_and_subsampling_come_out_as_from_a_new_decoder() {
+        let mut kept = JpegDecoder::new().unwrap();
+        let images = [
+            (40, 40, Subsamp::Sub2x2),
+            (40, 40, Subsamp::Sub2x2),
+            (40, 40, Subsamp::None),
+            (48, 40, Subsamp::None),
+            (40, 48, Subsamp::Sub2x2),
+        ];
+        for (height, width, subsampling) in images {
+            let jpeg = picture(height, width, subsampling);
+            let wanted = Region {
+                top: 5,
+                left: 19,
+                height: 16,
+                width: 16,
+            };
+            let (mut expected, mut pixels) = (Vec::new(), Vec::new());
+            let mut new = JpegDecoder::new().unwrap();
+            let have = new.decode(&jpeg, (height, width), wanted, &mut expected);
+            assert_eq!(
+                kept.decode(&jpeg, (height, width), wanted, &mut pixels),
+                have
+            );
+            assert!(pixels == expected);
+            let other = kept.decode(&jpeg, (height + 1, width), wanted, &mut pixels);
+            assert_eq!(other, Err(JpegError::Size(height, width)));
+        }
+    }
+
+    #[test]
+    fn after_an_image_cut_anywhere_the_next_one_is_decoded() {
+        let mut decoder = JpegDecoder::new().unwrap();
+        let (size, wanted) = (
+            (40, 40),
+            Region {
+                top: 3,
+                left: 17,
+                height: 20,
+                width: 20,
+            },
+        );
+        let jpeg = picture(40, 40, Subsamp::Sub2x2);
+        let (mut expected, mut pixels) = (Vec::new(), Vec::new());
+        let have = decoder.decode(&jpeg, size, wanted, &mut expected).unwrap();
+        for end in 1..jpeg.len() {
+            // What is cut off below the wanted rows is not missed: those are not even read.
+            let _ = decoder.decode(&jpeg[..end], size, wanted, &mut pixels);
+            assert_eq!(
+                decoder.decode(&jpeg, size, wanted, &mut pixels),
+                Ok(have),
+                "after {end} bytes"
+            );
+            assert!(pixels == expected, "after {end} bytes");
         }
     }
 

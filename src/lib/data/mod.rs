@@ -33,4 +33,4 @@ pub use batches::{
 };
 pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
 pub use error::{ClipFault, DataError};
-pub use normalise::{MEAN, Normaliser, STD, normalise};
+pub use normalise::{MEAN, Normaliser, STD};

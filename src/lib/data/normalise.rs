@@ -13,34 +13,55 @@ pub const STD: [f32; 3] = [0.22803, 0.22145, 0.216_989];
 /// Values that the inner loop takes at a time: whole pixels that fill whole vector registers.
 const BLOCK: usize = 96;
 
-/// The normalised clips `[N, 3, T, H, W]`, float32, on `device`.
-///
-/// `clips` are bytes `[N, T, H, W, 3]`. The memory stays in their order (torch's `channels_last_3d`), which is the one that
-/// the model's convolutions want, so only one pass is made over it. To a CUDA device the bytes travel, a quarter of the
-/// floats; from pinned memory ([`super::HostMemory::Pinned`]) the copy does not block the host.
-///
-/// # Panics
-/// When `clips` is not a byte tensor of that shape; torch's own failures (out of memory) panic, too.
-pub fn normalise(clips: &Tensor, device: Device) -> Tensor {
-    Normaliser::default().apply(clips, device)
-}
-
-/// [`normalise`] with memory to write to again and again.
+/// Turns batch after batch into normalised clips, with what need not be made anew each time.
 ///
 /// Fresh memory for a batch of floats costs the host more than filling it does: the system clears it first. So a loop hands
-/// back what it has done with, and the next batch of the same shape is written there.
+/// back what it has done with, and the next batch of the same shape is written there. On another device the factors stay,
+/// since sending them there would make the host wait for all that the device has yet to do.
 #[derive(Debug, Default)]
 pub struct Normaliser {
     spare: Option<Tensor>,
+    /// Scale and shift of each colour on the device of the last batch, where that was not the host.
+    factors: Option<[Tensor; 2]>,
 }
 
 impl Normaliser {
-    /// As [`normalise`].
+    /// The normalised clips `[N, 3, T, H, W]`, float32, on `device`.
+    ///
+    /// `clips` are bytes `[N, T, H, W, 3]`. The memory stays in their order (torch's `channels_last_3d`), which is the one
+    /// that the model's convolutions want, so only one pass is made over it. To a CUDA device the bytes travel, a quarter of
+    /// the floats; from pinned memory ([`super::HostMemory::Pinned`]) nothing here waits for the device.
     ///
     /// # Panics
-    /// As [`normalise`].
+    /// When `clips` is not a byte tensor of that shape; torch's own failures (out of memory) panic, too.
     pub fn apply(&mut self, clips: &Tensor, device: Device) -> Tensor {
-        normalise_into(self.spare.take(), clips, device)
+        assert!(
+            clips.kind() == Kind::Uint8 && clips.dim() == 5 && clips.size()[4] == 3,
+            "a normaliser takes bytes [N, T, H, W, 3], got {:?} {:?}",
+            clips.kind(),
+            clips.size()
+        );
+        let normalised = if device == Device::Cpu && clips.device() == Device::Cpu {
+            on_host(&clips.contiguous(), self.spare.take())
+        } else {
+            self.on_device(clips, device)
+        };
+        normalised.permute([0, 4, 1, 2, 3])
+    }
+
+    /// The same mathematics by stock operations.
+    fn on_device(&mut self, clips: &Tensor, device: Device) -> Tensor {
+        let [scale, shift] = self
+            .factors
+            .take_if(|factors| factors[0].device() == device)
+            .unwrap_or_else(|| {
+                let (scale, shift) = factors();
+                [scale, shift].map(|values| Tensor::from_slice(&values).to_device(device))
+            });
+        let bytes = clips.to_device_(device, Kind::Uint8, true, false);
+        let normalised = bytes.to_kind(Kind::Float).g_mul_(&scale).g_add_(&shift);
+        self.factors = Some([scale, shift]);
+        normalised
     }
 
     /// Takes back what [`Normaliser::apply`] gave. No other handle of it (a shallow clone, a view, the graph of a loss) may
@@ -52,21 +73,6 @@ impl Normaliser {
     }
 }
 
-fn normalise_into(spare: Option<Tensor>, clips: &Tensor, device: Device) -> Tensor {
-    assert!(
-        clips.kind() == Kind::Uint8 && clips.dim() == 5 && clips.size()[4] == 3,
-        "normalise takes bytes [N, T, H, W, 3], got {:?} {:?}",
-        clips.kind(),
-        clips.size()
-    );
-    let normalised = if device == Device::Cpu && clips.device() == Device::Cpu {
-        on_host(&clips.contiguous(), spare)
-    } else {
-        on_device(clips, device)
-    };
-    normalised.permute([0, 4, 1, 2, 3])
-}
-
 /// `(x / 255 - mean) / std` as one product and one sum.
 fn factors() -> ([f32; 3], [f32; 3]) {
     let mut scale = [0.0; 3];
@@ -76,14 +82,6 @@ fn factors() -> ([f32; 3], [f32; 3]) {
         shift[c] = -MEAN[c] / STD[c];
     }
     (scale, shift)
-}
-
-fn on_device(clips: &Tensor, device: Device) -> Tensor {
-    let (scale, shift) = factors();
-    let bytes = clips.to_device_(device, Kind::Uint8, true, false);
-    let scale = Tensor::from_slice(&scale).to_device(device);
-    let shift = Tensor::from_slice(&shift).to_device(device);
-    bytes.to_kind(Kind::Float).g_mul_(&scale).g_add_(&shift)
 }
 
 fn on_host(clips: &Tensor, spare: Option<Tensor>) -> Tensor {
@@ -130,7 +128,7 @@ mod tests {
             .remainder(256)
             .to_kind(Kind::Uint8)
             .view([2, 3, 5, 7, 3]);
-        let normalised = normalise(&clips, Device::Cpu);
+        let normalised = Normaliser::default().apply(&clips, Device::Cpu);
         assert_eq!(normalised.size(), [2, 3, 3, 5, 7]);
         assert_eq!(normalised.stride(), [315, 1, 105, 21, 3]);
         let expected = (clips.permute([0, 4, 1, 2, 3]).to_kind(Kind::Float) / 255.0
@@ -138,9 +136,14 @@ mod tests {
             / Tensor::from_slice(&STD).view([1, 3, 1, 1, 1]);
         let worst = (&normalised - expected).abs().max().double_value(&[]);
         assert!(worst < 1e-6, "{worst}");
-        // The path of other devices is the same mathematics.
-        let other = on_device(&clips, Device::Cpu).permute([0, 4, 1, 2, 3]);
-        assert!((normalised - other).abs().max().double_value(&[]) < 1e-6);
+        // The path of other devices is the same mathematics, with factors made and with factors kept.
+        let mut normaliser = Normaliser::default();
+        for _ in 0..2 {
+            let other = normaliser
+                .on_device(&clips, Device::Cpu)
+                .permute([0, 4, 1, 2, 3]);
+            assert!((&normalised - other).abs().max().double_value(&[]) < 1e-6);
+        }
     }
 
     #[test]
@@ -152,7 +155,10 @@ mod tests {
         normaliser.recycle(first);
         let second = normaliser.apply(&clips(200), Device::Cpu);
         assert_eq!(second.data_ptr(), place);
-        assert_eq!(second, normalise(&clips(200), Device::Cpu));
+        assert_eq!(
+            second,
+            Normaliser::default().apply(&clips(200), Device::Cpu)
+        );
         normaliser.recycle(second);
         let smaller = normaliser.apply(&clips(200).narrow(0, 0, 1), Device::Cpu);
         assert_eq!(smaller.size(), [1, 3, 3, 4, 4]);
@@ -161,6 +167,7 @@ mod tests {
     #[test]
     fn a_batch_without_clips_stays_one() {
         let none = Tensor::zeros([0, 4, 6, 6, 3], (Kind::Uint8, Device::Cpu));
-        assert_eq!(normalise(&none, Device::Cpu).size(), [0, 3, 4, 6, 6]);
+        let normalised = Normaliser::default().apply(&none, Device::Cpu);
+        assert_eq!(normalised.size(), [0, 3, 4, 6, 6]);
     }
 }

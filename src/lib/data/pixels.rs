@@ -11,6 +11,15 @@ use crate::shard::Codec;
 /// Bytes of an RGB pixel.
 const RGB: usize = 3;
 
+/// Bytes that the processor fetches at a time.
+const LINE_BYTES: usize = 64;
+
+/// Bytes of a page of memory.
+const PAGE_BYTES: usize = 4096;
+
+/// Rows of a stored frame that are fetched before they are mirrored.
+const ROWS_AHEAD: usize = 8;
+
 /// Height and width of a frame, in pixels.
 pub(super) type Size = (usize, usize);
 
@@ -129,10 +138,24 @@ fn cut(pixels: &[u8], have: Region, view: View, side: usize, out: &mut [u8]) {
         let from = first + row * pitch;
         let row = &pixels[from..from + side * RGB];
         if view.mirrored {
+            // The processor does not foresee reading from right to left.
+            fetch(pixels, from + ROWS_AHEAD * pitch, row.len());
             mirror(row, out);
         } else {
+            // It foresees this, but only within a page.
+            fetch(pixels, from + PAGE_BYTES, 1);
             out.copy_from_slice(row);
         }
+    }
+}
+
+/// Has the processor fetch `count` bytes from position `from` on, as far as there are any: raw frames come from the page cache.
+fn fetch(pixels: &[u8], from: usize, count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in pixels.iter().skip(from).take(count).step_by(LINE_BYTES) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: prefetching changes nothing, and the address is that of a byte that may be read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast()) };
     }
 }
 
@@ -154,7 +177,7 @@ fn mirror(row: &[u8], out: &mut [u8]) {
 }
 
 /// Mirrors five pixels with one shuffle, as long as there are sixteen bytes; the sixteenth is overwritten by the next. Returns
-/// the bytes of `out` that are done. (3 microseconds a frame, against 19 pixel by pixel.)
+/// the bytes of `out` that are done.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "ssse3")]
 fn mirror_ssse3(row: &[u8], out: &mut [u8]) -> usize {

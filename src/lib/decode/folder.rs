@@ -4,9 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
 use super::ClipSettings;
 use super::clip::{DecodedClip, FrameEncoder};
-use crate::media::scale::{output_side, resize_rgb};
+use crate::media::frame_size::output_side;
 use crate::shard::{Codec, SourceFacts};
 use crate::stage_tables::ClipStatus;
 
@@ -111,4 +114,15 @@ fn read_frame(
     }
     let rgb = resize_rgb(&image.pixels, (width, height), wanted)?;
     encoder.encode(rgb, wanted.0, wanted.1)
+}
+
+/// An RGB picture in another size, by the filter that videos are resized with.
+fn resize_rgb(rgb: &[u8], size: (u32, u32), wanted: (u32, u32)) -> Result<Vec<u8>, String> {
+    let source = ImageRef::new(size.0, size.1, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
+    let mut target = Image::new(wanted.0, wanted.1, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|e| e.to_string())?;
+    Ok(target.into_vec())
 }

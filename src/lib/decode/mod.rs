@@ -16,6 +16,7 @@ mod probe;
 mod run;
 pub mod sample;
 mod source;
+mod stored;
 mod verify;
 
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub use verify::{Damage, VerifySummary, verify};
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::media::decode::Limits;
-use crate::media::scale::{FrameSize, SampleAspect};
+use crate::media::frame_size::{FrameSize, SampleAspect};
 use crate::shard::{Codec, DEFAULT_SHARD_BYTES, ShardError};
 use crate::table::Provenance;
 

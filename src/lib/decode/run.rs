@@ -1,25 +1,21 @@
 //! The stage: which clips are to be decoded, decoding them, publishing shards and index.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
-use std::path::Path;
 
 use super::clip::DecodedClip;
 use super::isolate::{Isolated, decode_here};
 use super::pool::in_order;
 use super::source::{Source, Sources};
+use super::stored::Stored;
 use super::{DecodeConfig, DecodeError};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::labels::Labels;
 use crate::progress::{Progress, Unit};
-use crate::shard::{
-    INDEX_FILE, IndexRow, Shard, ShardError, SourceFacts, Writer, WriterConfig, parse_shard_name,
-    write_index,
-};
+use crate::shard::{IndexRow, ShardError, SourceFacts, Writer, WriterConfig, write_index};
 use crate::stage_tables::ClipStatus;
-use crate::table::{self, Provenance, Table};
+use crate::table::Provenance;
 
 /// What the stage did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,125 +124,6 @@ fn check(config: &DecodeConfig) -> Result<(), DecodeError> {
         return refuse("--max-frames", "a clip needs at least one frame");
     }
     Ok(())
-}
-
-/// What the folder of shards holds already, of the same settings.
-struct Stored {
-    index: Option<(Vec<IndexRow>, Provenance)>,
-    known: BTreeMap<String, IndexRow>,
-    next_number: BTreeMap<Split, u32>,
-}
-
-impl Stored {
-    /// Reads the index, and the shards that it does not name: those that a killed run has left. Files of other settings are
-    /// removed, the index first, so that nobody reads the one by the other.
-    fn read(folder: &Path, settings: &Provenance) -> Result<Self, ShardError> {
-        let index = read_index(folder, settings)?;
-        let names = shard_files(folder)?;
-        let mut known = BTreeMap::new();
-        let mut named = BTreeSet::new();
-        for row in index.iter().flat_map(|(rows, _)| rows) {
-            named.extend(row.shard.clone());
-            if row
-                .shard
-                .as_ref()
-                .is_none_or(|shard| names.values().any(|n| n == shard))
-            {
-                known.insert(row.clip_id.clone(), row.clone());
-            }
-        }
-        let mut next_number = BTreeMap::new();
-        for ((split, number), name) in &names {
-            if !named.contains(name) && !adopt(folder, name, *split, settings, &mut known)? {
-                continue;
-            }
-            next_number.insert(*split, number + 1);
-        }
-        Ok(Self {
-            index,
-            known,
-            next_number,
-        })
-    }
-}
-
-/// The index, where it is of the same settings. Any other is removed.
-fn read_index(
-    folder: &Path,
-    settings: &Provenance,
-) -> Result<Option<(Vec<IndexRow>, Provenance)>, ShardError> {
-    let path = folder.join(INDEX_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let read = table::provenance(&path, &IndexRow::FORMAT)
-        .and_then(|provenance| Ok((table::read::<IndexRow>(&path)?, provenance)));
-    match read {
-        Ok((rows, provenance)) if provenance.settings == settings.settings => {
-            Ok(Some((rows, provenance)))
-        }
-        other => {
-            match other {
-                Ok(_) => tracing::info!("the settings have changed: all clips are decoded anew"),
-                Err(e) => tracing::warn!("the index is unusable ({e}): it is built anew"),
-            }
-            fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-            Ok(None)
-        }
-    }
-}
-
-/// The shard files of a folder by split and number.
-fn shard_files(folder: &Path) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
-    let entries = fs::read_dir(folder).map_err(ArtifactError::at("list", folder))?;
-    let mut names = BTreeMap::new();
-    for entry in entries {
-        let name = entry
-            .map_err(ArtifactError::at("list", folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if let Some(key) = parse_shard_name(&name) {
-            names.insert(key, name);
-        }
-    }
-    Ok(names)
-}
-
-/// Takes over the clips of a shard that the index does not name. A shard of other settings, or a damaged one, is removed.
-fn adopt(
-    folder: &Path,
-    name: &str,
-    split: Split,
-    settings: &Provenance,
-    known: &mut BTreeMap<String, IndexRow>,
-) -> Result<bool, ShardError> {
-    let path = folder.join(name);
-    let rows = Shard::open(&path).and_then(|shard| {
-        if shard.provenance().settings != settings.settings {
-            return Ok(None);
-        }
-        let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
-        (0..count)
-            .map(|row| shard.index_row(row, split, name))
-            .collect::<Result<Vec<_>, _>>()
-            .map(Some)
-    });
-    match rows {
-        Ok(Some(rows)) => {
-            for row in rows {
-                known.entry(row.clip_id.clone()).or_insert(row);
-            }
-            Ok(true)
-        }
-        other => {
-            if let Err(e) = other {
-                tracing::warn!("removed: {e}");
-            }
-            fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-            Ok(false)
-        }
-    }
 }
 
 /// Every labelled clip in order, with its row where that is known and its file unchanged.

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use super::extract::{ExtractError, FolderKeeper, Tally, extract};
+use super::extract::{ExtractError, Tally, extract};
 use super::gunzip::Gunzip;
+use super::keeper::FolderKeeper;
 use super::ledger::{ArchiveRecord, ArchiveState};
 use super::plan::{PlannedArchive, WantedClip};
 use super::remote::{Facts, Fault};
@@ -68,8 +69,12 @@ impl Work<'_> {
                     return self.publish(record, tally);
                 }
                 Err(ExtractError::Artifact(error)) => return Err(error),
-                Err(ExtractError::Damaged(reason)) => reason,
+                Err(ExtractError::Damaged(reason)) => {
+                    record.state = ArchiveState::Damaged;
+                    reason
+                }
                 Err(ExtractError::Remote(error)) => {
+                    record.state = ArchiveState::Failed;
                     record.reason = Some(error.kind.to_string());
                     if !matches!(error.kind, Fault::Changed { .. }) {
                         break;
@@ -77,12 +82,13 @@ impl Work<'_> {
                     error.kind.to_string()
                 }
             };
-            tracing::warn!(
-                archive = planned.path,
-                read,
-                reason,
-                "reading the archive from its start again"
-            );
+            if read < READS {
+                tracing::warn!(
+                    archive = planned.path,
+                    reason,
+                    "reading the archive from its start again"
+                );
+            }
             record.reason = Some(reason);
         }
         let reason = record.reason.as_deref().unwrap_or_default();
@@ -154,6 +160,7 @@ impl Work<'_> {
         record.reason = None;
         record.first_class = record.first_class.or(tally.first_class);
         record.members_seen = tally.seen;
+        record.members_kept = tally.kept.len() as u64;
         record.members_refused = tally.refused_count;
         record.refused = tally.refused;
         record.kept = tally.kept;

@@ -1,10 +1,11 @@
 //! Settings of the download stage, and what a run came to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::http::HttpConfig;
 use super::pace::RetryConfig;
-use super::remote::HttpConfig;
 use crate::clip::Split;
 
 /// Settings of the download stage.
@@ -28,6 +29,8 @@ pub struct DownloadConfig {
     pub splits: Vec<Split>,
     /// Clips of each subcategory and split, the first of the table. Default all.
     pub limit: Option<usize>,
+    /// The ids of the clips to fetch, of those that the filters let through; all where none. Default none.
+    pub only: Option<BTreeSet<String>>,
     /// Folder of `id_<clip>/jpgs` folders whose clips count as present.
     pub frame_folders: Option<PathBuf>,
     /// Folder that keeps a copy of every archive read. Default none.
@@ -56,6 +59,7 @@ impl Default for DownloadConfig {
             classes: Vec::new(),
             splits: Vec::new(),
             limit: None,
+            only: None,
             frame_folders: None,
             keep_archives: None,
             jobs: 4,
@@ -76,8 +80,10 @@ pub struct Summary {
     pub present: usize,
     /// Clips that exist as frame folders.
     pub frames: usize,
-    /// Clips that are nowhere.
+    /// Clips that are nowhere; in a plan, those to look for.
     pub missing: usize,
+    /// In a plan, the clips that earlier runs looked for everywhere and did not find.
+    pub absent: usize,
     /// Clips fetched by this run.
     pub fetched: usize,
     /// Archives read to their end by this run.
@@ -94,7 +100,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; {} archives read, {} members refused, {} over the wire",
+            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; {} archives read, {} members refused, {} over the wire for {} of archives",
             self.wanted,
             self.present,
             self.fetched,
@@ -102,7 +108,8 @@ impl fmt::Display for Summary {
             self.missing,
             self.archives,
             self.refused,
-            indicatif::HumanBytes(self.wire_bytes)
+            indicatif::HumanBytes(self.wire_bytes),
+            indicatif::HumanBytes(self.archive_bytes)
         )
     }
 }

@@ -52,11 +52,27 @@ pub enum DownloadError {
         /// Why it cannot be used.
         reason: String,
     },
+    /// Requests were to be signed, and nothing to sign them with was given.
+    #[error("--signed needs credentials for {scheme}://, and {variables} are not set")]
+    Credentials {
+        /// The object store's scheme.
+        scheme: &'static str,
+        /// The environment variables that hold them.
+        variables: &'static str,
+    },
+    /// The proxy that the environment names is of no use.
+    #[error("the proxy cannot be used: {reason}")]
+    Proxy {
+        /// Why not; without the proxy's URL, which may hold a password.
+        reason: String,
+    },
     /// A class was asked for that no label table has.
-    #[error("class {class:?} is not in the label tables")]
+    #[error("class {class:?} is not in the label tables; they have {known}")]
     Class {
         /// The class.
         class: String,
+        /// The classes there are, or the first of them.
+        known: String,
     },
     /// A text from the source cannot be read.
     #[error("{what}: {reason}")]
@@ -127,6 +143,12 @@ impl Hint for DownloadError {
             Self::Source { .. } => {
                 "give --source a folder, or a URL that begins with https://, http://, file://, s3://, gs:// or az://"
             }
+            Self::Credentials { .. } => {
+                "export them, or leave --signed out where the bucket is public"
+            }
+            Self::Proxy { .. } => {
+                "HTTPS_PROXY and HTTP_PROXY take http:// and https:// URLs; NO_PROXY lists hosts that are reached directly"
+            }
             Self::Class { .. } => {
                 "write classes as the label tables do, in quotes where they have spaces"
             }
@@ -138,13 +160,13 @@ impl Hint for DownloadError {
             }
             Self::Busy { .. } => "wait for the other one, or end it",
             Self::Archives { .. } => {
-                "run the same command again: finished archives are kept, and downloads.parquet names the reasons"
+                "run the same command again: finished archives are kept, and downloads.parquet names the reasons; an archive that is damaged at its source counts as missing clips, which --max-missing allows"
             }
             Self::Missing { .. } => {
                 "downloads.parquet names each with its reason; raise --max-missing to go on without them, or pass --frame-folders"
             }
             Self::Damaged { .. } => {
-                "run `incdec-download` with the same flags: it fetches them again"
+                "`incdec-download verify` without --dry-run fetches them again, as long as the label tables name them"
             }
         };
         Some(text.to_owned())

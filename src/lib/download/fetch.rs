@@ -9,12 +9,13 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::DownloadError;
+use super::http::HttpConfig;
 use super::pace::{Meter, RetryConfig};
-use super::remote::{self, Facts, HttpConfig, Remote};
+use super::remote::{self, Facts, Remote};
 use super::sources::{Dataset, FrameFolder, Sources};
 use super::stream::{Line, Stream, fault_in};
 use super::tables::{self, Counts, Rule};
-use crate::artifact::{ArtifactError, Draft, publish, publish_if_changed};
+use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_changed};
 use crate::clip::ClipId;
 use crate::progress::{Progress, Unit};
 use crate::taxonomy::Taxonomy;
@@ -115,8 +116,8 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
         let remote = remote::open(base, &config.http)?;
         for (name, path) in &dataset.annotations {
             let target = folder.join(format!("{name}.csv"));
-            copy(&line.to(&*remote), path, &target)?;
-            fetched.note(target, true);
+            let written = copy(&line.to(&*remote), path, &target)?;
+            fetched.note(target, written);
         }
     }
     match &config.tables {
@@ -224,9 +225,10 @@ fn made(
     })
 }
 
-/// Copies a remote file of any size.
-fn copy(line: &Line<'_>, path: &str, target: &Path) -> Result<(), DownloadError> {
+/// Copies a remote file of any size; says whether that changed anything.
+fn copy(line: &Line<'_>, path: &str, target: &Path) -> Result<bool, DownloadError> {
     let mut draft = Draft::new(target)?;
+    let mut hasher = blake3::Hasher::new();
     let mut stream = Stream::new(line, path, Facts::default());
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -240,12 +242,17 @@ fn copy(line: &Line<'_>, path: &str, target: &Path) -> Result<(), DownloadError>
                 });
             }
         };
+        hasher.update(&buffer[..n]);
         draft
             .file()
             .write_all(&buffer[..n])
             .map_err(ArtifactError::at("write", target))?;
     }
-    Ok(draft.publish()?)
+    if target.exists() && hash_file(target)? == hasher.finalize().to_hex().as_str() {
+        return Ok(false);
+    }
+    draft.publish()?;
+    Ok(true)
 }
 
 /// Fetches the clips that are published as frames, `id_<clip>/jpgs/image_00001.jpg` onwards.

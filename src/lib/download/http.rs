@@ -1,13 +1,18 @@
-//! HTTP(S): rustls with the system's certificates, the system's proxies, ranges that the answer must confirm.
+//! HTTP(S): rustls with the system's certificates, ranges that the answer must confirm, object stores by the same means.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Timeout};
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
-use super::remote::{Facts, Fault, HttpConfig, Opened, Remote, RemoteError, Span};
+use super::DownloadError;
+use super::address::{Address, Method, Target};
+use super::proxy::Proxies;
+use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
+use super::store::StoreConfig;
 
 /// Who we are, so that an operator can tell.
 const USER_AGENT: &str = concat!(
@@ -25,19 +30,47 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: u32 = 8;
 /// The longest wait that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// Pages of a bucket's listing; each names a thousand files.
+const MAX_LISTING_PAGES: usize = 1000;
+/// Largest page of a listing.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
 
-/// A base URL and the connections to it.
+/// Settings of the connection.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Time without a byte, after which a connection counts as stalled. Default 30 s.
+    pub stall: Duration,
+    /// The way out. Default direct.
+    pub proxies: Proxies,
+    /// Object stores.
+    pub store: StoreConfig,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            stall: Duration::from_secs(30),
+            proxies: Proxies::default(),
+            store: StoreConfig::default(),
+        }
+    }
+}
+
+/// An address and the connections to it.
 pub struct Http {
-    base: String,
+    address: Address,
     agent: Agent,
     stall: Duration,
 }
 
 impl Http {
-    /// The files below `base`.
-    #[must_use]
-    pub fn new(base: &str, config: &HttpConfig) -> Self {
-        let mut builder = Agent::config_builder()
+    /// The files below `source`, a URL that begins with `http`, `https`, `s3`, `gs` or `az`.
+    ///
+    /// # Errors
+    /// When the source or its proxy makes no sense, or credentials are missing.
+    pub fn new(source: &str, config: &HttpConfig) -> Result<Self, DownloadError> {
+        let address = Address::parse(source, &config.store)?;
+        let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
             // A transfer coding of our archives would make positions meaningless.
             .accept_encoding("identity")
@@ -50,27 +83,21 @@ impl Http {
                 TlsConfig::builder()
                     .root_certs(RootCerts::PlatformVerifier)
                     .build(),
-            );
-        if is_loopback(base) {
-            // No proxy can reach this machine's own loopback for us.
-            builder = builder.proxy(None);
-        }
-        Self {
-            base: base.to_owned(),
-            agent: builder.build().new_agent(),
+            )
+            .proxy(proxy(
+                &address.target(Method::Get, "").url,
+                &config.proxies,
+            )?)
+            .build()
+            .new_agent();
+        Ok(Self {
+            address,
+            agent,
             stall: config.stall,
-        }
+        })
     }
 
-    fn url(&self, path: &str) -> String {
-        // An index may name archives that lie elsewhere.
-        if path.contains("://") {
-            return path.to_owned();
-        }
-        format!("{}/{path}", self.base).replace(' ', "%20")
-    }
-
-    fn fault(&self, url: &str, error: &ureq::Error) -> RemoteError {
+    fn fault(&self, target: &Target, error: ureq::Error) -> RemoteError {
         let kind = match error {
             ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse | Timeout::RecvBody) => {
                 Fault::Stalled {
@@ -78,24 +105,54 @@ impl Http {
                     seconds: self.stall.as_secs(),
                 }
             }
+            ureq::Error::Rustls(error) => Fault::Certificate(error.to_string()),
+            ureq::Error::Io(error) => match error.get_ref().and_then(|e| e.downcast_ref()) {
+                Some(rustls::Error::InvalidCertificate(why)) => Fault::Certificate(why.to_string()),
+                _ => Fault::Connection(error.to_string()),
+            },
             other => Fault::Connection(other.to_string()),
         };
         RemoteError {
-            url: url.to_owned(),
+            url: target.shown.clone(),
             kind,
         }
+    }
+
+    /// Sends a request and sees that it was granted.
+    fn send(
+        &self,
+        target: &Target,
+        request: RequestBuilder<WithoutBody>,
+    ) -> Result<Response<Body>, RemoteError> {
+        let request = match &target.bearer {
+            Some(token) => request.header("Authorization", format!("Bearer {}", token.reveal())),
+            None => request,
+        };
+        let answer = request.call().map_err(|e| self.fault(target, e))?;
+        check_status(&target.shown, &answer)?;
+        Ok(answer)
+    }
+}
+
+/// The proxy on the way to `url`.
+fn proxy(url: &str, proxies: &Proxies) -> Result<Option<Proxy>, DownloadError> {
+    let Some(text) = proxies.of(url) else {
+        return Ok(None);
+    };
+    let refuse = |reason: &str| DownloadError::Proxy {
+        reason: reason.to_owned(),
+    };
+    let proxy = Proxy::new(text.reveal()).map_err(|e| refuse(&e.to_string()))?;
+    match proxy.protocol() {
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
+        other => Err(refuse(&format!("{other} is not spoken here"))),
     }
 }
 
 impl Remote for Http {
     fn facts(&self, path: &str) -> Result<Facts, RemoteError> {
-        let url = self.url(path);
-        let answer = self
-            .agent
-            .head(&url)
-            .call()
-            .map_err(|e| self.fault(&url, &e))?;
-        check_status(&url, &answer)?;
+        let target = self.address.target(Method::Head, path);
+        let answer = self.send(&target, self.agent.head(&target.url))?;
         Ok(Facts {
             bytes: number(answer.headers(), "content-length"),
             tag: tag(answer.headers()),
@@ -103,8 +160,8 @@ impl Remote for Http {
     }
 
     fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError> {
-        let url = self.url(path);
-        let mut request = self.agent.get(&url);
+        let target = self.address.target(Method::Get, path);
+        let mut request = self.agent.get(&target.url);
         let ranged = span.from > 0 || span.to.is_some();
         if ranged {
             let last = span
@@ -116,10 +173,9 @@ impl Remote for Http {
                 request = request.header("If-Range", tag);
             }
         }
-        let answer = request.call().map_err(|e| self.fault(&url, &e))?;
-        check_status(&url, &answer)?;
+        let answer = self.send(&target, request)?;
         let protocol = |text: String| RemoteError {
-            url: url.clone(),
+            url: target.shown.clone(),
             kind: Fault::Protocol(text),
         };
         let headers = answer.headers();
@@ -141,16 +197,38 @@ impl Remote for Http {
         } else {
             (0, number(headers, "content-length"))
         };
+        let body = answer.into_body().into_with_config().limit(u64::MAX);
         Ok(Opened {
-            body: Box::new(
-                answer
-                    .into_body()
-                    .into_with_config()
-                    .limit(u64::MAX)
-                    .reader(),
-            ) as Box<dyn Read + Send>,
+            body: Box::new(body.reader()) as Box<dyn Read + Send>,
             start,
             facts: Facts { bytes, tag },
+        })
+    }
+
+    fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
+        let mut found = Vec::new();
+        let mut continuation = None;
+        for _ in 0..MAX_LISTING_PAGES {
+            let Some(target) = self.address.listing(continuation.as_deref()) else {
+                return Ok(None);
+            };
+            let answer = self.send(&target, self.agent.get(&target.url))?;
+            let body = answer.into_body().into_with_config().limit(MAX_PAGE_BYTES);
+            let page = body.read_to_string().map_err(|e| self.fault(&target, e))?;
+            let (paths, next) = self.address.listed(&page).map_err(|e| RemoteError {
+                url: target.shown.clone(),
+                kind: Fault::Protocol(format!("no listing of a bucket: {e}")),
+            })?;
+            found.extend(paths.into_iter().filter(|path| is_archive(path)));
+            continuation = next;
+            if continuation.is_none() {
+                found.sort_unstable();
+                return Ok(Some(found));
+            }
+        }
+        Err(RemoteError {
+            url: self.address.target(Method::Get, "").shown,
+            kind: Fault::Protocol(format!("a listing of more than {MAX_LISTING_PAGES} pages")),
         })
     }
 }
@@ -160,9 +238,10 @@ fn check_status(url: &str, answer: &Response<Body>) -> Result<(), RemoteError> {
     if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
         return Ok(());
     }
-    // Dates are allowed there too, but the servers that matter send seconds.
-    let retry_after = number(answer.headers(), "retry-after")
-        .map(|s| Duration::from_secs(s).min(MAX_RETRY_AFTER));
+    let retry_after = answer
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|v| wait_asked_for(v.to_str().ok()?, SystemTime::now()));
     Err(RemoteError {
         url: url.to_owned(),
         kind: Fault::Status {
@@ -170,6 +249,18 @@ fn check_status(url: &str, answer: &Response<Body>) -> Result<(), RemoteError> {
             retry_after,
         },
     })
+}
+
+/// What `Retry-After` asks for, in seconds or as a date; a moment that is past asks for nothing.
+fn wait_asked_for(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    let wait = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = httpdate::parse_http_date(text).ok()?;
+        until.duration_since(now).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
@@ -191,30 +282,41 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     Some((start, total))
 }
 
-fn is_loopback(base: &str) -> bool {
-    let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
-    let host = authority.split(['/', '?']).next().unwrap_or_default();
-    host == "localhost"
-        || host.starts_with("localhost:")
-        || host.starts_with("127.")
-        || host.starts_with("[::1]")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::download::secret::Secret;
 
     #[test]
-    fn content_ranges_and_loopback_hosts_are_recognised() {
+    fn content_ranges_are_understood() {
         assert_eq!(content_range("bytes 2-4/10"), Some((2, Some(10))));
         assert_eq!(content_range("bytes 2-4/*"), Some((2, None)));
         assert_eq!(content_range("bytes */10"), None);
-        assert!(is_loopback("http://127.0.0.1:80/x"));
-        assert!(!is_loopback(
-            "http://127.example.org.evil/x"
-                .replace("127.", "x")
-                .as_str()
-        ));
-        assert!(!is_loopback("https://s3.amazonaws.com/kinetics"));
+    }
+
+    #[test]
+    fn a_wait_is_asked_for_in_seconds_or_as_a_date() {
+        // 12 November 1994, 8:49:37, in seconds since 1970, less 90.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_630_177 - 90);
+        let wait = |text| wait_asked_for(text, now).map(|w| w.as_secs());
+        assert_eq!(wait(" 7 "), Some(7));
+        assert_eq!(wait("86400"), Some(300));
+        assert_eq!(wait("Sat, 12 Nov 1994 08:49:37 GMT"), Some(90));
+        assert_eq!(wait("Saturday, 12-Nov-94 08:49:37 GMT"), Some(90));
+        assert_eq!(wait("Fri, 11 Nov 1994 08:49:37 GMT"), Some(0));
+        assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {
+        for text in ["socks5://me:hush@proxy.org:1080", "::::"] {
+            let proxies = Proxies {
+                https: Some(Secret::new(text)),
+                ..Proxies::default()
+            };
+            let error = proxy("https://a.org", &proxies).unwrap_err();
+            assert!(matches!(error, DownloadError::Proxy { .. }), "{text}");
+            assert!(!error.to_string().contains("hush"), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Its bytes depend on the source's content, the label tables and the filters alone: no dates, rates or attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use arrow::datatypes::Field;
@@ -32,7 +32,7 @@ pub struct LedgerRow {
     pub archive: Option<String>,
     /// The archive's file name, the clip's id, or the refused member's name.
     pub name: String,
-    /// `complete`, `probed` or `failed` (archive); `present`, `frames` or `missing` (clip); `refused`.
+    /// `complete`, `probed`, `damaged` or `failed` (archive); `present`, `frames` or `missing` (clip); `refused`.
     pub state: String,
     /// The archive's URL as the index has it.
     pub url: Option<String>,
@@ -84,8 +84,8 @@ impl Table for LedgerRow {
     }
 }
 
-/// How far an archive has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How far an archive has come; the later, the worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ArchiveState {
     /// Only its first header was read.
@@ -93,15 +93,22 @@ pub enum ArchiveState {
     Probed,
     /// Read to its end, checksum and all.
     Complete,
+    /// Read several times and never sound; nothing of it was kept.
+    Damaged,
     /// Given up; nothing of it was kept.
     Failed,
 }
 
 impl ArchiveState {
-    fn name(self) -> &'static str {
+    /// Every state.
+    pub(super) const ALL: [Self; 4] = [Self::Probed, Self::Complete, Self::Damaged, Self::Failed];
+
+    /// The state as the ledger writes it.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Probed => "probed",
             Self::Complete => "complete",
+            Self::Damaged => "damaged",
             Self::Failed => "failed",
         }
     }
@@ -152,12 +159,14 @@ pub struct ArchiveRecord {
     pub members_seen: u64,
     /// Members refused.
     pub members_refused: u64,
-    /// Clips kept, by name.
+    /// Members kept, those of which another archive's copy stays on disk too.
+    pub members_kept: u64,
+    /// Clips on disk that are from it.
     pub kept: Vec<KeptClip>,
     /// Members refused, as far as they are listed.
     pub refused: Vec<RefusedMember>,
     /// Clips that were looked for in it.
-    pub sought: Vec<String>,
+    pub sought: BTreeSet<String>,
     /// Why it failed.
     pub reason: Option<String>,
 }
@@ -224,7 +233,7 @@ pub fn rows<'a>(
             etag: archive.etag.clone(),
             blake3: archive.blake3.clone(),
             members_seen: read.then(|| signed(archive.members_seen)),
-            members_kept: read.then(|| signed(archive.kept.len() as u64)),
+            members_kept: read.then(|| signed(archive.members_kept)),
             members_refused: read.then(|| signed(archive.members_refused)),
             reason: archive.reason.clone(),
             ..blank(Kind::Archive, name, archive.state.name())

@@ -104,23 +104,25 @@ impl Meter {
     }
 
     /// Counts `bytes` and waits until they fit into the limit.
-    #[allow(clippy::cast_precision_loss)] // Bytes of one read over a rate: seconds, to microseconds.
     pub fn pass(&self, bytes: u64) {
         self.wire_bytes.fetch_add(bytes, Ordering::Relaxed);
+        std::thread::sleep(self.wait(bytes, Instant::now()));
+    }
+
+    /// How long a reader that received `bytes` at `now` has to wait.
+    #[allow(clippy::cast_precision_loss)] // Bytes of one read over a rate: seconds, to microseconds.
+    fn wait(&self, bytes: u64, now: Instant) -> Duration {
         let Some(rate) = self.bytes_per_second else {
-            return;
+            return Duration::ZERO;
         };
         let cost = Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
-        let until = {
-            // A poisoned lock means that another reader panicked; then nothing depends on politeness any more.
-            let Ok(mut next_free) = self.next_free.lock() else {
-                return;
-            };
-            // Time that nobody used is lost: a limit has no memory of idle hours.
-            *next_free = (*next_free).max(Instant::now()) + cost;
-            *next_free
+        // A poisoned lock means that another reader panicked; then nothing depends on politeness any more.
+        let Ok(mut next_free) = self.next_free.lock() else {
+            return Duration::ZERO;
         };
-        std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        // Time that nobody used is lost: a limit has no memory of idle hours.
+        *next_free = (*next_free).max(now) + cost;
+        next_free.saturating_duration_since(now)
     }
 }
 
@@ -157,6 +159,18 @@ mod tests {
             retry_after: None,
         };
         assert!(patience.after(&gone).is_none());
+    }
+
+    #[test]
+    fn all_readers_share_one_rate_and_idle_time_is_lost() {
+        let meter = Meter::new(Some(1000));
+        let now = Instant::now() + Duration::from_secs(5);
+        let wait = |bytes, after_s| meter.wait(bytes, now + Duration::from_secs(after_s));
+        assert_eq!(wait(500, 0), Duration::from_millis(500));
+        assert_eq!(wait(1500, 0), Duration::from_secs(2));
+        assert_eq!(wait(1000, 2), Duration::from_secs(1));
+        assert_eq!(wait(1000, 60), Duration::from_secs(1));
+        assert_eq!(Meter::new(None).wait(u64::MAX, now), Duration::ZERO);
     }
 
     #[test]

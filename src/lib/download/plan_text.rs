@@ -6,7 +6,7 @@ use std::path::Path;
 use indicatif::HumanBytes;
 
 use super::Summary;
-use super::plan::{Plan, PlannedArchive};
+use super::plan::Plan;
 
 /// A plan as `incdec-download plan` prints it.
 pub struct Display<'a> {
@@ -32,12 +32,13 @@ impl fmt::Display for Display<'_> {
             let class = archive.class.as_deref().unwrap_or("?");
             writeln!(f, "{}\t{class}\t{bytes}\t{}", archive.path, archive.clips)?;
         }
+        if !plan.by_class() {
+            writeln!(f, "class\tclips")?;
+            for (class, clips) in &plan.classes {
+                writeln!(f, "{class}\t{clips}")?;
+            }
+        }
         let bytes = plan.archives.iter().map(|a| a.facts.bytes).sum();
-        let disk = plan
-            .archives
-            .iter()
-            .map(PlannedArchive::estimated_clip_bytes)
-            .sum();
         writeln!(
             f,
             "to fetch: {} of {} archives, {}{}",
@@ -47,15 +48,20 @@ impl fmt::Display for Display<'_> {
             if plan.numbered || plan.archives.is_empty() {
                 ""
             } else {
-                " (classes known by first headers)"
+                " (classes told by first headers, not by numbers)"
             }
         )?;
         writeln!(
             f,
-            "clips: {} wanted, {} there, {} as frames, {} to find",
-            summary.wanted, summary.present, summary.frames, summary.missing
+            "clips: {} wanted, {} there, {} as frames, {} known to be missing, {} to find",
+            summary.wanted, summary.present, summary.frames, summary.absent, summary.missing
         )?;
-        write!(f, "disk: about {} for the clips", human(disk))?;
+        let (about, disk) = if plan.by_class() {
+            ("about", plan.estimated_clip_bytes())
+        } else {
+            ("at most", bytes)
+        };
+        write!(f, "disk: {about} {} for the clips", human(disk))?;
         match free_bytes(raw) {
             Some(free) => writeln!(f, ", {} free", HumanBytes(free)),
             None => writeln!(f),
@@ -64,7 +70,7 @@ impl fmt::Display for Display<'_> {
 }
 
 /// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it.
-fn free_bytes(folder: &Path) -> Option<u64> {
+pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
     let existing = folder
         .ancestors()
         .find(|a| a.exists() && !a.as_os_str().is_empty());

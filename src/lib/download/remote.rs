@@ -1,11 +1,12 @@
-//! Where bytes come from: a trait with its two everyday implementations, HTTP(S) and local folders.
+//! Where bytes come from: a trait, implemented by `Http` and `LocalFolder`, and what can go wrong on the way.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use super::DownloadError;
+use super::http::{Http, HttpConfig};
+use super::local::LocalFolder;
 use crate::hint::Hint;
 
 /// What is known of a remote file before it is read.
@@ -85,6 +86,9 @@ pub enum Fault {
     /// The connection failed.
     #[error("{0}")]
     Connection(String),
+    /// The server is not who it claims to be, as far as this system can tell.
+    #[error("the server's certificate is not to be trusted: {0}")]
+    Certificate(String),
     /// Nothing, or next to nothing, came for too long.
     #[error("stalled: fewer than {least_bytes} bytes in {seconds} s")]
     Stalled {
@@ -126,7 +130,7 @@ impl Fault {
             Self::Connection(_) | Self::Stalled { .. } | Self::Ended { .. } | Self::Protocol(_) => {
                 true
             }
-            Self::Changed { .. } | Self::Local(_) => false,
+            Self::Certificate(_) | Self::Changed { .. } | Self::Local(_) => false,
         }
     }
 }
@@ -137,7 +141,13 @@ impl Hint for RemoteError {
             match &self.kind {
                 Fault::Status {
                     code: 401 | 403, ..
-                } => "the source does not let everyone read this; check --source",
+                } => "the source does not let everyone read this; check --source, or ask with credentials of yours: --signed",
+                Fault::Status {
+                    code: 301 | 307 | 400, ..
+                } => "where this is a bucket, name its region with --region",
+                Fault::Certificate(_) => {
+                    "add the certificate of the server's authority to the system's, or name a file that holds it in SSL_CERT_FILE"
+                }
                 Fault::Status {
                     code: 404 | 410, ..
                 } => "check --source and --dataset: the file is not there",
@@ -150,184 +160,35 @@ impl Hint for RemoteError {
     }
 }
 
-/// A folder with the layout of the official base, or with archives alone.
-#[derive(Debug)]
-pub struct LocalFolder {
-    root: PathBuf,
-}
-
-impl LocalFolder {
-    /// The folder at `root`.
-    #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-        }
-    }
-
-    fn fault(&self, path: &str, error: io::Error) -> RemoteError {
-        let kind = match error.kind() {
-            io::ErrorKind::NotFound => Fault::Status {
-                code: 404,
-                retry_after: None,
-            },
-            _ => Fault::Local(error),
-        };
-        RemoteError {
-            url: self.root.join(path).display().to_string(),
-            kind,
-        }
-    }
-
-    /// Size and a tag of size and time: enough to notice a file that was replaced.
-    fn open_file(&self, path: &str) -> io::Result<(File, Facts)> {
-        let file = File::open(self.root.join(path))?;
-        let metadata = file.metadata()?;
-        Ok((
-            file,
-            Facts {
-                bytes: Some(metadata.len()),
-                tag: None,
-            },
-        ))
-    }
-}
-
-impl Remote for LocalFolder {
-    fn facts(&self, path: &str) -> Result<Facts, RemoteError> {
-        self.open_file(path)
-            .map(|(_, facts)| facts)
-            .map_err(|e| self.fault(path, e))
-    }
-
-    fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError> {
-        let (mut file, facts) = self.open_file(path).map_err(|e| self.fault(path, e))?;
-        file.seek(SeekFrom::Start(span.from))
-            .map_err(|e| self.fault(path, e))?;
-        let body: Box<dyn Read + Send> = match span.to {
-            Some(to) => Box::new(file.take(to.saturating_sub(span.from))),
-            None => Box::new(file),
-        };
-        Ok(Opened {
-            body,
-            start: span.from,
-            facts,
-        })
-    }
-
-    fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
-        let mut found = Vec::new();
-        for entry in walkdir::WalkDir::new(&self.root).sort_by_file_name() {
-            let entry = entry.map_err(|e| self.fault("", e.into()))?;
-            let name = entry.file_name().to_string_lossy();
-            if entry.file_type().is_file() && (name.ends_with(".tar.gz") || name.ends_with(".tgz"))
-                && let Ok(below) = entry.path().strip_prefix(&self.root)
-                // A name that is not UTF-8 cannot be in the ledger; the archives are named by number.
-                && let Some(below) = below.to_str()
-            {
-                found.push(below.to_owned());
-            }
-        }
-        Ok(Some(found))
-    }
-}
-
-/// Settings of the connection.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// Time without a byte, after which a connection counts as stalled. Default 30 s.
-    pub stall: Duration,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            stall: Duration::from_secs(30),
-        }
-    }
-}
-
 /// Opens `source`: a URL with one of the known schemes, or a folder.
 ///
 /// # Errors
-/// When the scheme is unknown or not built in, or the folder is none.
+/// When the scheme is unknown, the folder is none, or an object store's credentials are missing.
 pub fn open(source: &str, config: &HttpConfig) -> Result<Box<dyn Remote>, DownloadError> {
-    let refuse = |reason: &str| DownloadError::Source {
-        source_text: source.to_owned(),
-        reason: reason.to_owned(),
-    };
     let base = source.trim_end_matches('/');
-    match base.split_once("://") {
-        Some(("http" | "https", _)) => Ok(Box::new(super::http::Http::new(base, config))),
-        Some(("file", path)) => local(Path::new(path)).ok_or_else(|| refuse("is no folder")),
-        Some((scheme @ ("s3" | "gs" | "az"), rest)) => match public_url(scheme, rest) {
-            Some(url) => Ok(Box::new(super::http::Http::new(&url, config))),
-            None => Err(refuse(
-                "needs a bucket, and az:// an account and a container",
-            )),
-        },
-        Some((scheme, _)) => Err(refuse(&format!("{scheme}:// is not known"))),
-        None => local(Path::new(source)).ok_or_else(|| refuse("is no folder")),
+    let folder = match base.split_once("://") {
+        Some(("file", path)) => Path::new(path),
+        Some(_) => return Ok(Box::new(Http::new(base, config)?)),
+        None => Path::new(source),
+    };
+    if !folder.is_dir() {
+        return Err(DownloadError::Source {
+            source_text: source.to_owned(),
+            reason: "is no folder".to_owned(),
+        });
     }
+    Ok(Box::new(LocalFolder::new(folder)))
 }
 
-/// Where an object store offers a public bucket to everyone over HTTPS, unsigned, with ranges and entity tags.
-///
-/// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://account/container/prefix`.
-fn public_url(scheme: &str, rest: &str) -> Option<String> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let slash = if prefix.is_empty() { "" } else { "/" };
-    if bucket.is_empty() {
-        return None;
-    }
-    match scheme {
-        // A dot in the bucket's name would not fit the certificate, so such buckets are named in the path.
-        "s3" if bucket.contains('.') => {
-            Some(format!("https://s3.amazonaws.com/{bucket}{slash}{prefix}"))
-        }
-        "s3" => Some(format!("https://{bucket}.s3.amazonaws.com{slash}{prefix}")),
-        "gs" => Some(format!(
-            "https://storage.googleapis.com/{bucket}{slash}{prefix}"
-        )),
-        "az" if !prefix.is_empty() => {
-            Some(format!("https://{bucket}.blob.core.windows.net/{prefix}"))
-        }
-        _ => None,
-    }
-}
-
-fn local(path: &Path) -> Option<Box<dyn Remote>> {
-    path.is_dir()
-        .then(|| Box::new(LocalFolder::new(path)) as Box<dyn Remote>)
+/// Whether a file's name is that of an archive.
+#[must_use]
+pub fn is_archive(path: &str) -> bool {
+    [".tar.gz", ".tgz"].iter().any(|end| path.ends_with(end))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn public_buckets_are_read_over_https() {
-        let url = |source: &str| {
-            let (scheme, rest) = source.split_once("://").unwrap();
-            public_url(scheme, rest)
-        };
-        for (source, expected) in [
-            (
-                "s3://kinetics/700_2020",
-                "https://kinetics.s3.amazonaws.com/700_2020",
-            ),
-            ("s3://a.b/c", "https://s3.amazonaws.com/a.b/c"),
-            ("gs://bucket", "https://storage.googleapis.com/bucket"),
-            (
-                "az://account/box/x",
-                "https://account.blob.core.windows.net/box/x",
-            ),
-        ] {
-            assert_eq!(url(source).as_deref(), Some(expected));
-        }
-        assert_eq!(url("az://account"), None);
-        assert_eq!(url("s3://"), None);
-    }
 
     #[test]
     fn only_what_may_pass_is_worth_another_try() {

@@ -25,8 +25,11 @@ pub enum Numbering {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// What the paths are relative to: a URL without a slash at its end.
+    /// What the paths are relative to: a URL, or a folder.
     pub base: String,
+    /// What the URLs in the indexes begin with, where that is not the base: of a mirror, whose indexes are copies. Default the base.
+    #[serde(default)]
+    pub indexed_as: Option<String>,
     /// How archive numbers relate to classes.
     pub numbering: Numbering,
     /// The archive index of each folder (`train`, `val`, `test`), relative to the base.
@@ -39,6 +42,13 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// What the URLs in the indexes begin with, without a slash at its end.
+    #[must_use]
+    pub fn indexed_as(&self) -> &str {
+        let begin = self.indexed_as.as_ref().unwrap_or(&self.base);
+        begin.trim_end_matches('/')
+    }
+
     /// The folder that label tables mean by `source_split`; `None` where they name none or one that is not known.
     #[must_use]
     pub fn folder(&self, source_split: &str) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! What is known from before: the ledger of the last run, the records of one that was killed, the clips on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::DownloadError;
-use super::ledger::{ArchiveRecord, ArchiveState, KeptClip, Kind, LedgerRow, RefusedMember};
+use super::closing::ABSENT;
+use super::ledger::{
+    ArchiveRecord, ArchiveState, ClipState, KeptClip, Kind, LedgerRow, RefusedMember,
+};
 use crate::artifact::{self, ArtifactError};
 use crate::table;
 
@@ -44,6 +47,11 @@ impl Workplace {
         remove(&folder)?;
         fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
         Ok(folder)
+    }
+
+    /// Archives that a run had begun and not finished.
+    pub(super) fn begun(&self) -> usize {
+        fs::read_dir(self.root.join("staging")).map_or(0, Iterator::count)
     }
 
     /// Removes what unfinished archives left; what is finished stays written down.
@@ -114,8 +122,8 @@ pub(super) struct Known {
     pub(super) archives: BTreeMap<String, ArchiveRecord>,
     /// Subcategories of the clips that the ledger has.
     pub(super) subcategories: BTreeMap<String, String>,
-    /// Clips that the archives that could hold them do not hold.
-    pub(super) absent: BTreeSet<String>,
+    /// The clips of the ledger that no archive gave: as frames, or missing.
+    pub(super) others: BTreeMap<String, ClipState>,
 }
 
 impl Known {
@@ -129,59 +137,20 @@ impl Known {
 
     fn from_rows(rows: Vec<LedgerRow>) -> Self {
         let mut known = Self::default();
-        let unsigned = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
-        let mut sought = Vec::new();
         // Archives come first, so every other row finds its own.
         for row in rows {
-            let path = row.archive.unwrap_or_default();
             match row.kind {
                 Kind::Archive => {
-                    let record = ArchiveRecord {
-                        path: path.clone(),
-                        url: row.url.unwrap_or_default(),
-                        state: match row.state.as_str() {
-                            "complete" => ArchiveState::Complete,
-                            "failed" => ArchiveState::Failed,
-                            _ => ArchiveState::Probed,
-                        },
-                        first_class: row.subcategory,
-                        bytes: unsigned(row.bytes),
-                        etag: row.etag,
-                        blake3: row.blake3,
-                        members_seen: unsigned(row.members_seen).unwrap_or(0),
-                        members_refused: unsigned(row.members_refused).unwrap_or(0),
-                        reason: row.reason,
-                        ..ArchiveRecord::default()
-                    };
-                    known.archives.insert(path, record);
+                    let record = archive_of(row);
+                    known.archives.insert(record.path.clone(), record);
                 }
-                Kind::Clip => {
-                    sought.push(row.name.clone());
-                    known
-                        .subcategories
-                        .insert(row.name.clone(), row.subcategory.unwrap_or_default());
-                    match row.state.as_str() {
-                        "present" => {
-                            if let Some(record) = known.archives.get_mut(&path) {
-                                record.kept.push(KeptClip {
-                                    clip_id: row.name,
-                                    bytes: unsigned(row.bytes).unwrap_or(0),
-                                    blake3: row.blake3.unwrap_or_default(),
-                                    container: row.container.unwrap_or_default(),
-                                });
-                            }
-                        }
-                        "missing" if row.reason.as_deref() == Some(super::run::ABSENT) => {
-                            known.absent.insert(row.name);
-                        }
-                        _ => {}
-                    }
-                }
+                Kind::Clip => known.add_clip(row),
                 Kind::Refused => {
+                    let path = row.archive.unwrap_or_default();
                     if let Some(record) = known.archives.get_mut(&path) {
                         record.refused.push(RefusedMember {
                             name: row.name,
-                            bytes: unsigned(row.bytes).unwrap_or(0),
+                            bytes: unsigned(row.bytes),
                             reason: row.reason.unwrap_or_default(),
                         });
                     }
@@ -190,17 +159,58 @@ impl Known {
         }
         for record in known.archives.values_mut() {
             if record.state == ArchiveState::Complete {
-                record.sought.clone_from(&sought);
+                record.sought = known.subcategories.keys().cloned().collect();
             }
         }
         known
     }
 
-    /// Adds what a killed run had finished.
-    pub(super) fn add(&mut self, records: Vec<ArchiveRecord>) {
-        for record in records {
-            self.archives.insert(record.path.clone(), record);
+    fn add_clip(&mut self, row: LedgerRow) {
+        let subcategory = row.subcategory.unwrap_or_default();
+        self.subcategories.insert(row.name.clone(), subcategory);
+        match row.state.as_str() {
+            "present" => {
+                let path = row.archive.unwrap_or_default();
+                if let Some(record) = self.archives.get_mut(&path) {
+                    record.kept.push(KeptClip {
+                        clip_id: row.name,
+                        bytes: unsigned(row.bytes),
+                        blake3: row.blake3.unwrap_or_default(),
+                        container: row.container.unwrap_or_default(),
+                    });
+                }
+            }
+            "frames" => {
+                self.others.insert(row.name, ClipState::Frames);
+            }
+            _ => {
+                let reason = row.reason.unwrap_or_default();
+                self.others.insert(row.name, ClipState::Missing { reason });
+            }
         }
+    }
+
+    /// Adds what became of an archive, in a killed run or this one. Clips that an earlier reading of it kept stay its own where
+    /// this one did not seek them or did not get to its end.
+    pub(super) fn add(&mut self, mut record: ArchiveRecord) {
+        if let Some(before) = self.archives.remove(&record.path) {
+            let read = record.state == ArchiveState::Complete;
+            let others = before.kept.into_iter();
+            let others: Vec<_> = others
+                .filter(|k| !read || !record.sought.contains(&k.clip_id))
+                .collect();
+            record.members_kept += others.len() as u64;
+            record.kept.extend(others);
+            if read {
+                record.sought.extend(before.sought);
+            }
+        }
+        self.archives.insert(record.path.clone(), record);
+    }
+
+    /// Whether the archives that could hold the clip are known not to.
+    pub(super) fn is_absent(&self, clip: &str) -> bool {
+        matches!(self.others.get(clip), Some(ClipState::Missing { reason }) if reason == ABSENT)
     }
 
     /// Where each kept clip comes from: of several archives the first by path.
@@ -213,5 +223,29 @@ impl Known {
             }
         }
         kept
+    }
+}
+
+fn unsigned(n: Option<i64>) -> u64 {
+    n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
+}
+
+fn archive_of(row: LedgerRow) -> ArchiveRecord {
+    let state = ArchiveState::ALL
+        .into_iter()
+        .find(|s| s.name() == row.state);
+    ArchiveRecord {
+        path: row.archive.unwrap_or_default(),
+        url: row.url.unwrap_or_default(),
+        state: state.unwrap_or_default(),
+        first_class: row.subcategory,
+        bytes: row.bytes.map(|n| unsigned(Some(n))),
+        etag: row.etag,
+        blake3: row.blake3,
+        members_seen: unsigned(row.members_seen),
+        members_kept: unsigned(row.members_kept),
+        members_refused: unsigned(row.members_refused),
+        reason: row.reason,
+        ..ArchiveRecord::default()
     }
 }

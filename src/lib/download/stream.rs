@@ -11,6 +11,8 @@ use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
 const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
 /// Bytes thrown away at a time where a source ignores ranges and starts anew.
 const SKIP_BYTES: usize = 64 * 1024;
+/// Waits from this length on are shown.
+const SHOWN_WAIT: Duration = Duration::from_secs(2);
 /// How often a wait looks whether the run was called off.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
@@ -59,7 +61,7 @@ impl Line<'_> {
             let Some(wait) = patience.after(&error.kind) else {
                 return Err(error);
             };
-            tracing::debug!(%error, wait_s = wait.as_secs_f64(), "trying again");
+            tell(&error, wait);
             if !self.wait(wait) {
                 return Err(error);
             }
@@ -89,6 +91,16 @@ impl Line<'_> {
             });
         }
         Ok(bytes)
+    }
+}
+
+/// Logs a failure that will be tried again; one that makes the user wait is shown, too.
+fn tell(error: &RemoteError, wait: Duration) {
+    let seconds = wait.as_secs_f64();
+    if wait < SHOWN_WAIT {
+        tracing::debug!("{error}; trying again in {seconds:.1} s");
+    } else {
+        tracing::warn!("{error}; trying again in {seconds:.0} s");
     }
 }
 
@@ -294,7 +306,8 @@ impl Read for Stream<'_> {
             let Some(wait) = self.patience.after(&error.kind) else {
                 return Err(io::Error::other(error));
             };
-            tracing::debug!(%error, at = self.position, wait_s = wait.as_secs_f64(), "connection lost, resuming");
+            tracing::debug!(path = self.path, at = self.position, "resuming");
+            tell(&error, wait);
             if !self.line.wait(wait) {
                 return Err(io::Error::other(error));
             }

@@ -1,22 +1,37 @@
-//! The clips on disk against the ledger: every byte is hashed again.
+//! The clips on disk against the ledger: every byte is hashed again, and what is damaged is fetched again.
 
 use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use super::DownloadError;
+use super::config::{DownloadConfig, Summary};
+use super::error::DownloadError;
 use super::lanes;
 use super::ledger::{Kind, LedgerRow};
-use crate::artifact::hash_file;
+use super::run::run;
+use crate::artifact::{ArtifactError, hash_file};
 use crate::progress::{Progress, Unit};
 use crate::table;
+
+/// A clip that is not as the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The clip's id.
+    pub clip_id: String,
+    /// Its file below the folder of the clips.
+    pub name: String,
+    /// What is wrong.
+    pub fault: &'static str,
+}
 
 /// What the check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Clips that are as the ledger says.
     pub sound: usize,
-    /// Clips that are gone or have other bytes, as `<subcategory>/<clip>.mp4`, with what is wrong.
-    pub damaged: Vec<(String, &'static str)>,
+    /// Clips that are gone or have other bytes.
+    pub damaged: Vec<Damage>,
     /// Sound clips whose container is incomplete, with what is wrong: so they are at the source.
     pub odd: Vec<(String, String)>,
 }
@@ -27,20 +42,24 @@ impl Findings {
     /// # Errors
     /// When a clip is damaged or gone.
     pub fn into_result(self) -> Result<(), DownloadError> {
-        match self.damaged.first() {
-            None => Ok(()),
-            Some((name, fault)) => Err(DownloadError::Damaged {
-                damaged: self.damaged.len(),
-                first: format!("{name} {fault}"),
-            }),
-        }
+        damaged(&self.damaged.iter().collect::<Vec<_>>())
+    }
+}
+
+fn damaged(clips: &[&Damage]) -> Result<(), DownloadError> {
+    match clips.first() {
+        None => Ok(()),
+        Some(first) => Err(DownloadError::Damaged {
+            damaged: clips.len(),
+            first: format!("{} {}", first.name, first.fault),
+        }),
     }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, fault) in &self.damaged {
-            writeln!(f, "damaged\t{name}\t{fault}")?;
+        for damage in &self.damaged {
+            writeln!(f, "damaged\t{}\t{}", damage.name, damage.fault)?;
         }
         for (name, container) in &self.odd {
             writeln!(f, "odd\t{name}\t{container}")?;
@@ -53,17 +72,17 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Compares the clips below `raw` with the ledger. Damaged files are removed, so that the next run fetches them again.
+/// Compares the clips below `raw` with the ledger, `jobs` at a time. Changes nothing.
 ///
 /// # Errors
-/// When the ledger cannot be read or a damaged file cannot be removed.
+/// When the ledger cannot be read.
 pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, DownloadError> {
     let mut rows: Vec<LedgerRow> = table::read(ledger)?;
     rows.retain(|row| row.kind == Kind::Clip && row.state == "present");
     let progress = Progress::new("verifying", Some(rows.len() as u64), Unit::Count("clips"));
     let faults = lanes::each(&rows, jobs, |row| {
-        let path = raw.join(relative(row));
-        let fault = match hash_file(&path) {
+        let fault = match hash_file(&raw.join(relative(row))) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Some("is gone"),
             Err(_) => Some("cannot be read"),
             Ok(hash) if Some(&hash) != row.blake3.as_ref() => Some("has other bytes"),
             Ok(_) => None,
@@ -75,24 +94,49 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
     let mut findings = Findings::default();
     for (row, fault) in rows.iter().zip(faults) {
         let name = relative(row);
-        match fault {
-            None => {
-                findings.sound += 1;
-                if let Some(container) = row.container.as_deref().filter(|c| *c != "ok") {
-                    findings.odd.push((name, container.to_owned()));
-                }
-            }
-            Some(fault) => {
-                let path = raw.join(&name);
-                if path.exists() {
-                    std::fs::remove_file(&path)
-                        .map_err(crate::artifact::ArtifactError::at("remove", &path))?;
-                }
-                findings.damaged.push((name, fault));
-            }
+        if let Some(fault) = fault {
+            findings.damaged.push(Damage {
+                clip_id: row.name.clone(),
+                name,
+                fault,
+            });
+            continue;
+        }
+        findings.sound += 1;
+        if let Some(container) = row.container.as_deref().filter(|c| *c != "ok") {
+            findings.odd.push((name, container.to_owned()));
         }
     }
     Ok(findings)
+}
+
+/// Removes the damaged clips and fetches them again: these alone, whatever else is missing.
+///
+/// # Errors
+/// As [`run`], and when a clip stays away, because the label tables no longer name it.
+pub fn mend(config: &DownloadConfig, findings: &Findings) -> Result<Summary, DownloadError> {
+    let path = |damage: &Damage| config.raw.join(&damage.name);
+    for damage in &findings.damaged {
+        let path = path(damage);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                return Err(ArtifactError::at("remove", &path)(e).into());
+            }
+            _ => {}
+        }
+    }
+    let damaged_clips = findings.damaged.iter();
+    let summary = run(&DownloadConfig {
+        only: Some(damaged_clips.map(|d| d.clip_id.clone()).collect()),
+        ..config.clone()
+    })?;
+    let left: Vec<&Damage> = findings
+        .damaged
+        .iter()
+        .filter(|d| !path(d).is_file())
+        .collect();
+    damaged(&left)?;
+    Ok(summary)
 }
 
 fn relative(row: &LedgerRow) -> String {

@@ -5,36 +5,25 @@
 //! closure that says which spans of time are wanted; with a few packets of lookahead it knows the span that each frame is on
 //! display and drops the others packet by packet. What comes out is, frame for frame, what full decoding gives.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::discard::Discard;
-use ffmpeg_next::codec::packet::side_data::Type as SideData;
-use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::packet::Ref;
-use ffmpeg_next::{Dictionary, Packet, ffi, frame};
-
+use ffmpeg_next::format::context::Input;
+use ffmpeg_next::{Packet, Rational, Stream, frame};
 use serde::{Deserialize, Serialize};
 
-use super::scale::Orientation;
-use super::{MediaError, start};
+use super::display_order::DisplayOrder;
+use super::orientation::Orientation;
+use super::packets::{LOOKAHEAD_PACKETS, Packets, Shown};
+use super::{MediaError, input, start};
 
 /// Most pixels of a picture; larger ones are refused by the decoder.
 pub const MAX_PIXELS: i64 = 1 << 26;
-/// Packets that are read ahead of the decoder, so that the neighbours in time of each frame are known. Deeper than any
-/// reordering that a codec allows (16).
-const LOOKAHEAD_PACKETS: usize = 40;
-/// Bytes that are read ahead at most.
-const LOOKAHEAD_BYTES: usize = 8 << 20;
 /// Errors after which a stream that gives no more frames is given up.
 const MAX_ERRORS_IN_A_ROW: i64 = 10_000;
-/// Frame rate where neither container nor codec tells one.
-const FALLBACK_FPS: i64 = 25;
-/// Containers that are opened. Playlists and other formats that open further files by name are left out.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpegvideo,flv,live_flv,h264,hevc,m4v,h263,\
-av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
 
 /// What a file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,30 +100,22 @@ pub struct ShownFrame {
 pub type Wanted<'a> = &'a dyn Fn(i64, i64) -> bool;
 
 /// A video file being decoded, with one thread.
-// The flags are independent facts about the stream, not one state.
-#[allow(clippy::struct_excessive_bools)]
 pub struct Video {
-    input: ff::format::context::Input,
+    input: Input,
     decoder: ff::decoder::Video,
-    stream: usize,
     facts: VideoFacts,
     time_base: TimeBase,
     frame_duration: i64,
-    seconds: u64,
+    sample_aspect: Rational,
+    limits: Limits,
     deadline: Instant,
-    queue: VecDeque<Packet>,
-    queued_bytes: usize,
-    sent: VecDeque<i64>,
+    packets: Packets,
     maybe_passed: BTreeSet<i64>,
-    input_ended: bool,
     draining: bool,
     may_drop: bool,
     start: Option<i64>,
-    last_time: Option<i64>,
-    last_duration: i64,
+    last: Option<(i64, i64)>,
     errors_in_a_row: i64,
-    hidden: i64,
-    encrypted: bool,
     tally: Tally,
 }
 
@@ -146,57 +127,55 @@ impl Video {
     pub fn open(path: &Path, limits: Limits) -> Result<Self, MediaError> {
         start();
         let deadline = Instant::now() + Duration::from_secs(limits.seconds);
-        let input = open_input(path, deadline, limits.seconds)?;
-        let audio = input
-            .streams()
-            .any(|s| s.parameters().medium() == ff::media::Type::Audio);
-        let stream = input
-            .streams()
-            .find(|s| {
-                s.parameters().medium() == ff::media::Type::Video
-                    && !s.disposition().contains(Disposition::ATTACHED_PIC)
-            })
-            .ok_or(MediaError::NoVideo { audio })?;
+        let mut input = input::open(path, deadline, limits.seconds)?;
+        if input::header_may_suffice(&input) {
+            let mut video = Self::of(input, limits, deadline)?;
+            // A delay is there after the first packet only where the stream states it. A guessed one, as looking ahead
+            // makes it, could be another: then the file is read once more from its beginning.
+            video.feed(None);
+            if video.decoder.has_b_frames() {
+                return Ok(video);
+            }
+            input = input::open(path, deadline, limits.seconds)?;
+        }
+        input::look_ahead(&mut input, deadline, limits.seconds)?;
+        Self::of(input, limits, deadline)
+    }
+
+    fn of(mut input: Input, limits: Limits, deadline: Instant) -> Result<Self, MediaError> {
+        let stream = input::video_stream(&input)?;
         let index = stream.index();
-        let time_base = stream.time_base();
-        let time_base = TimeBase {
-            num: i64::from(time_base.numerator()).max(1),
-            den: i64::from(time_base.denominator()).max(1),
-        };
-        let facts = read_facts(&input, &stream, time_base);
-        let frame_duration = frame_duration(&stream, time_base);
-        let encrypted = is_encrypted(&stream);
+        let time_base = input::time_base(&stream);
+        let facts = input::read_facts(&input, &stream, time_base);
+        let frame_duration = input::frame_duration(&stream, time_base);
+        let sample_aspect = input::sample_aspect(&stream);
+        let encrypted = input::is_encrypted(&stream);
+        let order = input::lacks_times(&input, &stream)
+            .then(|| DisplayOrder::new(&stream, frame_duration))
+            .flatten();
         let decoder = open_decoder(&stream, &facts.codec)?;
         if encrypted {
             return Err(MediaError::Encrypted);
         }
-        let may_drop = facts.codec == "h264";
-        let mut video = Self {
+        input::discard_others(&mut input, index);
+        Ok(Self {
             input,
             decoder,
-            stream: index,
+            may_drop: facts.codec == "h264",
             facts,
             time_base,
             frame_duration,
-            seconds: limits.seconds,
+            sample_aspect,
+            limits,
             deadline,
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            sent: VecDeque::new(),
+            packets: Packets::of(index, order),
             maybe_passed: BTreeSet::new(),
-            input_ended: false,
             draining: false,
-            may_drop,
             start: None,
-            last_time: None,
-            last_duration: frame_duration,
+            last: None,
             errors_in_a_row: 0,
-            hidden: 0,
-            encrypted: false,
             tally: Tally::default(),
-        };
-        video.discard_other_streams();
-        Ok(video)
+        })
     }
 
     /// What the container tells.
@@ -210,7 +189,9 @@ impl Video {
     pub fn tally(&self) -> Tally {
         let waiting = i64::try_from(self.maybe_passed.len()).unwrap_or(i64::MAX);
         Tally {
+            packets: self.packets.seen.packets,
             passed_over: self.tally.passed_over + waiting,
+            errors: self.tally.errors + self.packets.seen.errors,
             ..self.tally
         }
     }
@@ -230,10 +211,10 @@ impl Video {
         &mut self,
         wanted: Option<Wanted<'_>>,
     ) -> Result<Option<ShownFrame>, MediaError> {
-        loop {
+        while self.errors_in_a_row <= MAX_ERRORS_IN_A_ROW {
             if Instant::now() > self.deadline {
                 return Err(MediaError::TimeLimit {
-                    seconds: self.seconds,
+                    seconds: self.limits.seconds,
                 });
             }
             let mut picture = frame::Video::empty();
@@ -247,16 +228,14 @@ impl Video {
                         return Ok(None);
                     }
                     self.feed(wanted);
-                    if self.encrypted {
+                    if self.packets.seen.encrypted {
                         return Err(MediaError::Encrypted);
                     }
                 }
                 Err(_) => self.count_error(),
             }
-            if self.errors_in_a_row > MAX_ERRORS_IN_A_ROW {
-                return Ok(None);
-            }
         }
+        Ok(None)
     }
 
     /// Counts what is left without decoding it, so that a file that ends early is noticed. For a caller that has all it
@@ -265,14 +244,9 @@ impl Video {
         if self.draining {
             return;
         }
-        self.queue.clear();
-        while !self.input_ended && Instant::now() <= self.deadline {
-            self.read_ahead(1);
-            self.queue.clear();
-        }
-        self.queued_bytes = 0;
+        self.packets.count_rest(&mut self.input, self.deadline);
         self.maybe_passed.clear();
-        let there = self.tally.packets - self.hidden - self.tally.errors;
+        let there = self.packets.seen.packets - self.packets.seen.hidden - self.tally().errors;
         self.tally.passed_over = (there - self.tally.frames).max(0);
     }
 
@@ -281,7 +255,7 @@ impl Video {
         self.errors_in_a_row += 1;
     }
 
-    fn shown(&mut self, picture: frame::Video) -> ShownFrame {
+    fn shown(&mut self, mut picture: frame::Video) -> ShownFrame {
         self.errors_in_a_row = 0;
         self.tally.frames += 1;
         if picture.is_corrupt() || picture.has_decode_errors() {
@@ -291,11 +265,11 @@ impl Video {
             self.maybe_passed.remove(&pts);
         }
         let guess = self
-            .last_time
-            .map_or(0, |last| last.saturating_add(self.last_duration));
+            .last
+            .map_or(0, |(time, duration)| time.saturating_add(duration));
         let time = picture.timestamp().unwrap_or(guess);
         // Dropping relies on packet times being the frames' times, in order; where they are not, everything is decoded.
-        if picture.pts() != Some(time) || self.last_time.is_some_and(|last| time <= last) {
+        if picture.pts() != Some(time) || self.last.is_some_and(|(last, _)| time <= last) {
             self.may_drop = false;
         }
         let start = *self.start.get_or_insert(time);
@@ -303,8 +277,12 @@ impl Video {
             duration if duration > 0 => duration,
             _ => self.frame_duration,
         };
-        self.last_time = Some(time);
-        self.last_duration = duration;
+        self.last = Some((time, duration));
+        // What the container says about the shape of pixels goes before what the codec says.
+        if self.sample_aspect.numerator() > 0 {
+            // SAFETY: sets a field of a frame that is ours.
+            unsafe { (*picture.as_mut_ptr()).sample_aspect_ratio = self.sample_aspect.into() };
+        }
         ShownFrame {
             picture,
             elapsed: time.saturating_sub(start),
@@ -314,136 +292,65 @@ impl Video {
 
     /// Sends the next packet to the decoder, or tells it that there is none.
     fn feed(&mut self, wanted: Option<Wanted<'_>>) {
-        let dropping = wanted.is_some() && self.may_drop;
-        self.read_ahead(if dropping { LOOKAHEAD_PACKETS } else { 1 });
-        let Some(packet) = self.queue.pop_front() else {
+        let wanted = wanted.filter(|_| self.may_drop);
+        self.packets
+            .fill(&mut self.input, wanted.is_some(), self.deadline);
+        let Some((packet, shown)) = self.packets.take() else {
             self.draining = true;
             if self.decoder.send_eof().is_err() {
                 self.count_error();
             }
             return;
         };
-        self.queued_bytes -= packet.size();
-        let hidden = is_hidden(&packet);
-        let drop = dropping && !self.is_wanted(&packet, hidden, wanted);
+        let drop = wanted.is_some_and(|wanted| !self.is_wanted(shown, wanted));
+        if self.send(&packet, drop) && drop {
+            self.maybe_pass(shown);
+        }
+    }
+
+    /// Whether a frame may cover a wanted instant. Where that cannot be told, it may.
+    fn is_wanted(&self, shown: Shown, wanted: Wanted<'_>) -> bool {
+        match (shown, self.start) {
+            (Shown::From(from, Some(to)), Some(start)) => {
+                wanted(from.saturating_sub(start), to.saturating_sub(start))
+            }
+            (Shown::Never, Some(_)) => false,
+            _ => true,
+        }
+    }
+
+    /// Sends a packet to the decoder, which may leave it undecoded where `drop` is set and no other frame refers to it. Tells
+    /// whether it was taken.
+    fn send(&mut self, packet: &Packet, drop: bool) -> bool {
         self.decoder.skip_frame(if drop {
             Discard::NonReference
         } else {
             Discard::Default
         });
-        let result = self.decoder.send_packet(&packet);
-        if let Some(pts) = packet.pts().filter(|_| !hidden) {
-            if drop && result.is_ok() {
-                self.maybe_passed.insert(pts);
-                if self.maybe_passed.len() > LOOKAHEAD_PACKETS {
-                    self.maybe_passed.pop_first();
-                    self.tally.passed_over += 1;
-                }
+        match self.decoder.send_packet(packet) {
+            Ok(()) => true,
+            Err(ff::Error::Eof) => false,
+            Err(_) => {
+                self.count_error();
+                false
             }
-            if self.sent.len() == LOOKAHEAD_PACKETS {
-                self.sent.pop_front();
-            }
-            self.sent.push_back(pts);
-        }
-        match result {
-            Ok(()) | Err(ff::Error::Eof) => {}
-            Err(_) => self.count_error(),
         }
     }
 
-    /// Whether the packet's frame may cover a wanted instant. Where that cannot be told, it may.
-    fn is_wanted(&self, packet: &Packet, hidden: bool, wanted: Option<Wanted<'_>>) -> bool {
-        let (Some(wanted), Some(start), Some(pts)) = (wanted, self.start, packet.pts()) else {
-            return true;
+    /// Remembers a frame that may have been left out. If it comes out after all it is not counted as passed over.
+    fn maybe_pass(&mut self, shown: Shown) {
+        let Shown::From(time, _) = shown else {
+            return;
         };
-        if hidden {
-            return false;
-        }
-        let ahead = self.queue.iter().filter_map(Packet::pts);
-        // The nearest later time is an upper bound: a time that is still unread can only come sooner, so an empty span
-        // is truly empty.
-        match ahead
-            .chain(self.sent.iter().copied())
-            .filter(|&other| other > pts)
-            .min()
-        {
-            None => true,
-            Some(next) => wanted(pts.saturating_sub(start), next.saturating_sub(start)),
-        }
-    }
-
-    /// Reads packets of the video stream until `count` are waiting or the file ends.
-    fn read_ahead(&mut self, count: usize) {
-        while !self.input_ended
-            && self.queue.len() < count
-            && (self.queue.is_empty() || self.queued_bytes < LOOKAHEAD_BYTES)
-        {
-            let mut packet = Packet::empty();
-            match packet.read(&mut self.input) {
-                Ok(()) => {
-                    // Some containers hold empty packets for repeated frames; to the decoder they would mean the end.
-                    if packet.stream() == self.stream && packet.size() > 0 {
-                        self.tally.packets += 1;
-                        self.encrypted |= packet
-                            .side_data()
-                            .any(|s| s.kind() == SideData::EncryptionInfo);
-                        self.hidden += i64::from(is_hidden(&packet));
-                        self.queued_bytes += packet.size();
-                        self.queue.push_back(packet);
-                    }
-                }
-                Err(ff::Error::Eof) => self.input_ended = true,
-                Err(ff::Error::Other {
-                    errno: ff::error::EAGAIN,
-                }) if Instant::now() < self.deadline => {}
-                Err(_) => {
-                    self.tally.errors += 1;
-                    self.input_ended = true;
-                }
-            }
-        }
-    }
-
-    fn discard_other_streams(&mut self) {
-        let stream = self.stream;
-        for mut other in self.input.streams_mut() {
-            if other.index() != stream {
-                // SAFETY: the stream belongs to the open input, and `discard` is a field that callers may set.
-                unsafe { (*other.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
-            }
+        self.maybe_passed.insert(time);
+        if self.maybe_passed.len() > LOOKAHEAD_PACKETS {
+            self.maybe_passed.pop_first();
+            self.tally.passed_over += 1;
         }
     }
 }
 
-/// Whether an edit list hides the packet's frame.
-fn is_hidden(packet: &Packet) -> bool {
-    // SAFETY: reads a field of a packet that is alive.
-    unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
-}
-
-fn open_input(
-    path: &Path,
-    deadline: Instant,
-    seconds: u64,
-) -> Result<ff::format::context::Input, MediaError> {
-    let path = path.to_str().ok_or(MediaError::Name)?;
-    let mut options = Dictionary::new();
-    // Nothing in a file may make us open a network address or, through a playlist, another file.
-    options.set("protocol_whitelist", "file");
-    options.set("format_whitelist", FORMATS);
-    let overdue = move || Instant::now() > deadline;
-    // The prefix keeps libav from taking a colon in a name for a protocol.
-    ff::format::input_with_interrupt_and_dictionary(&format!("file:{path}"), overdue, options)
-        .map_err(|e| {
-            if Instant::now() > deadline {
-                MediaError::TimeLimit { seconds }
-            } else {
-                MediaError::Open(e.to_string())
-            }
-        })
-}
-
-fn open_decoder(stream: &ff::Stream<'_>, name: &str) -> Result<ff::decoder::Video, MediaError> {
+fn open_decoder(stream: &Stream<'_>, name: &str) -> Result<ff::decoder::Video, MediaError> {
     let refuse = |e: ff::Error| MediaError::Codec {
         codec: name.to_owned(),
         reason: e.to_string(),
@@ -457,85 +364,4 @@ fn open_decoder(stream: &ff::Stream<'_>, name: &str) -> Result<ff::decoder::Vide
     let mut decoder = context.decoder();
     decoder.set_packet_time_base(stream.time_base());
     decoder.video().map_err(refuse)
-}
-
-fn is_encrypted(stream: &ff::Stream<'_>) -> bool {
-    // SAFETY: reads the codec tag of a stream that is open.
-    let tag = unsafe { (*stream.parameters().as_ptr()).codec_tag };
-    tag == u32::from_le_bytes(*b"encv")
-        || stream.side_data().any(|s| {
-            matches!(
-                s.kind(),
-                SideData::EncryptionInitInfo | SideData::EncryptionInfo
-            )
-        })
-}
-
-fn positive(rate: ff::Rational) -> Option<(i64, i64)> {
-    let (num, den) = (i64::from(rate.numerator()), i64::from(rate.denominator()));
-    (num > 0 && den > 0).then_some((num, den))
-}
-
-/// How long a frame is shown where the container does not say, in units of the time base.
-fn frame_duration(stream: &ff::Stream<'_>, time_base: TimeBase) -> i64 {
-    let (num, den) = positive(stream.avg_frame_rate())
-        .or_else(|| positive(stream.rate()))
-        .unwrap_or((FALLBACK_FPS, 1));
-    (i128::from(time_base.den) * i128::from(den) / (i128::from(time_base.num) * i128::from(num)))
-        .clamp(1, i128::from(i64::MAX))
-        .try_into()
-        .unwrap_or(1)
-}
-
-#[allow(clippy::cast_precision_loss)] // Durations and rates for people, far below 2^52.
-fn read_facts(
-    input: &ff::format::context::Input,
-    stream: &ff::Stream<'_>,
-    time_base: TimeBase,
-) -> VideoFacts {
-    let fps = positive(stream.avg_frame_rate()).map(|(num, den)| num as f64 / den as f64);
-    let duration_s = match stream.duration() {
-        duration if duration > 0 => {
-            Some(duration as f64 * time_base.num as f64 / time_base.den as f64)
-        }
-        _ => Some(input.duration())
-            .filter(|&d| d > 0)
-            .map(|d| d as f64 / f64::from(ffi::AV_TIME_BASE)),
-    };
-    let orientation = stream
-        .side_data()
-        .find(|s| s.kind() == SideData::DisplayMatrix)
-        .and_then(|s| Orientation::from_bytes(s.data()))
-        .unwrap_or_default();
-    VideoFacts {
-        fps,
-        duration_s,
-        codec: stream.parameters().id().name().to_owned(),
-        frames_expected: expected(input, stream),
-        orientation,
-    }
-}
-
-/// Frames that the header promises. In MP4 the index knows which of them an edit list hides.
-fn expected(input: &ff::format::context::Input, stream: &ff::Stream<'_>) -> Option<i64> {
-    let count = Some(stream.frames()).filter(|&n| n > 0)?;
-    if !input.format().name().starts_with("mov") {
-        return Some(count);
-    }
-    // SAFETY: the stream is open, and an entry is read before the next call into libav.
-    let shown = unsafe {
-        let stream = stream.as_ptr().cast_mut();
-        (0..ffi::avformat_index_get_entries_count(stream))
-            .filter(|&i| {
-                let entry = ffi::avformat_index_get_entry(stream, i);
-                !entry.is_null() && (*entry).flags() & ffi::AVINDEX_DISCARD_FRAME == 0
-            })
-            .count()
-    };
-    Some(
-        i64::try_from(shown)
-            .ok()
-            .filter(|&n| n > 0)
-            .unwrap_or(count),
-    )
 }

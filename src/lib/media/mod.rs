@@ -4,9 +4,17 @@
 //! of the wanted size, [`filter`] runs libavfilter's motion interpolation, [`encode`] writes video. Nothing here prints:
 //! libav's own messages are switched off, what matters comes as [`MediaError`] or in the [`decode::Tally`].
 
+mod axis;
+mod colour;
 pub mod decode;
+mod display_order;
 pub mod encode;
 pub mod filter;
+pub mod frame_size;
+mod input;
+pub mod orientation;
+mod packets;
+mod resize;
 pub mod scale;
 
 use std::sync::Once;

@@ -1,13 +1,18 @@
 //! Checkpoints: safetensors that this crate writes with the same bytes for the same weights, and loading from them and
 //! from what `PyTorch` writes ([`state_dict`]), with every name that does not fit listed.
 
+mod encode;
+mod loaded;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tch::nn::VarStore;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
+
+pub use loaded::{Loaded, Misshapen};
+
+use encode::{encode, write_body};
 
 use super::state_dict::{self, StateDict, StateDictError};
 use crate::artifact::{self, ArtifactError};
@@ -15,8 +20,6 @@ use crate::hint::Hint;
 
 /// Prefix of the names that belong to the head.
 pub const HEAD_PREFIX: &str = "heads.";
-/// How many names an error message spells out.
-const NAMES_SHOWN: usize = 8;
 
 /// Why a checkpoint could not be written, read or put in place.
 #[derive(Debug, thiserror::Error)]
@@ -67,91 +70,6 @@ pub enum LoadMode {
     /// The backbone; the file's head, of any size, is passed over, and the model's stays. What does not fit is
     /// reported; that nothing fits is an error.
     Backbone,
-}
-
-/// A tensor whose shape is not the model's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misshapen {
-    /// Its name.
-    pub name: String,
-    /// The model's shape.
-    pub ours: Vec<i64>,
-    /// The file's shape.
-    pub theirs: Vec<i64>,
-}
-
-impl fmt::Display for Misshapen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {:?} instead of {:?}",
-            self.name, self.theirs, self.ours
-        )
-    }
-}
-
-/// What a load did and what it could not place. Names are the seed's, sorted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Loaded {
-    /// Tensors that were put in place.
-    pub matched: usize,
-    /// Names of the model that the file lacks.
-    pub missing: Vec<String>,
-    /// Names of the file that the model lacks.
-    pub left_over: Vec<String>,
-    /// Names of both with different shapes; the model's stay as they were.
-    pub misshapen: Vec<Misshapen>,
-}
-
-impl Loaded {
-    /// Lists every name that found no place in the log; messages show the first few.
-    fn log(&self, path: &Path) {
-        let path = path.display();
-        for name in &self.missing {
-            tracing::debug!("{path}: {name} is missing");
-        }
-        for name in &self.left_over {
-            tracing::debug!("{path}: {name} is left over");
-        }
-        for tensor in &self.misshapen {
-            tracing::debug!("{path}: {tensor}");
-        }
-    }
-
-    /// Whether every name found its place.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.left_over.is_empty() && self.misshapen.is_empty()
-    }
-}
-
-impl fmt::Display for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tensors matched", self.matched)?;
-        let mut list = |what: &str, names: Vec<String>| {
-            if names.is_empty() {
-                return Ok(());
-            }
-            let shown = names
-                .iter()
-                .take(NAMES_SHOWN)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
-            let more = if names.len() > NAMES_SHOWN {
-                ", ..."
-            } else {
-                ""
-            };
-            write!(f, "; {} {what}: {shown}{more}", names.len())
-        };
-        list("missing", self.missing.clone())?;
-        list("left over", self.left_over.clone())?;
-        list(
-            "misshapen",
-            self.misshapen.iter().map(ToString::to_string).collect(),
-        )
-    }
 }
 
 /// Copies of every variable of a store, by name, on the CPU.
@@ -226,63 +144,6 @@ pub fn write(
     Ok(())
 }
 
-/// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of their bytes. (The
-/// `safetensors` crate keeps metadata in a hash map, whose order differs from run to run.)
-fn encode(
-    tensors: &StateDict,
-    metadata: &BTreeMap<String, String>,
-) -> Result<(String, Vec<Tensor>), CheckpointError> {
-    let mut header = serde_json::Map::new();
-    if !metadata.is_empty() {
-        header.insert("__metadata__".into(), serde_json::json!(metadata));
-    }
-    let mut bodies = Vec::with_capacity(tensors.len());
-    let mut offset = 0;
-    // The widest types first, so that each tensor is aligned to its own width, as the format's other writers do.
-    let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
-    order.sort_by_key(|(name, tensor)| {
-        (std::cmp::Reverse(tensor.kind().elt_size_in_bytes()), *name)
-    });
-    for (name, tensor) in order {
-        let failed = |source| CheckpointError::Tensor {
-            name: name.clone(),
-            source,
-        };
-        let body = tensor
-            .detach()
-            .f_to_device(Device::Cpu)
-            .and_then(|t| t.f_contiguous())
-            .map_err(failed)?;
-        let dtype = state_dict::dtype_name(body.kind()).ok_or_else(|| {
-            failed(tch::TchError::Kind(format!(
-                "{:?} cannot be stored",
-                body.kind()
-            )))
-        })?;
-        let end = offset + body.numel() * body.kind().elt_size_in_bytes();
-        header.insert(
-            name.clone(),
-            serde_json::json!({ "dtype": dtype, "shape": body.size(), "data_offsets": [offset, end] }),
-        );
-        offset = end;
-        bodies.push(body);
-    }
-    let mut text = serde_json::Value::Object(header).to_string();
-    text.extend(std::iter::repeat_n(
-        ' ',
-        text.len().next_multiple_of(8) - text.len(),
-    ));
-    Ok((text, bodies))
-}
-
-/// Writes a contiguous tensor's bytes (little-endian, as every machine that libtorch's wheel runs on).
-fn write_body(out: &mut dyn Write, body: &Tensor) -> io::Result<()> {
-    let mut bytes = vec![0_u8; body.numel() * body.kind().elt_size_in_bytes()];
-    body.f_copy_data_u8(&mut bytes, body.numel())
-        .map_err(io::Error::other)?;
-    out.write_all(&bytes)
-}
-
 /// Loads the file at `path` into `store`. The file may be ours, or `PyTorch`'s with the seed's names or the public port's.
 ///
 /// # Errors
@@ -353,22 +214,10 @@ fn place(
     Ok(loaded)
 }
 
-/// The kinds of tensors that checkpoints hold.
-pub(super) const STORED_KINDS: [(Kind, &str); 10] = [
-    (Kind::Float, "F32"),
-    (Kind::Double, "F64"),
-    (Kind::Half, "F16"),
-    (Kind::BFloat16, "BF16"),
-    (Kind::Int64, "I64"),
-    (Kind::Int, "I32"),
-    (Kind::Int16, "I16"),
-    (Kind::Int8, "I8"),
-    (Kind::Uint8, "U8"),
-    (Kind::Bool, "BOOL"),
-];
-
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
     use crate::model::{ModelConfig, Movinet, fill};
 

@@ -1,4 +1,5 @@
 // The fused operators as autograd functions, and the C functions through which Rust calls them.
+#include <ATen/Context.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <malloc.h>
@@ -257,5 +258,12 @@ void incdec_keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// Has cuDNN's convolutions compute 32-bit floats as such (by default they round to 10 bits of mantissa) and the same bytes
+// in every run.
+void incdec_exact_convolutions(void) {
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setDeterministicCuDNN(true);
 }
 }

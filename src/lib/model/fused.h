@@ -28,8 +28,13 @@ constexpr long kMaxSlots = 32;
 // Bytes of the wider matrix that a pass works on at a time.
 constexpr long kTileBytes = 32 * 1024;
 
+// The loops for the processor at hand.
 template <class T>
 const Kernels<T>& kernels();
+template <>
+const Kernels<float>& kernels<float>();
+template <>
+const Kernels<double>& kernels<double>();
 
 // Memory for the length of a scope, aligned for vectors.
 template <class T>

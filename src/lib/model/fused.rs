@@ -42,6 +42,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn incdec_free(message: *mut c_char);
     fn incdec_keep_memory();
+    fn incdec_exact_convolutions();
 }
 
 /// Runs an operator. libtorch's errors (memory, shapes) end the thread with a panic, as those of tch's own operators do.
@@ -105,6 +106,13 @@ pub(super) fn keep_memory() {
     static ONCE: Once = Once::new();
     // SAFETY: the function sets parameters of the allocator, which may happen at any time.
     ONCE.call_once(|| unsafe { incdec_keep_memory() });
+}
+
+/// Has the convolutions of a GPU compute 32-bit floats as such, and the same numbers in every run. libtorch's default is
+/// to round them to 10 bits of mantissa.
+pub fn exact_convolutions() {
+    // SAFETY: the function sets two switches of libtorch, which may happen at any time.
+    unsafe { incdec_exact_convolutions() }
 }
 
 fn flag(value: bool) -> i64 {

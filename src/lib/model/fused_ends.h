@@ -25,21 +25,25 @@ struct Stem {
   NormUse<T> use;
   at::Tensor y;
 
-  // What the pixels of one output row see: [out_w, kStemPitch], from clips of any strides.
+  // What the pixels of one output row see: [out_w, kStemPitch], from clips of any strides. Tap by tap, so that the border
+  // is found once a row and not asked for at each value.
   void gather(long frame, long oy, T* to) const {
-    const int64_t *stride = clips.strides().data();
+    const int64_t* stride = clips.strides().data();
     const T* base = data<T>(clips) + frame / p.t * stride[0] + frame % p.t * stride[2];
-    for (long ox = 0; ox < p.out_w; ox++)
-      for (long c = 0; c < 3; c++)
-        for (long ky = 0; ky < 3; ky++) {
-          const long iy = oy * 2 - p.top + ky;
-          for (long kx = 0; kx < 3; kx++) {
-            const long ix = ox * 2 - p.left + kx;
-            const bool inside = iy >= 0 && iy < p.h && ix >= 0 && ix < p.w;
-            to[ox * kStemPitch + (c * 3 + ky) * 3 + kx] =
-                inside ? base[c * stride[1] + iy * stride[3] + ix * stride[4]] : T(0);
-          }
+    for (long c = 0; c < 3; c++)
+      for (long ky = 0; ky < 3; ky++) {
+        const long iy = oy * 2 - p.top + ky;
+        const bool inside = iy >= 0 && iy < p.h;
+        const T* row = base + c * stride[1] + (inside ? iy : 0) * stride[3];
+        for (long kx = 0; kx < 3; kx++) {
+          T* at = to + (c * 3 + ky) * 3 + kx;
+          const long first = inside ? std::max(0L, (p.left - kx + 1) / 2) : p.out_w;
+          const long last = inside ? std::min(p.out_w, (p.w + 1 + p.left - kx) / 2) : p.out_w;
+          for (long ox = 0; ox < first; ox++) at[ox * kStemPitch] = T(0);
+          for (long ox = first; ox < last; ox++) at[ox * kStemPitch] = row[(ox * 2 - p.left + kx) * stride[4]];
+          for (long ox = last; ox < p.out_w; ox++) at[ox * kStemPitch] = T(0);
         }
+      }
   }
 
   // Convolves all frames into `to` and calls sink(frame, its pixels) for each.

@@ -2,6 +2,8 @@
 // two tables at the end is local to this file, so that no code for a newer processor is linked into another's path.
 #include "kernels.h"
 
+#include <cmath>
+
 #ifndef INCDEC_ISA
 #define INCDEC_ISA plain
 #endif
@@ -464,11 +466,27 @@ void depthwise_weights(const T* frame, const T* g, T* dw, long pitch, long g_pit
   if (k == 5 && stride == 2) depthwise_weights_k<T, 5, 2>(frame, g, dw, pitch, g_pitch, height, width, channels);
 }
 
+// ---- the optimizer ----
+
+template <class T>
+void adam(T* value, const T* gradient, T* mean, T* square, long count, const AdamStep& step) {
+  const T lerp = (T)(1 - step.beta1), beta2 = (T)step.beta2, lerp2 = (T)(1 - step.beta2), epsilon = (T)step.epsilon;
+  const T decay = (T)step.gradient_decay, keep = (T)step.keep, rate = (T)step.rate;
+  const T correction = (T)step.correction;
+  for (long i = 0; i < count; i++) {
+    const T g = gradient[i] + decay * value[i];
+    const T m = mean[i] + lerp * (g - mean[i]), v = beta2 * square[i] + lerp2 * g * g;
+    mean[i] = m;
+    square[i] = v;
+    value[i] = keep * value[i] - rate * (m / (std::sqrt(v) / correction + epsilon));
+  }
+}
+
 template <class T>
 constexpr Kernels<T> table = {multiply<T>,       multiply_transposed<T>, moments<T>,   activate<T>,
                               activate_slope<T>, swish_backward<T>,      slope_backward<T>, reduce<T>,
                               combine<T>,        blend<T>,               depthwise<T>, depthwise_spread<T>,
-                              depthwise_weights<T>};
+                              depthwise_weights<T>, adam<T>};
 
 }  // namespace
 

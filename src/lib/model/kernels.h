@@ -10,6 +10,12 @@ namespace incdec {
 // Taps of a kernel that the loops are written for: 3x3 and 5x5.
 constexpr long kMaxKernel = 5;
 
+// A step of Adam as numbers. `gradient_decay` is added to the gradient for each unit of the value (Adam's weight decay),
+// `keep` multiplies the value (AdamW's); `rate` and `correction` hold the corrections of the first and second moment.
+struct AdamStep {
+  double beta1, beta2, epsilon, gradient_decay, keep, rate, correction;
+};
+
 template <class T>
 struct Kernels {
   // c[p, m] = sum over k of a[p, k] b[k, m], added to c where `add`.
@@ -47,6 +53,8 @@ struct Kernels {
   // dw[tap] += sum over pixels of g[y, x] frame[y stride + ky, x stride + kx]; rows of g lie g_pitch pixels apart.
   void (*depthwise_weights)(const T* frame, const T* g, T* dw, long pitch, long g_pitch, long height, long width,
                             long channels, long k, long stride);
+  // Moves `count` values, which need not be a multiple of anything, and their two moments by their gradients.
+  void (*adam)(T* value, const T* gradient, T* mean, T* square, long count, const AdamStep& step);
 };
 
 const Kernels<float>& float_kernels_plain();

@@ -4,12 +4,14 @@
 //! Every parameter carries the seed's `state_dict` name (`backbone.blocks.b0_l0.deep.conv_1.conv3d.weight`), so
 //! checkpoints pass between this crate and `PyTorch` by name.
 //!
-//! # Two ways to compute
-//! [`ModelPath::Reference`] is one stock operator after another on [N, C, T, H, W]. [`ModelPath::Fast`] computes the
-//! stem, each bottleneck and the last convolution as one autograd function each on [N, T, H, W, C], in C++ beside this
-//! file: `kernels.cpp` holds the loops, compiled once for each instruction set and chosen when the program runs;
-//! `fused*.h` and `fused.cpp` order them. It computes on the CPU in 32-bit and 64-bit floats; anywhere else the fast path
-//! is the reference path. What a bottleneck keeps for its backward pass are its convolutions' outputs alone:
+//! # Three ways to compute
+//! [`ModelPath::Reference`] is one stock operator after another on [N, C, T, H, W]. [`ModelPath::Frames`] is stock operators
+//! too, on frames as a batch of pictures with their channels last (see `frames`): it runs on any device and in bfloat16
+//! ([`Precision`]). [`ModelPath::Fast`] computes the stem, each bottleneck and the last convolution as one autograd function
+//! each on [N, T, H, W, C], in C++ beside this file: `kernels.cpp` holds the loops, compiled once for each instruction set and
+//! chosen when the program runs; `fused*.h` and `fused.cpp` order them. It computes on the CPU in 32-bit and 64-bit floats;
+//! anywhere else it is [`ModelPath::Frames`]. What a bottleneck keeps for its backward pass are its convolutions' outputs
+//! alone:
 //!
 //! * the moments of a batch norm are taken from each tile of a product while it is in the nearest cache;
 //! * batch norm and Swish are computed again wherever their result is read, never stored: the depthwise convolution
@@ -19,36 +21,44 @@
 //! * a norm's backward pass is three factors for each channel, applied where the next product reads its tile;
 //! * in evaluation the expanded clip exists only as that ring of frames.
 //!
-//! A first measurement with `incdec-bench step`, A0, clips of 50x172x172, one thread (AVX2, Zen 3), processor seconds a
-//! clip, beside `PyTorch` 2.11. The machine was overloaded sixfold and the runs lie up to half an hour apart, of one to
-//! three rounds each, so these are indications: repeat them on an idle machine. Ours varied from 0.65 to 0.68 in training
-//! and from 0.17 to 0.20 in evaluation. `torch.compile` and two threads were not measured in earnest.
+//! Adam ([`adam`]) is one pass over parameters, gradients and flat moments.
 //!
-//! | | training step | evaluation | memory a clip |
+//! Measured with `incdec-bench step` beside `PyTorch` 2.11 in one run on an otherwise idle AMD EPYC (Zen 3): A0, clips of
+//! 50x172x172, one thread, processor seconds a clip, the least of two or three rounds. Where two figures stand, the same
+//! command was run six times and they are the least and the most.
+//!
+//! | | training step | evaluation | peak memory |
 //! |---|---|---|---|
-//! | eager `nn.Conv3d` | 2.54 | 0.42 | 1,058 MB |
-//! | eager, `channels_last_3d` (one round) | 4.37 | 0.49 | |
-//! | fast | 0.65 to 0.68 | 0.17 to 0.20 | 340 MB |
-//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.84 | 0.19 | 263 MB |
+//! | eager `nn.Conv3d` | 2.39 | 0.353 | 1,876 MB |
+//! | fast | 0.525 to 0.574 | 0.147 to 0.158 | 495 to 561 MB |
+//! | fast, batch of 4 | 0.521 | 0.151 | 1,495 MB |
+//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.672 | 0.157 | 470 MB |
+//! | fast, two threads, seconds of the clock (one thread: 0.580, 0.159) | 0.325 | 0.077 | 575 MB |
 //!
-//! Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. The parts were not timed apart.
+//! So training takes 4.2 to 4.6 times less than eager, evaluation 2.2 to 2.4 times, and two threads are 1.8 times as fast as
+//! one. That was before Adam was fused and the stem's border was taken out of its inner loop: both are unmeasured, as are
+//! `torch.compile` beside these and each operator apart.
 
+pub mod adam;
 pub mod checkpoint;
 pub mod fill;
+mod frames;
 mod fused;
 mod initial;
 mod layers;
 mod movinet;
 mod pickle;
+mod precision;
 pub mod state_dict;
-pub mod step_bench;
 pub mod table;
 mod torch_archive;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use fused::exact_convolutions;
 pub use movinet::{Movinet, Output, Stages};
+pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;
 
 use crate::hint::Hint;
@@ -156,12 +166,14 @@ impl FromStr for Geometry {
     }
 }
 
-/// How the network is computed. Both give the same numbers but for rounding.
+/// How the network is computed. All give the same numbers but for rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ModelPath {
-    /// Fused functions on channels-last clips where the device and the shapes allow them.
+    /// The fused operators where they apply, [`ModelPath::Frames`] elsewhere.
     #[default]
     Fast,
+    /// Stock operators on frames as a batch of pictures, channels last.
+    Frames,
     /// One stock operator after another, for comparison.
     Reference,
 }
@@ -170,6 +182,7 @@ impl fmt::Display for ModelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fast => "fast",
+            Self::Frames => "frames",
             Self::Reference => "reference",
         })
     }
@@ -181,11 +194,12 @@ impl FromStr for ModelPath {
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         match text {
             "fast" => Ok(Self::Fast),
+            "frames" => Ok(Self::Frames),
             "reference" => Ok(Self::Reference),
             _ => Err(UnknownName {
                 what: "model path",
                 given: text.into(),
-                known: "fast, reference",
+                known: "fast, frames, reference",
             }),
         }
     }
@@ -230,9 +244,12 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// How to compute.
     pub path: ModelPath,
+    /// In which floats to compute; [`Precision::Bf16`] always takes [`ModelPath::Frames`].
+    pub precision: Precision,
     /// Seed of the first weights.
     pub seed: u64,
-    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time.
+    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time. The
+    /// fused operators do; the stock ones keep everything.
     pub checkpoint_blocks: bool,
 }
 
@@ -244,6 +261,7 @@ impl Default for ModelConfig {
             classes: 5,
             dropout: 0.2,
             path: ModelPath::default(),
+            precision: Precision::default(),
             seed: 0,
             checkpoint_blocks: false,
         }

@@ -3,8 +3,9 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
+use super::frames::Pass;
 use super::layers::{Beside, Block, ConvUnit, swish};
-use super::{Mode, ModelConfig, ModelPath, fused};
+use super::{Mode, ModelConfig, ModelPath, Precision, fused};
 
 /// What a forward pass gives.
 #[derive(Debug)]
@@ -98,6 +99,11 @@ impl Movinet {
         self.config.path = path;
     }
 
+    /// Changes the floats that the network computes in; its variables stay.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.config.precision = precision;
+    }
+
     /// `clips` [N, 3, T, H, W], normalised, of the variables' kind and device. `train` moves the running statistics and
     /// drops features; otherwise both rest.
     #[must_use]
@@ -114,9 +120,17 @@ impl Movinet {
     /// [`Movinet::forward`] with two outputs from within, for comparison with the seed's.
     #[must_use]
     pub fn forward_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
-        if self.config.path == ModelPath::Fast && fused::fits(&self.config, clips) {
-            return self.fused_stages(clips, mode);
+        match (self.config.path, self.config.precision) {
+            (ModelPath::Fast, Precision::F32) if fused::fits(&self.config, clips) => {
+                self.fused_stages(clips, mode)
+            }
+            (ModelPath::Reference, Precision::F32) => self.reference_stages(clips, mode),
+            _ => self.frames_stages(clips, mode),
         }
+    }
+
+    /// [`Movinet::forward_stages`] by one stock operator after another on [N, C, T, H, W].
+    fn reference_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
         let after_conv1 = swish(&self.conv1.forward(clips, mode));
         let mut x = after_conv1.shallow_clone();
         for block in &self.blocks {
@@ -128,6 +142,21 @@ impl Movinet {
             after_conv1,
             after_blocks: x,
             output: self.finish(&pooled, mode),
+        }
+    }
+
+    /// [`Movinet::forward_stages`] on frames as a batch of pictures.
+    fn frames_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
+        let pass = Pass::new(mode, self.config.precision, clips);
+        let after_conv1 = pass.stem(&self.conv1, clips);
+        let mut x = after_conv1.shallow_clone();
+        for block in &self.blocks {
+            x = pass.block(block, &x);
+        }
+        Stages {
+            output: self.finish(&pass.tail(&self.conv7, &x), mode),
+            after_conv1: pass.channels_first(&after_conv1),
+            after_blocks: pass.channels_first(&x),
         }
     }
 

@@ -9,13 +9,26 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Kind, Tensor};
 
-use super::checkpoint::STORED_KINDS;
 use super::torch_archive;
 use crate::artifact::ArtifactError;
 use crate::hint::Hint;
 
 /// Tensors by name.
 pub type StateDict = BTreeMap<String, Tensor>;
+
+/// The kinds of tensors that checkpoints hold.
+const STORED_KINDS: [(Kind, &str); 10] = [
+    (Kind::Float, "F32"),
+    (Kind::Double, "F64"),
+    (Kind::Half, "F16"),
+    (Kind::BFloat16, "BF16"),
+    (Kind::Int64, "I64"),
+    (Kind::Int, "I32"),
+    (Kind::Int16, "I16"),
+    (Kind::Int8, "I8"),
+    (Kind::Uint8, "U8"),
+    (Kind::Bool, "BOOL"),
+];
 
 /// What `torch.nn.DataParallel` puts before every name.
 const PARALLEL_PREFIX: &str = "module.";

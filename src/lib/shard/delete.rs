@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::ShardError;
-use super::format::{INDEX_FILE, IndexRow, parse_shard_name};
+use super::folder::{INDEX_FILE, shard_files};
+use super::format::IndexRow;
 use super::reader::{Shard, StoredClip};
 use super::writer::{NewClip, Writer, WriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
@@ -82,21 +83,6 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
         fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
     }
     Ok(deleted)
-}
-
-fn shard_files(folder: &Path) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(ArtifactError::at("list", folder))? {
-        let name = entry
-            .map_err(ArtifactError::at("list", folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if let Some(key) = parse_shard_name(&name) {
-            files.insert(key, name);
-        }
-    }
-    Ok(files)
 }
 
 /// The rows of a shard whose clip is not to be deleted.

@@ -1,4 +1,4 @@
-//! What a shard and its index look like: names, columns, hashes.
+//! What a shard and its index look like: columns, metadata, hashes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,9 +18,6 @@ pub const FORMAT: Format = Format {
     version: 1,
     rebuild: "make decode",
 };
-
-/// The name of the index in a folder of shards.
-pub const INDEX_FILE: &str = "index.parquet";
 
 /// How frames are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -202,24 +199,6 @@ impl IndexRow {
     }
 }
 
-/// The file name of a shard: `train-00000.arrow`.
-#[must_use]
-pub fn shard_name(split: Split, number: u32) -> String {
-    format!("{split}-{number:05}.arrow")
-}
-
-/// The split and number of a shard's file name; `None` for any other name.
-#[must_use]
-pub fn parse_shard_name(name: &str) -> Option<(Split, u32)> {
-    let (split, number) = name.strip_suffix(".arrow")?.rsplit_once('-')?;
-    let split = Split::ALL.into_iter().find(|s| s.name() == split)?;
-    if number.len() < 5 || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let number = number.parse().ok()?;
-    (shard_name(split, number) == name).then_some((split, number))
-}
-
 /// The columns of a shard of `codec` frames, in the order in which [`super::message`] reads them.
 ///
 /// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty path, nullable throughout),
@@ -307,7 +286,7 @@ pub(super) struct HashedRow<'a> {
     pub(super) width: i32,
     pub(super) fps: f64,
     pub(super) source: &'a SourceFacts,
-    pub(super) status: &'a str,
+    pub(super) status: ClipStatus,
     pub(super) error: Option<&'a str>,
 }
 
@@ -322,7 +301,7 @@ impl HashedRow<'_> {
             self.width,
             self.fps,
             self.source,
-            self.status,
+            self.status.name(),
             self.error,
             frames.len()
         ])
@@ -340,31 +319,6 @@ impl HashedRow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shard_names_survive_and_others_are_refused() {
-        for (split, number) in [
-            (Split::Train, 0),
-            (Split::Validation, 12),
-            (Split::Test, 123_456),
-        ] {
-            assert_eq!(
-                parse_shard_name(&shard_name(split, number)),
-                Some((split, number))
-            );
-        }
-        for name in [
-            "train-0.arrow",
-            "train-000000.arrow",
-            "train-00000.parquet",
-            "../train-00000.arrow",
-            "all-00000.arrow",
-            "train-+0001.arrow",
-            "train-99999999999.arrow",
-        ] {
-            assert_eq!(parse_shard_name(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn a_codec_survives_its_name() {

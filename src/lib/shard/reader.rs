@@ -10,9 +10,8 @@ use arrow::ipc::{Block, root_as_footer};
 use memmap2::Mmap;
 
 use super::ShardError;
-use super::format::{
-    Codec, FORMAT, HashedRow, INDEX_FILE, IndexRow, SourceFacts, columns, parse_shard_name,
-};
+use super::folder::{INDEX_FILE, parse_shard_name};
+use super::format::{Codec, FORMAT, HashedRow, IndexRow, SourceFacts, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
@@ -39,7 +38,7 @@ pub struct StoredClip<'a> {
     pub blake3: &'a str,
     frames: Vec<&'a [u8]>,
     source: SourceFacts,
-    status: &'a str,
+    status: ClipStatus,
     error: Option<&'a str>,
 }
 
@@ -80,11 +79,7 @@ impl<'a> StoredClip<'a> {
     /// `Ok`, or `Partial` where not all frames that the file promised were there.
     #[must_use]
     pub fn status(&self) -> ClipStatus {
-        if self.status == "partial" {
-            ClipStatus::Partial
-        } else {
-            ClipStatus::Ok
-        }
+        self.status
     }
 
     /// What went wrong on decoding, where something did.
@@ -116,6 +111,7 @@ impl<'a> StoredClip<'a> {
 pub struct Shard {
     path: PathBuf,
     map: Mmap,
+    codec: Codec,
     blocks: Vec<Block>,
     provenance: Provenance,
 }
@@ -153,16 +149,11 @@ impl Shard {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
         let provenance = Provenance::from_metadata(path, &metadata, &FORMAT)?;
-        let of = |codec| {
-            schema
-                .fields()
-                .iter()
-                .map(AsRef::as_ref)
-                .eq(columns(codec).iter())
-        };
-        if !of(Codec::Jpeg) && !of(Codec::Raw) {
-            return Err(damaged("its columns are not a shard's".into()));
-        }
+        let fields = || schema.fields().iter().map(AsRef::as_ref);
+        let codec = [Codec::Jpeg, Codec::Raw]
+            .into_iter()
+            .find(|codec| fields().eq(columns(*codec).iter()))
+            .ok_or_else(|| damaged("its columns are not a shard's".into()))?;
         let blocks = footer
             .recordBatches()
             .map(|b| b.iter().copied().collect())
@@ -170,6 +161,7 @@ impl Shard {
         Ok(Self {
             path: path.to_owned(),
             map,
+            codec,
             blocks,
             provenance,
         })
@@ -204,7 +196,7 @@ impl Shard {
             row,
             rows: self.blocks.len(),
         })?;
-        read_row(&self.map, block).map_err(|reason| ShardError::DamagedRow {
+        read_row(&self.map, block, self.codec).map_err(|reason| ShardError::DamagedRow {
             path: self.path.clone(),
             row,
             reason,
@@ -252,7 +244,7 @@ fn footer(map: &[u8]) -> Result<&[u8], String> {
         .ok_or_else(|| "the footer lies outside the file".to_owned())
 }
 
-fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> {
+fn read_row<'a>(map: &'a [u8], block: &Block, codec: Codec) -> Result<StoredClip<'a>, String> {
     let part = |start: usize, length: usize| map.get(start..start.checked_add(length)?);
     let number = |n: i64| usize::try_from(n).map_err(|_| "a negative size");
     let (offset, header_len) = (
@@ -267,10 +259,10 @@ fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> 
     let count = columns.int32()?;
     let height = number(columns.int32()?.into())?;
     let width = number(columns.int32()?.into())?;
-    let codec: Codec = columns
-        .text()?
-        .parse()
-        .map_err(|e: super::UnknownCodec| e.to_string())?;
+    let named = columns.text()?;
+    if named != codec.name() {
+        return Err(format!("codec {named:?} in a shard of {codec} frames"));
+    }
     let fps = columns.float64()?;
     let frames = columns.frames(codec)?;
     if i32::try_from(frames.len()) != Ok(count) {
@@ -295,7 +287,8 @@ fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> 
         bytes: columns.maybe_int64()?,
         blake3: columns.maybe_text()?.map(str::to_owned),
     };
-    let (status, error) = (columns.text()?, columns.maybe_text()?);
+    let status = usable_status(columns.text()?)?;
+    let error = columns.maybe_text()?;
     Ok(StoredClip {
         clip_id,
         codec,
@@ -308,6 +301,14 @@ fn read_row<'a>(map: &'a [u8], block: &Block) -> Result<StoredClip<'a>, String> 
         status,
         error,
     })
+}
+
+/// The status of a stored clip; one without frames is in no shard.
+fn usable_status(name: &str) -> Result<ClipStatus, String> {
+    [ClipStatus::Ok, ClipStatus::Partial]
+        .into_iter()
+        .find(|status| status.name() == name)
+        .ok_or_else(|| format!("a stored clip cannot have the status {name:?}"))
 }
 
 /// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.

@@ -15,10 +15,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
-use super::format::{
-    Codec, HashedRow, INDEX_FILE, IndexRow, SourceFacts, frame_field, image_fields, schema,
-    shard_name,
-};
+use super::folder::{INDEX_FILE, shard_name};
+use super::format::{Codec, HashedRow, IndexRow, SourceFacts, frame_field, image_fields, schema};
 use crate::artifact::Draft;
 use crate::clip::Split;
 use crate::stage_tables::ClipStatus;
@@ -280,7 +278,6 @@ fn record_batch(
     clip: &NewClip,
     schema: &SchemaRef,
 ) -> Result<(RecordBatch, String), arrow::error::ArrowError> {
-    let status = status_name(clip.status);
     let content = HashedRow {
         clip_id: &clip.clip_id,
         codec: clip.codec,
@@ -288,7 +285,7 @@ fn record_batch(
         width: clip.width,
         fps: clip.fps,
         source: &clip.source,
-        status,
+        status: clip.status,
         error: clip.error.as_deref(),
     }
     .hash(clip.frames.iter().map(Vec::as_slice));
@@ -329,17 +326,8 @@ fn record_batch(
         int64(Some(source.frames_concealed)),
         int64(source.bytes),
         maybe_text(source.blake3.as_deref()),
-        text(status),
+        text(clip.status.name()),
         maybe_text(clip.error.as_deref()),
     ];
     Ok((RecordBatch::try_new(schema.clone(), columns)?, content))
-}
-
-fn status_name(status: ClipStatus) -> &'static str {
-    match status {
-        ClipStatus::Ok => "ok",
-        ClipStatus::Partial => "partial",
-        ClipStatus::Failed => "failed",
-        ClipStatus::Missing => "missing",
-    }
 }

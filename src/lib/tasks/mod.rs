@@ -31,6 +31,7 @@ pub use summary::{SplitSummary, TaskSummary, TasksSummary};
 use crate::artifact::ArtifactError;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
+use crate::named_csv::NamedCsvError;
 use crate::table::TableError;
 use crate::taxonomy::TaxonomyError;
 
@@ -233,13 +234,8 @@ pub enum TasksError {
         scenario: Scenario,
     },
     /// The schedule is not readable as CSV.
-    #[error("{path}: {source}")]
-    ScheduleCsv {
-        /// The schedule's file.
-        path: PathBuf,
-        /// What the CSV reader said.
-        source: csv::Error,
-    },
+    #[error(transparent)]
+    ScheduleCsv(#[from] NamedCsvError),
     /// The schedule's columns are not the taxonomy's categories.
     #[error("{path}: column {column:?} {problem}")]
     ScheduleColumn {
@@ -302,7 +298,7 @@ impl Hint for TasksError {
                 };
                 Some(format!("give it with --schedule; the published one is Kinetics/Info/{file}"))
             }
-            Self::ScheduleCsv { .. } | Self::ScheduleColumn { .. } | Self::ScheduleEntry { .. } => Some(
+            Self::ScheduleCsv(_) | Self::ScheduleColumn { .. } | Self::ScheduleEntry { .. } => Some(
                 "a schedule is a CSV with one column for each category of classes.csv and one row of whole numbers for each task"
                     .into(),
             ),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::legacy_random::{NumpyRandom, PythonRandom};
 use super::{Scenario, TasksError};
+use crate::named_csv::NamedCsv;
 use crate::stage_tables::ScheduleEvent;
 use crate::taxonomy::Taxonomy;
 
@@ -29,24 +30,12 @@ impl Counts {
     /// # Errors
     /// When the file is no such table, a category has no column or a column no category, or an entry is no small count.
     pub fn read(path: &Path, taxonomy: &Taxonomy) -> Result<Self, TasksError> {
-        let csv_error = |source| TasksError::ScheduleCsv {
-            path: path.to_owned(),
-            source,
-        };
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_path(path)
-            .map_err(csv_error)?;
-        let headers: Vec<String> = reader
-            .headers()
-            .map_err(csv_error)?
-            .iter()
-            .map(|h| h.trim_start_matches('\u{feff}').to_owned())
-            .collect();
+        let table = NamedCsv::open(path)?;
+        let headers = table.columns().to_vec();
         let columns = columns_of(path, &headers, taxonomy)?;
         let mut rows = Vec::new();
-        for (row, record) in reader.records().enumerate() {
-            let record = record.map_err(csv_error)?;
+        for record in table.rows() {
+            let (line, record) = record?;
             let entry = |&column: &usize| {
                 let text = record.get(column).unwrap_or_default();
                 text.parse()
@@ -54,7 +43,7 @@ impl Counts {
                     .filter(|&count| count <= MAX_COUNT)
                     .ok_or_else(|| TasksError::ScheduleEntry {
                         path: path.to_owned(),
-                        line: row + 2,
+                        line,
                         category: headers[column].clone(),
                         value: text.to_owned(),
                     })

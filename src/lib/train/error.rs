@@ -34,6 +34,14 @@ pub enum TrainError {
         /// How many there are.
         found: i64,
     },
+    /// bfloat16 on a processor that has no instructions for it.
+    #[error(
+        "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
+    )]
+    Bf16,
+    /// The system does not tell what this process has used.
+    #[error("read /proc/self/status: {0}")]
+    Usage(std::io::Error),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -143,6 +151,7 @@ impl Hint for TrainError {
         match self {
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
             Self::Device { .. } => Some("use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into()),
+            Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Shard(e) => e.hint(),

@@ -67,7 +67,8 @@ pub(super) fn evaluate(
                 * size;
             parts.push(learner.criterion().probabilities(&logits));
         });
-        clips.extend(batch.samples);
+        clips.extend_from_slice(&batch.samples);
+        feed.recycle(batch);
     }
     if clips.is_empty() {
         return Err(TrainError::NoReadableClip);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::TrainError;
 use super::approach::DeviceBatch;
@@ -11,7 +11,7 @@ use super::plan::TaskPlan;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
 use crate::data::{
-    self, Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, StreamKeys,
+    Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
 };
 
@@ -29,6 +29,7 @@ pub(super) struct Feed {
     settings: Settings,
     loader: LoaderConfig,
     device: Device,
+    normaliser: Normaliser,
     pub(super) clock: Clock,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: BTreeSet<String>,
@@ -56,6 +57,7 @@ impl Feed {
             settings,
             loader,
             device,
+            normaliser: Normaliser::default(),
             clock: Clock::new(device, config.profile),
             skipped: BTreeSet::new(),
         }
@@ -140,9 +142,10 @@ impl Feed {
             if batch.samples.is_empty() {
                 continue;
             }
-            let device = self.device;
+            let (device, normaliser) = (self.device, &mut self.normaliser);
             return Ok(Some(
-                self.clock.time(Phase::Transfer, || fed(batch, device)),
+                self.clock
+                    .time(Phase::Transfer, || fed(batch, device, normaliser)),
             ));
         }
         Ok(None)
@@ -158,10 +161,15 @@ impl Feed {
             let batch = batch?;
             self.note_skipped(list, &batch);
             if !batch.samples.is_empty() {
-                return Ok(Some(fed(batch, self.device)));
+                return Ok(Some(fed(batch, self.device, &mut self.normaliser)));
             }
         }
         Ok(None)
+    }
+
+    /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next one is written there.
+    pub(super) fn recycle(&mut self, batch: FedBatch) {
+        self.normaliser.recycle(batch.device.clips);
     }
 
     fn note_skipped(&mut self, list: &Dataset, batch: &Batch) {
@@ -174,11 +182,13 @@ impl Feed {
 /// What a loader gives, in order.
 pub(super) type Loaded<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
 
-fn fed(batch: Batch, device: Device) -> FedBatch {
+/// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation while the step before still
+/// runs there, and the host goes on. (A copy of so few labels from pageable memory is over when the call is.)
+fn fed(batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
     FedBatch {
         device: DeviceBatch {
-            clips: data::normalise(&batch.clips, device),
-            labels: batch.labels.to_device(device),
+            clips: normaliser.apply(&batch.clips, device),
+            labels: batch.labels.to_device_(device, Kind::Int64, true, false),
         },
         samples: batch.samples,
     }

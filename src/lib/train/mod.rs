@@ -7,24 +7,27 @@
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | [`settings`] | every setting with its default; the seed's quirks, one field each |
+//! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
+//! | [`device`] | where a run computes |
 //! | [`plan`] | which clips each task trains and evaluates on |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
-//! | [`profile`] | where the seconds go |
+//! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
 //! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
 //! checkpoints and the JSON files of a run hold no time, path, thread or device.
 
 pub mod approach;
+mod check;
 pub mod choice;
 mod choices;
 mod compat;
 mod criterion;
+pub mod device;
 mod error;
 mod evaluate;
 mod feed;
@@ -39,11 +42,13 @@ pub mod schedule;
 pub mod seed_outputs;
 mod selection;
 pub mod settings;
+pub mod step_bench;
 mod summary;
 pub mod tensorboard;
 
+pub use device::DeviceChoice;
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use run::run;
-pub use settings::{Compat, DeviceChoice, Settings, TrainConfig};
+pub use settings::{Compat, Settings, TrainConfig};
 pub use summary::Summary;

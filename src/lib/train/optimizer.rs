@@ -1,13 +1,14 @@
 //! Adam (Kingma and Ba, <https://arxiv.org/abs/1412.6980>) and AdamW (Loshchilov and Hutter,
 //! <https://arxiv.org/abs/1711.05101>) as PyTorch computes them, with one learning rate for each parameter group.
 //!
-//! Each group's moments are two flat vectors: a step gathers the gradients into a third, updates all with a handful of
-//! operations, and hands each parameter its piece. So a step costs a few passes over memory, not a dozen calls for each of
-//! the three hundred parameters.
+//! Each group's moments are two flat vectors. In host memory a step is one fused pass over parameters, gradients and moments
+//! ([`adam::update`]); elsewhere it gathers the gradients into a third vector, updates all with a handful of stock operations
+//! and hands each parameter its piece. Neither makes a dozen calls for each of the three hundred parameters.
 
 use tch::{Kind, Tensor, no_grad};
 
 use super::settings::OptimizerName;
+use crate::model::adam::{self, AdamStep};
 
 /// Decay of the mean of the gradients.
 const BETA1: f64 = 0.9;
@@ -39,22 +40,7 @@ impl Optimizer {
         let groups = groups
             .into_iter()
             .filter(|parameters| !parameters.is_empty())
-            .map(|parameters| {
-                let sizes: Vec<i64> = parameters
-                    .iter()
-                    .map(|p| i64::try_from(p.numel()).unwrap_or(i64::MAX))
-                    .collect();
-                let mean = Tensor::zeros(
-                    [sizes.iter().sum::<i64>()],
-                    (Kind::Float, parameters[0].device()),
-                );
-                Group {
-                    mean_square: mean.zeros_like(),
-                    mean,
-                    sizes,
-                    parameters,
-                }
-            })
+            .map(Group::new)
             .collect();
         Self {
             rule,
@@ -66,62 +52,110 @@ impl Optimizer {
 
     /// Forgets all gradients.
     pub fn zero_grad(&self) {
-        for parameter in self.groups.iter().flat_map(|g| &g.parameters) {
-            let mut gradient = parameter.grad();
-            if gradient.defined() {
-                let _ = gradient.detach_().zero_();
-            }
-        }
+        adam::forget_gradients(self.groups.iter().flat_map(|g| &g.parameters));
     }
 
     /// Updates every parameter from its gradient; group i moves at `rates[i]`. A parameter without a gradient counts as
     /// one whose gradient is 0.
     pub fn step(&mut self, rates: &[f64]) {
         self.steps += 1;
-        let (rule, decay, steps) = (self.rule, self.weight_decay, self.steps);
         no_grad(|| {
             for (group, &rate) in self.groups.iter_mut().zip(rates) {
-                group.step(rule, decay, steps, rate);
+                group.step(&adam_step(self.rule, self.weight_decay, self.steps, rate));
             }
         });
     }
 }
 
+/// The numbers of a group's step number `steps`, from 1.
+fn adam_step(rule: OptimizerName, weight_decay: f64, steps: i32, rate: f64) -> AdamStep {
+    let (gradient_decay, keep) = match rule {
+        OptimizerName::Adam => (weight_decay, 1.0),
+        OptimizerName::AdamW => (0.0, 1.0 - rate * weight_decay),
+    };
+    AdamStep {
+        beta1: BETA1,
+        beta2: BETA2,
+        epsilon: EPSILON,
+        gradient_decay,
+        keep,
+        rate: rate / (1.0 - BETA1.powi(steps)),
+        correction: (1.0 - BETA2.powi(steps)).sqrt(),
+    }
+}
+
 impl Group {
-    fn step(&mut self, rule: OptimizerName, weight_decay: f64, steps: i32, rate: f64) {
-        let pieces: Vec<Tensor> = self.parameters.iter().map(flat_gradient).collect();
-        let mut gradient = Tensor::cat(&pieces, 0);
-        if rule == OptimizerName::Adam && weight_decay != 0.0 {
-            let values: Vec<Tensor> = self.parameters.iter().map(|p| p.reshape([-1])).collect();
-            gradient += Tensor::cat(&values, 0) * weight_decay;
+    /// `parameters`, at least one, all on one device, with moments of 0.
+    fn new(parameters: Vec<Tensor>) -> Self {
+        let sizes: Vec<i64> = parameters
+            .iter()
+            .map(|p| i64::try_from(p.numel()).unwrap_or(i64::MAX))
+            .collect();
+        let mean = Tensor::zeros(
+            [sizes.iter().sum::<i64>()],
+            (Kind::Float, parameters[0].device()),
+        );
+        Self {
+            mean_square: mean.zeros_like(),
+            mean,
+            sizes,
+            parameters,
         }
-        let _ = self.mean.lerp_(&gradient, 1.0 - BETA1);
-        let _ = self.mean_square.g_mul_scalar_(BETA2);
-        self.mean_square += gradient.square() * (1.0 - BETA2);
-        let correction1 = 1.0 - BETA1.powi(steps);
-        let correction2 = (1.0 - BETA2.powi(steps)).sqrt();
+    }
+
+    fn step(&mut self, step: &AdamStep) {
+        let gradients: Vec<Tensor> = self.parameters.iter().map(gradient_of).collect();
+        if self.parameters.iter().chain(&gradients).all(adam::takes) {
+            adam::update(
+                &self.parameters,
+                &gradients,
+                &self.mean,
+                &self.mean_square,
+                step,
+            );
+        } else {
+            self.stock_step(&gradients, step);
+        }
+    }
+
+    /// The same update by stock operations, on any device.
+    fn stock_step(&mut self, gradients: &[Tensor], step: &AdamStep) {
+        let flat = |tensors: &[Tensor]| {
+            let pieces: Vec<Tensor> = tensors.iter().map(|t| t.reshape([-1])).collect();
+            Tensor::cat(&pieces, 0)
+        };
+        let mut gradient = flat(gradients);
+        if step.gradient_decay != 0.0 {
+            gradient += flat(&self.parameters) * step.gradient_decay;
+        }
+        let _ = self.mean.lerp_(&gradient, 1.0 - step.beta1);
+        let _ = self.mean_square.g_mul_scalar_(step.beta2);
+        self.mean_square += gradient.square() * (1.0 - step.beta2);
         let denominator = self
             .mean_square
             .sqrt()
-            .g_div_scalar_(correction2)
-            .g_add_scalar_(EPSILON);
-        let change = (&self.mean / denominator) * (-rate / correction1);
+            .g_div_scalar_(step.correction)
+            .g_add_scalar_(step.epsilon);
+        let change = (&self.mean / denominator) * -step.rate;
         let changes = change.split_with_sizes(&self.sizes, 0);
         for (parameter, change) in self.parameters.iter_mut().zip(changes) {
-            if rule == OptimizerName::AdamW && weight_decay != 0.0 {
-                let _ = parameter.g_mul_scalar_(1.0 - rate * weight_decay);
+            // Exactly 1 is what leaves the values as they are.
+            #[allow(clippy::float_cmp)]
+            if step.keep != 1.0 {
+                let _ = parameter.g_mul_scalar_(step.keep);
             }
             *parameter += change.view_as(parameter);
         }
     }
 }
 
-fn flat_gradient(parameter: &Tensor) -> Tensor {
+/// A parameter's gradient, in the order of its values; zeros where it has none.
+fn gradient_of(parameter: &Tensor) -> Tensor {
     let gradient = parameter.grad();
     if gradient.defined() {
-        gradient.reshape([-1])
+        gradient.contiguous()
     } else {
-        parameter.zeros_like().reshape([-1])
+        parameter.zeros_like()
     }
 }
 
@@ -184,6 +218,58 @@ mod tests {
         }
     }
 
+    /// A group of parameters whose sizes fill no vector register, and gradients for them.
+    fn awkward() -> (Group, Vec<Tensor>) {
+        let sizes = [1, 7, 64, 1001, 70_003];
+        let values = |salt: i64, size: i64| {
+            let at = Tensor::arange(size, (Kind::Float, tch::Device::Cpu)) + salt;
+            (at * 0.37).sin()
+        };
+        let group = Group::new(sizes.map(|size| values(1, size)).into());
+        (group, sizes.map(|size| values(2, size)).into())
+    }
+
+    /// All values after three steps of `step`.
+    fn stepped(rule: OptimizerName, step: impl Fn(&mut Group, &[Tensor], &AdamStep)) -> Vec<f32> {
+        let (mut group, gradients) = awkward();
+        for steps in 1..=3 {
+            step(&mut group, &gradients, &adam_step(rule, 0.1, steps, 0.01));
+        }
+        let pieces: Vec<Tensor> = group.parameters.iter().map(|p| p.reshape([-1])).collect();
+        Vec::try_from(Tensor::cat(&pieces, 0)).unwrap()
+    }
+
+    fn fused(group: &mut Group, gradients: &[Tensor], step: &AdamStep) {
+        adam::update(
+            &group.parameters,
+            gradients,
+            &group.mean,
+            &group.mean_square,
+            step,
+        );
+    }
+
+    #[test]
+    fn the_fused_pass_equals_the_stock_operations() {
+        for rule in [OptimizerName::Adam, OptimizerName::AdamW] {
+            let stock = stepped(rule, Group::stock_step);
+            for (a, b) in stepped(rule, fused).iter().zip(&stock) {
+                assert!((a - b).abs() < 1e-6, "{rule}: {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let run = |threads| {
+            tch::set_num_threads(threads);
+            stepped(OptimizerName::Adam, fused)
+        };
+        let one = run(1);
+        assert!(one == run(3));
+        tch::set_num_threads(1);
+    }
+
     #[test]
     fn a_rate_of_zero_moves_nothing() {
         let a = parameter(&[0.5, -1.0]);
@@ -202,6 +288,8 @@ mod tests {
         }
         assert!((a.grad().double_value(&[0]) - 6.0).abs() < 1e-6);
         optimizer.zero_grad();
-        assert!(a.grad().double_value(&[0]).abs() < 1e-6);
+        assert!(!a.grad().defined());
+        (&a * 3.0).sum(Kind::Float).backward();
+        assert!((a.grad().double_value(&[0]) - 3.0).abs() < 1e-6);
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tch::Device;
 
+use super::device::synchronize;
+
 /// A part of the work that is timed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -88,8 +90,8 @@ impl Clock {
     pub fn time<T>(&mut self, phase: Phase, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let result = work();
-        if let (true, Device::Cuda(index)) = (self.exact, self.device) {
-            tch::Cuda::synchronize(i64::try_from(index).unwrap_or(0));
+        if self.exact {
+            synchronize(self.device);
         }
         self.seconds[phase as usize] += begun.elapsed().as_secs_f64();
         result

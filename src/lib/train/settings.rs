@@ -8,17 +8,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
 pub use super::choices::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
     SamplerName, SchedulerName,
 };
 pub use super::compat::Compat;
+use super::device::DeviceChoice;
 use crate::data::OnBadClip;
-use crate::model::{Geometry, ModelPath, Variant};
-
-/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
-const LEAST_SIZE_SEED_PX: u32 = 57;
+use crate::model::{Geometry, ModelPath, Precision, Variant};
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,9 +30,12 @@ pub struct Settings {
     /// Padding geometry: `seed` (explicit) or `tf` (of the published weights). Default `seed`.
     #[serde(with = "as_text")]
     pub geometry: Geometry,
-    /// How the convolutions run: `fast` or `reference`. Equal up to rounding. Default `fast`.
+    /// How the convolutions run: `fast`, `frames` or `reference`. Equal up to rounding. Default `fast`.
     #[serde(with = "as_text")]
     pub model_path: ModelPath,
+    /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in both. Default `f32`.
+    #[serde(with = "as_text")]
+    pub precision: Precision,
     /// Whether a block's inside is computed again in the backward pass instead of kept: less memory, more time. Default no.
     pub checkpoint_blocks: bool,
     /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut. Default 50.
@@ -111,6 +111,7 @@ impl Default for Settings {
             variant: Variant::A0,
             geometry: Geometry::Seed,
             model_path: ModelPath::Fast,
+            precision: Precision::F32,
             checkpoint_blocks: false,
             frames: 50,
             resize: 200,
@@ -149,95 +150,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses settings that make no sense, alone or together.
-    ///
-    /// # Errors
-    /// [`TrainError::Setting`], naming the flag and what it may be.
-    pub fn check(&self) -> Result<(), TrainError> {
-        let refuse = |flag, why: String| Err(TrainError::Setting { flag, why });
-        let counts = [
-            ("--frames", self.frames),
-            ("--epochs", self.epochs as usize),
-            ("--batch-size", self.batch_size),
-            ("--size", self.size as usize),
-            ("--early-stop", self.early_stop as usize),
-        ];
-        for (flag, count) in counts {
-            if count == 0 {
-                return refuse(flag, "must be at least 1".into());
-            }
-        }
-        if self.size > self.resize {
-            return refuse(
-                "--size",
-                format!(
-                    "{} pixels cannot be cropped from frames of {}",
-                    self.size, self.resize
-                ),
-            );
-        }
-        if self.geometry == Geometry::Seed && self.size < LEAST_SIZE_SEED_PX {
-            return refuse(
-                "--size",
-                format!(
-                    "{} pixels leave the last stage nothing to pool in the seed's geometry: at least {LEAST_SIZE_SEED_PX}, or --geometry tf",
-                    self.size
-                ),
-            );
-        }
-        let weights = [
-            ("--lr-first-task", self.lr_first_task),
-            ("--lr-first-task-head", self.lr_first_task_head),
-            ("--lr-backbone", self.lr_backbone),
-            ("--lr-head", self.lr_head),
-            ("--weight-decay", self.weight_decay),
-            ("--ewc-lambda", self.ewc_lambda),
-            ("--lwf-lambda", self.lwf_lambda),
-            ("--fd-lambda", self.fd_lambda),
-        ];
-        for (flag, value) in weights {
-            if !(value.is_finite() && value >= 0.0) {
-                return refuse(flag, format!("{value} must be a finite number, 0 or more"));
-            }
-        }
-        if !(0.0..=1.0).contains(&self.ewc_alpha) {
-            return refuse(
-                "--ewc-alpha",
-                format!("{} must lie in 0..1", self.ewc_alpha),
-            );
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse(
-                "--dropout",
-                format!("{} must lie in 0..1, 1 left out", self.dropout),
-            );
-        }
-        if !(self.lwf_temperature.is_finite() && self.lwf_temperature > 0.0) {
-            return refuse("--lwf-temperature", "must be above 0".into());
-        }
-        #[allow(clippy::float_cmp)] // Exactly 1 is the setting's neutral value.
-        let tempered = self.lwf_temperature != 1.0;
-        if self.approach == ApproachName::Lwf
-            && tempered
-            && self.criterion == CriterionName::Multilabel
-        {
-            return refuse(
-                "--lwf-temperature",
-                "a temperature other than 1 needs --criterion multiclass".into(),
-            );
-        }
-        if self.from_scratch && self.approach != ApproachName::Finetune {
-            return refuse(
-                "--from-scratch",
-                format!(
-                    "new weights in each task leave {} nothing to hold on to; use --approach finetune",
-                    self.approach
-                ),
-            );
-        }
-        Ok(())
-    }
-
     /// Whether the backbone takes no gradient in `task`.
     #[must_use]
     pub fn backbone_is_frozen(&self, task: usize) -> bool {
@@ -259,35 +171,6 @@ impl Settings {
             (self.lr_first_task, self.lr_first_task_head)
         } else {
             (self.lr_backbone, self.lr_head)
-        }
-    }
-}
-
-/// Where the model computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// The first GPU where there is one, otherwise the processor.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// The GPU with this index.
-    Cuda(usize),
-}
-
-impl std::str::FromStr for DeviceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("{text:?} is no device: expected auto, cpu or cuda:N")),
         }
     }
 }
@@ -371,40 +254,6 @@ mod as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What is wrong with settings after a change.
-    fn refused(change: impl FnOnce(&mut Settings)) -> String {
-        let mut settings = Settings::default();
-        settings.check().unwrap();
-        change(&mut settings);
-        settings.check().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn settings_that_make_no_sense_are_refused_by_their_flag() {
-        assert!(refused(|s| s.epochs = 0).starts_with("--epochs: must be at least 1"));
-        assert!(refused(|s| s.batch_size = 0).starts_with("--batch-size"));
-        assert!(
-            refused(|s| s.size = 201)
-                .starts_with("--size: 201 pixels cannot be cropped from frames of 200")
-        );
-        assert!(refused(|s| s.size = 56).contains("--geometry tf"));
-        assert!(refused(|s| s.lr_head = f64::NAN).starts_with("--lr-head"));
-        assert!(refused(|s| s.weight_decay = -1.0).starts_with("--weight-decay"));
-        assert!(refused(|s| s.ewc_alpha = 1.5).starts_with("--ewc-alpha"));
-        assert!(refused(|s| s.dropout = 1.0).starts_with("--dropout"));
-        assert!(refused(|s| s.lwf_temperature = 0.0).starts_with("--lwf-temperature"));
-        let tempered = |s: &mut Settings| {
-            s.approach = ApproachName::Lwf;
-            s.lwf_temperature = 2.0;
-        };
-        assert!(refused(tempered).contains("needs --criterion multiclass"));
-        let anew = |s: &mut Settings| {
-            s.approach = ApproachName::Ewc;
-            s.from_scratch = true;
-        };
-        assert!(refused(anew).contains("leave ewc nothing to hold on to"));
-    }
 
     #[test]
     fn settings_survive_json() {

@@ -54,13 +54,14 @@ fn a_busy_server_is_asked_again() {
         Busy(None),
         ResetAfter(5000),
         Busy(Some(0)),
+        BusyUntil(1),
     ]);
     assert_little_waste(&source, &summary);
 }
 
 #[test]
 fn stalls_and_trickles_are_left_for_a_new_connection() {
-    let (source, summary) = survives(vec![StallAfter(0), StallAfter(30_000), Drip]);
+    let (source, summary) = survives(vec![StallAfter(0), StallAfter(30_000), Drip, DripHead]);
     assert_little_waste(&source, &summary);
 }
 
@@ -87,6 +88,7 @@ fn every_corruption_is_caught() {
             Corrupt(rng.random_range(0..1 << 30)),
             Behave,
             Corrupt(rng.random_range(0..1 << 30)),
+            Blank(rng.random_range(0..1 << 30), rng.random_range(16..5000)),
         ]);
     }
 }
@@ -166,4 +168,65 @@ fn an_archive_that_is_cut_at_its_source_fails_and_leaves_no_clip_of_its_own() {
     let names: Vec<_> = super::tree(&config.raw).into_keys().collect();
     assert_eq!(names.len(), 6);
     assert!(!names.iter().any(|n| n.starts_with("texting")));
+    // Who can do without its clips goes on; the ledger says why they are missing.
+    let lenient = DownloadConfig {
+        max_missing: 0.4,
+        ..config
+    };
+    let summary = run(&lenient).unwrap();
+    assert_eq!((summary.present, summary.missing), (6, 3));
+    let rows = ledger(&lenient);
+    let state = |name: &str| rows.iter().find(|r| r.name == name).unwrap();
+    assert_eq!(state("k700_train_003.tar.gz").state, "damaged");
+    let missing: Vec<_> = rows.iter().filter(|r| r.state == "missing").collect();
+    assert_eq!(missing.len(), 3);
+    for row in missing {
+        assert_eq!(row.subcategory.as_deref(), Some("texting"));
+        assert!(
+            row.reason
+                .as_ref()
+                .unwrap()
+                .contains("damaged at its source")
+        );
+    }
+}
+
+#[test]
+fn what_is_damaged_at_its_source_fails_beside_what_cannot_be_had() {
+    let mut source = Source::with_payload(3, 9_000);
+    let path = "train/k700_train_003.tar.gz";
+    let whole = source.files[path].clone();
+    source
+        .files
+        .insert(path.into(), whole[..whole.len() - 5].to_vec());
+    source.files.remove("train/k700_train_004.tar.gz");
+    let server = Server::start(source.files.clone());
+    let config = DownloadConfig {
+        max_missing: 1.0,
+        ..source.config(&server.url(), "a")
+    };
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(&error, DownloadError::Archives { failed: 2, first, .. } if first.contains("404")),
+        "{error}"
+    );
+    let rows = ledger(&config);
+    let reasons: Vec<_> = rows
+        .iter()
+        .filter(|r| r.state == "missing")
+        .map(|r| {
+            (
+                r.subcategory.as_deref().unwrap(),
+                r.reason.as_deref().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(reasons.len(), 6);
+    for (class, reason) in reasons {
+        assert_eq!(
+            reason.contains("could not be read"),
+            class == "yawning",
+            "{class}: {reason}"
+        );
+    }
 }

@@ -8,25 +8,16 @@ use std::time::Duration;
 use incdec::random::stream;
 use rand::RngExt;
 
-use super::server::Server;
-use super::source::{Source, tree};
+use super::server::{Mischief, Server};
+use super::source::{Source, binary, tree};
 
 /// Kills in all.
 const KILLS: usize = 50;
 
+/// The binary, silent but for its errors.
 fn command(source: &Source, url: &str, name: &str) -> Command {
-    let out = source.out(name);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-download"));
-    command
-        .arg("--labels")
-        .arg(source.folder.path().join("Info"))
-        .arg("--out")
-        .arg(out.join("raw"))
-        .arg("--ledger")
-        .arg(out.join("downloads.parquet"))
-        .args(["--source", url, "--first-wait", "0.01"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    let mut command = binary(source, url, name);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -72,6 +63,43 @@ fn killed_at_fifty_random_moments_it_ends_with_the_same_tree_and_ledger() {
             "ledger of {name}"
         );
     }
+}
+
+#[test]
+fn an_archive_that_was_being_read_is_read_again_and_the_wire_bytes_tell() {
+    let source = Source::with_payload(3, 40_000);
+    let server = Server::start(source.files.clone());
+    // Two archives come through, the third hangs in its middle until the run is killed.
+    server.plan([
+        Mischief::Behave,
+        Mischief::Behave,
+        Mischief::StallAfter(50_000),
+    ]);
+    let mut first = command(&source, &server.url(), "a");
+    let mut child = first.args(["--jobs", "1"]).spawn().unwrap();
+    let records = source.out("a").join("raw/.incdec-download/records");
+    while fs::read_dir(&records).map_or(0, Iterator::count) < 2 || server.left() > 0 {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it was killed"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let second = binary(&source, &server.url(), "a").output().unwrap();
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.success(), "{told}");
+    assert!(
+        told.contains("in the middle of 1 archives: these are read again"),
+        "{told}"
+    );
+    let summary = String::from_utf8(second.stdout).unwrap();
+    assert!(
+        summary.contains("1 archives read") && summary.contains("over the wire for"),
+        "{summary}"
+    );
+    source.assert_tree("a");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs;
 
 use incdec::download::DownloadError;
 use incdec::download::fetch::{LabelsConfig, Tables, labels, sha256};
+use incdec::download::http::HttpConfig;
 use incdec::download::pace::RetryConfig;
-use incdec::download::remote::HttpConfig;
 use incdec::labels::Labels;
 
 use super::server::Server;

@@ -1,12 +1,13 @@
-//! A loopback server that misbehaves on purpose, one request after the other as a test asks for.
+//! A loopback server that misbehaves on purpose, one request after the other as a test asks for; that lists itself as a
+//! bucket does, asks for credentials and speaks TLS where a test wants it to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What happens to one request for an archive's bytes.
 #[derive(Clone, Debug)]
@@ -17,10 +18,14 @@ pub(crate) enum Mischief {
     EndAfter(usize),
     /// Status 503, with Retry-After in seconds where given.
     Busy(Option<u64>),
+    /// Status 503, with Retry-After as a date this many seconds ahead.
+    BusyUntil(u64),
     /// Nothing more comes after this many body bytes, and the connection stays open.
     StallAfter(usize),
-    /// One byte in a while, for ever.
+    /// One body byte in a while, for ever.
     Drip,
+    /// One byte of the headers in a while, for ever.
+    DripHead,
     /// The Content-Length is off by this much.
     WrongLength(i64),
     /// Range is ignored, and the connection is reset after this many body bytes.
@@ -29,6 +34,8 @@ pub(crate) enum Mischief {
     IgnoreRange,
     /// The byte at this position of the file is flipped.
     Corrupt(usize),
+    /// This many bytes from this position of the file on are zeros.
+    Blank(usize, usize),
     /// Redirected to itself for ever.
     RedirectLoop,
     /// From now on the file is another one, tag and all.
@@ -43,7 +50,18 @@ struct Shared {
     /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes), in turn.
     queue: Mutex<VecDeque<Mischief>>,
     requests: Mutex<Vec<String>>,
+    /// A text that the query or the Authorization header must have.
+    key: Option<&'static str>,
     stop: AtomicBool,
+}
+
+/// How a server is to be reached.
+#[derive(Default)]
+pub(crate) struct Terms {
+    /// A text that the query or the Authorization header of every request must have.
+    pub(crate) key: Option<&'static str>,
+    /// The certificate to show; plain HTTP without one.
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 /// The server; it stops when dropped.
@@ -55,10 +73,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(files: BTreeMap<String, Vec<u8>>) -> Self {
+        Self::start_on(files, Terms::default())
+    }
+
+    pub(crate) fn start_on(files: BTreeMap<String, Vec<u8>>, terms: Terms) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
-        *shared.files.lock().unwrap() = files;
+        let shared = Arc::new(Shared {
+            files: Mutex::new(files),
+            key: terms.key,
+            ..Shared::default()
+        });
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -69,9 +94,18 @@ impl Server {
                     let (Ok(stream), shared) = (stream, Arc::clone(&shared)) else {
                         continue;
                     };
+                    let tls = terms.tls.clone();
                     // A client that hangs up ends its connection's thread and nothing else.
                     std::thread::spawn(move || {
-                        let _ = converse(stream, &shared);
+                        let socket = stream.try_clone().ok()?;
+                        match tls {
+                            None => converse(stream, &socket, &shared),
+                            Some(config) => {
+                                let session = rustls::ServerConnection::new(config).ok()?;
+                                let stream = rustls::StreamOwned::new(session, stream);
+                                converse(stream, &socket, &shared)
+                            }
+                        }
                     });
                 }
             }
@@ -81,6 +115,10 @@ impl Server {
             shared,
             thread: Some(thread),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self) -> String {
@@ -97,7 +135,7 @@ impl Server {
         self.shared.queue.lock().unwrap().len()
     }
 
-    /// The requests so far, as `METHOD path [range]`.
+    /// The requests so far, as `METHOD path [range]`, without queries.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().clone()
     }
@@ -116,19 +154,26 @@ impl Drop for Server {
 struct Request {
     method: String,
     path: String,
+    query: String,
     range: Option<(usize, Option<usize>)>,
     if_range: Option<String>,
+    authorization: String,
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
     let mut words = line.split_whitespace();
+    let method = words.next()?.to_owned();
+    let target = words.next()?.trim_start_matches('/');
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
-        method: words.next()?.to_owned(),
-        path: words.next()?.trim_start_matches('/').to_owned(),
+        method,
+        path: path.to_owned(),
+        query: query.to_owned(),
         range: None,
         if_range: None,
+        authorization: String::new(),
     };
     loop {
         line.clear();
@@ -145,6 +190,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
                 request.range = Some((from.parse().ok()?, to));
             }
             "if-range" => request.if_range = Some(value.trim().to_owned()),
+            "authorization" => value.trim().clone_into(&mut request.authorization),
             "user-agent" => assert!(value.trim().starts_with("incdec/"), "{value}"),
             _ => {}
         }
@@ -155,9 +201,8 @@ fn tag(bytes: &[u8]) -> String {
     format!("\"{}\"", &blake3::hash(bytes).to_hex()[..16])
 }
 
-fn converse(stream: TcpStream, shared: &Shared) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut stream = stream;
+fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> Option<()> {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
         let range = request.range.map_or(String::new(), |(a, b)| {
             format!(" {a}-{}", b.map_or(String::new(), |b| b.to_string()))
@@ -174,14 +219,59 @@ fn converse(stream: TcpStream, shared: &Shared) -> Option<()> {
             let mut files = shared.files.lock().unwrap();
             files.insert(request.path.clone(), bytes.clone());
         }
-        let body = shared.files.lock().unwrap().get(&request.path).cloned();
-        answer(&mut stream, &request, body, &mischief)?;
+        let stream = reader.get_mut();
+        let opens = |key| request.query.contains(key) || request.authorization.contains(key);
+        if shared.key.is_some_and(|key| !opens(key)) {
+            let text = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(text.as_bytes()).ok()?;
+            continue;
+        }
+        let files = shared.files.lock().unwrap();
+        let body = if request.query.contains("list-type=2") {
+            Some(listing(&files, &request))
+        } else {
+            files.get(&request.path).cloned()
+        };
+        drop(files);
+        answer(stream, socket, &request, body, &mischief)?;
     }
     None
 }
 
+/// A page of two files of the bucket that the path names, in the words of S3.
+fn listing(files: &BTreeMap<String, Vec<u8>>, request: &Request) -> Vec<u8> {
+    let value = |name: &str| {
+        let mut pairs = request.query.split('&').filter_map(|p| p.split_once('='));
+        let value = pairs.find(|(key, _)| *key == name).map_or("", |(_, v)| v);
+        value.replace("%2F", "/")
+    };
+    let (prefix, after) = (value("prefix"), value("continuation-token"));
+    let bucket = request.path.trim_end_matches('/');
+    let keys = files.keys().filter_map(|f| f.strip_prefix(bucket));
+    let keys = keys.map(|key| key.trim_start_matches('/'));
+    let rest: Vec<&str> = keys
+        .filter(|key| key.starts_with(&prefix) && **key > *after)
+        .collect();
+    let page = &rest[..rest.len().min(2)];
+    let contents: String = page
+        .iter()
+        .map(|key| format!("<Contents><Key>{key}</Key></Contents>"))
+        .collect();
+    let next = match page.last() {
+        Some(last) if rest.len() > 2 => {
+            format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"
+            )
+        }
+        _ => "<IsTruncated>false</IsTruncated>".to_owned(),
+    };
+    let space = "http://s3.amazonaws.com/doc/2006-03-01/";
+    format!("<ListBucketResult xmlns=\"{space}\">{next}{contents}</ListBucketResult>").into_bytes()
+}
+
 fn answer(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
+    socket: &TcpStream,
     request: &Request,
     body: Option<Vec<u8>>,
     mischief: &Mischief,
@@ -196,6 +286,20 @@ fn answer(
             let text = format!("HTTP/1.1 503 Busy\r\n{after}Content-Length: 0\r\n\r\n");
             return stream.write_all(text.as_bytes()).ok();
         }
+        Mischief::BusyUntil(seconds) => {
+            let until = SystemTime::now() + Duration::from_secs(*seconds);
+            let until = httpdate::fmt_http_date(until);
+            let text =
+                format!("HTTP/1.1 503 Busy\r\nRetry-After: {until}\r\nContent-Length: 0\r\n\r\n");
+            return stream.write_all(text.as_bytes()).ok();
+        }
+        Mischief::DripHead => {
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: ".iter().chain([&b'z'; 400]) {
+                stream.write_all(&[*byte]).ok()?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            return None;
+        }
         Mischief::RedirectLoop => {
             let text = format!(
                 "HTTP/1.1 302 Found\r\nLocation: /{}\r\nContent-Length: 0\r\n\r\n",
@@ -209,6 +313,11 @@ fn answer(
     if let Mischief::Corrupt(at) = *mischief {
         let at = at % total;
         body[at] ^= 0x10;
+    }
+    if let Mischief::Blank(at, count) = *mischief {
+        let at = at % total;
+        let end = (at + count).min(total);
+        body[at..end].fill(0);
     }
     let deaf = matches!(
         mischief,
@@ -240,11 +349,16 @@ fn answer(
     if request.method == "HEAD" {
         return Some(());
     }
-    send(stream, &body[from..to], mischief)
+    send(stream, socket, &body[from..to], mischief)
 }
 
 /// Sends the body as far as the mischief lets it; `None` where the connection ends.
-fn send(stream: &mut TcpStream, body: &[u8], mischief: &Mischief) -> Option<()> {
+fn send(
+    stream: &mut impl Write,
+    socket: &TcpStream,
+    body: &[u8],
+    mischief: &Mischief,
+) -> Option<()> {
     let part = |n: usize| &body[..n.min(body.len())];
     match *mischief {
         Mischief::ResetAfter(n) | Mischief::IgnoreRangeAndResetAfter(n) => {
@@ -252,7 +366,7 @@ fn send(stream: &mut TcpStream, body: &[u8], mischief: &Mischief) -> Option<()> 
             let _ = stream.flush();
             // What was sent arrives first; then the reset.
             std::thread::sleep(Duration::from_millis(5));
-            let _ = rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
             None
         }
         Mischief::EndAfter(n) => {

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::download::DownloadConfig;
+use incdec::download::http::HttpConfig;
 use incdec::download::pace::RetryConfig;
-use incdec::download::remote::HttpConfig;
 use incdec::random::stream;
 use rand::Rng;
 use tempfile::TempDir;
@@ -120,6 +121,7 @@ impl Source {
             },
             http: HttpConfig {
                 stall: Duration::from_millis(400),
+                ..HttpConfig::default()
             },
             ..DownloadConfig::default()
         }
@@ -157,6 +159,32 @@ impl Source {
             "bytes differ"
         );
     }
+}
+
+/// The stage's binary, from `url` into `name` of the fixture's folder; what the machine's environment says of proxies and
+/// credentials does not reach it.
+pub(crate) fn binary(source: &Source, url: &str, name: &str) -> Command {
+    let out = source.out(name);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-download"));
+    command
+        .arg("--labels")
+        .arg(source.folder.path().join("Info"))
+        .arg("--out")
+        .arg(out.join("raw"))
+        .arg("--ledger")
+        .arg(out.join("downloads.parquet"))
+        .args(["--source", url, "--first-wait", "0.01"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    for name in [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    ] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// All files below a folder, hidden ones too.

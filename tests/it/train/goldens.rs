@@ -7,12 +7,10 @@ use incdec::train::approach::{DeviceBatch, Fisher, distance, distillation, estim
 use incdec::train::learner::{Learner, movinet};
 use incdec::train::settings::{CriterionName, FeatureDistance, FisherEstimate};
 use serde::Deserialize;
-use tch::{Device, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
-use crate::support;
+use crate::support::{self, device, tolerance};
 
-/// Absolute tolerance of losses of a first forward pass.
-const TOLERANCE: f64 = 1e-5;
 /// Relative tolerance of what comes out of gradients.
 const GRADIENT_TOLERANCE: f64 = 1e-3;
 
@@ -92,13 +90,13 @@ impl Approaches {
             dropout: 0.0,
             ..ModelConfig::default()
         };
-        let learner = Learner::new(movinet(config), Device::Cpu, criterion);
+        let learner = Learner::new(movinet(config), device(), criterion);
         fill::fill(learner.store(), salt);
         learner
     }
 
     fn output(&self, salt: u32) -> Output {
-        let clips = fill::input(&self.input, &self.input_shape);
+        let clips = fill::input(&self.input, &self.input_shape).to_device(device());
         no_grad(|| {
             self.learner(salt, CriterionName::Multilabel)
                 .forward(&clips, Mode::Evaluate)
@@ -112,7 +110,7 @@ fn penalties_and_losses_equal_the_seeds() {
         let goldens: Goldens = support::read_json(&file);
         let case = goldens.approaches;
         let (new, old) = (case.output(case.new_salt), case.output(case.old_salt));
-        let labels = Tensor::from_slice(&case.labels);
+        let labels = Tensor::from_slice(&case.labels).to_device(device());
         let lwf = [
             (CriterionName::Multilabel, &case.lwf_multilabel),
             (CriterionName::Multiclass, &case.lwf_multiclass),
@@ -123,27 +121,27 @@ fn penalties_and_losses_equal_the_seeds() {
             close(
                 criterion.loss(&new.logits, &labels).double_value(&[]),
                 golden.cls,
-                TOLERANCE,
+                tolerance(),
                 &what,
             );
             let term = distillation(criterion, &new.logits, &old.logits, golden.temperature);
             close(
                 term.double_value(&[]) * golden.lambda_,
                 golden.penalty,
-                TOLERANCE,
+                tolerance(),
                 &what,
             );
         }
         let loss = CriterionName::Multilabel
             .loss(&new.logits, &labels)
             .double_value(&[]);
-        close(loss, case.fd.cls, TOLERANCE, "FD");
-        close(loss, case.ewc_multilabel.cls, TOLERANCE, "EWC");
+        close(loss, case.fd.cls, tolerance(), "FD");
+        close(loss, case.ewc_multilabel.cls, tolerance(), "EWC");
         let term = distance(FeatureDistance::L2, &new.features, &old.features);
         close(
             term.double_value(&[]) * case.fd.lambda_,
             case.fd.penalty,
-            TOLERANCE,
+            tolerance(),
             "FD",
         );
     }
@@ -155,12 +153,13 @@ fn the_fisher_information_and_its_penalty_equal_the_seeds() {
         let goldens: Goldens = support::read_json(&file);
         let (case, golden) = (&goldens.approaches, &goldens.approaches.ewc_multilabel);
         let learner = case.learner(golden.fisher_model_salt, CriterionName::Multilabel);
-        let clips = fill::input(&golden.fisher_input, &golden.fisher_input_shape);
+        let clips =
+            fill::input(&golden.fisher_input, &golden.fisher_input_shape).to_device(device());
         let size = golden.fisher_batch_size;
         let mut batches = (0..golden.fisher_batches).map(|i| {
             Ok(DeviceBatch {
                 clips: clips.narrow(0, i * size, size),
-                labels: Tensor::zeros([size], (tch::Kind::Int64, Device::Cpu)),
+                labels: Tensor::zeros([size], (tch::Kind::Int64, device())),
             })
         });
         let fisher: Fisher = estimate(&learner, FisherEstimate::Batch, &mut batches).unwrap();

@@ -12,6 +12,8 @@ use incdec::table::{self, Provenance};
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
 
+use crate::support;
+
 /// Side of the stored frames; the model sees a crop of [`CROP`].
 const SIDE: usize = 68;
 const CROP: &str = "64";
@@ -87,6 +89,7 @@ impl Toy {
         command.arg("--out").arg(self.run(name));
         let resize = SIDE.to_string();
         let frames = FRAMES.to_string();
+        let device = support::device_choice().to_string();
         command.args([
             "--frames",
             &frames,
@@ -95,7 +98,7 @@ impl Toy {
             "--size",
             CROP,
             "--device",
-            "cpu",
+            &device,
             "--threads",
             "1",
         ]);

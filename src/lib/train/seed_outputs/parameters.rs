@@ -6,7 +6,8 @@ use super::python::shortest;
 use super::{SUMMARY_FILE, SeedOutputs, finished};
 use crate::clip::Split;
 use crate::train::TrainError;
-use crate::train::settings::{ApproachName, DeviceChoice, PlateauCheck, SchedulerName};
+use crate::train::device::DeviceChoice;
+use crate::train::settings::{ApproachName, PlateauCheck, SchedulerName};
 
 /// `parameters.csv`: what the run was started with, under the seed's names.
 pub(super) fn write_parameters(outputs: &SeedOutputs<'_>) -> Result<(), TrainError> {

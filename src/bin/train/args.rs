@@ -1,21 +1,17 @@
-//! `incdec-train`: trains a model task after task on what is available, and writes a run directory.
-
-mod cli;
+//! What was typed, and what it means.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use incdec::data::OnBadClip;
-use incdec::model::{Geometry, ModelPath, Variant};
+use incdec::model::{Geometry, ModelPath, Precision, Variant};
 use incdec::train::choice::{self, Choice};
-use incdec::train::record::LOG_FILE;
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
     SamplerName, SchedulerName,
 };
-use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
+use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
 /// Trains a MoViNet task after task while its data arrives and is withdrawn.
 ///
@@ -24,7 +20,7 @@ use incdec::train::{self, Compat, DeviceChoice, Settings, TrainConfig};
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is.
 #[derive(Parser)]
 #[command(name = "incdec-train", version, after_help = EXAMPLE, args_override_self = true)]
-struct Args {
+pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
     availability: PathBuf,
@@ -90,9 +86,14 @@ struct ModelArgs {
     /// Padding: seed (the seed's) or tf (of the published weights).
     #[arg(long, default_value = "seed")]
     geometry: Geometry,
-    /// How convolutions run: fast, or reference (plain operators, for comparison).
+    /// How convolutions run: fast (fused operators where they apply), frames (stock ones on frames as pictures: what fast is
+    /// on a GPU), or reference (plain ones, for comparison).
     #[arg(long, default_value = "fast")]
     model_path: ModelPath,
+    /// In which floats the model computes: f32 or bf16. Weights and statistics are 32-bit floats in both; bf16 needs a GPU or
+    /// a processor with avx512_bf16 or amx_bf16.
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
     /// Compute a block's inside again in the backward pass instead of keeping it: less memory, more time.
     #[arg(long)]
     checkpoint_blocks: bool,
@@ -252,6 +253,7 @@ impl From<Args> for TrainConfig {
             variant: model.variant,
             geometry: model.geometry,
             model_path: model.model_path,
+            precision: model.precision,
             checkpoint_blocks: model.checkpoint_blocks,
             frames: model.frames,
             resize: model.resize,
@@ -304,17 +306,4 @@ impl From<Args> for TrainConfig {
             settings,
         }
     }
-}
-
-fn main() -> ExitCode {
-    let config = TrainConfig::from(Args::parse());
-    if let Err(error) = cli::start_log(Some(&config.out.join(LOG_FILE))) {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let result = train::run(&config);
-    if let Ok(summary) = &result {
-        println!("{summary}");
-    }
-    cli::finish(result)
 }

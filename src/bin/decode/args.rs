@@ -1,0 +1,191 @@
+//! The flags of `incdec-decode` and what they mean to the stage.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Subsampling};
+use incdec::media::decode::Limits;
+use incdec::media::frame_size::{FrameSize, SampleAspect};
+use incdec::shard::{Codec, DEFAULT_SHARD_BYTES};
+
+const EXAMPLE: &str = "\
+Examples:
+  incdec-decode --clips Kinetics/raw --labels Kinetics/Info --out Kinetics/shards
+  incdec-decode --clips raw --labels Info --out shards --codec raw --frame-size short:240 --jobs 8 --max-failed 0.2
+  incdec-decode probe clip.mp4 other.avi
+  incdec-decode verify Kinetics/shards
+
+Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row for each labelled clip, also for those that
+are missing or cannot be decoded, with the reason). Run again, it decodes only what is new; other settings decode all anew.
+Exit status: 0 done, 1 failed (too many clips missing or undecodable, a probed file without frames, disk full, damage found),
+2 wrong usage.";
+
+/// Decode labelled clips to frames at a steady rate and store them in shards.
+#[derive(Parser)]
+#[command(name = "incdec-decode", version, after_help = EXAMPLE)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) stage: Option<Stage>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Decode every frame of single files and print tab-separated values: file, frames, status, reason
+    Probe {
+        /// Video files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Most seconds that one file may take
+        #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]
+        clip_seconds: u64,
+    },
+    /// Read all stored clips again and report each that is damaged
+    Verify {
+        /// Folder of shards
+        #[arg(value_name = "DIR")]
+        shards: PathBuf,
+    },
+    /// Decode what standard input asks for (started by --isolate process)
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Args)]
+pub(crate) struct Stage {
+    /// Folder of clips: <subcategory>/<clip id>.mp4; any other nesting and extension will do
+    #[arg(long, value_name = "DIR")]
+    clips: PathBuf,
+    /// Folder of frame folders, id_<clip id>/jpgs/image_00001.jpg, for clips that have no video; taken to be at --fps
+    #[arg(long, value_name = "DIR")]
+    frame_folders: Option<PathBuf>,
+    /// Folder of train.csv, validation.csv, test.csv and classes.csv
+    #[arg(long, value_name = "DIR")]
+    labels: PathBuf,
+    /// Folder of the shards and the index to write
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Frames per second: a number or a fraction like 30000/1001
+    #[arg(long, default_value = "5")]
+    fps: Fps,
+    /// Size of a stored frame in pixels: <width>x<height>, or short:<pixels> to keep the aspect
+    #[arg(long, value_name = "SIZE", default_value = "200x200")]
+    frame_size: FrameSize,
+    /// How frames are stored: jpeg or raw (RGB)
+    #[arg(long, default_value = "jpeg")]
+    codec: Codec,
+    /// Quality of JPEG frames, 1 to 100
+    #[arg(long, default_value_t = ClipSettings::default().quality)]
+    quality: u8,
+    /// Colour resolution of JPEG frames: 420, 422 or 444
+    #[arg(long, value_enum, default_value = "420")]
+    subsampling: Chroma,
+    /// Most frames of a clip
+    #[arg(long, value_name = "N", default_value_t = ClipSettings::default().max_frames)]
+    max_frames: u32,
+    /// Which frames: the one on display at each instant, or motion-compensated ones [default: display]
+    #[arg(long, value_enum)]
+    resample: Option<Between>,
+    /// Settings of the published experiments: twyn2024 is --resample minterpolate
+    #[arg(long, value_enum)]
+    compat: Option<Compat>,
+    /// Pixels that are not square: take them for square, or keep the aspect of the display (where --frame-size keeps it)
+    #[arg(long, value_enum, default_value = "squash")]
+    sample_aspect: Aspect,
+    /// Workers, each with one decoder [default: the number of processor cores]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    max_failed: f64,
+    /// Bytes of frames after which a new shard begins; counts for new shards only
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_SHARD_BYTES)]
+    shard_bytes: u64,
+    /// Most seconds that one clip may take
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]
+    clip_seconds: u64,
+    /// Decode in child processes, one for each worker, so that a decoder that crashes costs one clip only
+    #[arg(long, value_enum)]
+    isolate: Option<Isolate>,
+    /// Most memory of a decoder process in MiB (with --isolate process)
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
+    clip_memory_mib: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Isolate {
+    Process,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Between {
+    Display,
+    Minterpolate,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Compat {
+    Twyn2024,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Aspect {
+    Squash,
+    Honour,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Chroma {
+    #[value(name = "420")]
+    Quarter,
+    #[value(name = "422")]
+    Half,
+    #[value(name = "444")]
+    Full,
+}
+
+impl From<Stage> for DecodeConfig {
+    fn from(stage: Stage) -> Self {
+        let defaults = Self::new(stage.clips, stage.labels, stage.out);
+        let seeds = stage.compat.map(|Compat::Twyn2024| Between::Minterpolate);
+        let clip = ClipSettings {
+            fps: stage.fps,
+            frame_size: stage.frame_size,
+            codec: stage.codec,
+            quality: stage.quality,
+            subsampling: match stage.subsampling {
+                Chroma::Quarter => Subsampling::Quarter,
+                Chroma::Half => Subsampling::Half,
+                Chroma::Full => Subsampling::Full,
+            },
+            max_frames: stage.max_frames,
+            resample: match stage.resample.or(seeds) {
+                Some(Between::Minterpolate) => Resample::Minterpolate,
+                _ => Resample::Display,
+            },
+            sample_aspect: match stage.sample_aspect {
+                Aspect::Squash => SampleAspect::Squash,
+                Aspect::Honour => SampleAspect::Honour,
+            },
+            decode_all: false,
+        };
+        Self {
+            frame_folders: stage.frame_folders,
+            clip,
+            jobs: stage.jobs.unwrap_or(defaults.jobs),
+            max_failed: stage.max_failed,
+            shard_bytes: stage.shard_bytes,
+            limits: Limits {
+                seconds: stage.clip_seconds,
+                memory_bytes: stage.clip_memory_mib << 20,
+            },
+            isolate: stage.isolate.map(|Isolate::Process| {
+                // A program whose file cannot be named is looked up in the search path.
+                std::env::current_exe().unwrap_or_else(|_| "incdec-decode".into())
+            }),
+            ..defaults
+        }
+    }
+}

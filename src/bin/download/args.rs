@@ -1,0 +1,274 @@
+//! The command line of `incdec-download`, and the settings that it means.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use incdec::clip::Split;
+use incdec::download::DownloadConfig;
+use incdec::download::fetch::{LabelsConfig, Tables};
+use incdec::download::http::HttpConfig;
+use incdec::download::pace::RetryConfig;
+use incdec::download::store::{Access, StoreConfig};
+use incdec::download::tables::Counts;
+
+use crate::environment;
+
+/// Fetch the Kinetics clips that the label tables name, and no others, as <out>/<subcategory>/<clip>.mp4.
+///
+/// Of the source's archives only those are read that can hold a wanted clip; they pass through gunzip and tar in memory, and
+/// only the wanted clips touch the disk. A connection that breaks goes on where it broke. Run it again after any interruption:
+/// it does what is left, and reads anew only the archives that were being read, as many as --jobs.
+#[derive(Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Environment:\n  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY   the way out\n  SSL_CERT_FILE, SSL_CERT_DIR                    certificates to trust instead of the system's\n  with --signed: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (s3), GOOGLE_OAUTH_ACCESS_TOKEN (gs),\n  AZURE_STORAGE_SAS_TOKEN (az)\n\nExamples:\n  incdec-download plan --labels Kinetics/Info\n  incdec-download --labels Kinetics/Info --out Kinetics/raw --ledger Kinetics/downloads.parquet\n  incdec-download --labels toy/Info --out demo/raw --ledger demo/downloads.parquet --source http://127.0.0.1:8700\n  incdec-download --source s3://kinetics/700_2020\n  incdec-download --source s3://mirror/k700 --endpoint http://minio.example.org:9000 --signed\n  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet"
+)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Only say what would be fetched, as the subcommand plan does.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Say what would be fetched: archives, bytes, disk, clips of each class. Writes nothing.
+    Plan(RunArgs),
+    /// Hash the clips on disk again, and fetch those that are damaged or gone, and no others.
+    Verify(VerifyArgs),
+    /// Fetch the published label tables, or make tables by a rule from the official annotations.
+    Labels(LabelsArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Only name what is damaged; remove and fetch nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where the data comes from, and how patiently.
+#[derive(Args)]
+#[command(next_help_heading = "Source")]
+struct SourceArgs {
+    /// Instead of the official base: a URL (http, https, file, s3, gs, az) or a folder, of archives alone too.
+    #[arg(long)]
+    source: Option<String>,
+    /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
+    #[arg(long, default_value = "kinetics-700-2020")]
+    dataset: String,
+    /// Another sources.toml than the one built in.
+    #[arg(long, value_name = "FILE")]
+    sources: Option<PathBuf>,
+    /// Address of the object store, where it is not the public one: of MinIO, Ceph, another cloud.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Region of an s3:// bucket.
+    #[arg(long)]
+    region: Option<String>,
+    /// Ask the object store with the credentials in the environment, for buckets that are not public.
+    #[arg(long)]
+    signed: bool,
+    /// Tries in a row without a byte gained before an archive is given up.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    tries: u16,
+    /// Seconds before a second try; doubles up to a minute.
+    #[arg(long, default_value = "0.5", value_parser = seconds, value_name = "SECONDS")]
+    first_wait: Duration,
+    /// Seconds without a byte after which a connection counts as stalled.
+    #[arg(long, default_value = "30", value_parser = seconds, value_name = "SECONDS")]
+    stall: Duration,
+}
+
+impl SourceArgs {
+    fn retry(&self) -> RetryConfig {
+        RetryConfig {
+            tries: self.tries.into(),
+            first_wait: self.first_wait,
+        }
+    }
+
+    fn http(&self) -> HttpConfig {
+        let region = self.region.clone();
+        HttpConfig {
+            stall: self.stall,
+            proxies: environment::proxies(),
+            store: StoreConfig {
+                endpoint: self.endpoint.clone(),
+                region: if self.signed {
+                    region.or_else(environment::region)
+                } else {
+                    region
+                },
+                access: if self.signed {
+                    Access::Signed(environment::keys())
+                } else {
+                    Access::Anonymous
+                },
+            },
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct LabelsArgs {
+    /// Folder for train.csv, validation.csv, test.csv and, where it lacks them, classes.csv and the schedules.
+    #[arg(long, default_value = "Kinetics/Info")]
+    out: PathBuf,
+    /// Make tables of each class's first clips by id instead: this many for train/validation/test, as in 100/10/10.
+    #[arg(long)]
+    per_class: Option<Counts>,
+    /// With --per-class: the classes, as CSV with the columns Category and Subcategory.
+    #[arg(
+        long,
+        default_value = "Kinetics/Info/classes.csv",
+        requires = "per_class"
+    )]
+    taxonomy: PathBuf,
+    /// With --per-class: take only clips that exist below this folder as <clip>.mp4.
+    #[arg(long, requires = "per_class")]
+    existing: Option<PathBuf>,
+    /// Also fetch the clips that are published as JPEG frames alone, into this folder.
+    #[arg(long)]
+    frame_folders: Option<PathBuf>,
+    /// Also fetch the official annotations, into this folder.
+    #[arg(long)]
+    annotations: Option<PathBuf>,
+    /// Mirror of the published tables: the URL or folder that holds Info/ and Videos/.
+    #[arg(long)]
+    labels_source: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+impl From<LabelsArgs> for LabelsConfig {
+    fn from(args: LabelsArgs) -> Self {
+        Self {
+            out: args.out,
+            tables: args
+                .per_class
+                .map_or(Tables::Published, |counts| Tables::First {
+                    taxonomy: args.taxonomy,
+                    counts,
+                    existing: args.existing,
+                }),
+            frame_folders: args.frame_folders,
+            annotations: args.annotations,
+            labels_source: args.labels_source,
+            retry: args.source.retry(),
+            http: args.source.http(),
+            dataset: args.source.dataset,
+            sources: args.source.sources,
+            source: args.source.source,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// Folder of classes.csv, train.csv, validation.csv and test.csv.
+    #[arg(long, default_value = "Kinetics/Info")]
+    labels: PathBuf,
+    /// Folder for the clips.
+    #[arg(long, default_value = "Kinetics/raw")]
+    out: PathBuf,
+    /// The ledger: what became of each archive and clip.
+    #[arg(long, default_value = "Kinetics/downloads.parquet")]
+    ledger: PathBuf,
+    /// Only these subcategories, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    classes: Vec<String>,
+    /// Only these splits, separated by commas: train, validation, test.
+    #[arg(long, value_delimiter = ',', value_parser = split)]
+    split: Vec<Split>,
+    /// At most this many clips of each subcategory in each split, the first of the table.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Folder of id_<clip>/jpgs folders: clips that exist only as frames count as present.
+    #[arg(long)]
+    frame_folders: Option<PathBuf>,
+    /// Keep a copy of each archive in this folder.
+    #[arg(long)]
+    keep_archives: Option<PathBuf>,
+    /// Archives at once.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Most megabytes (10^6 bytes) a second, all archives together.
+    #[arg(long, value_parser = megabytes, value_name = "MEGABYTES")]
+    max_rate: Option<u64>,
+    /// Share of the clips that may be missing, 0 to 1.
+    #[arg(long, default_value = "0.01", value_parser = share, value_name = "SHARE")]
+    max_missing: f64,
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+impl From<RunArgs> for DownloadConfig {
+    fn from(args: RunArgs) -> Self {
+        Self {
+            labels: args.labels,
+            raw: args.out,
+            ledger: args.ledger,
+            classes: args.classes,
+            splits: args.split,
+            limit: args.limit,
+            only: None,
+            frame_folders: args.frame_folders,
+            keep_archives: args.keep_archives,
+            jobs: args.jobs.into(),
+            bytes_per_second: args.max_rate,
+            max_missing: args.max_missing,
+            retry: args.source.retry(),
+            http: args.source.http(),
+            source: args.source.source,
+            dataset: args.source.dataset,
+            sources: args.source.sources,
+        }
+    }
+}
+
+fn split(text: &str) -> Result<Split, String> {
+    Split::ALL
+        .into_iter()
+        .find(|s| s.name() == text)
+        .ok_or_else(|| "expected train, validation or test".to_owned())
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err("expected a finite number".to_owned())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match number(text)? {
+        s if (0.001..=86_400.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err("expected 0.001 to 86400 seconds".to_owned()),
+    }
+}
+
+// The range leaves whole numbers far below 2^63.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn megabytes(text: &str) -> Result<u64, String> {
+    match number(text)? {
+        mb if (0.001..=1e6).contains(&mb) => Ok((mb * 1e6) as u64),
+        _ => Err("expected 0.001 to 1000000 megabytes a second".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match number(text)? {
+        share if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share from 0 to 1".to_owned()),
+    }
+}

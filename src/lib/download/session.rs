@@ -1,0 +1,132 @@
+//! What planning and running begin with: the labels, the dataset, its source, and the clips that are wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::DownloadError;
+use super::config::DownloadConfig;
+use super::plan::WantedClip;
+use super::remote::{self, Remote};
+use super::sources::{Dataset, Sources};
+use super::state::Known;
+use crate::clip::Split;
+use crate::labels::Labels;
+
+/// Classes that an error lists.
+const LISTED_CLASSES: usize = 50;
+
+/// Everything that planning and running share.
+pub(super) struct Session {
+    pub(super) labels: Labels,
+    pub(super) dataset: Dataset,
+    pub(super) remote: Box<dyn Remote>,
+    /// Clips asked for, by id, but for those that exist as frames.
+    pub(super) wanted: BTreeMap<String, WantedClip>,
+    /// Clips asked for that exist as frames, with their subcategories.
+    pub(super) frames: BTreeMap<String, String>,
+}
+
+impl Session {
+    pub(super) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
+        let labels = Labels::read(&config.labels)?;
+        let dataset = Sources::read(config.sources.as_deref())?
+            .dataset(&config.dataset)?
+            .clone();
+        let source = config.source.as_deref().unwrap_or(&dataset.base);
+        let remote = remote::open(source, &config.http)?;
+        let mut wanted = choose_clips(&labels, config)?;
+        let mut frames = BTreeMap::new();
+        if let Some(folder) = &config.frame_folders {
+            wanted.retain(|id, clip| {
+                let as_frames = has_frames(folder, id);
+                if as_frames {
+                    frames.insert(id.clone(), clip.subcategory.clone());
+                }
+                !as_frames
+            });
+        }
+        Ok(Self {
+            labels,
+            dataset,
+            remote,
+            wanted,
+            frames,
+        })
+    }
+
+    /// The wanted clips that are neither on disk nor known to be nowhere.
+    pub(super) fn open_clips(&self, raw: &Path, known: &Known) -> BTreeMap<String, WantedClip> {
+        let kept = known.kept();
+        let there = |id: &str, clip: &WantedClip| {
+            kept.get(id)
+                .is_some_and(|(_, kept)| on_disk(raw, &clip.subcategory, id, kept.bytes))
+        };
+        self.wanted
+            .iter()
+            .filter(|(id, clip)| !known.is_absent(id) && !there(id, clip))
+            .map(|(id, clip)| (id.clone(), clip.clone()))
+            .collect()
+    }
+}
+
+/// Whether the clip's file is there with this size.
+pub(super) fn on_disk(raw: &Path, subcategory: &str, id: &str, bytes: u64) -> bool {
+    let path = raw.join(subcategory).join(format!("{id}.mp4"));
+    path.metadata()
+        .is_ok_and(|m| m.is_file() && m.len() == bytes)
+}
+
+/// The clips that the tables name and the filters let through.
+fn choose_clips(
+    labels: &Labels,
+    config: &DownloadConfig,
+) -> Result<BTreeMap<String, WantedClip>, DownloadError> {
+    let known: BTreeSet<&str> = labels
+        .iter()
+        .map(|(_, _, l)| l.subcategory.as_str())
+        .collect();
+    if let Some(class) = config.classes.iter().find(|c| !known.contains(c.as_str())) {
+        let mut listed: Vec<&str> = known.iter().copied().take(LISTED_CLASSES).collect();
+        if known.len() > LISTED_CLASSES {
+            listed.push("...");
+        }
+        return Err(DownloadError::Class {
+            class: class.clone(),
+            known: listed.join(", "),
+        });
+    }
+    let mut counts: BTreeMap<(Split, &str), usize> = BTreeMap::new();
+    let mut wanted = BTreeMap::new();
+    for (split, _, label) in labels.iter() {
+        let class_wanted = config.classes.is_empty() || config.classes.contains(&label.subcategory);
+        let split_wanted = config.splits.is_empty() || config.splits.contains(&split);
+        if !class_wanted || !split_wanted {
+            continue;
+        }
+        let count = counts.entry((split, &label.subcategory)).or_default();
+        *count += 1;
+        if config.limit.is_some_and(|limit| *count > limit) {
+            continue;
+        }
+        let id = label.clip.to_string();
+        if config.only.as_ref().is_some_and(|only| !only.contains(&id)) {
+            continue;
+        }
+        wanted.insert(
+            id,
+            WantedClip {
+                subcategory: label.subcategory.clone(),
+                source_split: label.source_split.clone(),
+            },
+        );
+    }
+    Ok(wanted)
+}
+
+/// Whether a clip's frames lie in `folder/id_<clip>/jpgs`.
+fn has_frames(folder: &Path, id: &str) -> bool {
+    let jpgs = folder.join(format!("id_{id}")).join("jpgs");
+    std::fs::read_dir(jpgs).is_ok_and(|mut entries| {
+        entries.any(|e| e.is_ok_and(|e| e.file_name().to_string_lossy().ends_with(".jpg")))
+    })
+}

@@ -1,0 +1,160 @@
+//! CSV tables that people write: columns are found by the names in the first line, in whatever order they stand.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+
+/// A CSV table whose first line has been read. Spaces around fields and a byte order mark are passed over.
+#[derive(Debug)]
+pub struct NamedCsv<R> {
+    path: PathBuf,
+    columns: Vec<String>,
+    reader: csv::Reader<R>,
+}
+
+/// Why a table could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NamedCsvError {
+    /// The file cannot be read, or not as CSV.
+    #[error("{path}: {source}")]
+    Read {
+        /// The table's file.
+        path: PathBuf,
+        /// What the CSV reader said.
+        source: csv::Error,
+    },
+    /// A needed column is missing.
+    #[error("{path}: column {column} is missing")]
+    Column {
+        /// The table's file.
+        path: PathBuf,
+        /// The missing column.
+        column: String,
+    },
+}
+
+impl NamedCsv<File> {
+    /// Opens the table at `path` and reads its first line.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or its first line is not CSV.
+    pub fn open(path: &Path) -> Result<Self, NamedCsvError> {
+        let file = File::open(path).map_err(|e| NamedCsvError::Read {
+            path: path.to_owned(),
+            source: e.into(),
+        })?;
+        Self::new(path, file)
+    }
+}
+
+impl<R: Read> NamedCsv<R> {
+    /// Reads the first line of a table; `path` only names it in errors.
+    ///
+    /// # Errors
+    /// When the first line cannot be read as CSV.
+    pub fn new(path: &Path, bytes: R) -> Result<Self, NamedCsvError> {
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
+        let names = reader.headers().map_err(|source| NamedCsvError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let columns = names
+            .iter()
+            .map(|name| name.trim_start_matches('\u{feff}').to_owned())
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            columns,
+            reader,
+        })
+    }
+
+    /// The names of the columns, in the table's order.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Where the column `name` stands, if it is there.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column == name)
+    }
+
+    /// Where the column `name` stands.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn column(&self, name: &str) -> Result<usize, NamedCsvError> {
+        self.position(name).ok_or_else(|| NamedCsvError::Column {
+            path: self.path.clone(),
+            column: name.to_owned(),
+        })
+    }
+
+    /// The rows below the first line, each with the number of its line, from 1.
+    pub fn rows(self) -> impl Iterator<Item = Result<(usize, StringRecord), NamedCsvError>> {
+        let path = self.path;
+        self.reader
+            .into_records()
+            .enumerate()
+            .map(move |(row, record)| {
+                let record = record.map_err(|source| NamedCsvError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+                let line = record
+                    .position()
+                    .and_then(|position| usize::try_from(position.line()).ok());
+                Ok((line.unwrap_or(row + 2), record))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &'static str) -> NamedCsv<&'static [u8]> {
+        NamedCsv::new(Path::new("t.csv"), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn columns_are_found_by_name_behind_a_byte_order_mark_and_spaces() {
+        let table = table("\u{feff}b , a\n1, 2\n");
+        assert_eq!(table.columns(), ["b", "a"]);
+        assert_eq!(table.column("a").unwrap(), 1);
+        let rows: Vec<_> = table.rows().map(Result::unwrap).collect();
+        assert_eq!(rows[0].0, 2);
+        assert_eq!(&rows[0].1[1], "2");
+    }
+
+    #[test]
+    fn lines_are_counted_through_quoted_line_ends() {
+        let rows: Vec<_> = table("a\n\"1\n2\"\n3\n")
+            .rows()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn what_is_missing_or_damaged_is_named_with_the_file() {
+        let missing = table("a\n").column("c").unwrap_err();
+        assert_eq!(missing.to_string(), "t.csv: column c is missing");
+        let uneven = table("a,b\n1\n").rows().next().unwrap().unwrap_err();
+        assert!(
+            uneven.to_string().starts_with("t.csv: CSV error: record 1"),
+            "{uneven}"
+        );
+        let absent = NamedCsv::open(Path::new("/absent/t.csv")).unwrap_err();
+        assert!(
+            absent.to_string().starts_with("/absent/t.csv: "),
+            "{absent}"
+        );
+    }
+}

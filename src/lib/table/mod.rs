@@ -1,0 +1,241 @@
+//! The one place that writes and reads Parquet.
+//!
+//! A table is a list of rows, each a plain struct with serde's derives, plus the list of its Arrow columns. Every file
+//! carries its [`Format`] and its [`Provenance`] in the key-value metadata: the format's name and version, this crate's
+//! version, the settings that can change the content, and the BLAKE3 hash of each input. The same rows and provenance
+//! give the same bytes.
+//!
+//! ```
+//! use incdec::table::{self, Format, Provenance, Table, column};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, PartialEq, Debug)]
+//! struct Row { clip_id: String, frames: i32 }
+//!
+//! impl Table for Row {
+//!     const FORMAT: Format = Format { name: "incdec.example", version: 1, rebuild: "make example" };
+//!     fn columns() -> Vec<arrow::datatypes::Field> {
+//!         vec![column::text("clip_id"), column::int32("frames")]
+//!     }
+//! }
+//!
+//! let folder = tempfile::tempdir().unwrap();
+//! let path = folder.path().join("example.parquet");
+//! let rows = [Row { clip_id: "a".into(), frames: 50 }];
+//! table::write(&path, &rows, &Provenance::default()).unwrap();
+//! assert_eq!(table::read::<Row>(&path).unwrap(), rows);
+//! ```
+
+pub mod column;
+mod provenance;
+mod read;
+mod write;
+
+use std::path::PathBuf;
+
+use arrow::datatypes::Field;
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::artifact::ArtifactError;
+use crate::hint::Hint;
+
+pub use provenance::Provenance;
+pub use read::{provenance, read, read_batches};
+pub use write::{BatchWriter, Writer, write};
+
+/// Rows that are converted to columns at a time; bounds the memory that writing takes.
+const ROWS_PER_BATCH: usize = 65_536;
+
+/// What kind of file this is, so that a reader can tell and a changed layout is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The format's name, `incdec.<noun>`.
+    pub name: &'static str,
+    /// Raised whenever a reader of the version before would misread the file.
+    pub version: u32,
+    /// The make target that writes such a file anew.
+    pub rebuild: &'static str,
+}
+
+/// A row type and the columns that hold it. Field names and column names are the same.
+pub trait Table: Serialize + DeserializeOwned {
+    /// The file format that holds such rows.
+    const FORMAT: Format;
+
+    /// The columns in the order in which the file has them.
+    fn columns() -> Vec<Field>;
+}
+
+/// Why a table could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The file could not be published or opened.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The file is not Parquet, or is damaged.
+    #[error("{path}: {source}")]
+    Parquet {
+        /// The table's file.
+        path: PathBuf,
+        /// What the Parquet library said.
+        source: ParquetError,
+    },
+    /// The file's columns cannot be read.
+    #[error("{path}: {source}")]
+    Arrow {
+        /// The table's file.
+        path: PathBuf,
+        /// What the Arrow library said.
+        source: ArrowError,
+    },
+    /// Rows and columns do not fit each other.
+    #[error("{path}: {source}")]
+    Rows {
+        /// The table's file.
+        path: PathBuf,
+        /// What the conversion said.
+        source: Box<serde_arrow::Error>,
+    },
+    /// The file is something else.
+    #[error("{path} is not a {} file{}", expected.name, if found.is_empty() { String::new() } else { format!(" but a {found} file") })]
+    Format {
+        /// The table's file.
+        path: PathBuf,
+        /// What was asked for.
+        expected: Format,
+        /// What the file says it is; empty where it says nothing.
+        found: String,
+    },
+    /// The file was written by a version of this program that lays it out otherwise.
+    #[error("{path}: format {} version {found}, this program reads version {}", expected.name, expected.version)]
+    Version {
+        /// The table's file.
+        path: PathBuf,
+        /// What this program reads.
+        expected: Format,
+        /// What the file has.
+        found: u32,
+    },
+    /// The metadata that this program wrote are no longer JSON.
+    #[error("{path}: metadata: {source}")]
+    Metadata {
+        /// The table's file.
+        path: PathBuf,
+        /// What the JSON reader said.
+        source: serde_json::Error,
+    },
+    /// A column that the reader needs is absent.
+    #[error("{path}: column {column} is missing")]
+    Column {
+        /// The table's file.
+        path: PathBuf,
+        /// The missing column.
+        column: String,
+    },
+}
+
+impl Hint for TableError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Artifact(e) => e.hint(),
+            Self::Version { expected, .. } | Self::Format { expected, .. } => {
+                Some(format!("write it anew with `{}`", expected.rebuild))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Row {
+        split: crate::clip::Split,
+        position: Option<i32>,
+        share: Option<f64>,
+    }
+
+    impl Table for Row {
+        const FORMAT: Format = Format {
+            name: "incdec.test",
+            version: 3,
+            rebuild: "make test-rows",
+        };
+
+        fn columns() -> Vec<Field> {
+            vec![
+                column::text("split"),
+                column::nullable(column::int32("position")),
+                column::nullable(column::float64("share")),
+            ]
+        }
+    }
+
+    fn rows(n: usize) -> Vec<Row> {
+        (0..n)
+            .map(|i| Row {
+                split: crate::clip::Split::ALL[i % 3],
+                position: (i % 5 != 0).then_some(i32::try_from(i).unwrap()),
+                share: (i % 7 != 0).then_some(0.5),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn rows_survive_and_the_same_rows_give_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let rows = rows(ROWS_PER_BATCH + 10);
+        let provenance = Provenance::of(&serde_json::json!({"seed": 3}));
+        write(&a, &rows, &provenance).unwrap();
+        write(&b, &rows, &provenance).unwrap();
+        assert_eq!(read::<Row>(&a).unwrap(), rows);
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+        assert_eq!(super::provenance(&a, &Row::FORMAT).unwrap(), provenance);
+    }
+
+    #[test]
+    fn another_version_or_format_is_refused_with_the_target_that_rebuilds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        write(&path, &rows(3), &Provenance::default()).unwrap();
+        let newer = Format {
+            version: 4,
+            ..Row::FORMAT
+        };
+        let e = super::provenance(&path, &newer).unwrap_err();
+        assert!(matches!(e, TableError::Version { found: 3, .. }));
+        assert_eq!(e.hint().unwrap(), "write it anew with `make test-rows`");
+        let other = Format {
+            name: "incdec.other",
+            ..Row::FORMAT
+        };
+        assert!(matches!(
+            super::provenance(&path, &other),
+            Err(TableError::Format { .. })
+        ));
+    }
+
+    #[test]
+    fn damage_absence_and_missing_columns_are_errors_that_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        assert!(matches!(read::<Row>(&path), Err(TableError::Artifact(_))));
+        std::fs::write(&path, b"not parquet at all").unwrap();
+        assert!(
+            read::<Row>(&path)
+                .unwrap_err()
+                .to_string()
+                .contains(path.to_str().unwrap())
+        );
+        write(&path, &rows(3), &Provenance::default()).unwrap();
+        let e = read_batches(&path, &Row::FORMAT, Some(&["absent"])).unwrap_err();
+        assert!(matches!(e, TableError::Column { .. }));
+    }
+}

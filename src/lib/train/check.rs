@@ -1,0 +1,172 @@
+//! Which settings make sense, alone and together.
+
+use super::TrainError;
+use super::settings::{ApproachName, CriterionName, Settings};
+use crate::model::{Geometry, ModelPath, Precision};
+
+/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
+const LEAST_SIZE_SEED_PX: u32 = 57;
+
+fn refuse(flag: &'static str, why: impl Into<String>) -> Result<(), TrainError> {
+    let why = why.into();
+    Err(TrainError::Setting { flag, why })
+}
+
+impl Settings {
+    /// Refuses settings that make no sense, alone or together.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], naming the flag and what it may be.
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.check_numbers()?;
+        self.check_frames()?;
+        self.check_computing()?;
+        self.check_approach()
+    }
+
+    /// Refuses numbers outside their range.
+    fn check_numbers(&self) -> Result<(), TrainError> {
+        let counts = [
+            ("--frames", self.frames),
+            ("--epochs", self.epochs as usize),
+            ("--batch-size", self.batch_size),
+            ("--size", self.size as usize),
+            ("--early-stop", self.early_stop as usize),
+        ];
+        if let Some((flag, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return refuse(flag, "must be at least 1");
+        }
+        let weights = [
+            ("--lr-first-task", self.lr_first_task),
+            ("--lr-first-task-head", self.lr_first_task_head),
+            ("--lr-backbone", self.lr_backbone),
+            ("--lr-head", self.lr_head),
+            ("--weight-decay", self.weight_decay),
+            ("--ewc-lambda", self.ewc_lambda),
+            ("--lwf-lambda", self.lwf_lambda),
+            ("--fd-lambda", self.fd_lambda),
+        ];
+        for (flag, value) in weights {
+            if !(value.is_finite() && value >= 0.0) {
+                return refuse(flag, format!("{value} must be a finite number, 0 or more"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.ewc_alpha) {
+            return refuse(
+                "--ewc-alpha",
+                format!("{} must lie in 0..1", self.ewc_alpha),
+            );
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let why = format!("{} must lie in 0..1, 1 left out", self.dropout);
+            return refuse("--dropout", why);
+        }
+        if !(self.lwf_temperature.is_finite() && self.lwf_temperature > 0.0) {
+            return refuse("--lwf-temperature", "must be above 0");
+        }
+        Ok(())
+    }
+
+    /// Refuses frames that cannot be cropped, or that the network shrinks to nothing.
+    fn check_frames(&self) -> Result<(), TrainError> {
+        let (size, resize) = (self.size, self.resize);
+        if size > resize {
+            let why = format!("{size} pixels cannot be cropped from frames of {resize}");
+            return refuse("--size", why);
+        }
+        if self.geometry == Geometry::Seed && size < LEAST_SIZE_SEED_PX {
+            let why = format!(
+                "{size} pixels leave the last stage nothing to pool in the seed's geometry: at least {LEAST_SIZE_SEED_PX}, or --geometry tf"
+            );
+            return refuse("--size", why);
+        }
+        Ok(())
+    }
+
+    /// Refuses ways of computing that do not go together.
+    fn check_computing(&self) -> Result<(), TrainError> {
+        if self.precision == Precision::Bf16 && self.model_path == ModelPath::Reference {
+            return refuse("--precision", "bf16 is no part of --model-path reference");
+        }
+        let fused = self.model_path == ModelPath::Fast && self.precision == Precision::F32;
+        if self.checkpoint_blocks && !fused {
+            return refuse(
+                "--checkpoint-blocks",
+                "only --model-path fast in --precision f32 computes blocks again",
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses what the approach cannot make sense of.
+    fn check_approach(&self) -> Result<(), TrainError> {
+        #[allow(clippy::float_cmp)] // Exactly 1 is the setting's neutral value.
+        let tempered = self.lwf_temperature != 1.0;
+        let multilabel = self.criterion == CriterionName::Multilabel;
+        if self.approach == ApproachName::Lwf && tempered && multilabel {
+            return refuse(
+                "--lwf-temperature",
+                "a temperature other than 1 needs --criterion multiclass",
+            );
+        }
+        if self.from_scratch && self.approach != ApproachName::Finetune {
+            return refuse(
+                "--from-scratch",
+                format!(
+                    "new weights in each task leave {} nothing to hold on to; use --approach finetune",
+                    self.approach
+                ),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with settings after a change.
+    fn refused(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        settings.check().unwrap();
+        change(&mut settings);
+        settings.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_by_their_flag() {
+        assert!(refused(|s| s.epochs = 0).starts_with("--epochs: must be at least 1"));
+        assert!(refused(|s| s.batch_size = 0).starts_with("--batch-size"));
+        assert!(
+            refused(|s| s.size = 201)
+                .starts_with("--size: 201 pixels cannot be cropped from frames of 200")
+        );
+        assert!(refused(|s| s.size = 56).contains("--geometry tf"));
+        assert!(refused(|s| s.lr_head = f64::NAN).starts_with("--lr-head"));
+        assert!(refused(|s| s.weight_decay = -1.0).starts_with("--weight-decay"));
+        assert!(refused(|s| s.ewc_alpha = 1.5).starts_with("--ewc-alpha"));
+        assert!(refused(|s| s.dropout = 1.0).starts_with("--dropout"));
+        assert!(refused(|s| s.lwf_temperature = 0.0).starts_with("--lwf-temperature"));
+        let plain_bf16 = |s: &mut Settings| {
+            s.precision = Precision::Bf16;
+            s.model_path = ModelPath::Reference;
+        };
+        assert!(refused(plain_bf16).starts_with("--precision: bf16 is no part of"));
+        let kept_anyway = |s: &mut Settings| {
+            s.precision = Precision::Bf16;
+            s.checkpoint_blocks = true;
+        };
+        assert!(refused(kept_anyway).starts_with("--checkpoint-blocks: only"));
+        let tempered = |s: &mut Settings| {
+            s.approach = ApproachName::Lwf;
+            s.lwf_temperature = 2.0;
+        };
+        assert!(refused(tempered).contains("needs --criterion multiclass"));
+        let anew = |s: &mut Settings| {
+            s.approach = ApproachName::Ewc;
+            s.from_scratch = true;
+        };
+        assert!(refused(anew).contains("leave ewc nothing to hold on to"));
+    }
+}

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Times a training step and an evaluation of MoViNet: our binary and plain PyTorch, one after the other, in one table.
+
+    python3 tests/bench/step.py --python .venv-peers/bin/python --bin target/release --json step.json
+
+Needs nothing but the standard library. PYTHON is the interpreter that has PyTorch, for the peers (tests/peers/movinet_eager.py);
+a peer that cannot run stays in the table with the reason. Times are the least of the rounds; a clip's memory is what
+peaks at the largest batch above what peaks at the smallest, over the difference of the batches.
+"""
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PEER = os.path.join(HERE, "..", "peers", "movinet_eager.py")
+# The peer that all others are compared with.
+EAGER = "PyTorch, eager"
+
+
+def programs(options, cuda):
+    """What is timed, by the name in the table: the command's beginning and the flags that make the difference."""
+    ours = [os.path.join(options.bin, "incdec-bench-step")]
+    peer = [options.python, PEER]
+    table = {
+        "incdec, fast": (ours, []),
+        "incdec, frames": (ours, ["--model-path", "frames"]),
+        "incdec, reference": (ours, ["--model-path", "reference"]),
+        "incdec, bf16": (ours, ["--bf16"]),
+        "incdec, fast, --checkpoint-blocks": (ours, ["--checkpoint-blocks"]),
+        EAGER: (peer, []),
+        "PyTorch, eager, channels last": (peer, ["--channels-last"]),
+        "PyTorch, compiled": (peer, ["--compile"]),
+        "PyTorch, eager, bf16": (peer, ["--bf16"]),
+        "PyTorch, compiled, bf16": (peer, ["--compile", "--bf16"]),
+    }
+    if cuda:
+        # On a GPU fast is frames, and nothing is computed again.
+        del table["incdec, frames"], table["incdec, fast, --checkpoint-blocks"]
+    else:
+        # Without instructions for bfloat16 PyTorch converts value by value: nothing to wait for.
+        del table["PyTorch, eager, bf16"], table["PyTorch, compiled, bf16"]
+    return {name: entry for name, entry in table.items() if not options.only or any(o in name for o in options.only)}
+
+
+def measure(command, seconds):
+    """The program's line of JSON, or {"error": why} where there is none."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    except FileNotFoundError:
+        return {"error": f"{command[0]} is not there"}
+    except subprocess.TimeoutExpired:
+        return {"error": f"still running after {seconds} s"}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode == 0 and lines:
+        return json.loads(lines[-1])
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    reason = next((line for line in said if line.startswith("error: ")), said[-1] if said else f"exit status {done.returncode}")
+    return {"error": reason.removeprefix("error: ")}
+
+
+def processor():
+    """The processor's name as the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def memory_per_clip(rows, name):
+    """Bytes a clip from one-thread runs at the smallest and largest batch, or None."""
+    peaks = {r["batch"]: r["peak_rss_bytes"] for r in rows if r["program"] == name and "error" not in r and r["threads"] == rows[0]["threads"]}
+    if len(peaks) < 2:
+        return None
+    small, large = min(peaks), max(peaks)
+    return (peaks[large] - peaks[small]) / (large - small)
+
+
+def show(rows, clock):
+    """Prints the table and what it says in words."""
+    print(f"{'':36} {'batch':>5} {'threads':>7} {'train':>8} {'evaluate':>8} {'peak MB':>8} {'MB/clip':>8}   ({clock} seconds a clip)")
+    for row in rows:
+        start = f"{row['program']:36} {row['batch']:5} {row['threads']:7}"
+        if "error" in row:
+            print(f"{start} {row['error']}")
+            continue
+        per_clip = memory_per_clip(rows, row["program"])
+        memory = f"{per_clip / 1e6:8.0f}" if per_clip is not None else f"{'':8}"
+        print(f"{start} {row[f'train_{clock}_s_per_clip']:8.4f} {row[f'eval_{clock}_s_per_clip']:8.4f} {row['peak_rss_bytes'] / 1e6:8.0f} {memory}")
+    for line in comparisons(rows, clock):
+        print(line)
+
+
+def comparisons(rows, clock):
+    """How often our fast path goes into the peers, and into itself with more threads and clips."""
+    first = rows[0]["threads"]
+    ran = {(r["program"], r["batch"], r["threads"]): r for r in rows if "error" not in r}
+    batch = min(r["batch"] for r in rows)
+    ours = ran.get(("incdec, fast", batch, first))
+    peers = {name: r for (name, b, t), r in ran.items() if name.startswith("PyTorch") and (b, t) == (batch, first)}
+    if ours is None:
+        return
+    for what in ("train", "eval"):
+        key = f"{what}_{clock}_s_per_clip"
+        if EAGER in peers:
+            yield f"{what}: {peers[EAGER][key] / ours[key]:.2f} times less than eager"
+        if peers:
+            best = min(peers, key=lambda name: peers[name][key])
+            yield f"{what}: {peers[best][key] / ours[key]:.2f} times less than the best peer ({best})"
+    for (name, b, threads), row in ran.items():
+        if name == "incdec, fast" and b == batch and threads != first:
+            yield f"train: {ours['train_wall_s_per_clip'] / row['train_wall_s_per_clip']:.2f} times faster with {threads} threads (wall)"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter that has PyTorch, for the peers")
+    parser.add_argument("--bin", default=os.path.join(HERE, "..", "..", "target", "release"), help="folder of our binaries")
+    parser.add_argument("--json", help="file to write the table to")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--variant", default="A0")
+    parser.add_argument("--frames", type=int, default=50)
+    parser.add_argument("--size", type=int, default=172)
+    parser.add_argument("--steps", type=int, default=3, help="timed rounds of each")
+    parser.add_argument("--batches", default="1,4")
+    parser.add_argument("--threads", default="1,2", help="the first for all, the others for our fast path at the smallest batch")
+    parser.add_argument("--only", nargs="*", help="only programs with one of these in their name")
+    parser.add_argument("--timeout", type=int, default=900, help="seconds that one program may take")
+    options = parser.parse_args()
+    batches = [int(n) for n in options.batches.split(",")]
+    threads = [int(n) for n in options.threads.split(",")]
+    cuda = options.device.startswith("cuda")
+    common = ["--variant", options.variant, "--frames", str(options.frames), "--size", str(options.size), "--steps", str(options.steps), "--device", options.device]
+    rows = []
+    for name, (command, flags) in programs(options, cuda).items():
+        runs = [(batch, threads[0]) for batch in batches]
+        if name == "incdec, fast" and not cuda:
+            runs += [(batches[0], n) for n in threads[1:]]
+        for batch, count in runs:
+            print(f"{name}, batch {batch}, {count} threads ...", file=sys.stderr)
+            row = measure([*command, *common, "--batch", str(batch), "--threads", str(count), *flags], options.timeout)
+            rows.append({"program": name, **row, "batch": batch, "threads": count})
+    show(rows, "wall" if cuda else "cpu")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"bench": "step", "processor": processor(), "frames": options.frames, "size": options.size, "rows": rows}, file, indent=1)
+            file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

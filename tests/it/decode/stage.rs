@@ -1,0 +1,392 @@
+//! The decode stage on labelled clips made here: what it publishes, what it survives.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use incdec::decode::{self, DecodeConfig, verify};
+use incdec::media::decode::Limits;
+use incdec::shard::Shards;
+use incdec::stage_tables::ClipStatus;
+
+use super::files::{MOVING, ffmpeg, make};
+
+/// A folder of labelled clips and what the stage makes of it.
+struct Data {
+    folder: tempfile::TempDir,
+}
+
+impl Data {
+    /// `clips` clips of one second, every third in validation and test; one labelled clip is missing, one is empty.
+    fn new(clips: usize) -> Self {
+        let data = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir_all(data.path("raw/yawning")).unwrap();
+        fs::create_dir_all(data.path("Info")).unwrap();
+        fs::write(
+            data.path("Info/classes.csv"),
+            "Category,Subcategory\nfatigue,yawning\n",
+        )
+        .unwrap();
+        for n in 0..clips {
+            let source = format!("testsrc=size=96x64:rate=25:duration=1:decimals={n}");
+            make(
+                &data.path("raw/yawning"),
+                &format!("clip{n}_000000_000001.mp4"),
+                &source,
+                &["-c:v", "libx264", "-bf", "2"],
+            );
+        }
+        fs::write(data.path("raw/yawning/empty_000000_000001.mp4"), b"").unwrap();
+        let names = (0..clips)
+            .map(|n| format!("clip{n}"))
+            .chain(["empty".into(), "gone".into()]);
+        data.label(&names.collect::<Vec<_>>());
+        data
+    }
+
+    fn label(&self, names: &[String]) {
+        for (i, split) in ["train", "validation", "test"].into_iter().enumerate() {
+            let rows: String = names
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| {
+                    if i == 0 {
+                        n % 3 == 0 || *n > 5
+                    } else {
+                        n % 3 == i && *n <= 5
+                    }
+                })
+                .map(|(_, name)| format!("yawning,{name},0,1,train\n"))
+                .collect();
+            let table = format!("label,youtube_id,time_start,time_end,split\n{rows}");
+            fs::write(self.path(&format!("Info/{split}.csv")), table).unwrap();
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, out: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-decode"));
+        command.args([
+            "--clips",
+            self.path("raw").to_str().unwrap(),
+            "--labels",
+            self.path("Info").to_str().unwrap(),
+        ]);
+        command.args([
+            "--out",
+            self.path(out).to_str().unwrap(),
+            "--max-failed",
+            "0.5",
+            "--frame-size",
+            "64x48",
+        ]);
+        command.args(["--shard-bytes", "12000"]).args(args);
+        command
+    }
+
+    /// Runs the stage and gives its summary.
+    fn decode(&self, out: &str, args: &[&str]) -> String {
+        let output = self.command(out, args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn files(&self, out: &str) -> BTreeMap<String, Vec<u8>> {
+        fs::read_dir(self.path(out))
+            .unwrap()
+            .map(|e| e.unwrap())
+            .map(|e| {
+                (
+                    e.file_name().to_string_lossy().into_owned(),
+                    fs::read(e.path()).unwrap(),
+                )
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn the_stage_gives_the_same_bytes_for_any_jobs_in_threads_or_processes_and_after_a_kill() {
+    let data = Data::new(9);
+    let summary = data.decode("a", &["--jobs", "1"]);
+    assert!(
+        summary.starts_with(
+            "11 clips: 9 ok, 0 partial, 1 failed, 1 missing; 45 frames stored; 10 decoded"
+        ),
+        "{summary}"
+    );
+    let files = data.files("a");
+    assert!(files.len() > 5, "{:?}", files.keys());
+    data.decode("b", &["--jobs", "3", "--isolate", "process"]);
+    assert!(data.files("b") == files);
+
+    // Killed as soon as a shard is there, twice.
+    for _ in 0..2 {
+        let mut child = data
+            .command("c", &["--jobs", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let shards = |data: &Data| {
+            fs::read_dir(data.path("c")).map_or(0, |d| {
+                d.filter(|e| {
+                    e.as_ref()
+                        .unwrap()
+                        .path()
+                        .extension()
+                        .is_some_and(|e| e == "arrow")
+                })
+                .count()
+            })
+        };
+        let before = shards(&data);
+        while shards(&data) == before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    data.decode("c", &[]);
+    assert!(
+        data.files("c") == files,
+        "a killed run's shards are taken over"
+    );
+    assert_eq!(verify(&data.path("c")).unwrap().damaged, []);
+}
+
+#[test]
+fn a_second_run_rests_new_clips_add_shards_and_other_settings_decode_anew() {
+    let data = Data::new(6);
+    data.decode("a", &[]);
+    let first = data.files("a");
+    assert!(data.decode("a", &["--jobs", "1"]).contains("nothing to do"));
+    assert!(data.files("a") == first);
+
+    let more = make(
+        &data.path("raw/yawning"),
+        "gone_000000_000001.mp4",
+        MOVING,
+        &["-c:v", "libx264"],
+    );
+    let names: Vec<String> = (0..6)
+        .map(|n| format!("clip{n}"))
+        .chain(["empty".into(), "gone".into()])
+        .collect();
+    data.label(&names);
+    assert!(
+        data.decode("a", &[])
+            .contains("1 decoded now into 1 new shards")
+    );
+    let second = data.files("a");
+    assert!(
+        first
+            .iter()
+            .filter(|(name, _)| name.ends_with("arrow"))
+            .all(|(name, bytes)| second[name] == *bytes)
+    );
+    assert_eq!(second.len(), first.len() + 1);
+
+    // Another file under the same name is noticed by its size.
+    fs::copy(data.path("raw/yawning/clip0_000000_000001.mp4"), &more).unwrap();
+    assert!(data.decode("a", &[]).contains("1 decoded now"));
+
+    assert!(
+        data.decode("a", &["--codec", "raw"])
+            .contains("8 decoded now"),
+        "what failed is tried again, too"
+    );
+    let shards = Shards::open(&data.path("a")).unwrap();
+    assert!(
+        shards
+            .index()
+            .iter()
+            .filter(|r| r.status == ClipStatus::Ok)
+            .all(|r| r.codec.as_deref() == Some("raw"))
+    );
+    assert_eq!(verify(&data.path("a")).unwrap().clips, 7);
+}
+
+#[test]
+fn too_many_failures_fail_the_stage_but_keep_what_was_decoded() {
+    let data = Data::new(2);
+    let output = data.command("a", &["--max-failed", "0.4"]).output();
+    // A flag given twice is a wrong usage.
+    assert_eq!(output.unwrap().status.code(), Some(2));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-decode"));
+    command.args([
+        "--clips",
+        data.path("raw").to_str().unwrap(),
+        "--labels",
+        data.path("Info").to_str().unwrap(),
+    ]);
+    command.args([
+        "--out",
+        data.path("a").to_str().unwrap(),
+        "--frame-size",
+        "64x48",
+        "--shard-bytes",
+        "12000",
+    ]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("hint: ") && stderr.contains("--max-failed 0.500"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("empty_000000_000001"), "{stderr}");
+    assert!(!data.path("a/index.parquet").exists());
+    assert!(
+        data.decode("a", &[])
+            .contains("2 ok, 0 partial, 1 failed, 1 missing")
+    );
+}
+
+#[test]
+fn a_folder_of_frames_stands_in_for_a_missing_video_and_keeps_frames_of_the_right_size() {
+    let data = Data::new(1);
+    let frames = data.path("Videos/id_gone_000000_000001/jpgs");
+    fs::create_dir_all(&frames).unwrap();
+    let pattern = frames.join("image_%05d.jpg");
+    ffmpeg(&[
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=64x48:rate=5:duration=12",
+        pattern.to_str().unwrap(),
+    ]);
+    let videos = data.path("Videos");
+    let args = ["--frame-folders", videos.to_str().unwrap()];
+    assert!(
+        data.decode("a", &args)
+            .contains("2 ok, 0 partial, 1 failed, 0 missing")
+    );
+    let shards = Shards::open(&data.path("a")).unwrap();
+    let row = shards
+        .index()
+        .iter()
+        .find(|r| r.clip_id == "gone_000000_000001")
+        .unwrap();
+    assert_eq!(
+        (row.frames, row.source_codec.as_deref()),
+        (50, Some("frames"))
+    );
+    let clip = shards
+        .clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap())
+        .unwrap();
+    assert_eq!(
+        clip.frame(2),
+        fs::read(frames.join("image_00003.jpg")).unwrap()
+    );
+}
+
+#[test]
+fn verify_names_the_damaged_clip() {
+    let data = Data::new(3);
+    data.decode("a", &["--codec", "raw"]);
+    let path = data.path("a/test-00000.arrow");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&path, bytes).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_incdec-decode"))
+        .arg("verify")
+        .arg(data.path("a"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        stdout.starts_with("clip2_000000_000001\ttest-00000.arrow\t0\t"),
+        "{stdout}"
+    );
+    assert!(
+        stdout.contains("3 clips") && stdout.contains("1 damaged"),
+        "{stdout}"
+    );
+}
+
+/// A program that answers as the decoder process does, but dies of a broken memory access at a clip of this name.
+fn dying_worker(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join("worker");
+    let decoder = env!("CARGO_BIN_EXE_incdec-decode");
+    let script = format!(
+        "#!/bin/sh\nwhile IFS= read -r line; do\ncase \"$line\" in *{name}*) kill -SEGV $$;; esac\n\
+        printf '%s\\n' \"$line\" | {decoder} worker\ndone\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_decoder_process_that_crashes_costs_its_clip_only() {
+    let data = Data::new(6);
+    let config = DecodeConfig {
+        max_failed: 0.5,
+        jobs: 2,
+        isolate: Some(dying_worker(data.folder.path(), "clip3")),
+        ..DecodeConfig::new(data.path("raw"), data.path("Info"), data.path("a"))
+    };
+    let summary = decode::run(&config).unwrap();
+    assert_eq!((summary.ok, summary.failed, summary.missing), (5, 2, 1));
+    let shards = Shards::open(&data.path("a")).unwrap();
+    let row = |name: &str| {
+        shards
+            .index()
+            .iter()
+            .find(|r| r.clip_id.starts_with(name))
+            .unwrap()
+    };
+    let error = row("clip3").error.clone().unwrap();
+    assert!(
+        error.contains("died") && error.contains("signal: 11"),
+        "{error}"
+    );
+    assert_eq!(row("clip4").status, ClipStatus::Ok);
+}
+
+#[test]
+fn a_clip_that_needs_more_memory_than_allowed_costs_that_clip_only() {
+    let data = Data::new(1);
+    // Its frames alone take some 60 MB each.
+    let large = "color=gray:size=8000x5000:rate=1:duration=2";
+    make(
+        &data.path("raw/yawning"),
+        "gone_000000_000001.mp4",
+        large,
+        &["-c:v", "mpeg4", "-qscale:v", "31"],
+    );
+    let run = |mib: u64| {
+        let out = data.path(&format!("shards {mib}"));
+        let config = DecodeConfig {
+            max_failed: 1.0,
+            jobs: 1,
+            isolate: Some(env!("CARGO_BIN_EXE_incdec-decode").into()),
+            limits: Limits {
+                memory_bytes: mib << 20,
+                ..Limits::default()
+            },
+            ..DecodeConfig::new(data.path("raw"), data.path("Info"), out)
+        };
+        decode::run(&config).unwrap()
+    };
+    // What a process needs for its libraries differs from machine to machine: the least that a small clip takes.
+    let least = (1..100).map(|n| run(n * 32)).find(|summary| summary.ok > 0);
+    let least = least.expect("a small clip fits into 3 GiB");
+    assert_eq!((least.ok, least.failed), (1, 2));
+    let enough = run(4096);
+    assert_eq!((enough.ok, enough.failed), (2, 1));
+}
