@@ -1,20 +1,26 @@
 //! Each quirk of the seed, on and off, in a whole run: the figure that it changes. One test a field of
 //! [`incdec::train::Compat`]; the first holds that none is left out.
 
-use std::path::Path;
-
 use incdec::clip::Split;
 use incdec::train::Compat;
 
-use super::events::{assert_rates, best_epoch, epochs, final_validation, plateau};
+use super::events::{assert_rates, epochs, plateau};
 use super::toy::{Toy, events, history, parameters, summary, tensors};
+
+/// Fields whose effect needs a validation mAP that rises late, which the toy's does not: unit tests in `schedule.rs` (the rate
+/// from task 1 on) and `selection.rs` (the weights that are kept) show both settings.
+const BESIDE_THEIR_CODE: [&str; 2] = ["plateau_map_minimised", "rollback_before_best"];
 
 #[test]
 fn every_field_has_a_test_here() {
     let fields = serde_json::to_value(Compat::default()).unwrap();
     let here = include_str!("quirks.rs");
     for field in fields.as_object().unwrap().keys() {
-        assert!(here.contains(&format!("fn {field}_changes_")), "{field}");
+        let here = here.contains(&format!("fn {field}_changes_"));
+        assert!(
+            here != BESIDE_THEIR_CODE.contains(&field.as_str()),
+            "{field}"
+        );
     }
 }
 
@@ -71,36 +77,9 @@ fn freeze_backbone_only_finetune_changes_the_backbone_of_the_other_approaches() 
     assert!(!moved("finetune", "--compat freeze_backbone_only_finetune"));
 }
 
-/// From scratch, so that the validation mAP rises in task 1 as well.
+/// A rate falls at the first epoch that is no improvement.
 const PLATEAU: &str = "--scheduler reduce-on-plateau --patience 0 --from-scratch --epochs 6 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
     --lr-backbone 1e-3 --lr-head 1e-3";
-
-#[test]
-fn plateau_map_minimised_changes_the_rates_from_task_1_on() {
-    let toy = Toy::new();
-    let [ours, seed] =
-        [("ours", "none"), ("seed", "plateau_map_minimised")].map(|(name, compat)| {
-            toy.train(
-                "substitution",
-                name,
-                &format!("{PLATEAU} --compat {compat}"),
-            )
-        });
-    for task in 0..2 {
-        for (run, more_is_better) in [(&ours, true), (&seed, task == 0)] {
-            let epochs = epochs(run, task);
-            let maps: Vec<f64> = epochs.iter().map(|e| e.mean_ap).collect();
-            assert_rates(&epochs, &plateau(&maps, more_is_better, 0, 1e-3));
-        }
-        let rates = |run: &Path| {
-            epochs(run, task)
-                .iter()
-                .map(|e| e.lr_head)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(rates(&ours) != rates(&seed), task == 1, "lr_head");
-    }
-}
 
 #[test]
 fn plateau_loss_fed_map_changes_the_rates() {
@@ -116,35 +95,6 @@ fn plateau_loss_fed_map_changes_the_rates() {
     let ours = rates("ours", "none", |e| e.loss);
     let seed = rates("seed", "plateau_loss_fed_map", |e| e.mean_ap);
     assert!(ours != seed, "lr_head: {ours:?}");
-}
-
-#[test]
-fn rollback_before_best_changes_the_weights_that_are_kept_with_a_better_map() {
-    let toy = Toy::new();
-    // Looking for a falling mAP, the seed lowers the rate in the very epoch that is better than all before.
-    let run = |name: &str, compat: &str| {
-        let run = toy.train(
-            "substitution",
-            name,
-            &format!("{PLATEAU} --compat {compat}"),
-        );
-        let epochs = epochs(&run, 1);
-        let best = best_epoch(&epochs);
-        assert_eq!(summary(&run)["tasks"][1]["best_epoch"], best);
-        assert!(best > 0, "the mAP must rise: {epochs:?}");
-        let kept = final_validation(&run, 1);
-        (epochs, best, kept)
-    };
-    let (epochs, best, kept) = run("ours", "plateau_map_minimised");
-    assert_eq!(kept.to_bits(), epochs[best].mean_ap.to_bits());
-    let (epochs, best, kept) = run("seed", "plateau_map_minimised,rollback_before_best");
-    let before = best_epoch(&epochs[..best]);
-    assert_eq!(
-        kept.to_bits(),
-        epochs[before].mean_ap.to_bits(),
-        "{epochs:?}"
-    );
-    assert!(kept < epochs[best].mean_ap, "{epochs:?}");
 }
 
 #[test]
