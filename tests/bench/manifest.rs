@@ -118,7 +118,7 @@ fn tables(c: &mut Criterion) {
 
     c.bench_function("index, 650,000 rows: write", |b| b.iter(index));
     c.bench_function("index, 650,000 rows: read", |b| {
-        b.iter(|| black_box(read()).len())
+        b.iter(|| black_box(read()).len());
     });
     c.bench_function("index, 650,000 rows: open the folder of shards", |b| {
         b.iter(|| {
