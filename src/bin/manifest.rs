@@ -10,7 +10,8 @@ use incdec::manifest::{self, DEFAULT_LISTED, ManifestConfig};
 
 const EXAMPLE: &str = "\
 Example:
-  incdec-manifest --labels Kinetics/Info --shards Kinetics/shards --out Kinetics/manifests/clips.parquet
+  incdec-manifest --labels Kinetics/Info --shards Kinetics/shards \\
+    --out Kinetics/manifests/clips.parquet
 
 Prints how many clips of each split, category and subcategory have frames, and an audit: missing and failed clips,
 YouTube ids that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data

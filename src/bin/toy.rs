@@ -17,7 +17,7 @@ use incdec::toy::source::{self, Layout, SourceConfig, Summary};
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example:\n  incdec-toy write --out toy --train 8 --validation 2 --test 3\n  incdec-toy serve toy --port 8700 &\n  incdec-download --labels toy/Info --source http://127.0.0.1:8700 --out demo/raw --ledger demo/downloads.parquet"
+    after_help = "Example:\n  incdec-toy write --out toy --train 8 --validation 2 --test 3\n  incdec-toy serve toy --port 8700 &\n  incdec-download --labels toy/Info --source http://127.0.0.1:8700 \\\n    --out demo/raw --ledger demo/downloads.parquet"
 )]
 struct Args {
     #[command(subcommand)]

@@ -35,10 +35,11 @@ fn help(binary: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The command lines among the examples of a help text: lines that begin with a binary's name, joined where they end in a
-/// backslash.
+/// The command lines among the examples of a help text, which come last: lines that begin with a binary's name, joined where
+/// they end in a backslash.
 fn examples(help: &str) -> Vec<String> {
-    let joined = help.replace("\\\n", " ");
+    let last = help.split("\nExample").nth(1).unwrap_or_default();
+    let joined = last.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim);
     lines
         .filter(|line| line.starts_with("incdec-") && line.contains(' '))

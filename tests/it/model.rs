@@ -394,8 +394,9 @@ fn check_parity(
             continue;
         }
         let distance = (expected - &other[name]).norm().double_value(&[]);
-        // A norm's bias in front of another norm has a gradient of rounding alone.
-        let allowed = tolerance * expected.norm().double_value(&[]) + tolerance * 1e-2;
+        // A norm's bias in front of another norm has a gradient of rounding alone, of which sums in other orders leave more.
+        let rounding = if *path == ModelPath::Fast { 1e-2 } else { 3e-2 };
+        let allowed = tolerance * (expected.norm().double_value(&[]) + rounding);
         assert!(
             distance <= allowed,
             "{path} {variant} {geometry} {shape:?} {mode:?} checkpoint {checkpoint_blocks} {kind:?}: {name} differs by {distance}, of {expected}"

@@ -11,7 +11,8 @@ use incdec::shard::{Codec, DEFAULT_SHARD_BYTES};
 const EXAMPLE: &str = "\
 Examples:
   incdec-decode --clips Kinetics/raw --labels Kinetics/Info --out Kinetics/shards
-  incdec-decode --clips raw --labels Info --out shards --codec raw --frame-size short:240 --jobs 8 --max-failed 0.2
+  incdec-decode --clips raw --labels Info --out shards --codec raw --frame-size short:240 \\
+    --jobs 8 --max-failed 0.2
   incdec-decode probe clip.mp4 other.avi
   incdec-decode verify Kinetics/shards
 

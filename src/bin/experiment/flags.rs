@@ -7,8 +7,9 @@ use clap::{Parser, ValueEnum};
 
 const EXAMPLE: &str = "\
 Example: a line of the seed's script, with `python -u .../main.py` replaced
-  incdec-experiment --approach incdec_lwf --pipeline decremental --seed 1 -op runs --data_path Kinetics --epochs 100 \\
-    --batch_size 4 --n_accumulation 4 --sampler imbalanced --freeze_bn no --stop_first_task no --early_stopping_val 10
+  incdec-experiment --approach incdec_lwf --pipeline decremental --seed 1 -op runs \\
+    --data_path Kinetics --epochs 100 --batch_size 4 --n_accumulation 4 --sampler imbalanced \\
+    --freeze_bn no --stop_first_task no --early_stopping_val 10
 
 Clips are read from <data_path>/shards (make decode), labels from <data_path>/Info, the manifest from
 <data_path>/manifests/clips.parquet where there is one. What follows `--` is passed on to incdec-train.";

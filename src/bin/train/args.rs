@@ -64,8 +64,9 @@ pub(crate) struct Args {
 
 const EXAMPLE: &str = "\
 Example: learning without forgetting on the toy data, small enough for a laptop
-  incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards --out demo/runs/lwf \\
-    --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3
+  incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards \\
+    --out demo/runs/lwf --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 \\
+    --lr-first-task 1e-3 --lr-first-task-head 1e-3
 
 Exit status: 0 done or already complete; 1 failed; 2 the command line makes no sense.";
 

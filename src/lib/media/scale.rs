@@ -281,7 +281,8 @@ impl Layout {
         matrix: Matrix::GREEN_BLUE_RED,
     };
 
-    /// `None` where the picture is of any other format.
+    /// `None` where the picture is of any other format. Samples of two bytes are read in the machine's order, so on a big-endian
+    /// one those of little-endian formats go the other way.
     fn of(picture: &frame::Video) -> Option<Self> {
         let (shares, depth, full) = match picture.format() {
             Pixel::YUV420P => ((2, 2), 8, false),
@@ -294,14 +295,17 @@ impl Layout {
             Pixel::YUVJ440P => ((1, 2), 8, true),
             Pixel::YUV411P => ((4, 1), 8, false),
             Pixel::YUV410P => ((4, 4), 8, false),
-            Pixel::YUV420P10 => ((2, 2), 10, false),
-            Pixel::YUV422P10 => ((2, 1), 10, false),
-            Pixel::YUV444P10 => ((1, 1), 10, false),
-            Pixel::YUV420P12 => ((2, 2), 12, false),
-            Pixel::YUV422P12 => ((2, 1), 12, false),
-            Pixel::YUV444P12 => ((1, 1), 12, false),
+            Pixel::YUV420P10LE => ((2, 2), 10, false),
+            Pixel::YUV422P10LE => ((2, 1), 10, false),
+            Pixel::YUV444P10LE => ((1, 1), 10, false),
+            Pixel::YUV420P12LE => ((2, 2), 12, false),
+            Pixel::YUV422P12LE => ((2, 1), 12, false),
+            Pixel::YUV444P12LE => ((1, 1), 12, false),
             _ => return None,
         };
+        if depth > 8 && cfg!(target_endian = "big") {
+            return None;
+        }
         // SAFETY: reads the strides of a picture that is alive. Pictures stored upside down have negative ones.
         let strides = unsafe { (*picture.as_ptr()).linesize };
         if strides[..3].iter().any(|&stride| stride <= 0) {
