@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use incdec::download::http::HttpConfig;
+use incdec::download::remote;
 use incdec::download::secret::Secret;
 use incdec::download::store::{Access, Keys, S3Keys, StoreConfig};
 use incdec::download::{DownloadConfig, DownloadError, run};
@@ -100,13 +101,12 @@ fn closed_buckets_open_to_credentials_which_end_up_nowhere() {
             assert!(!text.contains(secret), "{url}: {secret}");
         }
         // An error names the file without what opens it.
-        let missing = DownloadConfig {
-            dataset: "kinetics-400".into(),
-            ..config
-        };
-        let error = run(&missing).unwrap_err().to_string();
-        assert!(error.contains("404") && !error.contains("sig="), "{error}");
-        assert!(!error.contains("X-Amz"), "{error}");
+        let remote = remote::open(url, &config.http).unwrap();
+        let error = remote.facts("absent").unwrap_err().to_string();
+        assert!(error.contains("/absent: the server answers 404"), "{error}");
+        for secret in ["sig=", "X-Amz", "ya29"] {
+            assert!(!error.contains(secret), "{error}");
+        }
     }
 }
 
