@@ -155,7 +155,7 @@ DEMO_SOURCE := demo/source
 DEMO_TOY ?= --train 8 --validation 2 --test 3
 DEMO_SCENARIOS := substitution decremental
 DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
-DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 8 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
+DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 6 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
     --lr-backbone 5e-4 --lr-head 5e-4
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo LABELS=$(DEMO_SOURCE)/Info SOURCE=http://127.0.0.1:$(DEMO_PORT) \
     FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS='$(DEMO_TRAIN)'

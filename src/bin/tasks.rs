@@ -16,8 +16,8 @@ Scenarios:
   joint-incremental        clips only arrive
 
 Example:
-  incdec-tasks --labels Kinetics/Info --scenario decremental --schedule Kinetics/Info/subcategories_to_remove.csv \\
-      --seed 0 --out Kinetics/tasks/decremental/seed-0
+  incdec-tasks --labels Kinetics/Info --scenario decremental --seed 0 \\
+    --schedule Kinetics/Info/subcategories_to_remove.csv --out Kinetics/tasks/decremental/seed-0
 
 Writes schedule.parquet and, last, availability.parquet: which clips each task has, and what arrived and left. The same
 tables, settings and seed give the same clips in the same order as the published experiments.";
