@@ -23,21 +23,20 @@
 //!
 //! Adam ([`adam`]) is one pass over parameters, gradients and flat moments.
 //!
-//! Measured with `incdec-bench step` beside `PyTorch` 2.11 in one run on an otherwise idle AMD EPYC (Zen 3): A0, clips of
-//! 50x172x172, one thread, processor seconds a clip, the least of two or three rounds. Where two figures stand, the same
-//! command was run six times and they are the least and the most.
+//! Measured by `tests/bench/step.py` in one run on an otherwise idle AMD EPYC (Zen 3): A0, clips of 50x172x172, one thread,
+//! processor seconds a clip, the least of two rounds.
 //!
-//! | | training step | evaluation | peak memory |
-//! |---|---|---|---|
-//! | eager `nn.Conv3d` | 2.39 | 0.353 | 1,876 MB |
-//! | fast | 0.525 to 0.574 | 0.147 to 0.158 | 495 to 561 MB |
-//! | fast, batch of 4 | 0.521 | 0.151 | 1,495 MB |
-//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.672 | 0.157 | 470 MB |
-//! | fast, two threads, seconds of the clock (one thread: 0.580, 0.159) | 0.325 | 0.077 | 575 MB |
+//! | | training step | batch of 4 | evaluation | memory a clip |
+//! |---|---|---|---|---|
+//! | `PyTorch` 2.11, eager `nn.Conv3d` | 2.265 | 2.668 | 0.347 | 1,080 MB |
+//! | reference | 2.493 | 2.465 | 0.361 | 1,014 MB |
+//! | frames | 1.019 | 1.549 | 0.195 | 856 MB |
+//! | fast | 0.494 | 0.510 | 0.128 | 392 MB |
+//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.574 | 0.625 | 0.125 | 302 MB |
 //!
-//! So training takes 4.2 to 4.6 times less than eager, evaluation 2.2 to 2.4 times, and two threads are 1.8 times as fast as
-//! one. That was before Adam was fused and the stem's border was taken out of its inner loop: both are unmeasured, as are
-//! `torch.compile` beside these and each operator apart.
+//! So training takes 4.6 times less than eager and evaluation 2.7 times; two threads are 1.81 times as fast as one by the
+//! clock. Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. `torch.compile` (still compiling after five
+//! minutes) and each operator apart are unmeasured.
 
 pub mod adam;
 pub mod checkpoint;
