@@ -191,7 +191,8 @@ fn pytorch_loads_our_files_by_name_and_computes_the_same_logits() {
     let at = |name: String| folder.path().join(name);
     let mut cases = 0;
     for variant in Variant::ALL {
-        for (geometry, size) in [(Geometry::Seed, [64, 71]), (Geometry::Tf, [48, 57])] {
+        // PyTorch's model pools by the parity of the width alone, so what is padded as TensorFlow does it is square.
+        for (geometry, size) in [(Geometry::Seed, [64, 71]), (Geometry::Tf, [48, 48])] {
             let (store, mut model) = filled(variant, geometry);
             model.set_path(ModelPath::Fast);
             let case = format!("{variant}-{geometry}");
