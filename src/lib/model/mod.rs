@@ -23,7 +23,7 @@
 //!
 //! Adam ([`adam`]) is one pass over parameters, gradients and flat moments.
 //!
-//! Measured by `tests/bench/step.py` in one run on an otherwise idle AMD EPYC (Zen 3): A0, clips of 50x172x172, one thread,
+//! Measured by `tests/bench/step.py` in one run on an AMD EPYC (Zen 3): A0, clips of 50x172x172, one thread,
 //! processor seconds a clip, the least of two rounds.
 //!
 //! | | training step | batch of 4 | evaluation | memory a clip |
@@ -35,8 +35,8 @@
 //! | fast, [`ModelConfig::checkpoint_blocks`] | 0.574 | 0.625 | 0.125 | 302 MB |
 //!
 //! So training takes 4.6 times less than eager and evaluation 2.7 times; two threads are 1.81 times as fast as one by the
-//! clock. Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. `torch.compile` (still compiling after five
-//! minutes) and each operator apart are unmeasured.
+//! clock. Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. `torch.compile` (stopped by hand
+//! after four and a half minutes without a figure) and each operator apart are unmeasured.
 
 pub mod adam;
 pub mod checkpoint;
