@@ -4,8 +4,9 @@
     python3 tests/bench/step.py --python .venv-peers/bin/python --bin target/release --json step.json
 
 Needs nothing but the standard library. PYTHON is the interpreter that has PyTorch, for the peers (tests/peers/movinet_eager.py);
-a peer that cannot run stays in the table with the reason. Times are the least of the rounds; a clip's memory is what
-peaks at the largest batch above what peaks at the smallest, over the difference of the batches.
+a peer that cannot run stays in the table with the reason. All programs run in turns, --rounds times, since machines are
+noisy; each figure is the least of a program's rounds, and each round's the least of its steps. A clip's memory is what peaks at
+the largest batch above what peaks at the smallest, over the difference of the batches.
 """
 import argparse
 import json
@@ -59,6 +60,13 @@ def measure(command, seconds):
     said = [line for line in done.stderr.splitlines() if line.strip()]
     reason = next((line for line in said if line.startswith("error: ")), said[-1] if said else f"exit status {done.returncode}")
     return {"error": reason.removeprefix("error: ")}
+
+
+def least(before, row):
+    """The row with the lesser of each figure of two runs."""
+    if before is None or "error" in row:
+        return row
+    return {key: min(value, before[key]) if isinstance(value, float) or key == "peak_rss_bytes" else value for key, value in row.items()}
 
 
 def processor():
@@ -124,7 +132,8 @@ def main():
     parser.add_argument("--variant", default="A0")
     parser.add_argument("--frames", type=int, default=50)
     parser.add_argument("--size", type=int, default=172)
-    parser.add_argument("--steps", type=int, default=3, help="timed rounds of each")
+    parser.add_argument("--steps", type=int, default=3, help="timed steps of a run")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each program; the least counts")
     parser.add_argument("--batches", default="1,4")
     parser.add_argument("--threads", default="1,2", help="the first for all, the others for our fast path at the smallest batch")
     parser.add_argument("--only", nargs="*", help="only programs with one of these in their name")
@@ -134,15 +143,21 @@ def main():
     threads = [int(n) for n in options.threads.split(",")]
     cuda = options.device.startswith("cuda")
     common = ["--variant", options.variant, "--frames", str(options.frames), "--size", str(options.size), "--steps", str(options.steps), "--device", options.device]
-    rows = []
-    for name, (command, flags) in programs(options, cuda).items():
-        runs = [(batch, threads[0]) for batch in batches]
+    runs = []
+    for name, entry in programs(options, cuda).items():
+        runs += [(name, entry, batch, threads[0]) for batch in batches]
         if name == "incdec, fast" and not cuda:
-            runs += [(batches[0], n) for n in threads[1:]]
-        for batch, count in runs:
-            print(f"{name}, batch {batch}, {count} threads ...", file=sys.stderr)
+            runs += [(name, entry, batches[0], count) for count in threads[1:]]
+    rows = {}
+    for number in range(options.rounds):
+        for name, (command, flags), batch, count in runs:
+            if "error" in rows.get((name, batch, count), {}):
+                continue
+            print(f"round {number}: {name}, batch {batch}, {count} threads ...", file=sys.stderr)
             row = measure([*command, *common, "--batch", str(batch), "--threads", str(count), *flags], options.timeout)
-            rows.append({"program": name, **row, "batch": batch, "threads": count})
+            row = {"program": name, **row, "batch": batch, "threads": count}
+            rows[name, batch, count] = least(rows.get((name, batch, count)), row)
+    rows = list(rows.values())
     show(rows, "wall" if cuda else "cpu")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

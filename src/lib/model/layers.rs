@@ -298,7 +298,8 @@ impl Block {
         }
     }
 
-    /// The shortcut's average pooling. In the seed's geometry zeros outside count; in `TensorFlow`'s they do not.
+    /// The shortcut's average pooling. In the seed's geometry zeros outside count; in `TensorFlow`'s they do not. There the
+    /// seed refuses frames that are not square; here each axis is padded by a rule of its own, as `TensorFlow` does.
     fn pool(&self, x: &Tensor) -> Tensor {
         let [_, stride, _] = self.spec.conv.stride;
         let pool = |x: &Tensor, padding: [i64; 3], outside: bool| {
