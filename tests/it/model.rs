@@ -1,6 +1,7 @@
 //! `MoViNet` against the seed's own answers, and its ways of computing against each other.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Precision, Variant, fill};
 use serde::Deserialize;
@@ -317,9 +318,30 @@ fn three_adam_steps_follow_the_seeds() {
     }
 }
 
+#[test]
+fn the_loops_for_older_processors_give_the_seeds_numbers_too() {
+    // Which loops are taken is decided once a process.
+    for capability in ["default", "avx2"] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "model::three_adam_steps_follow_the_seeds"])
+            .arg("model::evaluation_gives_the_seeds_outputs_inside_and_out")
+            .env("ATEN_CPU_CAPABILITY", capability)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("2 passed"), "{capability}: {said}");
+    }
+}
+
 /// Logits, features, every gradient and every running statistic of one pass, by name, in 64-bit floats.
 fn pass(store: &VarStore, model: &Movinet, clips: &Tensor, mode: Mode) -> BTreeMap<String, Tensor> {
-    let double = |t: &Tensor| t.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+    // A copy, also where nothing needs converting: what is read later must not be what another pass has written since.
+    let double = |t: &Tensor| {
+        t.detach()
+            .copy()
+            .to_device(Device::Cpu)
+            .to_kind(Kind::Double)
+    };
     for mut variable in store.trainable_variables() {
         variable.zero_grad();
     }
@@ -346,61 +368,43 @@ fn pass(store: &VarStore, model: &Movinet, clips: &Tensor, mode: Mode) -> BTreeM
     all
 }
 
-/// A model of `variant` without dropout, filled by the goldens' formula in 32 bits, so that its values are the same in 64.
-fn parity_model(
+/// What the paths are compared on.
+#[derive(Clone, Copy, Debug)]
+struct Case {
     variant: Variant,
     geometry: Geometry,
+    shape: [i64; 5],
+    mode: Mode,
     checkpoint_blocks: bool,
-) -> (VarStore, Movinet) {
-    let store = VarStore::new(device());
+}
+
+/// A path's pass from the goldens' fill, which is made in 32 bits, so that its values are the same in 64. Every pass has a
+/// model of its own, so that nothing is left of another's.
+fn pass_of(case: Case, path: ModelPath, kind: Kind) -> BTreeMap<String, Tensor> {
+    let mut store = VarStore::new(device());
     let config = ModelConfig {
-        variant,
-        geometry,
+        variant: case.variant,
+        geometry: case.geometry,
         dropout: 0.0,
-        checkpoint_blocks,
+        checkpoint_blocks: case.checkpoint_blocks,
+        path,
         ..ModelConfig::default()
     };
     let model = Movinet::new(&store.root(), &config);
-    (store, model)
-}
-
-/// A path's pass from the fill, in the floats that the store has.
-fn pass_of(
-    (store, model): &mut (VarStore, Movinet),
-    path: ModelPath,
-    shape: &[i64],
-    mode: Mode,
-    kind: Kind,
-) -> BTreeMap<String, Tensor> {
-    store.float();
-    fill::fill(store, 0);
+    fill::fill(&store, 0);
     if kind == Kind::Double {
         store.double();
     }
-    for (name, mut variable) in store.variables() {
-        if name.ends_with("num_batches_tracked") {
-            let _ = variable.zero_();
-        }
-    }
-    model.set_path(path);
-    let clips = fill::input("parity", shape)
+    let clips = fill::input("parity", &case.shape)
         .to_device(device())
         .to_kind(kind);
-    pass(store, model, &clips, mode)
+    pass(&store, &model, &clips, case.mode)
 }
 
 /// In 64 bits the paths differ by rounding alone: by 1e-9 of a tensor's norm, and by 1e-11 where a gradient is zero but for
 /// rounding (a norm's bias in front of another norm).
-fn check_parity(
-    variant: Variant,
-    geometry: Geometry,
-    shape: &[i64],
-    mode: Mode,
-    checkpoint_blocks: bool,
-) {
-    let mut model = parity_model(variant, geometry, checkpoint_blocks);
-    let [reference, others @ ..] =
-        PATHS.map(|path| pass_of(&mut model, path, shape, mode, Kind::Double));
+fn check_parity(case: Case) {
+    let [reference, others @ ..] = PATHS.map(|path| pass_of(case, path, Kind::Double));
     for (other, path) in others.iter().zip(&PATHS[1..]) {
         assert_eq!(reference.len(), other.len());
         for (name, expected) in &reference {
@@ -408,7 +412,7 @@ fn check_parity(
             let allowed = 1e-9 * expected.norm().double_value(&[]) + 1e-11;
             assert!(
                 distance <= allowed,
-                "{path} {variant} {geometry} {shape:?} {mode:?} checkpoint {checkpoint_blocks}: {name} differs by {distance}, of {expected}"
+                "{path} {case:?}: {name} differs by {distance}, of {expected}"
             );
         }
     }
@@ -419,7 +423,7 @@ fn every_path_equals_the_plain_one_forward_and_backward() {
     use Geometry::{Seed, Tf};
     use Mode::{Evaluate, Train, TrainFrozenNorms};
     // Odd and even sizes, more frames than a kernel and fewer, every variant's kernels and strides.
-    for (variant, geometry, shape, mode, checkpoint) in [
+    for (variant, geometry, shape, mode, checkpoint_blocks) in [
         (Variant::A0, Seed, [2, 3, 3, 61, 70], Train, false),
         (Variant::A0, Seed, [1, 3, 6, 64, 75], Train, true),
         (Variant::A0, Tf, [1, 3, 3, 44, 57], Train, false),
@@ -427,27 +431,40 @@ fn every_path_equals_the_plain_one_forward_and_backward() {
         (Variant::A1, Seed, [1, 3, 2, 65, 64], TrainFrozenNorms, true),
         (Variant::A3, Tf, [1, 3, 2, 33, 40], Train, false),
     ] {
-        check_parity(variant, geometry, &shape, mode, checkpoint);
+        check_parity(Case {
+            variant,
+            geometry,
+            shape,
+            mode,
+            checkpoint_blocks,
+        });
     }
 }
 
 #[test]
 fn in_32_bits_every_path_is_as_close_to_64_as_the_plain_one() {
-    let mut model = parity_model(Variant::A0, Geometry::Seed, false);
-    let mut of = |path, kind| pass_of(&mut model, path, &[2, 3, 12, 64, 64], Mode::Train, kind);
-    let exact = of(ModelPath::Reference, Kind::Double);
-    let [plain, others @ ..] = PATHS.map(|path| of(path, Kind::Float));
+    let case = Case {
+        variant: Variant::A0,
+        geometry: Geometry::Seed,
+        shape: [2, 3, 12, 64, 64],
+        mode: Mode::Train,
+        checkpoint_blocks: false,
+    };
+    let exact = pass_of(case, ModelPath::Reference, Kind::Double);
+    let [plain, others @ ..] = PATHS.map(|path| pass_of(case, path, Kind::Float));
     let error = |pass: &BTreeMap<String, Tensor>, name: &str| {
         (&pass[name] - &exact[name]).norm().double_value(&[])
     };
     for (other, path) in others.iter().zip(&PATHS[1..]) {
         assert_eq!(exact.len(), other.len());
+        // Of pixels with their channels last, which frames are, torch's norms sum one after the other in 32 bits: eleven times
+        // the plain path's rounding was seen. Ours sum in 64.
+        let times = if *path == ModelPath::Fast { 4.0 } else { 20.0 };
         for (name, value) in &exact {
             let (ours, stock) = (error(other, name), error(&plain, name));
             let norm = value.norm().double_value(&[]);
-            eprintln!("RATIO {path} {name} {norm:e} {ours:e} {stock:e}");
             assert!(
-                ours <= 1e-4 * norm + 4.0 * stock,
+                ours <= 1e-4 * norm + times * stock,
                 "{path}: {name} is {ours} from its exact value, the plain path {stock}; the norm is {norm}"
             );
         }

@@ -1,8 +1,11 @@
 // The fused operators as autograd functions, and the C functions through which Rust calls them.
 #include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <malloc.h>
+
+#include <string>
 
 #include "fused_block_backward.h"
 #include "fused_ends.h"
@@ -10,10 +13,18 @@
 namespace incdec {
 
 #if defined(__x86_64__)
-#define INCDEC_PICK(T)                                                                                              \
-  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw")    \
-      ? T##_kernels_avx512()                                                                                        \
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? T##_kernels_avx2() : T##_kernels_plain()
+namespace {
+
+// The loops for the instructions that libtorch's own operators use, so that its ATEN_CPU_CAPABILITY governs ours, too.
+template <class T>
+const Kernels<T>& pick(const Kernels<T>& plain, const Kernels<T>& avx2, const Kernels<T>& avx512) {
+  const std::string capability = at::get_cpu_capability();
+  return capability == "AVX512" ? avx512 : capability == "AVX2" ? avx2 : plain;
+}
+
+}  // namespace
+
+#define INCDEC_PICK(T) pick(T##_kernels_plain(), T##_kernels_avx2(), T##_kernels_avx512())
 #else
 #define INCDEC_PICK(T) T##_kernels_plain()
 #endif

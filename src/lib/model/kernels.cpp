@@ -14,8 +14,13 @@
 namespace incdec {
 namespace {
 
-// Bytes of a vector, on every instruction set: channel counts are multiples of 8 floats.
+// Bytes of a vector: those of a register, since halves of a wider one are kept in memory. Channel counts are multiples of 8
+// floats, so 32 bytes at most.
+#if defined(__AVX2__)
 constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
 // Pixels that a reduction adds up in single precision before it goes on in double.
 constexpr long kReductionRows = 64;
 // Bytes of the rows of `a` that a product keeps in the nearest cache.
@@ -27,13 +32,13 @@ template <>
 struct Vector<float> {
   typedef float type __attribute__((vector_size(kVectorBytes)));
   typedef float loose __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
-  static constexpr long n = 8;
+  static constexpr long n = kVectorBytes / sizeof(float);
 };
 template <>
 struct Vector<double> {
   typedef double type __attribute__((vector_size(kVectorBytes)));
   typedef double loose __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
-  static constexpr long n = 4;
+  static constexpr long n = kVectorBytes / sizeof(double);
 };
 template <class T>
 using V = typename Vector<T>::type;
@@ -67,7 +72,7 @@ INLINE V<float> exponential(V<float> x) {
 }
 INLINE V<double> exponential(V<double> x) {
   V<double> e = x;
-  for (int i = 0; i < 4; i++) e[i] = __builtin_exp(x[i]);
+  for (long i = 0; i < Vector<double>::n; i++) e[i] = __builtin_exp(x[i]);
   return e;
 }
 template <class W>

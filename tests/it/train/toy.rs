@@ -48,6 +48,17 @@ pub(super) struct Labelled {
 
 impl Toy {
     pub(super) fn new() -> Self {
+        Self::lit(|class, t| {
+            if class == 0 {
+                40 + 30 * t
+            } else {
+                200 - 30 * t
+            }
+        })
+    }
+
+    /// A toy whose frames are as bright as `light` says of their class and number.
+    pub(super) fn lit(light: fn(usize, usize) -> usize) -> Self {
         let toy = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -59,7 +70,7 @@ impl Toy {
         );
         let mut index = Vec::new();
         for clip in &clips {
-            index.push(writer.push(&stored(clip)).unwrap());
+            index.push(writer.push(&stored(clip, light)).unwrap());
         }
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
@@ -143,19 +154,14 @@ pub(super) fn labelled() -> Vec<Labelled> {
 }
 
 /// Frames whose brightness says the category, rising or falling in time, with a texture of the subcategory's.
-fn stored(clip: &Labelled) -> NewClip {
+fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     let class = SUBCATEGORIES[clip.subcategory].0;
     let frame = |t: usize| -> Vec<u8> {
         (0..SIDE * SIDE * 3)
             .map(|i| {
                 let (pixel, colour) = (i / 3, i % 3);
                 let texture = (pixel * (2 + clip.subcategory) + clip.row as usize * 7) % 23;
-                let light = if class == 0 {
-                    40 + 30 * t
-                } else {
-                    200 - 30 * t
-                };
-                u8::try_from(light + texture + 5 * colour).unwrap()
+                u8::try_from(light(class, t) + texture + 5 * colour).unwrap()
             })
             .collect()
     };
