@@ -167,11 +167,11 @@ fn rising_late(name: &str, flags: &str) -> (Toy, PathBuf) {
         }
     });
     let rates = "--lr-first-task 1e-6 --lr-first-task-head 1e-6 --lr-backbone 1e-3 --lr-head 1e-3";
-    let plateau = "--seed 0 --scheduler reduce-on-plateau --plateau-check map";
+    let plateau = "--scheduler reduce-on-plateau --plateau-check map";
     let run = toy.train("substitution", name, &format!("{plateau} {rates} {flags}"));
     let task_1 = epochs(&run, 1);
     assert!(
-        task_1[0].mean_ap < task_1[2].mean_ap,
+        task_1[0].mean_ap < task_1[1].mean_ap,
         "the toy must rise late: {task_1:?}"
     );
     (toy, run)
@@ -195,19 +195,15 @@ fn plateau_map_minimised_changes_the_rates_after_task_0() {
 fn rollback_before_best_changes_the_weights_that_are_kept() {
     // With the mAP minimised the rate falls at the very epoch whose mAP is the best.
     let kept = |name: &str, compat: &str| {
-        let flags = format!("--patience 1 --epochs 3 --compat plateau_map_minimised{compat}");
+        let flags = format!("--patience 0 --epochs 2 --compat plateau_map_minimised{compat}");
         let (_toy, run) = rising_late(name, &flags);
         let epochs = epochs(&run, 1);
-        assert_eq!(summary(&run)["tasks"][1]["best_epoch"], 2);
-        (
-            epochs[0].mean_ap,
-            epochs[2].mean_ap,
-            final_validation(&run, 1),
-        )
+        assert_eq!(summary(&run)["tasks"][1]["best_epoch"], 1, "{epochs:?}");
+        let [first, best] = [0, 1].map(|k| epochs[k].mean_ap.to_bits());
+        (first, best, final_validation(&run, 1).to_bits())
     };
-    let (_, best, ours) = kept("ours", "");
-    assert_eq!(ours.to_bits(), best.to_bits());
+    let (first, best, ours) = kept("ours", "");
+    assert!(ours == best && best != first);
     let (first, best, seed) = kept("seed", ",rollback_before_best");
-    assert_eq!(seed.to_bits(), first.to_bits());
-    assert!(seed < best);
+    assert!(seed == first && best != first);
 }
