@@ -218,8 +218,8 @@ reproduce: $(CELLS) ## the seed's whole table of experiments (days on a GPU), on
 	$(BIN)/incdec-report --out $(RUNS)/reproduction.html --table $(RUNS)/reproduction.parquet $(call each,$(RUNS)/)
 
 # The demo's clips, fewer and smaller frames and one epoch a task: the same cells in minutes, one for each core at a time.
-TOY_TRAIN := --compat twyn2024 --sampler imbalanced --batch-size 8 --accumulation 2 --frames 4 --resize 36 --size 32 --geometry tf \
-    --epochs 1 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --threads 1 --workers 1 \
+TOY_TRAIN := --compat twyn2024 --sampler imbalanced --batch-size 4 --accumulation 1 --frames 4 --resize 36 --size 32 --geometry tf \
+    --epochs 1 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --lr-backbone 1e-3 --lr-head 1e-3 --threads 1 --workers 1 \
     $(if $(PRETRAINED),--pretrained $(PRETRAINED))
 reproduce-toy: demo-data ## the same table on the toy data, in minutes, under demo/reproduction
 	@$(DEMO_MAKE) -j$(JOBS) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN='$(TOY_TRAIN)'

@@ -197,11 +197,12 @@ NormBackward<T> norm_backward(const NormUse<T>& use, bool batch_stats, const dou
   const long c = use.channels;
   NormBackward<T> back{matrix<T>({c}), matrix<T>({c}), matrix<T>({3, c}), c};
   T *gamma = data<T>(back.gamma), *beta = data<T>(back.beta), *factors = data<T>(back.factors);
+  const T *means = use.mean(), *deviations = use.deviation(), *scales = use.scale();
   for (long i = 0; i < c; i++) {
-    const double deviation = use.deviation()[i], mean = use.mean()[i];
+    const double deviation = deviations[i], mean = means[i];
     gamma[i] = (T)(weight * product[i] * deviation);
     beta[i] = (T)(weight * sum[i]);
-    const double by_g = weight * use.scale()[i];
+    const double by_g = weight * scales[i];
     const double by_y = batch_stats ? -by_g * deviation * deviation * product[i] / rows : 0;
     factors[i] = (T)by_g;
     factors[c + i] = (T)by_y;

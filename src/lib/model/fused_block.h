@@ -273,7 +273,8 @@ template <class T>
 at::Tensor Block<T>::blend_shortcut(T* narrow) {
   const T alpha = *data<T>(in.alpha);
   std::vector<T> scale(p.out), shift(p.out);
-  for (long c = 0; c < p.out; c++) scale[c] = alpha * use3.scale()[c], shift[c] = alpha * use3.shift()[c];
+  const T *scale3 = use3.scale(), *shift3 = use3.shift();
+  for (long c = 0; c < p.out; c++) scale[c] = alpha * scale3[c], shift[c] = alpha * shift3[c];
   at::Tensor out = matrix<T>({p.n, p.t, p.out_h, p.out_w, p.out});
   T* to = data<T>(out);
   const T* r = p.residual ? data<T>(yr) : x;

@@ -24,9 +24,9 @@ std::vector<at::Tensor> Block<T>::backward(const at::Tensor& grad, bool needs_x)
   const NormBackward<T> back3 = norm_backward(use3, batch, sums3.first(0), sums3.second(0), rows, alpha);
   at::Tensor grad_alpha = matrix<T>({});
   double alpha_sum = 0;
+  const T *gamma3 = data<T>(in.norm3.gamma), *beta3 = data<T>(in.norm3.beta), *deviation3 = use3.deviation();
   for (long c = 0; c < o; c++)
-    alpha_sum += data<T>(in.norm3.gamma)[c] * use3.deviation()[c] * sums3.second(0)[c] +
-                 data<T>(in.norm3.beta)[c] * sums3.first(0)[c];
+    alpha_sum += gamma3[c] * deviation3[c] * sums3.second(0)[c] + beta3[c] * sums3.first(0)[c];
   *data<T>(grad_alpha) = (T)alpha_sum;
 
   // Projection: a[n] = (gradient of y3)^T swish(...) serves its weights and the gate.
@@ -158,10 +158,10 @@ std::vector<at::Tensor> Block<T>::backward(const at::Tensor& grad, bool needs_x)
     }
   });
   at::Tensor grad_deep = matrix_zeros<T>({m, 1, p.frames_k, p.k, p.k});
+  T* gd = data<T>(grad_deep);
   for (long part = 0; part < p.n * parts; part++)
     for (long j = 0; j < p.frames_k * taps; j++)
-      for (long c = 0; c < m; c++)
-        data<T>(grad_deep)[c * p.frames_k * taps + j] += partial[(part * p.frames_k * taps + j) * m + c];
+      for (long c = 0; c < m; c++) gd[c * p.frames_k * taps + j] += partial[(part * p.frames_k * taps + j) * m + c];
   sums1.join();
   const NormBackward<T> back1 = norm_backward(use1, batch, sums1.first(0), sums1.second(0), wide, 1);
 

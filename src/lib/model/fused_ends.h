@@ -118,9 +118,10 @@ struct Stem {
         }
     });
     at::Tensor gw = matrix_zeros<T>({p.out, 3, 1, 3, 3});
+    T* sums_of = data<T>(gw);
     for (long f = 0; f < p.frames(); f++)
       for (long i = 0; i < kStemTaps; i++)
-        for (long c = 0; c < p.out; c++) data<T>(gw)[c * kStemTaps + i] += partial[f * size + i * p.out + c];
+        for (long c = 0; c < p.out; c++) sums_of[c * kStemTaps + i] += partial[f * size + i * p.out + c];
     return {gw, back.gamma, back.beta};
   }
 };
@@ -149,6 +150,7 @@ struct Tail {
     product_with_moments<T>(data<T>(x), w, data<T>(y), rows, p.in, p.out, p.rule.batch_stats ? &sums : nullptr);
     use = use_norm<T>(norm, p.rule, &sums, rows);
     at::Tensor mean = matrix<T>({p.n, p.out});
+    T* means = data<T>(mean);
     for (long n = 0; n < p.n; n++) {
       Sums sum(slots, p.out);
       for_slots(p.pixels, [&](long slot, long first, long last) {
@@ -158,7 +160,7 @@ struct Tail {
                      p.out, sum.first(slot));
       });
       sum.join();
-      for (long c = 0; c < p.out; c++) data<T>(mean)[n * p.out + c] = (T)(sum.first(0)[c] / p.pixels);
+      for (long c = 0; c < p.out; c++) means[n * p.out + c] = (T)(sum.first(0)[c] / p.pixels);
     }
     return mean;
   }
@@ -169,7 +171,8 @@ struct Tail {
     const long rows = p.n * p.pixels, slots = slots_for(p.pixels);
     Scratch<T> gz(rows * p.out, true);
     std::vector<T> offset(p.n * p.out);
-    for (long i = 0; i < p.n * p.out; i++) offset[i] = data<T>(grad)[i] / (T)p.pixels;
+    const T* g = data<T>(grad);
+    for (long i = 0; i < p.n * p.out; i++) offset[i] = g[i] / (T)p.pixels;
     Sums sums(p.n * slots, p.out);
     for (long n = 0; n < p.n; n++)
       for_slots(p.pixels, [&](long slot, long first, long last) {
