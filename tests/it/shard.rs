@@ -429,6 +429,23 @@ fn the_index_is_read_by_column() {
 }
 
 #[test]
+fn an_index_whose_metadata_place_a_column_before_the_file_is_an_error() {
+    // Found by the fuzz target `index`: the Parquet package panics when it comes to read such a column.
+    let damaged = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/damaged/column-before-the-file.parquet"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(damaged, folder.path().join(INDEX_FILE)).unwrap();
+    let error = Shards::open(folder.path()).map(|_| ()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains(INDEX_FILE) && text.contains("outside the file of 6472 bytes"),
+        "{text}"
+    );
+}
+
+#[test]
 fn jpeg_rows_come_back_like_raw_ones() {
     let folder = tempfile::tempdir().unwrap();
     let clips: Vec<_> = some_clips()
