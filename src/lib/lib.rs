@@ -29,6 +29,7 @@
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
+//! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
 //! | [`artifact`] | publishing files atomically; hashes |
@@ -74,6 +75,7 @@ pub mod clip;
 pub mod hint;
 pub mod labels;
 pub mod named_csv;
+pub mod panics;
 pub mod progress;
 pub mod random;
 pub mod run_tables;

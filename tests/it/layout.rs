@@ -14,6 +14,7 @@ const GROUND: &[&str] = &[
     "hint",
     "labels",
     "named_csv",
+    "panics",
     "progress",
     "random",
     "run_tables",

@@ -1,7 +1,5 @@
 //! One batch: its clips decoded straight into its buffer, what goes wrong turned into an error at its place.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +11,7 @@ use super::pixels::FrameReader;
 use super::{
     Batch, ClipFault, DataError, Dataset, HostMemory, LoaderConfig, OnBadClip, StreamKeys,
 };
+use crate::panics::caught;
 
 /// Bytes of an RGB pixel.
 const RGB: usize = 3;
@@ -102,8 +101,7 @@ impl Assembler {
     ) -> Result<(), ClipFault> {
         // The reader is taken while it works, so none in a broken state is left, and the buffer is written anew or passed
         // over.
-        catch_unwind(AssertUnwindSafe(|| self.load(index, position, out)))
-            .unwrap_or_else(|payload| Err(ClipFault::Panic(panic_text(&*payload))))
+        caught(|| self.load(index, position, out)).unwrap_or_else(|m| Err(ClipFault::Panic(m)))
     }
 
     fn load(&mut self, index: usize, position: usize, out: &mut [u8]) -> Result<(), ClipFault> {
@@ -148,13 +146,6 @@ fn repeat(clip: &mut [u8], filled: usize) {
         clip.copy_within(..more, done);
         done += more;
     }
-}
-
-fn panic_text(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-        .to_owned()
 }
 
 /// Sizes of tensors are signed; none here comes near the limit (`MAX_BATCH_BYTES`).

@@ -119,7 +119,7 @@ fn on_host(clips: &Tensor, spare: Option<Tensor>) -> Tensor {
 fn normalise_values(bytes: &[u8], floats: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if size_of_val(floats) >= STREAMED_BYTES
-        && floats.as_ptr().cast::<__m256>().is_aligned()
+        && floats.as_ptr().addr().is_multiple_of(align_of::<__m256>())
         && is_x86_feature_detected!("avx2")
     {
         // SAFETY: the processor has the instructions.

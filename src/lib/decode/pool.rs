@@ -1,10 +1,11 @@
 //! Workers that decode in any order and a consumer that sees the results in order.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crossbeam::channel::bounded;
+
+use crate::panics::caught;
 
 /// Results that may wait for an earlier one, beyond one per worker. Bounds the memory whatever a clip takes.
 const SLACK: usize = 2;
@@ -28,11 +29,10 @@ pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
             scope.spawn(move || {
                 let mut worker = start();
                 for number in take {
-                    let result =
-                        catch_unwind(AssertUnwindSafe(|| worker(number))).unwrap_or_else(|panic| {
-                            worker = start();
-                            panicked(message(&*panic))
-                        });
+                    let result = caught(|| worker(number)).unwrap_or_else(|message| {
+                        worker = start();
+                        panicked(message)
+                    });
                     if put.send((number, result)).is_err() {
                         return;
                     }
@@ -63,14 +63,6 @@ pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
         drop(give);
         Ok(())
     })
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]

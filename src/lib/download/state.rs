@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -18,6 +20,10 @@ use crate::table;
 /// The folder below `raw` where a run keeps what is not finished.
 const WORK_FOLDER: &str = ".incdec-download";
 
+/// How often the lock is asked for again, and how long after.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
 /// The right to change a folder of clips, and the place where unfinished work lies.
 pub(super) struct Workplace {
     root: PathBuf,
@@ -30,10 +36,16 @@ impl Workplace {
     pub(super) fn open(raw: &Path) -> Result<Self, DownloadError> {
         fs::create_dir_all(raw).map_err(ArtifactError::at("create folder", raw))?;
         let lock = File::open(raw).map_err(ArtifactError::at("open", raw))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(DownloadError::Busy {
-                path: raw.to_owned(),
-            });
+        // A process that is just ending, or a child of ours that has not begun its own program yet, may hold it a moment more.
+        let mut tries = 0;
+        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            if tries == LOCK_TRIES {
+                return Err(DownloadError::Busy {
+                    path: raw.to_owned(),
+                });
+            }
+            tries += 1;
+            thread::sleep(LOCK_PAUSE);
         }
         Ok(Self {
             root: raw.join(WORK_FOLDER),

@@ -10,10 +10,10 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
 
 use super::{Format, Provenance, ROWS_PER_BATCH, Table, TableError};
 use crate::artifact::ArtifactError;
+use crate::panics::caught;
 
 /// Opens a file in `format` and reads its provenance without reading rows.
 ///
@@ -45,18 +45,27 @@ pub fn read_batches(
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
         builder = builder.with_projection(mask);
     }
-    builder
-        .with_batch_size(ROWS_PER_BATCH)
-        .build()
-        .map_err(|source| TableError::Parquet {
+    // Of a damaged file the packages panic in places that the metadata do not show; nothing of it is used afterwards.
+    caught(|| {
+        builder
+            .with_batch_size(ROWS_PER_BATCH)
+            .build()
+            .map_err(|source| TableError::Parquet {
+                path: path.to_owned(),
+                source,
+            })?
+            .collect::<Result<_, _>>()
+            .map_err(|source| TableError::Arrow {
+                path: path.to_owned(),
+                source,
+            })
+    })
+    .unwrap_or_else(|message| {
+        Err(TableError::Parquet {
             path: path.to_owned(),
-            source,
-        })?
-        .collect::<Result<_, _>>()
-        .map_err(|source| TableError::Arrow {
-            path: path.to_owned(),
-            source,
+            source: ParquetError::General(format!("damaged: {message}")),
         })
+    })
 }
 
 /// Reads all rows of a table, its own columns alone.
@@ -89,11 +98,6 @@ fn open(
     };
     let metadata =
         ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(parquet_error)?;
-    let length = file
-        .metadata()
-        .map_err(ArtifactError::at("read the size of", path))?
-        .len();
-    check_places(metadata.metadata(), length).map_err(parquet_error)?;
     let pairs = metadata.metadata().file_metadata().key_value_metadata();
     let pairs: HashMap<String, String> = pairs
         .into_iter()
@@ -105,27 +109,4 @@ fn open(
         ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata),
         provenance,
     ))
-}
-
-/// Refuses a file whose metadata place a column's bytes outside it: the package takes such places for granted and panics.
-fn check_places(metadata: &ParquetMetaData, length: u64) -> Result<(), ParquetError> {
-    for (number, group) in metadata.row_groups().iter().enumerate() {
-        for column in group.columns() {
-            let from = column
-                .dictionary_page_offset()
-                .unwrap_or(column.data_page_offset());
-            let bytes = column.compressed_size();
-            let end = u64::try_from(from)
-                .ok()
-                .zip(u64::try_from(bytes).ok())
-                .and_then(|(from, bytes)| from.checked_add(bytes));
-            if end.is_none_or(|end| end > length) {
-                return Err(ParquetError::General(format!(
-                    "row group {number} has {bytes} bytes of column {} at {from}, outside the file of {length} bytes",
-                    column.column_path()
-                )));
-            }
-        }
-    }
-    Ok(())
 }
