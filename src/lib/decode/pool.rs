@@ -7,11 +7,12 @@ use crossbeam::channel::bounded;
 
 use crate::panics::caught;
 
-/// Results that may wait for an earlier one, beyond one per worker. Bounds the memory whatever a clip takes.
-const SLACK: usize = 2;
+/// Results that may wait for an earlier one, beyond one per worker: while one works at a long clip the others go on with short
+/// ones. Bounds the memory: a clip of raw frames takes 6 MB.
+const SLACK: usize = 8;
 
 /// Runs `count` pieces of work on `jobs` workers, each made by `start` in its own thread, and hands their results to `sink` in
-/// the order of their numbers. At most `jobs` + 2 results exist at a time. A worker's panic gives `panicked`'s result and a new
+/// the order of their numbers. At most `jobs` + 8 results exist at a time. A worker's panic gives `panicked`'s result and a new
 /// worker. The first error of `sink` ends everything.
 pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
     count: usize,
