@@ -38,7 +38,7 @@
 //! clock. Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. In a later run `torch.compile` took
 //! 2.111 and 0.435 where fast took 0.517 and 0.144.
 //!
-//! What each part gains, by leaving it out: A0 as above, the least of 18 runs taken in turns (of 6 for the last five, at a batch
+//! What each part gains, by leaving it out: A0 as above, the least of 18 runs taken in turns (of 6 for the last three, at a batch
 //! of 4 for the last two; of 2 for the bottlenecks). One in a hundred is noise.
 //!
 //! | left out | seconds, with and without | gain |
