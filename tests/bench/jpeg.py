@@ -11,24 +11,16 @@ python needs pyarrow, pillow and numpy.
 import argparse
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy
 import pyarrow.ipc
 from PIL import Image
 
+from load_peers import call, decode, list_all
+
 QUALITIES = (80, 85, 90, 95)
 SUBSAMPLINGS = ("420", "444")
-
-
-def call(command):
-    """Runs a command to its end; its output, or exit with what it said."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stderr}")
-    return done.stdout
 
 
 def clips(folder):
@@ -65,17 +57,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="how often loading is timed; the best counts")
     args = parser.parse_args()
 
-    def decode(name, *flags):
-        folder = args.work / name
-        call([args.bin / "incdec-decode", "--clips", args.clips, "--labels", args.labels, "--out", folder, "--max-failed", 1, *flags])
-        return folder
+    def store(name, *flags):
+        return decode(args.bin, args.clips, args.labels, args.work / name, *flags)
 
-    raw_folder = decode("raw", "--codec", "raw")
+    raw_folder = store("raw", "--codec", "raw")
     raw = {clip_id: raw_frames(row) for clip_id, row in clips(raw_folder)}
-    settings = {(q, s): decode(f"q{q}-{s}", "--quality", q, "--subsampling", s) for s in SUBSAMPLINGS for q in QUALITIES}
-    manifest, tasks = args.work / "clips.parquet", args.work / "tasks"
-    call([args.bin / "incdec-manifest", "--labels", args.labels, "--shards", raw_folder, "--out", manifest])
-    call([args.bin / "incdec-tasks", "--manifest", manifest, "--out", tasks, "--scenario", "joint-incremental", "--tasks", 1])
+    settings = {(q, s): store(f"q{q}-{s}", "--quality", q, "--subsampling", s) for s in SUBSAMPLINGS for q in QUALITIES}
+    tasks = list_all(args.bin, args.work, args.labels, raw_folder)
     speed = dict.fromkeys(settings, 0)
     for _ in range(args.rounds):
         for key, folder in settings.items():

@@ -40,15 +40,24 @@ def toy_clips(binaries, work):
     return clips, toy / "Info"
 
 
+def decode(binaries, clips, labels, folder, *flags):
+    """Decodes the clips into shards in a folder; the folder."""
+    call([binaries / "incdec-decode", "--clips", clips, "--labels", labels, "--out", folder, "--max-failed", 1, *flags])
+    return folder
+
+
+def list_all(binaries, work, labels, shards):
+    """Lists all clips of the shards in one task; the availability's folder."""
+    manifest, tasks = work / "clips.parquet", work / "tasks"
+    call([binaries / "incdec-manifest", "--labels", labels, "--shards", shards, "--out", manifest])
+    call([binaries / "incdec-tasks", "--manifest", manifest, "--out", tasks, "--scenario", "joint-incremental", "--tasks", 1])
+    return tasks
+
+
 def store(binaries, work, clips, labels):
     """Decodes the clips with both codecs and lists all of them in one task; the availability's folder and the shards' folders."""
-    shards = {codec: work / f"shards-{codec}" for codec in ("jpeg", "raw")}
-    for codec, folder in shards.items():
-        call([binaries / "incdec-decode", "--clips", clips, "--labels", labels, "--out", folder, "--codec", codec, "--max-failed", 1])
-    manifest, tasks = work / "clips.parquet", work / "tasks"
-    call([binaries / "incdec-manifest", "--labels", labels, "--shards", shards["jpeg"], "--out", manifest])
-    call([binaries / "incdec-tasks", "--manifest", manifest, "--out", tasks, "--scenario", "joint-incremental", "--tasks", 1])
-    return tasks, list(shards.values())
+    shards = [decode(binaries, clips, labels, work / f"shards-{codec}", "--codec", codec) for codec in ("jpeg", "raw")]
+    return list_all(binaries, work, labels, shards[0]), shards
 
 
 def run(command):

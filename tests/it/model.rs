@@ -466,7 +466,7 @@ fn in_32_bits_every_path_is_as_close_to_64_as_the_plain_one() {
             let (ours, stock) = (error(other, name), error(&plain, name));
             let norm = value.norm().double_value(&[]);
             assert!(
-                ours <= 1e-4 * norm + times * stock,
+                ours <= tolerance().max(1e-4) * norm + times * stock,
                 "{path}: {name} is {ours} from its exact value, the plain path {stock}; the norm is {norm}"
             );
         }
