@@ -60,6 +60,8 @@ fn main() {
 fn build_fused_operators(lib: &Path) {
     for source in [
         "kernels.h",
+        "kernels_vectors.h",
+        "kernels_depthwise.h",
         "kernels.cpp",
         "fused.h",
         "fused_block.h",
