@@ -1,6 +1,8 @@
 //! Workers that decode in any order and a consumer that sees the results in order.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
 use std::thread;
 
 use crossbeam::channel::bounded;
@@ -11,25 +13,33 @@ use crate::panics::caught;
 /// ones. Bounds the memory: a clip of raw frames takes 6 MB.
 const SLACK: usize = 8;
 
-/// Runs `count` pieces of work on `jobs` workers, each made by `start` in its own thread, and hands their results to `sink` in
-/// the order of their numbers. At most `jobs` + 8 results exist at a time. A worker's panic gives `panicked`'s result and a new
-/// worker. The first error of `sink` ends everything.
+/// Runs a piece of work for each of `sizes` on `jobs` workers, each made by `start` in its own thread, and hands the results to
+/// `sink` in the order of their numbers. At most `jobs` + 8 results exist at a time. Work begins in the order of the numbers;
+/// when the last pieces are at hand the largest of them goes first, so that no worker ends with a long one while the others
+/// have nothing left. A worker's panic gives `panicked`'s result and a new worker. The first error of `sink` ends everything.
 pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
-    count: usize,
+    sizes: &[i64],
     jobs: usize,
     start: impl Fn() -> W + Sync,
     panicked: impl Fn(String) -> T + Sync,
     mut sink: impl FnMut(usize, T) -> Result<(), E>,
 ) -> Result<(), E> {
+    let count = sizes.len();
     let window = jobs + SLACK;
-    let (give, take) = bounded::<usize>(window);
+    // A token for each number that is open. Nothing panics under the lock, so a lock is never refused.
+    let (give, take) = bounded::<()>(window);
     let (put, get) = bounded::<(usize, T)>(window);
+    let open = Mutex::new(VecDeque::<usize>::new());
     thread::scope(|scope| {
         for _ in 0..jobs {
-            let (take, put, start, panicked) = (take.clone(), put.clone(), &start, &panicked);
+            let (take, put, open, start, panicked) =
+                (take.clone(), put.clone(), &open, &start, &panicked);
             scope.spawn(move || {
                 let mut worker = start();
-                for number in take {
+                for () in take {
+                    let Some(number) = open.lock().ok().and_then(|mut o| o.pop_front()) else {
+                        return;
+                    };
                     let result = caught(|| worker(number)).unwrap_or_else(|message| {
                         worker = start();
                         panicked(message)
@@ -46,12 +56,19 @@ pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
         let mut due = 0;
         while due < count {
             // At most `window` numbers are out, so neither channel can block for ever.
-            while given < count && given < due + window {
-                if give.send(given).is_err() {
+            let more = count.min(due + window);
+            if let Ok(mut open) = open.lock() {
+                open.extend(given..more);
+                if more == count && given < more {
+                    open.make_contiguous().sort_by_key(|&n| Reverse(sizes[n]));
+                }
+            }
+            for _ in given..more {
+                if give.send(()).is_err() {
                     return Ok(());
                 }
-                given += 1;
             }
+            given = more;
             let Ok((number, result)) = get.recv() else {
                 return Ok(());
             };
@@ -86,7 +103,7 @@ mod tests {
                 }
             };
             in_order(
-                30,
+                &[1; 30],
                 jobs,
                 start,
                 |m| m,
@@ -113,7 +130,7 @@ mod tests {
             }
         };
         let failed = in_order(
-            1000,
+            &[1; 1000],
             2,
             start,
             |_| 0,
@@ -121,5 +138,35 @@ mod tests {
         );
         assert_eq!(failed, Err("disk full"));
         assert!(started.load(Ordering::SeqCst) <= 5 + 2 + SLACK + 1);
+    }
+
+    #[test]
+    fn the_largest_of_the_last_pieces_goes_first_and_results_keep_their_order() {
+        for (sizes, expected) in [
+            (vec![1, 5, 3, 9], vec![3, 1, 2, 0]),
+            // Nine are at hand at a time: the last is one of them when three are done.
+            ((0..12).collect(), vec![0, 1, 2]),
+        ] {
+            let (taken, mut seen) = (Mutex::new(Vec::new()), Vec::new());
+            let start = || {
+                |n| {
+                    taken.lock().unwrap().push(n);
+                    n
+                }
+            };
+            in_order(
+                &sizes,
+                1,
+                start,
+                |_| 0,
+                |n, r| {
+                    seen.push((n, r));
+                    Ok::<_, Infallible>(())
+                },
+            )
+            .unwrap();
+            assert!(taken.into_inner().unwrap().starts_with(&expected));
+            assert!(seen.into_iter().eq((0..sizes.len()).map(|n| (n, n))));
+        }
     }
 }

@@ -196,8 +196,9 @@ fn decode_missing(
             format!("the decoder panicked: {message}"),
         )
     };
+    let sizes: Vec<i64> = due.iter().map(|(_, source)| source.bytes()).collect();
     in_order(
-        due.len(),
+        &sizes,
         config.jobs,
         start,
         panicked,

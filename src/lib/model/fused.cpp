@@ -265,8 +265,8 @@ char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const i
 void incdec_free(char* message) { free(message); }
 
 // Has the allocator keep what is freed for the next step, however much it is, instead of handing it back to the system:
-// a step's activations are the next step's, and pages that come back must be cleared first (a tenth of a step of four
-// clips, whose 1.7 GB are more than any threshold that an int can name). -1 is never.
+// a step's activations are the next step's, and pages that come back must be cleared first (a tenth of the profile of
+// steps of four clips, which free 1.7 GB at once). -1 is never.
 void incdec_keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, -1);
