@@ -6,9 +6,9 @@
 Each of them turns every video of the folder into RGB frames of 200x200 at 5 per second, without and with JPEG encoding
 (quality 90), and saves the frames once for psnr.py, which stands beside the peers' script: PSNR is the mean over frames against
 PIL's antialiased bilinear resize of the full frames. The seed's command writes JPEG files of another size, so it has one column
-only. CPU seconds are those of the decoding process and its children, the best of --repeat. A peer whose package or program is
-missing is named with its error. Prints a table and writes --json. Standard library alone; --python is the interpreter that
-has the peers' packages.
+only. CPU seconds are those of the decoding process and its children, the best of --repeat and of --rounds: all decoders run
+in turns, since machines are noisy. A peer whose package or program is missing is named with its error. Prints a table and
+writes --json. Standard library alone; --python is the interpreter that has the peers' packages.
 """
 
 import argparse
@@ -37,19 +37,29 @@ def last_line(command):
 
 
 def measure(name, args, frames):
-    """Figures of one decoder: plain, with JPEG, and its PSNR."""
+    """Figures of one decoder: plain, with JPEG, and the PSNR of the frames that it saves where `frames` is a folder."""
     if name == "incdec":
         command = [args.bin / "incdec-bench-decode", args.clips]
     else:
         command = [args.python, args.peers, name, args.clips]
-    # The seed's command takes minutes; its figure is needed to a tenth only.
+    # The seed's command takes a minute for what others do in four seconds.
     command += ["--repeat", 1 if name == "seed" else args.repeat]
     if name == "seed":
         return {"name": name, "plain": None, "jpeg": last_line(command), "psnr": None}
-    plain = last_line([*command, "--save", frames / name])
+    plain = last_line([*command, *(["--save", frames / name] if frames else [])])
     jpeg = last_line([*command, "--jpeg"])
-    psnr = last_line([args.python, args.peers.with_name("psnr.py"), args.clips, frames / name])
+    psnr = last_line([args.python, args.peers.with_name("psnr.py"), args.clips, frames / name]) if frames else None
     return {"name": name, "plain": plain, "jpeg": jpeg, "psnr": psnr}
+
+
+def best(rows):
+    """The rounds of one decoder as one row: of each figure the best, the PSNR of the first."""
+    first = dict(rows[0])
+    for kind in ("plain", "jpeg"):
+        measured = [row[kind] for row in rows if rate(row, kind)]
+        first[kind] = max(measured, key=lambda figure: figure["clips_per_cpu_s"]) if measured else first[kind]
+        first[f"{kind}_rounds"] = [figure["clips_per_cpu_s"] for figure in measured]
+    return first
 
 
 def rate(row, kind):
@@ -99,14 +109,16 @@ def main():
     parser.add_argument("--clips", type=Path, required=True, help="folder of videos")
     parser.add_argument("--json", type=Path, required=True, help="file to write")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2, help="turns that each decoder gets")
     parser.add_argument("--only", nargs="*", default=["incdec", *PEERS], help="decoders to measure")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as frames:
-        rows = [measure(name, args, Path(frames)) for name in args.only]
+        rounds = [[measure(name, args, Path(frames) if number == 0 else None) for name in args.only] for number in range(args.rounds)]
+    rows = [best(turns) for turns in zip(*rounds)]
     report = {"processor": processor(), "cores": os.cpu_count(), "clips": str(args.clips), "rows": rows}
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"{report['processor']}, one thread each, best of {args.repeat}")
+    print(f"{report['processor']}, one thread each, best of {args.rounds} x {args.repeat}")
     print(table(rows))
 
 

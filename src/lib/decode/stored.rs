@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::artifact::ArtifactError;
+use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
 use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, shard_files};
 use crate::table::{self, Provenance, Table};
@@ -21,7 +21,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Reads the index, and the shards that it does not name: those that a killed run has left. Files of other settings are
-    /// removed, the index first, so that nobody reads the one by the other.
+    /// removed, the index first, so that nobody reads the one by the other; so are shards that a stopped deletion has left.
     pub(super) fn read(folder: &Path, settings: &Provenance) -> Result<Self, ShardError> {
         let index = read_index(folder, settings)?;
         let names = shard_files(folder)?;
@@ -39,8 +39,13 @@ impl Stored {
         }
         let mut next_number = BTreeMap::new();
         for ((split, number), name) in &names {
-            if !named.contains(name) && !adopt(folder, name, *split, settings, &mut known)? {
-                continue;
+            if !named.contains(name) {
+                let made_from = index.as_ref().and_then(|(_, from)| from.inputs.get(name));
+                if is_replaced(folder, name, made_from)?
+                    || !adopt(folder, name, *split, settings, &mut known)?
+                {
+                    continue;
+                }
             }
             next_number.insert(*split, number + 1);
         }
@@ -76,6 +81,16 @@ fn read_index(
             Ok(None)
         }
     }
+}
+
+/// Whether the index was made from this very file, which a deletion has replaced and not yet removed; it is removed now.
+fn is_replaced(folder: &Path, name: &str, made_from: Option<&String>) -> Result<bool, ShardError> {
+    let path = folder.join(name);
+    if made_from.is_none() || made_from != Some(&hash_file(&path)?) {
+        return Ok(false);
+    }
+    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    Ok(true)
 }
 
 /// Takes over the clips of a shard that the index does not name. A shard of other settings, or a damaged one, is removed.

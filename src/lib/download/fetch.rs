@@ -219,8 +219,8 @@ fn made(
             reason: "the dataset has no annotations of train".into(),
         })?;
     let stream = Stream::new(line, path, Facts::default());
-    tables::make(rule, stream).map_err(|error| DownloadError::Text {
-        what: path.clone(),
+    tables::make(rule, Path::new(path), stream).map_err(|error| DownloadError::Text {
+        what: "annotations".into(),
         reason: error.to_string(),
     })
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::clip::{ClipId, Split};
+use crate::named_csv::NamedCsv;
 use crate::taxonomy::Taxonomy;
 
 /// Clips of each class in train, validation and test.
@@ -66,32 +67,28 @@ pub fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
 /// The three tables as (file name, text): of each class, in the taxonomy's order, the clips sorted by YouTube id and start;
 /// the first go to train, the next to validation, the next to test.
 ///
+/// `path` only names the annotations in errors.
+///
 /// # Errors
-/// When the annotations are not readable as CSV with the columns `label`, `youtube_id`, `time_start`, `time_end`.
+/// When the annotations are not readable as CSV with the columns `label`, `youtube_id`, `time_start`, `time_end`, or a row names
+/// no clip.
 pub fn make(
     rule: &Rule<'_>,
+    path: &Path,
     annotations: impl Read,
 ) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(annotations);
-    let headers = reader.headers()?.clone();
-    let column = |name: &str| {
-        headers
-            .iter()
-            .position(|h| h == name)
-            .ok_or_else(|| format!("column {name} is missing"))
-    };
-    let (label, id) = (column("label")?, column("youtube_id")?);
-    let (start, end) = (column("time_start")?, column("time_end")?);
+    let table = NamedCsv::new(path, annotations)?;
+    let (label, id) = (table.column("label")?, table.column("youtube_id")?);
+    let (start, end) = (table.column("time_start")?, table.column("time_end")?);
     let mut clips: BTreeMap<String, BTreeSet<ClipId>> = BTreeMap::new();
-    for record in reader.records() {
-        let record = record?;
+    for row in table.rows() {
+        let (line, record) = row?;
         let field = |c: usize| record.get(c).unwrap_or_default();
         if rule.taxonomy.class_of(field(label)).is_none() {
             continue;
         }
-        let clip = ClipId::new(field(id), field(start).parse()?, field(end).parse()?)?;
+        let clip = clip(field(id), field(start), field(end))
+            .map_err(|e| format!("{}: line {line}: {e}", path.display()))?;
         if rule.existing.as_ref().is_none_or(|e| e.contains(&clip)) {
             clips
                 .entry(field(label).to_owned())
@@ -118,6 +115,10 @@ pub fn make(
     Ok(names.into_iter().zip(tables).collect())
 }
 
+fn clip(id: &str, start: &str, end: &str) -> Result<ClipId, Box<dyn std::error::Error>> {
+    Ok(ClipId::new(id, start.parse()?, end.parse()?)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +140,7 @@ mod tests {
             counts: "2/1/1".parse().unwrap(),
             existing: None,
         };
-        let tables = make(&rule, annotations.as_bytes()).unwrap();
+        let tables = make(&rule, Path::new("t.csv"), annotations.as_bytes()).unwrap();
         let lines = |i: usize| tables[i].1.lines().skip(1).collect::<Vec<_>>();
         assert_eq!(tables[1].0, "validation.csv");
         assert_eq!(
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(lines(1), ["0,yawning,b,1,11,train"]);
         assert_eq!(lines(2), ["0,yawning,c,1,11,train"]);
         rule.existing = Some(BTreeSet::from(["e_000001_000011".parse().unwrap()]));
-        let tables = make(&rule, annotations.as_bytes()).unwrap();
+        let tables = make(&rule, Path::new("t.csv"), annotations.as_bytes()).unwrap();
         assert_eq!(tables[0].1.lines().nth(1), Some("0,yawning,e,1,11,train"));
     }
 
@@ -167,6 +168,16 @@ mod tests {
             counts: Counts::default(),
             existing: None,
         };
-        assert!(make(&rule, &b"label,youtube_id\n"[..]).is_err());
+        let refusal = |text: &'static str| {
+            make(&rule, Path::new("t.csv"), text.as_bytes())
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            refusal("label,youtube_id\n"),
+            "t.csv: column time_start is missing"
+        );
+        let row = refusal("label,youtube_id,time_start,time_end\nyawning,a,1,x\n");
+        assert!(row.starts_with("t.csv: line 2: "), "{row}");
     }
 }

@@ -28,14 +28,16 @@ pub struct Deleted {
 
 /// Removes every stored copy of the clips and their rows of the index. Shards that hold none of them keep every byte; one that
 /// holds some is replaced by a shard under a new number, so that at no instant the index and the shards disagree. Shards that
-/// the index does not name (a killed run left them) are removed. Call it again where it was interrupted.
+/// the index does not name (a killed run left them) are removed. The index keeps the hash of each shard that it was made from
+/// and that goes, among its inputs: should this be stopped before the file is gone, decoding removes it, too, and takes
+/// nothing from it. Call it again where it was interrupted.
 ///
 /// # Errors
 /// When the index or a shard cannot be read, or the disk refuses.
 pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
     sweep(folder)?;
     let index_file = folder.join(INDEX_FILE);
-    let provenance = table::provenance(&index_file, &IndexRow::FORMAT)?;
+    let mut provenance = table::provenance(&index_file, &IndexRow::FORMAT)?;
     let mut rows: Vec<IndexRow> = table::read(&index_file)?;
     let before = rows.len();
     let named: BTreeSet<String> = rows.iter().filter_map(|r| r.shard.clone()).collect();
@@ -60,6 +62,7 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
             continue;
         }
         deleted.rows += shard.len() - kept.len();
+        provenance = provenance.with_input(&folder.join(name))?;
         deleted.removed.push(name.clone());
         let moved = rewrite(folder, &shard, *split, &kept, &mut next_number)?;
         deleted

@@ -1,13 +1,14 @@
 //! The decode stage on labelled clips made here: what it publishes, what it survives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use incdec::decode::{self, DecodeConfig, verify};
 use incdec::media::decode::Limits;
-use incdec::shard::Shards;
+use incdec::shard::{self, Shards};
 use incdec::stage_tables::ClipStatus;
 
 use super::files::{MOVING, ffmpeg, make};
@@ -218,6 +219,33 @@ fn a_second_run_rests_new_clips_add_shards_and_other_settings_decode_anew() {
 }
 
 #[test]
+fn clips_of_a_deletion_that_was_stopped_do_not_come_back() {
+    let data = Data::new(4);
+    data.decode("a", &[]);
+    let before = data.files("a");
+    let gone = BTreeSet::from(["clip0_000000_000001".to_owned()]);
+    let deleted = shard::delete(&data.path("a"), &gone).unwrap();
+    assert_eq!(deleted.removed.len(), 1);
+    let old = data.path("a").join(&deleted.removed[0]);
+    // As if it had been stopped before the old file was gone. The clip's video is gone, its label still there.
+    fs::write(&old, &before[&deleted.removed[0]]).unwrap();
+    fs::remove_file(data.path("raw/yawning/clip0_000000_000001.mp4")).unwrap();
+    data.decode("a", &[]);
+    assert!(!old.exists());
+    let shards = Shards::open(&data.path("a")).unwrap();
+    let row = shards.index().iter().find(|r| gone.contains(&r.clip_id));
+    assert_eq!(row.unwrap().status, ClipStatus::Missing);
+    for bytes in data.files("a").values() {
+        let name = b"clip0_000000_000001";
+        let holds = bytes.windows(name.len()).any(|w| w == name);
+        assert!(
+            !holds || bytes.starts_with(b"PAR1"),
+            "only the index may name it"
+        );
+    }
+}
+
+#[test]
 fn too_many_failures_fail_the_stage_but_keep_what_was_decoded() {
     let data = Data::new(2);
     let output = data.command("a", &["--max-failed", "0.4"]).output();
@@ -367,6 +395,35 @@ fn a_decoder_process_that_crashes_costs_its_clip_only() {
     assert_eq!(row("clip4").status, ClipStatus::Ok);
 }
 
+/// Decodes in a process that may take so much memory.
+fn decode_within(data: &Data, mib: u64) -> decode::Summary {
+    let out = data.path(&format!("shards {mib}"));
+    let config = DecodeConfig {
+        max_failed: 1.0,
+        jobs: 1,
+        isolate: Some(env!("CARGO_BIN_EXE_incdec-decode").into()),
+        limits: Limits {
+            memory_bytes: mib << 20,
+            ..Limits::default()
+        },
+        ..DecodeConfig::new(data.path("raw"), data.path("Info"), out)
+    };
+    decode::run(&config).unwrap()
+}
+
+#[test]
+fn a_file_may_be_larger_than_the_memory_that_its_decoder_gets() {
+    let data = Data::new(1);
+    // A box that players pass over, its 3 GiB not on the disk.
+    let clip = data.path("raw/yawning/clip0_000000_000001.mp4");
+    let mut file = fs::OpenOptions::new().append(true).open(clip).unwrap();
+    file.write_all(&[0xC0, 0, 0, 0, b'f', b'r', b'e', b'e'])
+        .unwrap();
+    let before = file.metadata().unwrap().len();
+    file.set_len(before - 8 + (3 << 30)).unwrap();
+    assert_eq!(decode_within(&data, 2048).ok, 1);
+}
+
 #[test]
 fn a_clip_that_needs_more_memory_than_allowed_costs_that_clip_only() {
     let data = Data::new(1);
@@ -378,20 +435,7 @@ fn a_clip_that_needs_more_memory_than_allowed_costs_that_clip_only() {
         large,
         &["-c:v", "mpeg4", "-qscale:v", "31"],
     );
-    let run = |mib: u64| {
-        let out = data.path(&format!("shards {mib}"));
-        let config = DecodeConfig {
-            max_failed: 1.0,
-            jobs: 1,
-            isolate: Some(env!("CARGO_BIN_EXE_incdec-decode").into()),
-            limits: Limits {
-                memory_bytes: mib << 20,
-                ..Limits::default()
-            },
-            ..DecodeConfig::new(data.path("raw"), data.path("Info"), out)
-        };
-        decode::run(&config).unwrap()
-    };
+    let run = |mib: u64| decode_within(&data, mib);
     // What a process needs for its libraries differs from machine to machine: the least that a small clip takes.
     let least = (1..100).map(|n| run(n * 32)).find(|summary| summary.ok > 0);
     let least = least.expect("a small clip fits into 3 GiB");
