@@ -28,15 +28,17 @@
 //!
 //! | | training step | batch of 4 | evaluation | memory a clip |
 //! |---|---|---|---|---|
-//! | `PyTorch` 2.11, eager `nn.Conv3d` | 2.265 | 2.668 | 0.347 | 1,080 MB |
-//! | reference | 2.493 | 2.465 | 0.361 | 1,014 MB |
-//! | frames | 1.019 | 1.549 | 0.195 | 856 MB |
-//! | fast | 0.494 | 0.510 | 0.128 | 392 MB |
-//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.574 | 0.625 | 0.125 | 302 MB |
+//! | `PyTorch` 2.11, eager `nn.Conv3d` | 2.730 | 3.351 | 0.393 | 1,058 MB |
+//! | `PyTorch` 2.11, `torch.compile` | 2.090 | 2.327 | 0.429 | 566 MB |
+//! | reference | 2.333 | 2.969 | 0.422 | 1,077 MB |
+//! | frames | 1.577 | 1.724 | 0.250 | 816 MB |
+//! | fast | 0.619 | 0.586 | 0.168 | 342 MB |
+//! | fast, [`ModelConfig::checkpoint_blocks`] | 0.770 | 0.859 | 0.155 | 274 MB |
 //!
-//! So training takes 4.6 times less than eager and evaluation 2.7 times; two threads are 1.81 times as fast as one by the
-//! clock. Memory a clip is a third of what peaks at batch 4 above what peaks at batch 1. In a later run `torch.compile` took
-//! 2.111 and 0.435 where fast took 0.517 and 0.144.
+//! So training takes 3.4 times less than the best of the others and 4.4 times less than eager, evaluation 2.3 times less; in an
+//! earlier run it was 4.6 and 2.7 times less than eager (0.494 and 0.128): how busy the machine is with others' work counts.
+//! Two threads are 1.75 times as fast as one by the clock, the least of five rounds. Memory a clip is a third of what peaks
+//! at batch 4 above what peaks at batch 1.
 //!
 //! What each part gains, by leaving it out: A0 as above, the least of 18 runs taken in turns (of 6 for the last three, at a batch
 //! of 4 for the last two; of 2 for the bottlenecks). A few in a hundred are noise: an earlier series of six runs each (0.512 with
