@@ -2,4 +2,5 @@
 
 mod files;
 mod frames;
+mod isolate;
 mod stage;

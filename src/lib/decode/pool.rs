@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crossbeam::channel::bounded;
@@ -26,18 +26,19 @@ pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
 ) -> Result<(), E> {
     let count = sizes.len();
     let window = jobs + SLACK;
-    // A token for each number that is open. Nothing panics under the lock, so a lock is never refused.
+    // A token goes out for each number that is open. Nothing panics under the lock.
     let (give, take) = bounded::<()>(window);
     let (put, get) = bounded::<(usize, T)>(window);
     let open = Mutex::new(VecDeque::<usize>::new());
+    let numbers = || open.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
         for _ in 0..jobs {
-            let (take, put, open, start, panicked) =
-                (take.clone(), put.clone(), &open, &start, &panicked);
+            let (take, put, numbers, start, panicked) =
+                (take.clone(), put.clone(), &numbers, &start, &panicked);
             scope.spawn(move || {
                 let mut worker = start();
                 for () in take {
-                    let Some(number) = open.lock().ok().and_then(|mut o| o.pop_front()) else {
+                    let Some(number) = numbers().pop_front() else {
                         return;
                     };
                     let result = caught(|| worker(number)).unwrap_or_else(|message| {
@@ -57,9 +58,10 @@ pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
         while due < count {
             // At most `window` numbers are out, so neither channel can block for ever.
             let more = count.min(due + window);
-            if let Ok(mut open) = open.lock() {
+            if given < more {
+                let mut open = numbers();
                 open.extend(given..more);
-                if more == count && given < more {
+                if more == count {
                     open.make_contiguous().sort_by_key(|&n| Reverse(sizes[n]));
                 }
             }

@@ -41,7 +41,7 @@ impl Stored {
         for ((split, number), name) in &names {
             if !named.contains(name) {
                 let made_from = index.as_ref().and_then(|(_, from)| from.inputs.get(name));
-                if is_replaced(folder, name, made_from)?
+                if remove_replaced(folder, name, made_from)?
                     || !adopt(folder, name, *split, settings, &mut known)?
                 {
                     continue;
@@ -83,8 +83,12 @@ fn read_index(
     }
 }
 
-/// Whether the index was made from this very file, which a deletion has replaced and not yet removed; it is removed now.
-fn is_replaced(folder: &Path, name: &str, made_from: Option<&String>) -> Result<bool, ShardError> {
+/// Removes the file where the index was made from this very one: a deletion has replaced it and was stopped. Says whether it did.
+fn remove_replaced(
+    folder: &Path,
+    name: &str,
+    made_from: Option<&String>,
+) -> Result<bool, ShardError> {
     let path = folder.join(name);
     if made_from.is_none() || made_from != Some(&hash_file(&path)?) {
         return Ok(false);

@@ -2,25 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use incdec::decode::{self, DecodeConfig, verify};
-use incdec::media::decode::Limits;
+use incdec::decode::verify;
 use incdec::shard::{self, Shards};
 use incdec::stage_tables::ClipStatus;
 
 use super::files::{MOVING, ffmpeg, make};
 
 /// A folder of labelled clips and what the stage makes of it.
-struct Data {
+pub(super) struct Data {
     folder: tempfile::TempDir,
 }
 
 impl Data {
     /// `clips` clips of one second, every third in validation and test; one labelled clip is missing, one is empty.
-    fn new(clips: usize) -> Self {
+    pub(super) fn new(clips: usize) -> Self {
         let data = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -67,7 +65,7 @@ impl Data {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -343,103 +341,4 @@ fn verify_names_the_damaged_clip() {
         stdout.contains("3 clips") && stdout.contains("1 damaged"),
         "{stdout}"
     );
-}
-
-/// A program that answers as the decoder process does, but dies of a broken memory access at a clip of this name.
-fn dying_worker(folder: &Path, name: &str) -> PathBuf {
-    let (text, path) = (folder.join("worker.txt"), folder.join("worker"));
-    let decoder = env!("CARGO_BIN_EXE_incdec-decode");
-    let script = format!(
-        "#!/bin/sh\nwhile IFS= read -r line; do\ncase \"$line\" in *{name}*) kill -SEGV $$;; esac\n\
-        printf '%s\\n' \"$line\" | {decoder} worker\ndone\n"
-    );
-    fs::write(&text, script).unwrap();
-    // Copied by another process: a file that a test's thread has just written can still be open in a child of another thread,
-    // and would then not be run.
-    let mut install = Command::new("install");
-    assert!(
-        install
-            .args(["-m", "755"])
-            .args([&text, &path])
-            .status()
-            .unwrap()
-            .success()
-    );
-    path
-}
-
-#[test]
-fn a_decoder_process_that_crashes_costs_its_clip_only() {
-    let data = Data::new(6);
-    let config = DecodeConfig {
-        max_failed: 0.5,
-        jobs: 2,
-        isolate: Some(dying_worker(data.folder.path(), "clip3")),
-        ..DecodeConfig::new(data.path("raw"), data.path("Info"), data.path("a"))
-    };
-    let summary = decode::run(&config).unwrap();
-    assert_eq!((summary.ok, summary.failed, summary.missing), (5, 2, 1));
-    let shards = Shards::open(&data.path("a")).unwrap();
-    let row = |name: &str| {
-        shards
-            .index()
-            .iter()
-            .find(|r| r.clip_id.starts_with(name))
-            .unwrap()
-    };
-    let error = row("clip3").error.clone().unwrap();
-    assert!(
-        error.contains("died") && error.contains("signal: 11"),
-        "{error}"
-    );
-    assert_eq!(row("clip4").status, ClipStatus::Ok);
-}
-
-/// Decodes in a process that may take so much memory.
-fn decode_within(data: &Data, mib: u64) -> decode::Summary {
-    let out = data.path(&format!("shards {mib}"));
-    let config = DecodeConfig {
-        max_failed: 1.0,
-        jobs: 1,
-        isolate: Some(env!("CARGO_BIN_EXE_incdec-decode").into()),
-        limits: Limits {
-            memory_bytes: mib << 20,
-            ..Limits::default()
-        },
-        ..DecodeConfig::new(data.path("raw"), data.path("Info"), out)
-    };
-    decode::run(&config).unwrap()
-}
-
-#[test]
-fn a_file_may_be_larger_than_the_memory_that_its_decoder_gets() {
-    let data = Data::new(1);
-    // A box that players pass over, its 3 GiB not on the disk.
-    let clip = data.path("raw/yawning/clip0_000000_000001.mp4");
-    let mut file = fs::OpenOptions::new().append(true).open(clip).unwrap();
-    file.write_all(&[0xC0, 0, 0, 0, b'f', b'r', b'e', b'e'])
-        .unwrap();
-    let before = file.metadata().unwrap().len();
-    file.set_len(before - 8 + (3 << 30)).unwrap();
-    assert_eq!(decode_within(&data, 2048).ok, 1);
-}
-
-#[test]
-fn a_clip_that_needs_more_memory_than_allowed_costs_that_clip_only() {
-    let data = Data::new(1);
-    // Its frames alone take some 60 MB each.
-    let large = "color=gray:size=8000x5000:rate=1:duration=2";
-    make(
-        &data.path("raw/yawning"),
-        "gone_000000_000001.mp4",
-        large,
-        &["-c:v", "mpeg4", "-qscale:v", "31"],
-    );
-    let run = |mib: u64| decode_within(&data, mib);
-    // What a process needs for its libraries differs from machine to machine: the least that a small clip takes.
-    let least = (1..100).map(|n| run(n * 32)).find(|summary| summary.ok > 0);
-    let least = least.expect("a small clip fits into 3 GiB");
-    assert_eq!((least.ok, least.failed), (1, 2));
-    let enough = run(4096);
-    assert_eq!((enough.ok, enough.failed), (2, 1));
 }
