@@ -1,5 +1,7 @@
 //! `incdec-bench`: one name for the benchmarks, each a binary of its own beside this one.
 
+mod cli;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -7,12 +9,17 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+const EXAMPLE: &str = "\
+Examples:
+  incdec-bench decode clips/ --repeat 3
+  incdec-bench load --help
+  incdec-bench step --variant A0 --batch 1 --frames 50 --size 172";
+
 /// Runs one of the benchmarks; each prints one line of JSON with the fields of its Python peers.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  incdec-bench decode clips/ --repeat 3\n  incdec-bench load --help\n  \
-    incdec-bench step --variant A0 --batch 1 --frames 50 --size 172"
+    after_help = cli::after_help(EXAMPLE)
 )]
 struct Args {
     #[command(subcommand)]
@@ -45,8 +52,8 @@ fn main() -> ExitCode {
     match run(&args.bench) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            eprintln!("hint: `make build` builds all binaries into one folder");
+            cli::complain(format_args!("error: {error:#}"));
+            cli::complain("hint: `make build` builds all binaries into one folder");
             ExitCode::FAILURE
         }
     }
@@ -65,7 +72,5 @@ fn run(bench: &Bench) -> anyhow::Result<ExitCode> {
         .args(&rest.arguments)
         .status()
         .with_context(|| format!("run {}", binary.display()))?;
-    // A benchmark that was killed by a signal has no status of its own.
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(cli::same_status(status))
 }

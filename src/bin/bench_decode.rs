@@ -18,7 +18,7 @@ frames_per_cpu_s.";
 
 /// Measure decoding: clips and frames for each second of processor time.
 #[derive(Parser)]
-#[command(name = "incdec-bench-decode", version, after_help = EXAMPLE)]
+#[command(name = "incdec-bench-decode", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Folder of videos, searched with its subfolders
     folder: PathBuf,
@@ -49,10 +49,10 @@ impl From<Args> for BenchConfig {
 }
 
 fn main() -> ExitCode {
-    let result = decode::bench(&Args::parse().into());
-    if let Ok(row) = &result {
+    let config = Args::parse().into();
+    cli::run(None, || {
         // A row is made of numbers and names, which always serialise.
-        println!("{}", serde_json::to_string(row).unwrap_or_default());
-    }
-    cli::finish(result)
+        let print = |row: &_| cli::product(serde_json::to_string(row).unwrap_or_default());
+        decode::bench(&config).inspect(print)
+    })
 }

@@ -9,6 +9,10 @@ use clap::Parser;
 use incdec::data::LoaderConfig;
 use incdec::data::bench::{self, LoadBenchConfig};
 
+const EXAMPLE: &str = "\
+Example:
+  incdec-bench load --availability Kinetics/tasks/decremental/seed-0 --shards Kinetics/shards --batch 4 --workers 2";
+
 /// Measures how fast clips are loaded from shards into batches.
 ///
 /// Prints one line of JSON: clips per second of processor time and per second, for normalised float32 batches and for the
@@ -16,8 +20,7 @@ use incdec::data::bench::{self, LoadBenchConfig};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Example:\n  incdec-bench load --availability Kinetics/tasks/decremental/seed-0 \
-    --shards Kinetics/shards --batch 4 --workers 2"
+    after_help = cli::after_help(EXAMPLE)
 )]
 struct Args {
     /// Folder with availability.parquet.
@@ -57,11 +60,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = cli::start_log(None) {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let result = bench::run(&LoadBenchConfig {
+    let config = LoadBenchConfig {
         availability: args.availability,
         shards: args.shards,
         task: args.task,
@@ -76,9 +75,8 @@ fn main() -> ExitCode {
         },
         epochs: args.epochs,
         export: args.export,
-    });
-    if let Ok(figures) = &result {
-        println!("{}", serde_json::json!(figures));
-    }
-    cli::finish(result)
+    };
+    cli::run(None, || {
+        bench::run(&config).inspect(|figures| cli::product(serde_json::json!(figures)))
+    })
 }

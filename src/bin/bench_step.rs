@@ -9,12 +9,16 @@ use incdec::model::{ModelPath, Precision, Variant};
 use incdec::train::DeviceChoice;
 use incdec::train::step_bench::{self, StepBenchConfig};
 
+const EXAMPLE: &str = "\
+Example:
+  incdec-bench-step --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1";
+
 /// Times a training step (forward, backward, Adam) and an evaluation of `MoViNet` on clips from a formula and prints one
 /// line of JSON, with the fields of the Python peer: the least of the timed rounds, seconds a clip.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Example:\n  incdec-bench-step --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1"
+    after_help = cli::after_help(EXAMPLE)
 )]
 struct Args {
     /// Which architecture: A0 to A5.
@@ -67,9 +71,7 @@ fn main() -> ExitCode {
         model_path: args.model_path,
         checkpoint_blocks: args.checkpoint_blocks,
     };
-    let result = step_bench::run(&config);
-    if let Ok(report) = &result {
-        println!("{}", report.to_json());
-    }
-    cli::finish(result)
+    cli::run(None, || {
+        step_bench::run(&config).inspect(|report| cli::product(report.to_json()))
+    })
 }

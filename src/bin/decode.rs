@@ -15,11 +15,7 @@ use args::{Cli, Command};
 
 fn main() -> ExitCode {
     let args = Cli::parse();
-    if let Err(error) = cli::start_log(None) {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    cli::finish(match (args.command, args.stage) {
+    cli::run(None, || match (args.command, args.stage) {
         (
             Some(Command::Probe {
                 files,
@@ -31,7 +27,7 @@ fn main() -> ExitCode {
         (Some(Command::Verify { shards }), _) => {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
-        (None, Some(stage)) => decode::run(&stage.into()).map(|summary| println!("{summary}")),
+        (None, Some(stage)) => decode::run(&stage.into()).map(cli::news),
         // Clap asks for the stage's flags where there is no subcommand.
         (None, None) => Ok(()),
     })
@@ -42,11 +38,11 @@ fn probe(files: &[PathBuf], clip_seconds: u64) -> Result<(), DecodeError> {
         seconds: clip_seconds,
         ..Limits::default()
     };
-    println!("file\tframes\tstatus\treason");
+    cli::product("file\tframes\tstatus\treason");
     let mut refused = 0;
     for file in files {
         let row = decode::probe(file, limits);
-        println!("{row}");
+        cli::product(&row);
         refused += usize::from(row.frames == 0);
     }
     match refused {
@@ -60,18 +56,18 @@ fn probe(files: &[PathBuf], clip_seconds: u64) -> Result<(), DecodeError> {
 
 fn report_damage(summary: &decode::VerifySummary) -> Result<(), DecodeError> {
     for damage in &summary.damaged {
-        println!(
+        cli::product(format_args!(
             "{}\t{}\t{}\t{}",
             damage.clip_id, damage.shard, damage.shard_row, damage.reason
-        );
+        ));
     }
-    println!(
+    cli::product(format_args!(
         "{} clips, {} frames, {} bytes read; {} damaged",
         summary.clips,
         summary.frames,
         summary.bytes,
         summary.damaged.len()
-    );
+    ));
     match summary.damaged.len() {
         0 => Ok(()),
         damaged => Err(DecodeError::Damaged {

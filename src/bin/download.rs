@@ -19,27 +19,27 @@ use args::{Command, LabelsArgs, RunArgs, Task};
 
 fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
     let summary = download::run(config)?;
-    println!("{summary}");
+    cli::news(summary);
     Ok(())
 }
 
 fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
     let (plan, summary) = download::plan_only(config)?;
     let (plan, summary, raw) = (&plan, &summary, config.raw.as_path());
-    print!("{}", Display { plan, summary, raw });
+    cli::product(Display { plan, summary, raw });
     Ok(())
 }
 
 fn check(config: &DownloadConfig) -> Result<Findings, DownloadError> {
     let findings = verify::verify(&config.raw, &config.ledger, config.jobs)?;
-    print!("{findings}");
+    cli::product(&findings);
     Ok(findings)
 }
 
 fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
     let findings = check(config)?;
     if !findings.damaged.is_empty() {
-        println!("{}", verify::mend(config, &findings)?);
+        cli::news(verify::mend(config, &findings)?);
     }
     Ok(())
 }
@@ -47,13 +47,13 @@ fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
 fn labels(args: LabelsArgs) -> Result<(), DownloadError> {
     let fetched = fetch::labels(&args.into())?;
     for path in &fetched.written {
-        println!("{}", path.display());
+        cli::news(path.display());
     }
-    println!(
+    cli::news(format_args!(
         "{} files written, {} there already",
         fetched.written.len(),
         fetched.unchanged
-    );
+    ));
     Ok(())
 }
 
@@ -66,13 +66,7 @@ fn logged(args: RunArgs, task: fn(&DownloadConfig) -> Result<(), DownloadError>)
 
 /// Does a task with its messages on stderr and, where there is a log, in that file too.
 fn start(log: Option<&Path>, task: impl FnOnce() -> Result<(), DownloadError>) -> ExitCode {
-    match cli::start_log(log) {
-        Ok(()) => cli::finish(task()),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cli::run(log, task)
 }
 
 fn main() -> ExitCode {

@@ -19,7 +19,7 @@ are used as published.";
 
 /// Join the label tables with the frame shards into one table of clips, and audit it.
 #[derive(Parser)]
-#[command(name = "incdec-manifest", version, after_help = EXAMPLE)]
+#[command(name = "incdec-manifest", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Folder of classes.csv, train.csv, validation.csv and test.csv
     #[arg(long, value_name = "DIR")]
@@ -37,15 +37,11 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = cli::start_log(None) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(1);
-    }
     let config = ManifestConfig {
         labels: args.labels,
         shards: args.shards,
         out: args.out,
         listed: args.list,
     };
-    cli::finish(manifest::run(&config).inspect(|summary| print!("{summary}")))
+    cli::run(None, || manifest::run(&config).map(cli::news))
 }

@@ -19,7 +19,7 @@ The page loads nothing from anywhere. The last line on stdout sums everything up
 
 /// Make one HTML page of one or more runs.
 #[derive(Parser)]
-#[command(name = "incdec-report", version, after_help = EXAMPLE)]
+#[command(name = "incdec-report", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Run directories, as incdec-train writes them
     #[arg(required = true, value_name = "RUN")]
@@ -43,15 +43,11 @@ fn permutations(text: &str) -> Result<usize, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = cli::start_log(None) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(1);
-    }
     let config = ReportConfig {
         runs: args.runs,
         out: args.out,
         table: args.table,
         permutations: args.permutations,
     };
-    cli::finish(report::run(&config).inspect(|summary| print!("{summary}")))
+    cli::run(None, || report::run(&config).map(cli::news))
 }

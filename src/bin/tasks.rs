@@ -24,7 +24,7 @@ tables, settings and seed give the same clips in the same order as the published
 
 /// Deal the labelled clips out to the tasks of a scenario.
 #[derive(Parser)]
-#[command(name = "incdec-tasks", version, after_help = EXAMPLE)]
+#[command(name = "incdec-tasks", version, after_help = cli::after_help(EXAMPLE))]
 #[command(group = ArgGroup::new("clips").required(true))]
 struct Args {
     /// Manifest (clips.parquet) of the clips; it also knows which of them have no frames
@@ -65,10 +65,6 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = cli::start_log(None) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(1);
-    }
     let clips = match (args.manifest, args.labels) {
         (Some(file), _) => ClipSource::Manifest(file),
         (None, folder) => ClipSource::Labels(folder.unwrap_or_default()),
@@ -87,5 +83,5 @@ fn main() -> ExitCode {
         tasks: args.tasks,
         out: args.out,
     };
-    cli::finish(tasks::run(&config).inspect(|summary| print!("{summary}")))
+    cli::run(None, || tasks::run(&config).map(cli::news))
 }

@@ -10,6 +10,13 @@ use incdec::toy::ToyError;
 use incdec::toy::serve::Server;
 use incdec::toy::source::{self, Layout, SourceConfig, Summary};
 
+const EXAMPLE: &str = "\
+Example:
+  incdec-toy write --out toy --train 8 --validation 2 --test 3
+  incdec-toy serve toy --port 8700 &
+  incdec-download --labels toy/Info --source http://127.0.0.1:8700 \\
+    --out demo/raw --ledger demo/downloads.parquet";
+
 /// Make a miniature Kinetics-700-2020 source, or serve a folder over HTTP on this machine.
 ///
 /// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift up, drift down, zoom,
@@ -17,7 +24,7 @@ use incdec::toy::source::{self, Layout, SourceConfig, Summary};
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example:\n  incdec-toy write --out toy --train 8 --validation 2 --test 3\n  incdec-toy serve toy --port 8700 &\n  incdec-download --labels toy/Info --source http://127.0.0.1:8700 \\\n    --out demo/raw --ledger demo/downloads.parquet"
+    after_help = cli::after_help(EXAMPLE)
 )]
 struct Args {
     #[command(subcommand)]
@@ -98,7 +105,7 @@ impl From<Write> for SourceConfig {
 
 fn write(config: &SourceConfig) -> Result<Summary, ToyError> {
     let summary = source::run(config)?;
-    println!(
+    cli::news(format_args!(
         "{}: {} archives, {} clips, {} of them labelled{}",
         config.out.display(),
         summary.archives,
@@ -109,20 +116,21 @@ fn write(config: &SourceConfig) -> Result<Summary, ToyError> {
         } else {
             ""
         }
-    );
+    ));
     Ok(summary)
 }
 
 fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
     let server = Server::start(dir, port)?;
-    println!("{}", server.url());
+    cli::product(server.url());
     server.wait();
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match Args::parse().command {
-        Command::Write(args) => cli::finish(write(&args.into())),
-        Command::Serve { dir, port } => cli::finish(serve(&dir, port)),
-    }
+    let command = Args::parse().command;
+    cli::run(None, || match command {
+        Command::Write(args) => write(&args.into()).map(drop),
+        Command::Serve { dir, port } => serve(&dir, port),
+    })
 }

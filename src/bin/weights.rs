@@ -7,16 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
 use incdec::model::state_dict;
+
+const EXAMPLE: &str = "\
+Examples:
+  incdec-weights inspect cleaned_checkpoint_sgd.pt
+  incdec-weights convert cleaned_checkpoint_sgd.pt --to safetensors --out pretrained.safetensors";
 
 /// Inspects and converts files of weights: .safetensors, and .pt or .pth as torch.save writes them. Code inside a file
 /// is never executed.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  incdec-weights inspect cleaned_checkpoint_sgd.pt\n  \
-    incdec-weights convert cleaned_checkpoint_sgd.pt --to safetensors --out pretrained.safetensors"
+    after_help = cli::after_help(EXAMPLE)
 )]
 struct Args {
     #[command(subcommand)]
@@ -55,16 +60,25 @@ fn inspect(file: &Path) -> Result<(), CheckpointError> {
     let mut parameters = 0;
     for (name, tensor) in &held.tensors {
         parameters += tensor.numel();
-        println!("{name}\t{:?}\t{:?}", tensor.kind(), tensor.size());
+        cli::product(format_args!(
+            "{}\t{:?}\t{:?}",
+            printable(name),
+            tensor.kind(),
+            tensor.size()
+        ));
     }
     for (key, value) in &held.metadata {
-        eprintln!("metadata {key}: {value}");
+        cli::complain(format_args!(
+            "metadata {}: {}",
+            printable(key),
+            printable(value)
+        ));
     }
-    eprintln!(
+    cli::complain(format_args!(
         "{:?}: {} tensors, {parameters} numbers",
         held.format,
         held.tensors.len()
-    );
+    ));
     Ok(())
 }
 
@@ -77,12 +91,13 @@ fn convert(
     let out = out.unwrap_or_else(|| file.with_extension("safetensors"));
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     checkpoint::write(&out, &state_dict::seed_names(held.tensors), &metadata)?;
-    println!("{}", out.display());
+    cli::news(out.display());
     Ok(())
 }
 
 fn main() -> ExitCode {
-    cli::finish(match Args::parse().command {
+    let command = Args::parse().command;
+    cli::run(None, || match command {
         Command::Inspect { file } => inspect(&file),
         Command::Convert { file, to, out } => convert(&file, to, out),
     })

@@ -1,11 +1,14 @@
 //! Publishing files so that nobody ever meets half of one: written beside the target under a temporary name, synced,
-//! renamed. A stage that is killed leaves at most a temporary file, which its next run sweeps away.
+//! renamed. A stage that is killed leaves at most a temporary file, which its next run sweeps away. Whoever writes a
+//! temporary file holds its lock, so that sweeping takes only what nobody writes any more.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::lock::is_at;
 
 /// Prefix of the names of files being written. The next run of the stage removes what a killed one left.
 const TEMPORARY_PREFIX: &str = ".incdec-";
@@ -46,6 +49,13 @@ impl Hint for ArtifactError {
             _ => None,
         }
     }
+
+    fn exit(&self) -> Exit {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::TryAgain,
+            _ => Exit::Failed,
+        }
+    }
 }
 
 /// A file that is being written and becomes visible under its name only by [`Draft::publish`]. Dropped before, it is
@@ -72,13 +82,25 @@ impl Draft {
             // Temporary files are private by default; what we publish is meant to be read. The umask still applies.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let file = builder
-            .tempfile_in(folder)
-            .map_err(ArtifactError::at("create a file in", folder))?;
-        Ok(Self {
-            file,
-            target: target.to_owned(),
-        })
+        let refused = ArtifactError::at("create a file in", folder);
+        loop {
+            let file = match builder.tempfile_in(folder) {
+                Ok(file) => file,
+                Err(e) => return Err(refused(e)),
+            };
+            match file.as_file().try_lock() {
+                // Somebody sweeps the folder and has got hold of it first.
+                Err(TryLockError::WouldBlock) => {}
+                Ok(()) if !is_at(file.as_file(), file.path()) => {}
+                // Where the file system has no locks, nothing is swept either.
+                Ok(()) | Err(TryLockError::Error(_)) => {
+                    return Ok(Self {
+                        file,
+                        target: target.to_owned(),
+                    });
+                }
+            }
+        }
     }
 
     /// The open file, for writing.
@@ -161,7 +183,8 @@ pub fn publish_if_changed(target: &Path, bytes: &[u8]) -> Result<bool, ArtifactE
     Ok(true)
 }
 
-/// Removes the unfinished files that a killed run left in `folder` (not below it). A missing folder has none.
+/// Removes the unfinished files that a killed run left in `folder` (not below it). A missing folder has none, and a file
+/// that somebody writes at this moment stays.
 ///
 /// # Errors
 /// When the folder cannot be listed or a file cannot be removed.
@@ -176,10 +199,28 @@ pub fn sweep(folder: &Path) -> Result<(), ArtifactError> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX) {
-            fs::remove_file(entry.path()).map_err(ArtifactError::at("remove", &entry.path()))?;
+            remove_abandoned(&entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Removes a temporary file whose lock nobody holds.
+fn remove_abandoned(path: &Path) -> Result<(), ArtifactError> {
+    let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if gone(&e) => return Ok(()),
+        Err(e) => return Err(ArtifactError::at("open", path)(e)),
+    };
+    // Locked, or no locks on this file system: then nobody can say whether it is still being written.
+    if file.try_lock().is_err() {
+        return Ok(());
+    }
+    match fs::remove_file(path) {
+        Err(e) if !gone(&e) => Err(ArtifactError::at("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 /// The BLAKE3 hash of a file's bytes in hexadecimal, as lineage and the ledgers keep it.
@@ -235,6 +276,31 @@ mod tests {
         assert!(publish_if_changed(&target, b"a").unwrap());
         assert!(!publish_if_changed(&target, b"a").unwrap());
         assert!(publish_if_changed(&target, b"b").unwrap());
+    }
+
+    #[test]
+    fn sweeping_spares_what_is_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("table");
+        let mut draft = Draft::new(&target).unwrap();
+        draft.file().write_all(b"half").unwrap();
+        sweep(folder.path()).unwrap();
+        draft.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"half");
+    }
+
+    #[test]
+    fn drafts_and_sweeps_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| (0..500).try_for_each(|_| sweep(folder.path())));
+            for i in 0..500 {
+                publish(&at(&format!("{}", i % 5)), |w| w.write_all(b"x")).unwrap();
+            }
+            sweeper.join().unwrap().unwrap();
+        });
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
     }
 
     #[test]

@@ -32,9 +32,10 @@
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
-//! | [`artifact`] | publishing files atomically; hashes |
+//! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
-//! | [`progress`], [`hint`] | what people see: progress, and the remedy of an error |
+//! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`foreign`] | text from elsewhere, made fit to be shown |
 //!
 //! Above it:
 //!
@@ -72,8 +73,11 @@
 
 pub mod artifact;
 pub mod clip;
+pub mod exit;
+pub mod foreign;
 pub mod hint;
 pub mod labels;
+pub mod lock;
 pub mod named_csv;
 pub mod panics;
 pub mod progress;

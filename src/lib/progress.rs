@@ -1,6 +1,6 @@
 //! Progress of long work: a bar with count, rate and time left on a terminal, a plain line now and then in a log.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -83,13 +83,18 @@ impl Progress {
 
     /// Prints a line above the bar.
     pub fn line(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
     }
 
     /// Ends the display and clears the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Prints a line on stderr; where that is closed, nobody wants to know.
+fn say(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
 }
 
 impl Plain {
@@ -102,15 +107,12 @@ impl Plain {
             return;
         }
         *last = Instant::now();
-        eprintln!(
-            "{}",
-            self.text(
-                bar.position(),
-                bar.length(),
-                self.started.elapsed(),
-                &bar.message()
-            )
-        );
+        say(&self.text(
+            bar.position(),
+            bar.length(),
+            self.started.elapsed(),
+            &bar.message(),
+        ));
     }
 
     // A rate is positive and far below 2^64; its fraction does not matter to anyone.

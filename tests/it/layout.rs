@@ -11,8 +11,11 @@ use walkdir::WalkDir;
 const GROUND: &[&str] = &[
     "artifact",
     "clip",
+    "exit",
+    "foreign",
     "hint",
     "labels",
+    "lock",
     "named_csv",
     "panics",
     "progress",

@@ -1,20 +1,31 @@
 //! What the binaries share: logging, the exit status, the printing of errors and hints.
 
 // Every binary compiles its own copy of this module and uses the part that it needs.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod print;
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 use std::sync::Mutex;
 
 use anyhow::Context;
+use incdec::exit::Exit;
 use incdec::hint::Hint;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+pub(crate) use print::{complain, news, product};
+
+/// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.
+pub(crate) fn after_help(examples: &str) -> String {
+    format!("{examples}\n\n{}", Exit::HELP)
+}
 
 /// Sends the library's messages to stderr as plain lines and, where `log` is given, to that file as JSON lines.
 ///
@@ -26,6 +37,8 @@ pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
         .without_time()
         .with_target(false)
         .with_ansi(false)
+        // Where stderr is closed there is nobody to tell, and telling would panic.
+        .log_internal_errors(false)
         .with_filter(LevelFilter::INFO);
     let json = match log {
         None => None,
@@ -42,6 +55,7 @@ pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
             Some(
                 fmt::layer()
                     .json()
+                    .log_internal_errors(false)
                     .with_writer(Mutex::new(file))
                     .with_filter(LevelFilter::DEBUG),
             )
@@ -51,27 +65,44 @@ pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Turns a stage's result into the exit status: 0, or 1 after printing the error with its causes and its hint.
-/// (2 is clap's, for a command line that makes no sense.)
-pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
-    match result {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(inner) = cause {
-                let inner_text = inner.to_string();
-                // Many messages already quote their cause; saying it twice helps nobody.
-                if !text.contains(&inner_text) {
-                    text += &format!(": {inner_text}");
-                }
-                cause = inner.source();
-            }
-            eprintln!("error: {text}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
-            ExitCode::from(1)
-        }
+/// Does a binary's work with its messages on stderr and, where `log` is given, in that file too. Gives the exit status: what the
+/// error says of itself, after printing it with its causes and its hint. (2 is clap's, for a command line that makes no sense.)
+pub(crate) fn run<T, E: Error + Hint>(
+    log: Option<&Path>,
+    work: impl FnOnce() -> Result<T, E>,
+) -> ExitCode {
+    if let Err(error) = start_log(log) {
+        complain(format_args!("error: {error:#}"));
+        return ExitCode::from(Exit::Failed.code());
     }
+    finish(work())
+}
+
+/// The exit status of a program that this one has started, as its own: of one that a signal ended, what a shell says of it.
+pub(crate) fn same_status(status: ExitStatus) -> ExitCode {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    let code = code.and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.unwrap_or(Exit::Failed.code()))
+}
+
+/// Turns a result into the exit status, after printing the error.
+pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::from(Exit::Done.code());
+    };
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Many messages already quote their cause; saying it twice helps nobody.
+        if !text.contains(&inner_text) {
+            text += &format!(": {inner_text}");
+        }
+        cause = inner.source();
+    }
+    complain(format_args!("error: {text}"));
+    if let Some(hint) = error.hint() {
+        complain(format_args!("hint: {hint}"));
+    }
+    ExitCode::from(error.exit().code())
 }

@@ -8,6 +8,8 @@ use incdec::media::decode::Limits;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::shard::{Codec, DEFAULT_SHARD_BYTES};
 
+use crate::cli;
+
 const EXAMPLE: &str = "\
 Examples:
   incdec-decode --clips Kinetics/raw --labels Kinetics/Info --out Kinetics/shards
@@ -17,13 +19,11 @@ Examples:
   incdec-decode verify Kinetics/shards
 
 Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row for each labelled clip, also for those that
-are missing or cannot be decoded, with the reason). Run again, it decodes only what is new; other settings decode all anew.
-Exit status: 0 done, 1 failed (too many clips missing or undecodable, a probed file without frames, disk full, damage found),
-2 wrong usage.";
+are missing or cannot be decoded, with the reason). Run again, it decodes only what is new; other settings decode all anew.";
 
 /// Decode labelled clips to frames at a steady rate and store them in shards.
 #[derive(Parser)]
-#[command(name = "incdec-decode", version, after_help = EXAMPLE)]
+#[command(name = "incdec-decode", version, after_help = cli::after_help(EXAMPLE))]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]

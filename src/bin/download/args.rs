@@ -12,7 +12,23 @@ use incdec::download::pace::RetryConfig;
 use incdec::download::store::{Access, StoreConfig};
 use incdec::download::tables::Counts;
 
-use crate::environment;
+use crate::{cli, environment};
+
+const EXAMPLE: &str = "\
+Environment:
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY   the way out
+  SSL_CERT_FILE, SSL_CERT_DIR                    certificates to trust instead of the system's
+  with --signed: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (s3), GOOGLE_OAUTH_ACCESS_TOKEN (gs),
+  AZURE_STORAGE_SAS_TOKEN (az)
+
+Examples:
+  incdec-download plan --labels Kinetics/Info
+  incdec-download --labels Kinetics/Info --out Kinetics/raw --ledger Kinetics/downloads.parquet
+  incdec-download --labels toy/Info --out demo/raw --ledger demo/downloads.parquet \\
+    --source http://127.0.0.1:8700
+  incdec-download --source s3://kinetics/700_2020
+  incdec-download --source s3://mirror/k700 --endpoint http://minio.example.org:9000 --signed
+  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet";
 
 /// Fetch the Kinetics clips that the label tables name, and no others, as <out>/<subcategory>/<clip>.mp4.
 ///
@@ -24,7 +40,7 @@ use crate::environment;
     version,
     args_conflicts_with_subcommands = true,
     args_override_self = true,
-    after_help = "Environment:\n  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY   the way out\n  SSL_CERT_FILE, SSL_CERT_DIR                    certificates to trust instead of the system's\n  with --signed: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (s3), GOOGLE_OAUTH_ACCESS_TOKEN (gs),\n  AZURE_STORAGE_SAS_TOKEN (az)\n\nExamples:\n  incdec-download plan --labels Kinetics/Info\n  incdec-download --labels Kinetics/Info --out Kinetics/raw --ledger Kinetics/downloads.parquet\n  incdec-download --labels toy/Info --out demo/raw --ledger demo/downloads.parquet \\\n    --source http://127.0.0.1:8700\n  incdec-download --source s3://kinetics/700_2020\n  incdec-download --source s3://mirror/k700 --endpoint http://minio.example.org:9000 --signed\n  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet"
+    after_help = cli::after_help(EXAMPLE)
 )]
 pub(crate) struct Command {
     #[command(subcommand)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::cli;
+
 const EXAMPLE: &str = "\
 Example: a line of the seed's script, with `python -u .../main.py` replaced
   incdec-experiment --approach incdec_lwf --pipeline decremental --seed 1 -op runs \\
@@ -20,7 +22,7 @@ Clips are read from <data_path>/shards (make decode), labels from <data_path>/In
 /// letters or digits>; the same flags give the same folder, so an interrupted experiment goes on. The seed's quirks are on
 /// (--compat twyn2024) and its output files are written.
 #[derive(Parser)]
-#[command(name = "incdec-experiment", version, after_help = EXAMPLE, rename_all = "snake_case", args_override_self = true)]
+#[command(name = "incdec-experiment", version, after_help = cli::after_help(EXAMPLE), rename_all = "snake_case", args_override_self = true)]
 pub(crate) struct Args {
     /// How the model is updated.
     #[arg(long, value_parser = ["incdec", "incdec_lwf", "incdec_fd", "incdec_ewc"], default_value = "incdec")]

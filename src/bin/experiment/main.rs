@@ -1,13 +1,16 @@
 //! `incdec-experiment`: takes the command line of the seed's `main.py` and runs `incdec-tasks` and `incdec-train` for it.
 
+#[path = "../cli/mod.rs"]
+mod cli;
 mod commands;
 mod flags;
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
+use incdec::exit::Exit;
 
 fn main() -> ExitCode {
     let given = flags::long_flags(std::env::args_os());
@@ -18,15 +21,21 @@ fn main() -> ExitCode {
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
     let commands = args.commands(&device(args.device), &text.join("\n"));
-    let done =
-        run("incdec-tasks", &commands.tasks).and_then(|()| run("incdec-train", &commands.train));
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    for (program, arguments) in [
+        ("incdec-tasks", &commands.tasks),
+        ("incdec-train", &commands.train),
+    ] {
+        match run(program, arguments) {
+            Ok(status) if status.success() => {}
+            // It has said why; a scheduler sees the same status as from the program itself.
+            Ok(status) => return cli::same_status(status),
+            Err(error) => {
+                cli::complain(format_args!("error: {error:#}"));
+                return ExitCode::from(Exit::Failed.code());
+            }
         }
     }
+    ExitCode::SUCCESS
 }
 
 /// The GPU with this index where there is one; else the processor, with a warning.
@@ -34,25 +43,23 @@ fn device(index: usize) -> String {
     if Path::new(&format!("/dev/nvidia{index}")).exists() {
         return format!("cuda:{index}");
     }
-    eprintln!("warning: there is no GPU {index}; computing on the processor");
+    cli::complain(format_args!(
+        "warning: there is no GPU {index}; computing on the processor"
+    ));
     "cpu".to_owned()
 }
 
 /// Runs a binary that lies beside this one, after printing the command.
-fn run(program: &str, arguments: &[String]) -> anyhow::Result<()> {
+fn run(program: &str, arguments: &[String]) -> anyhow::Result<ExitStatus> {
     let path = std::env::current_exe()
         .context("find this program's folder")?
         .with_file_name(program);
     let printed: Vec<String> = arguments.iter().map(|a| quoted(a)).collect();
-    println!("{program} {}", printed.join(" "));
-    let status = Command::new(&path)
+    cli::news(format_args!("{program} {}", printed.join(" ")));
+    Command::new(&path)
         .args(arguments)
         .status()
-        .with_context(|| format!("start {}", path.display()))?;
-    if !status.success() {
-        bail!("{program} failed ({status})");
-    }
-    Ok(())
+        .with_context(|| format!("start {}", path.display()))
 }
 
 /// An argument as a shell takes it.

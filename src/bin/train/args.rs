@@ -13,13 +13,15 @@ use incdec::train::settings::{
 };
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
+use crate::cli;
+
 /// Trains a MoViNet task after task while its data arrives and is withdrawn.
 ///
 /// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is.
 #[derive(Parser)]
-#[command(name = "incdec-train", version, after_help = EXAMPLE, args_override_self = true)]
+#[command(name = "incdec-train", version, after_help = cli::after_help(EXAMPLE), args_override_self = true)]
 pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
@@ -66,9 +68,7 @@ const EXAMPLE: &str = "\
 Example: learning without forgetting on the toy data, small enough for a laptop
   incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards \\
     --out demo/runs/lwf --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 \\
-    --lr-first-task 1e-3 --lr-first-task-head 1e-3
-
-Exit status: 0 done or already complete; 1 failed; 2 the command line makes no sense.";
+    --lr-first-task 1e-3 --lr-first-task-head 1e-3";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum BadClip {

@@ -14,13 +14,6 @@ use args::Args;
 
 fn main() -> ExitCode {
     let config = TrainConfig::from(Args::parse());
-    if let Err(error) = cli::start_log(Some(&config.out.join(LOG_FILE))) {
-        eprintln!("error: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let result = train::run(&config);
-    if let Ok(summary) = &result {
-        println!("{summary}");
-    }
-    cli::finish(result)
+    let log = config.out.join(LOG_FILE);
+    cli::run(Some(&log), || train::run(&config).map(cli::news))
 }

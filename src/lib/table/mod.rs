@@ -3,7 +3,9 @@
 //! A table is a list of rows, each a plain struct with serde's derives, plus the list of its Arrow columns. Every file
 //! carries its [`Format`] and its [`Provenance`] in the key-value metadata: the format's name and version, this crate's
 //! version, the settings that can change the content, and the BLAKE3 hash of each input. The same rows and provenance
-//! give the same bytes.
+//! give the same bytes. Two more keys, `incdec.rows` and `incdec.metadata`, are hashes over the rows and over what was just
+//! named; reading compares them, since Parquet itself notices few changed bytes. A file of a version before has neither and
+//! is read unchecked.
 //!
 //! ```
 //! use incdec::table::{self, Format, Provenance, Table, column};
@@ -29,6 +31,7 @@
 pub mod column;
 mod provenance;
 mod read;
+mod rows_hash;
 mod write;
 
 use std::path::PathBuf;
@@ -40,11 +43,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 
 pub use provenance::Provenance;
 pub use read::{provenance, read, read_batches};
-pub use write::{BatchWriter, Writer, write};
+pub use rows_hash::RowsHash;
+pub use write::{BatchWriter, Writer, rows_hash, write};
 
 /// Rows that are converted to columns at a time; bounds the memory that writing takes.
 const ROWS_PER_BATCH: usize = 65_536;
@@ -127,6 +132,18 @@ pub enum TableError {
         /// What the JSON reader said.
         source: serde_json::Error,
     },
+    /// The content is not what was written: its hash is another one.
+    #[error(
+        "{path}: its {what} are not those that were written (another hash): the file was damaged or edited"
+    )]
+    Changed {
+        /// The table's file.
+        path: PathBuf,
+        /// What has changed: `rows` or `metadata`.
+        what: &'static str,
+        /// What the file is.
+        expected: Format,
+    },
     /// A column that the reader needs is absent.
     #[error("{path}: column {column} is missing")]
     Column {
@@ -144,7 +161,18 @@ impl Hint for TableError {
             Self::Version { expected, .. } | Self::Format { expected, .. } => {
                 Some(format!("write it anew with `{}`", expected.rebuild))
             }
+            Self::Changed { expected, .. } => Some(format!(
+                "remove it and write it anew with `{}`, or bring back a copy of it",
+                expected.rebuild
+            )),
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(e) => e.exit(),
+            _ => Exit::Failed,
         }
     }
 }
@@ -220,6 +248,58 @@ mod tests {
             super::provenance(&path, &other),
             Err(TableError::Format { .. })
         ));
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_wherever_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let rows = rows(40);
+        let provenance = Provenance::of(&serde_json::json!({"seed": 3}));
+        write(&path, &rows, &provenance).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let mut refused = 0;
+        for (at, bit) in (0..bytes.len()).flat_map(|at| [(at, 1), (at, 0x10)]) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= bit;
+            std::fs::write(&path, &flipped).unwrap();
+            match read::<Row>(&path).and_then(|r| Ok((r, super::provenance(&path, &Row::FORMAT)?)))
+            {
+                // Some bytes say nothing about the rows: who wrote the file, or statistics that nobody asks for.
+                Ok(read) => assert_eq!(read, (rows.clone(), provenance.clone()), "byte {at}"),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > bytes.len() / 2, "{refused} of {}", bytes.len());
+    }
+
+    #[test]
+    fn a_file_without_hashes_is_read_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let rows = rows(3);
+        write(&path, &rows, &Provenance::default()).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The keys lose their names, as in a file of a version that did not know them.
+        for key in ["incdec.rows", "incdec.metadata"] {
+            let at = bytes.windows(key.len()).position(|w| w == key.as_bytes());
+            bytes[at.unwrap()] = b'x';
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(read::<Row>(&path).unwrap(), rows);
+    }
+
+    #[test]
+    fn the_hash_of_rows_is_of_their_values_alone() {
+        let all = rows(ROWS_PER_BATCH + 10);
+        let hash = rows_hash(&all).unwrap();
+        assert_eq!(rows_hash(&all.clone()).unwrap(), hash);
+        let mut other = all.clone();
+        other[5].position = Some(1);
+        assert_ne!(rows_hash(&other).unwrap(), hash);
+        let mut swapped = all;
+        swapped.swap(1, 2);
+        assert_ne!(rows_hash(&swapped).unwrap(), hash);
     }
 
     #[test]

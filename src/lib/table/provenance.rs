@@ -13,6 +13,10 @@ const VERSION_KEY: &str = "incdec.format_version";
 const CRATE_KEY: &str = "incdec.crate_version";
 const SETTINGS_KEY: &str = "incdec.settings";
 const INPUTS_KEY: &str = "incdec.inputs";
+/// The hash over the rows, which only tables have.
+pub(super) const ROWS_KEY: &str = "incdec.rows";
+/// The hash over the five keys above, which Parquet's footer does not protect either.
+const METADATA_KEY: &str = "incdec.metadata";
 
 /// Where a file's content comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl Provenance {
     /// The key-value metadata of a file in `format`, sorted by key.
     #[must_use]
     pub fn metadata(&self, format: &Format) -> BTreeMap<String, String> {
-        BTreeMap::from([
+        let mut metadata = BTreeMap::from([
             (FORMAT_KEY.to_owned(), format.name.to_owned()),
             (VERSION_KEY.to_owned(), format.version.to_string()),
             (CRATE_KEY.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -65,13 +69,16 @@ impl Provenance {
                 INPUTS_KEY.to_owned(),
                 serde_json::json!(self.inputs).to_string(),
             ),
-        ])
+        ]);
+        let hash = hash_of(|key| metadata.get(key).map(String::as_str));
+        metadata.insert(METADATA_KEY.to_owned(), hash);
+        metadata
     }
 
     /// Reads the provenance back from a file's key-value metadata, after checking that the file is in `format`.
     ///
     /// # Errors
-    /// When the metadata name another format or another version of it.
+    /// When the metadata name another format or another version of it, or are not as they were written.
     pub fn from_metadata(
         path: &Path,
         metadata: &HashMap<String, String>,
@@ -96,6 +103,17 @@ impl Provenance {
                 found: version,
             });
         }
+        let hash = hash_of(|key| metadata.get(key).map(String::as_str));
+        if metadata
+            .get(METADATA_KEY)
+            .is_some_and(|written| *written != hash)
+        {
+            return Err(TableError::Changed {
+                path: path.to_owned(),
+                what: "metadata",
+                expected: *format,
+            });
+        }
         let json = |key: &str| metadata.get(key).map_or("{}", String::as_str);
         let malformed = |source| TableError::Metadata {
             path: path.to_owned(),
@@ -106,4 +124,15 @@ impl Provenance {
             inputs: serde_json::from_str(json(INPUTS_KEY)).map_err(malformed)?,
         })
     }
+}
+
+/// The BLAKE3 over what says where a file comes from.
+fn hash_of<'a>(value: impl Fn(&str) -> Option<&'a str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for key in [FORMAT_KEY, VERSION_KEY, CRATE_KEY, SETTINGS_KEY, INPUTS_KEY] {
+        let text = value(key).unwrap_or_default();
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }

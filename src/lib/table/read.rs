@@ -5,13 +5,15 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
 
-use super::{Format, Provenance, ROWS_PER_BATCH, Table, TableError};
+use super::provenance::ROWS_KEY;
+use super::{Format, Provenance, ROWS_PER_BATCH, RowsHash, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
 
@@ -20,7 +22,7 @@ use crate::panics::caught;
 /// # Errors
 /// When the file is absent, damaged, or in another format or version.
 pub fn provenance(path: &Path, format: &Format) -> Result<Provenance, TableError> {
-    open(path, format).map(|(_, provenance)| provenance)
+    open(path, format).map(|opened| opened.provenance)
 }
 
 /// Reads all record batches of a file in `format`; of the columns only `columns`, where given.
@@ -32,40 +34,98 @@ pub fn read_batches(
     format: &Format,
     columns: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, TableError> {
-    let (mut builder, _) = open(path, format)?;
-    if let Some(columns) = columns {
-        for column in columns {
-            if builder.schema().field_with_name(column).is_err() {
-                return Err(TableError::Column {
-                    path: path.to_owned(),
-                    column: (*column).to_owned(),
-                });
-            }
+    let Opened {
+        mut builder,
+        rows_hash,
+        ..
+    } = open(path, format)?;
+    let wanted = columns
+        .map(|columns| places_of(path, &builder, columns))
+        .transpose()?;
+    if rows_hash.is_none() {
+        tracing::info!(
+            "{}: it was written before rows were hashed and is read unchecked",
+            path.display()
+        );
+        if let Some(places) = &wanted {
+            let mask = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied());
+            builder = builder.with_projection(mask);
         }
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
     }
+    let schema = builder.schema().clone();
     // Of a damaged file the packages panic in places that the metadata do not show; nothing of it is used afterwards.
-    caught(|| {
-        builder
-            .with_batch_size(ROWS_PER_BATCH)
-            .build()
-            .map_err(|source| TableError::Parquet {
-                path: path.to_owned(),
-                source,
-            })?
-            .collect::<Result<_, _>>()
-            .map_err(|source| TableError::Arrow {
-                path: path.to_owned(),
-                source,
-            })
-    })
-    .unwrap_or_else(|message| {
+    let batches = caught(|| all_batches(path, builder)).unwrap_or_else(|message| {
         Err(TableError::Parquet {
             path: path.to_owned(),
             source: ParquetError::General(format!("damaged: {message}")),
         })
-    })
+    })?;
+    let Some(written) = rows_hash else {
+        return Ok(batches);
+    };
+    let mut hash = RowsHash::new(&schema);
+    for batch in &batches {
+        hash.update(batch).map_err(arrow_error(path))?;
+    }
+    if hash.finish() != written {
+        return Err(TableError::Changed {
+            path: path.to_owned(),
+            what: "rows",
+            expected: *format,
+        });
+    }
+    let Some(places) = wanted else {
+        return Ok(batches);
+    };
+    let project = |batch: RecordBatch| batch.project(&places);
+    batches
+        .into_iter()
+        .map(|batch| project(batch).map_err(arrow_error(path)))
+        .collect()
+}
+
+/// Where the file has the columns that are asked for, in the file's order.
+fn places_of(
+    path: &Path,
+    builder: &ParquetRecordBatchReaderBuilder<File>,
+    columns: &[&str],
+) -> Result<Vec<usize>, TableError> {
+    let mut places = columns
+        .iter()
+        .map(|column| {
+            builder
+                .schema()
+                .index_of(column)
+                .map_err(|_| TableError::Column {
+                    path: path.to_owned(),
+                    column: (*column).to_owned(),
+                })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    places.sort_unstable();
+    Ok(places)
+}
+
+fn all_batches(
+    path: &Path,
+    builder: ParquetRecordBatchReaderBuilder<File>,
+) -> Result<Vec<RecordBatch>, TableError> {
+    builder
+        .with_batch_size(ROWS_PER_BATCH)
+        .build()
+        .map_err(parquet_error(path))?
+        .collect::<Result<_, _>>()
+        .map_err(arrow_error(path))
+}
+
+fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> TableError + use<> {
+    let path = path.to_owned();
+    move |source| TableError::Parquet { path, source }
+}
+
+fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError + use<> {
+    let path = path.to_owned();
+    move |source| TableError::Arrow { path, source }
 }
 
 /// Reads all rows of a table, its own columns alone.
@@ -87,26 +147,27 @@ pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
     Ok(rows)
 }
 
-fn open(
-    path: &Path,
-    format: &Format,
-) -> Result<(ParquetRecordBatchReaderBuilder<File>, Provenance), TableError> {
+/// A file whose metadata have been read.
+struct Opened {
+    builder: ParquetRecordBatchReaderBuilder<File>,
+    provenance: Provenance,
+    /// The hash over the rows, where the file has one.
+    rows_hash: Option<String>,
+}
+
+fn open(path: &Path, format: &Format) -> Result<Opened, TableError> {
     let file = File::open(path).map_err(ArtifactError::at("open", path))?;
-    let parquet_error = |source| TableError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    let metadata =
-        ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(parquet_error)?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
+        .map_err(parquet_error(path))?;
     let pairs = metadata.metadata().file_metadata().key_value_metadata();
-    let pairs: HashMap<String, String> = pairs
+    let mut pairs: HashMap<String, String> = pairs
         .into_iter()
         .flatten()
         .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
         .collect();
-    let provenance = Provenance::from_metadata(path, &pairs, format)?;
-    Ok((
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata),
-        provenance,
-    ))
+    Ok(Opened {
+        provenance: Provenance::from_metadata(path, &pairs, format)?,
+        rows_hash: pairs.remove(ROWS_KEY),
+        builder: ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata),
+    })
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use super::{Format, Provenance, ROWS_PER_BATCH, Table, TableError};
+use super::provenance::ROWS_KEY;
+use super::{Format, Provenance, ROWS_PER_BATCH, RowsHash, Table, TableError};
 use crate::artifact::{ArtifactError, Draft};
 
 /// Writes record batches into a Parquet file that appears under its name only when finished.
@@ -21,6 +23,7 @@ pub struct BatchWriter {
     path: PathBuf,
     draft: Draft,
     writer: ArrowWriter<File>,
+    hash: RowsHash,
 }
 
 impl BatchWriter {
@@ -44,6 +47,7 @@ impl BatchWriter {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_key_value_metadata(Some(metadata))
             .build();
+        let hash = RowsHash::new(&columns);
         let writer =
             ArrowWriter::try_new(draft.handle()?, columns, Some(properties)).map_err(|source| {
                 TableError::Parquet {
@@ -55,6 +59,7 @@ impl BatchWriter {
             path: path.to_owned(),
             draft,
             writer,
+            hash,
         })
     }
 
@@ -63,6 +68,12 @@ impl BatchWriter {
     /// # Errors
     /// When the batch has other columns or the disk refuses.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.hash
+            .update(batch)
+            .map_err(|source| TableError::Arrow {
+                path: self.path.clone(),
+                source,
+            })?;
         self.writer.write(batch).map_err(parquet_error(&self.path))
     }
 
@@ -70,7 +81,9 @@ impl BatchWriter {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn finish(self) -> Result<(), TableError> {
+    pub fn finish(mut self) -> Result<(), TableError> {
+        let hash = KeyValue::new(ROWS_KEY.to_owned(), self.hash.finish());
+        self.writer.append_key_value_metadata(hash);
         self.writer.close().map_err(parquet_error(&self.path))?;
         Ok(self.draft.publish()?)
     }
@@ -147,4 +160,19 @@ pub fn write<T: Table>(path: &Path, rows: &[T], provenance: &Provenance) -> Resu
     let mut writer = Writer::create(path, provenance)?;
     writer.push(rows)?;
     writer.finish()
+}
+
+/// The hash over `rows` that a file of them carries as `incdec.rows`.
+///
+/// # Errors
+/// When a row does not fit the columns.
+pub fn rows_hash<T: Table>(rows: &[T]) -> Result<String, ArrowError> {
+    let columns: Vec<FieldRef> = T::columns().into_iter().map(Arc::new).collect();
+    let mut hash = RowsHash::new(&Schema::new(columns.clone()));
+    for rows in rows.chunks(ROWS_PER_BATCH) {
+        let batch = serde_arrow::to_record_batch(&columns, &rows)
+            .map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
+        hash.update(&batch)?;
+    }
+    Ok(hash.finish())
 }

@@ -289,7 +289,7 @@ impl<'a> Run<'a> {
     fn finish(self) -> Result<Summary, TrainError> {
         let summary: Value = summarise(&self.plan, self.settings, &self.record);
         if self.config.profile {
-            eprintln!("{}", self.feed.clock.report());
+            tracing::info!("{}", self.feed.clock.report());
         }
         self.seed_outputs(|outputs, _| outputs.at_end())?;
         self.record.complete(&summary)?;

@@ -1,0 +1,60 @@
+//! How a command ends, for schedulers and scripts: one list of exit statuses for every binary.
+
+/// How a command ends. The numbers are those of `sysexits.h` where it has one, so that Slurm, Kubernetes and make can
+/// tell what is worth another try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or complete already.
+    Done,
+    /// Failed; the message says why and what to do. Stop and look.
+    #[default]
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// This input can never succeed: damaged beyond the limit, a schedule that contradicts the labels. Do not retry.
+    Hopeless,
+    /// A process group never came together. Look at the hosts.
+    NeverStarted,
+    /// A passing trouble: the network, a busy folder, a full disk. The same command can succeed later.
+    TryAgain,
+}
+
+impl Exit {
+    /// The status that the process ends with.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Hopeless => 65,
+            Self::NeverStarted => 69,
+            Self::TryAgain => 75,
+        }
+    }
+
+    /// What stands at the end of every `--help`.
+    pub const HELP: &str = "\
+Exit status:
+  0         done, or complete already
+  1         failed; the message says why and what to do
+  2         the command line makes no sense
+  65        this input can never succeed; another try will not help
+  69        a group of processes never came together
+  75        a passing trouble (network, busy folder, full disk): the same command can succeed later
+  130, 143  ended by SIGINT or SIGTERM; what was finished is kept, the same command goes on";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_status() {
+        use Exit::{Done, Failed, Hopeless, NeverStarted, TryAgain, Usage};
+        for exit in [Done, Failed, Usage, Hopeless, NeverStarted, TryAgain] {
+            let line = format!("\n  {:<10}", exit.code());
+            assert!(Exit::HELP.contains(&line), "{exit:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Text that comes from elsewhere (archive headers, index lines, names of tensors, servers' answers), made fit to be shown.
+
+use std::borrow::Cow;
+
+/// Longest foreign text that a message shows, in bytes; the rest is counted.
+const MAX_SHOWN_BYTES: usize = 300;
+
+/// `text` with control characters and those that turn the direction of writing escaped, so that it cannot steer a terminal
+/// or forge a line of a log, and cut where it is long.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_SHOWN_BYTES && !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for (at, c) in text.char_indices() {
+        if at >= MAX_SHOWN_BYTES {
+            shown += &format!("... ({} bytes in all)", text.len());
+            break;
+        }
+        if steers(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a character does something to the place that shows it, instead of standing there.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_escapes_lose_their_power_and_words_stay() {
+        assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
+        assert_eq!(
+            printable("\u{1b}[2Jgone\r\nerror: forged\u{202e}"),
+            "\\u{1b}[2Jgone\\r\\nerror: forged\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        let long = "ä".repeat(100_000);
+        let shown = printable(&long);
+        assert!(shown.len() < 400, "{}", shown.len());
+        assert!(shown.ends_with("... (200000 bytes in all)"), "{shown}");
+    }
+}

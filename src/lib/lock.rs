@@ -1,0 +1,199 @@
+//! One program at a time: what a stage owns (a run's record, a ledger, a folder of shards) is locked while it is written.
+//!
+//! The lock is the operating system's on a small file, so a program that is killed holds nothing. The file says who holds it
+//! and is removed when the holder ends.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::ArtifactError;
+use crate::exit::Exit;
+use crate::foreign::printable;
+use crate::hint::Hint;
+
+/// The name of the file that stands for a folder's lock.
+pub const LOCK_FILE: &str = ".incdec.lock";
+
+/// Longest text about a holder that is read.
+const MAX_HOLDER_BYTES: u64 = 1000;
+
+/// What to do where another program holds the lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wait {
+    /// Name the holder and end.
+    #[default]
+    No,
+    /// Say who holds it and wait until it is free.
+    Yes,
+}
+
+/// Why a lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another program holds it.
+    #[error("{path} is in use by {holder}")]
+    Held {
+        /// What is locked.
+        path: PathBuf,
+        /// Who holds it, in its own words.
+        holder: String,
+    },
+    /// The file of the lock cannot be made or locked.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+impl Hint for LockError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Held { .. } => {
+                Some("let it end, or give --wait to begin when it has ended".into())
+            }
+            Self::Artifact(e) => e.hint(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Held { .. } => Exit::TryAgain,
+            Self::Artifact(e) => e.exit(),
+        }
+    }
+}
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    /// Closing it gives the lock back.
+    _file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Locks `folder`, which is made if it is missing. `holder` says who asks: `incdec-train`.
+    ///
+    /// # Errors
+    /// When another program holds it and `wait` is [`Wait::No`], or the file of the lock cannot be made.
+    pub fn folder(folder: &Path, holder: &str, wait: Wait) -> Result<Self, LockError> {
+        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
+        Self::take(&folder.join(LOCK_FILE), folder, holder, wait)
+    }
+
+    /// Locks the file `path`, made for this alone; `what` is what an error calls locked.
+    ///
+    /// # Errors
+    /// As [`Lock::folder`].
+    pub fn take(path: &Path, what: &Path, holder: &str, wait: Wait) -> Result<Self, LockError> {
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(ArtifactError::at("open", path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let held = read_holder(&mut file);
+                    if wait == Wait::No {
+                        return Err(LockError::Held {
+                            path: what.to_owned(),
+                            holder: held,
+                        });
+                    }
+                    tracing::info!("waiting for {}: in use by {held}", what.display());
+                    file.lock().map_err(ArtifactError::at("lock", path))?;
+                }
+                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {
+                    tracing::warn!(
+                        "{}: this file system has no locks; see to it that nothing else writes here",
+                        what.display()
+                    );
+                }
+                Err(TryLockError::Error(e)) => {
+                    return Err(ArtifactError::at("lock", path)(e).into());
+                }
+            }
+            // The holder before may have removed the file between our opening and locking it: then this is nobody's lock.
+            if is_at(&file, path) {
+                let text = format!("{holder}, process {}", std::process::id());
+                file.set_len(0)
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| file.write_all(text.as_bytes()))
+                    .map_err(ArtifactError::at("write", path))?;
+                return Ok(Self {
+                    _file: file,
+                    path: path.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A file that stays behind locks nothing.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether `path` still names the open `file`.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let same = |there: fs::Metadata, here: fs::Metadata| {
+        (there.dev(), there.ino()) == (here.dev(), here.ino())
+    };
+    match (fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(here)) => same(there, here),
+        _ => false,
+    }
+}
+
+fn read_holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(MAX_HOLDER_BYTES).read_to_string(&mut text);
+    match read {
+        Ok(n) if n > 0 => printable(&text).into_owned(),
+        _ => "another program".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_refused_by_the_name_of_the_first_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Lock::folder(folder.path(), "incdec-train", Wait::No).unwrap();
+        let refused = Lock::folder(folder.path(), "incdec-train", Wait::No).unwrap_err();
+        let text = refused.to_string();
+        let holder = format!("incdec-train, process {}", std::process::id());
+        assert!(text.ends_with(&holder), "{text}");
+        assert_eq!(refused.exit(), Exit::TryAgain);
+        drop(first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        Lock::folder(folder.path(), "incdec-train", Wait::No).unwrap();
+    }
+
+    #[test]
+    fn one_that_waits_gets_the_lock_when_it_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Lock::folder(folder.path(), "a", Wait::No).unwrap();
+        let path = folder.path().to_owned();
+        let second = std::thread::spawn(move || Lock::folder(&path, "b", Wait::Yes).is_ok());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!second.is_finished());
+        drop(first);
+        assert!(second.join().unwrap());
+    }
+
+    #[test]
+    fn a_file_that_a_killed_program_left_locks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(LOCK_FILE), "incdec-train, process 1").unwrap();
+        Lock::folder(folder.path(), "b", Wait::No).unwrap();
+    }
+}
