@@ -16,6 +16,8 @@ use encode::{encode, write_body};
 
 use super::state_dict::{self, StateDict, StateDictError};
 use crate::artifact::{self, ArtifactError};
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Prefix of the names that belong to the head.
@@ -31,7 +33,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     Read(#[from] StateDictError),
     /// A tensor could not be taken from or put into the model.
-    #[error("{name}: {source}")]
+    #[error("{}: {source}", printable(name))]
     Tensor {
         /// The tensor's name.
         name: String,
@@ -46,6 +48,14 @@ pub enum CheckpointError {
         /// What is missing, left over and misshapen.
         loaded: Loaded,
     },
+    /// The file does not fill the model's backbone.
+    #[error("{path} does not fill this model's backbone: {loaded}")]
+    Partial {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, left over and misshapen.
+        loaded: Loaded,
+    },
 }
 
 impl Hint for CheckpointError {
@@ -54,10 +64,23 @@ impl Hint for CheckpointError {
             Self::Artifact(error) => error.hint(),
             Self::Read(error) => error.hint(),
             Self::Tensor { .. } => None,
+            Self::Partial { path, .. } => Some(format!(
+                "give the --variant and the --geometry of these weights, or --allow-partial to take what fits; \
+                 `incdec-weights inspect {}` lists what the file holds",
+                path.display()
+            )),
             Self::Unfit { path, .. } => Some(format!(
                 "`incdec-weights inspect {}` lists what the file holds",
                 path.display()
             )),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(error) => error.exit(),
+            Self::Read(error) => error.exit(),
+            _ => Exit::Failed,
         }
     }
 }
@@ -67,9 +90,11 @@ impl Hint for CheckpointError {
 pub enum LoadMode {
     /// Every name and shape, as `strict=True` in `PyTorch`.
     Exact,
-    /// The backbone; the file's head, of any size, is passed over, and the model's stays. What does not fit is
-    /// reported; that nothing fits is an error.
+    /// The whole backbone; the file's head, of any size, is passed over, and the model's stays. What the file holds
+    /// beside them is reported.
     Backbone,
+    /// As much of the backbone as fits. Every name that does not is said; that nothing fits is an error.
+    PartOfBackbone,
 }
 
 /// Copies of every variable of a store, by name, on the CPU.
@@ -152,20 +177,21 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
     let tensors = state_dict::seed_names(state_dict::read(path)?.tensors);
     let loaded = match mode {
         LoadMode::Exact => place(store, &tensors, |_| true)?,
-        LoadMode::Backbone => place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?,
+        LoadMode::Backbone | LoadMode::PartOfBackbone => {
+            place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?
+        }
     };
-    loaded.log(path);
-    let fits = match mode {
-        LoadMode::Exact => loaded.is_complete(),
-        LoadMode::Backbone => loaded.matched > 0,
-    };
-    if fits {
-        Ok(loaded)
-    } else {
-        Err(CheckpointError::Unfit {
-            path: path.into(),
-            loaded,
-        })
+    loaded.log(path, mode);
+    let path = path.to_owned();
+    match mode {
+        LoadMode::Exact if !loaded.is_complete() => Err(CheckpointError::Unfit { path, loaded }),
+        LoadMode::Backbone if !loaded.fills_the_model() => {
+            Err(CheckpointError::Partial { path, loaded })
+        }
+        LoadMode::PartOfBackbone if loaded.matched == 0 => {
+            Err(CheckpointError::Unfit { path, loaded })
+        }
+        _ => Ok(loaded),
     }
 }
 
@@ -288,7 +314,7 @@ mod tests {
                 assert_eq!(*tensor, expected[tensor_name], "{name}: {tensor_name}");
             }
             let target = model(7);
-            let loaded = load(&path(name), &target, LoadMode::Backbone).unwrap();
+            let loaded = load(&path(name), &target, LoadMode::PartOfBackbone).unwrap();
             assert!(
                 loaded.left_over.is_empty() && loaded.misshapen.is_empty(),
                 "{name}: {loaded}"
@@ -300,6 +326,50 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_backbone_that_fits_in_part_is_refused_unless_a_part_is_allowed() {
+        let file = Path::new(FIXTURES).join("plain.pt");
+        let error = load(&file, &model(7), LoadMode::Backbone).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("plain.pt does not fill this model's backbone: "),
+            "{said}"
+        );
+        assert!(said.contains(" tensors matched; "), "{said}");
+        assert!(said.contains(" missing: backbone.blocks."), "{said}");
+        let hint = error.hint().unwrap();
+        for remedy in ["--variant", "--geometry", "--allow-partial"] {
+            assert!(hint.contains(remedy), "{hint}");
+        }
+        let loaded = load(&file, &model(7), LoadMode::PartOfBackbone).unwrap();
+        assert!(!loaded.fills_the_model());
+        assert_eq!(
+            loaded.share(),
+            format!("partly ({} of {})", loaded.matched, loaded.wanted())
+        );
+        assert!(said.contains(&format!(
+            "{} of {} tensors",
+            loaded.matched,
+            loaded.wanted()
+        )));
+    }
+
+    #[test]
+    fn names_of_a_hostile_file_steer_no_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hostile.safetensors");
+        let hostile = "backbone.\u{1b}[2Jgone".to_owned();
+        let one = Tensor::from_slice(&[1.0_f32]);
+        write(&file, &StateDict::from([(hostile, one)]), &BTreeMap::new()).unwrap();
+        let error = load(&file, &model(2), LoadMode::PartOfBackbone).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("1 left over: backbone.\\u{1b}[2Jgone"),
+            "{said}"
+        );
+        assert!(!said.contains('\u{1b}'), "{said}");
     }
 
     #[test]

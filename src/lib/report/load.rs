@@ -1,6 +1,7 @@
 //! What a run directory holds, read into memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +30,9 @@ pub(super) struct Run {
     pub(super) criterion: Criterion,
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
-    /// Whether weights were given to start from.
-    pub(super) pretrained: bool,
+    pub(super) start: Start,
+    /// Clips whose frames could not be read and that were passed over.
+    pub(super) skipped: Vec<String>,
     /// Whether the run says that all its tasks are done.
     pub(super) complete: bool,
     /// Categories in class order.
@@ -43,6 +45,27 @@ pub(super) struct Run {
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
+}
+
+/// What a run's weights were before its first task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// New.
+    Scratch,
+    /// The backbone of a file.
+    Pretrained,
+    /// What of a file fits the backbone, as the run recorded it: `partly (71 of 383)`.
+    Partly(String),
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scratch => f.write_str("from scratch"),
+            Self::Pretrained => f.write_str("pretrained weights"),
+            Self::Partly(share) => write!(f, "pretrained weights, {share}"),
+        }
+    }
 }
 
 /// Clips of one category in one task's training list.
@@ -183,7 +206,8 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         seed: settings.get("seed").and_then(Value::as_u64).unwrap_or(0),
         tasks_seed: recorded.get("tasks_seed").and_then(Value::as_u64),
         criterion: criterion.unwrap_or(Criterion::Multilabel),
-        pretrained: object(&recorded, "inputs").contains_key("pretrained"),
+        start: start(&recorded),
+        skipped: read_skipped(&folder.join("progress.json"))?,
         complete: folder.join("run.json").exists(),
         settings,
         categories,
@@ -209,6 +233,32 @@ fn read_settings(folder: &Path) -> Result<Map<String, Value>, ReportError> {
         Err(e) => return Err(ArtifactError::at("read", &path)(e).into()),
     };
     serde_json::from_slice(&bytes).map_err(|source| ReportError::Json { path, source })
+}
+
+/// What the run recorded of its start.
+fn start(recorded: &Map<String, Value>) -> Start {
+    match recorded.get("pretrained").and_then(Value::as_str) {
+        Some(share) => Start::Partly(share.to_owned()),
+        None if object(recorded, "inputs").contains_key("pretrained") => Start::Pretrained,
+        None => Start::Scratch,
+    }
+}
+
+/// The clips that the tasks done so far passed over, as the last of them says.
+fn read_skipped(path: &Path) -> Result<Vec<String>, ReportError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(ArtifactError::at("read", path)(e).into()),
+    };
+    let progress: Value = serde_json::from_slice(&bytes).map_err(|source| ReportError::Json {
+        path: path.to_owned(),
+        source,
+    })?;
+    let tasks = progress["tasks"].as_array();
+    let skipped = tasks.and_then(|tasks| tasks.last()?["skipped"].as_array());
+    let clips = skipped.into_iter().flatten().filter_map(Value::as_str);
+    Ok(clips.map(str::to_owned).collect())
 }
 
 fn object(map: &Map<String, Value>, key: &str) -> Map<String, Value> {

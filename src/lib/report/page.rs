@@ -4,8 +4,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analyse::Analysis;
 use super::groups::Group;
+use super::load::{Run, Start};
 use super::parts::{card, number, spread};
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
+use crate::foreign::printable;
+
+/// Clips of a run that a note names.
+const CLIPS_SHOWN: usize = 5;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -66,7 +71,7 @@ fn notes(analyses: &[Analysis]) -> Markup {
         let picked = analyses.iter().filter(|a| pick(a));
         picked.map(|a| a.run.name.as_str()).collect()
     };
-    let scratch = names(&|a| !a.run.pretrained);
+    let scratch = names(&|a| a.run.start == Start::Scratch);
     let unfinished = names(&|a| !a.run.complete);
     let which = |names: &[&str]| {
         if names.len() == analyses.len() {
@@ -86,10 +91,32 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
+        @for analysis in analyses { (notes_of(&analysis.run)) }
         @if !unfinished.is_empty() {
             p.note.warn {
                 strong { (which(&unfinished)) " is not finished." }
                 " The figures are those of the tasks that are done."
+            }
+        }
+    }
+}
+
+/// What must be known of one run.
+fn notes_of(run: &Run) -> Markup {
+    let named = run.skipped.iter().take(CLIPS_SHOWN);
+    let named = named.map(|id| printable(id)).collect::<Vec<_>>().join(", ");
+    let unnamed = run.skipped.len().saturating_sub(CLIPS_SHOWN);
+    html! {
+        @if let Start::Partly(share) = &run.start {
+            p.note.warn {
+                strong { (run.name) " started from weights that fit its model " (share) "." }
+                " The rest of its backbone began as new."
+            }
+        }
+        @if !run.skipped.is_empty() {
+            p.note.warn {
+                strong { (run.name) " passed over " (run.skipped.len()) " clips that could not be read" }
+                ": " (named) @if unnamed > 0 { " and " (unnamed) " more" } "."
             }
         }
     }

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
-use crate::data::DataError;
+use crate::data::{DataError, first_clips};
+use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::shard::ShardError;
+use crate::stage_tables::AvailabilityError;
 use crate::table::TableError;
 
 /// Differences between two runs' settings that an error spells out.
@@ -45,6 +48,9 @@ pub enum TrainError {
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The availability table makes no sense.
+    #[error(transparent)]
+    Availability(#[from] AvailabilityError),
     /// A table could not be written or read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -77,14 +83,6 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// A class index stands for two categories.
-    #[error("class {label} is both {:?} and {:?}", names[0], names[1])]
-    Labels {
-        /// The class index.
-        label: i32,
-        /// The two categories.
-        names: [String; 2],
-    },
     /// The class indices are not 0, 1, 2, ...
     #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
     Classes {
@@ -107,6 +105,30 @@ pub enum TrainError {
     /// No clip of a list could be read.
     #[error("no clip of the list could be read")]
     NoReadableClip,
+    /// More clips of a list cannot be read than the settings allow.
+    #[error(
+        "{} of the {listed} clips of a list cannot be read, a share of {:.4}; --max-bad allows {max_bad}: {}",
+        clips.len(),
+        share(clips.len(), *listed),
+        first_clips(clips)
+    )]
+    TooManyBad {
+        /// The clips that cannot be read.
+        clips: Vec<String>,
+        /// Clips of the list.
+        listed: usize,
+        /// The share of them that may be bad.
+        max_bad: f64,
+    },
+    /// Another program works in the run directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file of the run directory has gone while the run was writing to it.
+    #[error("{path} has gone while this run was at work: somebody has removed it")]
+    Vanished {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The loss left the numbers.
     #[error("task {task}, epoch {epoch}: the loss is {loss}")]
     Diverged {
@@ -133,6 +155,12 @@ pub enum TrainError {
     },
 }
 
+/// The share of `clips` that `bad` ones are.
+#[allow(clippy::cast_precision_loss)] // Numbers of clips.
+pub(super) fn share(bad: usize, clips: usize) -> f64 {
+    bad as f64 / clips.max(1) as f64
+}
+
 fn told(differences: &[String]) -> String {
     let mut text = differences
         .iter()
@@ -154,6 +182,8 @@ impl Hint for TrainError {
             Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
+            Self::Availability(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
             Self::Shard(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
@@ -161,10 +191,28 @@ impl Hint for TrainError {
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
+            Self::TooManyBad { .. } | Self::NoReadableClip => Some(
+                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
+            ),
+            Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
             Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
+        }
+    }
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            Self::Availability(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
+            Self::Shard(e) => e.exit(),
+            Self::Data(e) => e.exit(),
+            Self::Checkpoint(e) => e.exit(),
+            Self::TooManyBad { .. } | Self::NoReadableClip => Exit::Hopeless,
+            Self::Vanished { .. } => Exit::TryAgain,
+            _ => Exit::Failed,
         }
     }
 }

@@ -14,7 +14,7 @@
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
-//! | [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
+//! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
 //! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
@@ -31,6 +31,7 @@ pub mod device;
 mod error;
 mod evaluate;
 mod feed;
+mod hold;
 pub mod learner;
 mod logbook;
 pub mod optimizer;

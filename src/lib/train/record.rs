@@ -20,9 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TrainError;
+use super::hold::Hold;
 use super::plan::{AVAILABILITY_FILE, Plan, SCHEDULE_FILE};
+use super::seed_outputs;
 use super::settings::TrainConfig;
 use crate::artifact::{self, ArtifactError, hash_file};
+use crate::model::checkpoint::Loaded;
 use crate::run_tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
 use crate::table::{self, Provenance};
 
@@ -34,6 +37,10 @@ pub const PROGRESS_FILE: &str = "progress.json";
 pub const RUN_FILE: &str = "run.json";
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
+/// The figures of every epoch; with the first of them a run has begun.
+const HISTORY_FILE: &str = "history.parquet";
+/// How much of the weights to start from was taken, in `settings.json` and `run.json`; absent where it was all.
+pub(super) const PRETRAINED_KEY: &str = "pretrained";
 /// Folder of the weights.
 pub const CHECKPOINTS: &str = "checkpoints";
 /// Version of the run directory's layout.
@@ -75,7 +82,10 @@ pub enum Opened {
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
 pub struct Record {
+    hold: Hold,
     folder: PathBuf,
+    /// How much of the weights to start from was taken, where it was not all.
+    partial: Option<String>,
     categories: Vec<String>,
     provenance: Provenance,
     /// Which tasks are done.
@@ -94,9 +104,16 @@ impl Record {
     /// Opens the run directory of `config`, makes it where it is missing, and reads what is done.
     ///
     /// # Errors
-    /// When it holds a run under other settings, or files cannot be read or written.
-    pub fn open(config: &TrainConfig, plan: &Plan) -> Result<Opened, TrainError> {
+    /// When it holds a run under other settings that has finished an epoch, or files cannot be read or written.
+    pub(super) fn open(
+        config: &TrainConfig,
+        plan: &Plan,
+        pretrained: Option<&Loaded>,
+        hold: Hold,
+    ) -> Result<Opened, TrainError> {
         let folder = &config.out;
+        let partial = pretrained.filter(|loaded| !loaded.fills_the_model());
+        let partial = partial.map(Loaded::share);
         let mut provenance = Provenance::of(&config.settings);
         provenance
             .settings
@@ -107,15 +124,18 @@ impl Record {
                 .inputs
                 .insert("pretrained".into(), hash_file(pretrained)?);
         }
-        claim(folder, &provenance, plan)?;
-        for part in [folder.clone(), folder.join(CHECKPOINTS)] {
+        claim(folder, &provenance, plan, partial.as_deref())?;
+        let parts = [CHECKPOINTS].into_iter().chain(seed_outputs::FOLDERS);
+        for part in parts.map(|part| folder.join(part)).chain([folder.clone()]) {
             artifact::sweep(&part)?;
         }
         for name in [AVAILABILITY_FILE, SCHEDULE_FILE] {
             copy(&config.availability.join(name), &folder.join(name))?;
         }
         let mut record = Self {
+            hold,
             folder: folder.clone(),
+            partial,
             categories: plan.categories.clone(),
             provenance,
             progress: read_json(&folder.join(PROGRESS_FILE))?.unwrap_or_default(),
@@ -135,6 +155,25 @@ impl Record {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was all, or there were none.
+    #[must_use]
+    pub fn partial(&self) -> Option<&str> {
+        self.partial.as_deref()
+    }
+
+    /// Looks whether the run directory and what was published there are still there, before more is.
+    ///
+    /// # Errors
+    /// [`TrainError::Vanished`].
+    pub fn still_there(&self) -> Result<(), TrainError> {
+        let mut files = vec![self.folder.join(SETTINGS_FILE)];
+        if self.done() > 0 {
+            files.push(self.folder.join(PROGRESS_FILE));
+        }
+        files.extend((0..self.done()).map(|task| self.checkpoint(task)));
+        self.hold.check(&self.folder, files.iter())
     }
 
     /// The categories in class order.
@@ -190,11 +229,12 @@ impl Record {
     /// # Errors
     /// When the disk refuses.
     pub fn publish_history(&mut self) -> Result<(), TrainError> {
+        self.still_there()?;
         self.history.sort_by(|a, b| {
             (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
         });
         Ok(table::write(
-            &self.folder.join("history.parquet"),
+            &self.folder.join(HISTORY_FILE),
             &self.history,
             &self.provenance,
         )?)
@@ -230,9 +270,12 @@ impl Record {
     /// Publishes the summary, which marks the run complete.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses, or what was published is no longer there.
     pub fn complete(&self, summary: &Value) -> Result<(), TrainError> {
-        write_json(&self.folder.join(RUN_FILE), summary)
+        self.still_there()?;
+        write_json(&self.folder.join(RUN_FILE), summary)?;
+        // What was removed while the last file was being published must not pass for a finished run.
+        self.still_there()
     }
 
     /// Reads the rows of done tasks; what a killed run left of another task is dropped.
@@ -241,7 +284,7 @@ impl Record {
         if done == 0 {
             return Ok(());
         }
-        self.history = table::read(&self.folder.join("history.parquet"))?;
+        self.history = table::read(&self.folder.join(HISTORY_FILE))?;
         self.metrics = table::read(&self.folder.join("metrics.parquet"))?;
         self.timing = table::read(&self.folder.join("timing.parquet"))?;
         self.predictions =
@@ -254,10 +297,16 @@ impl Record {
     }
 }
 
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same.
-fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), TrainError> {
+/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same. The settings of a start
+/// that finished no epoch bind nobody: others replace them, so that a failed start needs no other directory.
+fn claim(
+    folder: &Path,
+    provenance: &Provenance,
+    plan: &Plan,
+    partial: Option<&str>,
+) -> Result<(), TrainError> {
     let path = folder.join(SETTINGS_FILE);
-    let ours = serde_json::json!({
+    let mut ours = serde_json::json!({
         "format": "incdec.run",
         "version": VERSION,
         "scenario": plan.scenario,
@@ -270,6 +319,9 @@ fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), Trai
         "settings": provenance.settings,
         "inputs": provenance.inputs,
     });
+    if let Some(partial) = partial {
+        ours[PRETRAINED_KEY] = partial.into();
+    }
     let Some(theirs) = read_json::<Value>(&path)? else {
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
         let strangers = fs::read_dir(folder)
@@ -289,13 +341,21 @@ fn claim(folder: &Path, provenance: &Provenance, plan: &Plan) -> Result<(), Trai
     let mut differences = Vec::new();
     differ("", &theirs, &ours, &mut differences);
     if differences.is_empty() {
-        Ok(())
-    } else {
-        Err(TrainError::OtherRun {
-            folder: folder.to_owned(),
-            differences,
-        })
+        return Ok(());
     }
+    if [HISTORY_FILE, PROGRESS_FILE, RUN_FILE].map(|name| folder.join(name).exists()) == [false; 3]
+    {
+        tracing::info!(
+            "{}: a start under other settings finished no epoch here and is replaced",
+            folder.display()
+        );
+        seed_outputs::remove_start(folder)?;
+        return write_json(&path, &ours);
+    }
+    Err(TrainError::OtherRun {
+        folder: folder.to_owned(),
+        differences,
+    })
 }
 
 /// Collects the places where two JSON values differ, with both values.

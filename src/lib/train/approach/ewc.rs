@@ -123,7 +123,7 @@ pub fn quadratic<'a>(
 /// clips of the squared gradient. The loss is that of `pseudo_loss`.
 ///
 /// # Errors
-/// When a batch cannot be had.
+/// When a batch cannot be had, or no clip of them could be read.
 pub fn estimate(
     learner: &Learner,
     estimate: FisherEstimate,
@@ -156,8 +156,11 @@ pub fn estimate(
             }
         }
     }
+    if seen == 0 {
+        return Err(TrainError::NoReadableClip);
+    }
     #[allow(clippy::cast_precision_loss)] // A number of clips.
-    let clips = seen.max(1) as f64;
+    let clips = seen as f64;
     let names = parameters.iter().map(|(name, _)| name.clone());
     Ok(names.zip(sums.into_iter().map(|sum| sum / clips)).collect())
 }
@@ -276,6 +279,13 @@ mod tests {
             ["backbone.features", "backbone.norm.weight"]
         );
         assert_eq!(resumed.old.len(), 2);
+    }
+
+    #[test]
+    fn a_fisher_over_no_clip_is_an_error() {
+        let none = &mut std::iter::empty();
+        let error = estimate(&learner(), FisherEstimate::Batch, none).unwrap_err();
+        assert!(matches!(error, TrainError::NoReadableClip), "{error}");
     }
 
     #[test]

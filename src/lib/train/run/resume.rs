@@ -1,4 +1,4 @@
-//! Where a run starts from: given weights, and what its done tasks left.
+//! Where a run goes on: what its done tasks left.
 
 use super::Run;
 use crate::clip::Split;
@@ -9,15 +9,6 @@ use crate::train::TrainError;
 use crate::train::evaluate::judge_rows;
 
 impl Run<'_> {
-    /// Loads the backbone of the weights to start from, where there are any.
-    pub(super) fn load_pretrained(&self) -> Result<(), TrainError> {
-        if let Some(path) = &self.config.pretrained {
-            let loaded = checkpoint::load(path, self.learner.store(), LoadMode::Backbone)?;
-            tracing::info!("{}: {loaded}", path.display());
-        }
-        Ok(())
-    }
-
     /// Puts back weights, approach and figures of the tasks that are done.
     pub(super) fn resume(&mut self) -> Result<(), TrainError> {
         let done = self.record.done();

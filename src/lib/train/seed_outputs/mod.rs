@@ -12,6 +12,7 @@ mod pth;
 mod python;
 mod transcript;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use tch::nn::VarStore;
@@ -20,7 +21,7 @@ use super::TrainError;
 use super::plan::{Plan, SCHEDULE_FILE};
 use super::record::Record;
 use super::settings::TrainConfig;
-use crate::artifact;
+use crate::artifact::{self, ArtifactError};
 use crate::clip::Split;
 use crate::model::checkpoint::LoadMode;
 use crate::stage_tables::ScheduleRow;
@@ -31,6 +32,34 @@ pub(super) use transcript::Transcript;
 
 /// The last of the seed's files.
 pub(super) const SUMMARY_FILE: &str = "summary.csv";
+
+/// What is written before the first epoch.
+const PARAMETERS_FILE: &str = "parameters.csv";
+/// The weights that the running task began with.
+const START_FILE: &str = "_model.pth";
+/// The subcategories of each task.
+const SUBCATEGORIES: &str = "subcategories_task";
+/// The folders of the seed's files within the run directory.
+pub(super) const FOLDERS: [&str; 5] = [
+    SUBCATEGORIES,
+    "logger",
+    "validation_logger",
+    "confusion_matrices",
+    "error_analysis",
+];
+
+/// Removes from the run directory `folder` what a start that others replace wrote before its first epoch.
+pub(super) fn remove_start(folder: &Path) -> Result<(), ArtifactError> {
+    let files = [PARAMETERS_FILE, START_FILE].map(|name| folder.join(name));
+    let subcategories = folder.join(SUBCATEGORIES);
+    for file in files.iter().filter(|file| file.exists()) {
+        fs::remove_file(file).map_err(ArtifactError::at("remove", file))?;
+    }
+    if subcategories.exists() {
+        fs::remove_dir_all(&subcategories).map_err(ArtifactError::at("remove", &subcategories))?;
+    }
+    Ok(())
+}
 
 /// The tables of a run as the seed's files need them.
 pub(super) struct SeedOutputs<'a> {
@@ -72,7 +101,7 @@ impl SeedOutputs<'_> {
 
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
     pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
-        write_state_dict(&self.path("_model.pth"), store)
+        write_state_dict(&self.path(START_FILE), store)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
@@ -146,10 +175,7 @@ impl SeedOutputs<'_> {
                 line.resize(width, "");
                 writer.write_record(&line)?;
             }
-            self.write(
-                &format!("subcategories_task/task_{task}"),
-                &finished(writer)?,
-            )?;
+            self.write(&format!("{SUBCATEGORIES}/task_{task}"), &finished(writer)?)?;
         }
         Ok(())
     }
