@@ -106,6 +106,11 @@ fn notes_of(run: &Run) -> Markup {
     let named = run.skipped.iter().take(CLIPS_SHOWN);
     let named = named.map(|id| printable(id)).collect::<Vec<_>>().join(", ");
     let unnamed = run.skipped.len().saturating_sub(CLIPS_SHOWN);
+    let clips = if run.skipped.len() == 1 {
+        " clip"
+    } else {
+        " clips"
+    };
     html! {
         @if let Start::Partly(share) = &run.start {
             p.note.warn {
@@ -115,7 +120,7 @@ fn notes_of(run: &Run) -> Markup {
         }
         @if !run.skipped.is_empty() {
             p.note.warn {
-                strong { (run.name) " passed over " (run.skipped.len()) " clips that could not be read" }
+                strong { (run.name) " passed over " (run.skipped.len()) (clips) " that could not be read" }
                 ": " (named) @if unnamed > 0 { " and " (unnamed) " more" } "."
             }
         }

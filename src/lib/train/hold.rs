@@ -12,7 +12,7 @@ const HOLDER: &str = "incdec-train";
 
 /// A run directory that this run alone writes to.
 #[derive(Debug)]
-pub struct Hold(Lock);
+pub(super) struct Hold(Lock);
 
 impl Hold {
     /// Locks the run directory of `config`, which is made if it is missing; the first thing that a run does there.
