@@ -32,6 +32,7 @@
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
+//! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
@@ -82,6 +83,7 @@ pub mod named_csv;
 pub mod panics;
 pub mod progress;
 pub mod random;
+pub mod run_record;
 pub mod run_tables;
 pub mod stage_tables;
 pub mod table;

@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 use super::torch_archive;
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 
 /// Tensors by name.
@@ -56,6 +57,13 @@ impl Hint for StateDictError {
             Self::Format { .. } => Some(
                 "give a .safetensors file, or a .pt/.pth file that PyTorch 1.6 or later saved as a state dict".into(),
             ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(error) => error.exit(),
+            Self::Format { .. } => Exit::Failed,
         }
     }
 }

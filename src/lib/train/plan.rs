@@ -8,15 +8,11 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Sample};
 use crate::shard::Shards;
-use crate::stage_tables::AvailabilityRow;
+use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow, SCHEDULE_FILE};
 use crate::table::{self, Table};
 
 use super::TrainError;
 
-/// The table of which clips each task holds, in the availability folder and in the run directory.
-pub const AVAILABILITY_FILE: &str = "availability.parquet";
-/// The table of which subcategories each task holds, in the availability folder and in the run directory.
-pub const SCHEDULE_FILE: &str = "schedule.parquet";
 /// Scenarios whose imbalanced sampler counts classes over the whole training table, not over the task's list.
 const COUNTED_OVER_THE_TABLE: [&str; 2] = ["substitution", "joint-incremental"];
 

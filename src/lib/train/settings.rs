@@ -15,7 +15,7 @@ pub use super::choices::{
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
 use crate::data::OnBadClip;
-use crate::model::{Geometry, ModelPath, Precision, Variant};
+use crate::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,8 +190,12 @@ pub struct TrainConfig {
     pub device: DeviceChoice,
     /// Threads that decode and augment clips. Default 2.
     pub workers: usize,
-    /// Threads of a tensor operation; `None` leaves libtorch's own choice. Default none.
+    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own choice for a new run.
+    /// Default none.
     pub threads: Option<usize>,
+    /// The instructions to compute with. The program that runs this has set [`Instructions::environment`] before. Default
+    /// `native`.
+    pub instructions: Instructions,
     /// What happens to a clip whose stored frames cannot be read. Default: it ends the run.
     pub on_bad_clip: OnBadClip,
     /// Whether the seed's output files are written beside the tables. Default no.
@@ -217,6 +221,7 @@ impl TrainConfig {
             device: DeviceChoice::Auto,
             workers: 2,
             threads: None,
+            instructions: Instructions::Native,
             on_bad_clip: OnBadClip::Fail,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),

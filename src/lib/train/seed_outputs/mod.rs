@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 
 use super::TrainError;
-use super::plan::{Plan, SCHEDULE_FILE};
+use super::plan::Plan;
 use super::record::Record;
 use super::settings::TrainConfig;
 use crate::artifact;
 use crate::clip::Split;
-use crate::model::checkpoint::LoadMode;
-use crate::stage_tables::ScheduleRow;
+use crate::model::checkpoint;
+use crate::stage_tables::{SCHEDULE_FILE, ScheduleRow};
 use crate::table;
 
 pub use pth::write_state_dict;
@@ -114,7 +114,8 @@ impl SeedOutputs<'_> {
     pub(super) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
         self.at_start()?;
         for task in 0..self.record.done() {
-            crate::model::checkpoint::load(&self.record.checkpoint(task), store, LoadMode::Exact)?;
+            let origin = self.record.origin(task);
+            checkpoint::load_own(&self.record.checkpoint(task), store, &origin)?;
             write_state_dict(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
