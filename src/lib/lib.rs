@@ -60,8 +60,9 @@
 //! * Only `download` opens an outward socket; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model` and `train` name `tch`; clap lives in the binaries.
 //! * The library reads no environment variable and no current directory.
-//! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint. Durations, dates, hosts and
-//!   attempt counts live in `log.jsonl` and `timing.parquet` alone.
+//! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
+//!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
+//!   `timing.parquet` alone.
 //! * Everything random is a named stream keyed by (seed, purpose, indices): results do not depend on the number of workers.
 //! * Nothing hostile is trusted: archive members and videos cost at most themselves, checkpoints execute nothing.
 //!

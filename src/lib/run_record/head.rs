@@ -34,6 +34,9 @@ pub struct RunHead {
     pub settings: Map<String, Value>,
     /// The BLAKE3 of each input, by its role.
     pub inputs: BTreeMap<String, String>,
+    /// How much of the weights to start from was taken (`partly (71 of 383)`); absent where it was all, or there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<String>,
     /// What it computes on; absent in a directory of a version before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,

@@ -266,6 +266,7 @@ fn head(plan: &Plan, provenance: &Provenance, machine: Machine) -> RunHead {
         subcategories: plan.subcategories.iter().map(subcategory).collect(),
         settings: provenance.settings.clone(),
         inputs: provenance.inputs.clone(),
+        pretrained: None,
         machine: Some(machine),
     }
 }
