@@ -13,6 +13,11 @@ pub use availability::{
     read_availability,
 };
 
+/// The table of the clips of every task.
+pub const AVAILABILITY_FILE: &str = "availability.parquet";
+/// The table of the subcategories of every task.
+pub const SCHEDULE_FILE: &str = "schedule.parquet";
+
 /// How a labelled clip fared on its way into the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

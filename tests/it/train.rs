@@ -5,6 +5,7 @@ mod approaches;
 mod events;
 mod goldens;
 mod quirks;
+mod record;
 mod seed_files;
 mod starts;
 mod toy;
@@ -221,7 +222,7 @@ fn a_run_directory_under_other_settings_is_refused_with_a_hint() {
         .command("decremental", "two", "--size 96")
         .output()
         .unwrap();
-    assert_eq!(nonsense.status.code(), Some(1));
+    assert_eq!(nonsense.status.code(), Some(2));
     assert!(
         text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68")
     );

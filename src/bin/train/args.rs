@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
-use incdec::model::{Geometry, ModelPath, Precision, Variant};
+use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 use incdec::train::choice::{self, Choice};
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
@@ -45,9 +45,14 @@ pub(crate) struct Args {
     /// Threads that decode and augment clips. Any number gives the same result.
     #[arg(long, default_value_t = 2, value_name = "N")]
     workers: usize,
-    /// Threads of a tensor operation; all cores unless given.
+    /// Threads of a tensor operation. A run that goes on takes as many as it began with, a new one all cores. The same seed
+    /// gives the same bytes on the same number of threads and instruction set.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Instructions to compute with: native (the best that the processor has) or avx2 (which every x86-64-v3 processor has:
+    /// the same bytes on all of them).
+    #[arg(long, default_value = "native")]
+    instructions: Instructions,
     /// What to do about a clip whose stored frames cannot be read.
     #[arg(long, value_enum, default_value = "fail")]
     on_bad_clip: BadClip,
@@ -308,6 +313,7 @@ impl From<Args> for TrainConfig {
             device: args.device,
             workers: args.workers,
             threads: args.threads,
+            instructions: args.instructions,
             on_bad_clip: match args.on_bad_clip {
                 BadClip::Fail => OnBadClip::Fail,
                 BadClip::Skip => OnBadClip::Skip,

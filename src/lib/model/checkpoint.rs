@@ -40,6 +40,22 @@ pub enum CheckpointError {
         /// What libtorch said.
         source: tch::TchError,
     },
+    /// The file's header says that it is of another run or task.
+    #[error(
+        "{path} is of another run or task: {key} is {}, not {}",
+        printable(found),
+        printable(expected)
+    )]
+    OtherOrigin {
+        /// The file.
+        path: PathBuf,
+        /// The header's field.
+        key: String,
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
     /// The file's names or shapes are not the model's.
     #[error("{path} does not fit this model: {loaded}")]
     Unfit {
@@ -64,6 +80,10 @@ impl Hint for CheckpointError {
             Self::Artifact(error) => error.hint(),
             Self::Read(error) => error.hint(),
             Self::Tensor { .. } => None,
+            Self::OtherOrigin { .. } => Some(
+                "bring back the run's own file, or train the run anew in another folder (--out)"
+                    .into(),
+            ),
             Self::Partial { path, .. } => Some(format!(
                 "give the --variant and the --geometry of these weights, or --allow-partial to take what fits; \
                  `incdec-weights inspect {}` lists what the file holds",
@@ -128,14 +148,10 @@ pub fn snapshot(store: &VarStore) -> Result<Snapshot, CheckpointError> {
 /// # Errors
 /// When the store is not one of the same model.
 pub fn restore(store: &VarStore, snapshot: &Snapshot) -> Result<(), CheckpointError> {
-    let loaded = place(store, &snapshot.0, |_| true)?;
-    if loaded.is_complete() {
-        return Ok(());
-    }
-    Err(CheckpointError::Unfit {
-        path: "the snapshot".into(),
-        loaded,
-    })
+    fitting(
+        Path::new("the snapshot"),
+        place(store, &snapshot.0, |_| true)?,
+    )
 }
 
 /// Publishes every variable of `store` as safetensors at `path`, under the seed's names, with `metadata` in its header.
@@ -193,6 +209,82 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
         }
         _ => Ok(loaded),
     }
+}
+
+/// Reads the tensors of a file that [`write`] wrote with the metadata `expected`. A field that the file lacks is passed over:
+/// versions before wrote fewer.
+///
+/// # Errors
+/// When the file cannot be read, or a field says something else.
+pub fn read_own(
+    path: &Path,
+    expected: &BTreeMap<String, String>,
+) -> Result<StateDict, CheckpointError> {
+    let file = state_dict::read(path)?;
+    for (key, expected) in expected {
+        if let Some(found) = file.metadata.get(key).filter(|found| *found != expected) {
+            return Err(CheckpointError::OtherOrigin {
+                path: path.to_owned(),
+                key: key.clone(),
+                found: found.clone(),
+                expected: expected.clone(),
+            });
+        }
+    }
+    Ok(file.tensors)
+}
+
+/// Loads a file that [`save`] wrote with the metadata `expected` into `store`, whole.
+///
+/// # Errors
+/// As [`read_own`], and when a name or shape is not the model's.
+pub fn load_own(
+    path: &Path,
+    store: &VarStore,
+    expected: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    let tensors = read_own(path, expected)?;
+    fitting(path, place(store, &tensors, |_| true)?)
+}
+
+/// Compares the names and shapes of `tensors` read from `path` with those of `parameters`.
+///
+/// # Errors
+/// When they are not the same.
+pub fn compare<'a>(
+    path: &Path,
+    parameters: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    tensors: &StateDict,
+) -> Result<(), CheckpointError> {
+    let mut loaded = Loaded::default();
+    let mut left: BTreeSet<&str> = tensors.keys().map(String::as_str).collect();
+    for (name, parameter) in parameters {
+        left.remove(name);
+        match tensors.get(name) {
+            None => loaded.missing.push(name.to_owned()),
+            Some(tensor) if tensor.size() != parameter.size() => {
+                loaded.misshapen.push(Misshapen {
+                    name: name.to_owned(),
+                    ours: parameter.size(),
+                    theirs: tensor.size(),
+                });
+            }
+            Some(_) => loaded.matched += 1,
+        }
+    }
+    loaded.left_over = left.into_iter().map(str::to_owned).collect();
+    fitting(path, loaded)
+}
+
+/// An error unless every name of `path` found its place.
+fn fitting(path: &Path, loaded: Loaded) -> Result<(), CheckpointError> {
+    if loaded.is_complete() {
+        return Ok(());
+    }
+    Err(CheckpointError::Unfit {
+        path: path.to_owned(),
+        loaded,
+    })
 }
 
 /// Copies what fits from `tensors` into the variables of `store` whose names are `wanted`.

@@ -2,25 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
 use serde_json::{Map, Value};
 
 use super::ReportError;
-use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
-use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, read_predictions};
-use crate::stage_tables::AvailabilityRow;
+use crate::run_record::{
+    METRICS_FILE, Machine, PREDICTIONS_FILE, RunRecord, SETTINGS_FILE, Subcategory,
+};
+use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
+use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow};
 use crate::table::{self, Table, TableError};
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
+    pub(super) folder: PathBuf,
     /// The directory's name.
     pub(super) name: String,
+    /// The run's id.
+    pub(super) id: String,
+    /// What it computed on, where the run recorded it.
+    pub(super) machine: Option<Machine>,
+    /// The hash over all its predictions.
+    pub(super) prediction_hash: String,
+    /// Other directories with the same run.
+    pub(super) copies: Vec<PathBuf>,
     pub(super) scenario: String,
     /// The approach with its preset: finetune with everything frozen is feature extraction.
     pub(super) approach: String,
@@ -31,10 +41,10 @@ pub(super) struct Run {
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
     pub(super) start: Start,
-    /// Clips whose frames could not be read and that were passed over.
-    pub(super) skipped: Vec<String>,
     /// Whether the run says that all its tasks are done.
     pub(super) complete: bool,
+    /// Clips whose frames could not be read, by id.
+    pub(super) skipped: Vec<String>,
     /// Categories in class order.
     pub(super) categories: Vec<String>,
     /// Class and name of each subcategory, in the taxonomy's order.
@@ -160,112 +170,93 @@ pub(super) struct Measured {
     pub(super) forgetting: Option<f64>,
 }
 
-/// Reads a run directory.
+/// Reads a run directory whose every file is what the run wrote.
 pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
-    let recorded = read_settings(folder)?;
-    let metrics = folder.join("metrics.parquet");
-    if !metrics.exists() {
-        return Err(ReportError::NotARun {
-            path: folder.to_owned(),
-            file: "metrics.parquet",
-        });
+    let not_a_run = |file| ReportError::NotARun {
+        path: folder.to_owned(),
+        file,
+    };
+    let record = RunRecord::read(folder)?.ok_or_else(|| not_a_run(SETTINGS_FILE))?;
+    if !folder.join(METRICS_FILE).exists() {
+        return Err(not_a_run(METRICS_FILE));
     }
-    let figures = Figures::new(table::read(&metrics)?);
+    let figures = Figures::new(record.metrics);
     if figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),
         });
     }
-    let predictions_file = folder.join("predictions.parquet");
-    let (categories, rows) = read_predictions(&predictions_file)?;
+    let prediction_hash = predictions_hash(
+        &record.categories,
+        &record.predictions.iter().collect::<Vec<_>>(),
+    );
+    let predictions_file = folder.join(PREDICTIONS_FILE);
+    let prediction_hash = prediction_hash.map_err(|source| TableError::Arrow {
+        path: predictions_file.clone(),
+        source,
+    })?;
     let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
-    for row in rows.into_iter().filter(|r| r.split == Split::Test) {
+    for row in record
+        .predictions
+        .into_iter()
+        .filter(|r| r.split == Split::Test)
+    {
         predictions.entry(row.task).or_default().push(row);
     }
-    let subcategories = subcategories(&recorded, &categories, &predictions);
-    let settings = object(&recorded, "settings");
-    let text = |map: &Map<String, Value>, key: &str| {
-        let text = map.get(key).and_then(Value::as_str);
-        text.map(str::to_owned)
-    };
-    let scenario = text(&recorded, "scenario").or_else(|| text(&settings, "scenario"));
-    let criterion = text(&settings, "criterion").and_then(|c| c.parse().ok());
+    let (head, settings) = (&record.head, &record.head.settings);
+    let text = |key: &str| settings.get(key).and_then(Value::as_str);
+    let scenario = Some(head.scenario.as_str()).filter(|s| !s.is_empty());
+    let criterion = text("criterion").and_then(|c| c.parse().ok());
     Ok(Run {
-        name: folder
-            .canonicalize()
-            .ok()
-            .as_deref()
-            .unwrap_or(folder)
-            .file_name()
-            .map_or_else(
-                || "run".to_owned(),
-                |name| name.to_string_lossy().into_owned(),
-            ),
-        scenario: scenario.unwrap_or_else(|| "unknown scenario".into()),
-        approach: approach(&settings),
+        folder: folder.to_owned(),
+        name: name(folder),
+        id: head.id(),
+        machine: head.machine.clone(),
+        prediction_hash,
+        copies: Vec::new(),
+        scenario: scenario
+            .or_else(|| text("scenario"))
+            .unwrap_or("unknown scenario")
+            .to_owned(),
+        approach: approach(settings),
         seed: settings.get("seed").and_then(Value::as_u64).unwrap_or(0),
-        tasks_seed: recorded.get("tasks_seed").and_then(Value::as_u64),
+        tasks_seed: head.tasks_seed,
         criterion: criterion.unwrap_or(Criterion::Multilabel),
-        start: start(&recorded),
-        skipped: read_skipped(&folder.join("progress.json"))?,
-        complete: folder.join("run.json").exists(),
-        settings,
-        categories,
-        subcategories,
-        availability: read_availability(&folder.join("availability.parquet"))?,
+        start: start(head),
+        complete: record.summary.is_some(),
+        skipped: record
+            .progress
+            .tasks
+            .last()
+            .map(|task| task.skipped.clone())
+            .unwrap_or_default(),
+        subcategories: subcategories(&head.subcategories, &record.categories, &predictions),
+        settings: settings.clone(),
+        categories: record.categories,
+        availability: read_availability(&folder.join(AVAILABILITY_FILE))?,
         figures,
         predictions,
         predictions_file,
-        history: read_if_there(&folder.join("history.parquet"))?,
+        history: record.history,
     })
 }
 
-fn read_settings(folder: &Path) -> Result<Map<String, Value>, ReportError> {
-    let path = folder.join("settings.json");
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ReportError::NotARun {
-                path: folder.to_owned(),
-                file: "settings.json",
-            });
-        }
-        Err(e) => return Err(ArtifactError::at("read", &path)(e).into()),
-    };
-    serde_json::from_slice(&bytes).map_err(|source| ReportError::Json { path, source })
-}
-
 /// What the run recorded of its start.
-fn start(recorded: &Map<String, Value>) -> Start {
-    match recorded.get("pretrained").and_then(Value::as_str) {
-        Some(share) => Start::Partly(share.to_owned()),
-        None if object(recorded, "inputs").contains_key("pretrained") => Start::Pretrained,
+fn start(head: &RunHead) -> Start {
+    match &head.pretrained {
+        Some(share) => Start::Partly(share.clone()),
+        None if head.inputs.contains_key("pretrained") => Start::Pretrained,
         None => Start::Scratch,
     }
 }
 
-/// The clips that the tasks done so far passed over, as the last of them says.
-fn read_skipped(path: &Path) -> Result<Vec<String>, ReportError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(ArtifactError::at("read", path)(e).into()),
-    };
-    let progress: Value = serde_json::from_slice(&bytes).map_err(|source| ReportError::Json {
-        path: path.to_owned(),
-        source,
-    })?;
-    let tasks = progress["tasks"].as_array();
-    let skipped = tasks.and_then(|tasks| tasks.last()?["skipped"].as_array());
-    let clips = skipped.into_iter().flatten().filter_map(Value::as_str);
-    Ok(clips.map(str::to_owned).collect())
-}
-
-fn object(map: &Map<String, Value>, key: &str) -> Map<String, Value> {
-    map.get(key)
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default()
+/// The directory's name.
+fn name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// The approach's name; finetune with backbone and batch norm frozen goes by the name of its preset.
@@ -282,18 +273,15 @@ fn approach(settings: &Map<String, Value>) -> String {
 
 /// Subcategories in the taxonomy's order, as the run recorded them; otherwise those of the test set in their order there.
 fn subcategories(
-    recorded: &Map<String, Value>,
+    recorded: &[Subcategory],
     categories: &[String],
     predictions: &BTreeMap<i32, Vec<PredictionRow>>,
 ) -> Vec<(usize, String)> {
-    let listed = recorded.get("subcategories").and_then(Value::as_array);
-    let mut found: Vec<(usize, String)> = listed
-        .into_iter()
-        .flatten()
+    let mut found: Vec<(usize, String)> = recorded
+        .iter()
         .filter_map(|entry| {
-            let category = entry.get("category")?.as_str()?;
-            let class = categories.iter().position(|c| c == category)?;
-            Some((class, entry.get("subcategory")?.as_str()?.to_owned()))
+            let class = categories.iter().position(|c| *c == entry.category)?;
+            Some((class, entry.subcategory.clone()))
         })
         .collect();
     if found.is_empty() {
@@ -306,14 +294,6 @@ fn subcategories(
         found.sort_by_key(|(class, _)| *class);
     }
     found
-}
-
-fn read_if_there<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
-    if path.exists() {
-        table::read(path)
-    } else {
-        Ok(Vec::new())
-    }
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.

@@ -1,16 +1,15 @@
 //! The page as a whole: head, style, what is to be known first, comparison, and the runs.
 
+use std::collections::BTreeMap;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analyse::Analysis;
 use super::groups::Group;
-use super::load::{Run, Start};
+use super::load::Start;
 use super::parts::{card, number, spread};
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
-use crate::foreign::printable;
-
-/// Clips of a run that a note names.
-const CLIPS_SHOWN: usize = 5;
+use crate::run_record::Machine;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -91,40 +90,50 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
-        @for analysis in analyses { (notes_of(&analysis.run)) }
         @if !unfinished.is_empty() {
             p.note.warn {
                 strong { (which(&unfinished)) " is not finished." }
                 " The figures are those of the tasks that are done."
             }
         }
+        @for run in analyses.iter().map(|a| &a.run) {
+            @if let Start::Partly(share) = &run.start {
+                p.note.warn {
+                    strong { (run.name) " started from weights that fit its model " (share) "." }
+                    " The rest of its backbone began as new."
+                }
+            }
+            @for copy in &run.copies {
+                p.note {
+                    strong { (copy.display()) " is a copy of " (run.folder.display()) }
+                    ": the same settings, inputs, machine and predictions. It is counted once."
+                }
+            }
+            @if !run.skipped.is_empty() {
+                p.note.warn {
+                    strong { (run.skipped.len()) " clips of " (run.name) " could not be read and were passed over." }
+                    " The figures are without them."
+                    details { summary { "Their names" } (run.skipped.join(", ")) }
+                }
+            }
+        }
+        @for (machine, runs) in machines(analyses) {
+            p.muted { (which(&runs)) ": computed on " (machine) "." }
+        }
     }
 }
 
-/// What must be known of one run.
-fn notes_of(run: &Run) -> Markup {
-    let named = run.skipped.iter().take(CLIPS_SHOWN);
-    let named = named.map(|id| printable(id)).collect::<Vec<_>>().join(", ");
-    let unnamed = run.skipped.len().saturating_sub(CLIPS_SHOWN);
-    let clips = if run.skipped.len() == 1 {
-        " clip"
-    } else {
-        " clips"
-    };
-    html! {
-        @if let Start::Partly(share) = &run.start {
-            p.note.warn {
-                strong { (run.name) " started from weights that fit its model " (share) "." }
-                " The rest of its backbone began as new."
-            }
-        }
-        @if !run.skipped.is_empty() {
-            p.note.warn {
-                strong { (run.name) " passed over " (run.skipped.len()) (clips) " that could not be read" }
-                ": " (named) @if unnamed > 0 { " and " (unnamed) " more" } "."
-            }
-        }
+/// What the runs were computed on, each machine with its runs.
+fn machines(analyses: &[Analysis]) -> BTreeMap<String, Vec<&str>> {
+    let mut machines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for run in analyses.iter().map(|a| &a.run) {
+        let machine = run.machine.as_ref().map_or_else(
+            || "a machine that was not recorded".to_owned(),
+            Machine::to_string,
+        );
+        machines.entry(machine).or_default().push(&run.name);
     }
+    machines
 }
 
 fn several(

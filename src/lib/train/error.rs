@@ -10,12 +10,10 @@ use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::run_record::{RunRecordError, listed};
 use crate::shard::ShardError;
 use crate::stage_tables::AvailabilityError;
 use crate::table::TableError;
-
-/// Differences between two runs' settings that an error spells out.
-const DIFFERENCES_SHOWN: usize = 6;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,20 +61,15 @@ pub enum TrainError {
     /// Weights cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The run directory cannot be trusted, or not be read.    /// The run directory cannot be trusted, or not be read.
+    #[error(transparent)]
+    Record(#[from] RunRecordError),
     /// The model's answers cannot be judged.
     #[error("the model's answers cannot be judged: {0}")]
     Metrics(#[from] MetricsError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// A JSON file of the run is damaged.
-    #[error("{path}: {source}")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the JSON reader said.
-        source: serde_json::Error,
-    },
     /// A text table of the seed's could not be written.
     #[error("CSV: {0}")]
     Csv(#[from] csv::Error),
@@ -140,8 +133,16 @@ pub enum TrainError {
         loss: f64,
     },
     /// The run directory holds a run under other settings or data.
-    #[error("{folder} holds another run: {}", told(differences))]
+    #[error("{folder} holds another run: {}", listed(differences))]
     OtherRun {
+        /// The run directory.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    #[error("{folder} was begun on another machine: {}", listed(differences))]
+    OtherMachine {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
@@ -161,19 +162,6 @@ pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
 }
 
-fn told(differences: &[String]) -> String {
-    let mut text = differences
-        .iter()
-        .take(DIFFERENCES_SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    if differences.len() > DIFFERENCES_SHOWN {
-        text += &format!("; and {} more", differences.len() - DIFFERENCES_SHOWN);
-    }
-    text
-}
-
 impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -187,7 +175,7 @@ impl Hint for TrainError {
             Self::Shard(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
-            Self::Json { .. } => Some("remove the run directory and start again".into()),
+            Self::Record(e) => e.hint(),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
@@ -197,12 +185,17 @@ impl Hint for TrainError {
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
             Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::OtherMachine { .. } => Some(
+                "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
+            ),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
         }
     }
+
     fn exit(&self) -> Exit {
         match self {
+            Self::Setting { .. } => Exit::Usage,
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Availability(e) => e.exit(),
@@ -210,7 +203,12 @@ impl Hint for TrainError {
             Self::Shard(e) => e.exit(),
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
-            Self::TooManyBad { .. } | Self::NoReadableClip => Exit::Hopeless,
+            Self::Record(e) => e.exit(),
+            Self::Classes { .. }
+            | Self::NoTask
+            | Self::EmptyList { .. }
+            | Self::TooManyBad { .. }
+            | Self::NoReadableClip => Exit::Hopeless,
             Self::Vanished { .. } => Exit::TryAgain,
             _ => Exit::Failed,
         }

@@ -8,14 +8,10 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
 use crate::shard::Shards;
-use crate::stage_tables::{self, AvailabilityRow, CategoryNames};
+use crate::stage_tables::{self, AVAILABILITY_FILE, AvailabilityRow, CategoryNames, SCHEDULE_FILE};
 
 use super::TrainError;
 
-/// The table of which clips each task holds, in the availability folder and in the run directory.
-pub const AVAILABILITY_FILE: &str = "availability.parquet";
-/// The table of which subcategories each task holds, in the availability folder and in the run directory.
-pub const SCHEDULE_FILE: &str = "schedule.parquet";
 /// Scenarios whose imbalanced sampler counts classes over the whole training table, not over the task's list.
 const COUNTED_OVER_THE_TABLE: [&str; 2] = ["substitution", "joint-incremental"];
 

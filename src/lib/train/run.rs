@@ -15,9 +15,10 @@ use super::feed::Feed;
 use super::hold::Hold;
 use super::learner::{Learner, movinet};
 use super::logbook::Logbook;
+use super::machine;
 use super::plan::Plan;
 use super::profile::Phase;
-use super::record::{Opened, Record, TaskOutcome};
+use super::record::{Opened, Record};
 use super::seed_outputs::{self, SeedOutputs};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
@@ -25,6 +26,7 @@ use super::summary::{Summary, summarise};
 use crate::metrics::Figures;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
+use crate::run_record::{RunHead, TaskOutcome};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
@@ -39,11 +41,16 @@ use crate::model::checkpoint::{self, Snapshot};
 pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
     config.check()?;
     let hold = Hold::take(config)?;
+    machine::check(config.instructions)?;
     let device = device(config)?;
-    if let Some(threads) = config.threads {
+    if let Some(threads) = config
+        .threads
+        .map_or_else(|| threads_of(config), |n| Ok(Some(n)))?
+    {
         // `TrainConfig::check` keeps it far below the limit.
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
+    let machine = machine::here(device, config.instructions)?;
     let mut plan = Plan::read(&config.availability, &config.shards)?;
     if config.settings.stop_after_first_task {
         plan.tasks.truncate(1);
@@ -54,7 +61,7 @@ pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
     let builder = movinet(model(config, &plan));
     let learner = Learner::new(builder, device, config.settings.criterion);
     let loaded = pretrained::load(config, &learner)?;
-    let record = match Record::open(config, &plan, loaded.as_ref(), hold)? {
+    let record = match Record::open(config, &plan, loaded.as_ref(), machine, hold)? {
         Opened::Complete(summary, record) => {
             tracing::info!("{} is complete; nothing to do", config.out.display());
             if config.seed_outputs && !record.folder().join(seed_outputs::SUMMARY_FILE).exists() {
@@ -74,6 +81,12 @@ pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
         run.task(task)?;
     }
     run.finish()
+}
+
+/// The threads that an unfinished run began with, where there is one and says so.
+fn threads_of(config: &TrainConfig) -> Result<Option<usize>, TrainError> {
+    let machine = RunHead::read(&config.out)?.and_then(|head| head.machine);
+    Ok(machine.map(|machine| machine.threads))
 }
 
 /// The device that the run computes on.
@@ -226,6 +239,7 @@ impl<'a> Run<'a> {
             ended_by,
             unusable: plan.unusable,
             skipped: self.feed.skipped.iter().cloned().collect(),
+            hashes: None,
         };
         self.publish(task, outcome)
     }

@@ -16,7 +16,7 @@ pub use super::compat::Compat;
 use super::device::DeviceChoice;
 use crate::data::OnBadClip;
 use crate::lock::Wait;
-use crate::model::{Geometry, ModelPath, Precision, Variant};
+use crate::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,8 +193,12 @@ pub struct TrainConfig {
     pub device: DeviceChoice,
     /// Threads that decode and augment clips. Default 2.
     pub workers: usize,
-    /// Threads of a tensor operation; `None` leaves libtorch's own choice. Default none.
+    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own choice for a new run.
+    /// Default none.
     pub threads: Option<usize>,
+    /// The instructions to compute with. The program that runs this has set [`Instructions::environment`] before. Default
+    /// `native`.
+    pub instructions: Instructions,
     /// What happens to a clip whose stored frames cannot be read. Default: it ends the run.
     pub on_bad_clip: OnBadClip,
     /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over. Default 0.
@@ -225,6 +229,7 @@ impl TrainConfig {
             device: DeviceChoice::Auto,
             workers: 2,
             threads: None,
+            instructions: Instructions::Native,
             on_bad_clip: OnBadClip::Fail,
             max_bad: 0.0,
             wait: Wait::No,

@@ -107,6 +107,7 @@ pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Va
     let mut summary = json!({
         "format": "incdec.run-summary",
         "version": 1,
+        "run_id": record.run_id(),
         "approach": settings.approach.to_string(),
         "scenario": plan.scenario,
         "seed": settings.seed,

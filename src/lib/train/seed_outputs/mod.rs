@@ -12,19 +12,18 @@ mod pth;
 mod python;
 mod transcript;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use tch::nn::VarStore;
 
 use super::TrainError;
-use super::plan::{Plan, SCHEDULE_FILE};
+use super::plan::Plan;
 use super::record::Record;
 use super::settings::TrainConfig;
-use crate::artifact::{self, ArtifactError};
+use crate::artifact;
 use crate::clip::Split;
-use crate::model::checkpoint::LoadMode;
-use crate::stage_tables::ScheduleRow;
+use crate::model::checkpoint;
+use crate::stage_tables::{SCHEDULE_FILE, ScheduleRow};
 use crate::table;
 
 pub use pth::write_state_dict;
@@ -37,8 +36,10 @@ pub(super) const SUMMARY_FILE: &str = "summary.csv";
 const PARAMETERS_FILE: &str = "parameters.csv";
 /// The weights that the running task began with.
 const START_FILE: &str = "_model.pth";
-/// The subcategories of each task.
-const SUBCATEGORIES: &str = "subcategories_task";
+/// What is written before a run's first epoch is done, beside [`SUBCATEGORIES`].
+pub(super) const START_FILES: [&str; 2] = [PARAMETERS_FILE, START_FILE];
+/// Folder of the subcategories of each task.
+pub(super) const SUBCATEGORIES: &str = "subcategories_task";
 /// The folders of the seed's files within the run directory.
 pub(super) const FOLDERS: [&str; 5] = [
     SUBCATEGORIES,
@@ -47,19 +48,6 @@ pub(super) const FOLDERS: [&str; 5] = [
     "confusion_matrices",
     "error_analysis",
 ];
-
-/// Removes from the run directory `folder` what a start that others replace wrote before its first epoch.
-pub(super) fn remove_start(folder: &Path) -> Result<(), ArtifactError> {
-    let files = [PARAMETERS_FILE, START_FILE].map(|name| folder.join(name));
-    let subcategories = folder.join(SUBCATEGORIES);
-    for file in files.iter().filter(|file| file.exists()) {
-        fs::remove_file(file).map_err(ArtifactError::at("remove", file))?;
-    }
-    if subcategories.exists() {
-        fs::remove_dir_all(&subcategories).map_err(ArtifactError::at("remove", &subcategories))?;
-    }
-    Ok(())
-}
 
 /// The tables of a run as the seed's files need them.
 pub(super) struct SeedOutputs<'a> {
@@ -143,7 +131,8 @@ impl SeedOutputs<'_> {
     pub(super) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
         self.at_start()?;
         for task in 0..self.record.done() {
-            crate::model::checkpoint::load(&self.record.checkpoint(task), store, LoadMode::Exact)?;
+            let origin = self.record.origin(task);
+            checkpoint::load_own(&self.record.checkpoint(task), store, &origin)?;
             write_state_dict(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
