@@ -11,7 +11,7 @@ use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::run_record::{
-    METRICS_FILE, Machine, PREDICTIONS_FILE, RunRecord, SETTINGS_FILE, Subcategory,
+    METRICS_FILE, Machine, PREDICTIONS_FILE, RunHead, RunRecord, SETTINGS_FILE, Subcategory,
 };
 use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
 use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow};

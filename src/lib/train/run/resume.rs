@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::clip::Split;
-use crate::model::checkpoint::{self, LoadMode};
+use crate::model::checkpoint;
 use crate::run_tables::PredictionRow;
 use crate::train::TrainError;
 use crate::train::evaluate::judge_rows;
