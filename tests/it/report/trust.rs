@@ -147,13 +147,13 @@ fn one_run_on_two_machines_stands_side_by_side() {
 #[test]
 fn two_outcomes_of_one_run_are_no_two_seeds() {
     let root = tempfile::tempdir().unwrap();
-    let luckier = FakeRun {
-        skill: 0.5,
+    let other = FakeRun {
+        skill: 0.3,
         ..DECREMENTAL
     };
     let runs = vec![
         DECREMENTAL.write(&root.path().join("a")),
-        luckier.write(&root.path().join("b")),
+        other.write(&root.path().join("b")),
     ];
     let config = config(root.path(), runs);
     run(&config).unwrap();

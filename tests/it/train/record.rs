@@ -73,13 +73,6 @@ fn copy(from: &Path, to: &Path, name: &str) {
     fs::copy(from.join(name), target).unwrap();
 }
 
-fn copy_all(from: &Path, to: &Path) {
-    for name in contents(from).keys().map(String::as_str) {
-        copy(from, to, name);
-    }
-    copy(from, to, "timing.parquet");
-}
-
 /// What training `name` ends with, and what it says.
 fn train(toy: &Toy, scenario: &str, name: &str, flags: &str) -> (Option<i32>, String) {
     let output = toy.command(scenario, name, flags).output().unwrap();
@@ -264,7 +257,6 @@ fn weights_of_another_seed_or_task_are_refused_even_where_no_hash_is_known() {
     }
     // A state with other shapes under a header of ours.
     let name = "checkpoints/task-0-state.safetensors";
-    copy(&run, &run, "checkpoints/task-0-state.safetensors");
     let metadata = incdec::model::state_dict::read(&run.join(name))
         .unwrap()
         .metadata;
