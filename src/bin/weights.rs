@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use incdec::artifact;
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
 use incdec::model::state_dict;
@@ -89,6 +90,14 @@ fn convert(
 ) -> Result<(), CheckpointError> {
     let held = state_dict::read(file)?;
     let out = out.unwrap_or_else(|| file.with_extension("safetensors"));
+    // What a conversion that was killed left beside the file.
+    if let Some(folder) = out.parent() {
+        artifact::sweep(if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        })?;
+    }
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     checkpoint::write(&out, &state_dict::seed_names(held.tensors), &metadata)?;
     cli::news(out.display());

@@ -32,6 +32,7 @@
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
+//! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
@@ -59,8 +60,9 @@
 //! * Only `download` opens an outward socket; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model` and `train` name `tch`; clap lives in the binaries.
 //! * The library reads no environment variable and no current directory.
-//! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint. Durations, dates, hosts and
-//!   attempt counts live in `log.jsonl` and `timing.parquet` alone.
+//! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
+//!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
+//!   `timing.parquet` alone.
 //! * Everything random is a named stream keyed by (seed, purpose, indices): results do not depend on the number of workers.
 //! * Nothing hostile is trusted: archive members and videos cost at most themselves, checkpoints execute nothing.
 //!
@@ -82,6 +84,7 @@ pub mod named_csv;
 pub mod panics;
 pub mod progress;
 pub mod random;
+pub mod run_record;
 pub mod run_tables;
 pub mod stage_tables;
 pub mod table;

@@ -66,7 +66,7 @@ impl Hint for LockError {
 #[derive(Debug)]
 pub struct Lock {
     /// Closing it gives the lock back.
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -124,7 +124,7 @@ impl Lock {
                     .and_then(|()| file.write_all(text.as_bytes()))
                     .map_err(ArtifactError::at("write", path))?;
                 return Ok(Self {
-                    _file: file,
+                    file,
                     path: path.to_owned(),
                 });
             }
@@ -132,10 +132,21 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Whether the file of the lock is still in its place. It is not where somebody has removed the folder; another program
+    /// may then hold a lock of its own there.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        is_at(&self.file, &self.path)
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A file that stays behind locks nothing.
-        let _ = fs::remove_file(&self.path);
+        if self.holds() {
+            // A file that stays behind locks nothing.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -164,6 +175,19 @@ mod tests {
         drop(first);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         Lock::folder(folder.path(), "incdec-train", Wait::No).unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_folder_went_holds_nothing_and_leaves_the_next_ones_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let first = Lock::folder(&run, "a", Wait::No).unwrap();
+        assert!(first.holds());
+        fs::remove_dir_all(&run).unwrap();
+        assert!(!first.holds());
+        let second = Lock::folder(&run, "b", Wait::No).unwrap();
+        drop(first);
+        assert!(second.holds());
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
-use crate::table::{self, BatchWriter, Format, Provenance, Table, TableError, column};
+use crate::table::{self, BatchWriter, Format, Provenance, RowsHash, Table, TableError, column};
 
 /// A row of `history.parquet`: one figure of one epoch. Sorted by task, epoch, split, metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -161,6 +162,36 @@ pub fn write_predictions(
     rows: &[PredictionRow],
     provenance: &Provenance,
 ) -> Result<(), TableError> {
+    let rows: Vec<&PredictionRow> = rows.iter().collect();
+    let arrow = |source| TableError::Arrow {
+        path: path.to_owned(),
+        source,
+    };
+    let batch = batch_of(categories, &rows).map_err(arrow)?;
+    let mut writer = BatchWriter::create(path, batch.schema(), &PREDICTIONS, provenance)?;
+    writer.write(&batch)?;
+    writer.finish()
+}
+
+/// The hash that `predictions.parquet` of these rows alone would carry over its rows.
+///
+/// # Errors
+/// When the columns cannot be made.
+///
+/// # Panics
+/// When a row has another number of probabilities than there are categories.
+pub fn predictions_hash(
+    categories: &[String],
+    rows: &[&PredictionRow],
+) -> Result<String, ArrowError> {
+    let batch = batch_of(categories, rows)?;
+    let mut hash = RowsHash::new(&batch.schema());
+    hash.update(&batch)?;
+    Ok(hash.finish())
+}
+
+/// The rows as columns, with one `p_<category>` for each class.
+fn batch_of(categories: &[String], rows: &[&PredictionRow]) -> Result<RecordBatch, ArrowError> {
     let mut fields = vec![
         column::int32("task"),
         column::text("split"),
@@ -180,9 +211,8 @@ pub fn write_predictions(
             .all(|r| r.probabilities.len() == categories.len()),
         "a probability for each class"
     );
-    let schema = Arc::new(Schema::new(fields));
     let int = |value: fn(&PredictionRow) -> i32| -> ArrayRef {
-        Arc::new(Int32Array::from_iter_values(rows.iter().map(value)))
+        Arc::new(Int32Array::from_iter_values(rows.iter().map(|r| value(r))))
     };
     let mut columns: Vec<ArrayRef> = vec![
         int(|r| r.task),
@@ -204,13 +234,7 @@ pub fn write_predictions(
             rows.iter().map(|r| r.probabilities[class]),
         )));
     }
-    let mut writer = BatchWriter::create(path, schema.clone(), &PREDICTIONS, provenance)?;
-    let batch = RecordBatch::try_new(schema, columns).map_err(|source| TableError::Arrow {
-        path: path.to_owned(),
-        source,
-    })?;
-    writer.write(&batch)?;
-    writer.finish()
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// Reads `predictions.parquet`: the categories in class order, and the rows.

@@ -1,10 +1,22 @@
 //! Rows of the tables that one stage writes and others read: clips (manifest), availability and schedule (tasks).
 
+mod availability;
+
 use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
 use crate::table::{Format, Table, column};
+
+pub use availability::{
+    AvailabilityError, CategoryNames, Nonsense, RowFault, category_names, check_availability,
+    read_availability,
+};
+
+/// The table of the clips of every task.
+pub const AVAILABILITY_FILE: &str = "availability.parquet";
+/// The table of the subcategories of every task.
+pub const SCHEDULE_FILE: &str = "schedule.parquet";
 
 /// How a labelled clip fared on its way into the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -113,11 +113,15 @@ fn the_command_lists_and_converts_what_pytorch_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["port.pth", "plain.pt", "seed_model_key.pth"];
     let converted_of = |name: &str| folder.path().join(name).with_extension("safetensors");
+    // What a killed conversion left beside the file is swept.
+    let left = folder.path().join(".incdec-x.tmp");
+    std::fs::write(&left, "half").unwrap();
     for name in names {
         let out = converted_of(name);
         let said =
             stdout(weights(&["convert", "--to", "safetensors", "--out"], &fixture(name)).arg(&out));
         assert_eq!(said.trim(), out.to_str().unwrap());
+        assert!(!left.exists());
         // Under the seed's names, whatever the file's own were.
         let [before, after] =
             [fixture(name), out].map(|file| state_dict::read(&file).unwrap().tensors);

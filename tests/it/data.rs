@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use incdec::clip::Split;
 use incdec::data::{
-    Augment, Batch, Batches, ClipSource, DataError, Dataset, HashCheck, LoaderConfig, OnBadClip,
-    Sample, StoredFrames, StreamKeys, sampler,
+    Augment, Batch, Batches, ClipSource, DataError, Dataset, HashCheck, Lists, LoaderConfig,
+    OnBadClip, Sample, StoredFrames, StreamKeys, sampler,
 };
 use incdec::hint::Hint;
 use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
@@ -92,7 +92,8 @@ fn store(folder: &Path) -> Vec<Sample> {
     writer.finish().unwrap();
     write_index(folder, &rows, &Provenance::default()).unwrap();
     let list: Vec<AvailabilityRow> = (0..9).map(listed).collect();
-    Sample::list(&list, &rows, 1, Split::Train).unwrap()
+    let mut lists = Lists::join(&list, &rows).unwrap();
+    lists.take(1, Split::Train).samples
 }
 
 fn listed(clip: i32) -> AvailabilityRow {
@@ -559,7 +560,13 @@ fn a_list_takes_usable_clips_of_its_task_in_order_and_refuses_what_is_not_stored
     rows[0].usable = false; // clip 8
     rows[1].task = 0; // clip 7
     rows[2].position = None; // clip 6
-    let samples = Sample::list(&rows, shards.index(), 1, Split::Train).unwrap();
+    let mut lists = Lists::join(&rows, shards.index()).unwrap();
+    let list = lists.take(1, Split::Train);
+    assert_eq!(
+        (list.unusable, lists.take(0, Split::Train).samples.len()),
+        (1, 1)
+    );
+    let samples = list.samples;
     let positions: Vec<i32> = samples.iter().map(|s| s.position).collect();
     assert_eq!(positions, [0, 1, 2, 3, 4, 5]);
     let stored = shards
@@ -572,8 +579,23 @@ fn a_list_takes_usable_clips_of_its_task_in_order_and_refuses_what_is_not_stored
         (4, stored.shard_row)
     );
     assert_eq!(Some(&samples[4].shard), stored.shard.as_ref());
+    // Clips that are usable and not stored are counted once, whatever the tasks that list them, and named.
     rows[5].clip_id = "elsewhere_000000_000010".to_owned();
-    let error = Sample::list(&rows, shards.index(), 1, Split::Train).unwrap_err();
-    assert!(error.to_string().contains("elsewhere_000000_000010"));
-    assert!(error.hint().is_some());
+    rows[6].clip_id = "nowhere_000000_000010".to_owned();
+    rows[7].clip_id = "elsewhere_000000_000010".to_owned();
+    rows[7].task = 0;
+    let error = Lists::join(&rows, shards.index()).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.starts_with("2 clips that the availability table calls usable have no frames"),
+        "{said}"
+    );
+    assert!(
+        said.contains("elsewhere_000000_000010, nowhere_000000_000010"),
+        "{said}"
+    );
+    let hint = error.hint().unwrap();
+    for target in ["make decode", "make manifest", "make tasks"] {
+        assert!(hint.contains(target), "{hint}");
+    }
 }

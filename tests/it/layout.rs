@@ -20,6 +20,7 @@ const GROUND: &[&str] = &[
     "panics",
     "progress",
     "random",
+    "run_record",
     "run_tables",
     "stage_tables",
     "table",

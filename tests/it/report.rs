@@ -1,257 +1,22 @@
 //! The report says what the runs say, in one page that needs nothing else.
 
+mod fake;
+mod trust;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use incdec::clip::Split;
 use incdec::hint::Hint;
-use incdec::metrics::{
-    Criterion, Figures, Metrics, Names, Predictions, evaluate, flatten, forgetting_of_figures,
-};
-use incdec::random;
+use incdec::metrics::Criterion;
 use incdec::report::{ReportConfig, ReportError, SummaryRow, run};
-use incdec::run_tables::{HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
-use incdec::stage_tables::AvailabilityRow;
+use incdec::run_record::{RunHead, RunRecordError, TaskOutcome};
+use incdec::run_tables::{MetricRow, write_predictions};
 use incdec::table::{self, Provenance};
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
-use incdec::taxonomy::Taxonomy;
-use rand::RngExt;
+use incdec::tasks::Scenario;
 
-use crate::support;
-
-/// A run that might have been trained: its predictions are drawn, everything else follows from them.
-struct FakeRun<'a> {
-    scenario: Scenario,
-    approach: &'a str,
-    seed: u64,
-    criterion: Criterion,
-    /// How much the true class's probability is raised; 0 is chance.
-    skill: f64,
-    pretrained: bool,
-}
-
-const DECREMENTAL: FakeRun<'_> = FakeRun {
-    scenario: Scenario::Decremental,
-    approach: "finetune",
-    seed: 0,
-    criterion: Criterion::Multilabel,
-    skill: 0.45,
-    pretrained: false,
-};
-
-impl FakeRun<'_> {
-    /// Writes the run directory under `root` and returns it.
-    fn write(&self, root: &Path) -> PathBuf {
-        let taxonomy = Taxonomy::read(&support::root().join("Kinetics/Info/classes.csv")).unwrap();
-        let folder = root.join(format!("{}-{}-{}", self.scenario, self.approach, self.seed));
-        self.deal(root, &folder, &taxonomy);
-        let rows: Vec<AvailabilityRow> = table::read(&folder.join("availability.parquet")).unwrap();
-        let categories: Vec<String> = taxonomy
-            .categories()
-            .iter()
-            .map(|c| c.name.clone())
-            .collect();
-        let subcategories: Vec<(usize, String)> = taxonomy
-            .subcategories()
-            .map(|(class, name)| (class, name.to_owned()))
-            .collect();
-        let names = Names {
-            categories: &categories,
-            subcategories: &subcategories,
-        };
-        let (mut metrics, mut predictions, mut history) = (Vec::new(), Vec::new(), Vec::new());
-        let mut earlier: Vec<Figures> = Vec::new();
-        for task in 0..6 {
-            for split in [Split::Validation, Split::Test] {
-                let listed: Vec<&AvailabilityRow> = rows
-                    .iter()
-                    .filter(|r| r.task == task && r.split == split && r.position.is_some())
-                    .collect();
-                let drawn = self.predictions(task, &listed, &categories);
-                let judged = self.judge(&drawn, &subcategories, categories.len());
-                let forgotten = (split == Split::Test).then(|| {
-                    earlier.push(judged.figures.clone());
-                    forgetting_of_figures(&earlier.iter().collect::<Vec<_>>())
-                });
-                for row in flatten(&judged, forgotten.as_ref(), names) {
-                    metrics.push(MetricRow {
-                        task,
-                        split,
-                        metric: row.metric,
-                        class: row.class,
-                        subcategory: row.subcategory,
-                        value: row.value,
-                        forgetting: row.forgetting,
-                    });
-                }
-                predictions.extend(drawn.into_iter().zip(judged.predicted).map(
-                    |(mut row, predicted)| {
-                        row.prediction = i32::try_from(predicted).unwrap();
-                        row
-                    },
-                ));
-            }
-            history.extend(history_of(task));
-        }
-        let write_rows = |name: &str| folder.join(name);
-        let none = Provenance::default();
-        table::write(&write_rows("metrics.parquet"), &metrics, &none).unwrap();
-        table::write(&write_rows("history.parquet"), &history, &none).unwrap();
-        let timing = [TimingRow {
-            task: 0,
-            epoch: Some(0),
-            phase: "train".into(),
-            seconds: 12.5,
-            clips: 1850,
-        }];
-        table::write(&write_rows("timing.parquet"), &timing, &none).unwrap();
-        write_predictions(
-            &write_rows("predictions.parquet"),
-            &categories,
-            &predictions,
-            &none,
-        )
-        .unwrap();
-        fs::write(write_rows("run.json"), "{}").unwrap();
-        folder
-    }
-
-    /// Deals clips as the tasks stage does, and writes the settings.
-    fn deal(&self, root: &Path, folder: &Path, taxonomy: &Taxonomy) {
-        let labels = root.join("labels");
-        fs::create_dir_all(&labels).unwrap();
-        let info = support::root().join("Kinetics/Info");
-        fs::copy(info.join("classes.csv"), labels.join("classes.csv")).unwrap();
-        for (split, clips) in Split::ALL.into_iter().zip([12, 2, 4]) {
-            let mut text = String::from("label,youtube_id,time_start,time_end\n");
-            for (k, (_, name)) in taxonomy.subcategories().enumerate() {
-                for i in 0..clips {
-                    text += &format!("{name},{split}{k}-{i},0,10\n");
-                }
-            }
-            fs::write(labels.join(format!("{split}.csv")), text).unwrap();
-        }
-        let schedule = match self.scenario {
-            Scenario::Decremental => Some(info.join("subcategories_to_remove.csv")),
-            Scenario::IncrementalDecremental => Some(info.join("subcategories_to_substitute.csv")),
-            _ => None,
-        };
-        let seed = u32::try_from(self.seed).unwrap();
-        tasks::run(&TasksConfig {
-            clips: ClipSource::Labels(labels),
-            deal: DealSettings::published(self.scenario, seed),
-            schedule,
-            tasks: None,
-            out: folder.to_owned(),
-        })
-        .unwrap();
-        let listed = taxonomy.subcategories().map(|(class, name)| {
-            serde_json::json!({"category": taxonomy.categories()[class].name, "subcategory": name})
-        });
-        let inputs = if self.pretrained {
-            serde_json::json!({"pretrained": "ab12"})
-        } else {
-            serde_json::json!({})
-        };
-        let settings = serde_json::json!({
-            "scenario": self.scenario.name(),
-            "subcategories": listed.collect::<Vec<_>>(),
-            "settings": {
-                "approach": self.approach, "criterion": self.criterion.name(), "seed": self.seed, "epochs": 5,
-                "variant": "A0", "compat": {"augment_per_frame": false},
-            },
-            "inputs": inputs,
-        });
-        fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
-    }
-
-    #[allow(clippy::cast_possible_truncation)] // Made-up probabilities.
-    fn predictions(
-        &self,
-        task: i32,
-        listed: &[&AvailabilityRow],
-        categories: &[String],
-    ) -> Vec<PredictionRow> {
-        let key = u64::try_from(task).unwrap();
-        let mut rng = random::stream(self.seed, "fake predictions", &[key]);
-        // A little is forgotten in every task.
-        let skill = self.skill * (1.0 - 0.08 * f64::from(task));
-        listed
-            .iter()
-            .map(|row| PredictionRow {
-                task,
-                split: row.split,
-                position: row.position.unwrap(),
-                clip_id: row.clip_id.clone(),
-                label: row.label,
-                subcategory: row.subcategory.clone(),
-                prediction: 0,
-                probabilities: (0..categories.len())
-                    .map(|class| {
-                        let raised = if i32::try_from(class) == Ok(row.label) {
-                            skill
-                        } else {
-                            0.0
-                        };
-                        (rng.random::<f32>() * 0.55) + raised as f32
-                    })
-                    .collect(),
-            })
-            .collect()
-    }
-
-    fn judge(
-        &self,
-        rows: &[PredictionRow],
-        subcategories: &[(usize, String)],
-        classes: usize,
-    ) -> Metrics {
-        let probabilities: Vec<f32> = rows
-            .iter()
-            .flat_map(|r| r.probabilities.iter().copied())
-            .collect();
-        let index = |r: &PredictionRow| {
-            subcategories
-                .iter()
-                .position(|(_, n)| *n == r.subcategory)
-                .unwrap()
-        };
-        evaluate(&Predictions {
-            probabilities: &probabilities,
-            labels: &rows
-                .iter()
-                .map(|r| usize::try_from(r.label).unwrap())
-                .collect::<Vec<_>>(),
-            subcategories: &rows.iter().map(index).collect::<Vec<_>>(),
-            class_of_subcategory: &subcategories.iter().map(|(c, _)| *c).collect::<Vec<_>>(),
-            classes,
-            criterion: self.criterion,
-        })
-        .unwrap()
-    }
-}
-
-fn history_of(task: i32) -> Vec<HistoryRow> {
-    let mut rows = Vec::new();
-    for epoch in 0..5 {
-        let progress = f64::from(epoch) / 5.0;
-        for (split, metric, value) in [
-            (Split::Train, "loss", 0.6 - 0.3 * progress),
-            (Split::Validation, "loss", 0.65 - 0.2 * progress),
-            (Split::Validation, "mean_ap", 0.3 + 0.4 * progress),
-        ] {
-            rows.push(HistoryRow {
-                task,
-                epoch,
-                split,
-                metric: metric.into(),
-                value: Some(value),
-            });
-        }
-    }
-    rows
-}
+use fake::{DECREMENTAL, FakeRun, write_progress};
 
 fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
     ReportConfig {
@@ -463,15 +228,10 @@ fn runs_under_other_settings_are_not_thrown_together() {
     let first = DECREMENTAL.write(root.path());
     let second = FakeRun {
         seed: 1,
+        epochs: 9,
         ..DECREMENTAL
     };
     let second = second.write(root.path());
-    let settings = fs::read_to_string(second.join("settings.json")).unwrap();
-    fs::write(
-        second.join("settings.json"),
-        settings.replace("\"epochs\":5", "\"epochs\":9"),
-    )
-    .unwrap();
     let text = run(&config(root.path(), vec![first, second]))
         .unwrap()
         .to_string();
@@ -482,17 +242,11 @@ fn runs_under_other_settings_are_not_thrown_together() {
 #[test]
 fn clips_without_frames_are_told() {
     let root = tempfile::tempdir().unwrap();
-    let folder = DECREMENTAL.write(root.path());
-    let file = folder.join("availability.parquet");
-    let mut rows: Vec<AvailabilityRow> = table::read(&file).unwrap();
-    let clip = rows[0].clip_id.clone();
-    for row in rows
-        .iter_mut()
-        .filter(|r| r.split == Split::Test || r.clip_id == clip)
-    {
-        row.usable = false;
-    }
-    table::write(&file, &rows, &Provenance::default()).unwrap();
+    let run_without = FakeRun {
+        frames_are_missing: true,
+        ..DECREMENTAL
+    };
+    let folder = run_without.write(root.path());
     fs::remove_file(folder.join("run.json")).unwrap();
     let config = config(root.path(), vec![folder]);
     run(&config).unwrap();
@@ -521,7 +275,7 @@ fn what_is_no_run_is_refused_with_a_hint() {
     fs::write(empty.join("settings.json"), "{").unwrap();
     assert!(matches!(
         refused(vec![empty.clone()]),
-        ReportError::Json { .. }
+        ReportError::Record(RunRecordError::Json { .. })
     ));
     fs::write(empty.join("settings.json"), "{}").unwrap();
     let error = refused(vec![empty.clone()]);
@@ -540,14 +294,23 @@ fn what_is_no_run_is_refused_with_a_hint() {
     let (categories, mut rows) = incdec::run_tables::read_predictions(&file).unwrap();
     let last = rows.len() - 1;
     rows[last].probabilities[0] = f32::NAN;
-    write_predictions(&file, &categories, &rows, &Provenance::default()).unwrap();
+    let provenance = RunHead::read(&strange).unwrap().unwrap().provenance();
+    let rewrite = |rows: &[_]| {
+        write_predictions(&file, &categories, rows, &provenance).unwrap();
+        write_progress(&strange, vec![TaskOutcome::default(); 6]);
+    };
+    rewrite(&rows);
     assert!(matches!(
         refused(vec![strange.clone()]),
         ReportError::Metrics { task: 5, .. }
     ));
     rows[last].subcategory = "juggling".into();
-    write_predictions(&file, &categories, &rows, &Provenance::default()).unwrap();
-    assert!(refused(vec![strange]).to_string().contains("juggling"));
+    rewrite(&rows);
+    assert!(
+        refused(vec![strange.clone()])
+            .to_string()
+            .contains("juggling")
+    );
     assert!(!root.path().join("report.html").exists());
 }
 

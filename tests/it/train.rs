@@ -1,11 +1,13 @@
-//! The train stage on a toy data set: every approach under every scenario, resuming, equal bytes, the seed's quirks, its
-//! output files, its command line, and the goldens of the approaches.
+//! The train stage on a toy data set: every approach under every scenario, what it trusts, resuming, equal bytes, the seed's
+//! quirks, its output files, its command line, and the goldens of the approaches.
 
 mod approaches;
 mod events;
 mod goldens;
 mod quirks;
+mod record;
 mod seed_files;
+mod starts;
 mod toy;
 
 use std::process::Stdio;
@@ -116,7 +118,10 @@ fn a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one() {
         }
     }
     // What a killed writer leaves behind is swept.
-    std::fs::write(killed.join(".incdec-x.tmp"), b"half").unwrap();
+    for folder in ["", "checkpoints", "logger", "validation_logger"] {
+        let folder = killed.join(folder);
+        std::fs::write(folder.join(".incdec-x.tmp"), b"half").unwrap();
+    }
     toy.train("decremental", "killed", flags);
     let (whole, mut resumed) = (contents(&whole), contents(&killed));
     // The seed's folder name and paths stand in its files.
@@ -217,7 +222,7 @@ fn a_run_directory_under_other_settings_is_refused_with_a_hint() {
         .command("decremental", "two", "--size 96")
         .output()
         .unwrap();
-    assert_eq!(nonsense.status.code(), Some(1));
+    assert_eq!(nonsense.status.code(), Some(2));
     assert!(
         text(&nonsense.stderr).contains("--size: 96 pixels cannot be cropped from frames of 68")
     );

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 use incdec::data::OnBadClip;
-use incdec::model::{Geometry, ModelPath, Precision, Variant};
+use incdec::lock::Wait;
+use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 use incdec::train::choice::{self, Choice};
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
@@ -35,18 +36,32 @@ pub(crate) struct Args {
     /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
+    #[arg(long, requires = "pretrained")]
+    allow_partial: bool,
     /// Where to compute: auto, cpu or cuda:N.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// Threads that decode and augment clips. Any number gives the same result.
     #[arg(long, default_value_t = 2, value_name = "N")]
     workers: usize,
-    /// Threads of a tensor operation; all cores unless given.
+    /// Threads of a tensor operation. A run that goes on takes as many as it began with, a new one all cores. The same seed
+    /// gives the same bytes on the same number of threads and instruction set.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Instructions to compute with: native (the best that the processor has) or avx2 (which every x86-64-v3 processor has:
+    /// the same bytes on all of them).
+    #[arg(long, default_value = "native")]
+    instructions: Instructions,
     /// What to do about a clip whose stored frames cannot be read.
     #[arg(long, value_enum, default_value = "fail")]
     on_bad_clip: BadClip,
+    /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    max_bad: f64,
+    /// Where another program works in the run directory, wait until it has ended.
+    #[arg(long)]
+    wait: bool,
     /// Write the seed's output files (logger/, confusion_matrices/, error_analysis/, ...) into the run directory too.
     #[arg(long)]
     seed_outputs: bool,
@@ -74,7 +89,7 @@ Example: learning without forgetting on the toy data, small enough for a laptop
 enum BadClip {
     /// End the run with an error that names the clip.
     Fail,
-    /// Pass over the clip and count it.
+    /// Pass over the clip and count it, up to the share --max-bad.
     Skip,
 }
 
@@ -294,13 +309,17 @@ impl From<Args> for TrainConfig {
             shards: args.shards,
             out: args.out,
             pretrained: args.pretrained,
+            allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,
             threads: args.threads,
+            instructions: args.instructions,
             on_bad_clip: match args.on_bad_clip {
                 BadClip::Fail => OnBadClip::Fail,
                 BadClip::Skip => OnBadClip::Skip,
             },
+            max_bad: args.max_bad,
+            wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,

@@ -14,6 +14,10 @@ use args::Args;
 
 fn main() -> ExitCode {
     let config = TrainConfig::from(Args::parse());
+    for (name, value) in config.instructions.environment() {
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::set_var(name, value) };
+    }
     let log = config.out.join(LOG_FILE);
     cli::run(Some(&log), || train::run(&config).map(cli::news))
 }

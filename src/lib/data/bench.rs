@@ -12,15 +12,15 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Augment, Batches, DataError, Dataset, LoaderConfig, Normaliser, Sample, StreamKeys, memory,
-    sampler,
+    Augment, Batches, DataError, Dataset, Lists, LoaderConfig, Normaliser, Sample, StreamKeys,
+    memory, sampler,
 };
 use crate::artifact::{self, ArtifactError};
 use crate::clip::Split;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::shard::{Codec, ShardError, Shards};
-use crate::stage_tables::AvailabilityRow;
-use crate::table::{self, TableError};
+use crate::stage_tables::{self, AvailabilityError};
 
 /// JPEG quality of exported frames that are stored raw.
 const EXPORT_QUALITY: i32 = 90;
@@ -76,7 +76,7 @@ pub enum LoadBenchError {
     Shard(#[from] ShardError),
     /// The availability table cannot be read.
     #[error(transparent)]
-    Table(#[from] TableError),
+    Availability(#[from] AvailabilityError),
     /// The clips cannot be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -106,11 +106,21 @@ impl Hint for LoadBenchError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Shard(e) => e.hint(),
-            Self::Table(e) => e.hint(),
+            Self::Availability(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Encode { .. } => None,
             Self::NoClips { .. } => Some("choose another --task, or run `make tasks`".to_owned()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Shard(e) => e.exit(),
+            Self::Availability(e) => e.exit(),
+            Self::Data(e) => e.exit(),
+            Self::Artifact(e) => e.exit(),
+            Self::Encode { .. } | Self::NoClips { .. } => Exit::Failed,
         }
     }
 }
@@ -124,10 +134,11 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
     tch::set_num_threads(1);
     let shards = Arc::new(Shards::open(&config.shards)?);
     let path = config.availability.join("availability.parquet");
-    let rows: Vec<AvailabilityRow> = table::read(&path)?;
+    let (rows, _) = stage_tables::read_availability(&path)?;
+    let mut lists = Lists::join(&rows, shards.index())?;
     let mut samples = Vec::new();
     for split in Split::ALL {
-        samples.extend(Sample::list(&rows, shards.index(), config.task, split)?);
+        samples.extend(lists.take(config.task, split).samples);
     }
     let Some(first) = samples.first() else {
         return Err(LoadBenchError::NoClips {

@@ -5,12 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use std::collections::HashMap;
-
-use super::{ClipFault, DataError};
-use crate::clip::Split;
-use crate::shard::{Codec, IndexRow, Shards};
-use crate::stage_tables::AvailabilityRow;
+use super::ClipFault;
+use crate::shard::{Codec, Shards};
 
 /// A clip of a task's list: what it is, and where its frames lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,54 +23,6 @@ pub struct Sample {
     pub shard: String,
     /// The clip's row in its shard.
     pub shard_row: i64,
-}
-
-impl Sample {
-    /// The usable clips of one task's list of `split`, in the list's order, found in the shards' `index`.
-    ///
-    /// # Errors
-    /// When the list has a clip as usable that the shards do not hold: they belong to different data.
-    pub fn list(
-        availability: &[AvailabilityRow],
-        index: &[IndexRow],
-        task: i32,
-        split: Split,
-    ) -> Result<Vec<Self>, DataError> {
-        let stored: HashMap<&str, &IndexRow> = index
-            .iter()
-            .filter(|row| row.split == split)
-            .map(|row| (row.clip_id.as_str(), row))
-            .collect();
-        let mut samples = Vec::new();
-        for row in availability {
-            let Some(position) = row.position else {
-                continue;
-            };
-            if row.task != task || row.split != split || !row.usable {
-                continue;
-            }
-            let place = stored
-                .get(row.clip_id.as_str())
-                .and_then(|stored| stored.shard.clone().zip(stored.shard_row));
-            let Some((shard, shard_row)) = place else {
-                return Err(DataError::NotStored {
-                    clip_id: row.clip_id.clone(),
-                    task,
-                    split,
-                });
-            };
-            samples.push(Self {
-                clip_id: row.clip_id.clone(),
-                position,
-                label: i64::from(row.label),
-                subcategory: row.subcategory.clone(),
-                shard,
-                shard_row,
-            });
-        }
-        samples.sort_by_key(|sample| sample.position);
-        Ok(samples)
-    }
 }
 
 /// The stored frames of a clip, borrowed from where they lie.

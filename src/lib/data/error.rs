@@ -4,7 +4,12 @@ use std::error::Error;
 use std::io;
 
 use crate::clip::Split;
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
+
+/// How many clips a message names.
+const CLIPS_SHOWN: usize = 5;
 
 /// Why a clip could not be put into its batch.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +19,7 @@ pub enum ClipFault {
     #[error("{0}")]
     Source(#[source] Box<dyn Error + Send + Sync>),
     /// The shard's row holds another clip: index and shards do not belong together.
-    #[error("the shard has clip {found} in its row")]
+    #[error("the shard has clip {} in its row", printable(found))]
     OtherClip {
         /// The clip that was found.
         found: String,
@@ -61,7 +66,10 @@ pub enum ClipFault {
 #[non_exhaustive]
 pub enum DataError {
     /// A clip could not be loaded, and the settings say not to pass over it.
-    #[error("batch {batch}: clip {clip_id} ({shard}, row {shard_row}): {fault}")]
+    #[error(
+        "batch {batch}: clip {} ({shard}, row {shard_row}): {fault}",
+        printable(clip_id)
+    )]
     Clip {
         /// The batch, from 0, in its epoch.
         batch: usize,
@@ -75,14 +83,18 @@ pub enum DataError {
         #[source]
         fault: ClipFault,
     },
-    /// A list has a clip as usable that the shards do not hold.
-    #[error("clip {clip_id} of task {task}'s {split} list has no frames in the shards")]
+    /// Lists have clips as usable that the shards do not hold.
+    #[error(
+        "{} clips that the availability table calls usable have no frames in the shards, the first in task {task}'s {split} list: {}",
+        clips.len(),
+        first_clips(clips)
+    )]
     NotStored {
-        /// The clip.
-        clip_id: String,
-        /// The task.
+        /// The clips, each once, sorted.
+        clips: Vec<String>,
+        /// The first task that lists one.
         task: i32,
-        /// The list's split.
+        /// The split of that list.
         split: Split,
     },
     /// The loader's settings make no sense.
@@ -124,21 +136,40 @@ pub enum DataError {
     },
 }
 
+/// The first of `clips` for a message, and how many more there are.
+#[must_use]
+pub fn first_clips(clips: &[String]) -> String {
+    let shown = clips.iter().take(CLIPS_SHOWN);
+    let mut text = shown.map(|id| printable(id)).collect::<Vec<_>>().join(", ");
+    if clips.len() > CLIPS_SHOWN {
+        text += &format!(" and {} more", clips.len() - CLIPS_SHOWN);
+    }
+    text
+}
+
 impl Hint for DataError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Clip { fault: ClipFault::Panic(_), .. } => None,
             Self::Clip { .. } => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again; \
-                 `--on-bad-clip skip` passes over them"
+                 `--on-bad-clip skip --max-bad SHARE` passes over a share of them"
                     .to_owned(),
             ),
             Self::NotStored { .. } => Some(
-                "availability and shards belong to different data: run `make tasks` again, or name the shards it was made from"
+                "name the shards that the tasks were made from; or `make decode` stores clips whose files are there, and \
+                 `make manifest` and `make tasks` list what the shards hold"
                     .to_owned(),
             ),
             Self::Spawn { .. } => Some("use fewer --workers".to_owned()),
             _ => None,
+        }
+    }
+    fn exit(&self) -> Exit {
+        match self {
+            // Other programs may leave room for threads later.
+            Self::Spawn { .. } => Exit::TryAgain,
+            _ => Exit::Failed,
         }
     }
 }

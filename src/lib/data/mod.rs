@@ -20,6 +20,7 @@ pub mod bench;
 mod dataset;
 mod error;
 mod jpeg;
+mod lists;
 mod memory;
 mod normalise;
 mod pixels;
@@ -32,5 +33,6 @@ pub use batches::{
     OnBadClip, StreamKeys,
 };
 pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
-pub use error::{ClipFault, DataError};
+pub use error::{ClipFault, DataError, first_clips};
+pub use lists::{List, Lists};
 pub use normalise::{MEAN, Normaliser, STD};

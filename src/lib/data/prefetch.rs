@@ -35,6 +35,20 @@ impl<T: Send + 'static> Prefetch<T> {
         jobs: Range<usize>,
         workers: usize,
         depth: usize,
+        worker: impl FnMut(Arc<AtomicBool>) -> W,
+    ) -> Self
+    where
+        W: FnMut(usize) -> T + Send + 'static,
+    {
+        Self::start_in(Builder::new, jobs, workers, depth, worker)
+    }
+
+    /// The same in threads that `builder` makes.
+    fn start_in<W>(
+        builder: impl Fn() -> Builder,
+        jobs: Range<usize>,
+        workers: usize,
+        depth: usize,
         mut worker: impl FnMut(Arc<AtomicBool>) -> W,
     ) -> Self
     where
@@ -55,7 +69,7 @@ impl<T: Send + 'static> Prefetch<T> {
             let mut work = worker(Arc::clone(&stop));
             let own = jobs.clone().filter(move |job| job % workers == w);
             let stopped = Arc::clone(&stop);
-            let thread = Builder::new().name(format!("load-{w}")).spawn(move || {
+            let thread = builder().name(format!("load-{w}")).spawn(move || {
                 for job in own {
                     // The consumer has gone away when sending fails: nobody wants the rest.
                     if stopped.load(Ordering::Relaxed) || sender.send(Ok(work(job))).is_err() {
@@ -146,6 +160,22 @@ mod tests {
                 (5, false)
             ]
         );
+    }
+
+    #[test]
+    fn a_system_that_gives_no_thread_is_told_at_once_and_nothing_hangs() {
+        // More than any processor can address.
+        let refused = || Builder::new().stack_size(1 << 60);
+        let mut queue = Prefetch::start_in(refused, 0..6, 2, 1, |_| |job| job);
+        for worker in 0..2 {
+            let (job, result) = queue.next().unwrap();
+            let Err(Gone::Spawn(who, _)) = result else {
+                panic!("job {job}: {result:?}");
+            };
+            assert_eq!(who, worker);
+        }
+        // Who goes on all the same learns that nobody is there.
+        assert!(matches!(queue.next(), Some((2, Err(Gone::Worker)))));
     }
 
     #[test]

@@ -16,6 +16,8 @@ use encode::{encode, write_body};
 
 use super::state_dict::{self, StateDict, StateDictError};
 use crate::artifact::{self, ArtifactError};
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Prefix of the names that belong to the head.
@@ -31,16 +33,40 @@ pub enum CheckpointError {
     #[error(transparent)]
     Read(#[from] StateDictError),
     /// A tensor could not be taken from or put into the model.
-    #[error("{name}: {source}")]
+    #[error("{}: {source}", printable(name))]
     Tensor {
         /// The tensor's name.
         name: String,
         /// What libtorch said.
         source: tch::TchError,
     },
+    /// The file's header says that it is of another run or task.
+    #[error(
+        "{path} is of another run or task: {key} is {}, not {}",
+        printable(found),
+        printable(expected)
+    )]
+    OtherOrigin {
+        /// The file.
+        path: PathBuf,
+        /// The header's field.
+        key: String,
+        /// What it says.
+        found: String,
+        /// What it should say.
+        expected: String,
+    },
     /// The file's names or shapes are not the model's.
     #[error("{path} does not fit this model: {loaded}")]
     Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, left over and misshapen.
+        loaded: Loaded,
+    },
+    /// The file does not fill the model's backbone.
+    #[error("{path} does not fill this model's backbone: {loaded}")]
+    Partial {
         /// The file.
         path: PathBuf,
         /// What is missing, left over and misshapen.
@@ -54,10 +80,27 @@ impl Hint for CheckpointError {
             Self::Artifact(error) => error.hint(),
             Self::Read(error) => error.hint(),
             Self::Tensor { .. } => None,
+            Self::OtherOrigin { .. } => Some(
+                "bring back the run's own file, or train the run anew in another folder (--out)"
+                    .into(),
+            ),
+            Self::Partial { path, .. } => Some(format!(
+                "give the --variant and the --geometry of these weights, or --allow-partial to take what fits; \
+                 `incdec-weights inspect {}` lists what the file holds",
+                path.display()
+            )),
             Self::Unfit { path, .. } => Some(format!(
                 "`incdec-weights inspect {}` lists what the file holds",
                 path.display()
             )),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(error) => error.exit(),
+            Self::Read(error) => error.exit(),
+            _ => Exit::Failed,
         }
     }
 }
@@ -67,9 +110,11 @@ impl Hint for CheckpointError {
 pub enum LoadMode {
     /// Every name and shape, as `strict=True` in `PyTorch`.
     Exact,
-    /// The backbone; the file's head, of any size, is passed over, and the model's stays. What does not fit is
-    /// reported; that nothing fits is an error.
+    /// The whole backbone; the file's head, of any size, is passed over, and the model's stays. What the file holds
+    /// beside them is reported.
     Backbone,
+    /// As much of the backbone as fits. Every name that does not is said; that nothing fits is an error.
+    PartOfBackbone,
 }
 
 /// Copies of every variable of a store, by name, on the CPU.
@@ -103,14 +148,10 @@ pub fn snapshot(store: &VarStore) -> Result<Snapshot, CheckpointError> {
 /// # Errors
 /// When the store is not one of the same model.
 pub fn restore(store: &VarStore, snapshot: &Snapshot) -> Result<(), CheckpointError> {
-    let loaded = place(store, &snapshot.0, |_| true)?;
-    if loaded.is_complete() {
-        return Ok(());
-    }
-    Err(CheckpointError::Unfit {
-        path: "the snapshot".into(),
-        loaded,
-    })
+    fitting(
+        Path::new("the snapshot"),
+        place(store, &snapshot.0, |_| true)?,
+    )
 }
 
 /// Publishes every variable of `store` as safetensors at `path`, under the seed's names, with `metadata` in its header.
@@ -152,21 +193,98 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
     let tensors = state_dict::seed_names(state_dict::read(path)?.tensors);
     let loaded = match mode {
         LoadMode::Exact => place(store, &tensors, |_| true)?,
-        LoadMode::Backbone => place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?,
+        LoadMode::Backbone | LoadMode::PartOfBackbone => {
+            place(store, &tensors, |name| !name.starts_with(HEAD_PREFIX))?
+        }
     };
-    loaded.log(path);
-    let fits = match mode {
-        LoadMode::Exact => loaded.is_complete(),
-        LoadMode::Backbone => loaded.matched > 0,
-    };
-    if fits {
-        Ok(loaded)
-    } else {
-        Err(CheckpointError::Unfit {
-            path: path.into(),
-            loaded,
-        })
+    loaded.log(path, mode);
+    let path = path.to_owned();
+    match mode {
+        LoadMode::Exact if !loaded.is_complete() => Err(CheckpointError::Unfit { path, loaded }),
+        LoadMode::Backbone if !loaded.fills_the_model() => {
+            Err(CheckpointError::Partial { path, loaded })
+        }
+        LoadMode::PartOfBackbone if loaded.matched == 0 => {
+            Err(CheckpointError::Unfit { path, loaded })
+        }
+        _ => Ok(loaded),
     }
+}
+
+/// Reads the tensors of a file that [`write`] wrote with the metadata `expected`. A field that the file lacks is passed over:
+/// versions before wrote fewer.
+///
+/// # Errors
+/// When the file cannot be read, or a field says something else.
+pub fn read_own(
+    path: &Path,
+    expected: &BTreeMap<String, String>,
+) -> Result<StateDict, CheckpointError> {
+    let file = state_dict::read(path)?;
+    for (key, expected) in expected {
+        if let Some(found) = file.metadata.get(key).filter(|found| *found != expected) {
+            return Err(CheckpointError::OtherOrigin {
+                path: path.to_owned(),
+                key: key.clone(),
+                found: found.clone(),
+                expected: expected.clone(),
+            });
+        }
+    }
+    Ok(file.tensors)
+}
+
+/// Loads a file that [`save`] wrote with the metadata `expected` into `store`, whole.
+///
+/// # Errors
+/// As [`read_own`], and when a name or shape is not the model's.
+pub fn load_own(
+    path: &Path,
+    store: &VarStore,
+    expected: &BTreeMap<String, String>,
+) -> Result<(), CheckpointError> {
+    let tensors = read_own(path, expected)?;
+    fitting(path, place(store, &tensors, |_| true)?)
+}
+
+/// Compares the names and shapes of `tensors` read from `path` with those of `parameters`.
+///
+/// # Errors
+/// When they are not the same.
+pub fn compare<'a>(
+    path: &Path,
+    parameters: impl Iterator<Item = (&'a str, &'a Tensor)>,
+    tensors: &StateDict,
+) -> Result<(), CheckpointError> {
+    let mut loaded = Loaded::default();
+    let mut left: BTreeSet<&str> = tensors.keys().map(String::as_str).collect();
+    for (name, parameter) in parameters {
+        left.remove(name);
+        match tensors.get(name) {
+            None => loaded.missing.push(name.to_owned()),
+            Some(tensor) if tensor.size() != parameter.size() => {
+                loaded.misshapen.push(Misshapen {
+                    name: name.to_owned(),
+                    ours: parameter.size(),
+                    theirs: tensor.size(),
+                });
+            }
+            Some(_) => loaded.matched += 1,
+        }
+    }
+    loaded.left_over = left.into_iter().map(str::to_owned).collect();
+    fitting(path, loaded)
+}
+
+/// An error unless every name of `path` found its place.
+fn fitting(path: &Path, loaded: Loaded) -> Result<(), CheckpointError> {
+    if loaded.is_complete() {
+        return Ok(());
+    }
+    Err(CheckpointError::Unfit {
+        path: path.to_owned(),
+        loaded,
+    })
 }
 
 /// Copies what fits from `tensors` into the variables of `store` whose names are `wanted`.
@@ -288,7 +406,7 @@ mod tests {
                 assert_eq!(*tensor, expected[tensor_name], "{name}: {tensor_name}");
             }
             let target = model(7);
-            let loaded = load(&path(name), &target, LoadMode::Backbone).unwrap();
+            let loaded = load(&path(name), &target, LoadMode::PartOfBackbone).unwrap();
             assert!(
                 loaded.left_over.is_empty() && loaded.misshapen.is_empty(),
                 "{name}: {loaded}"
@@ -300,6 +418,50 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn a_backbone_that_fits_in_part_is_refused_unless_a_part_is_allowed() {
+        let file = Path::new(FIXTURES).join("plain.pt");
+        let error = load(&file, &model(7), LoadMode::Backbone).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("plain.pt does not fill this model's backbone: "),
+            "{said}"
+        );
+        assert!(said.contains(" tensors matched; "), "{said}");
+        assert!(said.contains(" missing: backbone.blocks."), "{said}");
+        let hint = error.hint().unwrap();
+        for remedy in ["--variant", "--geometry", "--allow-partial"] {
+            assert!(hint.contains(remedy), "{hint}");
+        }
+        let loaded = load(&file, &model(7), LoadMode::PartOfBackbone).unwrap();
+        assert!(!loaded.fills_the_model());
+        assert_eq!(
+            loaded.share(),
+            format!("partly ({} of {})", loaded.matched, loaded.wanted())
+        );
+        assert!(said.contains(&format!(
+            "{} of {} tensors",
+            loaded.matched,
+            loaded.wanted()
+        )));
+    }
+
+    #[test]
+    fn names_of_a_hostile_file_steer_no_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hostile.safetensors");
+        let hostile = "backbone.\u{1b}[2Jgone".to_owned();
+        let one = Tensor::from_slice(&[1.0_f32]);
+        write(&file, &StateDict::from([(hostile, one)]), &BTreeMap::new()).unwrap();
+        let error = load(&file, &model(2), LoadMode::PartOfBackbone).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("1 left over: backbone.\\u{1b}[2Jgone"),
+            "{said}"
+        );
+        assert!(!said.contains('\u{1b}'), "{said}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 // The fused operators as autograd functions, and the C functions through which Rust calls them.
 #include <ATen/Context.h>
 #include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/version.h>
 
 #include <malloc.h>
 
@@ -263,6 +265,22 @@ char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const i
 }
 
 void incdec_free(char* message) { free(message); }
+
+// What computes: libtorch's version, the instruction set of its own operators, that of the loops above, and the version of
+// cuDNN, which is 0 without a GPU. The texts live as long as the process.
+const char* incdec_libtorch_version(void) { return TORCH_VERSION; }
+const char* incdec_libtorch_instructions(void) {
+  static const std::string instructions = at::get_cpu_capability();
+  return instructions.c_str();
+}
+const char* incdec_fused_instructions(void) { return incdec::kernels<float>().instructions; }
+int64_t incdec_cudnn_version(void) {
+  try {
+    return at::hasCUDA() && at::globalContext().hasCuDNN() ? at::detail::getCUDAHooks().versionRuntimeCuDNN() : 0;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
 
 // Has the allocator keep what is freed for the next step, however much it is, instead of handing it back to the system:
 // a step's activations are the next step's, and pages that come back must be cleared first (a tenth of the profile of

@@ -13,6 +13,8 @@
 #endif
 #define INCDEC_JOIN2(a, b) a##b
 #define INCDEC_JOIN(a, b) INCDEC_JOIN2(a, b)
+#define INCDEC_TEXT2(a) #a
+#define INCDEC_TEXT(a) INCDEC_TEXT2(a)
 
 namespace incdec {
 namespace {
@@ -287,7 +289,7 @@ template <class T>
 constexpr Kernels<T> table = {multiply<T>,       multiply_transposed<T>, moments<T>,   activate<T>,
                               activate_slope<T>, swish_backward<T>,      slope_backward<T>, reduce<T>,
                               combine<T>,        blend<T>,               depthwise<T>, depthwise_spread<T>,
-                              depthwise_weights<T>, adam<T>};
+                              depthwise_weights<T>, adam<T>,             INCDEC_TEXT(INCDEC_ISA)};
 
 }  // namespace
 

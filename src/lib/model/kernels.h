@@ -55,6 +55,8 @@ struct Kernels {
                             long channels, long k, long stride);
   // Moves `count` values, which need not be a multiple of anything, and their two moments by their gradients.
   void (*adam)(T* value, const T* gradient, T* mean, T* square, long count, const AdamStep& step);
+  // The instruction set that these loops are compiled for.
+  const char* instructions;
 };
 
 const Kernels<float>& float_kernels_plain();

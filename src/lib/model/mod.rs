@@ -65,6 +65,7 @@ pub mod fill;
 mod frames;
 mod fused;
 mod initial;
+pub mod instructions;
 mod layers;
 mod movinet;
 mod pickle;
@@ -77,6 +78,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use fused::exact_convolutions;
+pub use instructions::Instructions;
 pub use movinet::{Movinet, Output, Stages};
 pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;

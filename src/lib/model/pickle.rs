@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 pub(super) const MAX_PICKLE_BYTES: usize = 64 << 20;
 /// Most dimensions of a tensor.
 const MAX_DIMENSIONS: usize = 8;
+/// Most values that a pickle may make: a state dict makes some twenty a tensor. What they take of memory is bounded so,
+/// though a single byte can make one.
+const MAX_VALUES: usize = 4 << 20;
 
 /// A value; containers by their number in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,6 +66,8 @@ struct Machine<'a> {
     stack: Vec<Value<'a>>,
     memo: BTreeMap<u32, Value<'a>>,
     held: Pickle<'a>,
+    /// Instructions done; each makes at most one value of each kind.
+    steps: usize,
 }
 
 /// Reads a whole pickle and gives its one value with what it refers to.
@@ -78,10 +83,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), String> {
         stack: Vec::new(),
         memo: BTreeMap::new(),
         held: Pickle::default(),
+        steps: 0,
     };
     loop {
         let start = machine.at;
         let opcode = machine.take(1)?[0];
+        machine.steps += 1;
+        if machine.steps > MAX_VALUES {
+            return Err(format!("its pickle makes more than {MAX_VALUES} values"));
+        }
         if opcode == b'.' {
             let value = machine.pop()?;
             return Ok((value, machine.held));
@@ -435,6 +445,13 @@ mod tests {
         ] {
             assert!(read(bytes).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_values_ends_at_the_limit() {
+        let flood = b"N".repeat(MAX_VALUES + 1);
+        let said = read(&flood).unwrap_err();
+        assert!(said.contains("makes more than 4194304 values"), "{said}");
     }
 
     #[test]

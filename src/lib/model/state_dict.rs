@@ -11,6 +11,8 @@ use tch::{Kind, Tensor};
 
 use super::torch_archive;
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Tensors by name.
@@ -40,11 +42,11 @@ pub enum StateDictError {
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
     /// The file is neither a safetensors file nor a state dict of `torch.save`, or is broken.
-    #[error("{path}: no weights that this program reads: {reason}")]
+    #[error("{path}: no weights that this program reads: {}", printable(reason))]
     Format {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What does not fit; names in it are the file's own.
         reason: String,
     },
 }
@@ -56,6 +58,13 @@ impl Hint for StateDictError {
             Self::Format { .. } => Some(
                 "give a .safetensors file, or a .pt/.pth file that PyTorch 1.6 or later saved as a state dict".into(),
             ),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(error) => error.exit(),
+            Self::Format { .. } => Exit::Failed,
         }
     }
 }

@@ -12,6 +12,9 @@ use super::state_dict::StateDict;
 const MAX_ENTRIES: u64 = 1 << 20;
 /// How far from its end the end record of an archive may begin.
 const MAX_END_BYTES: usize = 22 + 65_535;
+/// How many times its own length a file's tensors may take: some share a storage, as tied weights do, and each gets a copy
+/// of its own.
+const MAX_COPIES: usize = 4;
 /// Keys under which a checkpoint keeps its state dict, first come first taken.
 const STATE_DICT_KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 /// Kinds of tensors by the name of their storage class.
@@ -49,6 +52,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
     let (value, held) = pickle::read(entries[format!("{root}data.pkl").as_str()])?;
     let dict = state_dict(value, &held)?;
     let mut tensors = StateDict::new();
+    let mut left = bytes.len().saturating_mul(MAX_COPIES);
     for pair in dict.chunks_exact(2) {
         let Value::Text(name) = pair[0] else {
             return Err("a key of the state dict is no text".into());
@@ -59,10 +63,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
         let storage = entries.get(format!("{root}data/{}", view.storage.key).as_str());
         let storage =
             storage.ok_or_else(|| format!("{name}: storage {:?} is missing", view.storage.key))?;
-        tensors.insert(
-            name.to_owned(),
-            tensor(view, storage).map_err(|e| format!("{name}: {e}"))?,
-        );
+        let part = part_of(view, storage).map_err(|e| format!("{name}: {e}"))?;
+        left = left.checked_sub(part.bytes()).ok_or_else(|| {
+            format!("its tensors take more than {MAX_COPIES} times the file's length")
+        })?;
+        let tensor = part.copy(view).map_err(|e| format!("{name}: {e}"))?;
+        tensors.insert(name.to_owned(), tensor);
     }
     Ok(tensors)
 }
@@ -88,17 +94,35 @@ fn state_dict<'a, 'h>(value: Value<'a>, held: &'h Pickle<'a>) -> Result<&'h [Val
     Ok(whole)
 }
 
-fn tensor(view: &TensorRef<'_>, storage: &[u8]) -> Result<Tensor, String> {
+/// The part of a storage that a view reaches.
+struct Part<'a> {
+    kind: Kind,
+    /// From the first element of the view to its last.
+    bytes: &'a [u8],
+    /// Elements of the view.
+    count: usize,
+}
+
+/// The part of `storage` that `view` reaches, where it lies within.
+fn part_of<'a>(view: &TensorRef<'_>, storage: &'a [u8]) -> Result<Part<'a>, String> {
     let kind = STORAGE_KINDS
         .iter()
         .find(|(class, _)| *class == view.storage.class);
-    let (_, kind) =
+    let &(_, kind) =
         kind.ok_or_else(|| format!("storage class {:?} is not known", view.storage.class))?;
-    let elements = storage.len() / kind.elt_size_in_bytes();
+    let width = kind.elt_size_in_bytes();
+    let elements = storage.len() / width;
+    let misfit = || {
+        format!(
+            "size {:?} and stride {:?} from {} do not fit {elements} elements",
+            view.size, view.stride, view.offset
+        )
+    };
     let count = view
         .size
         .iter()
-        .try_fold(1_i64, |n, &d| n.checked_mul(d).filter(|_| d >= 0));
+        .try_fold(1_i64, |n, &d| n.checked_mul(d).filter(|_| d >= 0))
+        .and_then(|count| usize::try_from(count).ok());
     let last = view
         .size
         .iter()
@@ -106,35 +130,48 @@ fn tensor(view: &TensorRef<'_>, storage: &[u8]) -> Result<Tensor, String> {
         .try_fold(view.offset, |at, (&d, &stride)| {
             let reach = (d - 1).max(0).checked_mul(stride).filter(|_| stride >= 0)?;
             at.checked_add(reach)
-        });
-    let inside = |last: i64| usize::try_from(last).is_ok_and(|last| last < elements);
+        })
+        .and_then(|last| usize::try_from(last).ok());
+    let (Some(count), Some(last), Ok(first)) = (count, last, usize::try_from(view.offset)) else {
+        return Err(misfit());
+    };
+    if view.size.len() != view.stride.len() {
+        return Err(misfit());
+    }
+    if count == 0 {
+        let bytes = &[];
+        return Ok(Part { kind, bytes, count });
+    }
     // A view that repeats elements could ask for any amount of memory.
-    let fits = |count: i64| usize::try_from(count).is_ok_and(|count| count <= elements);
-    match (count, last) {
-        (Some(count), Some(last))
-            if view.size.len() == view.stride.len()
-                && view.offset >= 0
-                && (count == 0 || (inside(last) && fits(count))) =>
-        {
-            let says = |e: tch::TchError| e.to_string();
-            if count == 0 {
-                return Tensor::f_zeros(&view.size, (*kind, tch::Device::Cpu)).map_err(says);
-            }
-            let whole = &storage[..elements * kind.elt_size_in_bytes()];
-            let shape = [i64::try_from(elements).map_err(|e| e.to_string())?];
-            let flat = Tensor::f_from_data_size(whole, &shape, *kind).map_err(says)?;
-            let strided = flat
-                .f_as_strided(&view.size, &view.stride, view.offset)
-                .map_err(says)?;
-            // A copy of its own, so that one small view does not keep its whole storage.
-            let mut own = strided.f_empty_like().map_err(says)?;
-            own.f_copy_(&strided).map_err(says)?;
-            own.f_contiguous().map_err(says)
+    if last >= elements || count > elements {
+        return Err(misfit());
+    }
+    let bytes = &storage[first * width..(last + 1) * width];
+    Ok(Part { kind, bytes, count })
+}
+
+impl Part<'_> {
+    /// What a copy of the view takes at most, in bytes.
+    fn bytes(&self) -> usize {
+        let count = self.count.saturating_mul(self.kind.elt_size_in_bytes());
+        self.bytes.len().max(count)
+    }
+
+    /// A copy of the view, so that one small view does not keep its whole storage.
+    fn copy(&self, view: &TensorRef<'_>) -> Result<Tensor, String> {
+        let says = |e: tch::TchError| e.to_string();
+        if self.count == 0 {
+            return Tensor::f_zeros(&view.size, (self.kind, tch::Device::Cpu)).map_err(says);
         }
-        _ => Err(format!(
-            "size {:?} and stride {:?} from {} do not fit {elements} elements",
-            view.size, view.stride, view.offset
-        )),
+        let elements = self.bytes.len() / self.kind.elt_size_in_bytes();
+        let shape = [i64::try_from(elements).map_err(|e| e.to_string())?];
+        let flat = Tensor::f_from_data_size(self.bytes, &shape, self.kind).map_err(says)?;
+        let strided = flat
+            .f_as_strided(&view.size, &view.stride, 0)
+            .map_err(says)?;
+        let mut own = strided.f_empty_like().map_err(says)?;
+        own.f_copy_(&strided).map_err(says)?;
+        own.f_contiguous().map_err(says)
     }
 }
 
@@ -264,6 +301,7 @@ mod tests {
             stride: stride.to_vec(),
         };
         let storage = [0_u8; 24];
+        let tensor = |view: &TensorRef<'_>, storage| part_of(view, storage)?.copy(view);
         assert_eq!(
             tensor(&view(0, &[3, 2], &[1, 3]), &storage).unwrap().size(),
             [3, 2]
@@ -287,6 +325,109 @@ mod tests {
         ] {
             assert!(tensor(&hostile, &storage).is_err(), "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn a_view_takes_no_more_of_its_storage_than_it_reaches() {
+        let numbers: Vec<u8> = (0..100_i32)
+            .flat_map(|i| (i as f32).to_le_bytes())
+            .collect();
+        let view = TensorRef {
+            storage: pickle::StorageRef {
+                class: "FloatStorage",
+                key: "0",
+            },
+            offset: 40,
+            size: vec![2, 2],
+            stride: vec![1, 3],
+        };
+        let part = part_of(&view, &numbers).unwrap();
+        assert_eq!((part.bytes.len(), part.bytes()), (20, 20));
+        let tensor = part.copy(&view).unwrap().reshape([-1]);
+        assert_eq!(
+            Vec::<f32>::try_from(tensor).unwrap(),
+            [40.0, 43.0, 41.0, 44.0]
+        );
+    }
+
+    /// An archive of the stored entries `data.pkl` and `data/0`, as small as readers take it.
+    fn archive(pickle: &[u8], storage: &[u8]) -> Vec<u8> {
+        let (mut file, mut list) = (Vec::new(), Vec::new());
+        let number = |n: usize, width: usize| n.to_le_bytes()[..width].to_vec();
+        for (name, body) in [("r/data.pkl", pickle), ("r/data/0", storage)] {
+            let place = number(file.len(), 4);
+            let sizes = [number(body.len(), 4), number(body.len(), 4)].concat();
+            let name_length = number(name.len(), 2);
+            file.extend(
+                [
+                    b"PK\x03\x04".as_slice(),
+                    &[0; 14],
+                    &sizes,
+                    &name_length,
+                    &[0; 2],
+                ]
+                .concat(),
+            );
+            file.extend([name.as_bytes(), body].concat());
+            list.extend(
+                [
+                    b"PK\x01\x02".as_slice(),
+                    &[0; 16],
+                    &sizes,
+                    &name_length,
+                    &[0; 12],
+                    &place,
+                ]
+                .concat(),
+            );
+            list.extend(name.as_bytes());
+        }
+        let place = number(file.len(), 4);
+        file.extend(list);
+        file.extend(
+            [
+                b"PK\x05\x06".as_slice(),
+                &[0; 6],
+                &number(2, 2),
+                &[0; 4],
+                &place,
+                &[0; 2],
+            ]
+            .concat(),
+        );
+        file
+    }
+
+    #[test]
+    fn tensors_that_share_a_storage_are_copied_up_to_a_limit() {
+        let text = |text: &str| {
+            [
+                b"X".as_slice(),
+                &[u8::try_from(text.len()).unwrap(), 0, 0, 0],
+                text.as_bytes(),
+            ]
+            .concat()
+        };
+        let of = |names: u8| {
+            let mut pickle = b"\x80\x02}".to_vec();
+            for name in 0..names {
+                pickle.extend(text(&format!("{name}")));
+                pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+                pickle.extend(text("storage"));
+                pickle.extend(b"ctorch\nFloatStorage\n");
+                pickle.extend([text("0"), text("cpu")].concat());
+                // Persistent id, offset 0, size (25000,), stride (1,).
+                pickle.extend(b"M\xa8\x61tQK\x00M\xa8\x61\x85K\x01\x85tRs");
+            }
+            pickle.push(b'.');
+            read(&archive(&pickle, &[0; 100_000]))
+        };
+        assert_eq!(of(4).unwrap().len(), 4);
+        let said = of(12).unwrap_err();
+        assert!(
+            said.contains("more than 4 times the file's length"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -313,7 +313,7 @@ fn settings(analysis: &Analysis) -> Markup {
                     thead { tr { th { "setting" } th { "value" } } }
                     tbody {
                         tr { td { "scenario" } td { (run.scenario) } }
-                        tr { td { "start" } td { (if run.pretrained { "pretrained weights" } else { "from scratch" }) } }
+                        tr { td { "start" } td { (run.start) } }
                         @if let Some(seed) = run.tasks_seed { tr { td { "seed of the tasks" } td { (seed) } } }
                         @for (name, value) in run.settings.iter().filter(|(name, _)| *name != "scenario") {
                             @if let Some(inner) = value.as_object() {

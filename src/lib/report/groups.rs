@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::analyse::{Analysis, Spread, over_runs};
+use super::copies::set_apart;
 use super::load::Measured;
 use crate::clip::Split;
 use crate::metrics::mean_defined;
 use crate::table::{Format, Table, column};
 
-/// Runs of one scenario and one approach under the same settings, over seeds.
+/// Runs of one scenario and one approach under the same settings, over seeds; no run is among them twice.
 #[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
     pub(super) scenario: String,
@@ -78,7 +79,7 @@ impl Table for SummaryRow {
 
 /// Sorts runs into groups, by scenario and approach.
 pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<(String, String, String), Vec<&Analysis>> = BTreeMap::new();
+    let mut alike: BTreeMap<(String, String, String), Vec<&Analysis>> = BTreeMap::new();
     for analysis in analyses {
         let run = &analysis.run;
         let key = (
@@ -86,23 +87,32 @@ pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
             run.approach.clone(),
             Value::Object(without_seed(&run.settings)).to_string(),
         );
-        groups.entry(key).or_default().push(analysis);
+        alike.entry(key).or_default().push(analysis);
+    }
+    // Scenario, approach, settings, and what sets outcomes of the same run apart.
+    let mut groups: BTreeMap<(String, String, String, String), Vec<&Analysis>> = BTreeMap::new();
+    for ((scenario, approach, settings), runs) in alike {
+        let apart = set_apart(&runs.iter().map(|a| &a.run).collect::<Vec<_>>());
+        for (analysis, apart) in runs.into_iter().zip(apart) {
+            let key = (scenario.clone(), approach.clone(), settings.clone(), apart);
+            groups.entry(key).or_default().push(analysis);
+        }
     }
     let sharing = |scenario: &str, approach: &str| -> Vec<&Map<String, Value>> {
         let same = groups
             .iter()
-            .filter(|((s, a, _), _)| s == scenario && a == approach);
+            .filter(|((s, a, ..), _)| s == scenario && a == approach);
         same.map(|(_, runs)| &runs[0].run.settings).collect()
     };
     groups
         .iter()
-        .map(|((scenario, approach, _), runs)| {
+        .map(|((scenario, approach, _, apart), runs)| {
             let mut runs = runs.clone();
             runs.sort_by(|a, b| (a.run.seed, &a.run.name).cmp(&(b.run.seed, &b.run.name)));
-            let apart = differences(&runs[0].run.settings, &sharing(scenario, approach));
+            let set = differences(&runs[0].run.settings, &sharing(scenario, approach));
             Group {
                 scenario: scenario.clone(),
-                approach: approach.clone() + &apart,
+                approach: format!("{approach}{set}{apart}"),
                 runs,
             }
         })

@@ -1,25 +1,36 @@
 //! What a run directory holds, read into memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
 use serde_json::{Map, Value};
 
 use super::ReportError;
-use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
-use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, read_predictions};
-use crate::stage_tables::AvailabilityRow;
+use crate::run_record::{
+    METRICS_FILE, Machine, PREDICTIONS_FILE, RunHead, RunRecord, SETTINGS_FILE, Subcategory,
+};
+use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
+use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow};
 use crate::table::{self, Table, TableError};
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
+    pub(super) folder: PathBuf,
     /// The directory's name.
     pub(super) name: String,
+    /// The run's id.
+    pub(super) id: String,
+    /// What it computed on, where the run recorded it.
+    pub(super) machine: Option<Machine>,
+    /// The hash over all its predictions.
+    pub(super) prediction_hash: String,
+    /// Other directories with the same run.
+    pub(super) copies: Vec<PathBuf>,
     pub(super) scenario: String,
     /// The approach with its preset: finetune with everything frozen is feature extraction.
     pub(super) approach: String,
@@ -29,10 +40,11 @@ pub(super) struct Run {
     pub(super) criterion: Criterion,
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
-    /// Whether weights were given to start from.
-    pub(super) pretrained: bool,
+    pub(super) start: Start,
     /// Whether the run says that all its tasks are done.
     pub(super) complete: bool,
+    /// Clips whose frames could not be read, by id.
+    pub(super) skipped: Vec<String>,
     /// Categories in class order.
     pub(super) categories: Vec<String>,
     /// Class and name of each subcategory, in the taxonomy's order.
@@ -43,6 +55,27 @@ pub(super) struct Run {
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
+}
+
+/// What a run's weights were before its first task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// New.
+    Scratch,
+    /// The backbone of a file.
+    Pretrained,
+    /// What of a file fits the backbone, as the run recorded it: `partly (71 of 383)`.
+    Partly(String),
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scratch => f.write_str("from scratch"),
+            Self::Pretrained => f.write_str("pretrained weights"),
+            Self::Partly(share) => write!(f, "pretrained weights, {share}"),
+        }
+    }
 }
 
 /// Clips of one category in one task's training list.
@@ -137,85 +170,93 @@ pub(super) struct Measured {
     pub(super) forgetting: Option<f64>,
 }
 
-/// Reads a run directory.
+/// Reads a run directory whose every file is what the run wrote.
 pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
-    let recorded = read_settings(folder)?;
-    let metrics = folder.join("metrics.parquet");
-    if !metrics.exists() {
-        return Err(ReportError::NotARun {
-            path: folder.to_owned(),
-            file: "metrics.parquet",
-        });
+    let not_a_run = |file| ReportError::NotARun {
+        path: folder.to_owned(),
+        file,
+    };
+    let record = RunRecord::read(folder)?.ok_or_else(|| not_a_run(SETTINGS_FILE))?;
+    if !folder.join(METRICS_FILE).exists() {
+        return Err(not_a_run(METRICS_FILE));
     }
-    let figures = Figures::new(table::read(&metrics)?);
+    let figures = Figures::new(record.metrics);
     if figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),
         });
     }
-    let predictions_file = folder.join("predictions.parquet");
-    let (categories, rows) = read_predictions(&predictions_file)?;
+    let prediction_hash = predictions_hash(
+        &record.categories,
+        &record.predictions.iter().collect::<Vec<_>>(),
+    );
+    let predictions_file = folder.join(PREDICTIONS_FILE);
+    let prediction_hash = prediction_hash.map_err(|source| TableError::Arrow {
+        path: predictions_file.clone(),
+        source,
+    })?;
     let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
-    for row in rows.into_iter().filter(|r| r.split == Split::Test) {
+    for row in record
+        .predictions
+        .into_iter()
+        .filter(|r| r.split == Split::Test)
+    {
         predictions.entry(row.task).or_default().push(row);
     }
-    let subcategories = subcategories(&recorded, &categories, &predictions);
-    let settings = object(&recorded, "settings");
-    let text = |map: &Map<String, Value>, key: &str| {
-        let text = map.get(key).and_then(Value::as_str);
-        text.map(str::to_owned)
-    };
-    let scenario = text(&recorded, "scenario").or_else(|| text(&settings, "scenario"));
-    let criterion = text(&settings, "criterion").and_then(|c| c.parse().ok());
+    let (head, settings) = (&record.head, &record.head.settings);
+    let text = |key: &str| settings.get(key).and_then(Value::as_str);
+    let scenario = Some(head.scenario.as_str()).filter(|s| !s.is_empty());
+    let criterion = text("criterion").and_then(|c| c.parse().ok());
     Ok(Run {
-        name: folder
-            .canonicalize()
-            .ok()
-            .as_deref()
-            .unwrap_or(folder)
-            .file_name()
-            .map_or_else(
-                || "run".to_owned(),
-                |name| name.to_string_lossy().into_owned(),
-            ),
-        scenario: scenario.unwrap_or_else(|| "unknown scenario".into()),
-        approach: approach(&settings),
+        folder: folder.to_owned(),
+        name: name(folder),
+        id: head.id(),
+        machine: head.machine.clone(),
+        prediction_hash,
+        copies: Vec::new(),
+        scenario: scenario
+            .or_else(|| text("scenario"))
+            .unwrap_or("unknown scenario")
+            .to_owned(),
+        approach: approach(settings),
         seed: settings.get("seed").and_then(Value::as_u64).unwrap_or(0),
-        tasks_seed: recorded.get("tasks_seed").and_then(Value::as_u64),
+        tasks_seed: head.tasks_seed,
         criterion: criterion.unwrap_or(Criterion::Multilabel),
-        pretrained: object(&recorded, "inputs").contains_key("pretrained"),
-        complete: folder.join("run.json").exists(),
-        settings,
-        categories,
-        subcategories,
-        availability: read_availability(&folder.join("availability.parquet"))?,
+        start: start(head),
+        complete: record.summary.is_some(),
+        skipped: record
+            .progress
+            .tasks
+            .last()
+            .map(|task| task.skipped.clone())
+            .unwrap_or_default(),
+        subcategories: subcategories(&head.subcategories, &record.categories, &predictions),
+        settings: settings.clone(),
+        categories: record.categories,
+        availability: read_availability(&folder.join(AVAILABILITY_FILE))?,
         figures,
         predictions,
         predictions_file,
-        history: read_if_there(&folder.join("history.parquet"))?,
+        history: record.history,
     })
 }
 
-fn read_settings(folder: &Path) -> Result<Map<String, Value>, ReportError> {
-    let path = folder.join("settings.json");
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ReportError::NotARun {
-                path: folder.to_owned(),
-                file: "settings.json",
-            });
-        }
-        Err(e) => return Err(ArtifactError::at("read", &path)(e).into()),
-    };
-    serde_json::from_slice(&bytes).map_err(|source| ReportError::Json { path, source })
+/// What the run recorded of its start.
+fn start(head: &RunHead) -> Start {
+    match &head.pretrained {
+        Some(share) => Start::Partly(share.clone()),
+        None if head.inputs.contains_key("pretrained") => Start::Pretrained,
+        None => Start::Scratch,
+    }
 }
 
-fn object(map: &Map<String, Value>, key: &str) -> Map<String, Value> {
-    map.get(key)
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default()
+/// The directory's name.
+fn name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// The approach's name; finetune with backbone and batch norm frozen goes by the name of its preset.
@@ -232,18 +273,15 @@ fn approach(settings: &Map<String, Value>) -> String {
 
 /// Subcategories in the taxonomy's order, as the run recorded them; otherwise those of the test set in their order there.
 fn subcategories(
-    recorded: &Map<String, Value>,
+    recorded: &[Subcategory],
     categories: &[String],
     predictions: &BTreeMap<i32, Vec<PredictionRow>>,
 ) -> Vec<(usize, String)> {
-    let listed = recorded.get("subcategories").and_then(Value::as_array);
-    let mut found: Vec<(usize, String)> = listed
-        .into_iter()
-        .flatten()
+    let mut found: Vec<(usize, String)> = recorded
+        .iter()
         .filter_map(|entry| {
-            let category = entry.get("category")?.as_str()?;
-            let class = categories.iter().position(|c| c == category)?;
-            Some((class, entry.get("subcategory")?.as_str()?.to_owned()))
+            let class = categories.iter().position(|c| *c == entry.category)?;
+            Some((class, entry.subcategory.clone()))
         })
         .collect();
     if found.is_empty() {
@@ -256,14 +294,6 @@ fn subcategories(
         found.sort_by_key(|(class, _)| *class);
     }
     found
-}
-
-fn read_if_there<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
-    if path.exists() {
-        table::read(path)
-    } else {
-        Ok(Vec::new())
-    }
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.

@@ -1,16 +1,18 @@
 //! Stage `report`: one self-contained HTML page from one or more run directories, and a table of the figures over seeds.
 //!
 //! ```text
-//! run directories --load--> Run --analyse--> Analysis --groups--> Group (mean and deviation over seeds)
+//! run directories --load, copies--> Run --analyse--> Analysis --groups--> Group (mean and deviation over seeds)
 //!                                                  \--page, charts, parts--> report.html
 //! ```
 //!
-//! Only finished files are read. Everything that the page shows lies in the page: styles, figures (SVG), no script, no
+//! Only finished files are read, without a lock, and each is compared with what its run says that it wrote
+//! ([`RunRecord`](crate::run_record::RunRecord)). Everything that the page shows lies in the page: styles, figures (SVG), no script, no
 //! address of anything else. The level that chance reaches is measured on each test set itself, by permuting its labels.
 
 mod analyse;
 mod charts;
 mod compare;
+mod copies;
 mod detail;
 mod groups;
 mod load;
@@ -27,8 +29,10 @@ pub use run::run;
 pub use summary::ReportSummary;
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::metrics::MetricsError;
+use crate::run_record::RunRecordError;
 use crate::table::TableError;
 
 /// Permutations of a test set's labels that measure the level of chance.
@@ -79,14 +83,9 @@ pub enum ReportError {
         /// The run directory.
         path: PathBuf,
     },
-    /// A file of settings is no JSON.
-    #[error("{path}: {source}")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the JSON reader said.
-        source: serde_json::Error,
-    },
+    /// A file of a run is not what the run wrote.
+    #[error(transparent)]
+    Record(#[from] RunRecordError),
     /// The run's predictions are unusable.
     #[error("{path}, task {task}: {source}")]
     Metrics {
@@ -126,10 +125,22 @@ impl Hint for ReportError {
             Self::NotARun { .. } | Self::Empty { .. } => {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
             }
-            Self::Json { .. } | Self::Metrics { .. } | Self::Unknown { .. } => {
+            Self::Record(e) => e.hint(),
+            Self::Metrics { .. } | Self::Unknown { .. } => {
                 Some("train the run anew with `make clean-train train`".into())
             }
             Self::Chart { .. } => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Table(e) => e.exit(),
+            Self::Artifact(e) => e.exit(),
+            Self::Record(e) => e.exit(),
+            Self::NoRuns => Exit::Usage,
+            Self::Metrics { .. } | Self::Unknown { .. } => Exit::Hopeless,
+            Self::NotARun { .. } | Self::Empty { .. } | Self::Chart { .. } => Exit::Failed,
         }
     }
 }

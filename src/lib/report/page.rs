@@ -1,11 +1,15 @@
 //! The page as a whole: head, style, what is to be known first, comparison, and the runs.
 
+use std::collections::BTreeMap;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analyse::Analysis;
 use super::groups::Group;
+use super::load::Start;
 use super::parts::{card, number, spread};
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
+use crate::run_record::Machine;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -66,7 +70,7 @@ fn notes(analyses: &[Analysis]) -> Markup {
         let picked = analyses.iter().filter(|a| pick(a));
         picked.map(|a| a.run.name.as_str()).collect()
     };
-    let scratch = names(&|a| !a.run.pretrained);
+    let scratch = names(&|a| a.run.start == Start::Scratch);
     let unfinished = names(&|a| !a.run.complete);
     let which = |names: &[&str]| {
         if names.len() == analyses.len() {
@@ -92,7 +96,44 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are those of the tasks that are done."
             }
         }
+        @for run in analyses.iter().map(|a| &a.run) {
+            @if let Start::Partly(share) = &run.start {
+                p.note.warn {
+                    strong { (run.name) " started from weights that fit its model " (share) "." }
+                    " The rest of its backbone began as new."
+                }
+            }
+            @for copy in &run.copies {
+                p.note {
+                    strong { (copy.display()) " is a copy of " (run.folder.display()) }
+                    ": the same settings, inputs, machine and predictions. It is counted once."
+                }
+            }
+            @if !run.skipped.is_empty() {
+                p.note.warn {
+                    strong { (run.skipped.len()) " clips of " (run.name) " could not be read and were passed over." }
+                    " The figures are without them."
+                    details { summary { "Their names" } (run.skipped.join(", ")) }
+                }
+            }
+        }
+        @for (machine, runs) in machines(analyses) {
+            p.muted { (which(&runs)) ": computed on " (machine) "." }
+        }
     }
+}
+
+/// What the runs were computed on, each machine with its runs.
+fn machines(analyses: &[Analysis]) -> BTreeMap<String, Vec<&str>> {
+    let mut machines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for run in analyses.iter().map(|a| &a.run) {
+        let machine = run.machine.as_ref().map_or_else(
+            || "a machine that was not recorded".to_owned(),
+            Machine::to_string,
+        );
+        machines.entry(machine).or_default().push(&run.name);
+    }
+    machines
 }
 
 fn several(

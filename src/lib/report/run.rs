@@ -1,10 +1,14 @@
 //! The stage itself: reads the runs, publishes the table over seeds and, last, the page.
 
+use std::path::Path;
+
 use super::analyse::Analysis;
+use super::copies::without_copies;
 use super::groups::{SummaryRow, group};
 use super::load::load;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
-use crate::artifact;
+use crate::artifact::{self, ArtifactError};
+use crate::run_record::{METRICS_FILE, SETTINGS_FILE};
 use crate::table::{self, Provenance};
 
 /// Writes the page of the given runs, and the table where one is wanted.
@@ -15,26 +19,19 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     if config.runs.is_empty() {
         return Err(ReportError::NoRuns);
     }
-    for target in [Some(&config.out), config.table.as_ref()]
+    sweep(config)?;
+    let runs = config.runs.iter().map(|folder| load(folder));
+    let analyses = without_copies(runs.collect::<Result<_, _>>()?)
         .into_iter()
-        .flatten()
-    {
-        if let Some(folder) = target.parent() {
-            artifact::sweep(folder)?;
-        }
-    }
-    let analyses = config
-        .runs
-        .iter()
-        .map(|folder| Analysis::new(load(folder)?, config.permutations))
+        .map(|run| Analysis::new(run, config.permutations))
         .collect::<Result<Vec<_>, _>>()?;
     let groups = group(&analyses);
     if let Some(path) = &config.table {
         let rows: Vec<SummaryRow> = groups.iter().flat_map(super::groups::Group::rows).collect();
         let mut provenance = Provenance::default();
-        for (k, folder) in config.runs.iter().enumerate() {
-            let hash = artifact::hash_file(&folder.join("metrics.parquet"))?;
-            let name = format!("run {k}: {}", analyses[k].run.name);
+        for (k, Analysis { run, .. }) in analyses.iter().enumerate() {
+            let hash = artifact::hash_file(&run.folder.join(METRICS_FILE))?;
+            let name = format!("run {k}: {}", run.name);
             provenance.inputs.insert(name, hash);
         }
         table::write(path, &rows, &provenance)?;
@@ -42,4 +39,12 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     let page = page::page(&analyses, &groups, config.permutations, CHANCE_QUANTILE)?;
     artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
     Ok(ReportSummary::new(&config.out, &analyses, &groups))
+}
+
+/// Removes what a killed report left beside the page and the table; never in a run directory, unless the page is there.
+fn sweep(config: &ReportConfig) -> Result<(), ArtifactError> {
+    let page = config.out.parent();
+    let table = config.table.as_deref().and_then(Path::parent);
+    let table = table.filter(|folder| !folder.join(SETTINGS_FILE).exists());
+    page.into_iter().chain(table).try_for_each(artifact::sweep)
 }

@@ -39,10 +39,6 @@ use crate::taxonomy::TaxonomyError;
 pub const DEFAULT_TASKS: usize = 6;
 /// The most tasks that are dealt: each lists every clip that it has.
 pub const MAX_TASKS: usize = 10_000;
-/// The file of the clips of every task.
-pub const AVAILABILITY_FILE: &str = "availability.parquet";
-/// The file of the subcategories of every task.
-pub const SCHEDULE_FILE: &str = "schedule.parquet";
 
 /// How the training data changes from task to task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,12 +6,12 @@ use super::availability::Plan;
 use super::schedule::{Counts, ScheduleFile};
 use super::writer::{AvailabilityWriter, RowRef};
 use super::{
-    AVAILABILITY_FILE, DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, SCHEDULE_FILE, Source,
-    SplitSummary, TaskSummary, TasksConfig, TasksError, TasksSummary,
+    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
+    TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
 use crate::clip::Split;
-use crate::stage_tables::{Change, ScheduleEvent, ScheduleRow};
+use crate::stage_tables::{AVAILABILITY_FILE, Change, SCHEDULE_FILE, ScheduleEvent, ScheduleRow};
 use crate::table::{self, Provenance, TableError};
 use crate::taxonomy::Taxonomy;
 

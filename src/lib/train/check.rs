@@ -1,15 +1,53 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings};
+use super::settings::{ApproachName, CriterionName, Settings, TrainConfig};
+use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
 /// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
 const LEAST_SIZE_SEED_PX: u32 = 57;
 
+/// The largest frames that clips are resized to, in pixels a side.
+const MAX_RESIZE_PX: u32 = 4096;
+
+/// Most threads of a tensor operation.
+const MAX_THREADS: usize = 1024;
+
 fn refuse(flag: &'static str, why: impl Into<String>) -> Result<(), TrainError> {
     let why = why.into();
     Err(TrainError::Setting { flag, why })
+}
+
+impl TrainConfig {
+    /// Refuses a start that makes no sense: its settings, and what lies beside them.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], naming the flag and what it may be.
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.settings.check()?;
+        if self.workers > MAX_WORKERS {
+            return refuse(
+                "--workers",
+                format!("{}, at most {MAX_WORKERS}", self.workers),
+            );
+        }
+        if let Some(threads) = self.threads
+            && !(1..=MAX_THREADS).contains(&threads)
+        {
+            return refuse(
+                "--threads",
+                format!("{threads} must lie in 1..{MAX_THREADS}"),
+            );
+        }
+        if !(0.0..=1.0).contains(&self.max_bad) {
+            return refuse("--max-bad", format!("{} must lie in 0..1", self.max_bad));
+        }
+        if self.max_bad > 0.0 && self.on_bad_clip == OnBadClip::Fail {
+            return refuse("--max-bad", "belongs to --on-bad-clip skip");
+        }
+        Ok(())
+    }
 }
 
 impl Settings {
@@ -79,6 +117,24 @@ impl Settings {
                 "{size} pixels leave the last stage nothing to pool in the seed's geometry: at least {LEAST_SIZE_SEED_PX}, or --geometry tf"
             );
             return refuse("--size", why);
+        }
+        if resize > MAX_RESIZE_PX {
+            return refuse(
+                "--resize",
+                format!("{resize} pixels, at most {MAX_RESIZE_PX}"),
+            );
+        }
+        let side = size as usize;
+        let bytes = [self.batch_size, self.frames, side, side, 3]
+            .iter()
+            .try_fold(1usize, |product, n| product.checked_mul(*n));
+        if bytes.is_none_or(|bytes| bytes > MAX_BATCH_BYTES) {
+            let (clips, frames) = (self.batch_size, self.frames);
+            let why = format!(
+                "a batch of {clips} clips of {frames} frames of {size} x {size} pixels takes more than {MAX_BATCH_BYTES} \
+                 bytes; --frames and --size make it smaller, too"
+            );
+            return refuse("--batch-size", why);
         }
         Ok(())
     }
@@ -168,5 +224,43 @@ mod tests {
             s.from_scratch = true;
         };
         assert!(refused(anew).contains("leave ewc nothing to hold on to"));
+    }
+
+    #[test]
+    fn what_lies_beside_the_settings_is_refused_by_its_flag_too() {
+        let refused = |change: fn(&mut TrainConfig)| {
+            let mut config = TrainConfig::new("a".into(), "b".into(), "c".into());
+            config.check().unwrap();
+            change(&mut config);
+            config.check().unwrap_err().to_string()
+        };
+        assert!(refused(|c| c.workers = 257).starts_with("--workers: 257, at most 256"));
+        assert!(refused(|c| c.threads = Some(0)).starts_with("--threads: 0 must lie in"));
+        assert!(refused(|c| c.threads = Some(1 << 40)).starts_with("--threads: 1099511627776"));
+        assert!(
+            refused(|c| c.max_bad = 0.1).starts_with("--max-bad: belongs to --on-bad-clip skip")
+        );
+        for share in [-0.1, 1.5, f64::NAN] {
+            let mut config = TrainConfig::new("a".into(), "b".into(), "c".into());
+            config.on_bad_clip = OnBadClip::Skip;
+            config.max_bad = share;
+            let said = config.check().unwrap_err().to_string();
+            assert!(said.starts_with("--max-bad: "), "{said}");
+        }
+        assert!(refused(|c| c.settings.epochs = 0).starts_with("--epochs"));
+    }
+
+    #[test]
+    fn sizes_that_no_memory_holds_are_refused_by_their_flag() {
+        assert!(
+            refused(|s| s.resize = u32::MAX).starts_with("--resize: 4294967295 pixels, at most")
+        );
+        assert!(
+            refused(|s| s.batch_size = 1 << 40)
+                .starts_with("--batch-size: a batch of 1099511627776")
+        );
+        assert!(
+            refused(|s| s.frames = usize::MAX).starts_with("--batch-size: a batch of 4 clips of")
+        );
     }
 }

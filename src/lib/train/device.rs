@@ -8,6 +8,7 @@ use std::sync::Once;
 use tch::{Cuda, Device};
 
 use super::TrainError;
+use crate::model::instructions::cudnn_version;
 use crate::model::{Precision, exact_convolutions, processor_has_bf16};
 
 /// libtorch's CUDA half. Nothing links it, since it is of no use (and cannot even be loaded) where there is no GPU.
@@ -15,8 +16,14 @@ const CUDA_LIBRARY: &CStr = c"libtorch_cuda.so";
 /// `RTLD_NOW | RTLD_GLOBAL` of dlfcn.h on Linux: resolve everything now, for every library loaded later.
 const NOW_AND_GLOBAL: c_int = 0x2 | 0x100;
 
+/// The driver's own library.
+const CUDA_DRIVER: &CStr = c"libcuda.so.1";
+/// Room for a GPU's name.
+const GPU_NAME_BYTES: usize = 256;
+
 unsafe extern "C" {
     fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
+    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
 /// Where the model computes.
@@ -106,6 +113,47 @@ fn load_cuda() {
         }
         exact_convolutions();
     });
+}
+
+/// The kind of device as `settings.json` has it: `cpu`, or `cuda` with the GPU's name and the version of cuDNN.
+pub(super) fn kind(device: Device) -> String {
+    let Device::Cuda(index) = device else {
+        return "cpu".to_owned();
+    };
+    let name = gpu_name(index).unwrap_or_else(|| "unknown GPU".to_owned());
+    match cudnn_version() {
+        Some(version) => format!("cuda {name}, cuDNN {version}"),
+        None => format!("cuda {name}"),
+    }
+}
+
+/// The name of a GPU, as its driver has it.
+fn gpu_name(index: usize) -> Option<String> {
+    type GetDevice = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
+    type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
+    let index = c_int::try_from(index).ok()?;
+    let mut name: [c_char; GPU_NAME_BYTES] = [0; GPU_NAME_BYTES];
+    // SAFETY: the two functions of the driver's library have had these types since its first version; libtorch has
+    // initialised the driver when it counted the GPUs. The name is cut to the buffer and ends with a 0.
+    unsafe {
+        let driver = dlopen(CUDA_DRIVER.as_ptr(), NOW_AND_GLOBAL);
+        if driver.is_null() {
+            return None;
+        }
+        let [get, name_of] =
+            [c"cuDeviceGet", c"cuDeviceGetName"].map(|f| dlsym(driver, f.as_ptr()));
+        if get.is_null() || name_of.is_null() {
+            return None;
+        }
+        let get = std::mem::transmute::<*mut c_void, GetDevice>(get);
+        let name_of = std::mem::transmute::<*mut c_void, GetName>(name_of);
+        let mut device = 0;
+        let room = c_int::try_from(GPU_NAME_BYTES - 1).ok()?;
+        if get(&raw mut device, index) != 0 || name_of(name.as_mut_ptr(), room, device) != 0 {
+            return None;
+        }
+        Some(CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned())
+    }
 }
 
 /// Waits until a GPU has done what it was asked for; the processor always has.

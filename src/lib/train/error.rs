@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
-use crate::data::DataError;
+use crate::data::{DataError, first_clips};
+use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::run_record::{RunRecordError, listed};
 use crate::shard::ShardError;
+use crate::stage_tables::AvailabilityError;
 use crate::table::TableError;
-
-/// Differences between two runs' settings that an error spells out.
-const DIFFERENCES_SHOWN: usize = 6;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum TrainError {
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The availability table makes no sense.
+    #[error(transparent)]
+    Availability(#[from] AvailabilityError),
     /// A table could not be written or read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -57,34 +61,21 @@ pub enum TrainError {
     /// Weights cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The run directory cannot be trusted, or not be read.    /// The run directory cannot be trusted, or not be read.
+    #[error(transparent)]
+    Record(#[from] RunRecordError),
     /// The model's answers cannot be judged.
     #[error("the model's answers cannot be judged: {0}")]
     Metrics(#[from] MetricsError),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
-    /// A JSON file of the run is damaged.
-    #[error("{path}: {source}")]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the JSON reader said.
-        source: serde_json::Error,
-    },
     /// A text table of the seed's could not be written.
     #[error("CSV: {0}")]
     Csv(#[from] csv::Error),
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// A class index stands for two categories.
-    #[error("class {label} is both {:?} and {:?}", names[0], names[1])]
-    Labels {
-        /// The class index.
-        label: i32,
-        /// The two categories.
-        names: [String; 2],
-    },
     /// The class indices are not 0, 1, 2, ...
     #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
     Classes {
@@ -107,6 +98,30 @@ pub enum TrainError {
     /// No clip of a list could be read.
     #[error("no clip of the list could be read")]
     NoReadableClip,
+    /// More clips of a list cannot be read than the settings allow.
+    #[error(
+        "{} of the {listed} clips of a list cannot be read, a share of {:.4}; --max-bad allows {max_bad}: {}",
+        clips.len(),
+        share(clips.len(), *listed),
+        first_clips(clips)
+    )]
+    TooManyBad {
+        /// The clips that cannot be read.
+        clips: Vec<String>,
+        /// Clips of the list.
+        listed: usize,
+        /// The share of them that may be bad.
+        max_bad: f64,
+    },
+    /// Another program works in the run directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file of the run directory has gone while the run was writing to it.
+    #[error("{path} has gone while this run was at work: somebody has removed it")]
+    Vanished {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// The loss left the numbers.
     #[error("task {task}, epoch {epoch}: the loss is {loss}")]
     Diverged {
@@ -118,8 +133,16 @@ pub enum TrainError {
         loss: f64,
     },
     /// The run directory holds a run under other settings or data.
-    #[error("{folder} holds another run: {}", told(differences))]
+    #[error("{folder} holds another run: {}", listed(differences))]
     OtherRun {
+        /// The run directory.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    #[error("{folder} was begun on another machine: {}", listed(differences))]
+    OtherMachine {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
@@ -133,17 +156,10 @@ pub enum TrainError {
     },
 }
 
-fn told(differences: &[String]) -> String {
-    let mut text = differences
-        .iter()
-        .take(DIFFERENCES_SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    if differences.len() > DIFFERENCES_SHOWN {
-        text += &format!("; and {} more", differences.len() - DIFFERENCES_SHOWN);
-    }
-    text
+/// The share of `clips` that `bad` ones are.
+#[allow(clippy::cast_precision_loss)] // Numbers of clips.
+pub(super) fn share(bad: usize, clips: usize) -> f64 {
+    bad as f64 / clips.max(1) as f64
 }
 
 impl Hint for TrainError {
@@ -154,17 +170,47 @@ impl Hint for TrainError {
             Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
+            Self::Availability(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
             Self::Shard(e) => e.hint(),
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
-            Self::Json { .. } => Some("remove the run directory and start again".into()),
+            Self::Record(e) => e.hint(),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
+            Self::TooManyBad { .. } | Self::NoReadableClip => Some(
+                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
+            ),
+            Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
             Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::OtherMachine { .. } => Some(
+                "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
+            ),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Setting { .. } => Exit::Usage,
+            Self::Artifact(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            Self::Availability(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
+            Self::Shard(e) => e.exit(),
+            Self::Data(e) => e.exit(),
+            Self::Checkpoint(e) => e.exit(),
+            Self::Record(e) => e.exit(),
+            Self::Classes { .. }
+            | Self::NoTask
+            | Self::EmptyList { .. }
+            | Self::TooManyBad { .. }
+            | Self::NoReadableClip => Exit::Hopeless,
+            Self::Vanished { .. } => Exit::TryAgain,
+            _ => Exit::Failed,
         }
     }
 }

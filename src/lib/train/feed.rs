@@ -7,6 +7,7 @@ use tch::{Device, Kind};
 
 use super::TrainError;
 use super::approach::DeviceBatch;
+use super::error::share;
 use super::plan::TaskPlan;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
@@ -33,6 +34,8 @@ pub(super) struct Feed {
     pub(super) clock: Clock,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: BTreeSet<String>,
+    /// The share of a list's clips that may be among them.
+    max_bad: f64,
 }
 
 impl Feed {
@@ -60,6 +63,7 @@ impl Feed {
             normaliser: Normaliser::default(),
             clock: Clock::new(device, config.profile),
             skipped: BTreeSet::new(),
+            max_bad: config.max_bad,
         }
     }
 
@@ -138,7 +142,7 @@ impl Feed {
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
             let batch = batch?;
-            self.note_skipped(list, &batch);
+            self.note_skipped(list, &batch)?;
             if batch.samples.is_empty() {
                 continue;
             }
@@ -159,7 +163,7 @@ impl Feed {
     ) -> Result<Option<FedBatch>, TrainError> {
         for batch in batches {
             let batch = batch?;
-            self.note_skipped(list, &batch);
+            self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
                 return Ok(Some(fed(batch, self.device, &mut self.normaliser)));
             }
@@ -172,10 +176,24 @@ impl Feed {
         self.normaliser.recycle(batch.device.clips);
     }
 
-    fn note_skipped(&mut self, list: &Dataset, batch: &Batch) {
-        for &clip in &batch.skipped {
-            self.skipped.insert(list.samples()[clip].clip_id.clone());
+    /// Counts the clips of `list` that could not be read, those of earlier epochs included.
+    fn note_skipped(&mut self, list: &Dataset, batch: &Batch) -> Result<(), TrainError> {
+        if batch.skipped.is_empty() {
+            return Ok(());
         }
+        let ids = list.samples().iter().map(|sample| &sample.clip_id);
+        let new = batch.skipped.iter().map(|&clip| &list.samples()[clip]);
+        self.skipped
+            .extend(new.map(|sample| sample.clip_id.clone()));
+        let bad: Vec<&String> = ids.filter(|&id| self.skipped.contains(id)).collect();
+        if share(bad.len(), list.len()) <= self.max_bad {
+            return Ok(());
+        }
+        Err(TrainError::TooManyBad {
+            clips: bad.into_iter().cloned().collect(),
+            listed: list.len(),
+            max_bad: self.max_bad,
+        })
     }
 }
 

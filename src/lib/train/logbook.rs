@@ -50,11 +50,18 @@ impl Trained {
     }
 
     /// Ends the epoch: reads the sums.
-    pub(super) fn end(&mut self) {
+    ///
+    /// # Errors
+    /// When there was no clip: a mean over nothing is no loss of 0.
+    pub(super) fn end(&mut self) -> Result<(), TrainError> {
+        if self.clips == 0 {
+            return Err(TrainError::NoReadableClip);
+        }
         #[allow(clippy::cast_precision_loss)] // A number of clips.
-        let clips = self.clips.max(1) as f64;
+        let clips = self.clips as f64;
         self.means = [0, 1].map(|i| self.sums[i].double_value(&[]) / clips);
         self.seconds = self.started.elapsed().as_secs_f64();
+        Ok(())
     }
 
     /// The mean classification loss over the clips.

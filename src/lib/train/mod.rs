@@ -8,18 +8,19 @@
 //! | file | what it is for |
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
-//! | [`device`] | where a run computes |
+//! | [`device`], `machine` | where a run computes, and what of it can change the last bits |
 //! | [`plan`] | which clips each task trains and evaluates on |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
-//! | [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
+//! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
 //! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
 //! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
-//! checkpoints and the JSON files of a run hold no time, path, thread or device.
+//! checkpoints and the JSON files of a run hold no time and no path; threads, instructions and device stand in the block
+//! `machine` of `settings.json` alone.
 
 pub mod approach;
 mod check;
@@ -31,8 +32,10 @@ pub mod device;
 mod error;
 mod evaluate;
 mod feed;
+mod hold;
 pub mod learner;
 mod logbook;
+mod machine;
 pub mod optimizer;
 pub mod plan;
 pub mod profile;

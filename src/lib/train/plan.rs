@@ -1,27 +1,19 @@
 //! What each task trains and evaluates on, from `availability.parquet` and the shards' index. Pure but for [`Plan::read`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::artifact::hash_file;
 use crate::clip::Split;
-use crate::data::{Dataset, Sample};
+use crate::data::{Dataset, Lists};
 use crate::shard::Shards;
-use crate::stage_tables::AvailabilityRow;
-use crate::table::{self, Table};
+use crate::stage_tables::{self, AVAILABILITY_FILE, AvailabilityRow, CategoryNames, SCHEDULE_FILE};
 
 use super::TrainError;
 
-/// The table of which clips each task holds, in the availability folder and in the run directory.
-pub const AVAILABILITY_FILE: &str = "availability.parquet";
-/// The table of which subcategories each task holds, in the availability folder and in the run directory.
-pub const SCHEDULE_FILE: &str = "schedule.parquet";
 /// Scenarios whose imbalanced sampler counts classes over the whole training table, not over the task's list.
 const COUNTED_OVER_THE_TABLE: [&str; 2] = ["substitution", "joint-incremental"];
-
-/// Where a clip's frames lie: shard and row.
-pub type Places = HashMap<String, (String, i64)>;
 
 /// Everything that the run needs to know of its data.
 #[derive(Clone, Debug)]
@@ -75,25 +67,19 @@ impl Plan {
     /// Reads the tasks in `availability` and finds their clips in `shards`.
     ///
     /// # Errors
-    /// When a table cannot be read, lists make no sense, or a task has a list without any usable clip.
+    /// When a table cannot be read, lists make no sense, the shards lack a clip that they call usable, or a task has a list
+    /// without any usable clip.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
         let table = availability.join(AVAILABILITY_FILE);
-        let provenance = table::provenance(&table, &AvailabilityRow::FORMAT)?;
-        let rows: Vec<AvailabilityRow> = table::read(&table)?;
+        let (rows, provenance) = stage_tables::read_availability(&table)?;
         let shards = Arc::new(Shards::open(shards)?);
-        let places = shards
-            .index()
-            .iter()
-            .filter(|row| row.status.is_usable())
-            .filter_map(|row| Some((row.clip_id.clone(), (row.shard.clone()?, row.shard_row?))))
-            .collect();
         let setting = |name: &str| provenance.settings.get(name).cloned().unwrap_or_default();
         let names = Names {
             scenario: setting("scenario").as_str().unwrap_or_default().to_owned(),
-            taxonomy: serde_json::from_value(setting("taxonomy")).unwrap_or_default(),
+            taxonomy: stage_tables::category_names(&provenance),
             class_counts: serde_json::from_value(setting("train_class_counts")).ok(),
         };
-        let mut plan = Self::of(&rows, &names, &places, &shards)?;
+        let mut plan = Self::of(&rows, &names, &shards)?;
         plan.tasks_seed = setting("seed").as_u64();
         plan.randomized = setting("randomize").as_bool().unwrap_or(true);
         for path in [
@@ -112,7 +98,6 @@ impl Plan {
     fn of(
         rows: &[AvailabilityRow],
         names: &Names,
-        places: &Places,
         shards: &Arc<Shards>,
     ) -> Result<Self, TrainError> {
         let (categories, subcategories) = taxonomy(rows, &names.taxonomy)?;
@@ -134,27 +119,21 @@ impl Plan {
             categories,
             subcategories,
         };
+        let mut lists = Lists::join(rows, shards.index())?;
         for task in 0..tasks {
-            let listed: Vec<&AvailabilityRow> = rows
-                .iter()
-                .filter(|row| row.task == task && row.position.is_some())
-                .collect();
             let mut unusable = [0; 3];
             let mut list = |split: Split| {
-                let listed = listed.iter().filter(|row| row.split == split);
-                let samples: Vec<Sample> = listed
-                    .clone()
-                    .filter_map(|row| sample(row, places))
-                    .collect();
-                unusable[split as usize] = listed.count() - samples.len();
-                if samples.is_empty() {
+                let list = lists.take(task, split);
+                unusable[split as usize] = list.unusable;
+                if list.samples.is_empty() {
+                    let unusable = list.unusable;
                     return Err(TrainError::EmptyList {
                         task,
                         split,
-                        unusable: unusable[split as usize],
+                        unusable,
                     });
                 }
-                Ok(Arc::new(Dataset::new(Arc::clone(shards), samples)))
+                Ok(Arc::new(Dataset::new(Arc::clone(shards), list.samples)))
             };
             let (train, validation, test) = (
                 list(Split::Train)?,
@@ -164,13 +143,10 @@ impl Plan {
             let class_counts = if COUNTED_OVER_THE_TABLE.contains(&plan.scenario.as_str()) {
                 table_counts.clone()
             } else {
-                counts(
-                    &plan.categories,
-                    listed
-                        .iter()
-                        .copied()
-                        .filter(|row| row.split == Split::Train),
-                )
+                let listed = rows.iter().filter(|row| {
+                    row.task == task && row.position.is_some() && row.split == Split::Train
+                });
+                counts(&plan.categories, listed)
             };
             plan.tasks.push(TaskPlan {
                 train,
@@ -207,23 +183,10 @@ impl Plan {
 /// What the availability table's provenance says beside its rows.
 struct Names {
     scenario: String,
-    /// Each category with its subcategories, in order; empty where the table does not say.
-    taxonomy: Vec<(String, Vec<String>)>,
+    /// Empty where the table does not say.
+    taxonomy: CategoryNames,
     /// Clips of each class in the whole training table, where the table says so.
     class_counts: Option<Vec<u64>>,
-}
-
-/// The sample of a listed clip, unless it has no frames.
-fn sample(row: &AvailabilityRow, places: &Places) -> Option<Sample> {
-    let (shard, shard_row) = places.get(&row.clip_id).filter(|_| row.usable)?;
-    Some(Sample {
-        clip_id: row.clip_id.clone(),
-        position: row.position?,
-        label: i64::from(row.label),
-        subcategory: row.subcategory.clone(),
-        shard: shard.clone(),
-        shard_row: *shard_row,
-    })
 }
 
 /// Different clips of each class among `rows`.
@@ -247,49 +210,9 @@ fn taxonomy(
     rows: &[AvailabilityRow],
     recorded: &[(String, Vec<String>)],
 ) -> Result<(Vec<String>, Vec<(usize, String)>), TrainError> {
-    let mut found: BTreeMap<i32, (String, BTreeSet<String>)> = BTreeMap::new();
-    for row in rows {
-        let entry = found
-            .entry(row.label)
-            .or_insert_with(|| (row.category.clone(), BTreeSet::new()));
-        if entry.0 != row.category {
-            return Err(TrainError::Labels {
-                label: row.label,
-                names: [entry.0.clone(), row.category.clone()],
-            });
-        }
-        entry.1.insert(row.subcategory.clone());
-    }
-    let taxonomy: Vec<(String, Vec<String>)> = if recorded.is_empty() {
-        let dense = found
-            .keys()
-            .enumerate()
-            .all(|(i, label)| usize::try_from(*label) == Ok(i));
-        if !dense || found.is_empty() {
-            return Err(TrainError::Classes {
-                labels: found.keys().copied().collect(),
-            });
-        }
-        found
-            .into_values()
-            .map(|(category, subcategories)| (category, subcategories.into_iter().collect()))
-            .collect()
+    let taxonomy = if recorded.is_empty() {
+        found(rows)?
     } else {
-        for (label, (category, subcategories)) in &found {
-            let known = usize::try_from(*label)
-                .ok()
-                .and_then(|class| recorded.get(class));
-            let fits = known.is_some_and(|(name, all)| {
-                name == category && subcategories.iter().all(|s| all.contains(s))
-            });
-            if !fits {
-                let name = known.map_or_else(String::new, |(name, _)| name.clone());
-                return Err(TrainError::Labels {
-                    label: *label,
-                    names: [name, category.clone()],
-                });
-            }
-        }
         recorded.to_vec()
     };
     let subcategories = taxonomy
@@ -301,4 +224,25 @@ fn taxonomy(
         taxonomy.into_iter().map(|(category, _)| category).collect(),
         subcategories,
     ))
+}
+
+/// The categories that stand in `rows`, whose labels must be 0, 1, 2, ...
+fn found(rows: &[AvailabilityRow]) -> Result<CategoryNames, TrainError> {
+    let mut found: BTreeMap<i32, (String, BTreeSet<String>)> = BTreeMap::new();
+    for row in rows {
+        let entry = found
+            .entry(row.label)
+            .or_insert_with(|| (row.category.clone(), BTreeSet::new()));
+        entry.1.insert(row.subcategory.clone());
+    }
+    let mut labels = found.keys().enumerate();
+    if found.is_empty() || !labels.all(|(i, label)| usize::try_from(*label) == Ok(i)) {
+        return Err(TrainError::Classes {
+            labels: found.keys().copied().collect(),
+        });
+    }
+    let names = found.into_values();
+    Ok(names
+        .map(|(category, subcategories)| (category, subcategories.into_iter().collect()))
+        .collect())
 }

@@ -1,6 +1,7 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
 mod epoch;
+mod pretrained;
 mod resume;
 
 use std::time::Instant;
@@ -11,11 +12,13 @@ use tch::Device;
 use super::TrainError;
 use super::approach::{self, Approach, DeviceBatch};
 use super::feed::Feed;
+use super::hold::Hold;
 use super::learner::{Learner, movinet};
 use super::logbook::Logbook;
+use super::machine;
 use super::plan::Plan;
 use super::profile::Phase;
-use super::record::{Opened, Record, TaskOutcome};
+use super::record::{Opened, Record};
 use super::seed_outputs::{self, SeedOutputs};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
@@ -23,20 +26,31 @@ use super::summary::{Summary, summarise};
 use crate::metrics::Figures;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
+use crate::run_record::{RunHead, TaskOutcome};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
 /// A run that was killed is taken up at its first unfinished task; a complete one is left as it is. libtorch's random
 /// generator belongs to the whole process, so two runs in one process at a time disturb each other's dropout.
 ///
+/// Nothing is written into the run directory before the inputs are read and the weights to start from are in place.
+///
 /// # Errors
-/// When settings make no sense, inputs cannot be read, the run directory holds another run, or the loss diverges.
+/// When settings make no sense, inputs cannot be read, the run directory is in use, holds another run or vanishes, or the
+/// loss diverges.
 pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
-    config.settings.check()?;
+    config.check()?;
+    let hold = Hold::take(config)?;
+    machine::check(config.instructions)?;
     let device = device(config)?;
-    if let Some(threads) = config.threads {
+    if let Some(threads) = config
+        .threads
+        .map_or_else(|| threads_of(config), |n| Ok(Some(n)))?
+    {
+        // `TrainConfig::check` keeps it far below the limit.
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
+    let machine = machine::here(device, config.instructions)?;
     let mut plan = Plan::read(&config.availability, &config.shards)?;
     if config.settings.stop_after_first_task {
         plan.tasks.truncate(1);
@@ -44,15 +58,13 @@ pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
     if plan.tasks.is_empty() {
         return Err(TrainError::NoTask);
     }
-    let record = match Record::open(config, &plan)? {
+    let builder = movinet(model(config, &plan));
+    let learner = Learner::new(builder, device, config.settings.criterion);
+    let loaded = pretrained::load(config, &learner)?;
+    let record = match Record::open(config, &plan, loaded.as_ref(), machine, hold)? {
         Opened::Complete(summary, record) => {
             tracing::info!("{} is complete; nothing to do", config.out.display());
             if config.seed_outputs && !record.folder().join(seed_outputs::SUMMARY_FILE).exists() {
-                let learner = Learner::new(
-                    movinet(model(config, &plan)),
-                    Device::Cpu,
-                    config.settings.criterion,
-                );
                 SeedOutputs {
                     config,
                     plan: &plan,
@@ -64,11 +76,17 @@ pub fn run(config: &TrainConfig) -> Result<Summary, TrainError> {
         }
         Opened::Unfinished(record) => record,
     };
-    let mut run = Run::start(config, plan, record, device)?;
+    let mut run = Run::start(config, plan, record, learner)?;
     for task in run.record.done()..run.plan.tasks.len() {
         run.task(task)?;
     }
     run.finish()
+}
+
+/// The threads that an unfinished run began with, where there is one and says so.
+fn threads_of(config: &TrainConfig) -> Result<Option<usize>, TrainError> {
+    let machine = RunHead::read(&config.out)?.and_then(|head| head.machine);
+    Ok(machine.map(|machine| machine.threads))
 }
 
 /// The device that the run computes on.
@@ -125,27 +143,25 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Builds the model, and puts back what the done tasks left.
+    /// Puts back what the done tasks left.
     fn start(
         config: &'a TrainConfig,
         plan: Plan,
         record: Record,
-        device: Device,
+        learner: Learner,
     ) -> Result<Self, TrainError> {
         let settings = &config.settings;
-        let learner = Learner::new(movinet(model(config, &plan)), device, settings.criterion);
         let mut run = Self {
             settings,
-            learner,
             approach: approach::make(settings),
-            feed: Feed::new(config, device),
+            feed: Feed::new(config, learner.device()),
+            learner,
             logbook: Logbook::open(&record, config.seed_outputs)?,
             tested: Vec::new(),
             config,
             plan,
             record,
         };
-        run.load_pretrained()?;
         run.resume()?;
         run.seed_outputs(|outputs, store| {
             outputs.at_start()?;
@@ -166,6 +182,7 @@ impl<'a> Run<'a> {
         if !self.config.seed_outputs {
             return Ok(());
         }
+        self.record.still_there()?;
         let outputs = SeedOutputs {
             config: self.config,
             plan: &self.plan,
@@ -180,7 +197,7 @@ impl<'a> Run<'a> {
         // Without --from-scratch no weights are drawn anew: the model holds the best of the task before.
         if self.settings.from_scratch && task > 0 {
             self.learner.restart();
-            self.load_pretrained()?;
+            pretrained::load(self.config, &self.learner)?;
         }
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
@@ -222,6 +239,7 @@ impl<'a> Run<'a> {
             ended_by,
             unusable: plan.unusable,
             skipped: self.feed.skipped.iter().cloned().collect(),
+            hashes: None,
         };
         self.publish(task, outcome)
     }
@@ -249,6 +267,7 @@ impl<'a> Run<'a> {
 
     /// Publishes weights, tables and, last, that the task is done.
     fn publish(&mut self, task: usize, outcome: TaskOutcome) -> Result<(), TrainError> {
+        self.record.still_there()?;
         let begun = Instant::now();
         let metadata = self.record.metadata(task);
         checkpoint::save(

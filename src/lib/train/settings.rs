@@ -15,7 +15,8 @@ pub use super::choices::{
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
 use crate::data::OnBadClip;
-use crate::model::{Geometry, ModelPath, Precision, Variant};
+use crate::lock::Wait;
+use crate::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,14 +187,24 @@ pub struct TrainConfig {
     pub out: PathBuf,
     /// Weights to start from; the backbone is taken, the head is new. Default none.
     pub pretrained: Option<PathBuf>,
+    /// Whether weights to start from may fit the backbone in part; the rest of it is then new. Default no.
+    pub allow_partial: bool,
     /// Where the model computes. Default `auto`.
     pub device: DeviceChoice,
     /// Threads that decode and augment clips. Default 2.
     pub workers: usize,
-    /// Threads of a tensor operation; `None` leaves libtorch's own choice. Default none.
+    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own choice for a new run.
+    /// Default none.
     pub threads: Option<usize>,
+    /// The instructions to compute with. The program that runs this has set [`Instructions::environment`] before. Default
+    /// `native`.
+    pub instructions: Instructions,
     /// What happens to a clip whose stored frames cannot be read. Default: it ends the run.
     pub on_bad_clip: OnBadClip,
+    /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over. Default 0.
+    pub max_bad: f64,
+    /// Whether to wait where another program works in the run directory. Default no.
+    pub wait: Wait,
     /// Whether the seed's output files are written beside the tables. Default no.
     pub seed_outputs: bool,
     /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where that is not what this run
@@ -214,10 +225,14 @@ impl TrainConfig {
             shards,
             out,
             pretrained: None,
+            allow_partial: false,
             device: DeviceChoice::Auto,
             workers: 2,
             threads: None,
+            instructions: Instructions::Native,
             on_bad_clip: OnBadClip::Fail,
+            max_bad: 0.0,
+            wait: Wait::No,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),
             profile: false,

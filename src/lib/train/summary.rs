@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::plan::Plan;
-use super::record::Record;
+use super::record::{PRETRAINED_KEY, Record};
 use super::settings::{Settings, TrainConfig};
 use crate::clip::Split;
 use crate::metrics::mean_defined;
@@ -107,6 +107,7 @@ pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Va
     let mut summary = json!({
         "format": "incdec.run-summary",
         "version": 1,
+        "run_id": record.run_id(),
         "approach": settings.approach.to_string(),
         "scenario": plan.scenario,
         "seed": settings.seed,
@@ -114,6 +115,9 @@ pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Va
         "skipped_clips": record.progress.tasks.last().map(|outcome| outcome.skipped.clone()).unwrap_or_default(),
         "tasks": tasks,
     });
+    if let Some(partial) = record.partial() {
+        summary[PRETRAINED_KEY] = partial.into();
+    }
     for metric in FIGURES {
         summary[metric] = json!(mean_defined(
             (0..done).map(|task| find(task, metric)?.value)

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
+use super::LoadMode;
+use crate::foreign::printable;
+
 /// How many names an error message spells out.
 const NAMES_SHOWN: usize = 8;
 
@@ -22,7 +25,9 @@ impl fmt::Display for Misshapen {
         write!(
             f,
             "{} {:?} instead of {:?}",
-            self.name, self.theirs, self.ours
+            printable(&self.name),
+            self.theirs,
+            self.ours
         )
     }
 }
@@ -41,30 +46,57 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Lists every name that found no place in the log; messages show the first few.
-    pub(super) fn log(&self, path: &Path) {
+    /// Lists every name that found no place: in the log, or aloud where a part was asked for, so that nobody takes it for
+    /// the whole.
+    pub(super) fn log(&self, path: &Path, mode: LoadMode) {
         let path = path.display();
-        for name in &self.missing {
-            tracing::debug!("{path}: {name} is missing");
+        let missing = self.missing.iter().map(|name| (name, "missing"));
+        let left_over = self.left_over.iter().map(|name| (name, "left over"));
+        let plain = missing.chain(left_over);
+        let lines = plain
+            .map(|(name, what)| format!("{} is {what}", printable(name)))
+            .chain(self.misshapen.iter().map(ToString::to_string));
+        for line in lines {
+            if mode == LoadMode::PartOfBackbone {
+                tracing::info!("{path}: {line}");
+            } else {
+                tracing::debug!("{path}: {line}");
+            }
         }
-        for name in &self.left_over {
-            tracing::debug!("{path}: {name} is left over");
-        }
-        for tensor in &self.misshapen {
-            tracing::debug!("{path}: {tensor}");
+    }
+
+    /// Tensors of the model that the file should give.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        self.matched + self.missing.len() + self.misshapen.len()
+    }
+
+    /// Whether every tensor that the model wanted was there.
+    #[must_use]
+    pub fn fills_the_model(&self) -> bool {
+        self.missing.is_empty() && self.misshapen.is_empty()
+    }
+
+    /// How much of the model the file gave, as every record of it says: `wholly`, or `partly (71 of 383)`.
+    #[must_use]
+    pub fn share(&self) -> String {
+        if self.fills_the_model() {
+            "wholly".to_owned()
+        } else {
+            format!("partly ({} of {})", self.matched, self.wanted())
         }
     }
 
     /// Whether every name found its place.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.left_over.is_empty() && self.misshapen.is_empty()
+        self.fills_the_model() && self.left_over.is_empty()
     }
 }
 
 impl fmt::Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tensors matched", self.matched)?;
+        write!(f, "{} of {} tensors matched", self.matched, self.wanted())?;
         let mut list = |what: &str, names: Vec<String>| {
             if names.is_empty() {
                 return Ok(());
@@ -72,7 +104,7 @@ impl fmt::Display for Loaded {
             let shown = names
                 .iter()
                 .take(NAMES_SHOWN)
-                .cloned()
+                .map(|name| printable(name))
                 .collect::<Vec<_>>()
                 .join(", ");
             let more = if names.len() > NAMES_SHOWN {

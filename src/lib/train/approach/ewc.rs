@@ -2,11 +2,14 @@
 //! parameter is held to its old value as strongly as the Fisher information says that it mattered. The head is free.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tch::{Kind, Tensor, no_grad};
 
 use super::{Approach, DeviceBatch, DeviceBatches, Step};
 use crate::model::Mode;
+use crate::model::checkpoint;
+use crate::model::state_dict::StateDict;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, FisherEstimate, Settings};
@@ -88,12 +91,20 @@ impl Approach for Ewc {
             .collect()
     }
 
-    fn restore(&mut self, learner: &Learner, state: Vec<(String, Tensor)>) {
+    fn restore(
+        &mut self,
+        learner: &Learner,
+        path: &Path,
+        state: StateDict,
+    ) -> Result<(), TrainError> {
+        // Every task's information is merged into that of task 0, in which no parameter is frozen.
+        checkpoint::compare(path, learner.backbone(), &state)?;
         self.fisher = state
             .into_iter()
             .map(|(name, tensor)| (name, tensor.to_device(learner.device())))
             .collect();
         self.remember(learner);
+        Ok(())
     }
 }
 
@@ -123,7 +134,7 @@ pub fn quadratic<'a>(
 /// clips of the squared gradient. The loss is that of `pseudo_loss`.
 ///
 /// # Errors
-/// When a batch cannot be had.
+/// When a batch cannot be had, or no clip of them could be read.
 pub fn estimate(
     learner: &Learner,
     estimate: FisherEstimate,
@@ -156,8 +167,11 @@ pub fn estimate(
             }
         }
     }
+    if seen == 0 {
+        return Err(TrainError::NoReadableClip);
+    }
     #[allow(clippy::cast_precision_loss)] // A number of clips.
-    let clips = seen.max(1) as f64;
+    let clips = seen as f64;
     let names = parameters.iter().map(|(name, _)| name.clone());
     Ok(names.zip(sums.into_iter().map(|sum| sum / clips)).collect())
 }
@@ -270,12 +284,41 @@ mod tests {
         let wanted = 0.25 * first + 0.75 * second["backbone.features"].double_value(&[0, 0]);
         assert!((ewc.fisher["backbone.features"].double_value(&[0, 0]) - wanted).abs() < 1e-9);
         let mut resumed = Ewc::new(&settings);
-        resumed.restore(&learner, ewc.state());
+        let path = Path::new("task-1-state.safetensors");
+        let state = || -> StateDict { ewc.state().into_iter().collect() };
+        resumed.restore(&learner, path, state()).unwrap();
         assert_eq!(
             resumed.fisher.keys().collect::<Vec<_>>(),
             ["backbone.features", "backbone.norm.weight"]
         );
         assert_eq!(resumed.old.len(), 2);
+        let mut other = state();
+        other.insert(
+            "backbone.features".into(),
+            Tensor::zeros([1], (Kind::Float, Device::Cpu)),
+        );
+        let refused = resumed
+            .restore(&learner, path, other)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("task-1-state.safetensors does not fit"),
+            "{refused}"
+        );
+        assert!(
+            refused.contains("1 misshapen: backbone.features [1]"),
+            "{refused}"
+        );
+        let mut fewer = state();
+        fewer.remove("backbone.features");
+        assert!(resumed.restore(&learner, path, fewer).is_err());
+    }
+
+    #[test]
+    fn a_fisher_over_no_clip_is_an_error() {
+        let none = &mut std::iter::empty();
+        let error = estimate(&learner(), FisherEstimate::Batch, none).unwrap_err();
+        assert!(matches!(error, TrainError::NoReadableClip), "{error}");
     }
 
     #[test]

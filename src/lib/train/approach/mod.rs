@@ -9,12 +9,15 @@ mod finetune;
 mod lwf;
 mod teacher;
 
+use std::path::Path;
+
 use tch::Tensor;
 
 use super::TrainError;
 use super::learner::Learner;
 use super::settings::{ApproachName, Settings};
 use crate::model::Output;
+use crate::model::state_dict::StateDict;
 
 pub use ewc::{Ewc, Fisher, estimate, quadratic};
 pub use fd::{FeatureDistillation, distance};
@@ -80,8 +83,19 @@ pub trait Approach {
         Vec::new()
     }
 
-    /// Takes back what [`Approach::state`] gave; the model holds the best weights of the task then done.
-    fn restore(&mut self, _learner: &Learner, _state: Vec<(String, Tensor)>) {}
+    /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the best weights of the task
+    /// then done.
+    ///
+    /// # Errors
+    /// When names or shapes are not those of the model.
+    fn restore(
+        &mut self,
+        _learner: &Learner,
+        _path: &Path,
+        _state: StateDict,
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
 }
 
 /// The approach that `settings` name.

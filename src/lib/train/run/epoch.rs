@@ -136,7 +136,7 @@ impl Run<'_> {
             self.update(optimizer, rates);
         }
         progress.finish();
-        trained.end();
+        trained.end()?;
         finite(trained.loss() + trained.penalty(), task, epoch)?;
         Ok(trained)
     }

@@ -1,23 +1,13 @@
-//! Where a run starts from: given weights, and what its done tasks left.
+//! Where a run goes on: what its done tasks left.
 
 use super::Run;
 use crate::clip::Split;
-use crate::model::checkpoint::{self, LoadMode};
-use crate::model::state_dict;
+use crate::model::checkpoint;
 use crate::run_tables::PredictionRow;
 use crate::train::TrainError;
 use crate::train::evaluate::judge_rows;
 
 impl Run<'_> {
-    /// Loads the backbone of the weights to start from, where there are any.
-    pub(super) fn load_pretrained(&self) -> Result<(), TrainError> {
-        if let Some(path) = &self.config.pretrained {
-            let loaded = checkpoint::load(path, self.learner.store(), LoadMode::Backbone)?;
-            tracing::info!("{}: {loaded}", path.display());
-        }
-        Ok(())
-    }
-
     /// Puts back weights, approach and figures of the tasks that are done.
     pub(super) fn resume(&mut self) -> Result<(), TrainError> {
         let done = self.record.done();
@@ -29,16 +19,12 @@ impl Run<'_> {
             self.config.out.display(),
             self.plan.tasks.len()
         );
-        checkpoint::load(
-            &self.record.checkpoint(last),
-            self.learner.store(),
-            LoadMode::Exact,
-        )?;
+        let origin = self.record.origin(last);
+        checkpoint::load_own(&self.record.checkpoint(last), self.learner.store(), &origin)?;
         if self.approach.wants_batches() {
-            let state = state_dict::read(&self.record.state(last))
-                .map_err(checkpoint::CheckpointError::from)?;
-            self.approach
-                .restore(&self.learner, state.tensors.into_iter().collect());
+            let path = self.record.state(last);
+            let state = checkpoint::read_own(&path, &origin)?;
+            self.approach.restore(&self.learner, &path, state)?;
         }
         for task in 0..done {
             let rows: Vec<&PredictionRow> = self

@@ -17,13 +17,13 @@ use std::path::{Path, PathBuf};
 use tch::nn::VarStore;
 
 use super::TrainError;
-use super::plan::{Plan, SCHEDULE_FILE};
+use super::plan::Plan;
 use super::record::Record;
 use super::settings::TrainConfig;
 use crate::artifact;
 use crate::clip::Split;
-use crate::model::checkpoint::LoadMode;
-use crate::stage_tables::ScheduleRow;
+use crate::model::checkpoint;
+use crate::stage_tables::{SCHEDULE_FILE, ScheduleRow};
 use crate::table;
 
 pub use pth::write_state_dict;
@@ -31,6 +31,23 @@ pub(super) use transcript::Transcript;
 
 /// The last of the seed's files.
 pub(super) const SUMMARY_FILE: &str = "summary.csv";
+
+/// What is written before the first epoch.
+const PARAMETERS_FILE: &str = "parameters.csv";
+/// The weights that the running task began with.
+const START_FILE: &str = "_model.pth";
+/// What is written before a run's first epoch is done, beside [`SUBCATEGORIES`].
+pub(super) const START_FILES: [&str; 2] = [PARAMETERS_FILE, START_FILE];
+/// Folder of the subcategories of each task.
+pub(super) const SUBCATEGORIES: &str = "subcategories_task";
+/// The folders of the seed's files within the run directory.
+pub(super) const FOLDERS: [&str; 5] = [
+    SUBCATEGORIES,
+    "logger",
+    "validation_logger",
+    "confusion_matrices",
+    "error_analysis",
+];
 
 /// The tables of a run as the seed's files need them.
 pub(super) struct SeedOutputs<'a> {
@@ -72,7 +89,7 @@ impl SeedOutputs<'_> {
 
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
     pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
-        write_state_dict(&self.path("_model.pth"), store)
+        write_state_dict(&self.path(START_FILE), store)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
@@ -114,7 +131,8 @@ impl SeedOutputs<'_> {
     pub(super) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
         self.at_start()?;
         for task in 0..self.record.done() {
-            crate::model::checkpoint::load(&self.record.checkpoint(task), store, LoadMode::Exact)?;
+            let origin = self.record.origin(task);
+            checkpoint::load_own(&self.record.checkpoint(task), store, &origin)?;
             write_state_dict(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
@@ -146,10 +164,7 @@ impl SeedOutputs<'_> {
                 line.resize(width, "");
                 writer.write_record(&line)?;
             }
-            self.write(
-                &format!("subcategories_task/task_{task}"),
-                &finished(writer)?,
-            )?;
+            self.write(&format!("{SUBCATEGORIES}/task_{task}"), &finished(writer)?)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::python::shortest;
-use super::{SUMMARY_FILE, SeedOutputs, finished};
+use super::{PARAMETERS_FILE, SUMMARY_FILE, SeedOutputs, finished};
 use crate::clip::Split;
 use crate::train::TrainError;
 use crate::train::device::DeviceChoice;
@@ -11,7 +11,7 @@ use crate::train::settings::{ApproachName, PlateauCheck, SchedulerName};
 
 /// `parameters.csv`: what the run was started with, under the seed's names.
 pub(super) fn write_parameters(outputs: &SeedOutputs<'_>) -> Result<(), TrainError> {
-    write_row(outputs, "parameters.csv", columns(outputs)?)
+    write_row(outputs, PARAMETERS_FILE, columns(outputs)?)
 }
 
 /// `summary.csv`: the same, and the test values of every task in percent, joined by `#`.

@@ -1,6 +1,6 @@
 //! `stdout-<date>.txt` and `stderr-<date>.txt`: copies of what was printed.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,10 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::artifact::ArtifactError;
 
 /// The two files of one start of the program. Outside every promise of equal bytes.
+///
+/// They stay open, so that a run directory that was removed is not brought back by what is printed.
 #[derive(Debug)]
 pub(crate) struct Transcript {
-    stdout: PathBuf,
-    stderr: PathBuf,
+    stdout: Copy,
+    stderr: Copy,
 }
 
 impl Transcript {
@@ -21,42 +23,43 @@ impl Transcript {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
         let minute = minute_of(seconds);
-        let transcript = Self {
-            stdout: folder.join(format!("stdout-{minute}.txt")),
-            stderr: folder.join(format!("stderr-{minute}.txt")),
-        };
-        append(&transcript.stdout, "")?;
-        append(&transcript.stderr, "")?;
-        Ok(transcript)
+        Ok(Self {
+            stdout: Copy::open(folder.join(format!("stdout-{minute}.txt")))?,
+            stderr: Copy::open(folder.join(format!("stderr-{minute}.txt")))?,
+        })
     }
 
     /// Copies what goes to stdout.
     pub(crate) fn stdout(&self, text: &str) -> Result<(), ArtifactError> {
-        append(&self.stdout, text)
+        self.stdout.append(text)
     }
 
     /// Copies what goes to stderr.
     pub(crate) fn stderr(&self, text: &str) -> Result<(), ArtifactError> {
-        append(&self.stderr, text)
+        self.stderr.append(text)
     }
 }
 
-fn append(path: &Path, text: &str) -> Result<(), ArtifactError> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
+/// A file that is appended to.
+#[derive(Debug)]
+struct Copy {
+    path: PathBuf,
+    file: File,
+}
+
+impl Copy {
+    fn open(path: PathBuf) -> Result<Self, ArtifactError> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(ArtifactError::at("open", &path))?;
+        Ok(Self { path, file })
     }
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .and_then(|mut file| {
-            if text.is_empty() {
-                Ok(())
-            } else {
-                writeln!(file, "{text}")
-            }
-        })
-        .map_err(ArtifactError::at("write", path))
+
+    fn append(&self, text: &str) -> Result<(), ArtifactError> {
+        writeln!(&self.file, "{text}").map_err(ArtifactError::at("write", &self.path))
+    }
 }
 
 /// `<year>-<month>-<day>-<hour>-<minute>` of seconds since 1970, in UTC. (Days to a date: Howard Hinnant,

@@ -1,0 +1,420 @@
+//! Reads `availability.parquet` and refuses rows that make no sense, before anybody counts on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{AvailabilityRow, Change};
+use crate::clip::Split;
+use crate::exit::Exit;
+use crate::foreign::printable;
+use crate::hint::Hint;
+use crate::table::{self, Provenance, Table, TableError};
+
+/// Each category with its subcategories, in class order.
+pub type CategoryNames = Vec<(String, Vec<String>)>;
+
+/// Why an availability table could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AvailabilityError {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A row makes no sense.
+    #[error("{path}: {fault}")]
+    Row {
+        /// The table.
+        path: PathBuf,
+        /// The row, and what is wrong with it.
+        fault: RowFault,
+    },
+}
+
+impl Hint for AvailabilityError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Table(e) => e.hint(),
+            Self::Row { .. } => Some(format!(
+                "`{}` makes it anew",
+                AvailabilityRow::FORMAT.rebuild
+            )),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Table(e) => e.exit(),
+            Self::Row { .. } => Exit::Hopeless,
+        }
+    }
+}
+
+/// A row that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "row {row} (task {task}, {split}, clip {}): {what}",
+    printable(clip_id)
+)]
+pub struct RowFault {
+    /// The row, from 0.
+    pub row: usize,
+    /// The task that it says.
+    pub task: i32,
+    /// The split that it says.
+    pub split: Split,
+    /// The clip.
+    pub clip_id: String,
+    /// What is wrong.
+    pub what: Nonsense,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Nonsense {
+    /// A task below 0, or one that does not follow on the one before.
+    #[error("task {found} follows on {}", before.map_or("nothing".to_owned(), |t| format!("task {t}")))]
+    Task {
+        /// The row's task.
+        found: i32,
+        /// That of the row before; none before the first.
+        before: Option<i32>,
+    },
+    /// A list that comes after one that belongs behind it.
+    #[error(
+        "the list stands after that of {before}: rows are sorted by task, then train, validation, test"
+    )]
+    Split {
+        /// The split of the row before.
+        before: Split,
+    },
+    /// A position that is not the next one of its list.
+    #[error("position {found}, expected {expected}: positions count from 0, each once, in order")]
+    Position {
+        /// The row's position.
+        found: i32,
+        /// The one that should stand there.
+        expected: i32,
+    },
+    /// A removed clip with a position, or a listed one without.
+    #[error("{}", if *.removed { "removed, but it has a position" } else { "in the list, but without a position" })]
+    Presence {
+        /// Whether the row says that the clip was removed.
+        removed: bool,
+    },
+    /// A clip that the list has already.
+    #[error("the clip stands in this list twice")]
+    Doubled,
+    /// A label that is not the class of the row's category.
+    #[error("label {label} is not the class of {:?}", printable(category))]
+    Label {
+        /// The class index.
+        label: i32,
+        /// The category.
+        category: String,
+    },
+    /// A subcategory that the category does not have.
+    #[error(
+        "{:?} has no subcategory {:?}",
+        printable(category),
+        printable(subcategory)
+    )]
+    Subcategory {
+        /// The category.
+        category: String,
+        /// The subcategory.
+        subcategory: String,
+    },
+}
+
+/// Reads the table at `path` with what its metadata say, and checks its rows.
+///
+/// # Errors
+/// When it cannot be read, or a row makes no sense ([`check_availability`]).
+pub fn read_availability(
+    path: &Path,
+) -> Result<(Vec<AvailabilityRow>, Provenance), AvailabilityError> {
+    let provenance = table::provenance(path, &AvailabilityRow::FORMAT)?;
+    let rows: Vec<AvailabilityRow> = table::read(path)?;
+    check_availability(&rows, &category_names(&provenance)).map_err(|fault| {
+        AvailabilityError::Row {
+            path: path.to_owned(),
+            fault,
+        }
+    })?;
+    Ok((rows, provenance))
+}
+
+/// The categories that an availability table's metadata name; none where they are silent.
+#[must_use]
+pub fn category_names(provenance: &Provenance) -> CategoryNames {
+    let recorded = provenance.settings.get("taxonomy").cloned();
+    serde_json::from_value(recorded.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train, validation and test in
+/// this order, in each list the positions 0, 1, 2, ... and no clip twice, and labels that are the classes of their
+/// categories: those of `names` or, where that is empty, one class for a category and one category for a class.
+///
+/// # Errors
+/// With the first row that makes no sense.
+pub fn check_availability(
+    rows: &[AvailabilityRow],
+    names: &[(String, Vec<String>)],
+) -> Result<(), RowFault> {
+    let mut lists = Lists::default();
+    let mut classes = Classes::new(names);
+    for (number, row) in rows.iter().enumerate() {
+        lists
+            .take(row)
+            .and_then(|()| classes.check(row))
+            .map_err(|what| RowFault {
+                row: number,
+                task: row.task,
+                split: row.split,
+                clip_id: row.clip_id.clone(),
+                what,
+            })?;
+    }
+    Ok(())
+}
+
+/// The list that is being looked through.
+#[derive(Default)]
+struct Lists<'a> {
+    /// Task and split of the list; none before the first.
+    list: Option<(i32, Split)>,
+    /// Clips of the list.
+    clips: BTreeSet<&'a str>,
+    /// The position that comes next.
+    next: i32,
+}
+
+impl<'a> Lists<'a> {
+    fn take(&mut self, row: &'a AvailabilityRow) -> Result<(), Nonsense> {
+        if self.list != Some((row.task, row.split)) {
+            self.begin(row)?;
+        }
+        let removed = row.change == Change::Removed;
+        match row.position {
+            Some(found) if found != self.next && !removed => {
+                let expected = self.next;
+                return Err(Nonsense::Position { found, expected });
+            }
+            Some(_) if !removed => self.next += 1,
+            None if removed => {}
+            _ => return Err(Nonsense::Presence { removed }),
+        }
+        if self.clips.insert(&row.clip_id) {
+            Ok(())
+        } else {
+            Err(Nonsense::Doubled)
+        }
+    }
+
+    /// Begins the list of `row`, which must come after the one before.
+    fn begin(&mut self, row: &AvailabilityRow) -> Result<(), Nonsense> {
+        let before = self.list.map(|(task, _)| task);
+        let follows = before.map_or(row.task == 0, |before| {
+            row.task == before || before.checked_add(1) == Some(row.task)
+        });
+        if !follows {
+            let found = row.task;
+            return Err(Nonsense::Task { found, before });
+        }
+        if let Some((task, split)) = self.list
+            && task == row.task
+            && row.split < split
+        {
+            return Err(Nonsense::Split { before: split });
+        }
+        self.list = Some((row.task, row.split));
+        self.clips.clear();
+        self.next = 0;
+        Ok(())
+    }
+}
+
+/// Which category each class is.
+enum Classes<'a> {
+    /// As the table's metadata have them.
+    Named(&'a [(String, Vec<String>)]),
+    /// As the rows so far have them: categories by class.
+    Found(BTreeMap<i32, &'a str>),
+}
+
+impl<'a> Classes<'a> {
+    fn new(names: &'a [(String, Vec<String>)]) -> Self {
+        if names.is_empty() {
+            Self::Found(BTreeMap::new())
+        } else {
+            Self::Named(names)
+        }
+    }
+
+    fn check(&mut self, row: &'a AvailabilityRow) -> Result<(), Nonsense> {
+        let label = || Nonsense::Label {
+            label: row.label,
+            category: row.category.clone(),
+        };
+        let class = usize::try_from(row.label).map_err(|_| label())?;
+        let names = match self {
+            Self::Named(names) => names,
+            Self::Found(found) => {
+                let known = found.entry(row.label).or_insert(&row.category);
+                return if *known == row.category {
+                    Ok(())
+                } else {
+                    Err(label())
+                };
+            }
+        };
+        let known = names.get(class).filter(|(name, _)| *name == row.category);
+        let (_, subcategories) = known.ok_or_else(label)?;
+        if subcategories.contains(&row.subcategory) {
+            return Ok(());
+        }
+        Err(Nonsense::Subcategory {
+            category: row.category.clone(),
+            subcategory: row.subcategory.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(task: i32, split: Split, position: i32) -> AvailabilityRow {
+        AvailabilityRow {
+            task,
+            split,
+            position: Some(position),
+            row: position,
+            clip_id: format!("{split}{position}_000000_000010"),
+            category: "food".into(),
+            label: 0,
+            subcategory: "eating cake".into(),
+            change: Change::Kept,
+            usable: true,
+        }
+    }
+
+    fn names() -> CategoryNames {
+        vec![
+            ("food".into(), vec!["eating cake".into()]),
+            ("phone".into(), vec!["texting".into()]),
+        ]
+    }
+
+    /// Two tasks with three lists of three clips; in task 1 one more has left.
+    fn table() -> Vec<AvailabilityRow> {
+        let mut rows = Vec::new();
+        for task in 0..2 {
+            for split in Split::ALL {
+                rows.extend((0..3).map(|position| row(task, split, position)));
+            }
+        }
+        rows.push(AvailabilityRow {
+            position: None,
+            change: Change::Removed,
+            ..row(1, Split::Test, 3)
+        });
+        rows
+    }
+
+    /// What is wrong with row `at` after a change.
+    fn fault(at: usize, change: impl FnOnce(&mut Vec<AvailabilityRow>)) -> Nonsense {
+        let mut rows = table();
+        change(&mut rows);
+        let fault = check_availability(&rows, &names()).unwrap_err();
+        assert_eq!(fault.row, at, "{fault}");
+        fault.what
+    }
+
+    #[test]
+    fn a_table_as_the_tasks_stage_writes_it_is_taken() {
+        check_availability(&table(), &names()).unwrap();
+        check_availability(&table(), &[]).unwrap();
+        check_availability(&[], &[]).unwrap();
+    }
+
+    #[test]
+    fn tasks_count_from_0_without_gaps() {
+        let found = |found, before| Nonsense::Task { found, before };
+        assert_eq!(fault(0, |rows| rows[0].task = -1), found(-1, None));
+        assert_eq!(fault(0, |rows| drop(rows.drain(..9))), found(1, None));
+        let gap = |rows: &mut Vec<AvailabilityRow>| rows[9..].iter_mut().for_each(|r| r.task = 2);
+        assert_eq!(fault(9, gap), found(2, Some(0)));
+        let back = |rows: &mut Vec<AvailabilityRow>| rows.push(row(0, Split::Train, 0));
+        assert_eq!(fault(19, back), found(0, Some(1)));
+    }
+
+    #[test]
+    fn lists_stand_in_order_and_count_their_positions() {
+        let swapped = |rows: &mut Vec<AvailabilityRow>| rows[..6].rotate_left(3);
+        let before = Split::Validation;
+        assert_eq!(fault(3, swapped), Nonsense::Split { before });
+        let found = |found, expected| Nonsense::Position { found, expected };
+        assert_eq!(fault(1, |rows| rows[1].position = Some(0)), found(0, 1));
+        assert_eq!(fault(1, |rows| rows.swap(1, 2)), found(2, 1));
+        assert_eq!(fault(1, |rows| drop(rows.remove(1))), found(2, 1));
+        assert_eq!(fault(0, |rows| rows[0].position = Some(-1)), found(-1, 0));
+    }
+
+    #[test]
+    fn a_position_is_what_being_in_the_list_means() {
+        let removed = false;
+        let without = |rows: &mut Vec<AvailabilityRow>| rows[2].position = None;
+        assert_eq!(fault(2, without), Nonsense::Presence { removed });
+        let removed = true;
+        let left = |rows: &mut Vec<AvailabilityRow>| rows[2].change = Change::Removed;
+        assert_eq!(fault(2, left), Nonsense::Presence { removed });
+    }
+
+    #[test]
+    fn a_clip_stands_in_a_list_once() {
+        let twice = |rows: &mut Vec<AvailabilityRow>| rows[2].clip_id = rows[0].clip_id.clone();
+        assert_eq!(fault(2, twice), Nonsense::Doubled);
+        let left_too = |rows: &mut Vec<AvailabilityRow>| {
+            rows[18].clip_id = rows[15].clip_id.clone();
+        };
+        assert_eq!(fault(18, left_too), Nonsense::Doubled);
+    }
+
+    #[test]
+    fn labels_are_the_classes_of_their_categories() {
+        let label = |label, category: &str| Nonsense::Label {
+            label,
+            category: category.into(),
+        };
+        assert_eq!(fault(4, |rows| rows[4].label = 2), label(2, "food"));
+        assert_eq!(fault(4, |rows| rows[4].label = -1), label(-1, "food"));
+        assert_eq!(fault(4, |rows| rows[4].label = 1), label(1, "food"));
+        let stranger = |rows: &mut Vec<AvailabilityRow>| rows[4].subcategory = "texting".into();
+        assert!(matches!(fault(4, stranger), Nonsense::Subcategory { .. }));
+        // Without names, a class is one category.
+        let mut rows = table();
+        rows[4].category = "phone".into();
+        let what = check_availability(&rows, &[]).unwrap_err().what;
+        assert_eq!(what, label(0, "phone"));
+    }
+
+    #[test]
+    fn an_error_names_the_row_the_task_and_the_clip_and_steers_no_terminal() {
+        let mut rows = table();
+        rows[10].clip_id = "\u{1b}[2Jx".into();
+        rows[10].position = Some(7);
+        let error = AvailabilityError::Row {
+            path: "tasks/availability.parquet".into(),
+            fault: check_availability(&rows, &names()).unwrap_err(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "tasks/availability.parquet: row 10 (task 1, train, clip \\u{1b}[2Jx): position 7, expected 1: positions count \
+             from 0, each once, in order"
+        );
+        assert_eq!(error.exit(), Exit::Hopeless);
+        assert!(error.hint().unwrap().contains("make tasks"));
+    }
+}
