@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use crate::clip::Split;
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Why a clip could not be put into its batch.
@@ -14,7 +15,7 @@ pub enum ClipFault {
     #[error("{0}")]
     Source(#[source] Box<dyn Error + Send + Sync>),
     /// The shard's row holds another clip: index and shards do not belong together.
-    #[error("the shard has clip {found} in its row")]
+    #[error("the shard has clip {} in its row", printable(found))]
     OtherClip {
         /// The clip that was found.
         found: String,
@@ -129,7 +130,7 @@ impl Hint for DataError {
         match self {
             Self::Clip { fault: ClipFault::Panic(_), .. } => None,
             Self::Clip { .. } => Some(
-                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again; \
+                "`incdec-decode verify` lists damaged clips; remove their shards and `make decode` decodes their clips again; \
                  `--on-bad-clip skip` passes over them"
                     .to_owned(),
             ),
