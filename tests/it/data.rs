@@ -11,9 +11,11 @@ use incdec::data::{
     Sample, StoredFrames, StreamKeys, sampler,
 };
 use incdec::hint::Hint;
-use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    Codec, INDEX_FILE, IndexRow, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index,
+};
 use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus};
-use incdec::table::Provenance;
+use incdec::table::{self, Provenance};
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
 const KEYS: StreamKeys = StreamKeys { task: 1, epoch: 4 };

@@ -8,6 +8,7 @@ use incdec::decode::clip::{DecodedClip, decode_video};
 use incdec::decode::{ClipSettings, Fps, Resample, probe};
 use incdec::media::decode::{Picture, Video};
 use incdec::media::frame_size::{FrameSize, SampleAspect};
+use incdec::media::limits::Limits;
 use incdec::shard::Codec;
 use incdec::stage_tables::ClipStatus;
 
