@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use incdec::decode::{self, DecodeError};
-use incdec::media::decode::Limits;
+use incdec::media::limits::Limits;
 
 use args::{Cli, Command};
 

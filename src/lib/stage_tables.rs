@@ -2,10 +2,13 @@
 
 mod availability;
 
+use std::path::{Component, Path};
+
 use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
+use crate::foreign::printable;
 use crate::table::{Format, Table, column};
 
 pub use availability::{
@@ -80,6 +83,27 @@ pub struct ClipRow {
     pub shard_row: Option<i64>,
     /// How decoding went.
     pub status: ClipStatus,
+}
+
+impl ClipRow {
+    /// What cannot be right about the row's place in the shards, where something cannot: a clip with frames lies in a row of a
+    /// shard, others lie nowhere, and a shard's name leads to no other folder.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<String> {
+        match (self.status.is_usable(), &self.shard, self.shard_row) {
+            (true, Some(shard), Some(0..)) => {
+                let mut parts = Path::new(shard).components();
+                let plain = matches!(
+                    (parts.next(), parts.next()),
+                    (Some(Component::Normal(name)), None) if name.to_str() == Some(shard)
+                );
+                (!plain).then(|| format!("{:?} is no shard's name", printable(shard)))
+            }
+            (false, None, None) => None,
+            (true, _, _) => Some("it has frames, but no place in a shard".to_owned()),
+            (false, _, _) => Some("it has no frames, but a place in a shard".to_owned()),
+        }
+    }
 }
 
 impl Table for ClipRow {

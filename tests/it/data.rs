@@ -11,9 +11,11 @@ use incdec::data::{
     OnBadClip, Sample, StoredFrames, StreamKeys, sampler,
 };
 use incdec::hint::Hint;
-use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    Codec, INDEX_FILE, IndexRow, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index,
+};
 use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus};
-use incdec::table::Provenance;
+use incdec::table::{self, Provenance};
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
 const KEYS: StreamKeys = StreamKeys { task: 1, epoch: 4 };
@@ -335,7 +337,27 @@ fn a_damaged_or_vanished_shard_is_an_error_at_its_batch_with_the_clips_name() {
         assert!(error.hint().is_some());
     }
 
+    // A clip that is sound, but not the one that the index names.
+    let mut index: Vec<IndexRow> = table::read(&folder.path().join(INDEX_FILE)).unwrap();
+    let place = |row: &IndexRow| (row.shard.clone(), row.shard_row);
+    let wanted = (Some(samples[3].shard.clone()), Some(samples[3].shard_row));
+    let row = index.iter_mut().find(|row| place(row) == wanted).unwrap();
+    row.content = Some("0".repeat(64));
+    write_index(folder.path(), &index, &Provenance::default()).unwrap();
     let shards = Arc::new(Shards::open(folder.path()).unwrap());
+    let dataset = Arc::new(Dataset::new(Arc::clone(&shards), samples.clone()));
+    let mut batches = Batches::start(&dataset, vec![3], KEYS, &SMALL, 0);
+    let error = batches.next().unwrap().unwrap_err();
+    for words in [
+        &samples[3].clip_id,
+        &samples[3].shard,
+        &format!("row {}", samples[3].shard_row),
+        "not the one that the index has",
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    assert!(error.hint().unwrap().contains("make decode"));
+
     std::fs::remove_file(&path).unwrap();
     let dataset = Arc::new(Dataset::new(shards, samples));
     let config = LoaderConfig {

@@ -1,6 +1,9 @@
 //! The decode stage and its probe on files made here, a trap each.
 
+mod causes;
 mod files;
+mod floods;
+mod folder;
 mod frames;
 mod isolate;
 mod stage;

@@ -221,6 +221,17 @@ fn an_index_that_contradicts_itself_or_its_shards_is_refused() {
     assert!(refused(&fixture).to_string().contains("stands in it twice"));
 
     let fixture = Fixture::new();
+    for shard in [
+        "../train-00000.arrow",
+        "/train-00000.arrow",
+        "index.parquet",
+    ] {
+        fixture.with_index(|rows| rows[0].shard = Some(shard.into()));
+        let error = refused(&fixture).to_string();
+        assert!(error.contains("whose name is no shard's"), "{error}");
+    }
+
+    let fixture = Fixture::new();
     fs::remove_file(fixture.shards().join("train-00000.arrow")).unwrap();
     let error = refused(&fixture);
     assert!(

@@ -368,6 +368,7 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
         })
         .map(|(split, (row, clip))| {
             let category = &source.taxonomy.categories()[clip.class];
+            let is_stored = row % 100 != 3;
             ClipRow {
                 clip_id: clip.clip_id.clone(),
                 youtube_id: String::new(),
@@ -379,9 +380,9 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
                 category: category.name.clone(),
                 label: i32::try_from(clip.class).unwrap(),
                 subcategory: category.subcategories[clip.subcategory].clone(),
-                shard: None,
-                shard_row: None,
-                status: [ClipStatus::Ok, ClipStatus::Missing][usize::from(row % 100 == 3)],
+                shard: is_stored.then(|| format!("{split}-00000.arrow")),
+                shard_row: is_stored.then_some(row.into()),
+                status: [ClipStatus::Missing, ClipStatus::Ok][usize::from(is_stored)],
             }
         })
         .collect();
@@ -403,18 +404,37 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
     }
     assert!(by_labels == by_manifest);
 
-    // A manifest that contradicts itself is refused.
-    let mut wrong = rows;
-    wrong[5].row = 7;
-    table::write(&manifest, &wrong, &Provenance::of(&settings)).unwrap();
+    // A manifest that contradicts itself is refused, and one whose clips lie elsewhere than in its shards.
     let mut config = config(labels.path(), Scenario::Substitution, folder.path());
-    config.clips = ClipSource::Manifest(manifest);
-    assert!(
-        run(&config)
-            .unwrap_err()
-            .to_string()
-            .contains("row 7 of train")
+    config.clips = ClipSource::Manifest(manifest.clone());
+    let refused = |change: &dyn Fn(&mut Vec<ClipRow>), words: &str| {
+        let mut wrong = rows.clone();
+        change(&mut wrong);
+        table::write(&manifest, &wrong, &Provenance::of(&settings)).unwrap();
+        let error = run(&config).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(&|rows| rows[5].row = 7, "row 7 of train");
+    refused(&|rows| rows[5].clip_id = rows[4].clip_id.clone(), "twice");
+    refused(
+        &|rows| rows[5].clip_id = "../clip_000000_000010".into(),
+        "no clip's id",
     );
+    for shard in [
+        "../train-00000.arrow",
+        "/train-00000.arrow",
+        "a/b",
+        "..",
+        "",
+    ] {
+        refused(
+            &|rows| rows[5].shard = Some(shard.into()),
+            "is no shard's name",
+        );
+    }
+    refused(&|rows| rows[5].shard = None, "no place in a shard");
+    refused(&|rows| rows[5].shard_row = Some(-1), "no place in a shard");
+    refused(&|rows| rows[3].shard = rows[5].shard.clone(), "no frames");
 }
 
 #[test]

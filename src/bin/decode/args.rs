@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Subsampling};
-use incdec::media::decode::Limits;
+use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Retry, Subsampling};
+use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
+use incdec::media::limits::Limits;
 use incdec::shard::{Codec, DEFAULT_SHARD_BYTES};
 
 use crate::cli;
@@ -19,7 +20,8 @@ Examples:
   incdec-decode verify Kinetics/shards
 
 Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row for each labelled clip, also for those that
-are missing or cannot be decoded, with the reason). Run again, it decodes only what is new; other settings decode all anew.";
+are missing or cannot be decoded, with the reason and its cause: damaged, or not-decoded for reasons of this machine). Run
+again, it decodes only what is new; other settings decode all anew.";
 
 /// Decode labelled clips to frames at a steady rate and store them in shards.
 #[derive(Parser)]
@@ -104,9 +106,15 @@ pub(crate) struct Stage {
     /// Bytes of frames after which a new shard begins; counts for new shards only
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_SHARD_BYTES)]
     shard_bytes: u64,
-    /// Most seconds that one clip may take
+    /// Most seconds that one clip may take; one that takes longer is tried once more alone
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]
     clip_seconds: u64,
+    /// Try clips again that were not decoded for lack of time, memory or permission
+    #[arg(long)]
+    retry: bool,
+    /// Where another program writes into --out, begin when it has ended
+    #[arg(long)]
+    wait: bool,
     /// Decode in child processes, one for each worker, so that a decoder that crashes costs one clip only
     #[arg(long, value_enum)]
     isolate: Option<Isolate>,
@@ -180,8 +188,10 @@ impl From<Stage> for DecodeConfig {
             shard_bytes: stage.shard_bytes,
             limits: Limits {
                 seconds: stage.clip_seconds,
-                memory_bytes: stage.clip_memory_mib << 20,
+                memory_bytes: stage.clip_memory_mib.saturating_mul(1 << 20),
             },
+            retry: if stage.retry { Retry::Yes } else { Retry::No },
+            wait: if stage.wait { Wait::Yes } else { Wait::No },
             isolate: stage.isolate.map(|Isolate::Process| {
                 // A program whose file cannot be named is looked up in the search path.
                 std::env::current_exe().unwrap_or_else(|_| "incdec-decode".into())

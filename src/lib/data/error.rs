@@ -152,7 +152,7 @@ impl Hint for DataError {
         match self {
             Self::Clip { fault: ClipFault::Panic(_), .. } => None,
             Self::Clip { .. } => Some(
-                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again; \
+                "`incdec-decode verify` lists damaged clips; remove their shards and `make decode` decodes their clips again; \
                  `--on-bad-clip skip --max-bad SHARE` passes over a share of them"
                     .to_owned(),
             ),

@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 use super::clip::{DecodedClip, decode_video};
 use super::{ClipSettings, DecodeError};
 use crate::artifact::{ArtifactError, publish};
-use crate::media::decode::Limits;
+use crate::media::limits::Limits;
 use crate::shard::{Codec, ShardError};
 
 /// Extensions of the files that count.

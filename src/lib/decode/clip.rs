@@ -5,16 +5,46 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
+use super::file_hash::hash_in_time;
 use super::sample::{Instants, Picked, Sampler};
 use super::{ClipSettings, Resample, Subsampling};
-use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::media::MediaError;
-use crate::media::decode::{Limits, Picture, ShownFrame, Tally, Video, VideoFacts};
+use crate::media::decode::{Picture, ShownFrame, Tally, Video, VideoFacts};
 use crate::media::filter::Interpolation;
+use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
-use crate::shard::{Codec, NewClip, SourceFacts};
+use crate::panics::caught;
+use crate::shard::{Cause, Codec, NewClip, SourceFacts};
 use crate::stage_tables::ClipStatus;
+
+/// Why a clip gave no frames, or no more of them.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Its file is damaged, or not what a clip is.
+    Damaged(String),
+    /// The system did not give the file.
+    Refused(String),
+    /// Time or memory did not suffice: it may fare better where nothing else is decoded.
+    Starved(String),
+}
+
+impl From<MediaError> for Trouble {
+    fn from(error: MediaError) -> Self {
+        let reason = error.to_string();
+        match error {
+            MediaError::Exceeded(_) | MediaError::Memory => Self::Starved(reason),
+            MediaError::Refused(_) => Self::Refused(reason),
+            _ => Self::Damaged(reason),
+        }
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(reason: String) -> Self {
+        Self::Damaged(reason)
+    }
+}
 
 /// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,12 +62,22 @@ pub struct DecodedClip {
     pub status: ClipStatus,
     /// What went wrong, where something did.
     pub error: Option<String>,
+    /// Whose fault it is that there are no frames.
+    pub cause: Option<Cause>,
+    /// Whether time or memory did not suffice, so that it may fare better where nothing else is decoded.
+    pub starved: bool,
 }
 
 impl DecodedClip {
     /// A clip without frames.
-    #[must_use]
-    pub fn failed(source: SourceFacts, reason: String) -> Self {
+    pub(super) fn failed(source: SourceFacts, trouble: Trouble) -> Self {
+        let (cause, starved) = match trouble {
+            Trouble::Damaged(_) => (Cause::Damaged, false),
+            Trouble::Refused(_) => (Cause::NotDecoded, false),
+            Trouble::Starved(_) => (Cause::NotDecoded, true),
+        };
+        let (Trouble::Damaged(reason) | Trouble::Refused(reason) | Trouble::Starved(reason)) =
+            trouble;
         Self {
             frames: Vec::new(),
             width: 0,
@@ -45,6 +85,36 @@ impl DecodedClip {
             source,
             status: ClipStatus::Failed,
             error: Some(reason),
+            cause: Some(cause),
+            starved,
+        }
+    }
+
+    /// A clip that made the decoder panic.
+    pub(super) fn panicked(message: String) -> Self {
+        let reason = format!("the decoder panicked: {message}");
+        Self::failed(SourceFacts::default(), Trouble::Damaged(reason))
+    }
+
+    /// A clip with frames, `Partial` where there is `damage`.
+    pub(super) fn with_frames(
+        frames: Vec<Vec<u8>>,
+        (width, height): (u32, u32),
+        source: SourceFacts,
+        damage: Option<String>,
+    ) -> Self {
+        Self {
+            frames,
+            width,
+            height,
+            source,
+            status: match damage {
+                Some(_) => ClipStatus::Partial,
+                None => ClipStatus::Ok,
+            },
+            error: damage,
+            cause: None,
+            starved: false,
         }
     }
 
@@ -110,51 +180,57 @@ impl FrameEncoder {
     }
 }
 
-/// Decodes a file and hashes it. Never fails: what goes wrong is in the result.
-#[must_use]
-pub fn decode_file(path: &Path, settings: &ClipSettings, limits: Limits) -> DecodedClip {
-    let mut clip = decode_video(path, settings, limits);
-    match hash_file(path) {
-        Ok(hash) => clip.source.blake3 = Some(hash),
-        Err(e) => return DecodedClip::failed(clip.source, e.source.to_string()),
-    }
+/// Hashes a file and decodes it. Never fails: what goes wrong is in the result.
+pub(super) fn decode_file(path: &Path, settings: &ClipSettings, deadline: Deadline) -> DecodedClip {
+    let hash = match hash_in_time(path, deadline) {
+        Ok(hash) => hash,
+        Err(trouble) => return DecodedClip::failed(SourceFacts::default(), trouble),
+    };
+    let decoded = caught(|| decode_until(path, settings, deadline));
+    let mut clip = decoded.unwrap_or_else(DecodedClip::panicked);
+    clip.source.blake3 = Some(hash);
     clip
 }
 
 /// Decodes a file without hashing it.
 #[must_use]
 pub fn decode_video(path: &Path, settings: &ClipSettings, limits: Limits) -> DecodedClip {
-    let video = match Video::open(path, limits) {
+    decode_until(path, settings, limits.deadline())
+}
+
+fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> DecodedClip {
+    let video = match Video::open_until(path, deadline) {
         Ok(video) => video,
-        Err(e) => return DecodedClip::failed(SourceFacts::default(), e.to_string()),
+        Err(e) => return DecodedClip::failed(SourceFacts::default(), e.into()),
     };
     let facts = video.facts().clone();
     let mut keeper = match Keeper::new(&facts, settings) {
         Ok(keeper) => keeper,
-        Err(reason) => return DecodedClip::failed(source_facts(&facts, Tally::default()), reason),
+        Err(reason) => {
+            return DecodedClip::failed(source_facts(&facts, Tally::default()), reason.into());
+        }
     };
     let (tally, ended) = keeper.take_all(video);
     let source = source_facts(&facts, tally);
-    let Some((width, height)) = keeper.scaler.output().filter(|_| !keeper.frames.is_empty()) else {
-        let nothing = MediaError::NoFrames {
-            packets: tally.packets,
-            errors: tally.errors,
-        };
-        return DecodedClip::failed(source, ended.err().unwrap_or_else(|| nothing.to_string()));
+    let stopped = match ended {
+        Ok(()) => None,
+        Err(Trouble::Damaged(reason)) => Some(reason),
+        // How far it came says something about the machine, not about the clip.
+        Err(machine) => return DecodedClip::failed(source, machine),
     };
-    let error = ended.err().or_else(|| damage(&facts, tally));
-    let status = if error.is_some() {
-        ClipStatus::Partial
-    } else {
-        ClipStatus::Ok
-    };
-    DecodedClip {
-        frames: keeper.frames,
-        width,
-        height,
-        source,
-        status,
-        error,
+    match keeper.scaler.output() {
+        Some(size) if !keeper.frames.is_empty() => {
+            let damage = stopped.or_else(|| damage(&facts, tally));
+            DecodedClip::with_frames(keeper.frames, size, source, damage)
+        }
+        _ => {
+            let nothing = MediaError::NoFrames {
+                packets: tally.packets,
+                errors: tally.errors,
+            };
+            let reason = stopped.unwrap_or_else(|| nothing.to_string());
+            DecodedClip::failed(source, Trouble::Damaged(reason))
+        }
     }
 }
 
@@ -181,18 +257,16 @@ impl<'a> Keeper<'a> {
     }
 
     /// Runs the video to its end, or until enough frames are there.
-    fn take_all(&mut self, mut video: Video) -> (Tally, Result<(), String>) {
-        let result = match self.settings.resample {
+    fn take_all(&mut self, mut video: Video) -> (Tally, Result<(), Trouble>) {
+        let taken = match self.settings.resample {
             Resample::Display => self.take_frames(&mut video),
             Resample::Minterpolate => self.take_interpolated(&mut video),
         };
-        if result.is_ok() {
-            video.count_rest();
-        }
+        let result = taken.and_then(|()| Ok(video.count_rest()?));
         (video.tally(), result)
     }
 
-    fn take_frames(&mut self, video: &mut Video) -> Result<(), String> {
+    fn take_frames(&mut self, video: &mut Video) -> Result<(), Trouble> {
         let instants = Instants::new(
             self.settings.fps,
             video.time_base(),
@@ -205,7 +279,7 @@ impl<'a> Keeper<'a> {
             picture,
             elapsed,
             duration,
-        }) = video.next_frame(Some(&wanted)).map_err(|e| e.to_string())?
+        }) = video.next_frame(Some(&wanted))?
         {
             let picked = sampler.push(picture, elapsed, duration);
             self.keep(picked)?;
@@ -217,10 +291,10 @@ impl<'a> Keeper<'a> {
         self.keep(picked)
     }
 
-    fn take_interpolated(&mut self, video: &mut Video) -> Result<(), String> {
+    fn take_interpolated(&mut self, video: &mut Video) -> Result<(), Trouble> {
         let mut between = Interpolation::new(self.settings.fps.to_string(), video.time_base());
         loop {
-            let shown = video.next_frame(None).map_err(|e| e.to_string())?;
+            let shown = video.next_frame(None)?;
             let ended = shown.is_none();
             match shown {
                 Some(shown) => between.push(shown.picture, shown.elapsed)?,
@@ -238,11 +312,11 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    fn keep(&mut self, picked: Picked<Picture>) -> Result<(), String> {
+    fn keep(&mut self, picked: Picked<Picture>) -> Result<(), Trouble> {
         let Some((picture, count)) = picked else {
             return Ok(());
         };
-        let rgb = self.scaler.rgb(&picture).map_err(|e| e.to_string())?;
+        let rgb = self.scaler.rgb(&picture)?;
         let Some((width, height)) = self.scaler.output() else {
             return Ok(());
         };

@@ -2,19 +2,23 @@
 //! frame rate.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use turbojpeg::{Decompressor, PixelFormat};
 
 use super::ClipSettings;
-use super::clip::{DecodedClip, FrameEncoder};
+use super::clip::{DecodedClip, FrameEncoder, Trouble};
 use crate::media::frame_size::output_side;
+use crate::media::limits::{Deadline, MAX_PIXELS};
 use crate::shard::{Codec, SourceFacts};
-use crate::stage_tables::ClipStatus;
 
 /// Largest JPEG frame that is read, in bytes.
 const MAX_FRAME_BYTES: u64 = 64 << 20;
+/// Most scans of a progressive JPEG: each takes as long as a picture, and a small file can hold millions.
+const MAX_SCANS: u32 = 500;
 
 /// The frames `image_<number>.jpg` of a folder in the order of their numbers.
 pub(super) fn frame_files(folder: &Path) -> Vec<PathBuf> {
@@ -38,7 +42,11 @@ pub(super) fn frame_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The clip of a frame folder. A JPEG that already has the wanted size is kept as it is.
-pub(super) fn decode_folder(folder: &Path, settings: &ClipSettings) -> DecodedClip {
+pub(super) fn decode_folder(
+    folder: &Path,
+    settings: &ClipSettings,
+    deadline: Deadline,
+) -> DecodedClip {
     let files = frame_files(folder);
     let mut source = SourceFacts {
         fps: Some(settings.fps.value()),
@@ -46,74 +54,128 @@ pub(super) fn decode_folder(folder: &Path, settings: &ClipSettings) -> DecodedCl
         frames_expected: i64::try_from(files.len()).ok(),
         ..SourceFacts::default()
     };
-    let mut hasher = blake3::Hasher::new();
-    let mut encoder = match FrameEncoder::new(settings) {
-        Ok(encoder) => encoder,
-        Err(reason) => return DecodedClip::failed(source, reason),
+    let mut reader = match FrameReader::new(settings) {
+        Ok(reader) => reader,
+        Err(reason) => return DecodedClip::failed(source, Trouble::Damaged(reason)),
     };
-    let mut size = None;
+    let mut hasher = blake3::Hasher::new();
     let mut frames = Vec::new();
     let mut damage = None;
     for file in files.iter().take(settings.max_frames as usize) {
-        match read_frame(file, settings, &mut encoder, &mut size, &mut hasher) {
+        let frame = read_in_time(file, deadline).and_then(|bytes| {
+            hasher.update(&bytes);
+            Ok(reader.frame(bytes)?)
+        });
+        match frame {
             Ok(frame) => {
                 source.frames_decoded += 1;
                 frames.push(frame);
             }
-            Err(reason) => {
+            Err(Trouble::Damaged(reason)) => {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 damage.get_or_insert(format!("{name}: {reason}"));
             }
+            Err(machine) => return DecodedClip::failed(source, machine),
         }
     }
     source.frames_decoded +=
         i64::try_from(files.len().saturating_sub(settings.max_frames as usize)).unwrap_or(0);
     source.blake3 = Some(hasher.finalize().to_hex().to_string());
-    let Some((width, height)) = size.filter(|_| !frames.is_empty()) else {
-        return DecodedClip::failed(
-            source,
-            damage.unwrap_or_else(|| "the folder has no frames".into()),
-        );
-    };
-    let status = if damage.is_some() {
-        ClipStatus::Partial
-    } else {
-        ClipStatus::Ok
-    };
-    DecodedClip {
-        frames,
-        width,
-        height,
-        source,
-        status,
-        error: damage,
+    match reader.size {
+        Some(size) if !frames.is_empty() => DecodedClip::with_frames(frames, size, source, damage),
+        _ => {
+            let reason = damage.unwrap_or_else(|| "the folder has no frames".into());
+            DecodedClip::failed(source, Trouble::Damaged(reason))
+        }
     }
 }
 
-fn read_frame(
-    file: &Path,
+/// The hash that [`decode_folder`] gives the folder.
+pub(super) fn hash_folder(
+    folder: &Path,
     settings: &ClipSettings,
-    encoder: &mut FrameEncoder,
-    size: &mut Option<(u32, u32)>,
-    hasher: &mut blake3::Hasher,
-) -> Result<Vec<u8>, String> {
-    if file.metadata().map_err(|e| e.to_string())?.len() > MAX_FRAME_BYTES {
-        return Err(format!("larger than {MAX_FRAME_BYTES} bytes"));
+    deadline: Deadline,
+) -> Result<String, Trouble> {
+    let mut hasher = blake3::Hasher::new();
+    for file in frame_files(folder)
+        .iter()
+        .take(settings.max_frames as usize)
+    {
+        match read_in_time(file, deadline) {
+            Ok(bytes) => hasher.update(&bytes),
+            // One that is no frame counts for nothing there, either.
+            Err(Trouble::Damaged(_)) => &mut hasher,
+            Err(machine) => return Err(machine),
+        };
     }
-    let bytes = fs::read(file).map_err(|e| e.to_string())?;
-    hasher.update(&bytes);
-    let image =
-        turbojpeg::decompress(&bytes, turbojpeg::PixelFormat::RGB).map_err(|e| e.to_string())?;
-    let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
-    let (width, height) = (side(image.width)?, side(image.height)?);
-    let wanted = *size.get_or_insert_with(|| {
-        output_side(settings.frame_size, f64::from(width), f64::from(height))
-    });
-    if wanted == (width, height) && settings.codec == Codec::Jpeg {
-        return Ok(bytes);
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn read_in_time(file: &Path, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
+    deadline.check()?;
+    let refused = |e: io::Error| Trouble::Refused(e.to_string());
+    if file.metadata().map_err(refused)?.len() > MAX_FRAME_BYTES {
+        return Err(Trouble::Damaged(format!(
+            "larger than {MAX_FRAME_BYTES} bytes"
+        )));
     }
-    let rgb = resize_rgb(&image.pixels, (width, height), wanted)?;
-    encoder.encode(rgb, wanted.0, wanted.1)
+    fs::read(file).map_err(refused)
+}
+
+/// Turns the JPEG files of one clip into stored frames, all of the size that the first one gives.
+struct FrameReader<'a> {
+    settings: &'a ClipSettings,
+    jpeg: Decompressor,
+    encoder: FrameEncoder,
+    size: Option<(u32, u32)>,
+}
+
+impl<'a> FrameReader<'a> {
+    fn new(settings: &'a ClipSettings) -> Result<Self, String> {
+        let mut jpeg = Decompressor::new().map_err(|e| e.to_string())?;
+        jpeg.set_scan_limit(MAX_SCANS).map_err(|e| e.to_string())?;
+        Ok(Self {
+            settings,
+            jpeg,
+            encoder: FrameEncoder::new(settings)?,
+            size: None,
+        })
+    }
+
+    fn frame(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, String> {
+        let header = self.jpeg.read_header(&bytes).map_err(|e| e.to_string())?;
+        let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
+        let (width, height) = (side(header.width)?, side(header.height)?);
+        // The header may promise anything: no memory is taken for more than a picture may have.
+        if u64::from(width) * u64::from(height) > u64::from(MAX_PIXELS) {
+            return Err(format!(
+                "{width} x {height} pixels, more than the {MAX_PIXELS} that a picture may have"
+            ));
+        }
+        let mut rgb = vec![0; header.width * header.height * 3];
+        let image = turbojpeg::Image {
+            pixels: rgb.as_mut_slice(),
+            width: header.width,
+            pitch: header.width * 3,
+            height: header.height,
+            format: PixelFormat::RGB,
+        };
+        self.jpeg
+            .decompress(&bytes, image)
+            .map_err(|e| e.to_string())?;
+        let wanted = *self.size.get_or_insert_with(|| {
+            output_side(
+                self.settings.frame_size,
+                f64::from(width),
+                f64::from(height),
+            )
+        });
+        if wanted == (width, height) && self.settings.codec == Codec::Jpeg {
+            return Ok(bytes);
+        }
+        let rgb = resize_rgb(&rgb, (width, height), wanted)?;
+        self.encoder.encode(rgb, wanted.0, wanted.1)
+    }
 }
 
 /// An RGB picture in another size, by the filter that videos are resized with.

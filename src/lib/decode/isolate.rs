@@ -3,25 +3,29 @@
 //! Each worker keeps one child and asks it for one clip at a time: a JSON line goes to its standard input, a length-prefixed
 //! JSON head and the frames come back on its standard output. A child that dies or takes too long is replaced.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::{RecvTimeoutError, bounded};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::clip::{DecodedClip, decode_file};
-use super::folder::decode_folder;
+use super::clip::{DecodedClip, Trouble};
 use super::source::Source;
 use super::{ClipSettings, DecodeError};
-use crate::media::decode::Limits;
+use crate::media::limits::{Exceeded, Limits};
 use crate::shard::SourceFacts;
 
 /// Seconds beyond a clip's own limit after which its child is ended: it should have stopped by itself.
 const GRACE_SECONDS: u64 = 10;
+/// How long a child that has closed its output may take to end before it is ended.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 /// Largest head of an answer in bytes.
 const MAX_HEAD_BYTES: u64 = 1 << 20;
 /// Most frames, and bytes of one frame, that an answer may claim.
@@ -31,17 +35,33 @@ const MAX_FRAME_BYTES: u64 = 256 << 20;
 /// What a child is asked for.
 #[derive(Serialize, Deserialize)]
 struct Request {
-    path: PathBuf,
+    /// The path, a character for each of its bytes: not every path is text.
+    path: String,
     is_folder: bool,
     settings: ClipSettings,
     limits: Limits,
 }
 
-/// Decodes one source in this process.
-pub(super) fn decode_here(source: &Source, settings: &ClipSettings, limits: Limits) -> DecodedClip {
-    match source {
-        Source::File { path, .. } => decode_file(path, settings, limits),
-        Source::Frames { path, .. } => decode_folder(path, settings),
+impl Request {
+    fn new(source: &Source, settings: &ClipSettings, limits: Limits) -> Self {
+        let path = source.path().as_os_str().as_bytes();
+        Self {
+            path: path.iter().copied().map(char::from).collect(),
+            is_folder: matches!(source, Source::Frames { .. }),
+            settings: settings.clone(),
+            limits,
+        }
+    }
+
+    /// The source that is asked for; its size does not count here.
+    fn source(&self) -> io::Result<Source> {
+        let bytes: Result<Vec<u8>, _> = self.path.chars().map(u8::try_from).collect();
+        let path = PathBuf::from(OsString::from_vec(bytes.map_err(io::Error::other)?));
+        Ok(if self.is_folder {
+            Source::Frames { path, bytes: 0 }
+        } else {
+            Source::File { path, bytes: 0 }
+        })
     }
 }
 
@@ -57,23 +77,22 @@ pub fn work() -> Result<(), DecodeError> {
     for line in io::stdin().lock().lines() {
         let request: Request =
             serde_json::from_str(&line.map_err(failed)?).map_err(|e| failed(e.into()))?;
-        let bytes = request.limits.memory_bytes;
-        setrlimit(
-            Resource::As,
-            Rlimit {
-                current: Some(bytes),
-                maximum: None,
-            },
-        )
-        .map_err(|e| failed(e.into()))?;
-        let clip = if request.is_folder {
-            decode_folder(&request.path, &request.settings)
-        } else {
-            decode_file(&request.path, &request.settings, request.limits)
-        };
+        limit_memory(request.limits.memory_bytes).map_err(failed)?;
+        let source = request.source().map_err(failed)?;
+        let clip = source.decode(&request.settings, request.limits);
         send(&mut output, &clip).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Limits the address space of this process, within what it may have at all.
+fn limit_memory(bytes: u64) -> io::Result<()> {
+    let maximum = getrlimit(Resource::As).maximum;
+    let limit = Rlimit {
+        current: Some(maximum.map_or(bytes, |maximum| maximum.min(bytes))),
+        maximum,
+    };
+    Ok(setrlimit(Resource::As, limit)?)
 }
 
 fn send(output: &mut impl Write, clip: &DecodedClip) -> io::Result<()> {
@@ -120,7 +139,21 @@ pub(super) struct Isolated {
 struct Running {
     child: Child,
     requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: BufReader<Answers>,
+}
+
+/// A child's output, read until a clip's time is up.
+struct Answers {
+    pipe: ChildStdout,
+    until: Option<Instant>,
+}
+
+/// Why a child gave no answer.
+enum Silence {
+    /// It took too long and was ended.
+    Late,
+    /// It has ended; the status is none where it would not end by itself.
+    Ended(Option<ExitStatus>),
 }
 
 impl Isolated {
@@ -132,66 +165,98 @@ impl Isolated {
     }
 
     /// Decodes one source in the child, which is started when there is none.
+    ///
+    /// # Errors
+    /// When no child can be started: that is no clip's fault.
     pub(super) fn decode(
         &mut self,
         source: &Source,
         settings: &ClipSettings,
         limits: Limits,
-    ) -> DecodedClip {
-        let request = Request {
-            path: source.path().to_owned(),
-            is_folder: matches!(source, Source::Frames { .. }),
-            settings: settings.clone(),
-            limits,
-        };
-        self.ask(&request)
-            .unwrap_or_else(|reason| DecodedClip::failed(SourceFacts::default(), reason))
-    }
-
-    fn ask(&mut self, request: &Request) -> Result<DecodedClip, String> {
+    ) -> Result<DecodedClip, DecodeError> {
         let mut running = match self.child.take() {
             Some(running) => running,
-            None => start(&self.program)
-                .map_err(|e| format!("the decoder process cannot be started: {e}"))?,
+            None => start(&self.program).map_err(|source| DecodeError::Process {
+                program: self.program.clone(),
+                source,
+            })?,
         };
-        let seconds = request.limits.seconds;
-        match running.exchange(request, Duration::from_secs(seconds + GRACE_SECONDS)) {
+        let request = Request::new(source, settings, limits);
+        let silence = match running.exchange(&request) {
             Ok(clip) => {
                 self.child = Some(running);
-                Ok(clip)
+                return Ok(clip);
             }
-            Err(true) => Err(format!("took longer than {seconds} s")),
-            Err(false) => {
-                let end = running
-                    .child
-                    .wait()
-                    .map_or_else(|e| e.to_string(), |status| status.to_string());
-                Err(format!("the decoder process died ({end})"))
+            Err(silence) => silence,
+        };
+        let facts = SourceFacts {
+            // The child would have hashed it. Only a file with the same hash is the same file later.
+            blake3: source.hash(settings, limits),
+            ..SourceFacts::default()
+        };
+        Ok(DecodedClip::failed(facts, silence.trouble(limits)))
+    }
+}
+
+impl Silence {
+    /// What it says of the clip. Only an access to memory that is not there is sure to be the clip's doing.
+    fn trouble(&self, limits: Limits) -> Trouble {
+        let crashes = [Signal::SEGV, Signal::ILL, Signal::FPE].map(Signal::as_raw);
+        match self {
+            Self::Late => Trouble::Starved(Exceeded::Seconds(limits.seconds).to_string()),
+            Self::Ended(None) => Trouble::Starved("the decoder process broke off".into()),
+            Self::Ended(Some(status)) => {
+                let reason = format!("the decoder process died ({status})");
+                match status.signal() {
+                    Some(signal) if crashes.contains(&signal) => Trouble::Damaged(reason),
+                    _ => Trouble::Starved(reason),
+                }
             }
         }
     }
 }
 
 impl Running {
-    /// Sends the request and waits for the answer; the error says whether the time was up.
-    fn exchange(&mut self, request: &Request, time: Duration) -> Result<DecodedClip, bool> {
-        let line = serde_json::to_string(request).map_err(|_| false)?;
-        writeln!(self.requests, "{line}")
+    /// Sends the request and waits for the answer.
+    fn exchange(&mut self, request: &Request) -> Result<DecodedClip, Silence> {
+        let seconds = request.limits.seconds.saturating_add(GRACE_SECONDS);
+        self.answers.get_mut().until = Instant::now().checked_add(Duration::from_secs(seconds));
+        let answer = serde_json::to_string(request)
+            .map_err(io::Error::other)
+            .and_then(|line| writeln!(self.requests, "{line}"))
             .and_then(|()| self.requests.flush())
-            .map_err(|_| false)?;
-        let (done, wait) = bounded::<()>(1);
-        let (child, answers) = (&mut self.child, &mut self.answers);
-        thread::scope(|scope| {
-            // Ends the child when it is overdue; reading below then meets the end of its output.
-            let overdue = scope.spawn(move || {
-                let late = wait.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-                late && child.kill().is_ok()
-            });
-            let answer = receive(answers);
-            drop(done);
-            let late = overdue.join().unwrap_or(false);
-            answer.map_err(|_| late)
+            .and_then(|()| receive(&mut self.answers));
+        answer.map_err(|e| match e.kind() {
+            io::ErrorKind::TimedOut => Silence::Late,
+            _ => Silence::Ended(self.ended()),
         })
+    }
+
+    /// How the child has ended. Gives it a moment for that: it may have closed its output just now.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        let until = Instant::now() + END_PATIENCE;
+        while Instant::now() < until {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(END_PATIENCE / 100);
+        }
+        None
+    }
+}
+
+impl Read for Answers {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self
+            .until
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        // A time that is too long for the system is as good as none.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut pipe = [PollFd::new(&self.pipe, PollFlags::IN)];
+        if poll(&mut pipe, left.as_ref())? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.pipe.read(buffer)
     }
 }
 
@@ -212,10 +277,10 @@ fn start(program: &Path) -> io::Result<Running> {
         .stderr(Stdio::null())
         .spawn()?;
     match (child.stdin.take(), child.stdout.take()) {
-        (Some(requests), Some(answers)) => Ok(Running {
+        (Some(requests), Some(pipe)) => Ok(Running {
             child,
             requests,
-            answers: BufReader::new(answers),
+            answers: BufReader::new(Answers { pipe, until: None }),
         }),
         _ => Err(io::Error::other("no pipe")),
     }
@@ -224,6 +289,9 @@ fn start(program: &Path) -> io::Result<Running> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::Exit;
+    use crate::hint::Hint;
+    use crate::shard::Cause;
     use crate::stage_tables::ClipStatus;
 
     #[test]
@@ -234,10 +302,14 @@ mod tests {
             height: 1,
             source: SourceFacts {
                 codec: Some("h264".into()),
+                // A reader of JSON that is not exact gives the float beside it.
+                duration_s: Some(1.034_366_666_666_666_7),
                 ..SourceFacts::default()
             },
             status: ClipStatus::Partial,
             error: Some("cut off".into()),
+            cause: None,
+            starved: false,
         };
         let mut pipe = Vec::new();
         send(&mut pipe, &clip).unwrap();
@@ -251,26 +323,41 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_child_that_dies_or_hangs_costs_one_clip() {
+    fn decode(program: &str) -> Result<DecodedClip, DecodeError> {
         let source = Source::File {
             path: "clip.mp4".into(),
             bytes: 1,
         };
-        let limits = Limits {
-            seconds: 1,
-            ..Limits::default()
-        };
-        let decode = |program: &str| {
-            Isolated::new(Path::new(program)).decode(&source, &ClipSettings::default(), limits)
-        };
-        let died = decode("false");
+        let limits = Limits::default();
+        Isolated::new(Path::new(program)).decode(&source, &ClipSettings::default(), limits)
+    }
+
+    #[test]
+    fn a_child_that_dies_costs_one_clip_and_that_is_not_the_clips_fault() {
+        let died = decode("false").unwrap();
         assert_eq!(died.status, ClipStatus::Failed);
-        assert!(
-            died.error.unwrap().contains("died"),
-            "a child that ends at once"
-        );
-        let absent = decode("/nonexistent/program");
-        assert!(absent.error.unwrap().contains("cannot be started"));
+        assert_eq!(died.cause, Some(Cause::NotDecoded));
+        assert!(died.error.unwrap().contains("died"));
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_no_clips_fault() {
+        let error = decode("/nonexistent/program").unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/program"));
+        assert_eq!(error.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn paths_of_any_bytes_cross_the_pipe() {
+        let path = PathBuf::from(OsString::from_vec(b"clips \xff\n\xe4/a.mp4".to_vec()));
+        let source = Source::File {
+            path: path.clone(),
+            bytes: 1,
+        };
+        let request = Request::new(&source, &ClipSettings::default(), Limits::default());
+        let line = serde_json::to_string(&request).unwrap();
+        assert!(!line.contains('\n'));
+        let received: Request = serde_json::from_str(&line).unwrap();
+        assert_eq!(received.source().unwrap().path(), path);
     }
 }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::clip::damage;
+use crate::foreign::printable;
 use crate::media::MediaError;
-use crate::media::decode::{Limits, Video};
+use crate::media::decode::Video;
+use crate::media::limits::Limits;
 use crate::stage_tables::ClipStatus;
 
 /// What a file holds.
@@ -30,13 +32,12 @@ impl fmt::Display for ProbeRow {
             ClipStatus::Failed => "failed",
             ClipStatus::Missing => "missing",
         };
-        let clean = |text: &str| text.replace(['\t', '\n', '\r'], " ");
-        let file = clean(&self.file.to_string_lossy());
         write!(
             f,
-            "{file}\t{}\t{status}\t{}",
+            "{}\t{}\t{status}\t{}",
+            printable(&self.file.to_string_lossy()),
             self.frames,
-            clean(self.reason.as_deref().unwrap_or_default())
+            printable(self.reason.as_deref().unwrap_or_default())
         )
     }
 }

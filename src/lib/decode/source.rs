@@ -1,12 +1,17 @@
-//! Where the labelled clips lie on disk.
+//! Where the labelled clips lie on disk, and reading them there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::DecodeError;
+use super::clip::{DecodedClip, decode_file};
+use super::file_hash::hash_in_time;
+use super::folder::{decode_folder, hash_folder};
+use super::{ClipSettings, DecodeError};
 use crate::clip::ClipId;
+use crate::media::limits::Limits;
+use crate::panics::caught;
 
 /// Deepest folder below the clips folder that is searched.
 const MAX_DEPTH: usize = 8;
@@ -31,6 +36,25 @@ impl Source {
     pub(super) fn bytes(&self) -> i64 {
         match self {
             Self::File { bytes, .. } | Self::Frames { bytes, .. } => *bytes,
+        }
+    }
+
+    /// Decodes it in this process.
+    pub(super) fn decode(&self, settings: &ClipSettings, limits: Limits) -> DecodedClip {
+        let deadline = limits.deadline();
+        match self {
+            Self::File { path, .. } => decode_file(path, settings, deadline),
+            Self::Frames { path, .. } => caught(|| decode_folder(path, settings, deadline))
+                .unwrap_or_else(DecodedClip::panicked),
+        }
+    }
+
+    /// The hash that decoding gives it, in hexadecimal; none where it cannot be read in time.
+    pub(super) fn hash(&self, settings: &ClipSettings, limits: Limits) -> Option<String> {
+        let deadline = limits.deadline();
+        match self {
+            Self::File { path, .. } => hash_in_time(path, deadline).ok(),
+            Self::Frames { path, .. } => hash_folder(path, settings, deadline).ok(),
         }
     }
 }

@@ -6,58 +6,75 @@ use std::path::Path;
 
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
-use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, shard_files};
-use crate::table::{self, Provenance, Table};
+use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, parse_shard_name, shard_files};
+use crate::stage_tables::ClipStatus;
+use crate::table::{self, Provenance, Table, TableError};
 
 /// What the folder of shards holds already, of the same settings.
 pub(super) struct Stored {
     /// The index that is published, and what it was made from.
     pub(super) index: Option<(Vec<IndexRow>, Provenance)>,
-    /// What is known of each clip, by its id.
-    pub(super) known: BTreeMap<String, IndexRow>,
-    /// The number of the next shard of a split.
+    /// What is known of each clip that had a file, by its id: the row of the index, then those of shards that the index does
+    /// not name, the oldest first. A killed run leaves such shards also for clips of which the index knows something else.
+    pub(super) known: BTreeMap<String, Vec<IndexRow>>,
+    /// The number of the next shard of a split, past all that are there and all that the index names.
     pub(super) next_number: BTreeMap<Split, u32>,
 }
 
 impl Stored {
-    /// Reads the index, and the shards that it does not name: those that a killed run has left. Files of other settings are
-    /// removed, the index first, so that nobody reads the one by the other; so are shards that a stopped deletion has left.
+    /// Reads the index, and the shards that it does not name: those that a killed run has left, each of which is hashed. Files
+    /// of other settings are removed, the index first, so that nobody reads the one by the other; so are damaged shards, and
+    /// those that a stopped deletion has left.
     pub(super) fn read(folder: &Path, settings: &Provenance) -> Result<Self, ShardError> {
         let index = read_index(folder, settings)?;
+        let mut stored = Self {
+            known: BTreeMap::new(),
+            next_number: BTreeMap::new(),
+            index: None,
+        };
         let names = shard_files(folder)?;
-        let mut known = BTreeMap::new();
+        let there: BTreeSet<&String> = names.values().collect();
         let mut named = BTreeSet::new();
         for row in index.iter().flat_map(|(rows, _)| rows) {
-            named.extend(row.shard.clone());
-            if row
-                .shard
-                .as_ref()
-                .is_none_or(|shard| names.values().any(|n| n == shard))
-            {
-                known.insert(row.clip_id.clone(), row.clone());
+            if let Some(shard) = &row.shard {
+                named.insert(shard);
+                if let Some((split, number)) = parse_shard_name(shard) {
+                    stored.past(split, number);
+                }
+            }
+            let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
+            if is_there && row.status != ClipStatus::Missing {
+                stored.learn(row.clone());
             }
         }
-        let mut next_number = BTreeMap::new();
         for ((split, number), name) in &names {
             if !named.contains(name) {
                 let made_from = index.as_ref().and_then(|(_, from)| from.inputs.get(name));
-                if remove_replaced(folder, name, made_from)?
-                    || !adopt(folder, name, *split, settings, &mut known)?
-                {
+                if remove_replaced(folder, name, made_from)? {
                     continue;
                 }
+                let Some(rows) = adopt(folder, name, *split, settings)? else {
+                    continue;
+                };
+                rows.into_iter().for_each(|row| stored.learn(row));
             }
-            next_number.insert(*split, number + 1);
+            stored.past(*split, *number);
         }
-        Ok(Self {
-            index,
-            known,
-            next_number,
-        })
+        stored.index = index;
+        Ok(stored)
+    }
+
+    fn learn(&mut self, row: IndexRow) {
+        self.known.entry(row.clip_id.clone()).or_default().push(row);
+    }
+
+    fn past(&mut self, split: Split, number: u32) {
+        let next = self.next_number.entry(split).or_default();
+        *next = number.saturating_add(1).max(*next);
     }
 }
 
-/// The index, where it is of the same settings. Any other is removed.
+/// The index, where it is of the same settings. Any other is removed, but for one that cannot be read here at all.
 fn read_index(
     folder: &Path,
     settings: &Provenance,
@@ -70,17 +87,14 @@ fn read_index(
         .and_then(|provenance| Ok((table::read::<IndexRow>(&path)?, provenance)));
     match read {
         Ok((rows, provenance)) if provenance.settings == settings.settings => {
-            Ok(Some((rows, provenance)))
+            return Ok(Some((rows, provenance)));
         }
-        other => {
-            match other {
-                Ok(_) => tracing::info!("the settings have changed: all clips are decoded anew"),
-                Err(e) => tracing::warn!("the index is unusable ({e}): it is built anew"),
-            }
-            fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-            Ok(None)
-        }
+        Ok(_) => tracing::info!("the settings have changed: all clips are decoded anew"),
+        Err(e @ (TableError::Artifact(_) | TableError::Version { .. })) => return Err(e.into()),
+        Err(e) => tracing::warn!("the index is unusable ({e}): it is built anew"),
     }
+    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    Ok(None)
 }
 
 /// Removes the file where the index was made from this very one: a deletion has replaced it and was stopped. Says whether it did.
@@ -97,38 +111,74 @@ fn remove_replaced(
     Ok(true)
 }
 
-/// Takes over the clips of a shard that the index does not name. A shard of other settings, or a damaged one, is removed.
+/// The rows of a shard that the index does not name, each compared with its hash. A shard of other settings is removed, and one
+/// with a damaged row: its clips are decoded anew.
 fn adopt(
     folder: &Path,
     name: &str,
     split: Split,
     settings: &Provenance,
-    known: &mut BTreeMap<String, IndexRow>,
-) -> Result<bool, ShardError> {
+) -> Result<Option<Vec<IndexRow>>, ShardError> {
     let path = folder.join(name);
     let rows = Shard::open(&path).and_then(|shard| {
         if shard.provenance().settings != settings.settings {
             return Ok(None);
         }
         let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
-        (0..count)
-            .map(|row| shard.index_row(row, split, name))
-            .collect::<Result<Vec<_>, _>>()
-            .map(Some)
+        let rows = (0..count).map(|row| intact_row(&shard, row, split, name, &path));
+        rows.collect::<Result<Vec<_>, _>>().map(Some)
     });
     match rows {
-        Ok(Some(rows)) => {
-            for row in rows {
-                known.entry(row.clip_id.clone()).or_insert(row);
-            }
-            Ok(true)
+        Ok(Some(rows)) => return Ok(Some(rows)),
+        Ok(None) => tracing::info!("{name} is removed: it was made with other settings"),
+        Err(e @ (ShardError::Artifact(_) | ShardError::Table(TableError::Version { .. }))) => {
+            return Err(e);
         }
-        other => {
-            if let Err(e) = other {
-                tracing::warn!("removed: {e}");
-            }
+        Err(e) => tracing::warn!("{name} is removed, its clips are decoded anew: {e}"),
+    }
+    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    Ok(None)
+}
+
+fn intact_row(
+    shard: &Shard,
+    row: i64,
+    split: Split,
+    name: &str,
+    path: &Path,
+) -> Result<IndexRow, ShardError> {
+    if !shard.clip(row)?.intact() {
+        return Err(ShardError::DamagedRow {
+            path: path.to_owned(),
+            row,
+            reason: "its bytes do not have their hash".into(),
+        });
+    }
+    shard.index_row(row, split, name)
+}
+
+/// Removes the shards that the index does not name and that hold nothing but older copies of what it names.
+pub(super) fn remove_superseded(folder: &Path, index: &[IndexRow]) -> Result<(), ShardError> {
+    let stored = index
+        .iter()
+        .filter_map(|row| Some((row.clip_id.as_str(), row.shard.as_deref()?)));
+    let stored: BTreeMap<&str, &str> = stored.collect();
+    let named: BTreeSet<&str> = stored.values().copied().collect();
+    for name in shard_files(folder)?.into_values() {
+        let path = folder.join(&name);
+        if named.contains(name.as_str()) {
+            continue;
+        }
+        // A damaged one is dealt with, and spoken of, where the next run meets it.
+        let Ok(shard) = Shard::open(&path) else {
+            continue;
+        };
+        let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
+        let is_copy =
+            |row| matches!(shard.clip(row), Ok(clip) if stored.contains_key(clip.clip_id));
+        if (0..count).all(is_copy) {
             fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-            Ok(false)
         }
     }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::DecodeError;
 use crate::progress::{Progress, Unit};
-use crate::shard::{IndexRow, Shards};
+use crate::shard::{ShardError, Shards};
 
 /// A stored clip that is not what the index says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,38 +47,23 @@ pub fn verify(shards: &Path) -> Result<VerifySummary, DecodeError> {
     let mut summary = VerifySummary::default();
     for (row, shard, shard_row) in stored {
         summary.clips += 1;
-        if let Err(reason) = check(&shards, row, shard, shard_row, &mut summary) {
-            summary.damaged.push(Damage {
+        match shards.checked_clip(shard, shard_row) {
+            Ok(clip) => {
+                summary.frames += clip.len();
+                summary.bytes += clip.frames().iter().map(|f| f.len()).sum::<usize>();
+            }
+            Err(e) => summary.damaged.push(Damage {
                 clip_id: row.clip_id.clone(),
                 shard: shard.to_owned(),
                 shard_row,
-                reason,
-            });
+                reason: match e {
+                    ShardError::DamagedRow { reason, .. } => reason,
+                    other => other.to_string(),
+                },
+            }),
         }
         progress.inc(1);
     }
     progress.finish();
     Ok(summary)
-}
-
-fn check(
-    shards: &Shards,
-    row: &IndexRow,
-    shard: &str,
-    shard_row: i64,
-    summary: &mut VerifySummary,
-) -> Result<(), String> {
-    let clip = shards.clip(shard, shard_row).map_err(|e| e.to_string())?;
-    if clip.clip_id != row.clip_id {
-        return Err(format!("clip {} is stored in its place", clip.clip_id));
-    }
-    if Some(clip.blake3) != row.content.as_deref() {
-        return Err("its hash is not the one that the index has".into());
-    }
-    if !clip.intact() {
-        return Err("its bytes do not have their hash".into());
-    }
-    summary.frames += clip.len();
-    summary.bytes += clip.frames().iter().map(|f| f.len()).sum::<usize>();
-    Ok(())
 }

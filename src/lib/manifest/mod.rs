@@ -15,6 +15,7 @@ pub use run::run;
 pub use summary::{Counts, ManifestSummary};
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::table::TableError;
@@ -80,6 +81,15 @@ impl Hint for ManifestError {
             Self::ShardMissing { .. } => {
                 Some("run `make decode` again: it decodes the clips of missing shards".into())
             }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Labels(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            Self::Artifact(e) => e.exit(),
+            Self::Index { .. } | Self::ShardMissing { .. } => Exit::Failed,
         }
     }
 }

@@ -7,8 +7,9 @@ use super::audit::audit;
 use super::{ManifestConfig, ManifestError, ManifestSummary};
 use crate::artifact;
 use crate::clip::Split;
+use crate::foreign::printable;
 use crate::labels::{Label, Labels};
-use crate::shard::{INDEX_FILE, IndexRow};
+use crate::shard::{INDEX_FILE, IndexRow, parse_shard_name};
 use crate::stage_tables::{ClipRow, ClipStatus};
 use crate::table::{self, Provenance};
 
@@ -29,7 +30,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         if by_clip.insert(row.clip_id.as_str(), row).is_some() {
             return Err(ManifestError::Index {
                 path: index_file,
-                clip: row.clip_id.clone(),
+                clip: printable(&row.clip_id).into_owned(),
                 problem: "stands in it twice",
             });
         }
@@ -66,13 +67,15 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
 /// A clip has frames exactly where its row says where they lie.
 fn check(row: &IndexRow, index: &Path) -> Result<(), ManifestError> {
     let problem = match (row.status.is_usable(), &row.shard, row.shard_row) {
-        (true, Some(_), Some(_)) | (false, None, None) => return Ok(()),
+        (true, Some(shard), Some(0..)) if parse_shard_name(shard).is_some() => return Ok(()),
+        (true, Some(_), Some(0..)) => "lies in a file whose name is no shard's",
+        (false, None, None) => return Ok(()),
         (true, _, _) => "has frames, but no place in a shard",
         (false, _, _) => "has no frames, but a place in a shard",
     };
     Err(ManifestError::Index {
         path: index.to_owned(),
-        clip: row.clip_id.clone(),
+        clip: printable(&row.clip_id).into_owned(),
         problem,
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::audit::Audit;
 use crate::clip::Split;
+use crate::foreign::printable;
 use crate::stage_tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
@@ -105,7 +106,7 @@ fn findings(
             .iter()
             .map(|&i| {
                 let reason = errors.get(rows[i].clip_id.as_str());
-                clip(i) + &reason.map_or(String::new(), |r| format!(": {r}"))
+                clip(i) + &reason.map_or(String::new(), |r| format!(": {}", printable(r)))
             })
             .collect()
     };

@@ -7,42 +7,20 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, Stream, frame};
-use serde::{Deserialize, Serialize};
 
 use super::display_order::DisplayOrder;
+use super::limits::{Deadline, Limits, MAX_PIXELS};
 use super::orientation::Orientation;
 use super::packets::{LOOKAHEAD_PACKETS, Packets, Shown};
 use super::{MediaError, input, start};
 
-/// Most pixels of a picture; larger ones are refused by the decoder.
-pub const MAX_PIXELS: i64 = 1 << 26;
 /// Errors after which a stream that gives no more frames is given up.
 const MAX_ERRORS_IN_A_ROW: i64 = 10_000;
-
-/// What a file may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Wall-clock time for one file. Default 300 s.
-    pub seconds: u64,
-    /// Address space of a decoder that runs in a process of its own, in bytes. Default 4 GiB. In threads a picture's size
-    /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
-    pub memory_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            seconds: 300,
-            memory_bytes: 4 << 30,
-        }
-    }
-}
 
 /// What the container tells about the video stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,8 +85,9 @@ pub struct Video {
     time_base: TimeBase,
     frame_duration: i64,
     sample_aspect: Rational,
-    limits: Limits,
-    deadline: Instant,
+    deadline: Deadline,
+    /// What the machine refused: no damage of the file.
+    refused: Option<MediaError>,
     packets: Packets,
     maybe_passed: BTreeSet<i64>,
     draining: bool,
@@ -125,24 +104,31 @@ impl Video {
     /// # Errors
     /// When the file cannot be opened, has no video, is encrypted or of an unknown codec.
     pub fn open(path: &Path, limits: Limits) -> Result<Self, MediaError> {
+        Self::open_until(path, limits.deadline())
+    }
+
+    /// Opens a file some of whose time has passed already.
+    ///
+    /// # Errors
+    /// As [`Video::open`].
+    pub fn open_until(path: &Path, deadline: Deadline) -> Result<Self, MediaError> {
         start();
-        let deadline = Instant::now() + Duration::from_secs(limits.seconds);
-        let mut input = input::open(path, deadline, limits.seconds)?;
+        let mut input = input::open(path, deadline)?;
         if input::header_may_suffice(&input) {
-            let mut video = Self::of(input, limits, deadline)?;
+            let mut video = Self::of(input, deadline)?;
             // A delay is there after the first packet only where the stream states it. A guessed one, as looking ahead
             // makes it, could be another: then the file is read once more from its beginning.
             video.feed(None);
             if video.decoder.has_b_frames() {
                 return Ok(video);
             }
-            input = input::open(path, deadline, limits.seconds)?;
+            input = input::open(path, deadline)?;
         }
-        input::look_ahead(&mut input, deadline, limits.seconds)?;
-        Self::of(input, limits, deadline)
+        input::look_ahead(&mut input, deadline)?;
+        Self::of(input, deadline)
     }
 
-    fn of(mut input: Input, limits: Limits, deadline: Instant) -> Result<Self, MediaError> {
+    fn of(mut input: Input, deadline: Deadline) -> Result<Self, MediaError> {
         let stream = input::video_stream(&input)?;
         let index = stream.index();
         let time_base = input::time_base(&stream);
@@ -166,8 +152,8 @@ impl Video {
             time_base,
             frame_duration,
             sample_aspect,
-            limits,
             deadline,
+            refused: None,
             packets: Packets::of(index, order),
             maybe_passed: BTreeSet::new(),
             draining: false,
@@ -206,17 +192,14 @@ impl Video {
     /// missing.
     ///
     /// # Errors
-    /// When the time limit is exceeded. Damage is no error: it is counted in the tally.
+    /// When the time is up or the machine has no memory. Damage is no error: it is counted in the tally.
     pub fn next_frame(
         &mut self,
         wanted: Option<Wanted<'_>>,
     ) -> Result<Option<ShownFrame>, MediaError> {
         while self.errors_in_a_row <= MAX_ERRORS_IN_A_ROW {
-            if Instant::now() > self.deadline {
-                return Err(MediaError::TimeLimit {
-                    seconds: self.limits.seconds,
-                });
-            }
+            self.deadline.check()?;
+            self.check_refused()?;
             let mut picture = frame::Video::empty();
             match self.decoder.receive_frame(&mut picture) {
                 Ok(()) => return Ok(Some(self.shown(picture))),
@@ -232,25 +215,38 @@ impl Video {
                         return Err(MediaError::Encrypted);
                     }
                 }
-                Err(_) => self.count_error(),
+                Err(e) => self.count_error(e),
             }
         }
         Ok(None)
     }
 
+    /// What the machine refused while packets were read or decoded.
+    fn check_refused(&mut self) -> Result<(), MediaError> {
+        let refused = self.refused.take().or_else(|| self.packets.refused.take());
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Counts what is left without decoding it, so that a file that ends early is noticed. For a caller that has all it
     /// wants; does nothing after the last frame.
-    pub fn count_rest(&mut self) {
+    ///
+    /// # Errors
+    /// As [`Video::next_frame`].
+    pub fn count_rest(&mut self) -> Result<(), MediaError> {
         if self.draining {
-            return;
+            return Ok(());
         }
         self.packets.count_rest(&mut self.input, self.deadline);
+        self.deadline.check()?;
+        self.check_refused()?;
         self.maybe_passed.clear();
         let there = self.packets.seen.packets - self.packets.seen.hidden - self.tally().errors;
         self.tally.passed_over = (there - self.tally.frames).max(0);
+        Ok(())
     }
 
-    fn count_error(&mut self) {
+    fn count_error(&mut self, error: ff::Error) {
+        self.refused = self.refused.take().or_else(|| MediaError::refused(error));
         self.tally.errors += 1;
         self.errors_in_a_row += 1;
     }
@@ -297,8 +293,8 @@ impl Video {
             .fill(&mut self.input, wanted.is_some(), self.deadline);
         let Some((packet, shown)) = self.packets.take() else {
             self.draining = true;
-            if self.decoder.send_eof().is_err() {
-                self.count_error();
+            if let Err(e) = self.decoder.send_eof() {
+                self.count_error(e);
             }
             return;
         };
@@ -330,8 +326,8 @@ impl Video {
         match self.decoder.send_packet(packet) {
             Ok(()) => true,
             Err(ff::Error::Eof) => false,
-            Err(_) => {
-                self.count_error();
+            Err(e) => {
+                self.count_error(e);
                 false
             }
         }
@@ -351,14 +347,16 @@ impl Video {
 }
 
 fn open_decoder(stream: &Stream<'_>, name: &str) -> Result<ff::decoder::Video, MediaError> {
-    let refuse = |e: ff::Error| MediaError::Codec {
-        codec: name.to_owned(),
-        reason: e.to_string(),
+    let refuse = |e: ff::Error| {
+        MediaError::refused(e).unwrap_or_else(|| MediaError::Codec {
+            codec: name.to_owned(),
+            reason: e.to_string(),
+        })
     };
     let mut context = ff::codec::Context::from_parameters(stream.parameters()).map_err(refuse)?;
     // SAFETY: the context is ours and not yet open; `max_pixels` and `thread_count` are fields that callers may set.
     unsafe {
-        (*context.as_mut_ptr()).max_pixels = MAX_PIXELS;
+        (*context.as_mut_ptr()).max_pixels = i64::from(MAX_PIXELS);
         (*context.as_mut_ptr()).thread_count = 1;
     }
     let mut decoder = context.decoder();

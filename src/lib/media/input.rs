@@ -1,8 +1,9 @@
 //! Opening a file: the container, its first video stream, and what they tell before anything is decoded.
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
-use std::time::Instant;
 
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::packet::side_data::Type as SideData;
@@ -13,6 +14,7 @@ use ffmpeg_next::{Dictionary, Rational, Stream};
 
 use super::MediaError;
 use super::decode::{TimeBase, VideoFacts};
+use super::limits::Deadline;
 use super::orientation::Orientation;
 
 /// Frame rate where neither container nor codec tells one.
@@ -22,21 +24,21 @@ const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpe
 av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
 
 /// Opens a container and reads its header.
-pub(super) fn open(path: &Path, deadline: Instant, seconds: u64) -> Result<Input, MediaError> {
-    // The prefix keeps libav from taking a colon in a name for a protocol.
-    let path = path.to_str().ok_or(MediaError::Name)?;
-    let path = std::ffi::CString::new(format!("file:{path}")).map_err(|_| MediaError::Name)?;
+pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError> {
+    // The prefix keeps libav from taking a colon in a name for a protocol. On unix it takes names of any bytes.
+    let path = [b"file:", path.as_os_str().as_bytes()].concat();
+    let path = CString::new(path).map_err(|_| MediaError::Name)?;
     let mut options = Dictionary::new();
     // Nothing in a file may make us open a network address or, through a playlist, another file.
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", FORMATS);
-    let interrupt = ff::util::interrupt::new(Box::new(move || Instant::now() > deadline));
+    let interrupt = ff::util::interrupt::new(Box::new(move || deadline.is_over()));
     // SAFETY: the context is libav's own, which frees it when it cannot open it; the options are owned again before they are
     // freed; the guard that goes with the context keeps the interrupt's closure alive.
     let (result, input) = unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
-            return Err(MediaError::Open("out of memory".to_owned()));
+            return Err(MediaError::Memory);
         }
         (*context).interrupt_callback = interrupt.interrupt;
         let mut options = options.disown();
@@ -50,29 +52,25 @@ pub(super) fn open(path: &Path, deadline: Instant, seconds: u64) -> Result<Input
         let opened = (result >= 0).then(|| Input::wrap_with_interrupt(context, interrupt.guard));
         (result, opened)
     };
-    input.ok_or_else(|| refused(result, deadline, seconds))
+    input.ok_or_else(|| refused(result, deadline))
 }
 
 /// Looks into the streams for what the header does not tell, as the `ffmpeg` command line does: packets are read ahead, the
 /// first frames decoded.
-pub(super) fn look_ahead(
-    input: &mut Input,
-    deadline: Instant,
-    seconds: u64,
-) -> Result<(), MediaError> {
+pub(super) fn look_ahead(input: &mut Input, deadline: Deadline) -> Result<(), MediaError> {
     // SAFETY: the context is open, and libav takes no options for none.
     let result = unsafe { ffi::avformat_find_stream_info(input.as_mut_ptr(), ptr::null_mut()) };
     if result < 0 {
-        return Err(refused(result, deadline, seconds));
+        return Err(refused(result, deadline));
     }
     Ok(())
 }
 
-fn refused(result: i32, deadline: Instant, seconds: u64) -> MediaError {
-    if Instant::now() > deadline {
-        MediaError::TimeLimit { seconds }
-    } else {
-        MediaError::Open(ff::Error::from(result).to_string())
+fn refused(result: i32, deadline: Deadline) -> MediaError {
+    let error = ff::Error::from(result);
+    match deadline.check() {
+        Err(e) => e,
+        Ok(()) => MediaError::refused(error).unwrap_or_else(|| MediaError::Open(error.to_string())),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod encode;
 pub mod filter;
 pub mod frame_size;
 mod input;
+pub mod limits;
 pub mod orientation;
 mod packets;
 mod resize;
@@ -19,17 +20,18 @@ pub mod scale;
 
 use std::sync::Once;
 
-use crate::hint::Hint;
+use ffmpeg_next as ff;
 
-/// Largest single allocation that libav may make, in bytes. A frame of [`decode::MAX_PIXELS`] fits.
-const MAX_ALLOCATION_BYTES: usize = 512 << 20;
+use crate::exit::Exit;
+use crate::hint::Hint;
+use limits::{Exceeded, MAX_ALLOCATION_BYTES};
 
 /// Why a file gives no (more) frames. The texts name no file: they stand in the index, whose bytes depend on no path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
-    /// The file's name is not UTF-8; libav takes no other.
-    #[error("the file's name is not UTF-8")]
+    /// The file's name holds a zero byte, which no file can have.
+    #[error("the file's name holds a zero byte")]
     Name,
     /// No container format recognises the file, or its header is damaged.
     #[error("cannot be opened: {0}")]
@@ -59,12 +61,15 @@ pub enum MediaError {
         /// Errors on the way.
         errors: i64,
     },
-    /// Decoding took too long.
-    #[error("took longer than {seconds} s")]
-    TimeLimit {
-        /// The limit.
-        seconds: u64,
-    },
+    /// Decoding took too long, or more memory than it may.
+    #[error(transparent)]
+    Exceeded(#[from] Exceeded),
+    /// The machine has no memory left.
+    #[error("there is not enough memory")]
+    Memory,
+    /// The system does not give the file: no permission, too many open files.
+    #[error("cannot be opened: {0}")]
+    Refused(String),
     /// A picture could not be converted.
     #[error("a picture of {width} x {height} ({format}) cannot be scaled: {reason}")]
     Scale {
@@ -79,16 +84,41 @@ pub enum MediaError {
     },
 }
 
+impl MediaError {
+    /// What of libav's errors is the machine's, not the file's.
+    fn refused(error: ff::Error) -> Option<Self> {
+        use ff::error::{EACCES, EMFILE, ENFILE, ENOMEM, EPERM};
+        match error {
+            ff::Error::Other { errno: ENOMEM } => limits::no_memory(),
+            ff::Error::Other {
+                errno: EACCES | EMFILE | ENFILE | EPERM,
+            } => Some(Self::Refused(error.to_string())),
+            _ => None,
+        }
+    }
+}
+
 impl Hint for MediaError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::TimeLimit { .. } => {
+            Self::Exceeded(Exceeded::Seconds(_)) => {
                 Some("raise --clip-seconds if the file is really that long".into())
+            }
+            Self::Exceeded(Exceeded::MemoryMib(_)) => {
+                Some("raise --clip-memory-mib if the machine has more".into())
             }
             Self::Codec { .. } => Some(
                 "install an FFmpeg that knows this codec; `make doctor` shows what is there".into(),
             ),
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Exceeded(_) | Self::Memory => Exit::TryAgain,
+            Self::Name | Self::Refused(_) | Self::Codec { .. } => Exit::Failed,
+            _ => Exit::Hopeless,
         }
     }
 }

@@ -2,7 +2,6 @@
 //! decoded.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::packet::side_data::Type as SideData;
@@ -10,7 +9,9 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::packet::Ref;
 use ffmpeg_next::{Packet, ffi};
 
+use super::MediaError;
 use super::display_order::DisplayOrder;
+use super::limits::Deadline;
 
 /// Packets that are read ahead at most. Deeper than any reordering that a codec allows (16).
 pub(super) const LOOKAHEAD_PACKETS: usize = 40;
@@ -32,6 +33,8 @@ pub(super) struct Packets {
     order: Option<DisplayOrder>,
     /// What was read so far.
     pub(super) seen: Seen,
+    /// What the machine refused: no damage of the file.
+    pub(super) refused: Option<MediaError>,
 }
 
 /// Counts of what was read.
@@ -59,7 +62,7 @@ impl Packets {
 
     /// Reads ahead until the file ends or the memory for waiting packets is used up; no more than the next packet where
     /// `deep` is not asked for and the order of display is not needed.
-    pub(super) fn fill(&mut self, input: &mut Input, deep: bool, deadline: Instant) {
+    pub(super) fn fill(&mut self, input: &mut Input, deep: bool, deadline: Deadline) {
         let count = if deep || self.order.is_some() {
             LOOKAHEAD_PACKETS
         } else {
@@ -75,8 +78,9 @@ impl Packets {
                 Err(ff::Error::Eof) => self.ended = true,
                 Err(ff::Error::Other {
                     errno: ff::error::EAGAIN,
-                }) if Instant::now() < deadline => {}
-                Err(_) => {
+                }) if !deadline.is_over() => {}
+                Err(e) => {
+                    self.refused = MediaError::refused(e);
                     self.seen.errors += 1;
                     self.ended = true;
                 }
@@ -141,10 +145,10 @@ impl Packets {
     }
 
     /// Counts what is left of the file and forgets it.
-    pub(super) fn count_rest(&mut self, input: &mut Input, deadline: Instant) {
+    pub(super) fn count_rest(&mut self, input: &mut Input, deadline: Deadline) {
         self.waiting.clear();
         self.order = None;
-        while !self.ended && Instant::now() <= deadline {
+        while !self.ended && !deadline.is_over() {
             self.fill(input, false, deadline);
             self.waiting.clear();
         }

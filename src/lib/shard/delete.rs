@@ -11,6 +11,7 @@ use super::reader::{Shard, StoredClip};
 use super::writer::{NewClip, Writer, WriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
+use crate::lock::{Lock, Wait};
 use crate::table::{self, Provenance, Table};
 
 /// What a deletion did.
@@ -30,11 +31,12 @@ pub struct Deleted {
 /// holds some is replaced by a shard under a new number, so that at no instant the index and the shards disagree. Shards that
 /// the index does not name (a killed run left them) are removed. The index keeps the hash of each shard that it was made from
 /// and that goes, among its inputs: should this be stopped before the file is gone, decoding removes it, too, and takes
-/// nothing from it. Call it again where it was interrupted.
+/// nothing from it. Call it again where it was interrupted. The folder is locked meanwhile.
 ///
 /// # Errors
-/// When the index or a shard cannot be read, or the disk refuses.
+/// When another program writes into the folder, the index or a shard cannot be read, or the disk refuses.
 pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
+    let _lock = Lock::folder(folder, "a deletion of clips", Wait::No)?;
     sweep(folder)?;
     let index_file = folder.join(INDEX_FILE);
     let mut provenance = table::provenance(&index_file, &IndexRow::FORMAT)?;

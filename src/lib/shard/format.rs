@@ -63,6 +63,16 @@ impl FromStr for Codec {
     }
 }
 
+/// Whose fault it is that a clip has no frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The file's: another try gives nothing else.
+    Damaged,
+    /// The machine's: no time, no memory, no permission. Another try may succeed.
+    NotDecoded,
+}
+
 /// What is known about the file that a clip was decoded from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceFacts {
@@ -129,6 +139,9 @@ pub struct IndexRow {
     pub status: ClipStatus,
     /// What went wrong, where something did.
     pub error: Option<String>,
+    /// Whose fault it is that a failed clip has no frames; null for all others, and where an earlier version of this program
+    /// has decoded.
+    pub cause: Option<Cause>,
 }
 
 impl Table for IndexRow {
@@ -160,12 +173,15 @@ impl Table for IndexRow {
             column::nullable(column::text("content")),
             column::text("status"),
             column::nullable(column::text("error")),
+            column::nullable(column::text("cause")),
         ]
     }
+
+    const ADDED: &'static [&'static str] = &["cause"];
 }
 
 impl IndexRow {
-    /// The row of a clip that has no frames.
+    /// The row of a clip that has no frames. Whose fault that is, the caller says.
     #[must_use]
     pub fn without_frames(
         clip_id: String,
@@ -195,6 +211,7 @@ impl IndexRow {
             content: None,
             status,
             error,
+            cause: None,
         }
     }
 }

@@ -54,18 +54,22 @@ mod folder;
 mod format;
 mod message;
 mod reader;
+mod shards;
 mod writer;
 
 use std::path::PathBuf;
 
 pub use delete::{Deleted, delete};
 pub use folder::{INDEX_FILE, parse_shard_name, shard_files, shard_name};
-pub use format::{Codec, FORMAT, IndexRow, SourceFacts, UnknownCodec};
-pub use reader::{Shard, Shards, StoredClip};
+pub use format::{Cause, Codec, FORMAT, IndexRow, SourceFacts, UnknownCodec};
+pub use reader::{Shard, StoredClip};
+pub use shards::Shards;
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::lock::LockError;
 use crate::table::TableError;
 
 /// Why shards could not be written or read.
@@ -75,6 +79,9 @@ pub enum ShardError {
     /// A file could not be published or opened.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// Another program writes into the folder of shards.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The index, or the metadata of a shard, cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -136,6 +143,7 @@ impl Hint for ShardError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Artifact(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Damaged { path, .. }
             | Self::DamagedRow { path, .. }
@@ -147,6 +155,15 @@ impl Hint for ShardError {
                 Some("write manifest and tasks anew for these shards: `make tasks`".into())
             }
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            _ => Exit::Failed,
         }
     }
 }

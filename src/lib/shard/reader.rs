@@ -1,22 +1,19 @@
-//! Reading shards where the page cache has them: files are mapped on first use, clips are slices of the map.
+//! Reading one shard where the page cache has it: the file is mapped, clips are slices of the map.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::{Block, root_as_footer};
 use memmap2::Mmap;
 
 use super::ShardError;
-use super::folder::{INDEX_FILE, parse_shard_name};
 use super::format::{Codec, FORMAT, HashedRow, IndexRow, SourceFacts, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::stage_tables::ClipStatus;
-use crate::table::{self, Provenance, Table};
+use crate::table::Provenance;
 
 /// Opens and closes every Arrow IPC file.
 const MAGIC: &[u8] = b"ARROW1";
@@ -309,92 +306,4 @@ fn usable_status(name: &str) -> Result<ClipStatus, String> {
         .into_iter()
         .find(|status| status.name() == name)
         .ok_or_else(|| format!("a stored clip cannot have the status {name:?}"))
-}
-
-/// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.
-#[derive(Debug)]
-pub struct Shards {
-    folder: PathBuf,
-    index: Vec<IndexRow>,
-    provenance: Provenance,
-    maps: BTreeMap<String, OnceLock<Shard>>,
-}
-
-impl Shards {
-    /// Reads the index of `dir`.
-    ///
-    /// # Errors
-    /// When the index is absent, damaged, of another version, or names what could not be a shard.
-    pub fn open(dir: &Path) -> Result<Self, ShardError> {
-        let path = dir.join(INDEX_FILE);
-        let provenance = table::provenance(&path, &IndexRow::FORMAT)?;
-        let index: Vec<IndexRow> = table::read(&path)?;
-        let mut maps = BTreeMap::new();
-        for name in index.iter().filter_map(|row| row.shard.as_deref()) {
-            if maps.contains_key(name) {
-                continue;
-            }
-            if parse_shard_name(name).is_none() {
-                return Err(ShardError::NoSuchShard {
-                    folder: dir.to_owned(),
-                    name: name.to_owned(),
-                });
-            }
-            maps.insert(name.to_owned(), OnceLock::new());
-        }
-        Ok(Self {
-            folder: dir.to_owned(),
-            index,
-            provenance,
-            maps,
-        })
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// All rows of the index, sorted by split and the label table's row.
-    #[must_use]
-    pub fn index(&self) -> &[IndexRow] {
-        &self.index
-    }
-
-    /// Where the index comes from: the settings of decoding and the label tables.
-    #[must_use]
-    pub fn provenance(&self) -> &Provenance {
-        &self.provenance
-    }
-
-    /// The shards that the index names, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.maps.keys().map(String::as_str)
-    }
-
-    /// A shard by name, mapped on first use.
-    ///
-    /// # Errors
-    /// When the index does not name it, or it is absent or damaged. An error is not remembered: the next call tries again.
-    pub fn shard(&self, name: &str) -> Result<&Shard, ShardError> {
-        let slot = self.maps.get(name).ok_or_else(|| ShardError::NoSuchShard {
-            folder: self.folder.clone(),
-            name: name.to_owned(),
-        })?;
-        if let Some(shard) = slot.get() {
-            return Ok(shard);
-        }
-        let shard = Shard::open(&self.folder.join(name))?;
-        // Another thread may have mapped it meanwhile; then ours is dropped.
-        Ok(slot.get_or_init(|| shard))
-    }
-
-    /// The clip in `shard_row` of `shard`, without a copy of its frames.
-    ///
-    /// # Errors
-    /// When the shard or the row is absent or damaged.
-    pub fn clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip<'_>, ShardError> {
-        self.shard(shard)?.clip(shard_row)
-    }
 }

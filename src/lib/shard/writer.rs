@@ -12,12 +12,13 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
 use super::folder::{INDEX_FILE, shard_name};
 use super::format::{Codec, HashedRow, IndexRow, SourceFacts, frame_field, image_fields, schema};
-use crate::artifact::Draft;
+use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
 use crate::stage_tables::ClipStatus;
 use crate::table::{self, Provenance};
@@ -129,17 +130,8 @@ impl Writer {
             Some(open) => open,
             None => self.start(clip.split, clip.codec)?,
         };
-        let (batch, content) =
-            record_batch(clip, &open.schema).map_err(|source| ShardError::Arrow {
-                path: open.path.clone(),
-                source,
-            })?;
-        open.writer
-            .write(&batch)
-            .map_err(|source| ShardError::Arrow {
-                path: open.path.clone(),
-                source,
-            })?;
+        let (batch, content) = record_batch(clip, &open.schema).map_err(refused(&open.path))?;
+        open.writer.write(&batch).map_err(refused(&open.path))?;
         let row = IndexRow {
             shard: Some(open.name.clone()),
             shard_row: Some(open.rows),
@@ -184,12 +176,8 @@ impl Writer {
         let path = self.folder.join(&name);
         let draft = Draft::new(&path)?;
         let schema = schema(&self.provenance, codec);
-        let writer = FileWriter::try_new_buffered(draft.handle()?, &schema).map_err(|source| {
-            ShardError::Arrow {
-                path: path.clone(),
-                source,
-            }
-        })?;
+        let writer =
+            FileWriter::try_new_buffered(draft.handle()?, &schema).map_err(refused(&path))?;
         Ok(OpenShard {
             name,
             path,
@@ -210,14 +198,20 @@ impl Writer {
         open.writer
             .finish()
             .and_then(|()| open.writer.flush())
-            .map_err(|source| ShardError::Arrow {
-                path: open.path,
-                source,
-            })?;
+            .map_err(refused(&open.path))?;
         drop(open.writer);
         open.draft.publish()?;
         self.closed.push(open.name);
         Ok(())
+    }
+}
+
+/// What Arrow said at `path`; what the disk said keeps its own error, so that a full one gets its hint and its exit status.
+fn refused(path: &Path) -> impl FnOnce(ArrowError) -> ShardError + use<> {
+    let path = path.to_owned();
+    move |source| match source {
+        ArrowError::IoError(_, io) => ArtifactError::at("write", &path)(io).into(),
+        source => ShardError::Arrow { path, source },
     }
 }
 
@@ -274,10 +268,7 @@ fn i32_len(clip: &NewClip) -> Result<i32, ShardError> {
 }
 
 /// The clip as a record batch of one row, and its hash.
-fn record_batch(
-    clip: &NewClip,
-    schema: &SchemaRef,
-) -> Result<(RecordBatch, String), arrow::error::ArrowError> {
+fn record_batch(clip: &NewClip, schema: &SchemaRef) -> Result<(RecordBatch, String), ArrowError> {
     let content = HashedRow {
         clip_id: &clip.clip_id,
         codec: clip.codec,
@@ -330,4 +321,20 @@ fn record_batch(
         maybe_text(clip.error.as_deref()),
     ];
     Ok((RecordBatch::try_new(schema.clone(), columns)?, content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+    use crate::hint::Hint;
+    use std::io;
+
+    #[test]
+    fn a_full_disk_is_a_passing_trouble() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = refused(Path::new("train-00000.arrow"))(full.into());
+        assert_eq!(error.exit(), Exit::TryAgain);
+        assert!(error.hint().unwrap().contains("free some space"));
+    }
 }

@@ -72,6 +72,10 @@ pub trait Table: Serialize + DeserializeOwned {
 
     /// The columns in the order in which the file has them.
     fn columns() -> Vec<Field>;
+
+    /// Nullable columns that files of the same version may lack, because an earlier version of this program wrote them:
+    /// they are read as null.
+    const ADDED: &'static [&'static str] = &[];
 }
 
 /// Why a table could not be written or read.

@@ -34,13 +34,23 @@ pub fn read_batches(
     format: &Format,
     columns: Option<&[&str]>,
 ) -> Result<Vec<RecordBatch>, TableError> {
+    read_columns(path, format, columns, &[])
+}
+
+/// [`read_batches`] where the columns `added` may be absent.
+fn read_columns(
+    path: &Path,
+    format: &Format,
+    columns: Option<&[&str]>,
+    added: &[&str],
+) -> Result<Vec<RecordBatch>, TableError> {
     let Opened {
         mut builder,
         rows_hash,
         ..
     } = open(path, format)?;
     let wanted = columns
-        .map(|columns| places_of(path, &builder, columns))
+        .map(|columns| places_of(path, &builder, columns, added))
         .transpose()?;
     if rows_hash.is_none() {
         tracing::info!(
@@ -84,14 +94,17 @@ pub fn read_batches(
         .collect()
 }
 
-/// Where the file has the columns that are asked for, in the file's order.
+/// Where the file has the columns that are asked for, in the file's order. Those of `added` may be absent.
 fn places_of(
     path: &Path,
     builder: &ParquetRecordBatchReaderBuilder<File>,
     columns: &[&str],
+    added: &[&str],
 ) -> Result<Vec<usize>, TableError> {
+    let is_there = |column: &str| builder.schema().index_of(column).is_ok();
     let mut places = columns
         .iter()
+        .filter(|column| !added.contains(column) || is_there(column))
         .map(|column| {
             builder
                 .schema()
@@ -128,7 +141,8 @@ fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError + use<> {
     move |source| TableError::Arrow { path, source }
 }
 
-/// Reads all rows of a table, its own columns alone.
+/// Reads all rows of a table, its own columns alone. Columns that a version of this program has [added](Table::ADDED) are null
+/// where the file lacks them.
 ///
 /// # Errors
 /// When the file is absent, damaged, in another format or version, or lacks a column.
@@ -136,7 +150,7 @@ pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
     let fields = T::columns();
     let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
     let mut rows = Vec::new();
-    for batch in read_batches(path, &T::FORMAT, Some(&names))? {
+    for batch in read_columns(path, &T::FORMAT, Some(&names), T::ADDED)? {
         let part: Vec<T> =
             serde_arrow::from_record_batch(&batch).map_err(|e| TableError::Rows {
                 path: path.to_owned(),

@@ -29,6 +29,7 @@ pub use source::{LabelledClip, Source};
 pub use summary::{SplitSummary, TaskSummary, TasksSummary};
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::named_csv::NamedCsvError;
@@ -308,6 +309,19 @@ impl Hint for TasksError {
             Self::ArrivalsNeeded { .. } => {
                 Some("--no-arrivals is for decremental and incremental-decremental".into())
             }
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Labels(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            Self::Artifact(e) => e.exit(),
+            // A schedule that contradicts the labels will always do so.
+            Self::ScheduleColumn { .. }
+            | Self::ScheduleEntry { .. }
+            | Self::ScheduleRows { .. } => Exit::Hopeless,
+            _ => Exit::Failed,
         }
     }
 }

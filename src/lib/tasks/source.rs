@@ -1,10 +1,12 @@
 //! The labelled clips, from label tables or from a manifest.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::availability::Tables;
 use super::{ClipSource, TasksError};
-use crate::clip::Split;
+use crate::clip::{ClipId, Split};
+use crate::foreign::printable;
 use crate::labels::Labels;
 use crate::stage_tables::ClipRow;
 use crate::table::{self, Table};
@@ -84,12 +86,22 @@ impl Source {
         let taxonomy = settings.get("taxonomy").cloned().unwrap_or_default();
         let taxonomy = Taxonomy::from_json(path, &taxonomy)?;
         let mut clips: [Vec<LabelledClip>; 3] = Default::default();
+        let mut seen = HashSet::new();
         for row in table::read::<ClipRow>(path)? {
             let contradiction = |problem| TasksError::Manifest {
                 path: path.to_owned(),
-                clip: row.clip_id.clone(),
+                clip: printable(&row.clip_id).into_owned(),
                 problem,
             };
+            if row.clip_id.parse::<ClipId>().is_err() {
+                return Err(contradiction("that is no clip's id".to_owned()));
+            }
+            if !seen.insert(row.clip_id.clone()) {
+                return Err(contradiction("it stands in the manifest twice".to_owned()));
+            }
+            if let Some(problem) = row.misplaced() {
+                return Err(contradiction(problem));
+            }
             let of_split = &mut clips[row.split as usize];
             if usize::try_from(row.row) != Ok(of_split.len()) {
                 return Err(contradiction(format!(
@@ -107,7 +119,9 @@ impl Source {
             let (class, subcategory) = place.ok_or_else(|| {
                 contradiction(format!(
                     "{} of {} as class {} is not in the manifest's taxonomy",
-                    row.subcategory, row.category, row.label
+                    printable(&row.subcategory),
+                    printable(&row.category),
+                    row.label
                 ))
             })?;
             of_split.push(LabelledClip {

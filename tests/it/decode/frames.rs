@@ -6,8 +6,9 @@ use std::process::Command;
 
 use incdec::decode::clip::{DecodedClip, decode_video};
 use incdec::decode::{ClipSettings, Fps, Resample, probe};
-use incdec::media::decode::{Limits, Picture, Video};
+use incdec::media::decode::{Picture, Video};
 use incdec::media::frame_size::{FrameSize, SampleAspect};
+use incdec::media::limits::Limits;
 use incdec::shard::Codec;
 use incdec::stage_tables::ClipStatus;
 

@@ -1,0 +1,187 @@
+//! The settings of the decode stage.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, Fps};
+use crate::lock::Wait;
+use crate::media::frame_size::{FrameSize, SampleAspect};
+use crate::media::limits::Limits;
+use crate::shard::{Codec, DEFAULT_SHARD_BYTES};
+use crate::table::Provenance;
+
+/// Most workers of one run.
+pub const MAX_JOBS: usize = 1024;
+
+/// Where the frames between the source's come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resample {
+    /// The frame on display at each instant.
+    #[default]
+    Display,
+    /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240, then `minterpolate`).
+    Minterpolate,
+}
+
+/// How much of the colour a JPEG frame keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subsampling {
+    /// Colour at half the width and height.
+    #[default]
+    #[serde(rename = "4:2:0")]
+    Quarter,
+    /// Colour at half the width.
+    #[serde(rename = "4:2:2")]
+    Half,
+    /// Colour at full size.
+    #[serde(rename = "4:4:4")]
+    Full,
+}
+
+/// What the stored frames depend on, besides the clips themselves. Another value of any of these decodes everything anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipSettings {
+    /// Frames per second. Default 5.
+    pub fps: Fps,
+    /// The size of a stored frame. Default 200x200.
+    pub frame_size: FrameSize,
+    /// How frames are stored. Default JPEG.
+    pub codec: Codec,
+    /// JPEG's quality, 1 to 100. Default 90.
+    pub quality: u8,
+    /// JPEG's colour subsampling. Default 4:2:0.
+    pub subsampling: Subsampling,
+    /// Most frames of a clip. Default 50.
+    pub max_frames: u32,
+    /// Where frames come from. Default the frame on display.
+    pub resample: Resample,
+    /// Pixels that are not square. Default taken for square.
+    pub sample_aspect: SampleAspect,
+    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the time. Default no.
+    pub decode_all: bool,
+}
+
+impl Default for ClipSettings {
+    fn default() -> Self {
+        Self {
+            fps: Fps::whole(5),
+            frame_size: FrameSize::Exact {
+                width: 200,
+                height: 200,
+            },
+            codec: Codec::Jpeg,
+            quality: 90,
+            subsampling: Subsampling::default(),
+            max_frames: 50,
+            resample: Resample::default(),
+            sample_aspect: SampleAspect::default(),
+            decode_all: false,
+        }
+    }
+}
+
+impl ClipSettings {
+    /// The settings as every shard and the index carry them.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        let mut settings = serde_json::json!({
+            "fps": self.fps.to_string(),
+            "frame_size": self.frame_size.to_string(),
+            "codec": self.codec,
+            "max_frames": self.max_frames,
+            "resample": self.resample,
+            "sample_aspect": self.sample_aspect,
+        });
+        if self.codec == Codec::Jpeg {
+            settings["quality"] = self.quality.into();
+            settings["subsampling"] = serde_json::json!(self.subsampling);
+        }
+        Provenance::of(&settings)
+    }
+}
+
+/// Whether clips are tried again that the machine kept from being decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// Only those whose file or limit has changed.
+    #[default]
+    No,
+    /// All of them.
+    Yes,
+}
+
+/// The settings of the decode stage.
+#[derive(Clone, Debug)]
+pub struct DecodeConfig {
+    /// The folder of clips, `<subcategory>/<clip id>.<any extension>`; any other nesting will do.
+    pub clips: PathBuf,
+    /// A folder of frame folders as the seed has them, `id_<clip id>/jpgs/image_00001.jpg`, for clips that have no video.
+    pub frame_folders: Option<PathBuf>,
+    /// The folder of label tables.
+    pub labels: PathBuf,
+    /// The folder of shards.
+    pub out: PathBuf,
+    /// What the frames depend on.
+    pub clip: ClipSettings,
+    /// Workers, at most [`MAX_JOBS`]. Default the number of processor cores.
+    pub jobs: usize,
+    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage fails. Default 0.01.
+    pub max_failed: f64,
+    /// Bytes of frames in a shard. Default 256 MiB. Counts for new shards only.
+    pub shard_bytes: u64,
+    /// What one clip may cost.
+    pub limits: Limits,
+    /// Whether clips are tried again that the machine kept from being decoded. Default no.
+    pub retry: Retry,
+    /// What to do while another program writes into the folder of shards. Default to end.
+    pub wait: Wait,
+    /// A program that decodes clips in processes of their own, one per worker; `None` decodes in threads.
+    pub isolate: Option<PathBuf>,
+}
+
+impl DecodeConfig {
+    /// The default settings for these folders.
+    #[must_use]
+    pub fn new(clips: PathBuf, labels: PathBuf, out: PathBuf) -> Self {
+        Self {
+            clips,
+            frame_folders: None,
+            labels,
+            out,
+            clip: ClipSettings::default(),
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            max_failed: 0.01,
+            shard_bytes: DEFAULT_SHARD_BYTES,
+            limits: Limits::default(),
+            retry: Retry::default(),
+            wait: Wait::default(),
+            isolate: None,
+        }
+    }
+
+    /// Refuses settings that make no sense.
+    pub(super) fn check(&self) -> Result<(), DecodeError> {
+        let refuse = |setting, reason: String| Err(DecodeError::Setting { setting, reason });
+        if !(0.0..=1.0).contains(&self.max_failed) {
+            return refuse(
+                "--max-failed",
+                "it is a share of the labelled clips, 0 to 1".into(),
+            );
+        }
+        if !(1..=100).contains(&self.clip.quality) {
+            return refuse("--quality", "JPEG's quality goes from 1 to 100".into());
+        }
+        if !(1..=MAX_JOBS).contains(&self.jobs) {
+            return refuse(
+                "--jobs",
+                format!("between 1 and {MAX_JOBS} workers can be had"),
+            );
+        }
+        if self.clip.max_frames == 0 {
+            return refuse("--max-frames", "a clip needs at least one frame".into());
+        }
+        Ok(())
+    }
+}
