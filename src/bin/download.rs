@@ -37,9 +37,9 @@ fn check(config: &DownloadConfig) -> Result<Findings, DownloadError> {
 }
 
 fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
-    let findings = check(config)?;
-    if !findings.damaged.is_empty() {
-        cli::news(verify::mend(config, &findings)?);
+    let mended = verify::mend(config, |findings| cli::news(findings))?;
+    if let Some(summary) = mended {
+        cli::news(summary);
     }
     Ok(())
 }

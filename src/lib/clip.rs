@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Longest YouTube id that is accepted, in bytes. Real ones have 11.
@@ -59,11 +60,15 @@ pub struct ClipId {
 pub enum ClipIdError {
     /// The YouTube id is empty, too long or holds a character that ids never have.
     #[error(
-        "{0:?} is no YouTube id: 1 to {MAX_YOUTUBE_ID_BYTES} letters, digits, '-' and '_' are allowed"
+        "\"{}\" is no YouTube id: 1 to {MAX_YOUTUBE_ID_BYTES} letters, digits, '-' and '_' are allowed",
+        printable(.0)
     )]
     YoutubeId(String),
     /// The text does not end in `_<start>_<end>`.
-    #[error("{0:?} is no clip id: expected <youtube id>_<start, 6 digits>_<end, 6 digits>")]
+    #[error(
+        "\"{}\" is no clip id: expected <youtube id>_<start, 6 digits>_<end, 6 digits>",
+        printable(.0)
+    )]
     Form(String),
     /// A time needs more than six digits.
     #[error("clip of {youtube_id}: {seconds} s does not fit into six digits")]

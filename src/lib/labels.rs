@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::clip::{ClipId, ClipIdError, Split};
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 use crate::taxonomy::{Taxonomy, TaxonomyError};
@@ -45,12 +47,17 @@ pub enum LabelsError {
     Missing {
         /// Where it was looked for.
         path: PathBuf,
+        /// Whether other label tables are there, somebody's own for all that is known.
+        others: bool,
     },
     /// A table is not readable as CSV, or a needed column is missing.
     #[error(transparent)]
     Csv(#[from] NamedCsvError),
     /// A time is no whole number of seconds.
-    #[error("{path}, line {line}: {column} is {value:?}, not a whole number of seconds")]
+    #[error(
+        "{path}, line {line}: {column} is \"{}\", not a whole number of seconds",
+        printable(value)
+    )]
     Time {
         /// The table's file.
         path: PathBuf,
@@ -72,7 +79,10 @@ pub enum LabelsError {
         source: ClipIdError,
     },
     /// The subcategory is not in the taxonomy.
-    #[error("{path}, line {line}: subcategory {subcategory:?} is not in {taxonomy}")]
+    #[error(
+        "{path}, line {line}: subcategory \"{}\" is not in {taxonomy}",
+        printable(subcategory)
+    )]
     Subcategory {
         /// The table's file.
         path: PathBuf,
@@ -103,8 +113,11 @@ impl Hint for LabelsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Taxonomy(e) => e.hint(),
-            Self::Missing { .. } => Some(
+            Self::Missing { others: false, .. } => Some(
                 "get the published tables with `incdec-download labels --out <labels folder>` (make labels)".into(),
+            ),
+            Self::Missing { others: true, .. } => Some(
+                "tables of your own are complete as classes.csv, train.csv, validation.csv and test.csv; one without clips has its header alone".into(),
             ),
             Self::Subcategory { taxonomy, .. } => {
                 Some(format!("add it to {} under a category, or drop its rows", taxonomy.display()))
@@ -115,6 +128,14 @@ impl Hint for LabelsError {
             ),
         }
     }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Taxonomy(e) => e.exit(),
+            Self::Clip { source, .. } => source.exit(),
+            _ => Exit::Failed,
+        }
+    }
 }
 
 impl Labels {
@@ -123,15 +144,20 @@ impl Labels {
     /// # Errors
     /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
     pub fn read(folder: &Path) -> Result<Self, LabelsError> {
-        let taxonomy_file = folder.join("classes.csv");
-        let taxonomy = Taxonomy::read(&taxonomy_file)?;
-        let mut files = vec![taxonomy_file];
+        let names = Split::ALL.map(|split| format!("{split}.csv"));
+        let names = std::iter::once("classes.csv".to_owned()).chain(names);
+        let files: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
+        if let Some(path) = files.iter().find(|path| !path.exists()) {
+            return Err(LabelsError::Missing {
+                path: path.clone(),
+                others: files.iter().any(|path| path.exists()),
+            });
+        }
+        let taxonomy = Taxonomy::read(&files[0])?;
         let mut seen = HashMap::new();
         let mut tables: [Vec<Label>; 3] = Default::default();
-        for split in Split::ALL {
-            let path = folder.join(format!("{split}.csv"));
-            tables[split as usize] = read_table(&path, split, &taxonomy, &files[0], &mut seen)?;
-            files.push(path);
+        for (split, path) in Split::ALL.into_iter().zip(&files[1..]) {
+            tables[split as usize] = read_table(path, split, &taxonomy, &files[0], &mut seen)?;
         }
         Ok(Self {
             taxonomy,
@@ -182,11 +208,6 @@ fn read_table(
     taxonomy_file: &Path,
     seen: &mut HashMap<ClipId, (Split, usize)>,
 ) -> Result<Vec<Label>, LabelsError> {
-    if !path.exists() {
-        return Err(LabelsError::Missing {
-            path: path.to_owned(),
-        });
-    }
     let table = NamedCsv::open(path)?;
     let (label, youtube_id) = (table.column("label")?, table.column("youtube_id")?);
     let (time_start, time_end) = (table.column("time_start")?, table.column("time_end")?);
@@ -310,15 +331,32 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_table_says_how_to_get_it() {
+    fn where_there_is_no_table_the_error_says_how_to_get_the_published_ones_and_only_there() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("classes.csv"),
-            "Category,Subcategory\na,b\n",
-        )
-        .unwrap();
-        let e = Labels::read(folder.path()).unwrap_err();
-        assert!(matches!(e, LabelsError::Missing { .. }));
-        assert!(e.hint().unwrap().contains("labels"));
+        let hint = || {
+            let error = Labels::read(folder.path()).unwrap_err();
+            assert!(matches!(error, LabelsError::Missing { .. }), "{error}");
+            error.hint().unwrap()
+        };
+        assert!(hint().contains("make labels"));
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        write("train.csv", GOOD).unwrap();
+        assert!(!hint().contains("labels --out") && hint().contains("classes.csv"));
+        write("classes.csv", "Category,Subcategory\na,b\n").unwrap();
+        assert!(!hint().contains("make labels"));
+    }
+
+    #[test]
+    fn a_cell_of_any_length_is_refused_in_a_short_line() {
+        let long = "x".repeat(500_000);
+        for row in [
+            format!("{long},a,3,13,t"),
+            format!("yawning,{long},3,13,t"),
+            format!("yawning,a,{long},13,t"),
+            "\u{1b}[2J,a,3,13,t".into(),
+        ] {
+            let text = read(&format!("{GOOD}1,{row}\n")).unwrap_err().to_string();
+            assert!(text.len() < 600 && !text.contains('\u{1b}'), "{text}");
+        }
     }
 }

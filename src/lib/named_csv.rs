@@ -1,17 +1,43 @@
 //! CSV tables that people write: columns are found by the names in the first line, in whatever order they stand.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
+
+use crate::foreign::printable;
+
+/// Longest row, in bytes; a row of a label table has some fifty.
+const MAX_ROW_BYTES: usize = 1 << 20;
 
 /// A CSV table whose first line has been read. Spaces around fields and a byte order mark are passed over.
 #[derive(Debug)]
 pub struct NamedCsv<R> {
     path: PathBuf,
     columns: Vec<String>,
-    reader: csv::Reader<R>,
+    reader: csv::Reader<RowLimit<R>>,
+}
+
+/// A reader that gives what one row may have, and then an error: a row without an end would fill the memory.
+#[derive(Debug)]
+struct RowLimit<R> {
+    inner: R,
+    /// Bytes that may still be read for the row that is being read.
+    left: usize,
+}
+
+impl<R: Read> Read for RowLimit<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let text = format!("a row of more than {MAX_ROW_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let most = buffer.len().min(self.left);
+        let n = self.inner.read(&mut buffer[..most])?;
+        self.left -= n;
+        Ok(n)
+    }
 }
 
 /// Why a table could not be read.
@@ -26,7 +52,7 @@ pub enum NamedCsvError {
         source: csv::Error,
     },
     /// A needed column is missing.
-    #[error("{path}: column {column} is missing")]
+    #[error("{path}: column {} is missing", printable(column))]
     Column {
         /// The table's file.
         path: PathBuf,
@@ -55,9 +81,23 @@ impl<R: Read> NamedCsv<R> {
     /// # Errors
     /// When the first line cannot be read as CSV.
     pub fn new(path: &Path, bytes: R) -> Result<Self, NamedCsvError> {
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(bytes);
+        Self::with(path, bytes, csv::ReaderBuilder::new().trim(csv::Trim::All))
+    }
+
+    /// As [`NamedCsv::new`], for a table whose rows may have more or fewer fields than its first line.
+    ///
+    /// # Errors
+    /// When the first line cannot be read as CSV.
+    pub fn uneven(path: &Path, bytes: R) -> Result<Self, NamedCsvError> {
+        let mut builder = csv::ReaderBuilder::new();
+        Self::with(path, bytes, builder.trim(csv::Trim::All).flexible(true))
+    }
+
+    fn with(path: &Path, bytes: R, builder: &csv::ReaderBuilder) -> Result<Self, NamedCsvError> {
+        let mut reader = builder.from_reader(RowLimit {
+            inner: bytes,
+            left: MAX_ROW_BYTES,
+        });
         let names = reader.headers().map_err(|source| NamedCsvError::Read {
             path: path.to_owned(),
             source,
@@ -96,22 +136,35 @@ impl<R: Read> NamedCsv<R> {
         })
     }
 
-    /// The rows below the first line, each with the number of its line, from 1.
+    /// The rows below the first line, each with the number of its line, from 1. A row that cannot be read is the last.
     pub fn rows(self) -> impl Iterator<Item = Result<(usize, StringRecord), NamedCsvError>> {
-        let path = self.path;
-        self.reader
-            .into_records()
-            .enumerate()
-            .map(move |(row, record)| {
-                let record = record.map_err(|source| NamedCsvError::Read {
+        let Self {
+            path, mut reader, ..
+        } = self;
+        let (mut row, mut ended) = (0, false);
+        std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            reader.get_mut().left = MAX_ROW_BYTES;
+            let mut record = StringRecord::new();
+            let read = reader.read_record(&mut record);
+            row += 1;
+            ended = !matches!(read, Ok(true));
+            match read {
+                Ok(false) => None,
+                Ok(true) => {
+                    let line = record
+                        .position()
+                        .and_then(|position| usize::try_from(position.line()).ok());
+                    Some(Ok((line.unwrap_or(row + 1), record)))
+                }
+                Err(source) => Some(Err(NamedCsvError::Read {
                     path: path.clone(),
                     source,
-                })?;
-                let line = record
-                    .position()
-                    .and_then(|position| usize::try_from(position.line()).ok());
-                Ok((line.unwrap_or(row + 2), record))
-            })
+                })),
+            }
+        })
     }
 }
 
@@ -140,6 +193,26 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), [2, 4]);
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_refused_at_its_limit_and_short_rows_have_none_together() {
+        for endless in [b'x', b'"'] {
+            let bytes = b"a\n".chain(io::repeat(endless));
+            let table = NamedCsv::new(Path::new("t.csv"), bytes).unwrap();
+            let mut rows = table.rows();
+            let error = rows.next().unwrap().unwrap_err().to_string();
+            assert!(error.contains("more than 1048576 bytes"), "{error}");
+            assert!(rows.next().is_none());
+        }
+        let bytes = b"a\n".repeat(2 * MAX_ROW_BYTES);
+        let table = NamedCsv::new(Path::new("t.csv"), bytes.as_slice()).unwrap();
+        assert_eq!(
+            table.rows().map(Result::unwrap).count(),
+            2 * MAX_ROW_BYTES - 1
+        );
+        let header = NamedCsv::new(Path::new("t.csv"), io::repeat(b'x')).unwrap_err();
+        assert!(header.to_string().contains("more than"), "{header}");
     }
 
     #[test]

@@ -132,8 +132,11 @@ impl Plain {
             Unit::Bytes => format!(", {}/s", indicatif::HumanBytes(rate as u64)),
         };
         if let Some(total) = total.filter(|_| done > 0) {
-            let left = elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64);
-            text += &format!(", {} left", indicatif::HumanDuration(left));
+            let left = elapsed.as_secs_f64() * total.saturating_sub(done) as f64 / done as f64;
+            // Of a total that somebody made up, the time may fit into no duration.
+            if let Ok(left) = Duration::try_from_secs_f64(left) {
+                text += &format!(", {} left", indicatif::HumanDuration(left));
+            }
         }
         if !message.is_empty() {
             text += &format!(", {message}");
@@ -164,5 +167,7 @@ mod tests {
             plain(Unit::Bytes).text(1024, None, ten_s, ""),
             "decoding: 1.00 KiB, 102 B/s"
         );
+        let absurd = plain(Unit::Bytes).text(1, Some(u64::MAX), ten_s * 9, "");
+        assert!(absurd.ends_with("/s"), "{absurd}");
     }
 }

@@ -6,8 +6,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
+
+/// Most subcategories; the largest published taxonomies have thousands.
+const MAX_SUBCATEGORIES: usize = 1_000_000;
+/// Longest name, in bytes; names become those of folders.
+const MAX_NAME_BYTES: usize = 200;
 
 /// A category with its subcategories, in the table's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +38,10 @@ pub enum TaxonomyError {
     #[error(transparent)]
     Csv(#[from] NamedCsvError),
     /// A name is empty or could not be a folder's name.
-    #[error("{path}, line {line}: {name:?} cannot be the name of a category or subcategory")]
+    #[error(
+        "{path}, line {line}: \"{}\" cannot be the name of a category or subcategory",
+        printable(name)
+    )]
     Name {
         /// The taxonomy's file.
         path: PathBuf,
@@ -42,12 +51,21 @@ pub enum TaxonomyError {
         name: String,
     },
     /// A subcategory stands in the table twice.
-    #[error("{path}: subcategory {name:?} occurs twice; it must belong to exactly one category")]
+    #[error(
+        "{path}: subcategory \"{}\" occurs twice; it must belong to exactly one category",
+        printable(name)
+    )]
     Shared {
         /// The taxonomy's file.
         path: PathBuf,
         /// The subcategory.
         name: String,
+    },
+    /// There are more subcategories than any taxonomy has.
+    #[error("{path}: more than {MAX_SUBCATEGORIES} subcategories")]
+    TooMany {
+        /// The taxonomy's file.
+        path: PathBuf,
     },
     /// A table's settings hold no taxonomy.
     #[error("{path}: the taxonomy in the table's settings is missing or damaged")]
@@ -106,14 +124,20 @@ impl Taxonomy {
         pairs: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, TaxonomyError> {
         let mut categories: Vec<Category> = Vec::new();
+        let mut classes: HashMap<String, usize> = HashMap::new();
         let mut class_of = HashMap::new();
         for (category, subcategory) in pairs {
-            let known = categories.iter().position(|c| c.name == category);
-            let class = known.unwrap_or(categories.len());
-            if known.is_none() {
+            let class = classes.get(&category).copied().unwrap_or_else(|| {
+                classes.insert(category.clone(), categories.len());
                 categories.push(Category {
                     name: category,
                     subcategories: Vec::new(),
+                });
+                categories.len() - 1
+            });
+            if class_of.len() == MAX_SUBCATEGORIES {
+                return Err(TaxonomyError::TooMany {
+                    path: path.to_owned(),
                 });
             }
             if class_of.insert(subcategory.clone(), class).is_some() {
@@ -191,9 +215,9 @@ impl Taxonomy {
 }
 
 /// Names become folder names: no separators, no control characters, nothing that starts with a dot.
-fn is_usable_name(name: &str) -> bool {
+pub(crate) fn is_usable_name(name: &str) -> bool {
     !name.is_empty()
-        && name.len() <= 200
+        && name.len() <= MAX_NAME_BYTES
         && !name.starts_with('.')
         && !name.contains(['/', '\\'])
         && !name.chars().any(char::is_control)
@@ -254,6 +278,32 @@ mod tests {
             read("Category,Subcategory\na,b,c\n"),
             Err(E::Csv { .. })
         ));
+    }
+
+    #[test]
+    fn as_many_categories_as_subcategories_are_read_in_one_pass() {
+        let pairs = (0..200_000).map(|n| (format!("c{n}"), format!("s{n}")));
+        let taxonomy = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap();
+        assert_eq!(taxonomy.classes(), 200_000);
+        assert_eq!(taxonomy.class_of("s123456"), Some(123_456));
+        let pairs = (0..=MAX_SUBCATEGORIES).map(|n| ("c".to_owned(), n.to_string()));
+        let error = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap_err();
+        assert!(matches!(error, TaxonomyError::TooMany { .. }));
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_refused_in_a_short_line() {
+        let long = "x".repeat(500_000);
+        for table in [
+            format!("{long},b"),
+            format!("a,{long}"),
+            "a,\u{1b}[2J".into(),
+        ] {
+            let text = read(&format!("Category,Subcategory\n{table}\n"))
+                .unwrap_err()
+                .to_string();
+            assert!(text.len() < 600 && !text.contains('\u{1b}'), "{text}");
+        }
     }
 
     #[test]

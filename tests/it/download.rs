@@ -3,11 +3,15 @@
 mod faults;
 mod kill;
 mod labels;
+mod limits;
 mod members;
+mod mischief;
 mod planning;
 mod reach;
+mod secrets;
 mod server;
 mod source;
+mod state;
 
 use std::fs;
 
@@ -255,7 +259,11 @@ fn verify_finds_what_changed_on_disk_and_mends_it() {
     let damaged: Vec<_> = findings.damaged.iter().map(|d| &d.name).collect();
     assert_eq!(damaged, [changed, removed]);
     assert!(config.raw.join(changed).exists(), "looking changes nothing");
-    let summary = mend(&config, &findings).unwrap();
+    let mut told = None;
+    let summary = mend(&config, |findings| told = Some(findings.clone()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(told.as_ref(), Some(&findings));
     assert_eq!(
         (summary.wanted, summary.present, summary.archives),
         (2, 2, 2)
@@ -288,7 +296,7 @@ fn mending_fetches_what_is_damaged_and_nothing_else() {
     let wide = source.config(&server.url(), "a");
     let findings = verify(&wide.raw, &wide.ledger, 2).unwrap();
     assert_eq!((findings.sound, findings.damaged.len()), (8, 1));
-    let summary = mend(&wide, &findings).unwrap();
+    let summary = mend(&wide, |_| ()).unwrap().unwrap();
     assert_eq!(
         (summary.wanted, summary.present, summary.archives),
         (1, 1, 1)
@@ -314,8 +322,7 @@ fn mending_fetches_what_is_damaged_and_nothing_else() {
         let rest: Vec<_> = text.lines().filter(|l| !l.contains(id)).collect();
         fs::write(&path, rest.join("\n") + "\n").unwrap();
     }
-    let findings = verify(&wide.raw, &wide.ledger, 2).unwrap();
-    let error = mend(&wide, &findings).unwrap_err();
+    let error = mend(&wide, |_| ()).unwrap_err();
     assert!(
         matches!(error, DownloadError::Damaged { damaged: 1, .. }),
         "{error}"
@@ -333,7 +340,7 @@ fn a_failed_second_reading_takes_nothing_from_the_ledger() {
     let whole = fs::read(&config.ledger).unwrap();
     let lost = source.clips.keys().next().unwrap();
     fs::remove_file(config.raw.join(lost)).unwrap();
-    server.plan(vec![server::Mischief::RedirectLoop; 6 * 9]);
+    server.plan(vec![mischief::Mischief::RedirectLoop; 6 * 9]);
     let error = run(&config).unwrap_err();
     assert!(
         matches!(error, DownloadError::Archives { failed: 1, .. }),
@@ -371,18 +378,4 @@ fn kept_archives_are_whole() {
         kept.iter()
             .all(|(name, bytes)| source.files[name] == *bytes)
     );
-}
-
-#[test]
-fn two_runs_do_not_meet_in_one_folder() {
-    let source = Source::new(3);
-    let server = Server::start(source.files.clone());
-    let config = source.config(&server.url(), "a");
-    fs::create_dir_all(&config.raw).unwrap();
-    let other = fs::File::open(&config.raw).unwrap();
-    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    assert!(matches!(run(&config), Err(DownloadError::Busy { .. })));
-    drop(other);
-    run(&config).unwrap();
-    source.assert_tree("a");
 }

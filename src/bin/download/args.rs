@@ -9,8 +9,10 @@ use incdec::download::DownloadConfig;
 use incdec::download::fetch::{LabelsConfig, Tables};
 use incdec::download::http::HttpConfig;
 use incdec::download::pace::RetryConfig;
+use incdec::download::secret::Link;
 use incdec::download::store::{Access, StoreConfig};
 use incdec::download::tables::Counts;
+use incdec::lock::Wait;
 
 use crate::{cli, environment};
 
@@ -77,7 +79,7 @@ pub(crate) struct VerifyArgs {
 struct SourceArgs {
     /// Instead of the official base: a URL (http, https, file, s3, gs, az) or a folder, of archives alone too.
     #[arg(long)]
-    source: Option<String>,
+    source: Option<Link>,
     /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
     #[arg(long, default_value = "kinetics-700-2020")]
     dataset: String,
@@ -86,14 +88,14 @@ struct SourceArgs {
     sources: Option<PathBuf>,
     /// Address of the object store, where it is not the public one: of MinIO, Ceph, another cloud.
     #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    endpoint: Option<Link>,
     /// Region of an s3:// bucket.
     #[arg(long)]
     region: Option<String>,
     /// Ask the object store with the credentials in the environment, for buckets that are not public.
     #[arg(long)]
     signed: bool,
-    /// Tries in a row without a byte gained before an archive is given up.
+    /// Tries in a row that gain less than a kilobyte before an archive is given up.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     tries: u16,
     /// Seconds before a second try; doubles up to a minute.
@@ -160,7 +162,10 @@ pub(crate) struct LabelsArgs {
     annotations: Option<PathBuf>,
     /// Mirror of the published tables: the URL or folder that holds Info/ and Videos/.
     #[arg(long)]
-    labels_source: Option<String>,
+    labels_source: Option<Link>,
+    /// Replace tables that are there and that nobody published, too: somebody's own.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -179,6 +184,7 @@ impl From<LabelsArgs> for LabelsConfig {
             frame_folders: args.frame_folders,
             annotations: args.annotations,
             labels_source: args.labels_source,
+            force: args.force,
             retry: args.source.retry(),
             http: args.source.http(),
             dataset: args.source.dataset,
@@ -220,9 +226,16 @@ pub(crate) struct RunArgs {
     /// Most megabytes (10^6 bytes) a second, all archives together.
     #[arg(long, value_parser = megabytes, value_name = "MEGABYTES")]
     max_rate: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1.
+    /// Share of the clips that may be missing, 0 to 1: in no archive, or in one that is absent or damaged at its source.
     #[arg(long, default_value = "0.01", value_parser = share, value_name = "SHARE")]
     max_missing: f64,
+    /// Take clips that lie in --out and that the ledger does not know as they are, instead of fetching them: after the ledger
+    /// was lost.
+    #[arg(long)]
+    adopt: bool,
+    /// Where another program works on the same ledger or clips, begin when it has ended.
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     source: SourceArgs,
 }
@@ -242,6 +255,8 @@ impl From<RunArgs> for DownloadConfig {
             jobs: args.jobs.into(),
             bytes_per_second: args.max_rate,
             max_missing: args.max_missing,
+            adopt: args.adopt,
+            wait: if args.wait { Wait::Yes } else { Wait::No },
             retry: args.source.retry(),
             http: args.source.http(),
             source: args.source.source,

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::extract::{ExtractError, Tally, extract};
 use super::gunzip::Gunzip;
+use super::keep;
 use super::keeper::FolderKeeper;
 use super::ledger::{ArchiveRecord, ArchiveState};
 use super::plan::{PlannedArchive, WantedClip};
@@ -15,9 +16,12 @@ use super::remote::{Facts, Fault};
 use super::state::Workplace;
 use super::stream::{Line, Stream};
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
+use crate::foreign::printable;
+use crate::hint::Hint;
 use crate::progress::Progress;
 
-/// Times that an archive is read from its start, where it changes on the way or fails its checksum.
+/// Times that an archive is read from its start, where it changes on the way, fails its checksum or is not there.
 const READS: usize = 3;
 
 /// What the workers of a run share.
@@ -35,10 +39,17 @@ pub(super) struct Work<'a> {
     pub(super) on_clip: &'a (dyn Fn() + Sync),
 }
 
+/// What became of an archive.
+pub(super) struct Outcome {
+    pub(super) record: ArchiveRecord,
+    /// Of one that was not read to its end: what another try may come to.
+    pub(super) exit: Exit,
+}
+
 impl Work<'_> {
     /// Fetches one archive and writes its record down. A failure of the source is part of the record; a failure of the
     /// disk ends the run.
-    pub(super) fn fetch(&self, planned: &PlannedArchive) -> Result<ArchiveRecord, ArtifactError> {
+    pub(super) fn fetch(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
         let result = self.read_until_sound(planned);
         if result.is_err() {
             self.line.cancelled.store(true, Ordering::Relaxed);
@@ -46,7 +57,7 @@ impl Work<'_> {
         result
     }
 
-    fn read_until_sound(&self, planned: &PlannedArchive) -> Result<ArchiveRecord, ArtifactError> {
+    fn read_until_sound(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
         let mut record = ArchiveRecord {
             path: planned.path.clone(),
             url: planned.url.clone(),
@@ -54,6 +65,8 @@ impl Work<'_> {
             first_class: planned.first_class.clone(),
             ..ArchiveRecord::default()
         };
+        let mut exit = Exit::Hopeless;
+        let shown = printable(&planned.path);
         for read in 1..=READS {
             // A second reading trusts nothing that was said before.
             let facts = if read == 1 {
@@ -66,15 +79,25 @@ impl Work<'_> {
                     record.bytes = facts.bytes;
                     record.etag = facts.tag;
                     record.blake3 = Some(hash);
-                    return self.publish(record, tally);
+                    let record = self.publish(record, tally)?;
+                    let exit = Exit::Done;
+                    return Ok(Outcome { record, exit });
                 }
                 Err(ExtractError::Artifact(error)) => return Err(error),
                 Err(ExtractError::Damaged(reason)) => {
                     record.state = ArchiveState::Damaged;
-                    reason
+                    exit = Exit::Hopeless;
+                    printable(&reason).into_owned()
+                }
+                Err(ExtractError::Remote(error)) if error.kind.is_absence() => {
+                    record.state = ArchiveState::Absent;
+                    exit = Exit::Hopeless;
+                    self.line.wait(self.line.retry.first_wait);
+                    error.kind.to_string()
                 }
                 Err(ExtractError::Remote(error)) => {
                     record.state = ArchiveState::Failed;
+                    exit = error.exit();
                     record.reason = Some(error.kind.to_string());
                     if !matches!(error.kind, Fault::Changed { .. }) {
                         break;
@@ -84,7 +107,7 @@ impl Work<'_> {
             };
             if read < READS {
                 tracing::warn!(
-                    archive = planned.path,
+                    archive = %shown,
                     reason,
                     "reading the archive from its start again"
                 );
@@ -92,8 +115,8 @@ impl Work<'_> {
             record.reason = Some(reason);
         }
         let reason = record.reason.as_deref().unwrap_or_default();
-        tracing::error!(archive = planned.path, reason, "archive given up");
-        Ok(record)
+        tracing::error!(archive = %shown, reason, "archive given up");
+        Ok(Outcome { record, exit })
     }
 
     fn read_once(
@@ -105,12 +128,10 @@ impl Work<'_> {
         let wants = |clip: &crate::clip::ClipId| self.wanted.contains_key(&clip.to_string());
         let on_keep = || (self.on_clip)();
         let mut keeper = FolderKeeper::new(&staging, wants, &on_keep);
-        let stream = Stream::new(self.line, &planned.path, facts);
-        let watched = super::keep::Watched::new(
-            stream,
-            self.progress,
-            self.keep_archives.map(|folder| folder.join(&planned.path)),
-        )?;
+        let stream = Stream::new(self.line, planned.link.reveal(), facts);
+        let copy = self.keep_archives;
+        let copy = copy.map(|folder| keep::place(folder, &planned.path));
+        let watched = keep::Watched::new(stream, self.progress, copy)?;
         let mut gunzip = Gunzip::new(watched);
         let tally = extract(&mut gunzip, &mut keeper)?;
         let (hash, watched) = gunzip

@@ -1,75 +1,130 @@
 //! The end of a run: the ledger is published, and what became of the clips is counted.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::config::{DownloadConfig, Summary};
 use super::error::DownloadError;
-use super::ledger::{self, ArchiveState, ClipState};
-use super::plan::PlannedArchive;
-use super::session::{Session, on_disk};
+use super::ledger::{self, ArchiveRecord, ArchiveState, ClipState};
+use super::plan::{PlannedArchive, WantedClip};
+use super::session::Session;
 use super::state::Known;
 use crate::artifact;
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::table::Provenance;
 
 /// The reason of a clip that the archives that could hold it do not hold.
 pub(super) const ABSENT: &str = "in none of the archives that could hold it";
 /// The reason of a clip whose archive could not be read.
 const UNREAD: &str = "the archive that may hold it could not be read";
+/// The reason of a clip whose archive is not there.
+const ARCHIVE_ABSENT: &str = "the archive that may hold it is not at its source";
 /// The reason of a clip whose archive is not sound.
 const DAMAGED: &str = "the archive that may hold it is damaged at its source";
 
 /// The archives that this run could not take in.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// Each with its state and the class it should hold, if it holds one.
-    archives: Vec<(ArchiveState, Option<String>, String)>,
+    archives: Vec<Failure>,
+}
+
+struct Failure {
+    state: ArchiveState,
+    /// The class that the archive should hold, if it holds one.
+    class: Option<String>,
+    text: String,
+    exit: Exit,
 }
 
 impl Failures {
-    pub(super) fn note(&mut self, archive: &PlannedArchive, state: ArchiveState, reason: &str) {
-        let text = format!("{}: {reason}", archive.path);
-        self.archives.push((state, archive.class.clone(), text));
+    pub(super) fn note(&mut self, archive: &PlannedArchive, record: &ArchiveRecord, exit: Exit) {
+        let reason = record.reason.as_deref().unwrap_or("unknown");
+        self.archives.push(Failure {
+            state: record.state,
+            class: archive.class.clone(),
+            text: format!("{}: {reason}", printable(&archive.path)),
+            exit,
+        });
     }
 
     /// Why a clip of this class was not found.
     fn reason(&self, class: &str) -> &'static str {
-        let of_class = self
-            .archives
-            .iter()
-            .filter(|(_, c, _)| c.as_deref().is_none_or(|c| c == class));
-        match of_class.map(|(state, ..)| *state).max() {
+        let may_hold = |f: &&Failure| f.class.as_deref().is_none_or(|c| c == class);
+        match self.archives.iter().filter(may_hold).map(|f| f.state).max() {
             None => ABSENT,
             Some(ArchiveState::Failed) => UNREAD,
+            Some(ArchiveState::Absent) => ARCHIVE_ABSENT,
             Some(_) => DAMAGED,
         }
     }
 
-    /// The run's result: an archive that could not be had is an error, one that is damaged counts as its missing clips.
+    /// The run's result: an archive that could not be read is an error, one that is absent or damaged at its source counts
+    /// as its missing clips. Where these alone are too many, no other try can help.
     pub(super) fn into_result(
         self,
-        summary: Summary,
+        mut summary: Summary,
         max_missing: f64,
     ) -> Result<Summary, DownloadError> {
         #[allow(clippy::cast_precision_loss)] // Numbers of clips.
-        let too_many = summary.missing as f64 > max_missing * summary.wanted as f64;
-        let failed = |a: &&(ArchiveState, _, _)| too_many || a.0 == ArchiveState::Failed;
-        if let Some((_, _, first)) = self.archives.iter().find(failed) {
+        let too_many = |missing: usize| missing as f64 > max_missing * summary.wanted as f64;
+        let hopeless = too_many(summary.missing.saturating_sub(summary.unread));
+        let (unread, passed_over): (Vec<_>, Vec<_>) = self
+            .archives
+            .into_iter()
+            .partition(|f| f.state == ArchiveState::Failed);
+        let failed = unread.len() + passed_over.len();
+        let archives = failed + summary.archives;
+        let exit = if hopeless {
+            Exit::Hopeless
+        } else if unread.iter().any(|f| f.exit == Exit::TryAgain) {
+            Exit::TryAgain
+        } else {
+            Exit::Failed
+        };
+        let first = if hopeless {
+            passed_over.first().or(unread.first())
+        } else {
+            unread.first()
+        };
+        if let Some(first) = first {
             return Err(DownloadError::Archives {
-                failed: self.archives.len(),
-                archives: self.archives.len() + summary.archives,
-                first: first.clone(),
+                failed,
+                archives,
+                first: first.text.clone(),
+                exit,
             });
         }
-        if too_many {
+        if hopeless {
             return Err(DownloadError::Missing {
                 missing: summary.missing,
                 labelled: summary.wanted,
                 limit: max_missing,
             });
         }
+        summary.passed_over = passed_over.len();
         Ok(summary)
     }
+}
+
+/// Sees that every clip is on disk that this run found there or fetched; `open` are those that it did not.
+pub(super) fn nothing_removed(
+    config: &DownloadConfig,
+    session: &Session,
+    known: &Known,
+    open: &BTreeMap<String, WantedClip>,
+) -> Result<(), DownloadError> {
+    let on_disk = known.on_disk(&config.raw);
+    let mut gone = session.wanted.iter().filter(|(id, clip)| {
+        let expected = !open.contains_key(*id) && !known.is_absent(id);
+        expected && on_disk.clip(&clip.subcategory, id).is_none()
+    });
+    let Some((id, clip)) = gone.next() else {
+        return Ok(());
+    };
+    Err(DownloadError::Removed {
+        removed: 1 + gone.count(),
+        first: config.raw.join(&clip.subcategory).join(format!("{id}.mp4")),
+    })
 }
 
 /// Publishes the ledger where it changed, and counts what became of the clips.
@@ -80,37 +135,32 @@ pub(super) fn write_ledger(
     failures: &Failures,
     summary: &mut Summary,
 ) -> Result<(), DownloadError> {
-    let kept = known.kept();
-    let present = |id: &str, subcategory: &str| {
-        let (archive, clip) = kept.get(id)?;
-        on_disk(&config.raw, subcategory, id, clip.bytes).then(|| ClipState::Present {
-            archive: (*archive).to_owned(),
-            clip: (*clip).clone(),
-        })
-    };
+    let on_disk = known.on_disk(&config.raw);
     let mut clips: BTreeMap<&str, (&str, ClipState)> = BTreeMap::new();
     // What earlier runs found out under other filters stays in the ledger.
     for (id, subcategory) in &known.subcategories {
-        let state = present(id, subcategory).or_else(|| known.others.get(id).cloned());
-        if let Some(state) = state {
+        let other = known.others.get(id).cloned();
+        let other = other.filter(|state| !matches!(state, ClipState::Adopted { .. }));
+        if let Some(state) = on_disk.clip(subcategory, id).or(other) {
             clips.insert(id, (subcategory, state));
         }
     }
     for (id, clip) in &session.wanted {
-        let state = present(id, &clip.subcategory).unwrap_or_else(|| ClipState::Missing {
-            reason: if known.is_absent(id) {
+        let state = on_disk.clip(&clip.subcategory, id).unwrap_or_else(|| {
+            let reason = if known.is_absent(id) {
                 ABSENT
             } else {
                 failures.reason(&clip.subcategory)
+            };
+            summary.missing += 1;
+            summary.unread += usize::from(reason == UNREAD);
+            ClipState::Missing {
+                reason: reason.to_owned(),
             }
-            .to_owned(),
         });
-        match state {
-            ClipState::Present { .. } => summary.present += 1,
-            _ => summary.missing += 1,
-        }
         clips.insert(id, (&clip.subcategory, state));
     }
+    summary.present = session.wanted.len() - summary.missing;
     for (id, subcategory) in &session.frames {
         clips.insert(id, (subcategory, ClipState::Frames));
     }
@@ -130,6 +180,6 @@ pub(super) fn write_ledger(
     for file in session.labels.files() {
         provenance = provenance.with_input(file)?;
     }
-    artifact::sweep(config.ledger.parent().unwrap_or(Path::new(".")))?;
+    artifact::sweep(config.ledger_folder())?;
     ledger::write(&config.ledger, &rows, &provenance)
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::http::HttpConfig;
 use super::pace::RetryConfig;
+use super::secret::Link;
 use crate::clip::Split;
+use crate::lock::Wait;
 
 /// Settings of the download stage.
 #[derive(Clone, Debug)]
@@ -18,7 +20,7 @@ pub struct DownloadConfig {
     /// The ledger's file.
     pub ledger: PathBuf,
     /// Replaces the dataset's base: a URL or a folder. Default none.
-    pub source: Option<String>,
+    pub source: Option<Link>,
     /// Entry of `sources.toml`. Default `kinetics-700-2020`.
     pub dataset: String,
     /// Another `sources.toml`. Default none.
@@ -39,8 +41,13 @@ pub struct DownloadConfig {
     pub jobs: usize,
     /// Bytes a second of all archives together. Default no limit.
     pub bytes_per_second: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1. Default 0.01.
+    /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of archives that are absent or
+    /// damaged at their source. Default 0.01.
     pub max_missing: f64,
+    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of fetching them. Default no.
+    pub adopt: bool,
+    /// What to do where another program works on this ledger or these clips. Default name it and end.
+    pub wait: Wait,
     /// How failures are borne.
     pub retry: RetryConfig,
     /// The connection.
@@ -65,8 +72,20 @@ impl Default for DownloadConfig {
             jobs: 4,
             bytes_per_second: None,
             max_missing: 0.01,
+            adopt: false,
+            wait: Wait::No,
             retry: RetryConfig::default(),
             http: HttpConfig::default(),
+        }
+    }
+}
+
+impl DownloadConfig {
+    /// The folder that the ledger lies in.
+    pub(super) fn ledger_folder(&self) -> &Path {
+        match self.ledger.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
         }
     }
 }
@@ -82,12 +101,18 @@ pub struct Summary {
     pub frames: usize,
     /// Clips that are nowhere; in a plan, those to look for.
     pub missing: usize,
+    /// Of the missing, those whose archive could not be read this time and may be read another time.
+    pub unread: usize,
     /// In a plan, the clips that earlier runs looked for everywhere and did not find.
     pub absent: usize,
     /// Clips fetched by this run.
     pub fetched: usize,
+    /// Clips that this run took as they lay on disk.
+    pub adopted: usize,
     /// Archives read to their end by this run.
     pub archives: usize,
+    /// Archives that were passed over, as they are absent or damaged at their source.
+    pub passed_over: usize,
     /// Members refused by this run.
     pub refused: u64,
     /// Bytes that came over the wire.
@@ -100,13 +125,23 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; {} archives read, {} members refused, {} over the wire for {} of archives",
-            self.wanted,
-            self.present,
-            self.fetched,
-            self.frames,
-            self.missing,
-            self.archives,
+            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
+            self.wanted, self.present, self.fetched, self.frames, self.missing,
+        )?;
+        if self.adopted > 0 {
+            write!(f, "{} adopted as they lay there; ", self.adopted)?;
+        }
+        write!(f, "{} archives read, ", self.archives)?;
+        if self.passed_over > 0 {
+            let passed_over = self.passed_over;
+            write!(
+                f,
+                "{passed_over} passed over (absent or damaged at their source), "
+            )?;
+        }
+        write!(
+            f,
+            "{} members refused, {} over the wire for {} of archives",
             self.refused,
             indicatif::HumanBytes(self.wire_bytes),
             indicatif::HumanBytes(self.archive_bytes)

@@ -3,10 +3,16 @@
 use std::path::PathBuf;
 
 use super::remote::RemoteError;
+use super::secret::{Link, sentence};
+use super::stream::fault_in;
+use super::tables::TablesError;
 use crate::artifact::ArtifactError;
 use crate::clip::ClipIdError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
+use crate::lock::LockError;
+use crate::named_csv::NamedCsvError;
 use crate::table::TableError;
 
 /// Why the download stage stopped.
@@ -25,16 +31,21 @@ pub enum DownloadError {
     /// The source refused or could not be reached.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// Another program works on the same ledger or clips.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A published clip id is none.
     #[error(transparent)]
     Clip(#[from] ClipIdError),
     /// `sources.toml` is not what it should be.
-    #[error("{path}: {source}")]
+    #[error("{path}, line {line}: {reason}")]
     Sources {
         /// The file.
         path: PathBuf,
+        /// The line, from 1.
+        line: usize,
         /// What the TOML reader said.
-        source: Box<toml::de::Error>,
+        reason: String,
     },
     /// No such dataset.
     #[error("dataset {name:?} is not in sources.toml; it has {known}")]
@@ -45,10 +56,10 @@ pub enum DownloadError {
         known: String,
     },
     /// The source's scheme is not known or not built in.
-    #[error("source {source_text:?}: {reason}")]
+    #[error("source {source_text}: {reason}")]
     Source {
         /// What was given.
-        source_text: String,
+        source_text: Link,
         /// Why it cannot be used.
         reason: String,
     },
@@ -75,12 +86,41 @@ pub enum DownloadError {
         known: String,
     },
     /// A text from the source cannot be read.
-    #[error("{what}: {reason}")]
+    #[error("{what}: {}", sentence(reason))]
     Text {
         /// Which text.
         what: String,
         /// Why not.
         reason: String,
+    },
+    /// A line of an archive index leads where no archive of the source can be.
+    #[error("{index}, line {line}: {link} is refused: {reason}")]
+    Index {
+        /// The index, below the source.
+        index: String,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        link: Link,
+        /// Why it is refused.
+        reason: &'static str,
+    },
+    /// A row of the ledger names a clip that could lie elsewhere than in its folder.
+    #[error("{path}: a row names {name:?}, which is no clip in a folder of its subcategory")]
+    LedgerRow {
+        /// The ledger.
+        path: PathBuf,
+        /// Subcategory and clip.
+        name: String,
+    },
+    /// Tables would be replaced that nobody published: somebody's own.
+    #[error(
+        "{} would be replaced, and what is there is nothing that was published",
+        listed(paths)
+    )]
+    OwnTables {
+        /// The tables.
+        paths: Vec<PathBuf>,
     },
     /// A published file is not the pinned one.
     #[error("{url}: sha256 is {found}, expected {expected}")]
@@ -92,12 +132,6 @@ pub enum DownloadError {
         /// What sources.toml pins.
         expected: String,
     },
-    /// Another process works on the same clips.
-    #[error("{path} is in use by another incdec-download")]
-    Busy {
-        /// The folder of the clips.
-        path: PathBuf,
-    },
     /// Archives could not be fetched; what could is kept.
     #[error("{failed} of {archives} archives failed: {first}")]
     Archives {
@@ -107,6 +141,16 @@ pub enum DownloadError {
         archives: usize,
         /// The first failure.
         first: String,
+        /// What another try may come to.
+        exit: Exit,
+    },
+    /// Clips that were on disk disappeared while this ran.
+    #[error("{removed} clips were removed while this ran: {first} is gone")]
+    Removed {
+        /// How many.
+        removed: usize,
+        /// The first of them.
+        first: PathBuf,
     },
     /// Too many clips are nowhere to be found.
     #[error("{missing} of {labelled} clips are missing, more than the share of {limit}")]
@@ -128,12 +172,52 @@ pub enum DownloadError {
     },
 }
 
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+    paths.join(", ")
+}
+
+impl From<NamedCsvError> for DownloadError {
+    /// Errors of a table that comes from the source: the network's own, or the text's.
+    fn from(error: NamedCsvError) -> Self {
+        let reason = error.to_string();
+        if let NamedCsvError::Read { source, .. } = error
+            && let csv::ErrorKind::Io(error) = source.into_kind()
+            && let Ok(remote) = fault_in(error)
+        {
+            return remote.into();
+        }
+        Self::Text {
+            what: "the annotations".into(),
+            reason,
+        }
+    }
+}
+
+impl From<TablesError> for DownloadError {
+    fn from(error: TablesError) -> Self {
+        match error {
+            TablesError::Csv(error) => error.into(),
+            TablesError::Row { .. } => Self::Text {
+                what: "the annotations".into(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
 impl Hint for DownloadError {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Artifact(e) => return e.hint(),
             Self::Labels(e) => return e.hint(),
-            Self::Table(e) => return e.hint(),
+            Self::Table(e @ (TableError::Artifact(_) | TableError::Version { .. })) => {
+                return e.hint();
+            }
+            Self::Table(_) | Self::LedgerRow { .. } => {
+                "bring back a copy of the ledger; or move it away and run the same command with --adopt: the clips that lie in --out are then hashed and kept, and none of them is fetched again"
+            }
+            Self::Lock(e) => return e.hint(),
             Self::Remote(e) => return e.hint(),
             Self::Clip(e) => return e.hint(),
             Self::Sources { .. } => "compare with kinetics_download/sources.toml in the repository",
@@ -158,9 +242,29 @@ impl Hint for DownloadError {
             Self::Pinned { .. } => {
                 "the file has changed at its origin; check it and pin it anew in sources.toml"
             }
-            Self::Busy { .. } => "wait for the other one, or end it",
+            Self::Index { .. } => {
+                "nothing was fetched; ask whoever keeps the source, or correct the index in a copy of it and name that with --source"
+            }
+            Self::OwnTables { .. } => {
+                "choose another folder with --out, or replace what is there with --force"
+            }
+            Self::Archives {
+                exit: Exit::TryAgain,
+                ..
+            } => {
+                "run the same command again: finished archives are kept, and downloads.parquet names the reasons"
+            }
+            Self::Archives {
+                exit: Exit::Hopeless,
+                ..
+            } => {
+                "downloads.parquet names the reasons; an archive that is absent or damaged at its source counts as missing clips, of which --max-missing allows a share"
+            }
             Self::Archives { .. } => {
-                "run the same command again: finished archives are kept, and downloads.parquet names the reasons; an archive that is damaged at its source counts as missing clips, which --max-missing allows"
+                "check --source, and --signed where the source is not public, then run the same command again: finished archives are kept, and downloads.parquet names the reasons"
+            }
+            Self::Removed { .. } => {
+                "let nothing else change the folder meanwhile, and run the same command again: it fetches what is gone"
             }
             Self::Missing { .. } => {
                 "downloads.parquet names each with its reason; raise --max-missing to go on without them, or pass --frame-folders"
@@ -170,5 +274,18 @@ impl Hint for DownloadError {
             }
         };
         Some(text.to_owned())
+    }
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(e) => e.exit(),
+            Self::Labels(e) => e.exit(),
+            Self::Table(e) => e.exit(),
+            Self::Remote(e) => e.exit(),
+            Self::Clip(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
+            Self::Archives { exit, .. } => *exit,
+            Self::Text { .. } | Self::Index { .. } | Self::Missing { .. } => Exit::Hopeless,
+            _ => Exit::Failed,
+        }
     }
 }

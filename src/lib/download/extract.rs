@@ -3,6 +3,7 @@
 //! Headers are read one by one, long names (GNU and pax) within limits, so that no archive can make us hold, write or
 //! follow what it likes.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
@@ -18,8 +19,10 @@ use crate::clip::ClipId;
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
 const MAX_PAX_BYTES: u64 = 64 * 1024;
-/// Most members of an archive.
-const MAX_MEMBERS: u64 = 5_000_000;
+/// Most headers of an archive: of members, and of those that only describe one.
+const MAX_HEADERS: u64 = 5_000_000;
+/// Most bytes of zeros between members, and behind the last. Tools pad to a tape's record at most, joined archives between.
+const MAX_PADDING_BYTES: u64 = 16 << 20;
 /// Most unpacked bytes of an archive; the largest official ones have a few gigabytes.
 const MAX_UNPACKED_BYTES: u64 = 1 << 40;
 /// Refused members that are listed; the rest is only counted.
@@ -99,14 +102,27 @@ pub fn extract<R: Read>(
     let mut tally = Tally::default();
     let mut kept = BTreeSet::new();
     let mut pending = Pending::default();
-    let mut tar = tar::Archive::new(archive);
+    let mut headers = 0;
+    let next_header_by = Cell::new(MAX_PADDING_BYTES);
+    let mut tar = tar::Archive::new(Padded {
+        inner: archive,
+        position: 0,
+        next_header_by: &next_header_by,
+    });
     // Archives that were joined by cat are read on; zeros behind the end are then passed over.
     tar.set_ignore_zeros(true);
     for entry in tar.entries()?.raw(true) {
         let mut entry = entry?;
         let kind = entry.header().entry_type();
         let bytes = entry.size();
-        check_size(entry.raw_header_position(), bytes)?;
+        let end = end_of(entry.raw_header_position(), bytes)?;
+        next_header_by.set(end + MAX_PADDING_BYTES);
+        headers += 1;
+        if headers > MAX_HEADERS {
+            return Err(ExtractError::Damaged(format!(
+                "more than {MAX_HEADERS} headers"
+            )));
+        }
         if read_extension(&mut entry, kind, &mut pending)? {
             continue;
         }
@@ -125,11 +141,6 @@ pub fn extract<R: Read>(
             tally.first_class = class_of(&name, kind);
         }
         tally.seen += 1;
-        if tally.seen > MAX_MEMBERS {
-            return Err(ExtractError::Damaged(format!(
-                "more than {MAX_MEMBERS} members"
-            )));
-        }
         match judge(&name, kind, bytes) {
             Verdict::Refused(reason) => tally.refuse(&name, bytes, reason),
             Verdict::Clip(clip) if keeper.wants(&clip) => {
@@ -159,16 +170,36 @@ impl Tally {
     }
 }
 
-fn check_size(position: u64, bytes: u64) -> Result<(), ExtractError> {
-    if position
-        .checked_add(bytes)
-        .is_none_or(|end| end > MAX_UNPACKED_BYTES)
-    {
-        return Err(ExtractError::Damaged(format!(
-            "a member claims {bytes} bytes; an archive may unpack to {MAX_UNPACKED_BYTES}"
-        )));
+/// A reader that ends in an error where no header comes for too long.
+struct Padded<'a, R> {
+    inner: R,
+    position: u64,
+    /// Where the next header has to begin at the latest.
+    next_header_by: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Padded<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position > self.next_header_by.get() {
+            let text = format!("more than {MAX_PADDING_BYTES} bytes of padding");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let n = self.inner.read(buffer)?;
+        self.position += n as u64;
+        Ok(n)
     }
-    Ok(())
+}
+
+/// Where a member ends whose header is at `position`.
+fn end_of(position: u64, bytes: u64) -> Result<u64, ExtractError> {
+    position
+        .checked_add(bytes)
+        .filter(|end| *end <= MAX_UNPACKED_BYTES)
+        .ok_or_else(|| {
+            ExtractError::Damaged(format!(
+                "a member claims {bytes} bytes; an archive may unpack to {MAX_UNPACKED_BYTES}"
+            ))
+        })
 }
 
 /// Reads a header that only describes the member behind it; says whether it was one.
@@ -313,7 +344,24 @@ mod tests {
         let tally = read(&bytes, &mut FakeKeeper::default()).unwrap();
         assert_eq!(tally.refused_count, 1);
         assert_eq!(tally.refused[0].reason, "the name is too long");
-        assert!(tally.refused[0].name.len() < 300);
+        assert!(tally.refused[0].name.len() < 400);
+    }
+
+    #[test]
+    fn zeros_between_and_behind_members_end_at_their_limit() {
+        let zeros = |n: u64| vec![0; usize::try_from(n).unwrap()];
+        let archive = |n| [tar_of(&NAMES[..1]), zeros(n), tar_of(&NAMES[2..])].concat();
+        let padded = read(&archive(MAX_PADDING_BYTES / 2), &mut FakeKeeper::default());
+        assert_eq!(padded.unwrap().kept.len(), 2);
+        let behind = [tar_of(&NAMES), zeros(MAX_PADDING_BYTES * 2)].concat();
+        for endless in [
+            zeros(MAX_PADDING_BYTES * 2),
+            archive(MAX_PADDING_BYTES * 2),
+            behind,
+        ] {
+            let error = read(&endless, &mut FakeKeeper::default()).unwrap_err();
+            assert!(error.to_string().contains("padding"), "{error}");
+        }
     }
 
     #[test]

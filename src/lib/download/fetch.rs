@@ -1,7 +1,9 @@
 //! Label tables: the published ones, each checked against its pinned hash, with the clips that exist only as frames; or
 //! tables made from the official annotations by a rule.
 
-use std::io::{self, Read, Write};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,8 +14,9 @@ use super::DownloadError;
 use super::http::HttpConfig;
 use super::pace::{Meter, RetryConfig};
 use super::remote::{self, Facts, Remote};
-use super::sources::{Dataset, FrameFolder, Sources};
-use super::stream::{Line, Stream, fault_in};
+use super::secret::Link;
+use super::sources::{Dataset, FrameFolder, PublishedLabels, Sources};
+use super::stream::{AtMost, Line, Stream, fault_in};
 use super::tables::{self, Counts, Rule};
 use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_changed};
 use crate::clip::ClipId;
@@ -22,6 +25,8 @@ use crate::taxonomy::Taxonomy;
 
 /// Largest label table.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
+/// Largest file of official annotations: five times what half a million clips take.
+pub(super) const MAX_ANNOTATIONS_BYTES: u64 = 128 << 20;
 /// Largest JPEG frame.
 const MAX_FRAME_BYTES: u64 = 16 << 20;
 /// The tables that this program carries: written where the folder has none of that name.
@@ -72,9 +77,11 @@ pub struct LabelsConfig {
     /// Another `sources.toml`.
     pub sources: Option<PathBuf>,
     /// Replaces the base of the published tables: a URL or a folder.
-    pub labels_source: Option<String>,
+    pub labels_source: Option<Link>,
     /// Replaces the dataset's base.
-    pub source: Option<String>,
+    pub source: Option<Link>,
+    /// Replace tables that are somebody's own, too: those that nobody published. Default no.
+    pub force: bool,
     /// How failures are borne.
     pub retry: RetryConfig,
     /// The connection.
@@ -103,42 +110,31 @@ impl Fetched {
 /// Fetches or makes the label tables.
 ///
 /// # Errors
-/// When a source cannot be reached, a file is not the pinned one, or the disk refuses.
+/// When a source cannot be reached, a file is not the pinned one, the disk refuses, or a table would be replaced that is
+/// somebody's own. The last is found before any table is written.
 pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
     let sources = Sources::read(config.sources.as_deref())?;
     let dataset = sources.dataset(&config.dataset)?;
     let line = Unlimited::new(config);
-    let base = config.source.as_deref().unwrap_or(&dataset.base);
-    let published_base = config.labels_source.as_deref();
-    let published_base = published_base.unwrap_or(&sources.labels.base);
+    let base = config.source.as_ref().unwrap_or(&dataset.base);
+    let published = Published {
+        labels: &sources.labels,
+        base: config
+            .labels_source
+            .as_ref()
+            .unwrap_or(&sources.labels.base),
+    };
     let mut fetched = Fetched::default();
     if let Some(folder) = &config.annotations {
         let remote = remote::open(base, &config.http)?;
         for (name, path) in &dataset.annotations {
             let target = folder.join(format!("{name}.csv"));
-            let written = copy(&line.to(&*remote), path, &target)?;
+            let written = copy(&line.to(&*remote), path, &target, config.force)?;
             fetched.note(target, written);
         }
     }
-    match &config.tables {
-        Tables::Published => {
-            let remote = remote::open(published_base, &config.http)?;
-            for file in &sources.labels.files {
-                let bytes = line.to(&*remote).read_small(&file.path, MAX_TABLE_BYTES)?;
-                let found = sha256(&bytes);
-                if found != file.sha256 {
-                    return Err(DownloadError::Pinned {
-                        url: format!("{published_base}/{}", file.path),
-                        found,
-                        expected: file.sha256.clone(),
-                    });
-                }
-                let name = file.path.rsplit('/').next().unwrap_or_default();
-                let target = config.out.join(name);
-                let written = publish_if_changed(&target, &bytes)?;
-                fetched.note(target, written);
-            }
-        }
+    let tables = match &config.tables {
+        Tables::Published => published.tables(config, &line)?,
         Tables::First {
             taxonomy,
             counts,
@@ -150,16 +146,22 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
                 counts: *counts,
                 existing: existing.as_deref().map(tables::clips_below),
             };
-            for (name, text) in made(&line.to(&*remote), dataset, &rule)? {
-                let target = config.out.join(name);
-                let written = publish_if_changed(&target, text.as_bytes())?;
-                fetched.note(target, written);
-            }
-            let target = config.out.join("classes.csv");
-            let bytes = std::fs::read(taxonomy).map_err(ArtifactError::at("read", taxonomy))?;
-            let written = publish_if_changed(&target, &bytes)?;
-            fetched.note(target, written);
+            let mut tables = made(&line.to(&*remote), dataset, &rule)?;
+            let bytes = fs::read(taxonomy).map_err(ArtifactError::at("read", taxonomy))?;
+            tables.push(("classes.csv".to_owned(), bytes));
+            tables
         }
+    };
+    let tables: Vec<_> = tables
+        .into_iter()
+        .map(|(name, bytes)| (config.out.join(name), bytes))
+        .collect();
+    if !config.force {
+        published.spare_others(&tables)?;
+    }
+    for (target, bytes) in tables {
+        let written = publish_if_changed(&target, &bytes)?;
+        fetched.note(target, written);
     }
     for (name, text) in CARRIED {
         let target = config.out.join(name);
@@ -169,11 +171,67 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
         }
     }
     if let Some(out) = &config.frame_folders {
-        let remote = remote::open(published_base, &config.http)?;
+        let remote = remote::open(published.base, &config.http)?;
         let folders = &sources.labels.frame_folders;
         frames(&line.to(&*remote), folders, out, &mut fetched)?;
     }
     Ok(fetched)
+}
+
+/// The published tables, and how to tell them from a person's own.
+struct Published<'a> {
+    labels: &'a PublishedLabels,
+    base: &'a Link,
+}
+
+impl Published<'_> {
+    /// The published tables as (file name, bytes), each of them the pinned one.
+    fn tables(
+        &self,
+        config: &LabelsConfig,
+        line: &Unlimited,
+    ) -> Result<Vec<(String, Vec<u8>)>, DownloadError> {
+        let remote = remote::open(self.base, &config.http)?;
+        let mut tables = Vec::new();
+        for file in &self.labels.files {
+            let bytes = line.to(&*remote).read_small(&file.path, MAX_TABLE_BYTES)?;
+            let found = sha256(&bytes);
+            if found != file.sha256 {
+                return Err(DownloadError::Pinned {
+                    url: format!("{}/{}", self.base, file.path),
+                    found,
+                    expected: file.sha256.clone(),
+                });
+            }
+            let name = file.path.rsplit('/').next().unwrap_or_default();
+            tables.push((name.to_owned(), bytes));
+        }
+        Ok(tables)
+    }
+
+    /// Refuses to replace what is there under the tables' names, has other bytes and was never published: somebody made it.
+    fn spare_others(&self, tables: &[(PathBuf, Vec<u8>)]) -> Result<(), DownloadError> {
+        let pinned = self.labels.files.iter().map(|file| file.sha256.clone());
+        let carried = CARRIED.iter().map(|(_, text)| sha256(text.as_bytes()));
+        let known: BTreeSet<String> = pinned.chain(carried).collect();
+        let mut own = Vec::new();
+        for (target, new) in tables {
+            match fs::read(target) {
+                Ok(there) if there != *new && !known.contains(&sha256(&there)) => {
+                    own.push(target.clone());
+                }
+                Err(e) if e.kind() != ErrorKind::NotFound => {
+                    return Err(ArtifactError::at("read", target)(e).into());
+                }
+                _ => {}
+            }
+        }
+        if own.is_empty() {
+            Ok(())
+        } else {
+            Err(DownloadError::OwnTables { paths: own })
+        }
+    }
 }
 
 /// Lines to several remotes without a limit: tables are small.
@@ -210,7 +268,7 @@ fn made(
     line: &Line<'_>,
     dataset: &Dataset,
     rule: &Rule<'_>,
-) -> Result<Vec<(String, String)>, DownloadError> {
+) -> Result<Vec<(String, Vec<u8>)>, DownloadError> {
     let path = dataset
         .annotations
         .get("train")
@@ -219,17 +277,19 @@ fn made(
             reason: "the dataset has no annotations of train".into(),
         })?;
     let stream = Stream::new(line, path, Facts::default());
-    tables::make(rule, Path::new(path), stream).map_err(|error| DownloadError::Text {
-        what: "annotations".into(),
-        reason: error.to_string(),
-    })
+    let stream = AtMost::new(stream, path, MAX_ANNOTATIONS_BYTES);
+    let tables = tables::make(rule, Path::new(path), stream)?;
+    let bytes = |(name, text): (String, String)| (name, text.into_bytes());
+    Ok(tables.into_iter().map(bytes).collect())
 }
 
-/// Copies a remote file of any size; says whether that changed anything.
-fn copy(line: &Line<'_>, path: &str, target: &Path) -> Result<bool, DownloadError> {
+/// Copies a remote file of annotations; says whether that changed anything. A file of other bytes that is there already is
+/// replaced only with `force`.
+fn copy(line: &Line<'_>, path: &str, target: &Path, force: bool) -> Result<bool, DownloadError> {
     let mut draft = Draft::new(target)?;
     let mut hasher = blake3::Hasher::new();
-    let mut stream = Stream::new(line, path, Facts::default());
+    let stream = Stream::new(line, path, Facts::default());
+    let mut stream = AtMost::new(stream, path, MAX_ANNOTATIONS_BYTES);
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let n = match stream.read(&mut buffer) {
@@ -248,8 +308,14 @@ fn copy(line: &Line<'_>, path: &str, target: &Path) -> Result<bool, DownloadErro
             .write_all(&buffer[..n])
             .map_err(ArtifactError::at("write", target))?;
     }
-    if target.exists() && hash_file(target)? == hasher.finalize().to_hex().as_str() {
-        return Ok(false);
+    if target.exists() {
+        if hash_file(target)? == hasher.finalize().to_hex().as_str() {
+            return Ok(false);
+        }
+        if !force {
+            let paths = vec![target.to_owned()];
+            return Err(DownloadError::OwnTables { paths });
+        }
     }
     draft.publish()?;
     Ok(true)

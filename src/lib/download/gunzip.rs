@@ -6,11 +6,14 @@ use flate2::bufread::GzDecoder;
 
 /// Compressed bytes that are read at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// Compressed bytes in a row that may unpack to nothing: zeros behind the last member, empty members, empty blocks. Tools pad
+/// to a tape's record at most.
+const MAX_EMPTY_BYTES: usize = 16 << 20;
 
 /// The unpacked bytes of a gzip file of one or more members.
 ///
-/// A wrong checksum, a damaged block, an early end, and anything but zeros behind the last member are errors of the kinds
-/// `InvalidData`, `InvalidInput` and `UnexpectedEof`.
+/// A wrong checksum, a damaged block, an early end, anything but zeros behind the last member, and very many bytes that unpack
+/// to nothing are errors of the kinds `InvalidData`, `InvalidInput` and `UnexpectedEof`.
 pub struct Gunzip<R: Read> {
     state: State<R>,
 }
@@ -26,12 +29,19 @@ enum State<R: Read> {
 struct Hashed<R> {
     inner: R,
     hasher: blake3::Hasher,
+    /// Bytes read since one was unpacked.
+    empty_bytes: usize,
 }
 
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..n]);
+        self.empty_bytes += n;
+        if self.empty_bytes > MAX_EMPTY_BYTES {
+            let text = format!("more than {MAX_EMPTY_BYTES} bytes in a row that unpack to nothing");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         Ok(n)
     }
 }
@@ -43,6 +53,7 @@ impl<R: Read> Gunzip<R> {
         let hashed = Hashed {
             inner,
             hasher: blake3::Hasher::new(),
+            empty_bytes: 0,
         };
         let buffered = BufReader::with_capacity(BUFFER_BYTES, hashed);
         Self {
@@ -89,6 +100,7 @@ impl<R: Read> Read for Gunzip<R> {
                 State::Member(mut decoder) => {
                     let n = decoder.read(buffer)?;
                     if n > 0 {
+                        decoder.get_mut().get_mut().empty_bytes = 0;
                         self.state = State::Member(decoder);
                         return Ok(n);
                     }
@@ -135,6 +147,24 @@ mod tests {
         io::copy(&mut reader, &mut io::sink()).unwrap();
         let (hash, _) = reader.finish().unwrap();
         assert_eq!(hash, blake3::hash(&file).to_hex().to_string());
+    }
+
+    #[test]
+    fn what_unpacks_to_nothing_for_ever_is_refused() {
+        let refused = |endless: &[u8]| {
+            let file = [
+                gzip(b"one"),
+                endless.repeat(2 * MAX_EMPTY_BYTES / endless.len()),
+            ]
+            .concat();
+            gunzip(&file).unwrap_err().to_string()
+        };
+        // Zeros, whole members without content, and one member of stored blocks without content.
+        let empty_blocks = [&gzip(b"")[..10], &[0, 0, 0, 0xff, 0xff].repeat(1 << 20)].concat();
+        for endless in [vec![0; 1 << 20], gzip(b""), empty_blocks] {
+            let text = refused(&endless);
+            assert!(text.contains("unpack to nothing"), "{text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,13 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use ureq::http::{HeaderMap, Response, StatusCode, header};
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::WithoutBody;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::time::Duration as MaybeNever;
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
 use super::DownloadError;
@@ -28,12 +32,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Redirects that are followed.
 const MAX_REDIRECTS: u32 = 8;
+/// Largest header section of an answer, redirects' included.
+const MAX_HEADER_BYTES: usize = 64 << 10;
 /// The longest wait that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// Pages of a bucket's listing; each names a thousand files.
 const MAX_LISTING_PAGES: usize = 1000;
-/// Largest page of a listing.
-const MAX_PAGE_BYTES: u64 = 16 << 20;
+/// Largest page of a listing: a thousand of the longest names, and what stands around them.
+const MAX_PAGE_BYTES: u64 = 8 << 20;
+/// Most bytes that the names of a listing take together.
+const MAX_LISTED_BYTES: usize = 64 << 20;
 
 /// Settings of the connection.
 #[derive(Clone, Debug)]
@@ -76,6 +84,7 @@ impl Http {
             .accept_encoding("identity")
             .http_status_as_error(false)
             .max_redirects(MAX_REDIRECTS)
+            .max_response_header_size(MAX_HEADER_BYTES)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(RESPONSE_TIMEOUT.min(config.stall * 2)))
             .timeout_per_read(Some(config.stall))
@@ -85,11 +94,11 @@ impl Http {
                     .build(),
             )
             .proxy(proxy(
-                &address.target(Method::Get, "").url,
+                address.target(Method::Get, "").url.reveal(),
                 &config.proxies,
             )?)
-            .build()
-            .new_agent();
+            .build();
+        let agent = Agent::with_parts(agent, DefaultConnector::default(), SameThread::default());
         Ok(Self {
             address,
             agent,
@@ -113,7 +122,7 @@ impl Http {
             other => Fault::Connection(other.to_string()),
         };
         RemoteError {
-            url: target.shown.clone(),
+            url: target.url.clone(),
             kind,
         }
     }
@@ -129,8 +138,26 @@ impl Http {
             None => request,
         };
         let answer = request.call().map_err(|e| self.fault(target, e))?;
-        check_status(&target.shown, &answer)?;
+        check_status(target, &answer)?;
         Ok(answer)
+    }
+}
+
+/// Looks hosts up in the thread that asks. With a time limit the library starts a thread for each look-up, and panics where
+/// the system refuses one; the system's own look-up has limits enough.
+#[derive(Debug, Default)]
+struct SameThread(DefaultResolver);
+
+impl Resolver for SameThread {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let after = MaybeNever::NotHappening;
+        let timeout = NextTimeout { after, ..timeout };
+        self.0.resolve(uri, config, timeout)
     }
 }
 
@@ -152,7 +179,7 @@ fn proxy(url: &str, proxies: &Proxies) -> Result<Option<Proxy>, DownloadError> {
 impl Remote for Http {
     fn facts(&self, path: &str) -> Result<Facts, RemoteError> {
         let target = self.address.target(Method::Head, path);
-        let answer = self.send(&target, self.agent.head(&target.url))?;
+        let answer = self.send(&target, self.agent.head(target.url.reveal()))?;
         Ok(Facts {
             bytes: number(answer.headers(), "content-length"),
             tag: tag(answer.headers()),
@@ -161,7 +188,7 @@ impl Remote for Http {
 
     fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError> {
         let target = self.address.target(Method::Get, path);
-        let mut request = self.agent.get(&target.url);
+        let mut request = self.agent.get(target.url.reveal());
         let ranged = span.from > 0 || span.to.is_some();
         if ranged {
             let last = span
@@ -175,7 +202,7 @@ impl Remote for Http {
         }
         let answer = self.send(&target, request)?;
         let protocol = |text: String| RemoteError {
-            url: target.shown.clone(),
+            url: target.url.clone(),
             kind: Fault::Protocol(text),
         };
         let headers = answer.headers();
@@ -206,34 +233,44 @@ impl Remote for Http {
     }
 
     fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
-        let mut found = Vec::new();
+        let Some(bucket) = self.address.bucket() else {
+            return Ok(None);
+        };
+        let (mut found, mut found_bytes) = (Vec::new(), 0);
         let mut continuation = None;
         for _ in 0..MAX_LISTING_PAGES {
-            let Some(target) = self.address.listing(continuation.as_deref()) else {
-                return Ok(None);
+            let target = Target {
+                url: bucket.listing(continuation.as_deref()),
+                bearer: None,
             };
-            let answer = self.send(&target, self.agent.get(&target.url))?;
+            let answer = self.send(&target, self.agent.get(target.url.reveal()))?;
             let body = answer.into_body().into_with_config().limit(MAX_PAGE_BYTES);
             let page = body.read_to_string().map_err(|e| self.fault(&target, e))?;
-            let (paths, next) = self.address.listed(&page).map_err(|e| RemoteError {
-                url: target.shown.clone(),
+            let (paths, next) = bucket.listed(&page).map_err(|e| RemoteError {
+                url: target.url.clone(),
                 kind: Fault::Protocol(format!("no listing of a bucket: {e}")),
             })?;
-            found.extend(paths.into_iter().filter(|path| is_archive(path)));
+            let archives = paths.into_iter().filter(|path| is_archive(path));
+            found.extend(archives.inspect(|path| found_bytes += path.len()));
             continuation = next;
+            if found_bytes > MAX_LISTED_BYTES {
+                break;
+            }
             if continuation.is_none() {
                 found.sort_unstable();
                 return Ok(Some(found));
             }
         }
         Err(RemoteError {
-            url: self.address.target(Method::Get, "").shown,
-            kind: Fault::Protocol(format!("a listing of more than {MAX_LISTING_PAGES} pages")),
+            url: bucket.listing(None),
+            kind: Fault::Protocol(format!(
+                "a listing of more than {MAX_LISTING_PAGES} pages or {MAX_LISTED_BYTES} bytes of names"
+            )),
         })
     }
 }
 
-fn check_status(url: &str, answer: &Response<Body>) -> Result<(), RemoteError> {
+fn check_status(target: &Target, answer: &Response<Body>) -> Result<(), RemoteError> {
     let status = answer.status();
     if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
         return Ok(());
@@ -243,7 +280,7 @@ fn check_status(url: &str, answer: &Response<Body>) -> Result<(), RemoteError> {
         .get(header::RETRY_AFTER)
         .and_then(|v| wait_asked_for(v.to_str().ok()?, SystemTime::now()));
     Err(RemoteError {
-        url: url.to_owned(),
+        url: target.url.clone(),
         kind: Fault::Status {
             code: status.as_u16(),
             retry_after,
@@ -254,8 +291,9 @@ fn check_status(url: &str, answer: &Response<Body>) -> Result<(), RemoteError> {
 /// What `Retry-After` asks for, in seconds or as a date; a moment that is past asks for nothing.
 fn wait_asked_for(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
-    let wait = if let Ok(seconds) = text.parse() {
-        Duration::from_secs(seconds)
+    let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // A number that has no room here is longer than any wait.
+        text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
     } else {
         let until = httpdate::parse_http_date(text).ok()?;
         until.duration_since(now).unwrap_or_default()
@@ -298,9 +336,11 @@ mod tests {
     fn a_wait_is_asked_for_in_seconds_or_as_a_date() {
         // 12 November 1994, 8:49:37, in seconds since 1970, less 90.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_630_177 - 90);
-        let wait = |text| wait_asked_for(text, now).map(|w| w.as_secs());
+        let wait = |text: &str| wait_asked_for(text, now).map(|w| w.as_secs());
         assert_eq!(wait(" 7 "), Some(7));
         assert_eq!(wait("86400"), Some(300));
+        assert_eq!(wait("1000000000"), Some(300));
+        assert_eq!(wait(&"9".repeat(40)), Some(300));
         assert_eq!(wait("Sat, 12 Nov 1994 08:49:37 GMT"), Some(90));
         assert_eq!(wait("Saturday, 12-Nov-94 08:49:37 GMT"), Some(90));
         assert_eq!(wait("Fri, 11 Nov 1994 08:49:37 GMT"), Some(0));

@@ -1,10 +1,17 @@
 //! What is done with compressed bytes on their way: progress, and a copy where `--keep-archives` asks for one.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use crate::artifact::{ArtifactError, Draft};
 use crate::progress::Progress;
+
+/// Where the copy of the archive at `path` is kept: under its own name, below `folder` whatever the path says.
+pub(super) fn place(folder: &Path, path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    let inside = parts.filter(|part| matches!(part, Component::Normal(_)));
+    folder.join(inside.collect::<PathBuf>())
+}
 
 /// A reader whose bytes are counted and, where asked for, copied into a draft that is published at the end.
 pub(super) struct Watched<'a, R> {
@@ -53,5 +60,22 @@ impl<R: Read> Read for Watched<'_, R> {
             self.failed = draft.file().write_all(&buffer[..n]).err();
         }
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_lie_in_their_folder_whatever_an_archive_is_called() {
+        for (path, expected) in [
+            ("train/a.tar.gz", "kept/train/a.tar.gz"),
+            ("https://else/a.tar.gz", "kept/https:/else/a.tar.gz"),
+            ("/etc/a.tar.gz", "kept/etc/a.tar.gz"),
+            ("x/../../../a.tar.gz", "kept/x/a.tar.gz"),
+        ] {
+            assert_eq!(place(Path::new("kept"), path), Path::new(expected));
+        }
     }
 }

@@ -9,7 +9,14 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
 use super::DownloadError;
-use crate::table::{self, Format, Provenance, Table, column};
+use crate::clip::ClipId;
+use crate::foreign::printable;
+use crate::table::{self, Format, Provenance, Table, TableError, column};
+use crate::taxonomy::is_usable_name;
+
+/// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
+/// before stays here and gives today's rows: what was fetched is never fetched again for a new layout of the ledger.
+const READERS: [fn(&Path) -> Result<Vec<LedgerRow>, TableError>; 1] = [table::read::<LedgerRow>];
 
 /// What a row of the ledger is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,7 +39,8 @@ pub struct LedgerRow {
     pub archive: Option<String>,
     /// The archive's file name, the clip's id, or the refused member's name.
     pub name: String,
-    /// `complete`, `probed`, `damaged` or `failed` (archive); `present`, `frames` or `missing` (clip); `refused`.
+    /// `complete`, `probed`, `absent`, `damaged` or `failed` (archive); `present`, `adopted`, `frames` or `missing` (clip);
+    /// `refused`.
     pub state: String,
     /// The archive's URL as the index has it.
     pub url: Option<String>,
@@ -93,6 +101,8 @@ pub enum ArchiveState {
     Probed,
     /// Read to its end, checksum and all.
     Complete,
+    /// Not at its source, however often it was asked for.
+    Absent,
     /// Read several times and never sound; nothing of it was kept.
     Damaged,
     /// Given up; nothing of it was kept.
@@ -101,13 +111,20 @@ pub enum ArchiveState {
 
 impl ArchiveState {
     /// Every state.
-    pub(super) const ALL: [Self; 4] = [Self::Probed, Self::Complete, Self::Damaged, Self::Failed];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Probed,
+        Self::Complete,
+        Self::Absent,
+        Self::Damaged,
+        Self::Failed,
+    ];
 
     /// The state as the ledger writes it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Probed => "probed",
             Self::Complete => "complete",
+            Self::Absent => "absent",
             Self::Damaged => "damaged",
             Self::Failed => "failed",
         }
@@ -179,6 +196,11 @@ pub enum ClipState {
         /// The archive's path.
         archive: String,
         /// What was kept.
+        clip: KeptClip,
+    },
+    /// On disk, taken as it lay there.
+    Adopted {
+        /// What was found.
         clip: KeptClip,
     },
     /// Its frames are in a folder that the user named.
@@ -258,6 +280,13 @@ pub fn rows<'a>(
                 container: Some(clip.container),
                 ..blank(Kind::Clip, id, "present")
             },
+            ClipState::Adopted { clip } => LedgerRow {
+                subcategory,
+                bytes: Some(signed(clip.bytes)),
+                blake3: Some(clip.blake3),
+                container: Some(clip.container),
+                ..blank(Kind::Clip, id, "adopted")
+            },
             ClipState::Frames => LedgerRow {
                 subcategory,
                 ..blank(Kind::Clip, id, "frames")
@@ -271,6 +300,30 @@ pub fn rows<'a>(
     }
     rows.sort_by(|a, b| (a.kind, &a.archive, &a.name).cmp(&(b.kind, &b.archive, &b.name)));
     rows
+}
+
+/// Reads a ledger of any version that this program knows.
+///
+/// # Errors
+/// When the file is absent, damaged or of another version, or a row names a clip that could lie elsewhere than in its folder.
+pub fn read(path: &Path) -> Result<Vec<LedgerRow>, DownloadError> {
+    let mut readers = READERS.iter().map(|read| read(path));
+    // The first reader's refusal is the one to tell, where no other knows the version either.
+    let newest = readers.next().unwrap_or_else(|| Ok(Vec::new()));
+    let rows = match newest {
+        Err(TableError::Version { .. }) => readers.find_map(Result::ok).map_or(newest, Ok),
+        newest => newest,
+    }?;
+    for row in rows.iter().filter(|row| row.kind == Kind::Clip) {
+        let subcategory = row.subcategory.as_deref().unwrap_or_default();
+        if row.name.parse::<ClipId>().is_err() || !is_usable_name(subcategory) {
+            return Err(DownloadError::LedgerRow {
+                path: path.to_owned(),
+                name: printable(&format!("{subcategory}/{}", row.name)).into_owned(),
+            });
+        }
+    }
+    Ok(rows)
 }
 
 /// Publishes the ledger.

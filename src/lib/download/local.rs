@@ -29,7 +29,7 @@ impl LocalFolder {
             _ => Fault::Local(error),
         };
         RemoteError {
-            url: self.root.join(path).display().to_string(),
+            url: self.root.join(path).display().to_string().into(),
             kind,
         }
     }

@@ -5,13 +5,12 @@ use std::path::{Component, Path};
 use tar::EntryType;
 
 use crate::clip::ClipId;
+use crate::foreign;
 
 /// Largest clip, in bytes. Real ones have a few megabytes.
 pub const MAX_CLIP_BYTES: u64 = 512 << 20;
 /// Longest member name, in bytes.
 pub const MAX_NAME_BYTES: u64 = 4096;
-/// Characters of a refused name that the ledger keeps.
-const LISTED_NAME_CHARS: usize = 256;
 
 /// What is done with a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +71,13 @@ pub fn judge(name: &[u8], kind: EntryType, bytes: u64) -> Verdict {
 }
 
 /// `C:` and the like.
-fn has_drive(text: &str) -> bool {
+pub(super) fn has_drive(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':'
 }
 
-/// The class that a member's folder names: the folder right above the file, or the folder that the member is.
+/// The class that a member's folder names: the folder right above the file, or the folder that the member is. A name that no
+/// terminal may show is that of no class.
 #[must_use]
 pub fn class_of(name: &[u8], kind: EntryType) -> Option<String> {
     let text = std::str::from_utf8(name).ok()?;
@@ -88,24 +88,14 @@ pub fn class_of(name: &[u8], kind: EntryType) -> Option<String> {
     if kind != EntryType::Directory {
         folders.pop();
     }
-    folders.pop().map(str::to_owned)
+    let class = folders.pop()?;
+    (foreign::printable(class) == class).then(|| class.to_owned())
 }
 
 /// A name as the ledger and the terminal may show it.
 #[must_use]
 pub fn printable(name: &[u8]) -> String {
-    String::from_utf8_lossy(name)
-        .chars()
-        .take(LISTED_NAME_CHARS)
-        .flat_map(|c| {
-            let escaped: Vec<char> = if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            };
-            escaped
-        })
-        .collect()
+    foreign::printable(&String::from_utf8_lossy(name)).into_owned()
 }
 
 #[cfg(test)]
@@ -171,6 +161,7 @@ mod tests {
             Some("yawning")
         );
         assert_eq!(class("./a.mp4", FILE), None);
+        assert_eq!(class("\x1b[2Jyawning/a.mp4", FILE), None);
         assert_eq!(printable(b"a\x1b[31m\n"), "a\\u{1b}[31m\\n");
     }
 }

@@ -6,12 +6,13 @@
 //! ```
 //!
 //! - [`sources`]: `sources.toml`, where the data comes from; [`remote`]: how bytes come from there, by [`http`], from an
-//!   object store (`address`, [`store`]), through a [`proxy`] or from a folder (`local`).
+//!   object store (`address`, `bucket`, [`store`]), through a [`proxy`] or from a folder (`local`); [`secret`]: what of an
+//!   address may be shown.
 //! - `session`: what is wanted; [`plan`]: which archives are needed, by `index` and `probe`; [`mod@run`]: the stage;
 //!   `archive`: one archive, from socket to clips; `closing`: the ledger at the end.
 //! - [`stream`]: one file as one unbroken stream; [`pace`]: retries, waits, the rate limit.
 //! - [`gunzip`], [`extract`], `keeper`, [`member`], [`container`]: what the bytes hold, and what is let in.
-//! - [`ledger`]: `downloads.parquet`; [`verify`]: the clips on disk against it.
+//! - [`ledger`]: `downloads.parquet`; [`verify`]: the clips on disk against it; `adopt`: clips on disk without one.
 //! - [`fetch`]: the published label tables; [`tables`]: tables made by a rule.
 //!
 //! Only this module opens outward sockets. A clip gets its name under `raw` only when its whole archive has passed its
@@ -25,7 +26,9 @@
 //! Every run says how many bytes came over the wire and for how many bytes of archives.
 
 mod address;
+mod adopt;
 mod archive;
+mod bucket;
 mod closing;
 mod config;
 pub mod container;

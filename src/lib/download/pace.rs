@@ -12,11 +12,13 @@ use super::remote::Fault;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait that doubling leads to.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// What a server can ask for in all, beyond our own waits, before a file is given up.
+const MAX_ASKED_WAITS: Duration = Duration::from_secs(900);
 
 /// How failures in a row are borne.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryConfig {
-    /// Tries in a row without a byte gained, after which an archive is given up. Default 8.
+    /// Tries in a row that gain less than a kilobyte, after which an archive is given up. Default 8.
     pub tries: usize,
     /// The first wait; doubles each time, with jitter, up to a minute. Default 0.5 s.
     pub first_wait: Duration,
@@ -31,11 +33,13 @@ impl Default for RetryConfig {
     }
 }
 
-/// The waits of one file: they start anew with each byte gained.
+/// The waits of one file: they start anew when something was gained.
 #[derive(Debug)]
 pub struct Patience {
     config: RetryConfig,
     waits: ExponentialBackoff,
+    /// What the server has asked for since then, beyond these waits.
+    asked: Duration,
 }
 
 impl Patience {
@@ -45,6 +49,7 @@ impl Patience {
         Self {
             config,
             waits: Self::waits(config),
+            asked: Duration::ZERO,
         }
     }
 
@@ -59,22 +64,25 @@ impl Patience {
 
     /// Something worked.
     pub fn reset(&mut self) {
-        self.waits = Self::waits(self.config);
+        *self = Self::new(self.config);
     }
 
-    /// How long to wait after this failure; `None` where it is time to give up. What the server asks for is honoured.
+    /// How long to wait after this failure; `None` where it is time to give up. What the server asks for is honoured, up to
+    /// a limit on all that it asks for.
     pub fn after(&mut self, fault: &Fault) -> Option<Duration> {
         if !fault.is_transient() {
             return None;
         }
         let wait = self.waits.next()?;
-        Some(match fault {
-            Fault::Status {
-                retry_after: Some(asked),
-                ..
-            } => wait.max(*asked),
-            _ => wait,
-        })
+        let Fault::Status {
+            retry_after: Some(asked),
+            ..
+        } = fault
+        else {
+            return Some(wait);
+        };
+        self.asked += asked.saturating_sub(wait);
+        (self.asked <= MAX_ASKED_WAITS).then(|| wait.max(*asked))
     }
 }
 
@@ -159,6 +167,21 @@ mod tests {
             retry_after: None,
         };
         assert!(patience.after(&gone).is_none());
+    }
+
+    #[test]
+    fn a_server_that_asks_for_hours_is_given_up() {
+        let mut patience = Patience::new(RetryConfig {
+            tries: 1000,
+            ..RetryConfig::default()
+        });
+        let mut waited = Duration::ZERO;
+        while let Some(wait) = patience.after(&busy(Some(300))) {
+            waited += wait;
+        }
+        assert!(waited < 2 * MAX_ASKED_WAITS, "{waited:?}");
+        patience.reset();
+        assert!(patience.after(&busy(Some(300))).is_some());
     }
 
     #[test]

@@ -8,8 +8,10 @@ use super::lanes;
 use super::ledger::{ArchiveRecord, ArchiveState};
 use super::probe::probe_all;
 use super::remote::Facts;
+use super::secret::Link;
 use super::sources::{Dataset, Numbering};
 use super::stream::Line;
+use crate::foreign::printable;
 
 /// A clip that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +25,11 @@ pub struct WantedClip {
 /// An archive that may hold wanted clips.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlannedArchive {
-    /// Path below the source.
+    /// Path below the source, or the URL of one that lies elsewhere; without secrets.
     pub path: String,
-    /// URL as the index has it.
+    /// What the source is asked for: the path with what opens it.
+    pub link: Link,
+    /// URL as the index has it, without secrets.
     pub url: String,
     /// The class that it should hold; none where classes are spread over all archives.
     pub class: Option<String>,
@@ -40,6 +44,16 @@ pub struct PlannedArchive {
 }
 
 impl PlannedArchive {
+    /// The archive at `link`, of which nothing is known yet but the URL that the index has.
+    pub(super) fn at(link: Link, url: String) -> Self {
+        Self {
+            path: link.bare(),
+            link,
+            url,
+            ..Self::default()
+        }
+    }
+
     /// Bytes that its wanted clips will take on disk, estimated from their share of the class.
     #[must_use]
     pub fn estimated_clip_bytes(&self) -> Option<u64> {
@@ -68,8 +82,17 @@ impl Plan {
     /// Bytes that the wanted clips will take on disk, estimated; `None` where a size is not known.
     #[must_use]
     pub fn estimated_clip_bytes(&self) -> Option<u64> {
-        let archives = self.archives.iter();
-        archives.map(PlannedArchive::estimated_clip_bytes).sum()
+        total_bytes(
+            self.archives
+                .iter()
+                .map(PlannedArchive::estimated_clip_bytes),
+        )
+    }
+
+    /// Bytes of the archives; `None` where a size is not known.
+    #[must_use]
+    pub fn archive_bytes(&self) -> Option<u64> {
+        total_bytes(self.archives.iter().map(|a| a.facts.bytes))
     }
 
     /// Whether each archive's class is known. Where it is not, the estimate is that of all clips in the archives.
@@ -77,6 +100,11 @@ impl Plan {
     pub fn by_class(&self) -> bool {
         self.archives.iter().all(|a| a.class.is_some())
     }
+}
+
+/// The sum of sizes, whatever servers say that they are.
+fn total_bytes(sizes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    sizes.fold(Some(0), |sum, bytes| Some(sum?.saturating_add(bytes?)))
 }
 
 /// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found out.
@@ -124,7 +152,7 @@ pub fn plan(
         }
     }
     let facts = lanes::each(&plan.archives, parallel, |archive| {
-        line.patiently(|| line.remote.facts(&archive.path))
+        line.patiently(|| line.remote.facts(archive.link.reveal()))
     });
     for (archive, facts) in plan.archives.iter_mut().zip(facts) {
         match facts {
@@ -225,8 +253,8 @@ impl ByClass<'_> {
             match contradicted {
                 None => return (probed, true),
                 Some(a) => tracing::warn!(
-                    archive = a.path,
-                    by_number = a.class.as_deref().unwrap_or_default(),
+                    archive = %printable(&a.path),
+                    by_number = %printable(a.class.as_deref().unwrap_or_default()),
                     by_header = a.first_class.as_deref().unwrap_or_default(),
                     "archive numbers do not tell the class here: reading the first header of all {}",
                     archives.len()
@@ -251,5 +279,29 @@ impl ByClass<'_> {
         let file_name = path.rsplit('/').next().unwrap_or_default();
         let stem = file_name.split('.').next().unwrap_or_default();
         folder != stem && self.dataset.folder(folder).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_servers_make_up_are_added_without_overflow() {
+        assert_eq!(
+            total_bytes([Some(u64::MAX), Some(2)].into_iter()),
+            Some(u64::MAX)
+        );
+        assert_eq!(total_bytes([Some(3), Some(2)].into_iter()), Some(5));
+        assert_eq!(total_bytes([Some(3), None].into_iter()), None);
+        let archive = PlannedArchive {
+            facts: Facts {
+                bytes: Some(u64::MAX),
+                tag: None,
+            },
+            clips: 3,
+            ..PlannedArchive::default()
+        };
+        assert_eq!(archive.estimated_clip_bytes(), Some(u64::MAX));
     }
 }

@@ -7,6 +7,7 @@ use indicatif::HumanBytes;
 
 use super::Summary;
 use super::plan::Plan;
+use crate::foreign::printable;
 
 /// A plan as `incdec-download plan` prints it.
 pub struct Display<'a> {
@@ -29,8 +30,9 @@ impl fmt::Display for Display<'_> {
                 .facts
                 .bytes
                 .map_or_else(|| "?".into(), |b| b.to_string());
-            let class = archive.class.as_deref().unwrap_or("?");
-            writeln!(f, "{}\t{class}\t{bytes}\t{}", archive.path, archive.clips)?;
+            let class = printable(archive.class.as_deref().unwrap_or("?"));
+            let (path, clips) = (printable(&archive.path), archive.clips);
+            writeln!(f, "{path}\t{class}\t{bytes}\t{clips}")?;
         }
         if !plan.by_class() {
             writeln!(f, "class\tclips")?;
@@ -38,7 +40,7 @@ impl fmt::Display for Display<'_> {
                 writeln!(f, "{class}\t{clips}")?;
             }
         }
-        let bytes = plan.archives.iter().map(|a| a.facts.bytes).sum();
+        let bytes = plan.archive_bytes();
         writeln!(
             f,
             "to fetch: {} of {} archives, {}{}",

@@ -26,7 +26,7 @@ pub(super) fn probe_all(
     let classes = lanes::each(&archives, parallel, |archive| {
         match known.get(&archive.path).and_then(|r| r.first_class.clone()) {
             Some(class) => Some(class),
-            None => probe(line, &archive.path),
+            None => probe(line, archive.link.reveal()),
         }
     });
     for (archive, class) in archives.iter_mut().zip(classes) {

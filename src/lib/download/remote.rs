@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::DownloadError;
 use super::http::{Http, HttpConfig};
 use super::local::LocalFolder;
+use super::secret::{Link, sentence};
+use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// What is known of a remote file before it is read.
@@ -67,7 +70,7 @@ pub trait Remote: Send + Sync {
 #[error("{url}: {kind}")]
 pub struct RemoteError {
     /// Which file.
-    pub url: String,
+    pub url: Link,
     /// What happened.
     pub kind: Fault,
 }
@@ -84,10 +87,10 @@ pub enum Fault {
         retry_after: Option<Duration>,
     },
     /// The connection failed.
-    #[error("{0}")]
+    #[error("{}", sentence(.0))]
     Connection(String),
     /// The server is not who it claims to be, as far as this system can tell.
-    #[error("the server's certificate is not to be trusted: {0}")]
+    #[error("the server's certificate is not to be trusted: {}", sentence(.0))]
     Certificate(String),
     /// Nothing, or next to nothing, came for too long.
     #[error("stalled: fewer than {least_bytes} bytes in {seconds} s")]
@@ -106,7 +109,7 @@ pub enum Fault {
         total: u64,
     },
     /// The file is not what it was when the download began.
-    #[error("the file changed at the source: {was} became {is}")]
+    #[error("the file changed at the source: {} became {}", printable(.was), printable(.is))]
     Changed {
         /// Its tag or size at first.
         was: String,
@@ -114,8 +117,14 @@ pub enum Fault {
         is: String,
     },
     /// The answer contradicts the request.
-    #[error("the answer makes no sense: {0}")]
+    #[error("the answer makes no sense: {}", sentence(.0))]
     Protocol(String),
+    /// The file is larger than such a file may be.
+    #[error("larger than the {limit_bytes} bytes that such a file may have")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// A local file failed.
     #[error("{0}")]
     Local(io::Error),
@@ -130,8 +139,23 @@ impl Fault {
             Self::Connection(_) | Self::Stalled { .. } | Self::Ended { .. } | Self::Protocol(_) => {
                 true
             }
-            Self::Certificate(_) | Self::Changed { .. } | Self::Local(_) => false,
+            Self::Certificate(_)
+            | Self::Changed { .. }
+            | Self::TooLarge { .. }
+            | Self::Local(_) => false,
         }
+    }
+
+    /// Whether the source says that it does not have the file.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                code: 404 | 410,
+                ..
+            }
+        )
     }
 }
 
@@ -153,10 +177,21 @@ impl Hint for RemoteError {
                 } => "check --source and --dataset: the file is not there",
                 Fault::Local(_) => "check --source: the folder must hold what the official base holds",
                 Fault::Changed { .. } => "run the same command again",
+                Fault::TooLarge { .. } => {
+                    "check --source and --dataset: does it point at the folder that holds train/ and annotations/?"
+                }
                 _ => "check the network and proxies, and run the same command again: it goes on where it stopped",
             }
             .to_owned(),
         )
+    }
+
+    fn exit(&self) -> Exit {
+        match &self.kind {
+            Fault::Changed { .. } => Exit::TryAgain,
+            kind if kind.is_transient() => Exit::TryAgain,
+            _ => Exit::Failed,
+        }
     }
 }
 
@@ -164,16 +199,17 @@ impl Hint for RemoteError {
 ///
 /// # Errors
 /// When the scheme is unknown, the folder is none, or an object store's credentials are missing.
-pub fn open(source: &str, config: &HttpConfig) -> Result<Box<dyn Remote>, DownloadError> {
-    let base = source.trim_end_matches('/');
+pub fn open(source: &Link, config: &HttpConfig) -> Result<Box<dyn Remote>, DownloadError> {
+    let text = source.reveal();
+    let base = text.trim_end_matches('/');
     let folder = match base.split_once("://") {
         Some(("file", path)) => Path::new(path),
         Some(_) => return Ok(Box::new(Http::new(base, config)?)),
-        None => Path::new(source),
+        None => Path::new(text),
     };
     if !folder.is_dir() {
         return Err(DownloadError::Source {
-            source_text: source.to_owned(),
+            source_text: source.clone(),
             reason: "is no folder".to_owned(),
         });
     }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
 
-use super::archive::Work;
-use super::closing::{Failures, write_ledger};
+use super::adopt::adopt;
+use super::archive::{Outcome, Work};
+use super::closing::{Failures, nothing_removed, write_ledger};
 use super::config::{DownloadConfig, Summary};
 use super::error::DownloadError;
 use super::lanes;
-use super::ledger::{ArchiveRecord, ArchiveState};
+use super::ledger::{ArchiveRecord, ArchiveState, ClipState};
 use super::pace::Meter;
 use super::plan::{Plan, plan};
 use super::plan_text::free_bytes;
@@ -71,11 +72,18 @@ pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, Summary), DownloadErr
 /// Fetches what is missing and publishes the ledger, last.
 ///
 /// # Errors
-/// When labels, index or disk fail, when an archive could not be fetched, or when more clips are missing than allowed. What
-/// was finished is kept in every case.
+/// When another program works on the same ledger or clips, when labels, index or disk fail, when an archive could not be
+/// fetched, when clips disappear meanwhile, or when more are missing than allowed. What was finished is kept in every case.
 pub fn run(config: &DownloadConfig) -> Result<Summary, DownloadError> {
+    run_in(config, &Workplace::open(config)?)
+}
+
+/// Does the stage's work in a place that is taken already.
+pub(super) fn run_in(
+    config: &DownloadConfig,
+    workplace: &Workplace,
+) -> Result<Summary, DownloadError> {
     let session = Session::open(config)?;
-    let workplace = Workplace::open(&config.raw)?;
     let mut known = Known::read(&config.ledger)?;
     for record in workplace.unfinished()? {
         known.add(record);
@@ -86,15 +94,24 @@ pub fn run(config: &DownloadConfig) -> Result<Summary, DownloadError> {
             "an earlier run was stopped in the middle of {begun} archives: these are read again from their start"
         );
     }
-    let open = session.open_clips(&config.raw, &known);
+    let mut summary = Summary::default();
+    let mut open = session.open_clips(&config.raw, &known);
+    if config.adopt {
+        for clip in adopt(&config.raw, &open, config.jobs)? {
+            open.remove(&clip.clip_id);
+            summary.adopted += 1;
+            known
+                .others
+                .insert(clip.clip_id.clone(), ClipState::Adopted { clip });
+        }
+    }
     let (meter, cancelled) = (Meter::new(config.bytes_per_second), AtomicBool::new(false));
     let line = line(config, &*session.remote, &meter, &cancelled);
-    let mut summary = Summary::default();
     let mut failures = Failures::default();
     if !open.is_empty() {
         let plan = plan(&line, &session.dataset, &open, &known.archives, config.jobs)?;
         warn_of_space(&plan, &config.raw);
-        let records = fetch_all(config, &session, &workplace, &known, &line, &plan)?;
+        let outcomes = fetch_all(config, &session, workplace, &known, &line, &plan)?;
         for probed in plan.probed {
             known
                 .archives
@@ -106,20 +123,24 @@ pub fn run(config: &DownloadConfig) -> Result<Summary, DownloadError> {
                     ..ArchiveRecord::default()
                 });
         }
-        for (archive, record) in plan.archives.iter().zip(records) {
+        for (archive, outcome) in plan.archives.iter().zip(outcomes) {
+            let record = outcome.record;
             if record.state == ArchiveState::Complete {
                 summary.archives += 1;
                 summary.fetched += record.kept.len();
                 summary.refused += record.members_refused;
-                summary.archive_bytes += record.bytes.unwrap_or(0);
+                let bytes = record.bytes.unwrap_or(0);
+                summary.archive_bytes = summary.archive_bytes.saturating_add(bytes);
+                // From now on these are expected to be there.
+                open.retain(|id, _| !record.kept.iter().any(|clip| clip.clip_id == *id));
             } else {
-                let reason = record.reason.as_deref().unwrap_or("unknown");
-                failures.note(archive, record.state, reason);
+                failures.note(archive, &record, outcome.exit);
             }
             known.add(record);
         }
         summary.wire_bytes = meter.wire_bytes();
     }
+    nothing_removed(config, &session, &known, &open)?;
     write_ledger(config, &session, &known, &failures, &mut summary)?;
     workplace.clear()?;
     failures.into_result(summary, config.max_missing)
@@ -146,9 +167,8 @@ fn fetch_all(
     known: &Known,
     line: &Line<'_>,
     plan: &Plan,
-) -> Result<Vec<ArchiveRecord>, DownloadError> {
-    let total = plan.archives.iter().map(|a| a.facts.bytes).sum();
-    let progress = Progress::new("downloading", total, Unit::Bytes);
+) -> Result<Vec<Outcome>, DownloadError> {
+    let progress = Progress::new("downloading", plan.archive_bytes(), Unit::Bytes);
     let (clips, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let tell = || {
         let (clips, done) = (clips.load(Ordering::Relaxed), done.load(Ordering::Relaxed));

@@ -32,7 +32,7 @@ impl Session {
         let dataset = Sources::read(config.sources.as_deref())?
             .dataset(&config.dataset)?
             .clone();
-        let source = config.source.as_deref().unwrap_or(&dataset.base);
+        let source = config.source.as_ref().unwrap_or(&dataset.base);
         let remote = remote::open(source, &config.http)?;
         let mut wanted = choose_clips(&labels, config)?;
         let mut frames = BTreeMap::new();
@@ -56,24 +56,15 @@ impl Session {
 
     /// The wanted clips that are neither on disk nor known to be nowhere.
     pub(super) fn open_clips(&self, raw: &Path, known: &Known) -> BTreeMap<String, WantedClip> {
-        let kept = known.kept();
-        let there = |id: &str, clip: &WantedClip| {
-            kept.get(id)
-                .is_some_and(|(_, kept)| on_disk(raw, &clip.subcategory, id, kept.bytes))
-        };
+        let on_disk = known.on_disk(raw);
         self.wanted
             .iter()
-            .filter(|(id, clip)| !known.is_absent(id) && !there(id, clip))
+            .filter(|(id, clip)| {
+                !known.is_absent(id) && on_disk.clip(&clip.subcategory, id).is_none()
+            })
             .map(|(id, clip)| (id.clone(), clip.clone()))
             .collect()
     }
-}
-
-/// Whether the clip's file is there with this size.
-pub(super) fn on_disk(raw: &Path, subcategory: &str, id: &str, bytes: u64) -> bool {
-    let path = raw.join(subcategory).join(format!("{id}.mp4"));
-    path.metadata()
-        .is_ok_and(|m| m.is_file() && m.len() == bytes)
 }
 
 /// The clips that the tables name and the filters let through.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::DownloadError;
+use super::secret::Link;
 use crate::artifact::ArtifactError;
 
 /// The sources that this program carries, so that it runs without the repository beside it.
@@ -26,7 +27,7 @@ pub enum Numbering {
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
     /// What the paths are relative to: a URL, or a folder.
-    pub base: String,
+    pub base: Link,
     /// What the URLs in the indexes begin with, where that is not the base: of a mirror, whose indexes are copies. Default the base.
     #[serde(default)]
     pub indexed_as: Option<String>,
@@ -45,8 +46,8 @@ impl Dataset {
     /// What the URLs in the indexes begin with, without a slash at its end.
     #[must_use]
     pub fn indexed_as(&self) -> &str {
-        let begin = self.indexed_as.as_ref().unwrap_or(&self.base);
-        begin.trim_end_matches('/')
+        let begin = self.indexed_as.as_deref();
+        begin.unwrap_or(self.base.reveal()).trim_end_matches('/')
     }
 
     /// The folder that label tables mean by `source_split`; `None` where they name none or one that is not known.
@@ -87,7 +88,7 @@ pub struct FrameFolder {
 #[serde(deny_unknown_fields)]
 pub struct PublishedLabels {
     /// What the paths are relative to.
-    pub base: String,
+    pub base: Link,
     /// The tables.
     pub files: Vec<PinnedFile>,
     /// The clips that exist only as frames.
@@ -121,9 +122,16 @@ impl Sources {
                 std::fs::read_to_string(path).map_err(ArtifactError::at("read", path))?,
             ),
         };
-        toml::from_str(&text).map_err(|source| DownloadError::Sources {
+        // Of the reader's own message the line itself is left out: a base may hold a password.
+        toml::from_str(&text).map_err(|error| DownloadError::Sources {
             path: name,
-            source: Box::new(source),
+            line: error.span().map_or(0, |span| {
+                1 + text.as_bytes()[..span.start]
+                    .iter()
+                    .filter(|b| **b == b'\n')
+                    .count()
+            }),
+            reason: error.message().to_owned(),
         })
     }
 

@@ -1,55 +1,45 @@
 //! What is known from before: the ledger of the last run, the records of one that was killed, the clips on disk.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
-
-use rustix::fs::{FlockOperation, flock};
 
 use super::DownloadError;
 use super::closing::ABSENT;
+use super::config::DownloadConfig;
 use super::ledger::{
-    ArchiveRecord, ArchiveState, ClipState, KeptClip, Kind, LedgerRow, RefusedMember,
+    self, ArchiveRecord, ArchiveState, ClipState, KeptClip, Kind, LedgerRow, RefusedMember,
 };
 use crate::artifact::{self, ArtifactError};
-use crate::table;
+use crate::lock::Lock;
 
 /// The folder below `raw` where a run keeps what is not finished.
 const WORK_FOLDER: &str = ".incdec-download";
+/// What an error calls the holder of the locks.
+const HOLDER: &str = "incdec-download";
 
-/// How often the lock is asked for again, and how long after.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
-
-/// The right to change a folder of clips, and the place where unfinished work lies.
+/// The right to change a ledger and its folder of clips, and the place where unfinished work lies.
 pub(super) struct Workplace {
     root: PathBuf,
-    /// Held as long as the run lasts; the system lets go of it even when the process is killed.
-    _lock: File,
+    /// Held as long as the run lasts: that of the ledger's folder and, where it is another, that of the clips'.
+    _locks: [Option<Lock>; 2],
 }
 
 impl Workplace {
-    /// Takes `raw` for this process.
-    pub(super) fn open(raw: &Path) -> Result<Self, DownloadError> {
+    /// Takes the ledger and the clips for this process.
+    pub(super) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
+        let (ledger, raw) = (config.ledger_folder(), config.raw.as_path());
+        let ledger_lock = Lock::folder(ledger, HOLDER, config.wait)?;
         fs::create_dir_all(raw).map_err(ArtifactError::at("create folder", raw))?;
-        let lock = File::open(raw).map_err(ArtifactError::at("open", raw))?;
-        // A process that is just ending, or a child of ours that has not begun its own program yet, may hold it a moment more.
-        let mut tries = 0;
-        while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            if tries == LOCK_TRIES {
-                return Err(DownloadError::Busy {
-                    path: raw.to_owned(),
-                });
-            }
-            tries += 1;
-            thread::sleep(LOCK_PAUSE);
-        }
+        let absolute =
+            |path: &Path| fs::canonicalize(path).map_err(ArtifactError::at("find", path));
+        let clips_lock = (absolute(ledger)? != absolute(raw)?)
+            .then(|| Lock::folder(raw, HOLDER, config.wait))
+            .transpose()?;
         Ok(Self {
             root: raw.join(WORK_FOLDER),
-            _lock: lock,
+            _locks: [Some(ledger_lock), clips_lock],
         })
     }
 
@@ -122,9 +112,9 @@ fn remove(folder: &Path) -> Result<(), ArtifactError> {
     }
 }
 
-/// A path as one file name.
+/// A file name for whatever an archive is called, another one for each.
 fn file_name(path: &str) -> String {
-    path.replace('/', "__")
+    blake3::hash(path.as_bytes()).to_hex().to_string()
 }
 
 /// What earlier runs found out.
@@ -134,7 +124,7 @@ pub(super) struct Known {
     pub(super) archives: BTreeMap<String, ArchiveRecord>,
     /// Subcategories of the clips that the ledger has.
     pub(super) subcategories: BTreeMap<String, String>,
-    /// The clips of the ledger that no archive gave: as frames, or missing.
+    /// The clips of the ledger that no archive gave: adopted, as frames, or missing.
     pub(super) others: BTreeMap<String, ClipState>,
 }
 
@@ -144,7 +134,7 @@ impl Known {
         if !ledger.exists() {
             return Ok(Self::default());
         }
-        Ok(Self::from_rows(table::read(ledger)?))
+        Ok(Self::from_rows(ledger::read(ledger)?))
     }
 
     fn from_rows(rows: Vec<LedgerRow>) -> Self {
@@ -178,19 +168,25 @@ impl Known {
     }
 
     fn add_clip(&mut self, row: LedgerRow) {
-        let subcategory = row.subcategory.unwrap_or_default();
+        let subcategory = row.subcategory.clone().unwrap_or_default();
         self.subcategories.insert(row.name.clone(), subcategory);
+        let clip = |row: LedgerRow| KeptClip {
+            clip_id: row.name,
+            bytes: unsigned(row.bytes),
+            blake3: row.blake3.unwrap_or_default(),
+            container: row.container.unwrap_or_default(),
+        };
         match row.state.as_str() {
             "present" => {
-                let path = row.archive.unwrap_or_default();
-                if let Some(record) = self.archives.get_mut(&path) {
-                    record.kept.push(KeptClip {
-                        clip_id: row.name,
-                        bytes: unsigned(row.bytes),
-                        blake3: row.blake3.unwrap_or_default(),
-                        container: row.container.unwrap_or_default(),
-                    });
+                let path = row.archive.as_deref().unwrap_or_default();
+                if let Some(record) = self.archives.get_mut(path) {
+                    record.kept.push(clip(row));
                 }
+            }
+            "adopted" => {
+                let id = row.name.clone();
+                self.others
+                    .insert(id, ClipState::Adopted { clip: clip(row) });
             }
             "frames" => {
                 self.others.insert(row.name, ClipState::Frames);
@@ -235,6 +231,47 @@ impl Known {
             }
         }
         kept
+    }
+
+    /// The clips that lie below `raw` as this says.
+    pub(super) fn on_disk<'a>(&'a self, raw: &'a Path) -> OnDisk<'a> {
+        OnDisk {
+            raw,
+            kept: self.kept(),
+            others: &self.others,
+        }
+    }
+}
+
+/// The clips on disk, as far as they are known.
+pub(super) struct OnDisk<'a> {
+    raw: &'a Path,
+    kept: BTreeMap<&'a str, (&'a str, &'a KeptClip)>,
+    others: &'a BTreeMap<String, ClipState>,
+}
+
+impl OnDisk<'_> {
+    /// The clip, where its file is there with the size that it should have.
+    pub(super) fn clip(&self, subcategory: &str, id: &str) -> Option<ClipState> {
+        let is_there = |clip: &KeptClip| {
+            let path = self.raw.join(subcategory).join(format!("{id}.mp4"));
+            path.metadata()
+                .is_ok_and(|m| m.is_file() && m.len() == clip.bytes)
+        };
+        if let Some((archive, clip)) = self.kept.get(id)
+            && is_there(clip)
+        {
+            return Some(ClipState::Present {
+                archive: (*archive).to_owned(),
+                clip: (*clip).clone(),
+            });
+        }
+        match self.others.get(id) {
+            Some(ClipState::Adopted { clip }) if is_there(clip) => {
+                Some(ClipState::Adopted { clip: clip.clone() })
+            }
+            _ => None,
+        }
     }
 }
 

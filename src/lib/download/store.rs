@@ -1,13 +1,13 @@
 //! Settings of object stores: where they are and who asks.
 
 use super::DownloadError;
-use super::secret::Secret;
+use super::secret::{Link, Secret};
 
 /// Settings of object stores.
 #[derive(Clone, Debug, Default)]
 pub struct StoreConfig {
     /// The store's address, where it is not the public one. Default none.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Link>,
     /// Region of an S3 bucket. Default `us-east-1`, whose address finds buckets of every region.
     pub region: Option<String>,
     /// Who asks. Default nobody in particular, as public buckets allow.

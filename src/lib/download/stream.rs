@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::pace::{Meter, Patience, RetryConfig};
 use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
+use super::secret::Link;
 
-/// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours.
+/// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours; and a
+/// connection that gave fewer before it broke counts as one that gave nothing.
 const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
 /// Bytes thrown away at a time where a source ignores ranges and starts anew.
 const SKIP_BYTES: usize = 64 * 1024;
@@ -32,7 +34,7 @@ pub struct Line<'a> {
 
 impl Line<'_> {
     /// Waits, unless the run is called off; says whether to go on.
-    fn wait(&self, duration: Duration) -> bool {
+    pub(super) fn wait(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         while !self.cancelled.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());
@@ -73,24 +75,51 @@ impl Line<'_> {
     /// # Errors
     /// When it cannot be fetched or is larger than `limit_bytes`.
     pub fn read_small(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, RemoteError> {
-        let mut stream = Stream::new(self, path, Facts::default());
+        let stream = Stream::new(self, path, Facts::default());
         let mut bytes = Vec::new();
-        let url = path.to_owned();
-        if let Err(error) = (&mut stream).take(limit_bytes + 1).read_to_end(&mut bytes) {
-            return Err(fault_in(error).unwrap_or_else(|e| RemoteError {
-                url,
+        match AtMost::new(stream, path, limit_bytes).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(fault_in(error).unwrap_or_else(|e| RemoteError {
+                url: path.into(),
                 kind: Fault::Local(e),
-            }));
+            })),
         }
-        if bytes.len() as u64 > limit_bytes {
-            return Err(RemoteError {
-                url,
-                kind: Fault::Local(io::Error::other(format!(
-                    "larger than the {limit_bytes} bytes that such a file may have"
-                ))),
-            });
+    }
+}
+
+/// A reader that ends in an error where there are more bytes than a file may have.
+pub struct AtMost<'a, R> {
+    inner: R,
+    path: &'a str,
+    limit_bytes: u64,
+    left: u64,
+}
+
+impl<'a, R: Read> AtMost<'a, R> {
+    /// At most `limit_bytes` of `inner`; `path` only names the file in errors.
+    #[must_use]
+    pub fn new(inner: R, path: &'a str, limit_bytes: u64) -> Self {
+        Self {
+            inner,
+            path,
+            limit_bytes,
+            left: limit_bytes,
         }
-        Ok(bytes)
+    }
+}
+
+impl<R: Read> Read for AtMost<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
+            io::Error::other(RemoteError {
+                url: self.path.into(),
+                kind: Fault::TooLarge {
+                    limit_bytes: self.limit_bytes,
+                },
+            })
+        })?;
+        Ok(n)
     }
 }
 
@@ -120,6 +149,8 @@ pub struct Stream<'a> {
     facts: Facts,
     body: Option<Box<dyn Read + Send>>,
     patience: Patience,
+    /// Bytes since the last failure.
+    gained: u64,
     window: Window,
 }
 
@@ -141,6 +172,7 @@ impl<'a> Stream<'a> {
             facts,
             body: None,
             patience: Patience::new(line.retry),
+            gained: 0,
             window: Window::default(),
         }
     }
@@ -153,7 +185,7 @@ impl<'a> Stream<'a> {
 
     fn error(&self, kind: Fault) -> RemoteError {
         RemoteError {
-            url: self.path.to_owned(),
+            url: self.path.into(),
             kind,
         }
     }
@@ -200,7 +232,7 @@ impl<'a> Stream<'a> {
         let mut at = opened.start;
         if at < self.position {
             tracing::debug!(
-                path = self.path,
+                path = %Link::from(self.path),
                 "the source ignores ranges: reading again from the start"
             );
         }
@@ -295,7 +327,8 @@ impl Read for Stream<'_> {
             }
             let error = match self.try_read(buffer) {
                 Ok(n) => {
-                    if n > 0 {
+                    self.gained += n as u64;
+                    if self.gained >= LEAST_BYTES_PER_STALL_TIME {
                         self.patience.reset();
                     }
                     return Ok(n);
@@ -303,14 +336,31 @@ impl Read for Stream<'_> {
                 Err(error) => error,
             };
             self.body = None;
+            self.gained = 0;
             let Some(wait) = self.patience.after(&error.kind) else {
                 return Err(io::Error::other(error));
             };
-            tracing::debug!(path = self.path, at = self.position, "resuming");
+            tracing::debug!(path = %Link::from(self.path), at = self.position, "resuming");
             tell(&error, wait);
             if !self.line.wait(wait) {
                 return Err(io::Error::other(error));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_limit_and_no_further() {
+        let read = |limit| {
+            let mut bytes = Vec::new();
+            let read = AtMost::new(&b"12345"[..], "a", limit).read_to_end(&mut bytes);
+            read.map_err(|e| fault_in(e).unwrap().kind)
+        };
+        assert_eq!(read(5).unwrap(), 5);
+        assert!(matches!(read(4), Err(Fault::TooLarge { limit_bytes: 4 })));
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::clip::{ClipId, Split};
-use crate::named_csv::NamedCsv;
+use crate::foreign::printable;
+use crate::named_csv::{NamedCsv, NamedCsvError};
 use crate::taxonomy::Taxonomy;
 
 /// Clips of each class in train, validation and test.
@@ -47,6 +48,24 @@ pub struct Rule<'a> {
     pub existing: Option<BTreeSet<ClipId>>,
 }
 
+/// Why annotations give no tables.
+#[derive(Debug, thiserror::Error)]
+pub enum TablesError {
+    /// They cannot be read as CSV, or lack a column.
+    #[error(transparent)]
+    Csv(#[from] NamedCsvError),
+    /// A row names no clip.
+    #[error("{path}: line {line}: {reason}")]
+    Row {
+        /// The annotations.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why not.
+        reason: String,
+    },
+}
+
 /// The clips that lie below `folder` as `<clip>.mp4`, at any depth.
 #[must_use]
 pub fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
@@ -76,7 +95,7 @@ pub fn make(
     rule: &Rule<'_>,
     path: &Path,
     annotations: impl Read,
-) -> Result<Vec<(String, String)>, Box<dyn std::error::Error>> {
+) -> Result<Vec<(String, String)>, TablesError> {
     let table = NamedCsv::new(path, annotations)?;
     let (label, id) = (table.column("label")?, table.column("youtube_id")?);
     let (start, end) = (table.column("time_start")?, table.column("time_end")?);
@@ -87,8 +106,12 @@ pub fn make(
         if rule.taxonomy.class_of(field(label)).is_none() {
             continue;
         }
-        let clip = clip(field(id), field(start), field(end))
-            .map_err(|e| format!("{}: line {line}: {e}", path.display()))?;
+        let clip =
+            clip(field(id), field(start), field(end)).map_err(|reason| TablesError::Row {
+                path: path.to_owned(),
+                line,
+                reason,
+            })?;
         if rule.existing.as_ref().is_none_or(|e| e.contains(&clip)) {
             clips
                 .entry(field(label).to_owned())
@@ -106,7 +129,8 @@ pub fn make(
         for (i, count) in rule.counts.0.into_iter().enumerate() {
             for clip in rest.by_ref().take(count) {
                 let (id, start, end) = (clip.youtube_id(), clip.start_s(), clip.end_s());
-                writeln!(tables[i], "{},{class},{id},{start},{end},train", rows[i])?;
+                // Writing into a String cannot fail.
+                let _ = writeln!(tables[i], "{},{class},{id},{start},{end},train", rows[i]);
                 rows[i] += 1;
             }
         }
@@ -115,8 +139,12 @@ pub fn make(
     Ok(names.into_iter().zip(tables).collect())
 }
 
-fn clip(id: &str, start: &str, end: &str) -> Result<ClipId, Box<dyn std::error::Error>> {
-    Ok(ClipId::new(id, start.parse()?, end.parse()?)?)
+fn clip(id: &str, start: &str, end: &str) -> Result<ClipId, String> {
+    let seconds = |text: &str| {
+        let number = text.parse().ok();
+        number.ok_or_else(|| format!("\"{}\" is no number of seconds", printable(text)))
+    };
+    ClipId::new(id, seconds(start)?, seconds(end)?).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::path::Path;
 use super::config::{DownloadConfig, Summary};
 use super::error::DownloadError;
 use super::lanes;
-use super::ledger::{Kind, LedgerRow};
-use super::run::run;
+use super::ledger::{self, Kind, LedgerRow};
+use super::run::run_in;
+use super::state::Workplace;
 use crate::artifact::{ArtifactError, hash_file};
 use crate::progress::{Progress, Unit};
-use crate::table;
 
 /// A clip that is not as the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +77,9 @@ impl fmt::Display for Findings {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, DownloadError> {
-    let mut rows: Vec<LedgerRow> = table::read(ledger)?;
-    rows.retain(|row| row.kind == Kind::Clip && row.state == "present");
+    let mut rows = ledger::read(ledger)?;
+    let on_disk = |row: &LedgerRow| matches!(row.state.as_str(), "present" | "adopted");
+    rows.retain(|row| row.kind == Kind::Clip && on_disk(row));
     let progress = Progress::new("verifying", Some(rows.len() as u64), Unit::Count("clips"));
     let faults = lanes::each(&rows, jobs, |row| {
         let fault = match hash_file(&raw.join(relative(row))) {
@@ -110,11 +111,21 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
     Ok(findings)
 }
 
-/// Removes the damaged clips and fetches them again: these alone, whatever else is missing.
+/// Checks the clips as [`verify`] does, tells what it found, removes the damaged ones and fetches them again: these alone,
+/// whatever else is missing. No other program changes clips or ledger meanwhile. `None` where nothing was damaged.
 ///
 /// # Errors
-/// As [`run`], and when a clip stays away, because the label tables no longer name it.
-pub fn mend(config: &DownloadConfig, findings: &Findings) -> Result<Summary, DownloadError> {
+/// As [`verify`] and [`super::run`], and when a clip stays away, because the label tables no longer name it.
+pub fn mend(
+    config: &DownloadConfig,
+    tell: impl FnOnce(&Findings),
+) -> Result<Option<Summary>, DownloadError> {
+    let workplace = Workplace::open(config)?;
+    let findings = verify(&config.raw, &config.ledger, config.jobs)?;
+    tell(&findings);
+    if findings.damaged.is_empty() {
+        return Ok(None);
+    }
     let path = |damage: &Damage| config.raw.join(&damage.name);
     for damage in &findings.damaged {
         let path = path(damage);
@@ -126,17 +137,18 @@ pub fn mend(config: &DownloadConfig, findings: &Findings) -> Result<Summary, Dow
         }
     }
     let damaged_clips = findings.damaged.iter();
-    let summary = run(&DownloadConfig {
+    let only_damaged = DownloadConfig {
         only: Some(damaged_clips.map(|d| d.clip_id.clone()).collect()),
         ..config.clone()
-    })?;
+    };
+    let summary = run_in(&only_damaged, &workplace)?;
     let left: Vec<&Damage> = findings
         .damaged
         .iter()
         .filter(|d| !path(d).is_file())
         .collect();
     damaged(&left)?;
-    Ok(summary)
+    Ok(Some(summary))
 }
 
 fn relative(row: &LedgerRow) -> String {

@@ -1,11 +1,13 @@
 //! The download stage against a server that misbehaves: in the end the same tree as from a good one.
 
 use incdec::download::{DownloadConfig, DownloadError, Summary, run};
+use incdec::exit::Exit;
+use incdec::hint::Hint;
 use incdec::random::stream;
 use rand::RngExt;
 
 use super::ledger;
-use super::server::Mischief::{self, *};
+use super::mischief::Mischief::{self, *};
 use super::server::Server;
 use super::source::Source;
 
@@ -165,6 +167,7 @@ fn an_archive_that_is_cut_at_its_source_fails_and_leaves_no_clip_of_its_own() {
         matches!(error, DownloadError::Archives { failed: 1, .. }),
         "{error}"
     );
+    assert_eq!(error.exit(), Exit::Hopeless);
     let names: Vec<_> = super::tree(&config.raw).into_keys().collect();
     assert_eq!(names.len(), 6);
     assert!(!names.iter().any(|n| n.starts_with("texting")));
@@ -191,8 +194,8 @@ fn an_archive_that_is_cut_at_its_source_fails_and_leaves_no_clip_of_its_own() {
     }
 }
 
-#[test]
-fn what_is_damaged_at_its_source_fails_beside_what_cannot_be_had() {
+/// A source whose third archive is cut and whose fourth is not there.
+fn two_archives_lost() -> Source {
     let mut source = Source::with_payload(3, 9_000);
     let path = "train/k700_train_003.tar.gz";
     let whole = source.files[path].clone();
@@ -200,16 +203,78 @@ fn what_is_damaged_at_its_source_fails_beside_what_cannot_be_had() {
         .files
         .insert(path.into(), whole[..whole.len() - 5].to_vec());
     source.files.remove("train/k700_train_004.tar.gz");
+    source
+}
+
+#[test]
+fn what_is_absent_is_passed_over_like_what_is_damaged_and_within_the_limit_alone() {
+    let source = two_archives_lost();
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let lenient = DownloadConfig {
+        max_missing: 0.7,
+        ..config.clone()
+    };
+    let summary = run(&lenient).unwrap();
+    assert_eq!(
+        (summary.present, summary.missing, summary.passed_over),
+        (3, 6, 2)
+    );
+    assert!(summary.to_string().contains("2 passed over"), "{summary}");
+    let asked = server.requests();
+    let asked = asked.iter().filter(|r| **r == "GET train/k700_train_004.tar.gz");
+    assert_eq!(asked.count(), 3, "an archive that is not there is asked for again");
+    let rows = ledger(&config);
+    let row = |name: &str| rows.iter().find(|r| r.name == name).unwrap();
+    assert_eq!(row("k700_train_003.tar.gz").state, "damaged");
+    let absent = row("k700_train_004.tar.gz");
+    assert_eq!(absent.state, "absent");
+    assert!(absent.reason.as_ref().unwrap().contains("404"));
+    for row in rows.iter().filter(|r| r.state == "missing") {
+        let damaged = row.subcategory.as_deref() == Some("texting");
+        let expected = if damaged { "damaged" } else { "not at its source" };
+        assert!(row.reason.as_ref().unwrap().contains(expected), "{row:?}");
+    }
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Archives { failed: 2, archives: 2, .. }),
+        "{error}"
+    );
+    assert_eq!(error.exit(), Exit::Hopeless);
+    assert!(error.hint().unwrap().contains("--max-missing"));
+    // It may come back.
+    let whole = Source::with_payload(3, 9_000);
+    let server = Server::start(whole.files.clone());
+    let config = DownloadConfig {
+        source: Some(server.url().into()),
+        ..config
+    };
+    run(&config).unwrap();
+    source.assert_tree("a");
+}
+
+#[test]
+fn what_is_damaged_at_its_source_fails_beside_what_cannot_be_had() {
+    let mut source = two_archives_lost();
+    let whole = Source::with_payload(3, 9_000);
+    let path = "train/k700_train_004.tar.gz";
+    source.files.insert(path.into(), whole.files[path].clone());
     let server = Server::start(source.files.clone());
     let config = DownloadConfig {
         max_missing: 1.0,
+        jobs: 1,
         ..source.config(&server.url(), "a")
     };
+    // One archive is sound, the second is read three times; the third is always busy.
+    let mut mischief = vec![Behave; 4];
+    mischief.extend(vec![Busy(None); 6]);
+    server.plan(mischief);
     let error = run(&config).unwrap_err();
     assert!(
-        matches!(&error, DownloadError::Archives { failed: 2, first, .. } if first.contains("404")),
+        matches!(&error, DownloadError::Archives { failed: 2, first, .. } if first.contains("503")),
         "{error}"
     );
+    assert_eq!(error.exit(), Exit::TryAgain);
     let rows = ledger(&config);
     let reasons: Vec<_> = rows
         .iter()
@@ -229,4 +294,28 @@ fn what_is_damaged_at_its_source_fails_beside_what_cannot_be_had() {
             "{class}: {reason}"
         );
     }
+    // Where the damage alone is too much, no other try can help, whatever else is wrong.
+    server.plan(vec![Behave; 3]);
+    server.plan(vec![Busy(None); 6]);
+    let strict = DownloadConfig {
+        max_missing: 0.1,
+        ..config
+    };
+    assert_eq!(run(&strict).unwrap_err().exit(), Exit::Hopeless);
+}
+
+#[test]
+fn what_the_source_forbids_is_neither_absent_nor_a_passing_trouble() {
+    let source = Source::with_payload(3, 9_000);
+    let server = Server::start(source.files.clone());
+    let config = DownloadConfig {
+        max_missing: 1.0,
+        jobs: 1,
+        ..source.config(&server.url(), "a")
+    };
+    server.plan([Status(403)]);
+    let error = run(&config).unwrap_err();
+    assert!(matches!(error, DownloadError::Archives { failed: 1, .. }), "{error}");
+    assert_eq!(error.exit(), Exit::Failed);
+    assert!(error.hint().unwrap().contains("--signed"));
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use incdec::random::stream;
 use rand::RngExt;
 
-use super::server::{Mischief, Server};
+use super::mischief::Mischief;
+use super::server::Server;
 use super::source::{Source, binary, tree};
 
 /// Kills in all.
@@ -149,7 +150,7 @@ fn a_full_disk_gets_its_hint_and_space_heals_it() {
     };
     let refused = command(&source, &server.url(), "full").output().unwrap();
     let text = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert_eq!(refused.status.code(), Some(75), "{text}");
     assert!(text.contains("hint: free some space"), "{text}");
     let remount = ["-o", "remount,size=16m"];
     assert!(

@@ -6,6 +6,8 @@ use incdec::download::DownloadError;
 use incdec::download::fetch::{LabelsConfig, Tables, labels, sha256};
 use incdec::download::http::HttpConfig;
 use incdec::download::pace::RetryConfig;
+use incdec::exit::Exit;
+use incdec::hint::Hint;
 use incdec::labels::Labels;
 
 use super::server::Server;
@@ -19,8 +21,9 @@ fn config(source: &Source, url: &str) -> LabelsConfig {
         annotations: None,
         dataset: "kinetics-700-2020".into(),
         sources: None,
-        labels_source: Some(url.to_owned()),
-        source: Some(url.to_owned()),
+        labels_source: Some(url.into()),
+        source: Some(url.into()),
+        force: false,
         retry: RetryConfig::default(),
         http: HttpConfig::default(),
     }
@@ -94,7 +97,7 @@ fn a_table_that_is_not_the_pinned_one_is_refused() {
     files.get_mut("Info/test.csv").unwrap().push(b'\n');
     let server = Server::start(files);
     let config = LabelsConfig {
-        labels_source: Some(server.url()),
+        labels_source: Some(server.url().into()),
         ..config
     };
     assert!(matches!(labels(&config), Err(DownloadError::Pinned { .. })));
@@ -115,4 +118,93 @@ fn tables_are_made_by_rule_from_the_annotations() {
     let first = fs::read(config.out.join("train.csv")).unwrap();
     labels(&config).unwrap();
     assert_eq!(fs::read(config.out.join("train.csv")).unwrap(), first);
+}
+
+#[test]
+fn tables_of_ones_own_are_replaced_by_force_alone() {
+    let (source, server, config) = published();
+    let own = "label,youtube_id,time_start,time_end\nyawning,mine,1,11\n";
+    fs::create_dir_all(&config.out).unwrap();
+    for name in ["train.csv", "test.csv", "classes.csv"] {
+        fs::write(config.out.join(name), own).unwrap();
+    }
+    let rule = Tables::First {
+        taxonomy: source.folder.path().join("Info/classes.csv"),
+        counts: "2/1/1".parse().unwrap(),
+        existing: None,
+    };
+    for (tables, names) in [
+        (Tables::Published, &["train.csv", "test.csv"][..]),
+        (rule, &["train.csv", "test.csv", "classes.csv"]),
+    ] {
+        let config = LabelsConfig {
+            tables,
+            ..config.clone()
+        };
+        let error = labels(&config).unwrap_err();
+        assert!(matches!(error, DownloadError::OwnTables { .. }), "{error}");
+        assert_eq!(error.exit(), Exit::Failed);
+        assert!(error.hint().unwrap().contains("--force"));
+        for name in names {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert!(!config.out.join("validation.csv").exists());
+        for name in ["train.csv", "test.csv", "classes.csv"] {
+            assert_eq!(fs::read_to_string(config.out.join(name)).unwrap(), own);
+        }
+    }
+    let forced = LabelsConfig {
+        force: true,
+        ..config.clone()
+    };
+    labels(&forced).unwrap();
+    assert_ne!(fs::read_to_string(config.out.join("train.csv")).unwrap(), own);
+    // Published ones may be replaced by published ones, as when a table was taken for another.
+    let train = fs::read(config.out.join("train.csv")).unwrap();
+    fs::write(config.out.join("test.csv"), &train).unwrap();
+    labels(&config).unwrap();
+    assert_ne!(fs::read(config.out.join("test.csv")).unwrap(), train);
+    drop(server);
+}
+
+#[test]
+fn annotations_do_not_replace_a_table_of_that_name() {
+    let (source, _server, mut config) = published();
+    let folder = source.out("mine");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("test.csv"), "mine").unwrap();
+    fs::write(folder.join("train.csv"), "mine").unwrap();
+    config.annotations = Some(folder.clone());
+    // The source lacks those of test and val, so those of train are alone at first.
+    let mut files = source.files.clone();
+    for name in ["test", "validate", "val"] {
+        let path = format!("annotations/{name}.csv");
+        files.insert(path, source.files["annotations/train.csv"].clone());
+    }
+    let server = Server::start(files);
+    config.source = Some(server.url().into());
+    let error = labels(&config).unwrap_err();
+    assert!(matches!(error, DownloadError::OwnTables { .. }), "{error}");
+    assert_eq!(fs::read_to_string(folder.join("test.csv")).unwrap(), "mine");
+    config.force = true;
+    labels(&config).unwrap();
+    assert_ne!(fs::read_to_string(folder.join("train.csv")).unwrap(), "mine");
+}
+
+#[test]
+fn the_command_names_the_tables_that_it_does_not_replace() {
+    let (_source, server, config) = published();
+    fs::create_dir_all(&config.out).unwrap();
+    fs::write(config.out.join("train.csv"), "mine").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_incdec-download"));
+    command.arg("labels").arg("--out").arg(&config.out);
+    command.arg("--sources").arg(config.sources.unwrap());
+    command.args(["--labels-source", &server.url()]);
+    let refused = command.output().unwrap();
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("train.csv") && text.contains("--force"), "{text}");
+    assert_eq!(fs::read(config.out.join("train.csv")).unwrap(), b"mine");
+    assert!(command.arg("--force").status().unwrap().success());
+    assert_ne!(fs::read(config.out.join("train.csv")).unwrap(), b"mine");
 }

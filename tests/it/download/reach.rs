@@ -44,7 +44,7 @@ fn config(source: &Source, server: &Server, url: &str, access: Access) -> Downlo
     DownloadConfig {
         http: HttpConfig {
             store: StoreConfig {
-                endpoint: Some(server.url()),
+                endpoint: Some(server.url().into()),
                 region: None,
                 access,
             },
@@ -101,7 +101,7 @@ fn closed_buckets_open_to_credentials_which_end_up_nowhere() {
             assert!(!text.contains(secret), "{url}: {secret}");
         }
         // An error names the file without what opens it.
-        let remote = remote::open(url, &config.http).unwrap();
+        let remote = remote::open(&url.into(), &config.http).unwrap();
         let error = remote.facts("absent").unwrap_err().to_string();
         assert!(error.contains("/absent: the server answers 404"), "{error}");
         for secret in ["sig=", "X-Amz", "ya29"] {

@@ -7,42 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
 
-/// What happens to one request for an archive's bytes.
-#[derive(Clone, Debug)]
-pub(crate) enum Mischief {
-    /// The connection is reset after this many body bytes.
-    ResetAfter(usize),
-    /// The connection ends in good order after this many body bytes.
-    EndAfter(usize),
-    /// Status 503, with Retry-After in seconds where given.
-    Busy(Option<u64>),
-    /// Status 503, with Retry-After as a date this many seconds ahead.
-    BusyUntil(u64),
-    /// Nothing more comes after this many body bytes, and the connection stays open.
-    StallAfter(usize),
-    /// One body byte in a while, for ever.
-    Drip,
-    /// One byte of the headers in a while, for ever.
-    DripHead,
-    /// The Content-Length is off by this much.
-    WrongLength(i64),
-    /// Range is ignored, and the connection is reset after this many body bytes.
-    IgnoreRangeAndResetAfter(usize),
-    /// Range is ignored.
-    IgnoreRange,
-    /// The byte at this position of the file is flipped.
-    Corrupt(usize),
-    /// This many bytes from this position of the file on are zeros.
-    Blank(usize, usize),
-    /// Redirected to itself for ever.
-    RedirectLoop,
-    /// From now on the file is another one, tag and all.
-    Replace(Vec<u8>),
-    /// All is well.
-    Behave,
-}
+use super::mischief::{Mischief, answer};
 
 #[derive(Default)]
 struct Shared {
@@ -52,6 +18,7 @@ struct Shared {
     requests: Mutex<Vec<String>>,
     /// A text that the query or the Authorization header must have.
     key: Option<&'static str>,
+    endless: Option<(&'static str, Vec<u8>)>,
     stop: AtomicBool,
 }
 
@@ -60,6 +27,8 @@ struct Shared {
 pub(crate) struct Terms {
     /// A text that the query or the Authorization header of every request must have.
     pub(crate) key: Option<&'static str>,
+    /// A path whose file begins with what the source has there and goes on with these bytes again and again.
+    pub(crate) endless: Option<(&'static str, Vec<u8>)>,
     /// The certificate to show; plain HTTP without one.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -82,6 +51,7 @@ impl Server {
         let shared = Arc::new(Shared {
             files: Mutex::new(files),
             key: terms.key,
+            endless: terms.endless,
             ..Shared::default()
         });
         let thread = std::thread::spawn({
@@ -151,12 +121,12 @@ impl Drop for Server {
     }
 }
 
-struct Request {
-    method: String,
-    path: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
     query: String,
-    range: Option<(usize, Option<usize>)>,
-    if_range: Option<String>,
+    pub(crate) range: Option<(usize, Option<usize>)>,
+    pub(crate) if_range: Option<String>,
     authorization: String,
 }
 
@@ -197,10 +167,6 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     }
 }
 
-fn tag(bytes: &[u8]) -> String {
-    format!("\"{}\"", &blake3::hash(bytes).to_hex()[..16])
-}
-
 fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
@@ -233,6 +199,17 @@ fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> O
             files.get(&request.path).cloned()
         };
         drop(files);
+        if let Some((path, again)) = &shared.endless
+            && *path == request.path
+            && request.method == "GET"
+        {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            stream.write_all(&body?).ok()?;
+            while !shared.stop.load(Ordering::Relaxed) {
+                stream.write_all(again).ok()?;
+            }
+            return None;
+        }
         answer(stream, socket, &request, body, &mischief)?;
     }
     None
@@ -267,128 +244,4 @@ fn listing(files: &BTreeMap<String, Vec<u8>>, request: &Request) -> Vec<u8> {
     };
     let space = "http://s3.amazonaws.com/doc/2006-03-01/";
     format!("<ListBucketResult xmlns=\"{space}\">{next}{contents}</ListBucketResult>").into_bytes()
-}
-
-fn answer(
-    stream: &mut impl Write,
-    socket: &TcpStream,
-    request: &Request,
-    body: Option<Vec<u8>>,
-    mischief: &Mischief,
-) -> Option<()> {
-    let Some(mut body) = body else {
-        let text = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        return stream.write_all(text.as_bytes()).ok();
-    };
-    match mischief {
-        Mischief::Busy(after) => {
-            let after = after.map_or(String::new(), |s| format!("Retry-After: {s}\r\n"));
-            let text = format!("HTTP/1.1 503 Busy\r\n{after}Content-Length: 0\r\n\r\n");
-            return stream.write_all(text.as_bytes()).ok();
-        }
-        Mischief::BusyUntil(seconds) => {
-            let until = SystemTime::now() + Duration::from_secs(*seconds);
-            let until = httpdate::fmt_http_date(until);
-            let text =
-                format!("HTTP/1.1 503 Busy\r\nRetry-After: {until}\r\nContent-Length: 0\r\n\r\n");
-            return stream.write_all(text.as_bytes()).ok();
-        }
-        Mischief::DripHead => {
-            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: ".iter().chain([&b'z'; 400]) {
-                stream.write_all(&[*byte]).ok()?;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            return None;
-        }
-        Mischief::RedirectLoop => {
-            let text = format!(
-                "HTTP/1.1 302 Found\r\nLocation: /{}\r\nContent-Length: 0\r\n\r\n",
-                request.path
-            );
-            return stream.write_all(text.as_bytes()).ok();
-        }
-        _ => {}
-    }
-    let (tag, total) = (tag(&body), body.len());
-    if let Mischief::Corrupt(at) = *mischief {
-        let at = at % total;
-        body[at] ^= 0x10;
-    }
-    if let Mischief::Blank(at, count) = *mischief {
-        let at = at % total;
-        let end = (at + count).min(total);
-        body[at..end].fill(0);
-    }
-    let deaf = matches!(
-        mischief,
-        Mischief::IgnoreRange | Mischief::IgnoreRangeAndResetAfter(_)
-    );
-    let range = request
-        .range
-        .filter(|_| !deaf && request.if_range.as_ref().is_none_or(|t| *t == tag));
-    let (from, to) = match range {
-        Some((from, _)) if from >= total => {
-            let text = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n";
-            return stream.write_all(text.as_bytes()).ok();
-        }
-        Some((from, to)) => (from, to.unwrap_or(total).min(total)),
-        None => (0, total),
-    };
-    let mut length = i64::try_from(to - from).unwrap();
-    if let Mischief::WrongLength(by) = *mischief {
-        length += by;
-    }
-    let mut head = format!("ETag: {tag}\r\nContent-Length: {length}\r\n");
-    head = if range.is_some() {
-        let last = to - 1;
-        format!("HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{total}\r\n{head}\r\n")
-    } else {
-        format!("HTTP/1.1 200 OK\r\n{head}\r\n")
-    };
-    stream.write_all(head.as_bytes()).ok()?;
-    if request.method == "HEAD" {
-        return Some(());
-    }
-    send(stream, socket, &body[from..to], mischief)
-}
-
-/// Sends the body as far as the mischief lets it; `None` where the connection ends.
-fn send(
-    stream: &mut impl Write,
-    socket: &TcpStream,
-    body: &[u8],
-    mischief: &Mischief,
-) -> Option<()> {
-    let part = |n: usize| &body[..n.min(body.len())];
-    match *mischief {
-        Mischief::ResetAfter(n) | Mischief::IgnoreRangeAndResetAfter(n) => {
-            stream.write_all(part(n)).ok()?;
-            let _ = stream.flush();
-            // What was sent arrives first; then the reset.
-            std::thread::sleep(Duration::from_millis(5));
-            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
-            None
-        }
-        Mischief::EndAfter(n) => {
-            stream.write_all(part(n)).ok()?;
-            None
-        }
-        Mischief::StallAfter(n) => {
-            stream.write_all(part(n)).ok()?;
-            std::thread::sleep(Duration::from_secs(3));
-            None
-        }
-        Mischief::Drip => {
-            for byte in body {
-                stream.write_all(&[*byte]).ok()?;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Some(())
-        }
-        Mischief::WrongLength(_) => {
-            stream.write_all(body).ok()?;
-            None
-        }
-        _ => stream.write_all(body).ok(),
-    }
 }

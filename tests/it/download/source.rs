@@ -113,7 +113,7 @@ impl Source {
             labels: self.folder.path().join("Info"),
             raw: out.join("raw"),
             ledger: out.join("downloads.parquet"),
-            source: Some(source.to_owned()),
+            source: Some(source.into()),
             jobs: 2,
             retry: RetryConfig {
                 tries: 6,

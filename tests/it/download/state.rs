@@ -1,0 +1,233 @@
+//! What a run owns and what it remembers: locks, clips that disappear, a damaged ledger, one of an older version.
+
+use std::fs;
+use std::path::Path;
+
+use incdec::download::ledger::LedgerRow;
+use incdec::download::verify::{mend, verify};
+use incdec::download::{DownloadConfig, DownloadError, run};
+use incdec::exit::Exit;
+use incdec::hint::Hint;
+use incdec::lock::{Lock, Wait};
+use incdec::table::{self, TableError};
+
+use super::ledger;
+use super::mischief::Mischief;
+use super::server::Server;
+use super::source::{Source, binary, tree};
+
+#[test]
+fn a_second_run_on_the_same_ledger_or_clips_names_the_first() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    for folder in [config.ledger.parent().unwrap(), &config.raw] {
+        let held = Lock::folder(folder, "incdec-other", Wait::No).unwrap();
+        for result in [run(&config).map(drop), mend(&config, |_| ()).map(drop)] {
+            let error = result.unwrap_err();
+            assert!(matches!(error, DownloadError::Lock(_)), "{error}");
+            assert!(error.to_string().contains("incdec-other, process"), "{error}");
+            assert_eq!(error.exit(), Exit::TryAgain);
+        }
+        let refused = binary(&source, &server.url(), "a").output().unwrap();
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(75), "{text}");
+        assert!(text.contains("hint: ") && text.contains("--wait"), "{text}");
+        drop(held);
+    }
+    assert!(server.requests().is_empty());
+    run(&config).unwrap();
+    source.assert_tree("a");
+    // Readers take no lock.
+    let _held = Lock::folder(&config.raw, "incdec-other", Wait::No).unwrap();
+    assert_eq!(verify(&config.raw, &config.ledger, 1).unwrap().sound, 9);
+}
+
+#[test]
+fn one_that_waits_begins_when_the_other_has_ended() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let folder = source.out("a");
+    let held = Lock::folder(&folder, "incdec-other", Wait::No).unwrap();
+    let mut command = binary(&source, &server.url(), "a");
+    let mut child = command.arg("--wait").spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(child.try_wait().unwrap().is_none());
+    drop(held);
+    assert!(child.wait().unwrap().success());
+    source.assert_tree("a");
+}
+
+#[test]
+fn ledger_and_clips_may_share_a_folder() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let config = DownloadConfig {
+        ledger: config.raw.join("downloads.parquet"),
+        ..config
+    };
+    run(&config).unwrap();
+    assert_eq!(tree(&config.raw).len(), 10);
+}
+
+#[test]
+fn clips_that_disappear_meanwhile_are_an_error_and_fetched_by_the_next_run() {
+    let source = Source::with_payload(3, 40_000);
+    let server = Server::start(source.files.clone());
+    let config = DownloadConfig {
+        jobs: 1,
+        max_missing: 1.0,
+        ..source.config(&server.url(), "a")
+    };
+    // The first archive's clips go while the second is being fetched.
+    server.plan([Mischief::Behave, Mischief::StallAfter(10_000)]);
+    let lost = config.raw.join("tasting beer");
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let finished = || {
+                let records = fs::read_dir(config.raw.join(".incdec-download/records"));
+                records.is_ok_and(|mut records| {
+                    records.any(|r| r.is_ok_and(|r| r.path().extension() == Some("json".as_ref())))
+                })
+            };
+            while !finished() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            fs::remove_dir_all(&lost).unwrap();
+        });
+        run(&config).unwrap_err()
+    });
+    assert!(
+        matches!(&error, DownloadError::Removed { first, .. } if first.starts_with(&lost)),
+        "{error}"
+    );
+    assert!(!config.ledger.exists());
+    run(&config).unwrap();
+    source.assert_tree("a");
+    assert_eq!(verify(&config.raw, &config.ledger, 1).unwrap().sound, 9);
+}
+
+#[test]
+fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    run(&config).unwrap();
+    let whole = fs::read(&config.ledger).unwrap();
+    // In a clip's hash, as the file stores it.
+    let hash = ledger(&config).into_iter().find_map(|r| r.blake3).unwrap();
+    let at = whole.windows(64).position(|w| w == hash.as_bytes());
+    let mut flipped = whole.clone();
+    flipped[at.unwrap_or(whole.len() / 3)] ^= 1;
+    fs::write(&config.ledger, &flipped).unwrap();
+    let before = server.requests().len();
+    let error = run(&config).unwrap_err();
+    assert!(matches!(error, DownloadError::Table(_)), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("--adopt") && hint.contains("copy"), "{hint}");
+    // Not silently either.
+    let adopting = DownloadConfig {
+        adopt: true,
+        ..config.clone()
+    };
+    assert!(run(&adopting).is_err());
+    assert_eq!(fs::read(&config.ledger).unwrap(), flipped);
+    fs::rename(&config.ledger, config.ledger.with_extension("damaged")).unwrap();
+    let cut = config.raw.join(source.clips.keys().next().unwrap());
+    let bytes = fs::read(&cut).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+    let summary = run(&adopting).unwrap();
+    assert_eq!(
+        (summary.adopted, summary.present, summary.archives),
+        (8, 9, 1)
+    );
+    assert!(server.requests().len() > before);
+    source.assert_tree("a");
+    let findings = verify(&config.raw, &config.ledger, 1).unwrap();
+    assert_eq!((findings.sound, findings.damaged.len()), (9, 0));
+    let asked = server.requests().len();
+    let again = run(&config).unwrap();
+    assert_eq!((again.present, again.adopted, again.wire_bytes), (9, 0, 0));
+    assert_eq!(server.requests().len(), asked);
+    let adopted = ledger(&config);
+    let adopted = adopted.iter().filter(|r| r.state == "adopted");
+    assert_eq!(adopted.count(), 8);
+    // One that is gone is fetched like any other.
+    fs::remove_file(config.raw.join(source.clips.keys().last().unwrap())).unwrap();
+    run(&config).unwrap();
+    source.assert_tree("a");
+}
+
+#[test]
+fn a_ledger_that_older_programs_wrote_is_used_and_rewritten_and_nothing_fetched() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/downloads-1.parquet");
+    for (name, bytes) in &source.clips {
+        let path = config.raw.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::copy(&written, &config.ledger).unwrap();
+    let has = |path: &Path, key: &str| {
+        let bytes = fs::read(path).unwrap();
+        bytes.windows(key.len()).any(|w| w == key.as_bytes())
+    };
+    assert!(!has(&written, "incdec.rows"));
+    let before = ledger(&config);
+    let summary = run(&config).unwrap();
+    assert_eq!((summary.present, summary.wire_bytes), (9, 0));
+    assert!(server.requests().is_empty());
+    assert!(has(&config.ledger, "incdec.rows"));
+    assert_eq!(ledger(&config), before);
+    let findings = verify(&config.raw, &config.ledger, 1).unwrap();
+    assert_eq!((findings.sound, findings.damaged.len()), (9, 0));
+}
+
+#[test]
+fn rows_that_name_files_elsewhere_and_versions_to_come_are_refused() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    run(&config).unwrap();
+    let rows = ledger(&config);
+    let outside = source.out("a").join("mine.mp4");
+    fs::write(&outside, b"mine").unwrap();
+    let clip = rows.iter().position(|r| r.state == "present").unwrap();
+    for (subcategory, name) in [("..", "mine"), ("a/../..", &rows[clip].name)] {
+        let mut rows = rows.clone();
+        rows[clip].subcategory = Some(subcategory.into());
+        rows[clip].name = name.to_owned();
+        table::write(&config.ledger, &rows, &table::Provenance::default()).unwrap();
+        let error = mend(&config, |_| ()).unwrap_err();
+        assert!(matches!(error, DownloadError::LedgerRow { .. }), "{error}");
+        assert!(run(&config).is_err());
+    }
+    assert!(outside.exists());
+    let newer = NewerRow { clip_id: "a".into() };
+    table::write(&config.ledger, &[newer], &table::Provenance::default()).unwrap();
+    let error = run(&config).unwrap_err();
+    assert!(
+        matches!(error, DownloadError::Table(TableError::Version { found: 2, .. })),
+        "{error}"
+    );
+}
+
+/// A row of a ledger that a later version of the program writes.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct NewerRow {
+    clip_id: String,
+}
+
+impl table::Table for NewerRow {
+    const FORMAT: table::Format = table::Format {
+        version: LedgerRow::FORMAT.version + 1,
+        ..LedgerRow::FORMAT
+    };
+
+    fn columns() -> Vec<arrow::datatypes::Field> {
+        vec![table::column::text("clip_id")]
+    }
+}
