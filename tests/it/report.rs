@@ -18,6 +18,11 @@ use incdec::tasks::Scenario;
 
 use fake::{DECREMENTAL, FakeRun, write_progress};
 
+/// Writes a run under `root` and returns its folder, `decremental-finetune-0`.
+pub(crate) fn fake_run(root: &Path) -> PathBuf {
+    DECREMENTAL.write(root)
+}
+
 fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
     ReportConfig {
         runs,
