@@ -109,7 +109,7 @@ impl Record {
         if let Some(summary) = found.summary {
             return Ok(Opened::Complete(Value::Object(summary), record));
         }
-        same_machine(folder, found.head, head)?;
+        same_machine(folder, &found.head, &head)?;
         for name in [AVAILABILITY_FILE, SCHEDULE_FILE] {
             copy(&config.availability.join(name), &folder.join(name))?;
         }
@@ -301,8 +301,8 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
 }
 
 /// Checks that an unfinished run goes on where it began. One of a version before, which does not know, goes on here.
-fn same_machine(folder: &Path, theirs: RunHead, ours: RunHead) -> Result<(), TrainError> {
-    let (Some(there), Some(here)) = (theirs.machine, &ours.machine) else {
+fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
+    let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
         return Ok(ours.write(folder)?);
     };
     let differences = there.differences(here);
