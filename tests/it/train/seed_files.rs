@@ -355,7 +355,7 @@ fn an_argument_that_the_seed_does_not_have_is_refused() {
     ] {
         let flags = format!("--seed-outputs --seed-argument {argument}");
         let output = toy.command("decremental", "run", &flags).output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         assert!(
             text(&output.stderr).contains(said),
             "{}",
