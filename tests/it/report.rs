@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use incdec::clip::Split;
+use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::metrics::Criterion;
 use incdec::report::{ReportConfig, ReportError, SummaryRow, run};
@@ -305,10 +306,9 @@ fn what_is_no_run_is_refused_with_a_hint() {
         write_progress(&strange, vec![TaskOutcome::default(); 6]);
     };
     rewrite(&rows);
-    assert!(matches!(
-        refused(vec![strange.clone()]),
-        ReportError::Metrics { task: 5, .. }
-    ));
+    let error = refused(vec![strange.clone()]);
+    assert!(matches!(error, ReportError::Metrics { task: 5, .. }));
+    assert_eq!(error.exit(), Exit::Hopeless);
     rows[last].subcategory = "juggling".into();
     rewrite(&rows);
     assert!(

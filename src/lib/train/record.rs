@@ -129,7 +129,7 @@ impl Record {
         if let Some(summary) = found.summary {
             return Ok(Opened::Complete(Value::Object(summary), record));
         }
-        same_machine(folder, found.head, head)?;
+        same_machine(folder, &found.head, &head)?;
         for name in [AVAILABILITY_FILE, SCHEDULE_FILE] {
             copy(&config.availability.join(name), &folder.join(name))?;
         }
@@ -376,8 +376,8 @@ fn remove_start(folder: &Path) -> Result<(), TrainError> {
 }
 
 /// Checks that an unfinished run goes on where it began. One of a version before, which does not know, goes on here.
-fn same_machine(folder: &Path, theirs: RunHead, ours: RunHead) -> Result<(), TrainError> {
-    let (Some(there), Some(here)) = (theirs.machine, &ours.machine) else {
+fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
+    let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
         return Ok(ours.write(folder)?);
     };
     let differences = there.differences(here);
