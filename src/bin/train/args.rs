@@ -21,6 +21,8 @@ use crate::cli;
 /// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is.
+// Each is a switch of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Parser)]
 #[command(name = "incdec-train", version, after_help = cli::after_help(EXAMPLE), args_override_self = true)]
 pub(crate) struct Args {

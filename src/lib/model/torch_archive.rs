@@ -420,7 +420,7 @@ mod tests {
                 pickle.extend(b"M\xa8\x61tQK\x00M\xa8\x61\x85K\x01\x85tRs");
             }
             pickle.push(b'.');
-            read(&archive(&pickle, &[0; 100_000]))
+            read(&archive(&pickle, &vec![0; 100_000]))
         };
         assert_eq!(of(4).unwrap().len(), 4);
         let said = of(12).unwrap_err();
