@@ -91,7 +91,7 @@ impl DecodedClip {
     }
 
     /// A clip that made the decoder panic.
-    pub(super) fn panicked(message: String) -> Self {
+    pub(super) fn panicked(message: &str) -> Self {
         let reason = format!("the decoder panicked: {message}");
         Self::failed(SourceFacts::default(), Trouble::Damaged(reason))
     }
@@ -187,7 +187,7 @@ pub(super) fn decode_file(path: &Path, settings: &ClipSettings, deadline: Deadli
         Err(trouble) => return DecodedClip::failed(SourceFacts::default(), trouble),
     };
     let decoded = caught(|| decode_until(path, settings, deadline));
-    let mut clip = decoded.unwrap_or_else(DecodedClip::panicked);
+    let mut clip = decoded.unwrap_or_else(|message| DecodedClip::panicked(&message));
     clip.source.blake3 = Some(hash);
     clip
 }

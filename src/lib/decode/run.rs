@@ -111,7 +111,7 @@ fn decode_missing(
         &sizes,
         config.jobs,
         start,
-        |message| Ok(DecodedClip::panicked(message)),
+        |message| Ok(DecodedClip::panicked(&message)),
         |decoded| matches!(decoded, Ok(clip) if clip.starved),
         |number, decoded: Result<DecodedClip, DecodeError>| {
             let mut clip = decoded?;

@@ -56,7 +56,9 @@ impl Stored {
                 let Some(rows) = adopt(folder, name, *split, settings)? else {
                     continue;
                 };
-                rows.into_iter().for_each(|row| stored.learn(row));
+                for row in rows {
+                    stored.learn(row);
+                }
             }
             stored.past(*split, *number);
         }

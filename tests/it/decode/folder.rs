@@ -162,7 +162,7 @@ fn shards_of_clips_that_no_label_names_at_the_moment_stay_for_when_one_does() {
 
 #[test]
 fn a_second_decode_in_the_same_folder_is_refused_or_waits() {
-    let data = Data::new(1);
+    let data = Data::new(2);
     let lock = Lock::folder(&data.path("a"), "incdec-decode", Wait::No).unwrap();
     let output = data.command("a", &["--quality", "50"]).output().unwrap();
     assert_eq!(output.status.code(), Some(75));
