@@ -10,6 +10,7 @@ const BINARIES: &[(&str, &str)] = &[
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
+    ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),

@@ -12,6 +12,7 @@
 )]
 
 mod checkpoints;
+mod clean;
 mod data;
 mod decode;
 mod download;
