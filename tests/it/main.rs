@@ -18,6 +18,7 @@ mod decode;
 mod download;
 mod help;
 mod layout;
+mod make;
 mod manifest;
 mod metrics;
 mod model;
