@@ -2,7 +2,7 @@
 //! `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not compute with it, and builds the model's fused operators
 //! against its headers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where the fused operators lie.
 const MODEL: &str = "src/lib/model";
@@ -24,7 +24,8 @@ const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The binaries that compute with no tensor.
-const WITHOUT_TORCH: [&str; 9] = [
+const WITHOUT_TORCH: [&str; 10] = [
+    "clean",
     "download",
     "decode",
     "manifest",
@@ -46,6 +47,13 @@ fn main() {
     let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
         return;
     };
+    // First by the way from the binary, so that a checkout which moved as a whole still starts, then where it lies now.
+    for place in relative_run_paths(Path::new(&lib)) {
+        println!(
+            "cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/{}",
+            place.display()
+        );
+    }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
     // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A linker takes that for a use of
     // the glue, and with it of libtorch, in binaries that call neither; hidden, it is seen to be unused and left out.
@@ -53,6 +61,30 @@ fn main() {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
     build_fused_operators(Path::new(&lib));
+}
+
+/// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it. None where they have no
+/// folder in common.
+fn relative_run_paths(lib: &Path) -> Vec<PathBuf> {
+    // Cargo gives a build script target/<profile>/build/<package>/out.
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
+    let Some(binaries) = out.ancestors().nth(3) else {
+        return Vec::new();
+    };
+    [binaries.to_owned(), binaries.join("deps")]
+        .iter()
+        .filter_map(|folder| relative(folder, lib))
+        .collect()
+}
+
+/// The way from the folder `from` to `to`, both absolute.
+fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
+    let common = from.ancestors().find(|folder| to.starts_with(folder))?;
+    // The root alone says nothing about what moves together.
+    common.parent()?;
+    let up = from.strip_prefix(common).ok()?.components();
+    let down = to.strip_prefix(common).ok()?;
+    Some(up.map(|_| "..").collect::<PathBuf>().join(down))
 }
 
 /// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and the one file

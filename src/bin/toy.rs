@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use incdec::toy::ToyError;
-use incdec::toy::serve::Server;
+use incdec::toy::serve::{self, Server};
 use incdec::toy::source::{self, Layout, SourceConfig, Summary};
 
 const EXAMPLE: &str = "\
@@ -35,13 +35,20 @@ struct Args {
 enum Command {
     /// Write archives, their index, annotations and label tables in the official layout.
     Write(Write),
-    /// Serve a folder on 127.0.0.1 until interrupted; prints its URL on stdout first.
+    /// Serve a folder on 127.0.0.1 until interrupted; prints its URL and a token on stdout first.
     Serve {
         /// The folder.
         dir: PathBuf,
         /// The port; 0 takes any free one.
         #[arg(long, default_value_t = 0)]
         port: u16,
+    },
+    /// Make sure that the server which printed a token answers at a URL.
+    Ask {
+        /// The URL, http://127.0.0.1:port.
+        url: String,
+        /// The token.
+        token: String,
     },
 }
 
@@ -122,7 +129,8 @@ fn write(config: &SourceConfig) -> Result<Summary, ToyError> {
 
 fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
     let server = Server::start(dir, port)?;
-    cli::product(server.url());
+    // Both lines at once: who reads the first alone need not stay.
+    cli::product(format_args!("{}\n{}", server.url(), server.token()));
     server.wait();
     Ok(())
 }
@@ -132,5 +140,6 @@ fn main() -> ExitCode {
     cli::run(None, || match command {
         Command::Write(args) => write(&args.into()).map(drop),
         Command::Serve { dir, port } => serve(&dir, port),
+        Command::Ask { url, token } => serve::ask(&url, &token),
     })
 }

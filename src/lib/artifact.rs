@@ -194,6 +194,12 @@ pub fn publish_if_changed(target: &Path, bytes: &[u8]) -> Result<bool, ArtifactE
     Ok(true)
 }
 
+/// Whether a file of this name is a draft, being written or left by a killed run.
+#[must_use]
+pub fn is_draft(name: &str) -> bool {
+    name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX)
+}
+
 /// Removes the unfinished files that a killed run left in `folder` (not below it). A missing folder has none, and a file
 /// that somebody writes at this moment stays.
 ///
@@ -208,8 +214,7 @@ pub fn sweep(folder: &Path) -> Result<(), ArtifactError> {
     for entry in entries {
         let entry = entry.map_err(ArtifactError::at("list", folder))?;
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(TEMPORARY_PREFIX) && name.ends_with(TEMPORARY_SUFFIX) {
+        if is_draft(&name.to_string_lossy()) {
             remove_abandoned(&entry.path())?;
         }
     }

@@ -53,6 +53,7 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | [`report`] | one page from one or more runs | `metrics` |
+//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
@@ -90,6 +91,7 @@ pub mod stage_tables;
 pub mod table;
 pub mod taxonomy;
 
+pub mod clean;
 #[cfg(feature = "torch")]
 pub mod data;
 #[cfg(feature = "media")]

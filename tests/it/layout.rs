@@ -41,6 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("toy", &["media"]),
     ("train", &["data", "model", "metrics", "shard"]),
     ("report", &["metrics"]),
+    ("clean", &["download", "report", "shard"]),
 ];
 
 /// Packages that only some modules may name (a module, or `bin` for the binaries).
@@ -218,6 +219,34 @@ fn the_seven_packages_are_direct_dependencies_and_each_is_used() {
 }
 
 #[test]
+fn binaries_look_for_libtorch_by_the_way_from_themselves_first() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_incdec-train"));
+    let output = Command::new("readelf")
+        .arg("-d")
+        .arg(binary)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let paths = text
+        .lines()
+        .find(|l| l.contains("runpath") || l.contains("rpath"))
+        .unwrap();
+    let paths = paths.split_once('[').unwrap().1.trim_end_matches(']');
+    let mut paths = paths.split(':');
+    let relative = paths.next().unwrap().strip_prefix("$ORIGIN/").unwrap();
+    let place = binary
+        .parent()
+        .unwrap()
+        .join(relative)
+        .join("libtorch_cpu.so");
+    assert!(place.exists(), "{}", place.display());
+    assert!(
+        paths.any(|path| path.starts_with('/')),
+        "and where it lies now"
+    );
+}
+
+#[test]
 fn binaries_link_only_what_their_stage_needs() {
     let libraries = |binary: &str| {
         let output = Command::new("readelf")
@@ -251,6 +280,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-manifest"),
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
+        env!("CARGO_BIN_EXE_incdec-clean"),
     ] {
         let needed = libraries(binary);
         assert!(

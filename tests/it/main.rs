@@ -12,12 +12,14 @@
 )]
 
 mod checkpoints;
+mod clean;
 mod data;
 mod decode;
 mod download;
 mod ends;
 mod help;
 mod layout;
+mod make;
 mod manifest;
 mod metrics;
 mod model;

@@ -294,6 +294,38 @@ fn a_second_run_changes_nothing() {
 }
 
 #[test]
+fn cleaning_every_stage_leaves_nothing_of_theirs_and_everything_of_others() {
+    let r = reference();
+    let copy = tempfile::tempdir().unwrap();
+    let root = copy.path();
+    let copied = Command::new("cp")
+        .args(["-a", "--"])
+        .arg(r.root.path().join("."))
+        .arg(root)
+        .status();
+    assert!(copied.unwrap().success());
+    fs::rename(root.join("report.html"), root.join("run/report.html")).unwrap();
+    fs::write(root.join("run/notes.txt"), "mine").unwrap();
+    for (stage, folder) in [
+        ("report", "run"),
+        ("train", "run"),
+        ("tasks", "tasks"),
+        ("manifest", "manifests"),
+        ("decode", "shards"),
+        ("download", "."),
+    ] {
+        let mut clean = Command::new(env!("CARGO_BIN_EXE_incdec-clean"));
+        succeed(clean.arg(stage).arg(root.join(folder)));
+    }
+    assert_eq!(
+        tree(root).into_keys().collect::<Vec<_>>(),
+        [Path::new("run/notes.txt")]
+    );
+    let logs: Vec<_> = WalkDir::new(root).into_iter().map(Result::unwrap).collect();
+    assert_eq!(logs.len(), 3, "no log and no folder is left: {logs:?}");
+}
+
+#[test]
 fn arrow_tools_read_every_table_and_shard() {
     let r = reference();
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -14,6 +14,7 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
+    ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),

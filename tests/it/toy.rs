@@ -7,7 +7,7 @@ use incdec::clip::Split;
 use incdec::download::{self, DownloadConfig};
 use incdec::labels::Labels;
 use incdec::toy::ToyError;
-use incdec::toy::serve::Server;
+use incdec::toy::serve::{Server, ask};
 use incdec::toy::source::{Layout, SourceConfig, run};
 
 fn small(out: &Path) -> SourceConfig {
@@ -54,6 +54,95 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     );
     assert_eq!(a.len(), b.len());
     assert!(a != b);
+}
+
+#[test]
+fn two_programs_write_the_same_bytes_whatever_memory_and_threads_they_have() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = "--train 1 --validation 0 --test 0 --seconds 1 --size 34";
+    for (name, cores, fill) in [("a", "0", "1"), ("b", "0-1", "200")] {
+        // Memory that was never written holds something else in each of them.
+        let status = Command::new("taskset")
+            .args(["-c", cores, env!("CARGO_BIN_EXE_incdec-toy"), "write"])
+            .args(sizes.split(' '))
+            .arg("--out")
+            .arg(folder.path().join(name))
+            .env("MALLOC_PERTURB_", fill)
+            .output()
+            .unwrap()
+            .status;
+        assert!(status.success());
+    }
+    assert!(bytes(&folder.path().join("a")) == bytes(&folder.path().join("b")));
+}
+
+#[test]
+fn a_server_is_known_by_its_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = [0, 0].map(|port| Server::start(folder.path(), port).unwrap());
+    assert_ne!(one.token(), other.token());
+    ask(&one.url(), one.token()).unwrap();
+    for (url, token, why) in [
+        (other.url(), one.token(), "something else answers"),
+        (
+            "http://127.0.0.1:1".to_owned(),
+            one.token(),
+            "http://127.0.0.1:1",
+        ),
+        (
+            "http://192.0.2.1:80".to_owned(),
+            one.token(),
+            "it is no http://127.0.0.1:port",
+        ),
+        (
+            "https://127.0.0.1".to_owned(),
+            one.token(),
+            "it is no http://127.0.0.1:port",
+        ),
+    ] {
+        let refused = ask(&url, token).unwrap_err();
+        assert!(matches!(refused, ToyError::Stranger { .. }));
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn the_command_says_its_address_and_token_and_refuses_a_taken_port() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let toy = env!("CARGO_BIN_EXE_incdec-toy");
+    let serve = |port: &str| {
+        let mut command = Command::new(toy);
+        command
+            .arg("serve")
+            .arg(folder.path())
+            .args(["--port", port]);
+        command
+    };
+    let mut server = serve("0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let [url, token] = [0, 1].map(|_| lines.next().unwrap().unwrap());
+    let asked = Command::new(toy)
+        .args(["ask", &url, &token])
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+    let asked = Command::new(toy)
+        .args(["ask", &url, "0123"])
+        .output()
+        .unwrap();
+    assert_eq!(asked.status.code(), Some(1));
+    let port = url.rsplit(':').next().unwrap();
+    let second = serve(port).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&second.stderr).contains("--port"),
+        "{second:?}"
+    );
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[test]

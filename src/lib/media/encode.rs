@@ -1,7 +1,8 @@
 //! Writing video: RGB frames to H.264 in an MP4 file, the same bytes for the same frames.
 //!
-//! Bit-exact flags keep versions and dates out of the file, and one encoder thread keeps the rate control's decisions in
-//! one order. Where FFmpeg was built without libx264, MPEG-4 part 2 takes its place.
+//! Bit-exact flags keep versions and dates out of the file, one encoder thread keeps the rate control's decisions in one
+//! order, and libx264 is asked for the decisions that it takes alike on every processor. Another version of libx264 may give
+//! other bytes. Where FFmpeg was built without it, MPEG-4 part 2 takes its place.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ use crate::hint::Hint;
 const X264_CRF: &str = "20";
 /// libx264's preset: B-frames and an edit list as in real clips, at a fraction of the default's time.
 const X264_PRESET: &str = "veryfast";
+/// libx264's own parameters. Lookahead threads would not follow the context's count; without the last one, loops for AVX round
+/// the importance of blocks otherwise than those for SSE2, so that the same clip has other bytes on another processor.
+const X264_PARAMS: &str = "threads=1:lookahead-threads=1:cpu-independent=1";
 /// MPEG-4's bit rate in bits a second for each pixel of a frame: generous, since the fallback compresses worse.
 const MPEG4_BITS_PER_PIXEL_SECOND: usize = 12;
 
@@ -91,6 +95,16 @@ pub fn write_mp4(
     spec: VideoSpec,
     frames: impl Iterator<Item = Vec<u8>>,
 ) -> Result<(), EncodeError> {
+    write_with(path, spec, frames, X264_PARAMS)
+}
+
+/// [`write_mp4`] with these parameters of libx264.
+fn write_with(
+    path: &Path,
+    spec: VideoSpec,
+    frames: impl Iterator<Item = Vec<u8>>,
+    x264_params: &str,
+) -> Result<(), EncodeError> {
     let at = |action| {
         move |source| EncodeError::Ffmpeg {
             path: path.to_owned(),
@@ -106,7 +120,7 @@ pub fn write_mp4(
     // libx264 reports a page of statistics for every file otherwise.
     ffmpeg::log::set_level(ffmpeg::log::Level::Error);
     let mut output = format::output_as(path, "mp4").map_err(at("create"))?;
-    let mut encoder = open_encoder(spec, &at)?;
+    let mut encoder = open_encoder(spec, x264_params, &at)?;
     let time_base = Rational(1, i32::try_from(fps).unwrap_or(i32::MAX));
     {
         let mut stream = output
@@ -162,6 +176,7 @@ pub fn write_mp4(
 /// Opens libx264, or MPEG-4 where it is missing, with one thread.
 fn open_encoder<F>(
     spec: VideoSpec,
+    x264_params: &str,
     at: &impl Fn(&'static str) -> F,
 ) -> Result<encoder::Video, EncodeError>
 where
@@ -185,8 +200,7 @@ where
         Dictionary::from_iter([
             ("preset", X264_PRESET),
             ("crf", X264_CRF),
-            // Lookahead threads are libx264's own and would not follow the context's count.
-            ("x264-params", "threads=1:lookahead-threads=1"),
+            ("x264-params", x264_params),
         ])
     } else {
         video
@@ -287,6 +301,19 @@ mod tests {
         let stream = input.streams().best(ffmpeg::media::Type::Video).unwrap();
         assert_eq!(stream.avg_frame_rate(), Rational(10, 1));
         assert_eq!(input.packets().count(), 25);
+    }
+
+    #[test]
+    fn every_processor_gives_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.tmp");
+        let expected = encode(25);
+        // What a processor without these instructions would choose.
+        for instructions in ["0", "sse2", "ssse3", "avx"] {
+            let params = format!("{X264_PARAMS}:asm={instructions}");
+            write_with(&path, SPEC, frames(25), &params).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), expected, "{instructions}");
+        }
     }
 
     #[test]

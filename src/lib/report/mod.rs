@@ -19,6 +19,7 @@ mod load;
 mod page;
 mod parts;
 mod run;
+mod seal;
 mod summary;
 mod tables;
 
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 
 pub use groups::SummaryRow;
 pub use run::run;
+pub use seal::is_sealed;
 pub use summary::ReportSummary;
 
 use crate::artifact::ArtifactError;

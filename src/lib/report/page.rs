@@ -41,6 +41,8 @@ pub(super) fn page(
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                // The page's own hash, when it is sealed.
+                meta name="blake3" content="";
                 title { "incdec: " (title) }
                 style { (PreEscaped(STYLE)) }
             }

@@ -6,6 +6,7 @@ use super::analyse::Analysis;
 use super::copies::without_copies;
 use super::groups::{SummaryRow, group};
 use super::load::load;
+use super::seal::seal;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
 use crate::artifact::{self, ArtifactError};
 use crate::run_record::{METRICS_FILE, SETTINGS_FILE};
@@ -37,6 +38,7 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         table::write(path, &rows, &provenance)?;
     }
     let page = page::page(&analyses, &groups, config.permutations, CHANCE_QUANTILE)?;
+    let page = seal(&page);
     artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
     Ok(ReportSummary::new(&config.out, &analyses, &groups))
 }

@@ -62,6 +62,15 @@ pub(super) fn read<T: DeserializeOwned>(
     }))
 }
 
+/// The document at `path`, where it has a hash that fits.
+pub(super) fn sealed<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ArtifactError> {
+    match read(path) {
+        Ok(document) => Ok(document.filter(|d| d.hashed).map(|d| d.value)),
+        Err(RunRecordError::Artifact(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Publishes `value`, which serialises to an object, with its hash.
 pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), RunRecordError> {
     let blake3 = "";

@@ -69,6 +69,22 @@ pub fn write_summary(folder: &Path, summary: &impl Serialize) -> Result<(), RunR
     document::write(&folder.join(RUN_FILE), summary)
 }
 
+/// The progress of the run in `folder`; `None` where there is none, or none that is as it was written.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn read_progress(folder: &Path) -> Result<Option<Progress>, ArtifactError> {
+    document::sealed(&folder.join(PROGRESS_FILE))
+}
+
+/// Whether the document at `path` has its own hash, and is as it was written.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn is_sealed_document(path: &Path) -> Result<bool, ArtifactError> {
+    Ok(document::sealed::<serde_json::Value>(path)?.is_some())
+}
+
 /// Why a run directory cannot be trusted, or not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

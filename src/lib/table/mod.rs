@@ -47,7 +47,7 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches};
+pub use read::{provenance, read, read_batches, verify};
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, Writer, rows_hash, write};
 
@@ -291,6 +291,23 @@ mod tests {
         }
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(read::<Row>(&path).unwrap(), rows);
+        assert!(!verify(&path, &Row::FORMAT).unwrap());
+    }
+
+    #[test]
+    fn verifying_reads_to_the_end_and_compares_the_hashes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        write(&path, &rows(40), &Provenance::default()).unwrap();
+        assert!(verify(&path, &Row::FORMAT).unwrap());
+        let bytes = std::fs::read(&path).unwrap();
+        let refused = (4..bytes.len()).step_by(7).filter(|at| {
+            let mut flipped = bytes.clone();
+            flipped[*at] ^= 0x10;
+            std::fs::write(&path, &flipped).unwrap();
+            verify(&path, &Row::FORMAT).is_err()
+        });
+        assert!(refused.count() > bytes.len() / 7 / 2);
     }
 
     #[test]

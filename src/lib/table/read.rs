@@ -64,12 +64,8 @@ fn read_columns(
     }
     let schema = builder.schema().clone();
     // Of a damaged file the packages panic in places that the metadata do not show; nothing of it is used afterwards.
-    let batches = caught(|| all_batches(path, builder)).unwrap_or_else(|message| {
-        Err(TableError::Parquet {
-            path: path.to_owned(),
-            source: ParquetError::General(format!("damaged: {message}")),
-        })
-    })?;
+    let batches = caught(|| all_batches(path, builder))
+        .unwrap_or_else(|message| Err(damaged(path, &message)))?;
     let Some(written) = rows_hash else {
         return Ok(batches);
     };
@@ -131,6 +127,11 @@ fn all_batches(
         .map_err(arrow_error(path))
 }
 
+/// The error of a file on which the packages panic.
+fn damaged(path: &Path, message: &str) -> TableError {
+    parquet_error(path)(ParquetError::General(format!("damaged: {message}")))
+}
+
 fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> TableError + use<> {
     let path = path.to_owned();
     move |source| TableError::Parquet { path, source }
@@ -159,6 +160,34 @@ pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
         rows.extend(part);
     }
     Ok(rows)
+}
+
+/// Reads a file in `format` to its end, a batch at a time, and compares its hashes. Says whether it has one over its rows.
+///
+/// # Errors
+/// When the file is absent, damaged, in another format or version, or not as it was written.
+pub fn verify(path: &Path, format: &Format) -> Result<bool, TableError> {
+    let Opened {
+        builder, rows_hash, ..
+    } = open(path, format)?;
+    let mut hash = RowsHash::new(builder.schema());
+    let read = caught(|| {
+        let batches = builder.with_batch_size(ROWS_PER_BATCH).build();
+        batches.map_err(parquet_error(path))?.try_for_each(|batch| {
+            batch
+                .and_then(|batch| hash.update(&batch))
+                .map_err(arrow_error(path))
+        })
+    });
+    read.unwrap_or_else(|message| Err(damaged(path, &message)))?;
+    match rows_hash {
+        Some(written) if written != hash.finish() => Err(TableError::Changed {
+            path: path.to_owned(),
+            what: "rows",
+            expected: *format,
+        }),
+        found => Ok(found.is_some()),
+    }
 }
 
 /// A file whose metadata have been read.

@@ -52,6 +52,14 @@ pub enum ToyError {
         /// What the system said.
         message: String,
     },
+    /// A server does not answer at its address, or another one does.
+    #[error("{url}: {message}: this is not the server that was started")]
+    Stranger {
+        /// The address.
+        url: String,
+        /// What is wrong.
+        message: String,
+    },
     /// There is nothing to serve.
     #[error("{path} is no folder")]
     NoFolder {
@@ -69,6 +77,7 @@ impl Hint for ToyError {
             Self::Setting { name, .. } => Some(format!("choose another {name}")),
             Self::Occupied { .. } => Some("choose an empty or a new folder with --out".into()),
             Self::Serve { .. } => Some("choose another --port, or 0 for any free one".into()),
+            Self::Stranger { .. } => Some("start the server on another --port".into()),
             Self::NoFolder { .. } => Some("write one first: `incdec-toy write --out DIR`".into()),
         }
     }

@@ -1,14 +1,17 @@
 //! A folder over HTTP on loopback: GET and HEAD, ranges, If-Range, entity tags made of the content.
 //!
-//! It exists so that a demo's download is a real one; it listens on 127.0.0.1 alone.
+//! It exists so that a demo's download is a real one; it listens on 127.0.0.1 alone. A server has a token, drawn when it
+//! starts, so that whoever started it can [`ask`] whether it is this one that answers at an address.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
@@ -19,6 +22,12 @@ use crate::artifact::hash_file;
 const WORKERS: usize = 8;
 /// Hexadecimal digits of an entity tag.
 const TAG_DIGITS: usize = 32;
+/// Where a server tells its token; no file of a folder can have the name.
+const TOKEN_PATH: &str = "/.incdec-token";
+/// How long a server is waited for, at most, when it is asked for its token.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Longest answer that is read for a token, in bytes.
+const MAX_ANSWER_BYTES: u64 = 4096;
 
 /// Entity tags by file, with the length they were made for.
 type Tags = Arc<Mutex<HashMap<PathBuf, (u64, String)>>>;
@@ -27,6 +36,7 @@ type Tags = Arc<Mutex<HashMap<PathBuf, (u64, String)>>>;
 pub struct Server {
     http: Arc<tiny_http::Server>,
     address: SocketAddr,
+    token: Arc<str>,
     workers: Vec<JoinHandle<()>>,
 }
 
@@ -49,13 +59,16 @@ impl Server {
             .to_ip()
             .ok_or_else(|| refused("no address".into()))?;
         let http = Arc::new(http);
+        // It only has to differ from every other server's; the keys of a new hasher do.
+        let token: Arc<str> = format!("{:016x}", RandomState::new().hash_one(address)).into();
         let tags = Tags::default();
         let workers = (0..WORKERS)
             .map(|_| {
                 let (http, root, tags) = (Arc::clone(&http), root.to_owned(), Arc::clone(&tags));
+                let token = Arc::clone(&token);
                 std::thread::spawn(move || {
                     while let Ok(request) = http.recv() {
-                        answer(request, &root, &tags);
+                        answer(request, &root, &tags, &token);
                     }
                 })
             })
@@ -63,6 +76,7 @@ impl Server {
         Ok(Self {
             http,
             address,
+            token,
             workers,
         })
     }
@@ -71,6 +85,12 @@ impl Server {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What tells this server from any other: [`ask`] takes it.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Serves until the process ends.
@@ -91,7 +111,45 @@ impl Drop for Server {
     }
 }
 
-fn answer(request: Request, root: &Path, tags: &Tags) {
+/// Makes sure that the server with `token` answers at `url`, an address of this machine.
+///
+/// # Errors
+/// When nothing answers there, or something else does.
+pub fn ask(url: &str, token: &str) -> Result<(), ToyError> {
+    let stranger = |message: String| ToyError::Stranger {
+        url: url.to_owned(),
+        message,
+    };
+    let address: SocketAddr = url
+        .strip_prefix("http://")
+        .and_then(|address| address.trim_end_matches('/').parse().ok())
+        .filter(|address: &SocketAddr| address.ip().is_loopback())
+        .ok_or_else(|| stranger("it is no http://127.0.0.1:port".into()))?;
+    let answer = answer_at(address).map_err(|e| stranger(e.to_string()))?;
+    match answer.split_once("\r\n\r\n") {
+        Some((_, body)) if body.trim() == token => Ok(()),
+        _ => Err(stranger("something else answers".into())),
+    }
+}
+
+/// What is answered at `address` for the token.
+fn answer_at(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+    let request =
+        format!("GET {TOKEN_PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn answer(request: Request, root: &Path, tags: &Tags, token: &str) {
+    if request.url() == TOKEN_PATH {
+        let _ = request.respond(Response::from_string(token));
+        return;
+    }
     // A client that hung up is its own business.
     let _ = match respond(&request, root, tags) {
         Ok((status, headers, body, length)) => {

@@ -1,0 +1,89 @@
+//! `incdec-clean`: removes what a stage has made, as far as that is proven.
+
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use incdec::clean::{self, CleanConfig, CleanError, Stage};
+use incdec::lock::Wait;
+
+const EXAMPLE: &str = "\
+Examples:
+  incdec-clean decode Kinetics/shards --dry-run
+  incdec-clean download Kinetics --clips Kinetics/raw
+  incdec-clean train Kinetics/runs/decremental-ewc-seed-0
+
+What goes is what a ledger, an index or a run's record proves to be the stage's own work, by name and hash. Files that were
+adopted, have changed or are nobody's stay, and are counted.";
+
+/// Remove what a stage has made, and nothing else.
+#[derive(Parser)]
+#[command(name = "incdec-clean", version, after_help = cli::after_help(EXAMPLE))]
+struct Args {
+    /// The stage whose work goes
+    #[arg(value_enum)]
+    stage: StageArg,
+    /// The folder of its record: of the ledger, the shards, the table of clips, the tasks (or one above), the run
+    folder: PathBuf,
+    /// With download: the folder of the clips [default: raw in FOLDER]
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
+    /// List what would be removed; remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where another program works in the folder, wait until it has ended
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StageArg {
+    /// The clips that were downloaded, and their ledger
+    Download,
+    /// The shards and their index
+    Decode,
+    /// The table of clips
+    Manifest,
+    /// The tables of tasks
+    Tasks,
+    /// A run
+    Train,
+    /// A run's page
+    Report,
+}
+
+impl From<Args> for CleanConfig {
+    fn from(args: Args) -> Self {
+        Self {
+            stage: match args.stage {
+                StageArg::Download => Stage::Download,
+                StageArg::Decode => Stage::Decode,
+                StageArg::Manifest => Stage::Manifest,
+                StageArg::Tasks => Stage::Tasks,
+                StageArg::Train => Stage::Train,
+                StageArg::Report => Stage::Report,
+            },
+            folder: args.folder,
+            clips: args.clips,
+            dry_run: args.dry_run,
+            wait: if args.wait { Wait::Yes } else { Wait::No },
+        }
+    }
+}
+
+fn run(config: &CleanConfig) -> Result<(), CleanError> {
+    let summary = clean::run(config)?;
+    if config.dry_run {
+        cli::product(&summary);
+    } else {
+        cli::news(&summary);
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let config = CleanConfig::from(Args::parse());
+    cli::run(None, || run(&config))
+}

@@ -1,0 +1,223 @@
+//! What each stage leaves, and where.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::proof::Proof;
+use super::run_files::run_files;
+use super::{CleanConfig, CleanError, Stage};
+use crate::artifact::ArtifactError;
+use crate::clip::ClipId;
+use crate::download::ledger::{Kind, LedgerRow};
+use crate::shard::{INDEX_FILE, IndexRow, shard_files};
+use crate::stage_tables::{
+    AVAILABILITY_FILE, AvailabilityRow, ClipRow, SCHEDULE_FILE, ScheduleRow,
+};
+use crate::table::{self, Table};
+
+/// The names that the Makefile gives to what lies beside others: the ledger and its log, the table of clips, the page.
+const LEDGER_FILE: &str = "downloads.parquet";
+const DOWNLOAD_LOG: &str = "download.jsonl";
+const CLIPS_FILE: &str = "clips.parquet";
+const PAGE_FILE: &str = "report.html";
+/// The folder of the clips, beside the ledger.
+const CLIPS_FOLDER: &str = "raw";
+/// What make leaves beside a record: that the stage has succeeded, and the settings that it was asked to take.
+pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
+/// The same of a report, which takes no settings.
+pub(super) const REPORTED: [&str; 1] = [".reported"];
+
+/// A file that the stage makes, if its content proves it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) proof: Proof,
+}
+
+/// Where a stage's work lies.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    stage: Stage,
+    folder: PathBuf,
+    /// Everything in it is looked at; folders in it that cleaning has emptied go, itself included.
+    pub(super) root: PathBuf,
+    /// Folders with a record, each with the lock and the stamps of its stage.
+    pub(super) records: BTreeSet<PathBuf>,
+}
+
+impl Place {
+    /// Where the work lies that `config` names.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub(super) fn new(config: &CleanConfig) -> Result<Self, ArtifactError> {
+        let folder = config.folder.clone();
+        let root = match config.stage {
+            Stage::Download => config
+                .clips
+                .clone()
+                .unwrap_or_else(|| folder.join(CLIPS_FOLDER)),
+            _ => folder.clone(),
+        };
+        let mut records = BTreeSet::from([folder.clone()]);
+        if config.stage == Stage::Tasks {
+            let tables = [AVAILABILITY_FILE, SCHEDULE_FILE, MADE[0], MADE[1]];
+            let is_table = |path: &PathBuf| {
+                path.file_name()
+                    .is_some_and(|name| tables.iter().any(|t| name == *t))
+            };
+            let files = files_in(&folder)?.into_iter().filter(is_table);
+            records.extend(files.filter_map(|path| path.parent().map(Path::to_owned)));
+        }
+        Ok(Self {
+            stage: config.stage,
+            folder,
+            root,
+            records,
+        })
+    }
+
+    /// The folders to lock, each once: those of records, and of clips.
+    ///
+    /// # Errors
+    /// When a folder cannot be found.
+    pub(super) fn locked(&self) -> Result<BTreeSet<PathBuf>, ArtifactError> {
+        // A page is published by a rename, and nobody who writes reads it.
+        if self.stage == Stage::Report {
+            return Ok(BTreeSet::new());
+        }
+        let folders = self.records.iter().chain([&self.root]);
+        folders
+            .filter(|folder| folder.is_dir())
+            .map(|folder| fs::canonicalize(folder).map_err(ArtifactError::at("find", folder)))
+            .collect()
+    }
+
+    /// The stamps of make.
+    pub(super) fn stamps(&self) -> Vec<PathBuf> {
+        let names: &[&str] = match self.stage {
+            Stage::Report => &REPORTED,
+            Stage::Train => &[MADE[0], MADE[1], REPORTED[0]],
+            _ => &MADE,
+        };
+        let of = |folder: &PathBuf| {
+            names
+                .iter()
+                .map(|name| folder.join(name))
+                .collect::<Vec<_>>()
+        };
+        self.records.iter().flat_map(of).collect()
+    }
+
+    /// Everything that the stage makes here, the records last.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub(super) fn candidates(&self) -> Result<Vec<Candidate>, CleanError> {
+        let at = |name: &str, proof| Candidate {
+            path: self.folder.join(name),
+            proof,
+        };
+        let page = at(PAGE_FILE, Proof::Page);
+        Ok(match self.stage {
+            Stage::Download => {
+                let ledger = self.folder.join(LEDGER_FILE);
+                let mut found = clips(&ledger, &self.root)?;
+                found.push(at(DOWNLOAD_LOG, Proof::Log));
+                found.push(at(LEDGER_FILE, Proof::Table(LedgerRow::FORMAT)));
+                found
+            }
+            Stage::Decode => {
+                let mut found = shards(&self.folder)?;
+                found.push(at(INDEX_FILE, Proof::Table(IndexRow::FORMAT)));
+                found
+            }
+            Stage::Manifest => vec![at(CLIPS_FILE, Proof::Table(ClipRow::FORMAT))],
+            Stage::Tasks => self
+                .records
+                .iter()
+                .flat_map(|folder| tasks(folder))
+                .collect(),
+            Stage::Train => {
+                let mut found = vec![page];
+                found.extend(run_files(&self.folder)?);
+                found
+            }
+            Stage::Report => vec![page],
+        })
+    }
+}
+
+/// The clips that the ledger says were downloaded, not those that it found.
+fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
+    if !ledger.exists() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<LedgerRow> = table::read(ledger)?;
+    let downloaded = rows
+        .into_iter()
+        .filter(|row| row.kind == Kind::Clip && row.state == "present");
+    let clip = |row: LedgerRow| {
+        let id: ClipId = row.name.parse().ok()?;
+        let subcategory = row.subcategory.filter(|name| is_one_folder(name))?;
+        Some(Candidate {
+            path: root.join(subcategory).join(id.file_name()),
+            proof: Proof::Hash(row.blake3?),
+        })
+    };
+    Ok(downloaded.filter_map(clip).collect())
+}
+
+/// Whether a name leads to a folder within the one that it is joined to.
+fn is_one_folder(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+}
+
+fn shards(folder: &Path) -> Result<Vec<Candidate>, CleanError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let names = shard_files(folder)?;
+    let shard = |name: String| Candidate {
+        path: folder.join(name),
+        proof: Proof::Shard,
+    };
+    Ok(names.into_values().map(shard).collect())
+}
+
+fn tasks(folder: &Path) -> [Candidate; 2] {
+    let table = |name, format| Candidate {
+        path: folder.join(name),
+        proof: Proof::Table(format),
+    };
+    [
+        table(SCHEDULE_FILE, ScheduleRow::FORMAT),
+        table(AVAILABILITY_FILE, AvailabilityRow::FORMAT),
+    ]
+}
+
+/// Every file in `folder` and below, links included; none where the folder is absent.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub(super) fn files_in(folder: &Path) -> Result<BTreeSet<PathBuf>, ArtifactError> {
+    if !folder.exists() {
+        return Ok(BTreeSet::new());
+    }
+    let mut files = BTreeSet::new();
+    for entry in WalkDir::new(folder) {
+        let entry = entry.map_err(|e| ArtifactError {
+            action: "list",
+            path: e.path().unwrap_or(folder).to_owned(),
+            source: e.into(),
+        })?;
+        if !entry.file_type().is_dir() {
+            files.insert(entry.into_path());
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,74 @@
+//! What a run directory holds of its run's making, by its record.
+
+use std::path::{Component, Path};
+
+use super::place::Candidate;
+use super::proof::Proof;
+use crate::artifact::ArtifactError;
+use crate::run_record::{
+    HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE,
+    TIMING_FILE, read_progress,
+};
+use crate::run_tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
+use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow, SCHEDULE_FILE, ScheduleRow};
+use crate::table::Table;
+
+/// What no promise of equal bytes covers, and so no hash: the log and the event file.
+const LOG_FILE: &str = "log.jsonl";
+const EVENT_FILE: &str = "tensorboard/events.out.tfevents.0.incdec";
+
+/// The files of the run in `folder`, the documents that describe it last.
+///
+/// # Errors
+/// When the record cannot be read at all.
+pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> {
+    let progress = read_progress(folder)?.unwrap_or_default();
+    let found = hashed(&progress)
+        .map(|(name, hash)| (name.as_str(), Proof::Hash(hash.clone())))
+        .chain([
+            (HISTORY_FILE, Proof::Table(HistoryRow::FORMAT)),
+            (METRICS_FILE, Proof::Table(MetricRow::FORMAT)),
+            (PREDICTIONS_FILE, Proof::Table(PREDICTIONS)),
+            (TIMING_FILE, Proof::Table(TimingRow::FORMAT)),
+            (LOG_FILE, Proof::Log),
+            (EVENT_FILE, Proof::Events),
+        ])
+        .chain(copies(&progress))
+        .chain([RUN_FILE, SETTINGS_FILE, PROGRESS_FILE].map(|name| (name, Proof::Document)))
+        .map(|(name, proof)| Candidate {
+            path: folder.join(name),
+            proof,
+        })
+        .collect();
+    Ok(found)
+}
+
+/// The files whose hashes the progress holds, but for the settings, which tell whose they are and go later.
+fn hashed(progress: &Progress) -> impl Iterator<Item = (&String, &String)> {
+    let of_tasks = progress
+        .tasks
+        .iter()
+        .filter_map(|task| task.hashes.as_ref());
+    let all = of_tasks
+        .flat_map(|hashes| &hashes.files)
+        .chain(&progress.files);
+    all.filter(|(name, _)| *name != SETTINGS_FILE && is_within(name))
+}
+
+/// The copies of the tasks' tables, where no task is done that would have their hashes.
+fn copies(progress: &Progress) -> Vec<(&'static str, Proof)> {
+    if !progress.files.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        (AVAILABILITY_FILE, Proof::Table(AvailabilityRow::FORMAT)),
+        (SCHEDULE_FILE, Proof::Table(ScheduleRow::FORMAT)),
+    ]
+}
+
+/// Whether a name leads nowhere but into the folder that it is joined to.
+fn is_within(name: &str) -> bool {
+    Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+}

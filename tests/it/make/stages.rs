@@ -1,0 +1,202 @@
+//! Which stages run: those whose inputs, settings or records ask for it, and no others.
+
+use std::fs;
+
+use super::{Checkout, text};
+
+const STAGES: [&str; 6] = ["download", "decode", "manifest", "tasks", "train", "report"];
+/// The record of each stage.
+const RECORDS: [&str; 6] = [
+    "data/downloads.parquet",
+    "data/shards/index.parquet",
+    "data/manifests/clips.parquet",
+    "data/tasks/substitution/seed-0/availability.parquet",
+    "data/runs/substitution-finetune-seed-0/run.json",
+    "data/runs/substitution-finetune-seed-0/report.html",
+];
+/// The stamp of each stage.
+const STAMPS: [&str; 6] = [
+    "data/.made",
+    "data/shards/.made",
+    "data/manifests/.made",
+    "data/tasks/substitution/seed-0/.made",
+    "data/runs/substitution-finetune-seed-0/.made",
+    "data/runs/substitution-finetune-seed-0/.reported",
+];
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_second_report_runs_nothing() {
+    let checkout = Checkout::new();
+    assert_eq!(checkout.ran(&["report"]), STAGES);
+    assert_eq!(checkout.ran(&["report"]), NOTHING);
+    assert_eq!(checkout.ran(&["-j4", "report", "FPS=5"]), NOTHING);
+}
+
+#[test]
+fn a_record_that_is_gone_has_its_stage_run_and_what_follows() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    for (i, record) in RECORDS.iter().enumerate() {
+        fs::remove_file(checkout.at(record)).unwrap();
+        assert_eq!(checkout.ran(&["report"]), STAGES[i..], "{record}");
+        assert_eq!(checkout.ran(&["report"]), NOTHING, "{record}");
+    }
+}
+
+#[test]
+fn a_stage_that_fails_keeps_its_record_and_runs_again() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    for ((stage, record), stamp) in STAGES.iter().zip(RECORDS).zip(STAMPS) {
+        // Without the stamp the stage is due.
+        fs::remove_file(checkout.at(stamp)).unwrap();
+        fs::write(checkout.at(record), "dear").unwrap();
+        checkout.tell(stage, "fails");
+        for _ in 0..2 {
+            let output = checkout.make(&["report"]).output().unwrap();
+            assert!(!output.status.success(), "{stage}");
+            assert_eq!(checkout.take_ran(), [*stage]);
+            assert_eq!(fs::read_to_string(checkout.at(record)).unwrap(), "dear");
+        }
+        checkout.untell(stage, "fails");
+        assert_eq!(checkout.ran(&["report"])[0], *stage);
+    }
+}
+
+#[test]
+fn a_stage_that_changes_nothing_has_nothing_run_after_it() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    checkout.tell("decode", "changes-nothing");
+    assert_eq!(
+        checkout.ran(&["report", "DECODE_FLAGS=--jobs 3"]),
+        ["decode"]
+    );
+    assert_eq!(checkout.ran(&["report", "DECODE_FLAGS=--jobs 3"]), NOTHING);
+}
+
+#[test]
+fn a_setting_that_is_changed_and_changed_back_runs_its_stage_once_each_time() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    checkout.tell("decode", "changes-nothing");
+    assert_eq!(checkout.ran(&["report", "FPS=10"]), ["decode"]);
+    assert_eq!(checkout.ran(&["report"]), ["decode"]);
+    assert_eq!(checkout.ran(&["report"]), NOTHING);
+}
+
+#[test]
+fn runs_of_one_name_in_two_folders_have_settings_of_their_own() {
+    let checkout = Checkout::new();
+    checkout.ran(&["train", "RUNS=a", "TRAIN_FLAGS=--epochs 1"]);
+    assert_eq!(
+        checkout.ran(&["train", "RUNS=b", "TRAIN_FLAGS=--epochs 2"]),
+        ["train"]
+    );
+    assert_eq!(
+        checkout.ran(&["train", "RUNS=a", "TRAIN_FLAGS=--epochs 1"]),
+        NOTHING
+    );
+    assert_eq!(
+        checkout.ran(&["train", "RUNS=b", "TRAIN_FLAGS=--epochs 2"]),
+        NOTHING
+    );
+}
+
+#[test]
+fn the_share_that_may_fail_reaches_both_stages() {
+    let checkout = Checkout::new();
+    checkout.ran(&["decode", "MAX_FAILED=0.2"]);
+    for (stage, flag) in [("download", "--max-missing"), ("decode", "--max-failed")] {
+        let arguments = checkout.arguments(stage);
+        let place = arguments.iter().position(|a| a == flag).unwrap();
+        assert_eq!(arguments[place + 1], "0.2");
+    }
+}
+
+#[test]
+fn the_published_tables_are_offered_only_where_there_is_none() {
+    let checkout = Checkout::new();
+    let said = |checkout: &Checkout| {
+        let output = checkout.make(&["download"]).output().unwrap();
+        assert!(!output.status.success());
+        text(&output)
+    };
+    fs::remove_file(checkout.at("data/Info/test.csv")).unwrap();
+    let one_missing = said(&checkout);
+    assert!(
+        one_missing.contains("data/Info/test.csv is missing"),
+        "{one_missing}"
+    );
+    assert!(!one_missing.contains("make labels"), "{one_missing}");
+    for table in ["train", "validation"] {
+        fs::remove_file(checkout.at(&format!("data/Info/{table}.csv"))).unwrap();
+    }
+    let none = said(&checkout);
+    assert!(
+        none.contains("hint: make labels fetches the published tables into data/Info;"),
+        "{none}"
+    );
+}
+
+#[test]
+fn cleaning_a_stage_calls_the_binary_and_cleaning_the_demo_removes_the_demo_alone() {
+    let checkout = Checkout::new();
+    for (target, arguments) in [
+        (
+            "clean-download",
+            &["download", "data", "--clips", "data/raw", "--dry-run"][..],
+        ),
+        ("clean-decode", &["decode", "data/shards", "--dry-run"]),
+        (
+            "clean-manifest",
+            &["manifest", "data/manifests", "--dry-run"],
+        ),
+        ("clean-tasks", &["tasks", "data/tasks", "--dry-run"]),
+        (
+            "clean-train",
+            &[
+                "train",
+                "data/runs/substitution-finetune-seed-0",
+                "--dry-run",
+            ],
+        ),
+        (
+            "clean-report",
+            &[
+                "report",
+                "data/runs/substitution-finetune-seed-0",
+                "--dry-run",
+            ],
+        ),
+    ] {
+        assert_eq!(checkout.ran(&[target, "CLEAN_FLAGS=--dry-run"]), ["clean"]);
+        assert_eq!(checkout.arguments("clean"), arguments);
+    }
+    fs::create_dir_all(checkout.at("demo/source")).unwrap();
+    fs::create_dir_all(checkout.at("data/demo")).unwrap();
+    assert_eq!(checkout.ran(&["clean-demo"]), NOTHING);
+    assert!(!checkout.at("demo").exists());
+    assert!(checkout.at("data/demo").exists());
+}
+
+#[test]
+fn the_cells_of_an_experiment_share_their_tasks_and_have_runs_of_their_own() {
+    let checkout = Checkout::new();
+    let cells = [
+        "SCENARIOS=substitution",
+        "METHODS=finetune feature-extraction",
+        "SEEDS=0 1",
+    ];
+    let arguments = [&cells[..], &["PRETRAINED=it's mine.pt", "-j2", "reproduce"]].concat();
+    let ran = checkout.ran(&arguments);
+    let count = |name: &str| ran.iter().filter(|ran| *ran == name).count();
+    assert_eq!(STAGES.map(count), [1, 1, 1, 2, 4, 1], "{ran:?}");
+    let train = checkout.arguments("train");
+    assert!(train.contains(&"it's mine.pt".to_owned()), "{train:?}");
+    let run = checkout.arguments("report");
+    assert!(run.contains(&"data/runs/substitution-feature-extraction-seed-1".to_owned()));
+    // Only the page is written anew: it is asked for by name.
+    assert_eq!(checkout.ran(&arguments), ["report"]);
+}
