@@ -257,6 +257,12 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack --bytes $(UNPACK_BYTES) --program $(BIN)/incdec-download --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py --python $(PYTHON) --bin $(BIN) --json $(BENCH)/step.json
 
+# Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has the rest.
+.PHONY: campaign
+CAMPAIGN ?=
+campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
+	.venv/bin/python tests/campaign/run.py --bin $(BIN) --work build/campaign --json build/campaign.json $(CAMPAIGN)
+
 # What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
 GPU ?= cuda:0
 bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
