@@ -48,7 +48,7 @@ struct Rest {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     match run(&args.bench) {
         Ok(code) => code,
         Err(error) => {

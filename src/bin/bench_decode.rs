@@ -49,7 +49,7 @@ impl From<Args> for BenchConfig {
 }
 
 fn main() -> ExitCode {
-    let config = Args::parse().into();
+    let config = cli::parse::<Args>().into();
     cli::run(None, || {
         // A row is made of numbers and names, which always serialise.
         let print = |row: &_| cli::product(serde_json::to_string(row).unwrap_or_default());

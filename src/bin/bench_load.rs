@@ -59,7 +59,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     let config = LoadBenchConfig {
         availability: args.availability,
         shards: args.shards,

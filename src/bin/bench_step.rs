@@ -54,7 +54,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     let config = StepBenchConfig {
         variant: args.variant,
         batch: args.batch,

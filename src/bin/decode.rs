@@ -7,14 +7,13 @@ mod cli;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use incdec::decode::{self, DecodeError};
 use incdec::media::decode::Limits;
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let args = Cli::parse();
+    let args = cli::parse::<Cli>();
     cli::run(None, || match (args.command, args.stage) {
         (
             Some(Command::Probe {

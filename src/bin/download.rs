@@ -9,7 +9,6 @@ mod environment;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use incdec::download::fetch;
 use incdec::download::plan_text::Display;
 use incdec::download::verify::{self, Findings};
@@ -70,7 +69,7 @@ fn start(log: Option<&Path>, task: impl FnOnce() -> Result<(), DownloadError>) -
 }
 
 fn main() -> ExitCode {
-    let command = Command::parse();
+    let command = cli::parse::<Command>();
     match command.task {
         Some(Task::Plan(args)) => start(None, || plan(&args.into())),
         None if command.dry_run => start(None, || plan(&command.run.into())),

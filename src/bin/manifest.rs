@@ -36,7 +36,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     let config = ManifestConfig {
         labels: args.labels,
         shards: args.shards,

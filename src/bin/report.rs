@@ -42,7 +42,7 @@ fn permutations(text: &str) -> Result<usize, String> {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     let config = ReportConfig {
         runs: args.runs,
         out: args.out,

@@ -64,7 +64,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = cli::parse::<Args>();
     let clips = match (args.manifest, args.labels) {
         (Some(file), _) => ClipSource::Manifest(file),
         (None, folder) => ClipSource::Labels(folder.unwrap_or_default()),

@@ -128,7 +128,7 @@ fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
 }
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
+    let command = cli::parse::<Args>().command;
     cli::run(None, || match command {
         Command::Write(args) => write(&args.into()).map(drop),
         Command::Serve { dir, port } => serve(&dir, port),

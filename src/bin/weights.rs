@@ -96,7 +96,7 @@ fn convert(
 }
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
+    let command = cli::parse::<Args>().command;
     cli::run(None, || match command {
         Command::Inspect { file } => inspect(&file),
         Command::Convert { file, to, out } => convert(&file, to, out),

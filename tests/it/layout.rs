@@ -172,6 +172,20 @@ fn each_package_is_named_only_where_it_belongs() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What the standard library prints with panics where nobody reads.
+const PRINTING_MACROS: &[&str] = &["println!", "eprintln!", "print!", "eprint!", "dbg!"];
+
+#[test]
+fn only_the_checked_printer_prints() {
+    let printer = Path::new("src/bin/cli/print.rs");
+    let files = sources("src/lib").into_iter().chain(sources("src/bin"));
+    for (file, code) in files.filter(|(file, _)| file != printer) {
+        for name in PRINTING_MACROS {
+            assert!(!code.contains(name), "{} uses {name}", file.display());
+        }
+    }
+}
+
 #[test]
 fn the_seven_packages_are_direct_dependencies_and_each_is_used() {
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))

@@ -15,6 +15,7 @@ mod checkpoints;
 mod data;
 mod decode;
 mod download;
+mod ends;
 mod help;
 mod layout;
 mod manifest;

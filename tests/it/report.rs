@@ -40,6 +40,11 @@ const DECREMENTAL: FakeRun<'_> = FakeRun {
     pretrained: false,
 };
 
+/// Writes a run under `root` and returns its folder, `decremental-finetune-0`.
+pub(crate) fn fake_run(root: &Path) -> PathBuf {
+    DECREMENTAL.write(root)
+}
+
 impl FakeRun<'_> {
     /// Writes the run directory under `root` and returns it.
     fn write(&self, root: &Path) -> PathBuf {

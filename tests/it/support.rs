@@ -1,10 +1,38 @@
-//! What several areas share: the places where goldens and optional data lie, and the device that tests compute on.
+//! What several areas share: the binaries, the places where goldens and optional data lie, and the device that tests compute on.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use incdec::train::DeviceChoice;
 use tch::Device;
+
+/// Every binary of the project: its name and where it lies.
+pub(crate) const BINARIES: &[(&str, &str)] = &[
+    ("incdec-download", env!("CARGO_BIN_EXE_incdec-download")),
+    ("incdec-decode", env!("CARGO_BIN_EXE_incdec-decode")),
+    ("incdec-manifest", env!("CARGO_BIN_EXE_incdec-manifest")),
+    ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
+    ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
+    ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
+    ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
+    ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
+    ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),
+    ("incdec-bench", env!("CARGO_BIN_EXE_incdec-bench")),
+    (
+        "incdec-bench-decode",
+        env!("CARGO_BIN_EXE_incdec-bench-decode"),
+    ),
+    ("incdec-bench-load", env!("CARGO_BIN_EXE_incdec-bench-load")),
+    ("incdec-bench-step", env!("CARGO_BIN_EXE_incdec-bench-step")),
+];
+
+/// Where the binary of this name lies.
+pub(crate) fn binary(name: &str) -> &'static str {
+    let found = BINARIES.iter().find(|(known, _)| *known == name);
+    found
+        .unwrap_or_else(|| panic!("there is no binary {name}"))
+        .1
+}
 
 /// The environment variable that names one more folder of goldens.
 const GOLDENS_VARIABLE: &str = "INCDEC_GOLDENS";
@@ -92,6 +120,6 @@ pub(crate) fn python() -> PathBuf {
 
 /// Says something on stderr even where the test succeeds: the test harness keeps back what `eprintln!` prints.
 #[allow(clippy::explicit_write)]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
 }

@@ -6,6 +6,7 @@
 mod print;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::Mutex;
 
 use anyhow::Context;
+use clap::Parser;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use tracing_subscriber::filter::LevelFilter;
@@ -25,6 +27,28 @@ pub(crate) use print::{complain, news, product};
 /// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.
 pub(crate) fn after_help(examples: &str) -> String {
     format!("{examples}\n\n{}", Exit::HELP)
+}
+
+/// The command line of this process as a binary's arguments.
+pub(crate) fn parse<A: Parser>() -> A {
+    parse_from(std::env::args_os())
+}
+
+/// A command line as a binary's arguments. Where it asks for help or makes no sense, the process ends. The help of a subcommand
+/// shows the exit statuses, too.
+pub(crate) fn parse_from<A: Parser>(given: impl IntoIterator<Item = OsString>) -> A {
+    let mut command = A::command().mut_subcommands(|sub| {
+        // One without a help of its own hands everything on to another binary.
+        if sub.is_disable_help_flag_set() {
+            return sub;
+        }
+        sub.after_help(Exit::HELP)
+    });
+    let parsed = command
+        .try_get_matches_from_mut(given)
+        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
+        .map_err(|e| e.format(&mut command));
+    parsed.unwrap_or_else(|answer| print::leave(&answer))
 }
 
 /// Sends the library's messages to stderr as plain lines and, where `log` is given, to that file as JSON lines.

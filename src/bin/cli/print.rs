@@ -20,7 +20,12 @@ pub(crate) fn news(line: impl std::fmt::Display) {
 /// Prints a line for which the command was called. Where nobody reads any more (`| head`) the command ends quietly; where
 /// the line cannot be written, it fails.
 pub(crate) fn product(line: impl std::fmt::Display) {
-    let Err(error) = put(&line) else {
+    judge(put(&line));
+}
+
+/// Ends the command where a product could not be printed.
+fn judge(printed: io::Result<()>) {
+    let Err(error) = printed else {
         return;
     };
     if error.kind() == ErrorKind::BrokenPipe {
@@ -28,6 +33,15 @@ pub(crate) fn product(line: impl std::fmt::Display) {
     }
     complain(format_args!("error: write to stdout: {error}"));
     process::exit(i32::from(Exit::Failed.code()));
+}
+
+/// Ends a command whose arguments ask for the help or the version, or make no sense: what was asked for is a product.
+pub(crate) fn leave(answer: &clap::Error) -> ! {
+    let printed = answer.print().and_then(|()| io::stdout().flush());
+    if !answer.use_stderr() {
+        judge(printed);
+    }
+    process::exit(answer.exit_code())
 }
 
 /// Prints a line on stderr; where nobody reads that, there is nobody to tell.

@@ -9,12 +9,11 @@ use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::Context;
-use clap::Parser;
 use incdec::exit::Exit;
 
 fn main() -> ExitCode {
     let given = flags::long_flags(std::env::args_os());
-    let args = flags::Args::parse_from(&given);
+    let args = cli::parse_from::<flags::Args>(given.clone());
     let text: Vec<String> = given
         .iter()
         .skip(1)

@@ -6,14 +6,13 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use incdec::train::record::LOG_FILE;
 use incdec::train::{self, TrainConfig};
 
 use args::Args;
 
 fn main() -> ExitCode {
-    let config = TrainConfig::from(Args::parse());
+    let config = TrainConfig::from(cli::parse::<Args>());
     let log = config.out.join(LOG_FILE);
     cli::run(Some(&log), || train::run(&config).map(cli::news))
 }
