@@ -12,8 +12,9 @@ tree before its stage:
     ends      stdout and stderr closed or full: the work is done all the same
 
 Logs, timings and TensorBoard events hold times and are not compared. Nothing may crash, and what runs longer than --timeout
-hangs. Prints a table in Markdown and every failure with the command that repeats it (moments are random shares of a stage's
-time, so a repeated trial can differ by the machine's load); `--json FILE` writes the same. The tree of a failed trial stays
+hangs. Prints a table in Markdown (survived of tried; flips count for the stage that reads the file) and every failure with the
+command that repeats it (moments are random shares of a stage's time, so a repeated trial can differ by the machine's load);
+`--json FILE` writes the same with each case. The tree of a failed trial stays
 under WORK/failed. Ends with 1 where something did not survive. Standard library alone.
 """
 
@@ -75,23 +76,26 @@ def campaign(args, programs, reference, cases):
             finally:
                 programs.end_all()
         survived = sum(how.values())
-        rows.append({"kind": case.kind, "case": case.name, "tried": len(numbers), "survived": survived, "how": dict(how)})
-        passed = f"{survived} of {len(numbers)} in {time.monotonic() - begun:.0f} s"
+        row = {"kind": case.kind, "stage": case.stage, "case": case.name, "tried": len(numbers), "survived": survived}
+        rows.append(row | {"how": dict(how)})
+        words = ", ".join(f"{count} {word}" for word, count in sorted(how.items()))
+        passed = f"{survived} of {len(numbers)} in {time.monotonic() - begun:.0f} s ({words or 'none'})"
         print(f"{case.kind}: {case.name}: {passed}", file=sys.stderr, flush=True)
     return rows, failures
 
 
 def markdown(rows):
-    """The table, with a sum for each kind."""
-    lines = ["| what is done | to what | tried | survived | how |", "|---|---|---|---|---|"]
-    for kind in KINDS:
-        ours = [row for row in rows if row["kind"] == kind]
-        for row in ours:
-            how = ", ".join(f"{count} {word}" for word, count in sorted(row["how"].items()))
-            lines.append(f"| {kind} | {row['case'].replace('|', '/')} | {row['tried']} | {row['survived']} | {how} |")
-        if ours:
-            tried, survived = (sum(row[key] for row in ours) for key in ("tried", "survived"))
-            lines.append(f"| **{kind}** | all | **{tried}** | **{survived}** | |")
+    """What survived of what was tried, a row for each stage and a column for each kind."""
+    stages = list(dict.fromkeys(row["stage"] for row in rows))
+
+    def cell(kind, among):
+        ours = [row for row in rows if row["kind"] == kind and row["stage"] in among]
+        tried, survived = (sum(row[key] for row in ours) for key in ("tried", "survived"))
+        return f"{survived} of {tried}" if tried else ""
+
+    lines = ["| | " + " | ".join(KINDS) + " |", "|---" * (len(KINDS) + 1) + "|"]
+    for name, among in [*((stage, [stage]) for stage in stages), ("**all**", stages)]:
+        lines.append(f"| {name} | " + " | ".join(cell(kind, among) for kind in KINDS) + " |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline import BY_NAME, GROWN, STAGES, NotSurvived, copy, difference, same_rows, tree
@@ -25,10 +26,10 @@ HALF_SHARDS = 2
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: what is done (`kind`) to what (`name`), and the trial: a function of a random stream and a
-    root."""
+    """What is done (`kind`) to what (`name`) of which stage, and the trial: a function of a random stream and a root."""
 
     kind: str
+    stage: str
     name: str
     trial: object
 
@@ -43,14 +44,14 @@ class Trials:
         """Every case, in the order of the table."""
         for stage in [*STAGES, GROWN]:
             name = stage if stage == GROWN else stage.name
-            yield Case("kills", name, lambda rng, root, name=name: self.kill(name, rng, root))
+            yield Case("kills", "decode" if stage == GROWN else name, name, partial(self.kill, name))
         yield from self.starts()
         yield from self.flips()
         for name in ("toy", "download", "decode", "train"):
-            yield Case("removals", name, lambda rng, root, name=name: self.remove(BY_NAME[name], rng, root))
+            yield Case("removals", name, name, partial(self.remove, BY_NAME[name]))
         for stage in STAGES:
             for end in ENDS:
-                yield Case("ends", f"{stage.name}, {end}", lambda _, root, s=stage, e=end: self.end(s, e, root))
+                yield Case("ends", stage.name, f"{stage.name}, {end}", partial(self.end, stage, end))
 
     # ---- kills -------------------------------------------------------------------------------------------------------
     def kill(self, name, rng, root):
@@ -78,12 +79,12 @@ class Trials:
     # ---- double starts -----------------------------------------------------------------------------------------------
     def starts(self):
         for stage in STAGES:
-            yield Case("starts", f"{stage.name}, twice", lambda rng, root, s=stage: self.start_two(s, "", rng, root))
+            yield Case("starts", stage.name, f"{stage.name}, twice", partial(self.start_two, stage, ""))
         for stage in STAGES:
             if stage.other:
                 name = f"{stage.name}, two settings"
-                yield Case("starts", name, lambda rng, root, s=stage: self.start_two(s, s.other, rng, root))
-        yield Case("starts", "report into a run in training", self.report_beside_train)
+                yield Case("starts", stage.name, name, partial(self.start_two, stage, stage.other))
+        yield Case("starts", "report", "report into a run in training", self.report_beside_train)
 
     def start_two(self, stage, other, rng, root):
         """Of two at once one is busy (75) or both are done; what is there is the work of one of them, or of one after the
@@ -160,8 +161,10 @@ class Trials:
         return self.reference.half("train", lambda root: (root / "run/progress.json").exists())
 
     def flip_case(self, start, pattern, reader, expected, when):
-        name = reader if isinstance(reader, str) else f"{reader[0]} {reader[1].split()[0]}"
-        return Case("flips", f"{pattern}{when} -> {name}", lambda rng, root: self.flip(start, pattern, reader, expected, rng, root))
+        stage = reader if isinstance(reader, str) else reader[0].removeprefix("incdec-")
+        name = reader if isinstance(reader, str) else f"{stage} verify"
+        trial = partial(self.flip, start, pattern, reader, expected)
+        return Case("flips", stage, f"{pattern}{when} -> {name}", trial)
 
     def flip(self, start, pattern, reader, expected, rng, root):
         """One flipped bit of a file: whoever reads it refuses it by name, or ends with what the whole file gives. Where
@@ -249,7 +252,7 @@ class Trials:
         return str(victim.relative_to(root)), ended, late or not there
 
     # ---- closed ends -------------------------------------------------------------------------------------------------
-    def end(self, stage, end, root):
+    def end(self, stage, end, _rng, root):
         """A stage whose stdout or stderr is closed or full does its work all the same."""
         copy(self.reference.before(stage.name), root)
         stream, opened = ENDS[end]
