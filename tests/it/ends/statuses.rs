@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use incdec::exit::Exit;
+use incdec::lock::{Lock, Wait};
 
 use super::{Data, text};
 use crate::support;
@@ -17,6 +18,13 @@ const STAGES: &[&str] = &[
     "incdec-manifest --labels source/Info --shards shards --out OUT/clips.parquet",
     "incdec-tasks --manifest clips.parquet --tasks 2 --out OUT",
     "incdec-report --out OUT/report.html --permutations 10 decremental-finetune-0",
+];
+
+/// Commands that need a network, at an address where nobody listens.
+const NETWORK: &[&str] = &[
+    "incdec-download --labels source/Info --source http://127.0.0.1:1 --tries 1 --out OUT/raw --ledger OUT/downloads.parquet",
+    "incdec-download plan --labels source/Info --source http://127.0.0.1:1 --tries 1 --out OUT/raw --ledger OUT/downloads.parquet",
+    "incdec-download labels --labels-source http://127.0.0.1:1 --tries 1 --out OUT",
 ];
 
 /// Mounts a file system of two pages at $0 that only the command sees, and runs it. Where MODE is ro nothing can be written.
@@ -110,6 +118,86 @@ fn a_contradiction_on_the_command_line_is_wrong_usage() {
         assert_exit(
             &run(&data, line, &data.root().join("out")),
             Exit::Usage,
+            line,
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_is_worth_another_try() {
+    let data = Data::new();
+    for line in STAGES {
+        if let Some(output) = run_mounted(&data, line, &data.root().join("out"), "rw") {
+            assert_exit(&output, Exit::TryAgain, line);
+            assert!(
+                text(&output).contains("hint: "),
+                "{line}\n{}",
+                text(&output)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_network_that_refuses_is_worth_another_try() {
+    let data = Data::new();
+    for line in NETWORK {
+        assert_exit(
+            &run(&data, line, &data.root().join("out")),
+            Exit::TryAgain,
+            line,
+        );
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_worth_another_try() {
+    let data = Data::new();
+    let out = data.root().join("out");
+    let _held = Lock::folder(&out, "the test", Wait::No).unwrap();
+    for line in &STAGES[1..3] {
+        let output = run(&data, line, &out);
+        assert_exit(&output, Exit::TryAgain, line);
+        assert!(
+            text(&output).contains("the test"),
+            "{line}\n{}",
+            text(&output)
+        );
+    }
+}
+
+#[test]
+fn damage_beyond_the_limit_is_hopeless() {
+    let data = Data::new();
+    let at = |name: &str| data.root().join(name);
+    for folder in ["raw", "source/train"] {
+        for entry in walkdir::WalkDir::new(at(folder)) {
+            let path = entry.unwrap().into_path();
+            let name = path.to_string_lossy();
+            if name.ends_with(".mp4") || name.ends_with(".tar.gz") {
+                let bytes = fs::read(&path).unwrap();
+                fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+    }
+    for line in &STAGES[1..3] {
+        assert_exit(&run(&data, line, &at("out")), Exit::Hopeless, line);
+    }
+}
+
+#[test]
+fn a_schedule_that_contradicts_the_labels_is_hopeless() {
+    let data = Data::new();
+    let schedule = data.root().join("schedule.csv");
+    let line = "incdec-tasks --manifest clips.parquet --out OUT --scenario decremental --schedule schedule.csv";
+    for text in [
+        "food,books\n0,0\n",
+        "food,phone,smoking,fatigue,selfcare\n0,0,0,0,many\n",
+    ] {
+        fs::write(&schedule, text).unwrap();
+        assert_exit(
+            &run(&data, line, &data.root().join("out")),
+            Exit::Hopeless,
             line,
         );
     }
