@@ -157,9 +157,15 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 
 /// The folder that holds `path`; `.` for a bare name.
 fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
+    or_here(path.parent().unwrap_or(Path::new("")))
+}
+
+/// A folder as the system opens it: the parent of a bare name is empty and means `.`.
+fn or_here(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
     }
 }
 
@@ -206,6 +212,7 @@ pub fn is_draft(name: &str) -> bool {
 /// # Errors
 /// When the folder cannot be listed or a file cannot be removed.
 pub fn sweep(folder: &Path) -> Result<(), ArtifactError> {
+    let folder = or_here(folder);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),

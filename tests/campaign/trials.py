@@ -57,11 +57,15 @@ class Trials:
     def kill(self, name, rng, root):
         """Killed at one to three random moments and run again, a stage ends with the bytes of one that nobody killed."""
         stage = BY_NAME["decode" if name == GROWN else name]
-        copy(self.reference.before(name), root)
-        for _ in range(rng.randint(1, 3)):
-            running = self.programs.stage(root, stage)
-            time.sleep(rng.uniform(0, 0.95) * self.reference.seconds[name])
-            running.kill()
+        killed = 0
+        while not killed:
+            copy(self.reference.before(name), root)
+            for _ in range(rng.randint(1, 3)):
+                running = self.programs.stage(root, stage)
+                time.sleep(rng.uniform(0, 0.95) * self.reference.seconds[name])
+                # What ended before was not killed.
+                killed += running.runs()
+                running.kill()
         self.succeeds(stage, root)
         self.same(root, self.reference.after(name))
         return "same bytes"
@@ -88,14 +92,12 @@ class Trials:
 
     def start_two(self, stage, other, rng, root):
         """Of two at once one is busy (75) or both are done; what is there is the work of one of them, or of one after the
-        other. With other settings the second may also refuse to go on with the first one's work."""
-        copy(self.reference.before(stage.name), root)
-        first = self.programs.stage(root, stage)
-        time.sleep(rng.uniform(0, 0.9) * self.reference.seconds[stage.name])
+        other. A training may also refuse to go on with one of other settings."""
+        first = self.under_way(stage, rng, root)
         second = self.programs.stage(root, stage, other)
         ended = [first.wait(), second.wait()]
         allowed = {(DONE, DONE): [("",), (other,), ("", other), (other, "")], (DONE, BUSY): [("",)], (BUSY, DONE): [(other,)]}
-        if other:
+        if other and stage.name == "train":
             allowed |= {(DONE, FAILED): [("",)], (FAILED, DONE): [(other,)]}
         statuses = tuple(e.status for e in ended)
         if statuses not in allowed:
@@ -109,11 +111,18 @@ class Trials:
             return "one refused"
         return "one was busy" if BUSY in statuses else "both done"
 
+    def under_way(self, stage, rng, root):
+        """A stage at a random moment before its end."""
+        while True:
+            copy(self.reference.before(stage.name), root)
+            running = self.programs.stage(root, stage)
+            time.sleep(rng.uniform(0, 0.9) * self.reference.seconds[stage.name])
+            if running.runs():
+                return running
+
     def report_beside_train(self, rng, root):
         """A report that is written into the folder of a run in training disturbs nothing."""
-        copy(self.reference.before("train"), root)
-        training = self.programs.stage(root, BY_NAME["train"])
-        time.sleep(rng.uniform(0, 0.9) * self.reference.seconds["train"])
+        training = self.under_way(BY_NAME["train"], rng, root)
         report = self.programs.start(root, "incdec-report", "--out run/report.html run").wait()
         ended = training.wait()
         if ended.status != DONE:

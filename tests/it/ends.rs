@@ -126,7 +126,7 @@ impl Data {
             labels: labels.clone(),
             raw: at("raw"),
             ledger: at("downloads.parquet"),
-            source: Some(at("source").display().to_string().into()),
+            source: Some(at("source").display().to_string()),
             ..DownloadConfig::default()
         })
         .unwrap();
@@ -168,6 +168,13 @@ impl Data {
 
     /// Runs a line of the lists above in a new folder `name` beside the data.
     fn run(&self, line: &str, end: End, name: &str) -> (Output, PathBuf) {
+        let folder = self.root().join(name);
+        fs::create_dir(&folder).unwrap();
+        (self.run_in(line, end, &folder), folder)
+    }
+
+    /// Runs a line of the lists above in a folder beside the data.
+    fn run_in(&self, line: &str, end: End, folder: &Path) -> Output {
         let weights = support::root().join("tests/fixtures/checkpoints/port.pth");
         let (line, clip) = (line.replace("TRAIN", TRAIN), self.clip());
         let mut words = line.split_whitespace().map(|word| match word {
@@ -175,10 +182,8 @@ impl Data {
             "CLIP" => clip.to_str().unwrap(),
             word => word,
         });
-        let folder = self.root().join(name);
-        fs::create_dir(&folder).unwrap();
         let program = support::binary(words.next().unwrap());
-        (end.run(program, words, &folder), folder)
+        end.run(program, words, folder)
     }
 }
 
@@ -225,6 +230,20 @@ fn where_stdout_is_only_news_the_work_is_done_whoever_reads() {
             );
             assert!(published(&folder) == expected, "{line}, {end:?}");
         }
+    }
+}
+
+#[test]
+fn what_a_killed_one_left_beside_a_bare_name_is_swept() {
+    let data = Data::new();
+    for line in [NEWS[3], NEWS[6]] {
+        // It publishes `clips.parquet` or `report.html` into the folder that it runs in.
+        let folder = tempfile::tempdir_in(data.root()).unwrap();
+        fs::write(folder.path().join(".incdec-left.tmp"), "half").unwrap();
+        let output = data.run_in(line, End::Read, folder.path());
+        assert!(output.status.success(), "{line}\n{}", text(&output));
+        let files = published(folder.path());
+        assert_eq!(files.len(), 1, "{line}: {:?}", files.keys());
     }
 }
 

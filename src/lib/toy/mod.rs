@@ -12,6 +12,7 @@ mod tables;
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
+use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::media::encode::EncodeError;
 use crate::taxonomy::TaxonomyError;
@@ -79,6 +80,15 @@ impl Hint for ToyError {
             Self::Serve { .. } => Some("choose another --port, or 0 for any free one".into()),
             Self::Stranger { .. } => Some("start the server on another --port".into()),
             Self::NoFolder { .. } => Some("write one first: `incdec-toy write --out DIR`".into()),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Artifact(e) => e.exit(),
+            Self::Encode(e) => e.exit(),
+            Self::Taxonomy(e) => e.exit(),
+            _ => Exit::Failed,
         }
     }
 }

@@ -33,12 +33,11 @@ const MOUNTED: &str =
 
 /// The words of a line, with the folder to publish into.
 fn words(line: &str, out: &Path) -> Vec<String> {
-    let line = line.split_whitespace();
-    let mut words: Vec<String> = line
-        .map(|word| word.replace("OUT", out.to_str().unwrap()))
-        .collect();
-    words[0] = support::binary(&words[0]).to_owned();
-    words
+    let out = out.to_str().unwrap();
+    let mut words = line.split_whitespace();
+    let program = support::binary(words.next().unwrap()).to_owned();
+    let arguments = words.map(|word| word.replace("OUT", out));
+    std::iter::once(program).chain(arguments).collect()
 }
 
 /// Runs a line beside the data.
