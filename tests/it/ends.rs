@@ -126,7 +126,7 @@ impl Data {
             labels: labels.clone(),
             raw: at("raw"),
             ledger: at("downloads.parquet"),
-            source: Some(at("source").display().to_string()),
+            source: Some(at("source").display().to_string().into()),
             ..DownloadConfig::default()
         })
         .unwrap();
