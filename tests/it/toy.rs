@@ -99,7 +99,7 @@ fn its_clips_come_through_the_download_stage_in_both_layouts() {
             labels: root.join("Info"),
             raw: data.join("raw"),
             ledger: data.join("downloads.parquet"),
-            source: Some(server.url()),
+            source: Some(server.url().into()),
             ..DownloadConfig::default()
         };
         let summary = download::run(&config).unwrap();

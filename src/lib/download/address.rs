@@ -59,6 +59,10 @@ impl Address {
         if bucket.is_empty() {
             return Err(refuse("names no host or bucket".into()));
         }
+        if !matches!(scheme, "http" | "https") && (rest.contains('?') || bucket.contains('@')) {
+            let credentials = "names a bucket, which takes no user and no query: --signed asks with the credentials in the environment";
+            return Err(refuse(credentials.into()));
+        }
         let endpoint = config.endpoint.as_ref();
         let endpoint = endpoint.map(|e| e.reveal().trim_end_matches('/'));
         let plain = |base: &str, query, bearer| Self::Plain {
@@ -221,7 +225,15 @@ mod tests {
 
     #[test]
     fn what_names_nothing_is_refused() {
-        for source in ["az://account", "s3://", "gs:///x", "gopher://x", "s3:x"] {
+        for source in [
+            "az://account",
+            "s3://",
+            "gs:///x",
+            "gopher://x",
+            "s3:x",
+            "s3://bucket/k?sig=x",
+            "gs://me:word@bucket",
+        ] {
             let error = Address::parse(source, &StoreConfig::default()).unwrap_err();
             assert!(
                 matches!(error, DownloadError::Source { .. }),

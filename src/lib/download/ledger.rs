@@ -216,13 +216,9 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// The ledger's rows: archives, clips (id, subcategory, state), refused members.
-#[must_use]
-pub fn rows<'a>(
-    archives: &BTreeMap<String, ArchiveRecord>,
-    clips: impl IntoIterator<Item = (String, &'a str, ClipState)>,
-) -> Vec<LedgerRow> {
-    let blank = |kind, name: String, state: &str| LedgerRow {
+/// A row of which nothing else is known.
+fn blank(kind: Kind, name: String, state: &str) -> LedgerRow {
+    LedgerRow {
         kind,
         archive: None,
         name,
@@ -237,67 +233,68 @@ pub fn rows<'a>(
         members_refused: None,
         container: None,
         reason: None,
+    }
+}
+
+fn archive_row(archive: &ArchiveRecord) -> LedgerRow {
+    let name = archive.path.rsplit('/').next().unwrap_or_default();
+    let read = archive.state == ArchiveState::Complete;
+    LedgerRow {
+        archive: Some(archive.path.clone()),
+        url: Some(archive.url.clone()),
+        subcategory: archive.first_class.clone(),
+        bytes: archive.bytes.map(signed),
+        etag: archive.etag.clone(),
+        blake3: archive.blake3.clone(),
+        members_seen: read.then(|| signed(archive.members_seen)),
+        members_kept: read.then(|| signed(archive.members_kept)),
+        members_refused: read.then(|| signed(archive.members_refused)),
+        reason: archive.reason.clone(),
+        ..blank(Kind::Archive, name.to_owned(), archive.state.name())
+    }
+}
+
+fn clip_row(id: String, subcategory: &str, state: ClipState) -> LedgerRow {
+    let on_disk = |name, archive, clip: KeptClip| LedgerRow {
+        archive,
+        bytes: Some(signed(clip.bytes)),
+        blake3: Some(clip.blake3),
+        container: Some(clip.container),
+        ..blank(Kind::Clip, clip.clip_id, name)
     };
+    let row = match state {
+        ClipState::Present { archive, clip } => on_disk("present", Some(archive), clip),
+        ClipState::Adopted { clip } => on_disk("adopted", None, clip),
+        ClipState::Frames => blank(Kind::Clip, id, "frames"),
+        ClipState::Missing { reason } => LedgerRow {
+            reason: Some(reason),
+            ..blank(Kind::Clip, id, "missing")
+        },
+    };
+    LedgerRow {
+        subcategory: Some(subcategory.to_owned()),
+        ..row
+    }
+}
+
+/// The ledger's rows: archives, clips (id, subcategory, state), refused members.
+#[must_use]
+pub fn rows<'a>(
+    archives: &BTreeMap<String, ArchiveRecord>,
+    clips: impl IntoIterator<Item = (String, &'a str, ClipState)>,
+) -> Vec<LedgerRow> {
     let mut rows = Vec::new();
     for archive in archives.values() {
-        let name = archive
-            .path
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let read = archive.state == ArchiveState::Complete;
-        rows.push(LedgerRow {
+        rows.push(archive_row(archive));
+        rows.extend(archive.refused.iter().map(|member| LedgerRow {
             archive: Some(archive.path.clone()),
-            url: Some(archive.url.clone()),
-            subcategory: archive.first_class.clone(),
-            bytes: archive.bytes.map(signed),
-            etag: archive.etag.clone(),
-            blake3: archive.blake3.clone(),
-            members_seen: read.then(|| signed(archive.members_seen)),
-            members_kept: read.then(|| signed(archive.members_kept)),
-            members_refused: read.then(|| signed(archive.members_refused)),
-            reason: archive.reason.clone(),
-            ..blank(Kind::Archive, name, archive.state.name())
-        });
-        for member in &archive.refused {
-            rows.push(LedgerRow {
-                archive: Some(archive.path.clone()),
-                bytes: Some(signed(member.bytes)),
-                reason: Some(member.reason.clone()),
-                ..blank(Kind::Refused, member.name.clone(), "refused")
-            });
-        }
+            bytes: Some(signed(member.bytes)),
+            reason: Some(member.reason.clone()),
+            ..blank(Kind::Refused, member.name.clone(), "refused")
+        }));
     }
-    for (id, subcategory, state) in clips {
-        let subcategory = Some(subcategory.to_owned());
-        rows.push(match state {
-            ClipState::Present { archive, clip } => LedgerRow {
-                archive: Some(archive),
-                subcategory,
-                bytes: Some(signed(clip.bytes)),
-                blake3: Some(clip.blake3),
-                container: Some(clip.container),
-                ..blank(Kind::Clip, id, "present")
-            },
-            ClipState::Adopted { clip } => LedgerRow {
-                subcategory,
-                bytes: Some(signed(clip.bytes)),
-                blake3: Some(clip.blake3),
-                container: Some(clip.container),
-                ..blank(Kind::Clip, id, "adopted")
-            },
-            ClipState::Frames => LedgerRow {
-                subcategory,
-                ..blank(Kind::Clip, id, "frames")
-            },
-            ClipState::Missing { reason } => LedgerRow {
-                subcategory,
-                reason: Some(reason),
-                ..blank(Kind::Clip, id, "missing")
-            },
-        });
-    }
+    let clips = clips.into_iter();
+    rows.extend(clips.map(|(id, subcategory, state)| clip_row(id, subcategory, state)));
     rows.sort_by(|a, b| (a.kind, &a.archive, &a.name).cmp(&(b.kind, &b.archive, &b.name)));
     rows
 }

@@ -1,5 +1,6 @@
 //! The stage: what is wanted, what is there, what to fetch; then the ledger.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -131,8 +132,12 @@ pub(super) fn run_in(
                 summary.refused += record.members_refused;
                 let bytes = record.bytes.unwrap_or(0);
                 summary.archive_bytes = summary.archive_bytes.saturating_add(bytes);
-                // From now on these are expected to be there.
-                open.retain(|id, _| !record.kept.iter().any(|clip| clip.clip_id == *id));
+                for clip in &record.kept {
+                    // From now on it is expected to be there, and no longer as something that lay there.
+                    if open.remove(&clip.clip_id).is_some() {
+                        known.others.remove(&clip.clip_id);
+                    }
+                }
             } else {
                 failures.note(archive, &record, outcome.exit);
             }
@@ -177,11 +182,18 @@ fn fetch_all(
             plan.archives.len()
         ));
     };
-    let owners = known
-        .kept()
-        .into_iter()
+    let owners = known.kept().into_iter();
+    let mut owners: BTreeMap<_, _> = owners
         .map(|(id, (archive, _))| (id.to_owned(), archive.to_owned()))
         .collect();
+    // No archive's copy takes the place of what was adopted: an empty path is before all others.
+    let on_disk = known.on_disk(&config.raw);
+    owners.extend(session.wanted.iter().filter_map(|(id, clip)| {
+        match on_disk.clip(&clip.subcategory, id)? {
+            ClipState::Adopted { .. } => Some((id.clone(), String::new())),
+            _ => None,
+        }
+    }));
     let work = Work {
         line,
         workplace,

@@ -258,20 +258,16 @@ impl OnDisk<'_> {
             path.metadata()
                 .is_ok_and(|m| m.is_file() && m.len() == clip.bytes)
         };
-        if let Some((archive, clip)) = self.kept.get(id)
+        if let Some(ClipState::Adopted { clip }) = self.others.get(id)
             && is_there(clip)
         {
-            return Some(ClipState::Present {
-                archive: (*archive).to_owned(),
-                clip: (*clip).clone(),
-            });
+            return Some(ClipState::Adopted { clip: clip.clone() });
         }
-        match self.others.get(id) {
-            Some(ClipState::Adopted { clip }) if is_there(clip) => {
-                Some(ClipState::Adopted { clip: clip.clone() })
-            }
-            _ => None,
-        }
+        let (archive, clip) = self.kept.get(id)?;
+        is_there(clip).then(|| ClipState::Present {
+            archive: (*archive).to_owned(),
+            clip: (*clip).clone(),
+        })
     }
 }
 

@@ -222,8 +222,14 @@ fn what_is_absent_is_passed_over_like_what_is_damaged_and_within_the_limit_alone
     );
     assert!(summary.to_string().contains("2 passed over"), "{summary}");
     let asked = server.requests();
-    let asked = asked.iter().filter(|r| **r == "GET train/k700_train_004.tar.gz");
-    assert_eq!(asked.count(), 3, "an archive that is not there is asked for again");
+    let asked = asked
+        .iter()
+        .filter(|r| **r == "GET train/k700_train_004.tar.gz");
+    assert_eq!(
+        asked.count(),
+        3,
+        "an archive that is not there is asked for again"
+    );
     let rows = ledger(&config);
     let row = |name: &str| rows.iter().find(|r| r.name == name).unwrap();
     assert_eq!(row("k700_train_003.tar.gz").state, "damaged");
@@ -232,12 +238,23 @@ fn what_is_absent_is_passed_over_like_what_is_damaged_and_within_the_limit_alone
     assert!(absent.reason.as_ref().unwrap().contains("404"));
     for row in rows.iter().filter(|r| r.state == "missing") {
         let damaged = row.subcategory.as_deref() == Some("texting");
-        let expected = if damaged { "damaged" } else { "not at its source" };
+        let expected = if damaged {
+            "damaged"
+        } else {
+            "not at its source"
+        };
         assert!(row.reason.as_ref().unwrap().contains(expected), "{row:?}");
     }
     let error = run(&config).unwrap_err();
     assert!(
-        matches!(error, DownloadError::Archives { failed: 2, archives: 2, .. }),
+        matches!(
+            error,
+            DownloadError::Archives {
+                failed: 2,
+                archives: 2,
+                ..
+            }
+        ),
         "{error}"
     );
     assert_eq!(error.exit(), Exit::Hopeless);
@@ -315,7 +332,10 @@ fn what_the_source_forbids_is_neither_absent_nor_a_passing_trouble() {
     };
     server.plan([Status(403)]);
     let error = run(&config).unwrap_err();
-    assert!(matches!(error, DownloadError::Archives { failed: 1, .. }), "{error}");
+    assert!(
+        matches!(error, DownloadError::Archives { failed: 1, .. }),
+        "{error}"
+    );
     assert_eq!(error.exit(), Exit::Failed);
     assert!(error.hint().unwrap().contains("--signed"));
 }

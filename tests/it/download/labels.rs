@@ -158,7 +158,10 @@ fn tables_of_ones_own_are_replaced_by_force_alone() {
         ..config.clone()
     };
     labels(&forced).unwrap();
-    assert_ne!(fs::read_to_string(config.out.join("train.csv")).unwrap(), own);
+    assert_ne!(
+        fs::read_to_string(config.out.join("train.csv")).unwrap(),
+        own
+    );
     // Published ones may be replaced by published ones, as when a table was taken for another.
     let train = fs::read(config.out.join("train.csv")).unwrap();
     fs::write(config.out.join("test.csv"), &train).unwrap();
@@ -188,7 +191,10 @@ fn annotations_do_not_replace_a_table_of_that_name() {
     assert_eq!(fs::read_to_string(folder.join("test.csv")).unwrap(), "mine");
     config.force = true;
     labels(&config).unwrap();
-    assert_ne!(fs::read_to_string(folder.join("train.csv")).unwrap(), "mine");
+    assert_ne!(
+        fs::read_to_string(folder.join("train.csv")).unwrap(),
+        "mine"
+    );
 }
 
 #[test]
@@ -203,7 +209,10 @@ fn the_command_names_the_tables_that_it_does_not_replace() {
     let refused = command.output().unwrap();
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{text}");
-    assert!(text.contains("train.csv") && text.contains("--force"), "{text}");
+    assert!(
+        text.contains("train.csv") && text.contains("--force"),
+        "{text}"
+    );
     assert_eq!(fs::read(config.out.join("train.csv")).unwrap(), b"mine");
     assert!(command.arg("--force").status().unwrap().success());
     assert_ne!(fs::read(config.out.join("train.csv")).unwrap(), b"mine");

@@ -29,7 +29,11 @@ fn an_index_or_annotations_without_an_end_are_given_up() {
     for (path, again, words) in [
         (INDEX, rows.clone(), "larger than the 4194304 bytes"),
         (ANNOTATIONS, rows, "larger than the 134217728 bytes"),
-        (ANNOTATIONS, vec![b'x'; 1 << 20], "row of more than 1048576 bytes"),
+        (
+            ANNOTATIONS,
+            vec![b'x'; 1 << 20],
+            "row of more than 1048576 bytes",
+        ),
     ] {
         let server = endless(&source, path, again);
         let error = plan_only(&source.config(&server.url(), "a")).unwrap_err();
@@ -58,7 +62,7 @@ fn zeros_behind_an_archive_end_and_the_archive_counts_as_damaged() {
 fn absurd_lengths_and_headers_fail_their_archive_alone() {
     for (mischief, words) in [
         (Mischief::HugeHead(1 << 20), "header"),
-        (Mischief::AbsurdLength, "ended at byte 0 of 18446744073709551615"),
+        (Mischief::AbsurdLength, "disconnected"),
     ] {
         let source = Source::new(3);
         let server = Server::start(source.files.clone());
@@ -90,7 +94,10 @@ fn connections_that_give_next_to_nothing_are_not_patience_without_end() {
     // A byte each, again and again: as many tries as nothing at all would get.
     server.plan(vec![Mischief::EndAfter(1); 6]);
     let error = run(&config).unwrap_err();
-    assert!(matches!(error, DownloadError::Archives { failed: 1, .. }), "{error}");
+    assert!(
+        matches!(error, DownloadError::Archives { failed: 1, .. }),
+        "{error}"
+    );
     assert_eq!(server.left(), 0);
 }
 
@@ -120,8 +127,14 @@ fn lines_of_an_index_that_lead_elsewhere_are_refused_before_anything_is_fetched(
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(65), "{line:?}: {text}");
-        assert!(text.contains("k700_2020_train_path.txt, line 5: "), "{text}");
-        assert!(!text.contains('\u{1b}') && text.contains("hint: "), "{text}");
+        assert!(
+            text.contains("k700_2020_train_path.txt, line 5: "),
+            "{text}"
+        );
+        assert!(
+            !text.contains('\u{1b}') && text.contains("hint: "),
+            "{text}"
+        );
         assert_eq!(fs::read(&victim).unwrap(), b"mine");
         assert!(!source.out("a/kept").exists());
     }
@@ -146,7 +159,10 @@ fn what_steers_a_terminal_is_shown_nowhere() {
         command.args(task).args(whole.get_args());
         let output = command.output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}'),
+            "{text:?}"
+        );
         assert!(text.contains("train/\\u{202e}x.tar.gz"), "{text}");
     }
 }

@@ -78,9 +78,8 @@ pub(crate) fn answer(
             return stream.write_all(text.as_bytes()).ok();
         }
         Mischief::RedirectTo(place) => {
-            let text = format!(
-                "HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n"
-            );
+            let text =
+                format!("HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n");
             return stream.write_all(text.as_bytes()).ok();
         }
         Mischief::Status(status) => {

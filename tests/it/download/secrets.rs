@@ -23,9 +23,7 @@ fn spied_on(source: &Source, command: &mut Command) -> (Option<i32>, String) {
         assert!(!name.contains(SECRET), "{name}");
         if entry.file_type().is_file() {
             let bytes = fs::read(entry.path()).unwrap();
-            let found = bytes
-                .windows(SECRET.len())
-                .any(|w| w == SECRET.as_bytes());
+            let found = bytes.windows(SECRET.len()).any(|w| w == SECRET.as_bytes());
             assert!(!found, "{}", entry.path().display());
         }
     }
@@ -33,7 +31,10 @@ fn spied_on(source: &Source, command: &mut Command) -> (Option<i32>, String) {
 }
 
 fn signed(server: &Server) -> String {
-    format!("{}?X-Amz-Credential=a%2Fb&X-Amz-Signature={SECRET}", server.url())
+    format!(
+        "{}?X-Amz-Credential=a%2Fb&X-Amz-Signature={SECRET}",
+        server.url()
+    )
 }
 
 fn with_password(server: &Server) -> String {
@@ -136,7 +137,9 @@ fn signed_lines_of_an_index_are_followed_and_written_down_without_signature() {
     source.files.insert(path.into(), text.into_bytes());
     let front = Server::start(source.files.clone());
     let mut command = binary(&source, &front.url(), "a");
-    command.arg("--keep-archives").arg(source.out("a").join("kept"));
+    command
+        .arg("--keep-archives")
+        .arg(source.out("a").join("kept"));
     let (code, text) = spied_on(&source, &mut command);
     assert_eq!(code, Some(0), "{text}");
     source.assert_tree("a");

@@ -26,7 +26,10 @@ fn a_second_run_on_the_same_ledger_or_clips_names_the_first() {
         for result in [run(&config).map(drop), mend(&config, |_| ()).map(drop)] {
             let error = result.unwrap_err();
             assert!(matches!(error, DownloadError::Lock(_)), "{error}");
-            assert!(error.to_string().contains("incdec-other, process"), "{error}");
+            assert!(
+                error.to_string().contains("incdec-other, process"),
+                "{error}"
+            );
             assert_eq!(error.exit(), Exit::TryAgain);
         }
         let refused = binary(&source, &server.url(), "a").output().unwrap();
@@ -115,15 +118,21 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
     let config = source.config(&server.url(), "a");
     run(&config).unwrap();
     let whole = fs::read(&config.ledger).unwrap();
-    // In a clip's hash, as the file stores it.
-    let hash = ledger(&config).into_iter().find_map(|r| r.blake3).unwrap();
-    let at = whole.windows(64).position(|w| w == hash.as_bytes());
-    let mut flipped = whole.clone();
-    flipped[at.unwrap_or(whole.len() / 3)] ^= 1;
-    fs::write(&config.ledger, &flipped).unwrap();
+    let flipped = (0..whole.len()).rev().find_map(|at| {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs::write(&config.ledger, &flipped).unwrap();
+        let read = table::read::<LedgerRow>(&config.ledger);
+        let noticed = matches!(read, Err(TableError::Changed { what: "rows", .. }));
+        noticed.then_some(flipped)
+    });
+    let flipped = flipped.unwrap();
     let before = server.requests().len();
     let error = run(&config).unwrap_err();
-    assert!(matches!(error, DownloadError::Table(_)), "{error}");
+    assert!(
+        matches!(error, DownloadError::Table(TableError::Changed { .. })),
+        "{error}"
+    );
     let hint = error.hint().unwrap();
     assert!(hint.contains("--adopt") && hint.contains("copy"), "{hint}");
     // Not silently either.
@@ -134,16 +143,26 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
     assert!(run(&adopting).is_err());
     assert_eq!(fs::read(&config.ledger).unwrap(), flipped);
     fs::rename(&config.ledger, config.ledger.with_extension("damaged")).unwrap();
-    let cut = config.raw.join(source.clips.keys().next().unwrap());
+    // A clip that is not what the archive has, a user's own say, is adopted and stays, though the archive is read for another.
+    let mut names = source.clips.keys();
+    let cut = config.raw.join(names.next().unwrap());
     let bytes = fs::read(&cut).unwrap();
     fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+    let own = config.raw.join(names.next().unwrap());
+    let mut bytes = fs::read(&own).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&own, &bytes).unwrap();
     let summary = run(&adopting).unwrap();
     assert_eq!(
         (summary.adopted, summary.present, summary.archives),
         (8, 9, 1)
     );
     assert!(server.requests().len() > before);
-    source.assert_tree("a");
+    assert_eq!(fs::read(&own).unwrap(), bytes);
+    assert_eq!(
+        fs::read(&cut).unwrap(),
+        source.clips[source.clips.keys().next().unwrap()]
+    );
     let findings = verify(&config.raw, &config.ledger, 1).unwrap();
     assert_eq!((findings.sound, findings.damaged.len()), (9, 0));
     let asked = server.requests().len();
@@ -154,9 +173,12 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
     let adopted = adopted.iter().filter(|r| r.state == "adopted");
     assert_eq!(adopted.count(), 8);
     // One that is gone is fetched like any other.
-    fs::remove_file(config.raw.join(source.clips.keys().last().unwrap())).unwrap();
+    fs::remove_file(&own).unwrap();
     run(&config).unwrap();
     source.assert_tree("a");
+    let states = super::clip_states(&config);
+    let present = states.iter().filter(|(_, state)| state == "present");
+    assert_eq!(present.count(), 2);
 }
 
 #[test]
@@ -206,11 +228,16 @@ fn rows_that_name_files_elsewhere_and_versions_to_come_are_refused() {
         assert!(run(&config).is_err());
     }
     assert!(outside.exists());
-    let newer = NewerRow { clip_id: "a".into() };
+    let newer = NewerRow {
+        clip_id: "a".into(),
+    };
     table::write(&config.ledger, &[newer], &table::Provenance::default()).unwrap();
     let error = run(&config).unwrap_err();
     assert!(
-        matches!(error, DownloadError::Table(TableError::Version { found: 2, .. })),
+        matches!(
+            error,
+            DownloadError::Table(TableError::Version { found: 2, .. })
+        ),
         "{error}"
     );
 }
