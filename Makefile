@@ -360,13 +360,7 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 .PHONY: campaign
 CAMPAIGN ?=
 campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
-	.venv/bin/python tests/campaign/run.py --bin $(BIN) --work build/campaign --json build/campaign.json $(CAMPAIGN)
-
-# Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has the rest.
-.PHONY: campaign
-CAMPAIGN ?=
-campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
-	.venv/bin/python tests/campaign/run.py --bin $(BIN) --work build/campaign --json build/campaign.json $(CAMPAIGN)
+	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 
 # What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
 bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench

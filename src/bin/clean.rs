@@ -84,6 +84,6 @@ fn run(config: &CleanConfig) -> Result<(), CleanError> {
 }
 
 fn main() -> ExitCode {
-    let config = CleanConfig::from(Args::parse());
+    let config = CleanConfig::from(cli::parse::<Args>());
     cli::run(None, || run(&config))
 }

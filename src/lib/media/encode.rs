@@ -11,8 +11,10 @@ use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::threading;
 use ffmpeg::format::Pixel;
 use ffmpeg::software::scaling;
+use ffmpeg::util::error::ENOSPC;
 use ffmpeg::{Dictionary, Packet, Rational, codec, encoder, format, frame};
 
+use crate::exit::Exit;
 use crate::hint::Hint;
 
 /// libx264's constant rate factor: visually close to the source, which keeps fine textures alive.
@@ -79,7 +81,20 @@ impl Hint for EncodeError {
         match self {
             Self::NoEncoder => Some("install Debian's ffmpeg packages with `make setup`".into()),
             Self::Spec { .. } => Some("choose an even --size and at least 1 fps".into()),
+            Self::Ffmpeg { .. } if self.exit() == Exit::TryAgain => {
+                Some("free some space on that disk and run the same command again".into())
+            }
             Self::Ffmpeg { .. } | Self::FrameBytes { .. } => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Ffmpeg {
+                source: ffmpeg::Error::Other { errno: ENOSPC },
+                ..
+            } => Exit::TryAgain,
+            _ => Exit::Failed,
         }
     }
 }
