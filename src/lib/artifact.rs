@@ -4,11 +4,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::exit::Exit;
 use crate::hint::Hint;
-use crate::lock::is_at;
 
 /// Prefix of the names of files being written. The next run of the stage removes what a killed one left.
 const TEMPORARY_PREFIX: &str = ".incdec-";
@@ -141,6 +141,17 @@ impl Draft {
         File::open(folder)
             .and_then(|f| f.sync_all())
             .map_err(ArtifactError::at("sync folder", folder))
+    }
+}
+
+/// Whether `path` still names the open `file`.
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    let same = |there: fs::Metadata, here: fs::Metadata| {
+        (there.dev(), there.ino()) == (here.dev(), here.ino())
+    };
+    match (fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(here)) => same(there, here),
+        _ => false,
     }
 }
 

@@ -5,10 +5,9 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::artifact::ArtifactError;
+use crate::artifact::{ArtifactError, is_at};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
@@ -137,17 +136,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // A file that stays behind locks nothing.
         let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Whether `path` still names the open `file`.
-pub(crate) fn is_at(file: &File, path: &Path) -> bool {
-    let same = |there: fs::Metadata, here: fs::Metadata| {
-        (there.dev(), there.ino()) == (here.dev(), here.ino())
-    };
-    match (fs::metadata(path), file.metadata()) {
-        (Ok(there), Ok(here)) => same(there, here),
-        _ => false,
     }
 }
 
