@@ -151,18 +151,18 @@ mod tests {
 
     #[test]
     fn what_unpacks_to_nothing_for_ever_is_refused() {
-        let refused = |endless: &[u8]| {
-            let file = [
-                gzip(b"one"),
-                endless.repeat(2 * MAX_EMPTY_BYTES / endless.len()),
-            ]
-            .concat();
-            gunzip(&file).unwrap_err().to_string()
+        let refused = |begin: &[u8], endless: &[u8]| {
+            let endless = endless.repeat(2 * MAX_EMPTY_BYTES / endless.len());
+            gunzip(&[begin, &endless].concat()).unwrap_err().to_string()
         };
-        // Zeros, whole members without content, and one member of stored blocks without content.
-        let empty_blocks = [&gzip(b"")[..10], &[0, 0, 0, 0xff, 0xff].repeat(1 << 20)].concat();
-        for endless in [vec![0; 1 << 20], gzip(b""), empty_blocks] {
-            let text = refused(&endless);
+        let whole = gzip(b"one");
+        // The header of a member, and stored blocks without content that are not the last.
+        let (header, empty_block) = (&whole[..10], [0, 0, 0, 0xff, 0xff]);
+        for text in [
+            refused(&whole, &[0]),
+            refused(&whole, &gzip(b"")),
+            refused(header, &empty_block),
+        ] {
             assert!(text.contains("unpack to nothing"), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! What is known from before: the ledger of the last run, the records of one that was killed, the clips on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -159,9 +159,13 @@ impl Known {
                 }
             }
         }
+        // Of a clip that was adopted nobody knows which archives hold it.
+        let adopted = |id: &str| matches!(known.others.get(id), Some(ClipState::Adopted { .. }));
+        let ids = known.subcategories.keys().filter(|id| !adopted(id));
+        let sought: BTreeSet<String> = ids.cloned().collect();
         for record in known.archives.values_mut() {
             if record.state == ArchiveState::Complete {
-                record.sought = known.subcategories.keys().cloned().collect();
+                record.sought.clone_from(&sought);
             }
         }
         known

@@ -115,7 +115,7 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
 /// whatever else is missing. No other program changes clips or ledger meanwhile. `None` where nothing was damaged.
 ///
 /// # Errors
-/// As [`verify`] and [`super::run`], and when a clip stays away, because the label tables no longer name it.
+/// As [`verify`] and [`super::run()`], and when a clip stays away, because the label tables no longer name it.
 pub fn mend(
     config: &DownloadConfig,
     tell: impl FnOnce(&Findings),
