@@ -16,7 +16,10 @@ use crate::taxonomy::is_usable_name;
 
 /// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
 /// before stays here and gives today's rows: what was fetched is never fetched again for a new layout of the ledger.
-const READERS: [fn(&Path) -> Result<Vec<LedgerRow>, TableError>; 1] = [table::read::<LedgerRow>];
+const READERS: [Reader; 1] = [table::read::<LedgerRow>];
+
+/// Reads a ledger of one version.
+type Reader = fn(&Path) -> Result<Vec<LedgerRow>, TableError>;
 
 /// What a row of the ledger is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

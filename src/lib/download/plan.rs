@@ -104,7 +104,9 @@ impl Plan {
 
 /// The sum of sizes, whatever servers say that they are.
 fn total_bytes(sizes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
-    sizes.fold(Some(0), |sum, bytes| Some(sum?.saturating_add(bytes?)))
+    sizes
+        .into_iter()
+        .try_fold(0, |sum: u64, bytes| Some(sum.saturating_add(bytes?)))
 }
 
 /// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found out.

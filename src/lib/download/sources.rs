@@ -126,10 +126,7 @@ impl Sources {
         toml::from_str(&text).map_err(|error| DownloadError::Sources {
             path: name,
             line: error.span().map_or(0, |span| {
-                1 + text.as_bytes()[..span.start]
-                    .iter()
-                    .filter(|b| **b == b'\n')
-                    .count()
+                text.as_bytes()[..span.start].split(|b| *b == b'\n').count()
             }),
             reason: error.message().to_owned(),
         })

@@ -211,7 +211,7 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
     }
 }
 
-/// Reads the tensors of a file that [`write`] wrote with the metadata `expected`. A field that the file lacks is passed over:
+/// Reads the tensors of a file that [`write()`] wrote with the metadata `expected`. A field that the file lacks is passed over:
 /// versions before wrote fewer.
 ///
 /// # Errors
