@@ -22,7 +22,7 @@ Example:
 )]
 struct Args {
     /// Which architecture: A0 to A5.
-    #[arg(long, default_value = "A0")]
+    #[arg(long, value_parser = cli::one_of::<Variant>(), default_value = "A0")]
     variant: Variant,
     /// Clips in a step.
     #[arg(long, default_value_t = 1)]
@@ -46,7 +46,7 @@ struct Args {
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
     /// How to compute: fast (fused operators where they apply), frames (stock operators on frames as pictures) or reference.
-    #[arg(long, default_value_t = ModelPath::Fast)]
+    #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value_t)]
     model_path: ModelPath,
     /// Keep only each block's input for the backward pass.
     #[arg(long)]

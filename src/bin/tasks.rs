@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_name = "DIR", group = "clips")]
     labels: Option<PathBuf>,
     /// How the data changes from task to task: substitution, decremental, incremental-decremental or joint-incremental
-    #[arg(long, default_value = "substitution")]
+    #[arg(long, value_parser = cli::one_of::<Scenario>(), default_value = "substitution")]
     scenario: Scenario,
     /// CSV with a column for each category and a row for each task: how many subcategories are removed or exchanged
     /// (decremental and incremental-decremental)
@@ -53,7 +53,7 @@ struct Args {
     #[arg(long)]
     no_randomize: bool,
     /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or spread
-    #[arg(long, default_value = "stay")]
+    #[arg(long, value_parser = cli::one_of::<Remainder>(), default_value = "stay")]
     remainder: Remainder,
     /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and incremental-decremental)
     #[arg(long)]

@@ -5,7 +5,7 @@ mod cli;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use incdec::toy::ToyError;
 use incdec::toy::serve::{self, Server};
 use incdec::toy::source::{self, Layout, SourceConfig, Summary};
@@ -79,16 +79,8 @@ struct Write {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Where clips lie in an archive.
-    #[arg(long, value_enum, default_value_t = LayoutArg::Official)]
-    layout: LayoutArg,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LayoutArg {
-    /// <class>/<clip>.mp4, as in the official archives.
-    Official,
-    /// <clip>.mp4.
-    Flat,
+    #[arg(long, value_parser = cli::one_of::<Layout>(), default_value_t)]
+    layout: Layout,
 }
 
 impl From<Write> for SourceConfig {
@@ -102,10 +94,7 @@ impl From<Write> for SourceConfig {
             size: args.size,
             fps: args.fps,
             seed: args.seed,
-            layout: match args.layout {
-                LayoutArg::Official => Layout::Official,
-                LayoutArg::Flat => Layout::Flat,
-            },
+            layout: args.layout,
         }
     }
 }

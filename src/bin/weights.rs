@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use incdec::artifact;
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
@@ -42,18 +42,12 @@ enum Command {
         /// The file of weights.
         file: PathBuf,
         /// The format to write.
-        #[arg(long)]
-        to: Target,
+        #[arg(long, value_parser = ["safetensors"])]
+        to: String,
         /// The file to write [default: the file's own name with the format's ending].
         #[arg(long)]
         out: Option<PathBuf>,
     },
-}
-
-/// Formats that can be written.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Target {
-    Safetensors,
 }
 
 fn inspect(file: &Path) -> Result<(), CheckpointError> {
@@ -83,13 +77,9 @@ fn inspect(file: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-fn convert(
-    file: &Path,
-    Target::Safetensors: Target,
-    out: Option<PathBuf>,
-) -> Result<(), CheckpointError> {
+fn convert(file: &Path, to: &str, out: Option<PathBuf>) -> Result<(), CheckpointError> {
     let held = state_dict::read(file)?;
-    let out = out.unwrap_or_else(|| file.with_extension("safetensors"));
+    let out = out.unwrap_or_else(|| file.with_extension(to));
     // What a conversion that was killed left beside the file.
     if let Some(folder) = out.parent() {
         artifact::sweep(if folder.as_os_str().is_empty() {
@@ -108,6 +98,6 @@ fn main() -> ExitCode {
     let command = cli::parse::<Args>().command;
     cli::run(None, || match command {
         Command::Inspect { file } => inspect(&file),
-        Command::Convert { file, to, out } => convert(&file, to, out),
+        Command::Convert { file, to, out } => convert(&file, &to, out),
     })
 }

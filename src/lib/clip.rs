@@ -6,44 +6,24 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
+use crate::choice::choice;
 use crate::foreign::printable;
 use crate::hint::Hint;
 
 /// Longest YouTube id that is accepted, in bytes. Real ones have 11.
 pub const MAX_YOUTUBE_ID_BYTES: usize = 64;
 
-/// The part of the data that a clip belongs to. The *file* of the label table decides it, never its column `split`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// `train.csv`.
-    Train,
-    /// `validation.csv`.
-    Validation,
-    /// `test.csv`.
-    Test,
-}
-
-impl Split {
-    /// All splits in the order that every table is sorted by.
-    pub const ALL: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
-
-    /// The split's name: the stem of its label table and the prefix of its shards.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Validation => "validation",
-            Split::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+choice! {
+    /// The part of the data that a clip belongs to. The *file* of the label table decides it, never its column `split`. The
+    /// name is the stem of that table and the prefix of the split's shards; every table is sorted in this order.
+    #[derive(PartialOrd, Ord)]
+    pub enum Split: "split" {
+        /// `train.csv`.
+        Train = "train",
+        /// `validation.csv`.
+        Validation = "validation",
+        /// `test.csv`.
+        Test = "test",
     }
 }
 

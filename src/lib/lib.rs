@@ -26,6 +26,7 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | [`choice`] | named choices: spellings, texts and refusals from one list |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
@@ -75,6 +76,7 @@
 //! only what the stage needs.
 
 pub mod artifact;
+pub mod choice;
 pub mod clip;
 pub mod exit;
 pub mod foreign;

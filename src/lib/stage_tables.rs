@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
+use crate::choice::choice;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::table::{Format, Table, column};
@@ -21,32 +22,21 @@ pub const AVAILABILITY_FILE: &str = "availability.parquet";
 /// The table of the subcategories of every task.
 pub const SCHEDULE_FILE: &str = "schedule.parquet";
 
-/// How a labelled clip fared on its way into the shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClipStatus {
-    /// All frames that the file promises were decoded.
-    Ok,
-    /// Some frames were decoded; they are stored and used.
-    Partial,
-    /// The file is there, but no frame could be decoded.
-    Failed,
-    /// There is no file.
-    Missing,
+choice! {
+    /// How a labelled clip fared on its way into the shards.
+    pub enum ClipStatus: "status" {
+        /// All frames that the file promises were decoded.
+        Ok = "ok",
+        /// Some frames were decoded; they are stored and used.
+        Partial = "partial",
+        /// The file is there, but no frame could be decoded.
+        Failed = "failed",
+        /// There is no file.
+        Missing = "missing",
+    }
 }
 
 impl ClipStatus {
-    /// The status as tables and shards have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Missing => "missing",
-        }
-    }
-
     /// Whether the clip has frames to train and evaluate on.
     #[must_use]
     pub fn is_usable(self) -> bool {
@@ -132,18 +122,18 @@ impl Table for ClipRow {
     }
 }
 
-/// What happened to a clip on entering a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// In the list of task 0.
-    Initial,
-    /// In the list of the task before, too.
-    Kept,
-    /// New in this task's list.
-    Arrived,
-    /// No longer in the list; stands here once, without a position.
-    Removed,
+choice! {
+    /// What happened to a clip on entering a task.
+    pub enum Change: "change" {
+        /// In the list of task 0.
+        Initial = "initial",
+        /// In the list of the task before, too.
+        Kept = "kept",
+        /// New in this task's list.
+        Arrived = "arrived",
+        /// No longer in the list; stands here once, without a position.
+        Removed = "removed",
+    }
 }
 
 /// A row of `availability.parquet`: one clip of one task's list, or one that has just left it.
@@ -196,21 +186,21 @@ impl Table for AvailabilityRow {
     }
 }
 
-/// What happened to a subcategory on entering a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleEvent {
-    /// In the list of task 0.
-    Start,
-    /// There in the task before, too.
-    Kept,
-    /// New in this task.
-    Arrived,
-    /// No longer there; in task 0 of a decremental schedule, taken away before the start.
-    Removed,
-    /// Drawn for removal, but the last of its category's list, so it stays in it; or, without a position, drawn to start
-    /// with, but the last that waits, so it goes on waiting.
-    Refused,
+choice! {
+    /// What happened to a subcategory on entering a task.
+    pub enum ScheduleEvent: "event" {
+        /// In the list of task 0.
+        Start = "start",
+        /// There in the task before, too.
+        Kept = "kept",
+        /// New in this task.
+        Arrived = "arrived",
+        /// No longer there; in task 0 of a decremental schedule, taken away before the start.
+        Removed = "removed",
+        /// Drawn for removal, but the last of its category's list, so it stays in it; or, without a position, drawn to start
+        /// with, but the last that waits, so it goes on waiting.
+        Refused = "refused",
+    }
 }
 
 /// A row of `schedule.parquet`: what happened to one subcategory on entering one task. The rows with a position are the

@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "choice",
     "clip",
     "exit",
     "foreign",

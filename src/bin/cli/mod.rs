@@ -3,6 +3,7 @@
 // Every binary compiles its own copy of this module and uses the part that it needs.
 #![allow(dead_code, unused_imports)]
 
+mod choice;
 mod print;
 
 use std::error::Error;
@@ -22,6 +23,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+pub(crate) use choice::one_of;
 pub(crate) use print::{complain, news, product};
 
 /// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.

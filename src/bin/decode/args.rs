@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Retry, Subsampling};
 use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
@@ -76,27 +76,27 @@ pub(crate) struct Stage {
     /// Size of a stored frame in pixels: <width>x<height>, or short:<pixels> to keep the aspect
     #[arg(long, value_name = "SIZE", default_value = "200x200")]
     frame_size: FrameSize,
-    /// How frames are stored: jpeg or raw (RGB)
-    #[arg(long, default_value = "jpeg")]
+    /// How frames are stored
+    #[arg(long, value_parser = cli::one_of::<Codec>(), default_value = "jpeg")]
     codec: Codec,
     /// Quality of JPEG frames, 1 to 100
     #[arg(long, default_value_t = ClipSettings::default().quality)]
     quality: u8,
-    /// Colour resolution of JPEG frames: 420, 422 or 444
-    #[arg(long, value_enum, default_value = "420")]
-    subsampling: Chroma,
+    /// Colour resolution of JPEG frames
+    #[arg(long, value_parser = cli::one_of::<Subsampling>(), default_value_t)]
+    subsampling: Subsampling,
     /// Most frames of a clip
     #[arg(long, value_name = "N", default_value_t = ClipSettings::default().max_frames)]
     max_frames: u32,
     /// Which frames: the one on display at each instant, or motion-compensated ones [default: display]
-    #[arg(long, value_enum)]
-    resample: Option<Between>,
+    #[arg(long, value_parser = cli::one_of::<Resample>())]
+    resample: Option<Resample>,
     /// Settings of the published experiments: twyn2024 is --resample minterpolate
-    #[arg(long, value_enum)]
-    compat: Option<Compat>,
+    #[arg(long, value_parser = ["twyn2024"])]
+    compat: Option<String>,
     /// Pixels that are not square: take them for square, or keep the aspect of the display (where --frame-size keeps it)
-    #[arg(long, value_enum, default_value = "squash")]
-    sample_aspect: Aspect,
+    #[arg(long, value_parser = cli::one_of::<SampleAspect>(), default_value_t)]
+    sample_aspect: SampleAspect,
     /// Workers, each with one decoder [default: the number of processor cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -116,68 +116,26 @@ pub(crate) struct Stage {
     #[arg(long)]
     wait: bool,
     /// Decode in child processes, one for each worker, so that a decoder that crashes costs one clip only
-    #[arg(long, value_enum)]
-    isolate: Option<Isolate>,
+    #[arg(long, value_parser = ["process"])]
+    isolate: Option<String>,
     /// Most memory of a decoder process in MiB (with --isolate process)
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
     clip_memory_mib: u64,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Isolate {
-    Process,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Between {
-    Display,
-    Minterpolate,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Compat {
-    Twyn2024,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Aspect {
-    Squash,
-    Honour,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Chroma {
-    #[value(name = "420")]
-    Quarter,
-    #[value(name = "422")]
-    Half,
-    #[value(name = "444")]
-    Full,
-}
-
 impl From<Stage> for DecodeConfig {
     fn from(stage: Stage) -> Self {
         let defaults = Self::new(stage.clips, stage.labels, stage.out);
-        let seeds = stage.compat.map(|Compat::Twyn2024| Between::Minterpolate);
+        let seeds = stage.compat.map(|_| Resample::Minterpolate);
         let clip = ClipSettings {
             fps: stage.fps,
             frame_size: stage.frame_size,
             codec: stage.codec,
             quality: stage.quality,
-            subsampling: match stage.subsampling {
-                Chroma::Quarter => Subsampling::Quarter,
-                Chroma::Half => Subsampling::Half,
-                Chroma::Full => Subsampling::Full,
-            },
+            subsampling: stage.subsampling,
             max_frames: stage.max_frames,
-            resample: match stage.resample.or(seeds) {
-                Some(Between::Minterpolate) => Resample::Minterpolate,
-                _ => Resample::Display,
-            },
-            sample_aspect: match stage.sample_aspect {
-                Aspect::Squash => SampleAspect::Squash,
-                Aspect::Honour => SampleAspect::Honour,
-            },
+            resample: stage.resample.or(seeds).unwrap_or_default(),
+            sample_aspect: stage.sample_aspect,
             decode_all: false,
         };
         Self {
@@ -192,7 +150,7 @@ impl From<Stage> for DecodeConfig {
             },
             retry: if stage.retry { Retry::Yes } else { Retry::No },
             wait: if stage.wait { Wait::Yes } else { Wait::No },
-            isolate: stage.isolate.map(|Isolate::Process| {
+            isolate: stage.isolate.map(|_| {
                 // A program whose file cannot be named is looked up in the search path.
                 std::env::current_exe().unwrap_or_else(|_| "incdec-decode".into())
             }),

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
-use incdec::train::choice::{self, Choice};
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
     SamplerName, SchedulerName,
@@ -53,11 +51,11 @@ pub(crate) struct Args {
     threads: Option<usize>,
     /// Instructions to compute with: native (the best that the processor has) or avx2 (which every x86-64-v3 processor has:
     /// the same bytes on all of them).
-    #[arg(long, default_value = "native")]
+    #[arg(long, value_parser = cli::one_of::<Instructions>(), default_value_t)]
     instructions: Instructions,
     /// What to do about a clip whose stored frames cannot be read.
-    #[arg(long, value_enum, default_value = "fail")]
-    on_bad_clip: BadClip,
+    #[arg(long, value_parser = cli::one_of::<OnBadClip>(), default_value_t)]
+    on_bad_clip: OnBadClip,
     /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     max_bad: f64,
@@ -87,30 +85,22 @@ Example: learning without forgetting on the toy data, small enough for a laptop
     --out demo/runs/lwf --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 \\
     --lr-first-task 1e-3 --lr-first-task-head 1e-3";
 
-#[derive(Clone, Copy, ValueEnum)]
-enum BadClip {
-    /// End the run with an error that names the clip.
-    Fail,
-    /// Pass over the clip and count it, up to the share --max-bad.
-    Skip,
-}
-
 #[derive(clap::Args)]
 #[command(next_help_heading = "Model and input")]
 struct ModelArgs {
     /// MoViNet size: A0, A1, A2, A3, A4 or A5.
-    #[arg(long, default_value = "A0")]
+    #[arg(long, value_parser = cli::one_of::<Variant>(), default_value = "A0")]
     variant: Variant,
     /// Padding: seed (the seed's) or tf (of the published weights).
-    #[arg(long, default_value = "seed")]
+    #[arg(long, value_parser = cli::one_of::<Geometry>(), default_value = "seed")]
     geometry: Geometry,
     /// How convolutions run: fast (fused operators where they apply), frames (stock ones on frames as pictures: what fast is
     /// on a GPU), or reference (plain ones, for comparison).
-    #[arg(long, default_value = "fast")]
+    #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value = "fast")]
     model_path: ModelPath,
     /// In which floats the model computes: f32 or bf16. Weights and statistics are 32-bit floats in both; bf16 needs a GPU or
     /// a processor with avx512_bf16 or amx_bf16.
-    #[arg(long, default_value = "f32")]
+    #[arg(long, value_parser = cli::one_of::<Precision>(), default_value = "f32")]
     precision: Precision,
     /// Compute a block's inside again in the backward pass instead of keeping it: less memory, more time.
     #[arg(long)]
@@ -144,16 +134,16 @@ struct TrainingArgs {
     #[arg(long, default_value_t = 0, value_name = "N")]
     accumulation: u32,
     /// Balanced: every clip once an epoch; imbalanced: drawn with replacement, rare classes as often as common ones.
-    #[arg(long, value_parser = one_of::<SamplerName>(), default_value = "balanced")]
+    #[arg(long, value_parser = cli::one_of::<SamplerName>(), default_value = "balanced")]
     sampler: SamplerName,
     /// Multilabel: a sigmoid for each class; multiclass: a softmax over all.
-    #[arg(long, value_parser = one_of::<CriterionName>(), default_value = "multilabel")]
+    #[arg(long, value_parser = cli::one_of::<CriterionName>(), default_value = "multilabel")]
     criterion: CriterionName,
     /// How the learning rates change within a task.
-    #[arg(long, value_parser = one_of::<SchedulerName>(), default_value = "fixed")]
+    #[arg(long, value_parser = cli::one_of::<SchedulerName>(), default_value = "fixed")]
     scheduler: SchedulerName,
     /// Which figure of the validation set reduce-on-plateau watches.
-    #[arg(long, value_parser = one_of::<PlateauCheck>(), default_value = "map")]
+    #[arg(long, value_parser = cli::one_of::<PlateauCheck>(), default_value = "map")]
     plateau_check: PlateauCheck,
     /// Epochs in a row without improvement that reduce-on-plateau bears.
     #[arg(long, default_value_t = 10, value_name = "EPOCHS")]
@@ -177,7 +167,7 @@ struct TrainingArgs {
     #[arg(long, default_value_t = 5e-4)]
     weight_decay: f64,
     /// Adam adds the weight decay to the gradient, adamw shrinks the weights apart from it.
-    #[arg(long, value_parser = one_of::<OptimizerName>(), default_value = "adam")]
+    #[arg(long, value_parser = cli::one_of::<OptimizerName>(), default_value = "adam")]
     optimizer: OptimizerName,
     /// Keep batch norm as it is from task 1 on.
     #[arg(long)]
@@ -186,8 +176,8 @@ struct TrainingArgs {
     #[arg(long)]
     freeze_backbone: bool,
     /// A named set of settings: feature-extraction is --freeze-bn --freeze-backbone.
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
+    #[arg(long, value_parser = ["feature-extraction"])]
+    preset: Option<String>,
     /// End after task 0.
     #[arg(long)]
     stop_after_first_task: bool,
@@ -203,17 +193,11 @@ struct TrainingArgs {
     compat: Compat,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Preset {
-    /// Batch norm and backbone frozen from task 1 on.
-    FeatureExtraction,
-}
-
 #[derive(clap::Args)]
 #[command(next_help_heading = "Approach")]
 struct ApproachArgs {
     /// How the model is updated from task to task (also incdec, incdec_lwf, incdec_fd, incdec_ewc).
-    #[arg(long, default_value = "finetune")]
+    #[arg(long, value_parser = cli::one_of::<ApproachName>(), default_value = "finetune")]
     approach: ApproachName,
     /// Weight of EWC's penalty.
     #[arg(long, default_value_t = 500.0, value_name = "WEIGHT")]
@@ -222,7 +206,7 @@ struct ApproachArgs {
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     ewc_alpha: f64,
     /// How EWC's Fisher information is estimated.
-    #[arg(long, value_parser = one_of::<FisherEstimate>(), default_value = "batch")]
+    #[arg(long, value_parser = cli::one_of::<FisherEstimate>(), default_value = "batch")]
     fisher: FisherEstimate,
     /// Weight of LwF's penalty.
     #[arg(long, default_value_t = 1.0, value_name = "WEIGHT")]
@@ -234,26 +218,8 @@ struct ApproachArgs {
     #[arg(long, default_value_t = 0.1, value_name = "WEIGHT")]
     fd_lambda: f64,
     /// How feature distillation measures distance.
-    #[arg(long, value_parser = one_of::<FeatureDistance>(), default_value = "l2")]
+    #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value = "l2")]
     fd_distance: FeatureDistance,
-}
-
-/// A parser that lists a setting's values in the help and takes its aliases too.
-fn one_of<C: Choice + Clone + Send + Sync>() -> impl TypedValueParser<Value = C> {
-    let values = C::ALL
-        .iter()
-        .map(|(name, _)| clap::builder::PossibleValue::new(*name))
-        .enumerate()
-        .map(|(i, value)| {
-            let meant = C::ALL[i].1;
-            value.aliases(
-                C::ALIASES
-                    .iter()
-                    .filter(move |(_, v)| *v == meant)
-                    .map(|(name, _)| *name),
-            )
-        });
-    PossibleValuesParser::new(values).try_map(|text| choice::parse::<C>(&text))
 }
 
 fn named_value(text: &str) -> Result<(String, String), String> {
@@ -316,10 +282,7 @@ impl From<Args> for TrainConfig {
             workers: args.workers,
             threads: args.threads,
             instructions: args.instructions,
-            on_bad_clip: match args.on_bad_clip {
-                BadClip::Fail => OnBadClip::Fail,
-                BadClip::Skip => OnBadClip::Skip,
-            },
+            on_bad_clip: args.on_bad_clip,
             max_bad: args.max_bad,
             wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,

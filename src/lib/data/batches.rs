@@ -9,6 +9,7 @@ use tch::Tensor;
 use super::assemble::Assembler;
 use super::prefetch::{Gone, Prefetch};
 use super::{Augment, DataError, Dataset};
+use crate::choice::choice;
 
 /// Most worker threads of one loader.
 pub const MAX_WORKERS: usize = 256;
@@ -19,14 +20,16 @@ pub const MAX_QUEUE_DEPTH: usize = 64;
 /// Largest batch, in bytes.
 pub const MAX_BATCH_BYTES: usize = 4 << 30;
 
-/// What to do about a clip that cannot be loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OnBadClip {
-    /// Its batch is an error.
-    #[default]
-    Fail,
-    /// It is left out of its batch, logged, and listed in [`Batch::skipped`].
-    Skip,
+choice! {
+    /// What to do about a clip that cannot be loaded.
+    #[derive(Default)]
+    pub enum OnBadClip: "way to treat a bad clip" {
+        /// Its batch is an error.
+        #[default]
+        Fail = "fail",
+        /// It is left out of its batch, logged, and listed in [`Batch::skipped`].
+        Skip = "skip",
+    }
 }
 
 /// What kind of host memory batches lie in.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{DecodeError, Fps};
+use crate::choice::choice;
 use crate::lock::Wait;
 use crate::media::frame_size::{FrameSize, SampleAspect};
 use crate::media::limits::Limits;
@@ -14,30 +15,30 @@ use crate::table::Provenance;
 /// Most workers of one run.
 pub const MAX_JOBS: usize = 1024;
 
-/// Where the frames between the source's come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Resample {
-    /// The frame on display at each instant.
-    #[default]
-    Display,
-    /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240, then `minterpolate`).
-    Minterpolate,
+choice! {
+    /// Where the frames between the source's come from.
+    #[derive(Default)]
+    pub enum Resample: "way to resample" {
+        /// The frame on display at each instant.
+        #[default]
+        Display = "display",
+        /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240, then `minterpolate`).
+        Minterpolate = "minterpolate",
+    }
 }
 
-/// How much of the colour a JPEG frame keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Subsampling {
-    /// Colour at half the width and height.
-    #[default]
-    #[serde(rename = "4:2:0")]
-    Quarter,
-    /// Colour at half the width.
-    #[serde(rename = "4:2:2")]
-    Half,
-    /// Colour at full size.
-    #[serde(rename = "4:4:4")]
-    Full,
+choice! {
+    /// How much of the colour a JPEG frame keeps.
+    #[derive(Default)]
+    pub enum Subsampling: "colour resolution" {
+        /// Colour at half the width and height.
+        #[default]
+        Quarter = "4:2:0" (also "420"),
+        /// Colour at half the width.
+        Half = "4:2:2" (also "422"),
+        /// Colour at full size.
+        Full = "4:4:4" (also "444"),
+    }
 }
 
 /// What the stored frames depend on, besides the clips themselves. Another value of any of these decodes everything anew.

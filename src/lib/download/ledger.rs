@@ -9,6 +9,7 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
 use super::DownloadError;
+use crate::choice::choice;
 use crate::clip::ClipId;
 use crate::foreign::printable;
 use crate::table::{self, Format, Provenance, Table, TableError, column};
@@ -95,42 +96,21 @@ impl Table for LedgerRow {
     }
 }
 
-/// How far an archive has come; the later, the worse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ArchiveState {
-    /// Only its first header was read.
-    #[default]
-    Probed,
-    /// Read to its end, checksum and all.
-    Complete,
-    /// Not at its source, however often it was asked for.
-    Absent,
-    /// Read several times and never sound; nothing of it was kept.
-    Damaged,
-    /// Given up; nothing of it was kept.
-    Failed,
-}
-
-impl ArchiveState {
-    /// Every state.
-    pub(super) const ALL: [Self; 5] = [
-        Self::Probed,
-        Self::Complete,
-        Self::Absent,
-        Self::Damaged,
-        Self::Failed,
-    ];
-
-    /// The state as the ledger writes it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Probed => "probed",
-            Self::Complete => "complete",
-            Self::Absent => "absent",
-            Self::Damaged => "damaged",
-            Self::Failed => "failed",
-        }
+choice! {
+    /// How far an archive has come; the later, the worse.
+    #[derive(Default, PartialOrd, Ord)]
+    pub enum ArchiveState: "state of an archive" {
+        /// Only its first header was read.
+        #[default]
+        Probed = "probed",
+        /// Read to its end, checksum and all.
+        Complete = "complete",
+        /// Not at its source, however often it was asked for.
+        Absent = "absent",
+        /// Read several times and never sound; nothing of it was kept.
+        Damaged = "damaged",
+        /// Given up; nothing of it was kept.
+        Failed = "failed",
     }
 }
 

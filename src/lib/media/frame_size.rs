@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::choice;
+
 /// Largest side of an output frame in pixels.
 pub const MAX_SIDE: u32 = 4096;
 
@@ -69,15 +71,16 @@ impl TryFrom<String> for FrameSize {
     }
 }
 
-/// What to do with pixels that are not square. Only sizes that keep the aspect depend on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SampleAspect {
-    /// Take them for square, as the seed does.
-    #[default]
-    Squash,
-    /// Keep the aspect of the display.
-    Honour,
+choice! {
+    /// What to do with pixels that are not square. Only sizes that keep the aspect depend on it.
+    #[derive(Default)]
+    pub enum SampleAspect: "treatment of pixels that are not square" {
+        /// Take them for square, as the seed does.
+        #[default]
+        Squash = "squash",
+        /// Keep the aspect of the display.
+        Honour = "honour",
+    }
 }
 
 /// Width and height in pixels of the output for a picture that is shown at `width` x `height`.

@@ -1,10 +1,8 @@
 //! Which instructions the network computes with, and which libraries.
 
 use std::ffi::{CStr, c_char};
-use std::fmt;
-use std::str::FromStr;
 
-use super::UnknownName;
+use crate::choice::choice;
 
 unsafe extern "C" {
     fn incdec_libtorch_version() -> *const c_char;
@@ -13,38 +11,15 @@ unsafe extern "C" {
     fn incdec_cudnn_version() -> i64;
 }
 
-/// The instructions that may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Instructions {
-    /// The best that the processor has.
-    #[default]
-    Native,
-    /// AVX2 and FMA, which every x86-64-v3 processor has: the same sums in the same order on all of them.
-    Avx2,
-}
-
-impl fmt::Display for Instructions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Native => "native",
-            Self::Avx2 => "avx2",
-        })
-    }
-}
-
-impl FromStr for Instructions {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "native" => Ok(Self::Native),
-            "avx2" => Ok(Self::Avx2),
-            _ => Err(UnknownName {
-                what: "instruction set",
-                given: text.into(),
-                known: "native, avx2",
-            }),
-        }
+choice! {
+    /// The instructions that may be used.
+    #[derive(Default)]
+    pub enum Instructions: "instruction set" {
+        /// The best that the processor has.
+        #[default]
+        Native = "native",
+        /// AVX2 and FMA, which every x86-64-v3 processor has: the same sums in the same order on all of them.
+        Avx2 = "avx2",
     }
 }
 

@@ -74,49 +74,34 @@ pub mod state_dict;
 pub mod table;
 mod torch_archive;
 
-use std::fmt;
-use std::str::FromStr;
-
 pub use fused::exact_convolutions;
 pub use instructions::Instructions;
 pub use movinet::{Movinet, Output, Stages};
 pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;
 
-use crate::hint::Hint;
+use crate::choice::choice;
 
-/// A word that names no variant, geometry or path of the model.
-#[derive(Debug, thiserror::Error)]
-#[error("{given:?} is no {what}; one of {known}")]
-pub struct UnknownName {
-    what: &'static str,
-    given: String,
-    known: &'static str,
-}
-
-impl Hint for UnknownName {}
-
-/// Which of the six architectures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Variant {
-    /// The smallest, 1.9 million parameters with five classes.
-    A0,
-    /// 3.5 million parameters.
-    A1,
-    /// 4.0 million parameters.
-    A2,
-    /// Twice as deep as A1.
-    A3,
-    /// Wider and deeper than A3.
-    A4,
-    /// The largest.
-    A5,
+choice! {
+    /// Which of the six architectures.
+    #[derive(PartialOrd, Ord)]
+    pub enum Variant: "MoViNet variant" {
+        /// The smallest, 1.9 million parameters with five classes.
+        A0 = "A0" (seed "movinetA0") (also "a0"),
+        /// 3.5 million parameters.
+        A1 = "A1" (seed "movinetA1") (also "a1"),
+        /// 4.0 million parameters.
+        A2 = "A2" (seed "movinetA2") (also "a2"),
+        /// Twice as deep as A1.
+        A3 = "A3" (seed "movinetA3") (also "a3"),
+        /// Wider and deeper than A3.
+        A4 = "A4" (seed "movinetA4") (also "a4"),
+        /// The largest.
+        A5 = "A5" (seed "movinetA5") (also "a5"),
+    }
 }
 
 impl Variant {
-    /// All of them, smallest first.
-    pub const ALL: [Self; 6] = [Self::A0, Self::A1, Self::A2, Self::A3, Self::A4, Self::A5];
-
     /// The architecture's rows.
     #[must_use]
     pub fn config(self) -> &'static MovinetConfig {
@@ -131,99 +116,27 @@ impl Variant {
     }
 }
 
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+choice! {
+    /// Where zeros are put around what a convolution or pooling sees.
+    pub enum Geometry: "geometry" {
+        /// The seed's explicit paddings, the same on both sides.
+        Seed = "seed",
+        /// `TensorFlow`'s `SAME`, which the published weights were trained with.
+        Tf = "tf",
     }
 }
 
-impl FromStr for Variant {
-    type Err = UnknownName;
-
-    /// Takes `A0` and the seed's `movinetA0`.
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let name = text.strip_prefix("movinet").unwrap_or(text);
-        Self::ALL
-            .into_iter()
-            .find(|variant| variant.to_string().eq_ignore_ascii_case(name))
-            .ok_or_else(|| UnknownName {
-                what: "MoViNet variant",
-                given: text.into(),
-                known: "A0, A1, A2, A3, A4, A5",
-            })
-    }
-}
-
-/// Where zeros are put around what a convolution or pooling sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Geometry {
-    /// The seed's explicit paddings, the same on both sides.
-    Seed,
-    /// `TensorFlow`'s `SAME`, which the published weights were trained with.
-    Tf,
-}
-
-impl fmt::Display for Geometry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Seed => "seed",
-            Self::Tf => "tf",
-        })
-    }
-}
-
-impl FromStr for Geometry {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "seed" => Ok(Self::Seed),
-            "tf" => Ok(Self::Tf),
-            _ => Err(UnknownName {
-                what: "geometry",
-                given: text.into(),
-                known: "seed, tf",
-            }),
-        }
-    }
-}
-
-/// How the network is computed. All give the same numbers but for rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ModelPath {
-    /// The fused operators where they apply, [`ModelPath::Frames`] elsewhere.
-    #[default]
-    Fast,
-    /// Stock operators on frames as a batch of pictures, channels last.
-    Frames,
-    /// One stock operator after another, for comparison.
-    Reference,
-}
-
-impl fmt::Display for ModelPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fast => "fast",
-            Self::Frames => "frames",
-            Self::Reference => "reference",
-        })
-    }
-}
-
-impl FromStr for ModelPath {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "fast" => Ok(Self::Fast),
-            "frames" => Ok(Self::Frames),
-            "reference" => Ok(Self::Reference),
-            _ => Err(UnknownName {
-                what: "model path",
-                given: text.into(),
-                known: "fast, frames, reference",
-            }),
-        }
+choice! {
+    /// How the network is computed. All give the same numbers but for rounding.
+    #[derive(Default)]
+    pub enum ModelPath: "model path" {
+        /// The fused operators where they apply, [`ModelPath::Frames`] elsewhere.
+        #[default]
+        Fast = "fast",
+        /// Stock operators on frames as a batch of pictures, channels last.
+        Frames = "frames",
+        /// One stock operator after another, for comparison.
+        Reference = "reference",
     }
 }
 

@@ -1,46 +1,21 @@
 //! In which floats the network computes, and where the narrower ones pay.
 
-use std::fmt;
 use std::fs;
-use std::str::FromStr;
 
-use super::UnknownName;
+use crate::choice::choice;
 
 /// Flags of /proc/cpuinfo that stand for instructions on bfloat16.
 const BF16_FLAGS: [&str; 2] = ["avx512_bf16", "amx_bf16"];
 
-/// The floats that pixels and weights meet in. Variables, statistics and the head are 32-bit floats in either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// bfloat16: half the memory traffic, 8 bits of mantissa.
-    Bf16,
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for Precision {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, UnknownName> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(UnknownName {
-                what: "precision",
-                given: text.into(),
-                known: "f32, bf16",
-            }),
-        }
+choice! {
+    /// The floats that pixels and weights meet in. Variables, statistics and the head are 32-bit floats in either.
+    #[derive(Default)]
+    pub enum Precision: "precision" {
+        /// 32-bit floats.
+        #[default]
+        F32 = "f32",
+        /// bfloat16: half the memory traffic, 8 bits of mantissa.
+        Bf16 = "bf16",
     }
 }
 
@@ -73,17 +48,5 @@ mod tests {
         assert!(flags_have_bf16("flags : amx_bf16\n"));
         assert!(!flags_have_bf16("model name : avx512_bf16\n"));
         assert!(!flags_have_bf16(""));
-    }
-
-    #[test]
-    fn a_precision_reads_as_it_is_written() {
-        for precision in [Precision::F32, Precision::Bf16] {
-            assert_eq!(
-                precision.to_string().parse::<Precision>().unwrap(),
-                precision
-            );
-        }
-        let said = "fp8".parse::<Precision>().unwrap_err().to_string();
-        assert_eq!(said, "\"fp8\" is no precision; one of f32, bf16");
     }
 }

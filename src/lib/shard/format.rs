@@ -1,13 +1,12 @@
 //! What a shard and its index look like: columns, metadata, hashes.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use crate::choice::choice;
 use crate::clip::Split;
 use crate::stage_tables::ClipStatus;
 use crate::table::{Format, Provenance, Table, column};
@@ -19,58 +18,24 @@ pub const FORMAT: Format = Format {
     rebuild: "make decode",
 };
 
-/// How frames are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Codec {
-    /// Each frame is a JPEG file.
-    Jpeg,
-    /// Each frame is height x width x 3 bytes, RGB, row by row.
-    Raw,
-}
-
-impl Codec {
-    /// The codec's name, as flags and columns have it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Raw => "raw",
-        }
+choice! {
+    /// How frames are stored.
+    pub enum Codec: "frame codec" {
+        /// Each frame is a JPEG file.
+        Jpeg = "jpeg",
+        /// Each frame is height x width x 3 bytes, RGB, row by row.
+        Raw = "raw",
     }
 }
 
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+choice! {
+    /// Whose fault it is that a clip has no frames.
+    pub enum Cause: "cause" {
+        /// The file's: another try gives nothing else.
+        Damaged = "damaged",
+        /// The machine's: no time, no memory, no permission. Another try may succeed.
+        NotDecoded = "not-decoded",
     }
-}
-
-/// A text that names no codec.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no frame codec: jpeg or raw")]
-pub struct UnknownCodec(pub String);
-
-impl FromStr for Codec {
-    type Err = UnknownCodec;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "jpeg" => Ok(Self::Jpeg),
-            "raw" => Ok(Self::Raw),
-            other => Err(UnknownCodec(other.to_owned())),
-        }
-    }
-}
-
-/// Whose fault it is that a clip has no frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The file's: another try gives nothing else.
-    Damaged,
-    /// The machine's: no time, no memory, no permission. Another try may succeed.
-    NotDecoded,
 }
 
 /// What is known about the file that a clip was decoded from.

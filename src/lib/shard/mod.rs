@@ -61,7 +61,7 @@ use std::path::PathBuf;
 
 pub use delete::{Deleted, delete};
 pub use folder::{INDEX_FILE, parse_shard_name, shard_files, shard_name};
-pub use format::{Cause, Codec, FORMAT, IndexRow, SourceFacts, UnknownCodec};
+pub use format::{Cause, Codec, FORMAT, IndexRow, SourceFacts};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};

@@ -20,15 +20,14 @@ mod source;
 mod summary;
 mod writer;
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 pub use run::{run, write};
 pub use source::{LabelledClip, Source};
 pub use summary::{SplitSummary, TaskSummary, TasksSummary};
 
 use crate::artifact::ArtifactError;
+use crate::choice::choice;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
@@ -41,50 +40,22 @@ pub const DEFAULT_TASKS: usize = 6;
 /// The most tasks that are dealt: each lists every clip that it has.
 pub const MAX_TASKS: usize = 10_000;
 
-/// How the training data changes from task to task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scenario {
-    /// Old clips leave and new clips arrive, the same number in each task.
-    Substitution,
-    /// Whole subcategories are withdrawn.
-    Decremental,
-    /// Subcategories of the start are exchanged for others.
-    IncrementalDecremental,
-    /// Clips only arrive.
-    JointIncremental,
+choice! {
+    /// How the training data changes from task to task.
+    #[derive(PartialOrd, Ord)]
+    pub enum Scenario: "scenario" {
+        /// Old clips leave and new clips arrive, the same number in each task.
+        Substitution = "substitution" (seed "baseline"),
+        /// Whole subcategories are withdrawn.
+        Decremental = "decremental",
+        /// Subcategories of the start are exchanged for others.
+        IncrementalDecremental = "incremental-decremental" (seed "incremental_decremental"),
+        /// Clips only arrive.
+        JointIncremental = "joint-incremental" (seed "joint_incremental"),
+    }
 }
 
 impl Scenario {
-    /// All scenarios.
-    pub const ALL: [Scenario; 4] = [
-        Scenario::Substitution,
-        Scenario::Decremental,
-        Scenario::IncrementalDecremental,
-        Scenario::JointIncremental,
-    ];
-
-    /// The scenario's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Substitution => "substitution",
-            Self::Decremental => "decremental",
-            Self::IncrementalDecremental => "incremental-decremental",
-            Self::JointIncremental => "joint-incremental",
-        }
-    }
-
-    /// What the published code calls it.
-    #[must_use]
-    pub fn alias(self) -> &'static str {
-        match self {
-            Self::Substitution => "baseline",
-            Self::Decremental => "decremental",
-            Self::IncrementalDecremental => "incremental_decremental",
-            Self::JointIncremental => "joint_incremental",
-        }
-    }
-
     /// Whether a schedule says which subcategories each task has.
     #[must_use]
     pub fn takes_schedule(self) -> bool {
@@ -92,54 +63,13 @@ impl Scenario {
     }
 }
 
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Scenario {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.name() == text || s.alias() == text)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name).join(", ");
-                format!("{text:?} is no scenario: {names}")
-            })
-    }
-}
-
-/// What becomes of the clips that do not divide evenly among the tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remainder {
-    /// They never leave, or never arrive.
-    Stay,
-    /// They are spread over the tasks.
-    Spread,
-}
-
-impl Remainder {
-    /// The setting's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stay => "stay",
-            Self::Spread => "spread",
-        }
-    }
-}
-
-impl FromStr for Remainder {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Stay, Self::Spread]
-            .into_iter()
-            .find(|r| r.name() == text)
-            .ok_or_else(|| format!("{text:?} is neither stay nor spread"))
+choice! {
+    /// What becomes of the clips that do not divide evenly among the tasks.
+    pub enum Remainder: "remainder" {
+        /// They never leave, or never arrive.
+        Stay = "stay",
+        /// They are spread over the tasks.
+        Spread = "spread",
     }
 }
 
@@ -323,19 +253,5 @@ impl Hint for TasksError {
             | Self::ScheduleRows { .. } => Exit::Hopeless,
             _ => Exit::Failed,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scenarios_have_their_names_and_the_published_ones() {
-        for scenario in Scenario::ALL {
-            assert_eq!(scenario.name().parse(), Ok(scenario));
-            assert_eq!(scenario.alias().parse(), Ok(scenario));
-        }
-        assert!("incremental".parse::<Scenario>().is_err());
     }
 }

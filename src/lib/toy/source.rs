@@ -26,6 +26,7 @@ use super::ToyError;
 use super::motion::Scene;
 use super::tables::write_tables;
 use crate::artifact::{self, ArtifactError, Draft};
+use crate::choice::choice;
 use crate::clip::{ClipId, Split};
 use crate::media::encode::{VideoSpec, write_mp4};
 use crate::progress::{Progress, Unit};
@@ -56,15 +57,16 @@ const COMPLETE: &str = "toy.json";
 /// Purpose of the random streams of this module.
 const PURPOSE: &str = "toy source";
 
-/// Where members lie in an archive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Layout {
-    /// `<class>/<clip>.mp4`, as in the official archives.
-    #[default]
-    Official,
-    /// `<clip>.mp4`.
-    Flat,
+choice! {
+    /// Where members lie in an archive.
+    #[derive(Default)]
+    pub enum Layout: "layout" {
+        /// `<class>/<clip>.mp4`, as in the official archives.
+        #[default]
+        Official = "official",
+        /// `<clip>.mp4`.
+        Flat = "flat",
+    }
 }
 
 /// Settings of the toy source.

@@ -1,91 +1,91 @@
 //! The settings that are one of a few named values, with the seed's spellings as aliases.
 
-use super::choice::choice;
+use crate::choice::choice;
 
 choice! {
     /// How the model is updated from task to task.
-    ApproachName, "approach" {
+    pub enum ApproachName: "approach" {
         /// Train on, with nothing against forgetting.
-        Finetune = "finetune", "incdec";
+        Finetune = "finetune" (seed "incdec"),
         /// Learning without Forgetting: distil the logits of the model before the task.
-        Lwf = "lwf", "incdec_lwf";
+        Lwf = "lwf" (seed "incdec_lwf"),
         /// Feature distillation: stay close to the features of the model before the task.
-        Fd = "fd", "incdec_fd";
+        Fd = "fd" (seed "incdec_fd"),
         /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information is large.
-        Ewc = "ewc", "incdec_ewc";
+        Ewc = "ewc" (seed "incdec_ewc"),
     }
 }
 
 choice! {
     /// What the classification loss compares.
-    CriterionName, "criterion" {
+    pub enum CriterionName: "criterion" {
         /// Binary cross-entropy of each class's sigmoid.
-        Multilabel = "multilabel";
+        Multilabel = "multilabel",
         /// Cross-entropy of the softmax.
-        Multiclass = "multiclass";
+        Multiclass = "multiclass",
     }
 }
 
 choice! {
     /// In which order, and how often, an epoch draws the task's clips.
-    SamplerName, "sampler" {
+    pub enum SamplerName: "sampler" {
         /// Every clip once, in random order.
-        Balanced = "balanced";
+        Balanced = "balanced",
         /// As many draws with replacement, each clip weighted by 1 / its class's count.
-        Imbalanced = "imbalanced";
+        Imbalanced = "imbalanced",
     }
 }
 
 choice! {
     /// How the learning rates change within a task.
-    SchedulerName, "scheduler" {
+    pub enum SchedulerName: "scheduler" {
         /// They do not.
-        Fixed = "fixed", "fixd";
+        Fixed = "fixed" (seed "fixd"),
         /// x 0.1 after 20 and after 40 epochs.
-        MultiStep = "multi-step", "multi_step";
+        MultiStep = "multi-step" (seed "multi_step"),
         /// x 0.1 when the watched figure has not improved for more than `patience` epochs.
-        ReduceOnPlateau = "reduce-on-plateau", "reduce_plateau";
+        ReduceOnPlateau = "reduce-on-plateau" (seed "reduce_plateau"),
     }
 }
 
 choice! {
     /// The figure of the validation set that reduce-on-plateau watches.
-    PlateauCheck, "plateau check" {
+    pub enum PlateauCheck: "plateau check" {
         /// Mean average precision; more is better.
-        Map = "map";
+        Map = "map",
         /// Classification loss; less is better.
-        Loss = "loss", "class_loss";
+        Loss = "loss" (seed "class_loss"),
     }
 }
 
 choice! {
     /// The update rule.
-    OptimizerName, "optimizer" {
+    pub enum OptimizerName: "optimizer" {
         /// Adam with the weight decay added to the gradient, as the seed.
-        Adam = "adam";
+        Adam = "adam",
         /// Adam with decoupled weight decay.
-        AdamW = "adamw";
+        AdamW = "adamw",
     }
 }
 
 choice! {
     /// How the Fisher information of EWC is estimated.
-    FisherEstimate, "Fisher estimate" {
+    pub enum FisherEstimate: "Fisher estimate" {
         /// Squared gradient of each batch's mean loss, times the batch size, as the seed.
-        Batch = "batch";
+        Batch = "batch",
         /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a batch's size.
-        PerSample = "per-sample";
+        PerSample = "per-sample",
     }
 }
 
 choice! {
     /// How feature distillation measures the distance of two feature batches.
-    FeatureDistance, "feature distance" {
+    pub enum FeatureDistance: "feature distance" {
         /// Euclidean norm of the whole batch's difference, as the seed.
-        L2 = "l2";
+        L2 = "l2",
         /// Mean squared difference.
-        Mse = "mse";
+        Mse = "mse",
         /// Mean over clips of 1 - cosine similarity.
-        Cosine = "cosine";
+        Cosine = "cosine",
     }
 }

@@ -24,7 +24,6 @@
 
 pub mod approach;
 mod check;
-pub mod choice;
 mod choices;
 mod compat;
 mod criterion;

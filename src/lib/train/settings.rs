@@ -26,16 +26,12 @@ pub struct Settings {
     /// How the model is updated. Default `finetune`.
     pub approach: ApproachName,
     /// The model's size, A0 to A5. Default `A0`.
-    #[serde(with = "as_text")]
     pub variant: Variant,
     /// Padding geometry: `seed` (explicit) or `tf` (of the published weights). Default `seed`.
-    #[serde(with = "as_text")]
     pub geometry: Geometry,
     /// How the convolutions run: `fast`, `frames` or `reference`. Equal up to rounding. Default `fast`.
-    #[serde(with = "as_text")]
     pub model_path: ModelPath,
     /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in both. Default `f32`.
-    #[serde(with = "as_text")]
     pub precision: Precision,
     /// Whether a block's inside is computed again in the backward pass instead of kept: less memory, more time. Default no.
     pub checkpoint_blocks: bool,
@@ -238,31 +234,6 @@ impl TrainConfig {
             profile: false,
             settings: Settings::default(),
         }
-    }
-}
-
-/// Settings files keep the model's choices by the texts that the command line takes.
-mod as_text {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(
-        value: &T,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: FromStr,
-        T::Err: Display,
-        D: Deserializer<'de>,
-    {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::python::shortest;
 use super::{PARAMETERS_FILE, SUMMARY_FILE, SeedOutputs, finished};
+use crate::choice::Choice;
 use crate::clip::Split;
 use crate::train::TrainError;
 use crate::train::device::DeviceChoice;
-use crate::train::settings::{ApproachName, PlateauCheck, SchedulerName};
 
 /// `parameters.csv`: what the run was started with, under the seed's names.
 pub(super) fn write_parameters(outputs: &SeedOutputs<'_>) -> Result<(), TrainError> {
@@ -106,28 +106,13 @@ fn yes_no(yes: bool) -> String {
 /// From `approach` to `patience`.
 fn arguments_of_training(outputs: &SeedOutputs<'_>) -> [Column; 24] {
     let (config, s) = (outputs.config, &outputs.config.settings);
-    let approach = match s.approach {
-        ApproachName::Finetune => "incdec",
-        ApproachName::Lwf => "incdec_lwf",
-        ApproachName::Fd => "incdec_fd",
-        ApproachName::Ewc => "incdec_ewc",
-    };
     let pipeline = match outputs.plan.scenario.as_str() {
         "substitution" => "baseline".to_owned(),
         other => other.replace('-', "_"),
     };
     let out = config.out.parent();
-    let scheduler = match s.scheduler {
-        SchedulerName::Fixed => "fixd",
-        SchedulerName::MultiStep => "multi_step",
-        SchedulerName::ReduceOnPlateau => "reduce_plateau",
-    };
-    let plateau_check = match s.plateau_check {
-        PlateauCheck::Map => "map",
-        PlateauCheck::Loss => "class_loss",
-    };
     [
-        ("approach", approach.to_owned()),
+        ("approach", s.approach.seed_name().to_owned()),
         ("pipeline", pipeline),
         ("n_accumulation", s.accumulation.to_string()),
         (
@@ -151,8 +136,8 @@ fn arguments_of_training(outputs: &SeedOutputs<'_>) -> [Column; 24] {
         ("lr_first_task_head", shortest(s.lr_first_task_head)),
         ("backbone_lr", shortest(s.lr_backbone)),
         ("head_lr", shortest(s.lr_head)),
-        ("scheduler_type", scheduler.to_owned()),
-        ("plateau_check", plateau_check.to_owned()),
+        ("scheduler_type", s.scheduler.seed_name().to_owned()),
+        ("plateau_check", s.plateau_check.seed_name().to_owned()),
         ("patience", s.patience.to_string()),
     ]
 }
@@ -173,7 +158,7 @@ fn arguments_of_data(outputs: &SeedOutputs<'_>) -> [Column; 10] {
     let pretrained = config.pretrained.as_ref();
     [
         ("device", device),
-        ("criterion_type", s.criterion.to_string()),
+        ("criterion_type", s.criterion.seed_name().to_owned()),
         ("dataset", "kinetics".to_owned()),
         ("data_path", data_path.clone()),
         (
@@ -182,8 +167,8 @@ fn arguments_of_data(outputs: &SeedOutputs<'_>) -> [Column; 10] {
         ),
         ("subcategories_randomize", yes_no(outputs.plan.randomized)),
         ("n_task", outputs.tasks().to_string()),
-        ("sampler", s.sampler.to_string()),
-        ("backbone", format!("movinet{}", s.variant)),
+        ("sampler", s.sampler.seed_name().to_owned()),
+        ("backbone", s.variant.seed_name().to_owned()),
         (
             "pretrained_path",
             pretrained.map_or_else(|| "None".to_owned(), |p| p.display().to_string()),
