@@ -264,13 +264,10 @@ pub fn read_predictions(path: &Path) -> Result<(Vec<String>, Vec<PredictionRow>)
             .map(|c| typed::<Float32Array>(path, &batch, &format!("p_{c}")))
             .collect::<Result<Vec<_>, _>>()?;
         for i in 0..batch.num_rows() {
-            let split = Split::ALL
-                .into_iter()
-                .find(|s| s.name() == split.value(i))
-                .ok_or_else(|| TableError::Column {
-                    path: path.to_owned(),
-                    column: format!("split of row {i}"),
-                })?;
+            let split = split.value(i).parse().map_err(|_| TableError::Column {
+                path: path.to_owned(),
+                column: format!("split of row {i}"),
+            })?;
             rows.push(PredictionRow {
                 task: task.value(i),
                 split,

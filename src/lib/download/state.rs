@@ -280,13 +280,10 @@ fn unsigned(n: Option<i64>) -> u64 {
 }
 
 fn archive_of(row: LedgerRow) -> ArchiveRecord {
-    let state = ArchiveState::ALL
-        .into_iter()
-        .find(|s| s.name() == row.state);
     ArchiveRecord {
         path: row.archive.unwrap_or_default(),
         url: row.url.unwrap_or_default(),
-        state: state.unwrap_or_default(),
+        state: row.state.parse().unwrap_or_default(),
         first_class: row.subcategory,
         bytes: row.bytes.map(|n| unsigned(Some(n))),
         etag: row.etag,

@@ -319,7 +319,7 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
         for i in 0..batch.num_rows() {
             let task = task.value(i);
             counted.tasks = counted.tasks.max(task + 1);
-            let Some(of) = Split::ALL.into_iter().find(|s| s.name() == split.value(i)) else {
+            let Ok(of) = split.value(i).parse::<Split>() else {
                 continue;
             };
             let listed = change.value(i) != "removed";

@@ -21,7 +21,7 @@ pub fn shard_name(split: Split, number: u32) -> String {
 #[must_use]
 pub fn parse_shard_name(name: &str) -> Option<(Split, u32)> {
     let (split, number) = name.strip_suffix(".arrow")?.rsplit_once('-')?;
-    let split = Split::ALL.into_iter().find(|s| s.name() == split)?;
+    let split = split.parse().ok()?;
     if number.len() < 5 || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }

@@ -297,22 +297,3 @@ impl HashedRow<'_> {
         hasher.finalize().to_hex().to_string()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_codec_survives_its_name() {
-        for codec in [Codec::Jpeg, Codec::Raw] {
-            assert_eq!(codec.to_string().parse(), Ok(codec));
-        }
-        assert!(
-            "png"
-                .parse::<Codec>()
-                .unwrap_err()
-                .to_string()
-                .contains("jpeg or raw")
-        );
-    }
-}
