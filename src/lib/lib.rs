@@ -31,7 +31,7 @@
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
-//! | [`table`] | the one place that writes and reads Parquet; format versions and lineage |
+//! | [`parquet_file`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
 //! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
@@ -85,12 +85,12 @@ pub mod labels;
 pub mod lock;
 pub mod named_csv;
 pub mod panics;
+pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
 pub mod run_tables;
 pub mod stage_tables;
-pub mod table;
 pub mod taxonomy;
 
 pub mod clean;

@@ -9,7 +9,9 @@ use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
-use crate::table::{self, BatchWriter, Format, Provenance, RowsHash, Table, TableError, column};
+use crate::parquet_file::{
+    self, BatchWriter, Format, Provenance, RowsHash, Table, TableError, column,
+};
 
 /// A row of `history.parquet`: one figure of one epoch. Sorted by task, epoch, split, metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,7 +246,7 @@ fn batch_of(categories: &[String], rows: &[&PredictionRow]) -> Result<RecordBatc
 pub fn read_predictions(path: &Path) -> Result<(Vec<String>, Vec<PredictionRow>), TableError> {
     let mut categories = Vec::new();
     let mut rows = Vec::new();
-    for batch in table::read_batches(path, &PREDICTIONS, None)? {
+    for batch in parquet_file::read_batches(path, &PREDICTIONS, None)? {
         let schema = batch.schema();
         categories = schema
             .fields()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::choice::choice;
 use crate::clip::Split;
 use crate::foreign::printable;
-use crate::table::{Format, Table, column};
+use crate::parquet_file::{Format, Table, column};
 
 pub use availability::{
     AvailabilityError, CategoryNames, Nonsense, RowFault, category_names, check_availability,

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use incdec::clip::Split;
 use incdec::data::{Augment, Batches, Dataset, LoaderConfig, Sample, StreamKeys, sampler};
+use incdec::parquet_file::Provenance;
 use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::stage_tables::ClipStatus;
-use incdec::table::Provenance;
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
 /// Clips in an epoch: the published training set.

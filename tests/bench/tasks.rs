@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use incdec::clip::Split;
-use incdec::table::Provenance;
+use incdec::parquet_file::Provenance;
 use incdec::tasks::availability::Plan;
 use incdec::tasks::{DealSettings, LabelledClip, Scenario, Source, write};
 use incdec::taxonomy::Taxonomy;

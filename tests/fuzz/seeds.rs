@@ -8,7 +8,7 @@ use incdec::shard::{
     Codec, INDEX_FILE, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, shard_name, write_index,
 };
 use incdec::stage_tables::ClipStatus;
-use incdec::table::Provenance;
+use incdec::parquet_file::Provenance;
 
 fn clip(number: usize, codec: Codec) -> NewClip {
     NewClip {

@@ -12,13 +12,13 @@ use incdec::download::ledger::{Kind, LedgerRow};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
+use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{Progress, Rows, RunHead, TaskOutcome, checkpoint_file, write_summary};
 use incdec::run_tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
 use incdec::shard::{
     Codec, NewClip, SourceFacts, Writer, WriterConfig, parse_shard_name, write_index,
 };
 use incdec::stage_tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
-use incdec::table::{self, Provenance};
 
 fn config(stage: Stage, folder: &Path) -> CleanConfig {
     CleanConfig {
@@ -124,7 +124,7 @@ fn downloaded(root: &Path) -> PathBuf {
         "present",
         Some(hash),
     ));
-    table::write(
+    parquet_file::write(
         &data.join("downloads.parquet"),
         &rows,
         &Provenance::default(),
@@ -287,13 +287,13 @@ fn the_tables_of_all_tasks_go_and_an_edited_one_stays() {
     for folder in ["substitution/seed-0", "decremental/seed-1"] {
         let at = |name: &str| tasks.join(folder).join(name);
         let none = Provenance::default();
-        table::write::<ScheduleRow>(&at("schedule.parquet"), &[], &none).unwrap();
-        table::write::<AvailabilityRow>(&at("availability.parquet"), &[], &none).unwrap();
+        parquet_file::write::<ScheduleRow>(&at("schedule.parquet"), &[], &none).unwrap();
+        parquet_file::write::<AvailabilityRow>(&at("availability.parquet"), &[], &none).unwrap();
         write(&at(".made"), "");
     }
     // The user's own table under the name of ours.
     let mine = tasks.join("decremental/seed-1/schedule.parquet");
-    table::write::<ClipRow>(&mine, &[], &Provenance::default()).unwrap();
+    parquet_file::write::<ClipRow>(&mine, &[], &Provenance::default()).unwrap();
     let summary = clean(Stage::Tasks, &tasks);
     assert_eq!(summary.removed.len(), 3);
     assert_eq!(summary.changed, [mine]);
@@ -305,10 +305,11 @@ fn the_tables_of_all_tasks_go_and_an_edited_one_stays() {
 fn trained(folder: &Path) {
     let none = Provenance::default();
     RunHead::default().write(folder).unwrap();
-    table::write::<AvailabilityRow>(&folder.join("availability.parquet"), &[], &none).unwrap();
-    table::write::<HistoryRow>(&folder.join("history.parquet"), &[], &none).unwrap();
-    table::write::<MetricRow>(&folder.join("metrics.parquet"), &[], &none).unwrap();
-    table::write::<TimingRow>(&folder.join("timing.parquet"), &[], &none).unwrap();
+    parquet_file::write::<AvailabilityRow>(&folder.join("availability.parquet"), &[], &none)
+        .unwrap();
+    parquet_file::write::<HistoryRow>(&folder.join("history.parquet"), &[], &none).unwrap();
+    parquet_file::write::<MetricRow>(&folder.join("metrics.parquet"), &[], &none).unwrap();
+    parquet_file::write::<TimingRow>(&folder.join("timing.parquet"), &[], &none).unwrap();
     write_predictions(&folder.join("predictions.parquet"), &[], &[], &none).unwrap();
     write(&folder.join(checkpoint_file(0)), "weights");
     write(

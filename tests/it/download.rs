@@ -20,13 +20,13 @@ use incdec::download::ledger::{Kind, LedgerRow};
 use incdec::download::verify::{mend, verify};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
-use incdec::table;
+use incdec::parquet_file;
 
 use server::Server;
 use source::{Source, archive, binary, tree};
 
 fn ledger(config: &DownloadConfig) -> Vec<LedgerRow> {
-    table::read(&config.ledger).unwrap()
+    parquet_file::read(&config.ledger).unwrap()
 }
 
 fn clip_states(config: &DownloadConfig) -> Vec<(String, String)> {

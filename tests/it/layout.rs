@@ -19,12 +19,12 @@ const GROUND: &[&str] = &[
     "lock",
     "named_csv",
     "panics",
+    "parquet_file",
     "progress",
     "random",
     "run_record",
     "run_tables",
     "stage_tables",
-    "table",
     "taxonomy",
 ];
 
@@ -51,7 +51,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("tch", &["data", "model", "train", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
-    ("parquet", &["table"]),
+    ("parquet", &["parquet_file"]),
 ];
 
 fn root() -> &'static Path {

@@ -8,9 +8,9 @@ use incdec::clip::Split;
 use incdec::hint::Hint;
 use incdec::manifest::audit::Overlap;
 use incdec::manifest::{ManifestConfig, ManifestError, run};
+use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{Codec, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::stage_tables::{ClipRow, ClipStatus};
-use incdec::table::{self, Provenance, Table};
 use incdec::taxonomy::Taxonomy;
 
 use crate::support;
@@ -104,9 +104,9 @@ impl Fixture {
     /// Publishes the index anew after `change`.
     fn with_index(&self, change: impl FnOnce(&mut Vec<IndexRow>)) {
         let file = self.shards().join("index.parquet");
-        let mut rows: Vec<IndexRow> = table::read(&file).unwrap();
+        let mut rows: Vec<IndexRow> = parquet_file::read(&file).unwrap();
         change(&mut rows);
-        table::write(&file, &rows, &Provenance::default()).unwrap();
+        parquet_file::write(&file, &rows, &Provenance::default()).unwrap();
     }
 }
 
@@ -115,7 +115,7 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     let fixture = Fixture::new();
     let config = fixture.config();
     run(&config).unwrap();
-    let rows: Vec<ClipRow> = table::read(&config.out).unwrap();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
     let told: Vec<_> = rows
         .iter()
         .map(|r| (r.clip_id.as_str(), r.split, r.row, r.label, r.status))
@@ -143,7 +143,7 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     assert_eq!(rows[0].source_split, "train");
     assert_eq!(rows[0].category, "food");
 
-    let provenance = table::provenance(&config.out, &ClipRow::FORMAT).unwrap();
+    let provenance = parquet_file::provenance(&config.out, &ClipRow::FORMAT).unwrap();
     let taxonomy = Taxonomy::from_json(&config.out, &provenance.settings["taxonomy"]).unwrap();
     assert_eq!(
         taxonomy,
@@ -263,7 +263,7 @@ fn the_audit_finds_what_is_known_of_the_published_tables() {
     };
     let summary = run(&config).unwrap();
     assert_eq!(summary.splits.map(|c| c.missing), [3700, 370, 370]);
-    let rows: Vec<ClipRow> = table::read(&config.out).unwrap();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
     let found = incdec::manifest::audit::audit(&rows);
     let within_train = |clips: &[usize]| clips.iter().all(|&i| rows[i].split == Split::Train);
     let in_train = found

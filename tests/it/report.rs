@@ -11,10 +11,10 @@ use incdec::clip::Split;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::metrics::Criterion;
+use incdec::parquet_file::{self, Provenance};
 use incdec::report::{ReportConfig, ReportError, SummaryRow, run};
 use incdec::run_record::{RunHead, RunRecordError, TaskOutcome};
 use incdec::run_tables::{MetricRow, write_predictions};
-use incdec::table::{self, Provenance};
 use incdec::tasks::Scenario;
 
 use fake::{DECREMENTAL, FakeRun, write_progress};
@@ -91,7 +91,7 @@ fn the_page_of_one_run_is_complete_and_needs_nothing_else() {
     // Charts: mAP, forgetting, availability, six tasks' curves, loss, validation mAP.
     assert_eq!(page.matches("<svg").count(), 11);
     // The figures of the tables stand in the page as they are.
-    let rows: Vec<MetricRow> = table::read(&folder.join("metrics.parquet")).unwrap();
+    let rows: Vec<MetricRow> = parquet_file::read(&folder.join("metrics.parquet")).unwrap();
     let test = rows.iter().filter(|r| r.split == Split::Test);
     for row in test.filter(|r| r.metric == "mean_ap" || r.metric == "ap_per_subcategory") {
         let value = format!(">{:.3}<", row.value.unwrap());
@@ -163,7 +163,7 @@ fn several_runs_are_summed_up_over_seeds() {
     );
 
     // The table's figures, by hand.
-    let rows: Vec<SummaryRow> = table::read(config.table.as_ref().unwrap()).unwrap();
+    let rows: Vec<SummaryRow> = parquet_file::read(config.table.as_ref().unwrap()).unwrap();
     let per_run = |metric: &str, forgetting: bool, subcategory: Option<&str>| -> Vec<f64> {
         runs.iter()
             .filter(|r| {
@@ -172,7 +172,8 @@ fn several_runs_are_summed_up_over_seeds() {
                     || r.ends_with("decremental-ewc-2")
             })
             .map(|run| {
-                let rows: Vec<MetricRow> = table::read(&run.join("metrics.parquet")).unwrap();
+                let rows: Vec<MetricRow> =
+                    parquet_file::read(&run.join("metrics.parquet")).unwrap();
                 let values: Vec<f64> = rows
                     .iter()
                     .filter(|r| r.split == Split::Test && r.metric == metric)
@@ -292,7 +293,8 @@ fn what_is_no_run_is_refused_with_a_hint() {
             ..
         }
     ));
-    table::write::<MetricRow>(&empty.join("metrics.parquet"), &[], &Provenance::default()).unwrap();
+    parquet_file::write::<MetricRow>(&empty.join("metrics.parquet"), &[], &Provenance::default())
+        .unwrap();
     assert!(matches!(refused(vec![empty]), ReportError::Empty { .. }));
 
     let strange = DECREMENTAL.write(root.path());

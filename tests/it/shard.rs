@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use incdec::clip::Split;
+use incdec::parquet_file::{self, Provenance, Table, TableError};
 use incdec::shard::{
     Codec, INDEX_FILE, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer,
     WriterConfig, write_index,
 };
 use incdec::stage_tables::ClipStatus;
-use incdec::table::{self, Provenance, Table, TableError};
 use proptest::prelude::*;
 
 fn clip(n: usize, split: Split, frames: usize) -> NewClip {
@@ -415,7 +415,7 @@ fn raw_frames_are_slices_of_one_map() {
 fn the_index_is_read_by_column() {
     let folder = tempfile::tempdir().unwrap();
     let rows = write(folder.path(), &some_clips(), 400);
-    let batches = table::read_batches(
+    let batches = parquet_file::read_batches(
         &folder.path().join(INDEX_FILE),
         &IndexRow::FORMAT,
         Some(&["status", "shard_row"]),

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use incdec::clip::Split;
+use incdec::parquet_file::{self, Provenance};
 use incdec::stage_tables::{
     AvailabilityRow, Change, ClipRow, ClipStatus, ScheduleEvent, ScheduleRow,
 };
-use incdec::table::{self, Provenance};
 use incdec::tasks::availability::Plan;
 use incdec::tasks::schedule::Counts;
 use incdec::tasks::{ClipSource, DealSettings, Scenario, Source, TasksConfig, run};
@@ -213,7 +213,8 @@ fn the_published_clip_ids_stand_in_the_tables_in_the_golden_order() {
         let scenario: Scenario = case.pipeline.parse().unwrap();
         let out = out.path().join(scenario.name());
         run(&config(labels, scenario, &out)).unwrap();
-        let rows: Vec<AvailabilityRow> = table::read(&out.join("availability.parquet")).unwrap();
+        let rows: Vec<AvailabilityRow> =
+            parquet_file::read(&out.join("availability.parquet")).unwrap();
         let source = Source::read(&ClipSource::Labels(labels.to_owned())).unwrap();
         for (task, golden) in (0..).zip(case.train_rows.as_ref().unwrap()) {
             let ids = rows
@@ -275,7 +276,7 @@ fn rows_tell_what_changed_and_are_sorted() {
         let out = tempfile::tempdir().unwrap();
         run(&config(labels.path(), scenario, out.path())).unwrap();
         let rows: Vec<AvailabilityRow> =
-            table::read(&out.path().join("availability.parquet")).unwrap();
+            parquet_file::read(&out.path().join("availability.parquet")).unwrap();
         let key = |r: &AvailabilityRow| {
             let position = r.position.unwrap_or(i32::MAX);
             (r.task, r.split, position, r.position.map_or(r.row, |_| 0))
@@ -320,7 +321,8 @@ fn the_schedule_lists_each_tasks_subcategories_in_their_order() {
         let scenario: Scenario = case.pipeline.parse().unwrap();
         let out = tempfile::tempdir().unwrap();
         run(&config(labels.path(), scenario, out.path())).unwrap();
-        let rows: Vec<ScheduleRow> = table::read(&out.path().join("schedule.parquet")).unwrap();
+        let rows: Vec<ScheduleRow> =
+            parquet_file::read(&out.path().join("schedule.parquet")).unwrap();
         for (task, categories) in (0..).zip(golden) {
             for (category, names) in categories {
                 let rows: Vec<_> = rows
@@ -387,13 +389,14 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
         })
         .collect();
     let settings = serde_json::json!({"taxonomy": source.taxonomy.to_json()});
-    table::write(&manifest, &rows, &Provenance::of(&settings)).unwrap();
+    parquet_file::write(&manifest, &rows, &Provenance::of(&settings)).unwrap();
     let rows_of = |clips: ClipSource, name: &str| {
         let out = folder.path().join(name);
         let mut config = config(labels.path(), Scenario::Substitution, &out);
         config.clips = clips;
         let summary = run(&config).unwrap();
-        let rows: Vec<AvailabilityRow> = table::read(&out.join("availability.parquet")).unwrap();
+        let rows: Vec<AvailabilityRow> =
+            parquet_file::read(&out.join("availability.parquet")).unwrap();
         (summary, rows)
     };
     let (_, mut by_labels) = rows_of(ClipSource::Labels(labels.path().to_owned()), "labels");
@@ -410,7 +413,7 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
     let refused = |change: &dyn Fn(&mut Vec<ClipRow>), words: &str| {
         let mut wrong = rows.clone();
         change(&mut wrong);
-        table::write(&manifest, &wrong, &Provenance::of(&settings)).unwrap();
+        parquet_file::write(&manifest, &wrong, &Provenance::of(&settings)).unwrap();
         let error = run(&config).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     };

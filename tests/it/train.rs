@@ -14,8 +14,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use incdec::clip::Split;
+use incdec::parquet_file;
 use incdec::run_tables::{self, MetricRow};
-use incdec::table;
 
 use crate::support;
 
@@ -47,7 +47,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
     assert_eq!(categories, CATEGORIES);
     // Two tasks with four clips to validate and four to test.
     assert_eq!(predictions.len(), 16);
-    let metrics: Vec<MetricRow> = table::read(&run.join("metrics.parquet")).unwrap();
+    let metrics: Vec<MetricRow> = parquet_file::read(&run.join("metrics.parquet")).unwrap();
     let forgetting: Vec<_> = metrics
         .iter()
         .filter(|row| row.metric == "mean_ap" && row.split == Split::Test)

@@ -28,8 +28,8 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::{LockError, Wait};
+use crate::parquet_file::TableError;
 use crate::shard::ShardError;
-use crate::table::TableError;
 
 /// The stages whose work can be taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

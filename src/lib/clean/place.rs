@@ -12,11 +12,11 @@ use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::ledger::{Kind, LedgerRow};
+use crate::parquet_file::{self, Table};
 use crate::shard::{INDEX_FILE, IndexRow, shard_files};
 use crate::stage_tables::{
     AVAILABILITY_FILE, AvailabilityRow, ClipRow, SCHEDULE_FILE, ScheduleRow,
 };
-use crate::table::{self, Table};
 
 /// The names that the Makefile gives to what lies beside others: the ledger and its log, the table of clips, the page.
 const LEDGER_FILE: &str = "downloads.parquet";
@@ -156,7 +156,7 @@ fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let rows: Vec<LedgerRow> = table::read(ledger)?;
+    let rows: Vec<LedgerRow> = parquet_file::read(ledger)?;
     let downloaded = rows
         .into_iter()
         .filter(|row| row.kind == Kind::Clip && row.state == "present");

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::artifact::{ArtifactError, hash_file};
+use crate::parquet_file::{self, Format, TableError};
 use crate::report::is_sealed;
 use crate::run_record::is_sealed_document;
 use crate::shard::{Shard, ShardError};
-use crate::table::{self, Format, TableError};
 
 /// Largest page, log and event file that are read; a larger one is not proven, and stays.
 const MAX_BYTES_READ: u64 = 1 << 30;
@@ -46,7 +46,7 @@ impl Proof {
     pub(super) fn holds(&self, path: &Path) -> Result<bool, ArtifactError> {
         match self {
             Self::Hash(hash) => Ok(hash_file(path)? == *hash),
-            Self::Table(format) => match table::verify(path, format) {
+            Self::Table(format) => match parquet_file::verify(path, format) {
                 Ok(hashed) => Ok(hashed),
                 Err(TableError::Artifact(error)) => Err(error),
                 Err(_) => Ok(false),

@@ -5,13 +5,13 @@ use std::path::{Component, Path};
 use super::place::Candidate;
 use super::proof::Proof;
 use crate::artifact::ArtifactError;
+use crate::parquet_file::Table;
 use crate::run_record::{
     HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE,
     TIMING_FILE, read_progress,
 };
 use crate::run_tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
 use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow, SCHEDULE_FILE, ScheduleRow};
-use crate::table::Table;
 
 /// What no promise of equal bytes covers, and so no hash: the log and the event file.
 const LOG_FILE: &str = "log.jsonl";

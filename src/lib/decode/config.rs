@@ -9,8 +9,8 @@ use crate::choice::choice;
 use crate::lock::Wait;
 use crate::media::frame_size::{FrameSize, SampleAspect};
 use crate::media::limits::Limits;
+use crate::parquet_file::Provenance;
 use crate::shard::{Codec, DEFAULT_SHARD_BYTES};
-use crate::table::Provenance;
 
 /// Most workers of one run.
 pub const MAX_JOBS: usize = 1024;

@@ -15,12 +15,12 @@ use crate::artifact::sweep;
 use crate::foreign::printable;
 use crate::labels::Labels;
 use crate::lock::Lock;
+use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
 use crate::shard::{
     INDEX_FILE, IndexRow, ShardError, Writer, WriterConfig, shard_files, write_index,
 };
 use crate::stage_tables::ClipStatus;
-use crate::table::Provenance;
 
 /// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and publishes the index. The
 /// folder is locked meanwhile.

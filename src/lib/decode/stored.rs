@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
+use crate::parquet_file::{self, Provenance, Table, TableError};
 use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, parse_shard_name, shard_files};
 use crate::stage_tables::ClipStatus;
-use crate::table::{self, Provenance, Table, TableError};
 
 /// What the folder of shards holds already, of the same settings.
 pub(super) struct Stored {
@@ -85,8 +85,8 @@ fn read_index(
     if !path.exists() {
         return Ok(None);
     }
-    let read = table::provenance(&path, &IndexRow::FORMAT)
-        .and_then(|provenance| Ok((table::read::<IndexRow>(&path)?, provenance)));
+    let read = parquet_file::provenance(&path, &IndexRow::FORMAT)
+        .and_then(|provenance| Ok((parquet_file::read::<IndexRow>(&path)?, provenance)));
     match read {
         Ok((rows, provenance)) if provenance.settings == settings.settings => {
             return Ok(Some((rows, provenance)));

@@ -11,7 +11,7 @@ use super::state::Known;
 use crate::artifact;
 use crate::exit::Exit;
 use crate::foreign::printable;
-use crate::table::Provenance;
+use crate::parquet_file::Provenance;
 
 /// The reason of a clip that the archives that could hold it do not hold.
 pub(super) const ABSENT: &str = "in none of the archives that could hold it";

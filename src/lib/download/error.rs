@@ -13,7 +13,7 @@ use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
-use crate::table::TableError;
+use crate::parquet_file::TableError;
 
 /// Why the download stage stopped.
 #[derive(Debug, thiserror::Error)]

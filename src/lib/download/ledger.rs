@@ -12,12 +12,12 @@ use super::DownloadError;
 use crate::choice::choice;
 use crate::clip::ClipId;
 use crate::foreign::printable;
-use crate::table::{self, Format, Provenance, Table, TableError, column};
+use crate::parquet_file::{self, Format, Provenance, Table, TableError, column};
 use crate::taxonomy::is_usable_name;
 
 /// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
 /// before stays here and gives today's rows: what was fetched is never fetched again for a new layout of the ledger.
-const READERS: [Reader; 1] = [table::read::<LedgerRow>];
+const READERS: [Reader; 1] = [parquet_file::read::<LedgerRow>];
 
 /// Reads a ledger of one version.
 type Reader = fn(&Path) -> Result<Vec<LedgerRow>, TableError>;
@@ -315,5 +315,5 @@ pub fn write(
     rows: &[LedgerRow],
     provenance: &Provenance,
 ) -> Result<(), DownloadError> {
-    Ok(table::write(path, rows, provenance)?)
+    Ok(parquet_file::write(path, rows, provenance)?)
 }

@@ -18,7 +18,7 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
-use crate::table::TableError;
+use crate::parquet_file::TableError;
 
 /// The stage's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Label, Labels};
+use crate::parquet_file::{self, Provenance};
 use crate::shard::{INDEX_FILE, IndexRow, parse_shard_name};
 use crate::stage_tables::{ClipRow, ClipStatus};
-use crate::table::{self, Provenance};
 
 /// Writes the manifest and says what is in it.
 ///
@@ -23,7 +23,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     }
     let labels = Labels::read(&config.labels)?;
     let index_file = config.shards.join(INDEX_FILE);
-    let index: Vec<IndexRow> = table::read(&index_file)?;
+    let index: Vec<IndexRow> = parquet_file::read(&index_file)?;
     let mut by_clip = HashMap::with_capacity(index.len());
     for row in &index {
         check(row, &index_file)?;
@@ -60,7 +60,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     for file in labels.files().iter().chain([&index_file]) {
         provenance = provenance.with_input(file)?;
     }
-    table::write(&config.out, &rows, &provenance)?;
+    parquet_file::write(&config.out, &rows, &provenance)?;
     Ok(summary)
 }
 

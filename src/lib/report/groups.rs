@@ -11,7 +11,7 @@ use super::copies::set_apart;
 use super::load::Measured;
 use crate::clip::Split;
 use crate::metrics::mean_defined;
-use crate::table::{Format, Table, column};
+use crate::parquet_file::{Format, Table, column};
 
 /// Runs of one scenario and one approach under the same settings, over seeds; no run is among them twice.
 #[derive(Clone, Debug)]

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
+use crate::parquet_file::{self, Table, TableError};
 use crate::run_record::{
     METRICS_FILE, Machine, PREDICTIONS_FILE, RunHead, RunRecord, SETTINGS_FILE, Subcategory,
 };
 use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
 use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow};
-use crate::table::{self, Table, TableError};
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -310,7 +310,7 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
         "change",
         "usable",
     ];
-    for batch in table::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
+    for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
         let task = typed::<Int32Array>(path, &batch, "task")?;
         let text = |name| typed::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);

@@ -34,8 +34,8 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::metrics::MetricsError;
+use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
-use crate::table::TableError;
 
 /// Permutations of a test set's labels that measure the level of chance.
 pub const PERMUTATIONS: usize = 1_000;

@@ -9,8 +9,8 @@ use super::load::load;
 use super::seal::seal;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
 use crate::artifact::{self, ArtifactError};
+use crate::parquet_file::{self, Provenance};
 use crate::run_record::{METRICS_FILE, SETTINGS_FILE};
-use crate::table::{self, Provenance};
 
 /// Writes the page of the given runs, and the table where one is wanted.
 ///
@@ -35,7 +35,7 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
             let name = format!("run {k}: {}", run.name);
             provenance.inputs.insert(name, hash);
         }
-        table::write(path, &rows, &provenance)?;
+        parquet_file::write(path, &rows, &provenance)?;
     }
     let page = page::page(&analyses, &groups, config.permutations, CHANCE_QUANTILE)?;
     let page = seal(&page);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Machine, RunRecordError, SETTINGS_FILE, differences, document};
-use crate::table::Provenance;
+use crate::parquet_file::Provenance;
 
 /// Everything that can change a run's result, and what its classes are called.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -29,7 +29,7 @@ use serde::Serialize;
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
-use crate::table::TableError;
+use crate::parquet_file::TableError;
 
 /// What can change the result, and the machine.
 pub const SETTINGS_FILE: &str = "settings.json";

@@ -10,9 +10,9 @@ use super::{
     checkpoint_file, document, state_file,
 };
 use crate::artifact::hash_file;
+use crate::parquet_file::{self, TableError};
 use crate::run_tables::{self, HistoryRow, MetricRow, PredictionRow};
 use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
-use crate::table::{self, TableError};
 
 /// How a task went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,8 +139,8 @@ impl Rows<'_> {
             .collect();
         let predictions: Vec<_> = self.predictions.iter().filter(|r| is(r.task)).collect();
         let hashes = [
-            (HISTORY_FILE, table::rows_hash(&history)),
-            (METRICS_FILE, table::rows_hash(&metrics)),
+            (HISTORY_FILE, parquet_file::rows_hash(&history)),
+            (METRICS_FILE, parquet_file::rows_hash(&metrics)),
             (
                 PREDICTIONS_FILE,
                 run_tables::predictions_hash(self.categories, &predictions),

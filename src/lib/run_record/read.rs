@@ -10,11 +10,11 @@ use super::{
     RunRecordError, SETTINGS_FILE, TIMING_FILE, differences, document,
 };
 use crate::artifact::hash_file;
+use crate::parquet_file::{self, Format, Table};
 use crate::run_tables::{
     HistoryRow, MetricRow, PREDICTIONS, PredictionRow, TimingRow, read_predictions,
 };
 use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
-use crate::table::{self, Format, Table};
 
 /// A run directory whose files are those that the run wrote.
 #[derive(Clone, Debug)]
@@ -134,8 +134,8 @@ impl RunRecord {
         if timing.exists() {
             self.compare_provenance(&timing, &TimingRow::FORMAT)?;
         }
-        self.history = table::read(&folder.join(HISTORY_FILE))?;
-        self.metrics = table::read(&folder.join(METRICS_FILE))?;
+        self.history = parquet_file::read(&folder.join(HISTORY_FILE))?;
+        self.metrics = parquet_file::read(&folder.join(METRICS_FILE))?;
         (self.categories, self.predictions) = read_predictions(&folder.join(PREDICTIONS_FILE))?;
         self.history.retain(|row| row.task < done);
         self.metrics.retain(|row| row.task < done);
@@ -144,7 +144,7 @@ impl RunRecord {
     }
 
     fn compare_provenance(&self, path: &Path, format: &Format) -> Result<(), RunRecordError> {
-        let theirs = table::provenance(path, format)?;
+        let theirs = parquet_file::provenance(path, format)?;
         let mut found = differences("settings", &theirs.settings, &self.head.settings);
         found.extend(differences("inputs", &theirs.inputs, &self.head.inputs));
         if found.is_empty() {

@@ -12,7 +12,7 @@ use super::writer::{NewClip, Writer, WriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
-use crate::table::{self, Provenance, Table};
+use crate::parquet_file::{self, Provenance, Table};
 
 /// What a deletion did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
     let _lock = Lock::folder(folder, "a deletion of clips", Wait::No)?;
     sweep(folder)?;
     let index_file = folder.join(INDEX_FILE);
-    let mut provenance = table::provenance(&index_file, &IndexRow::FORMAT)?;
-    let mut rows: Vec<IndexRow> = table::read(&index_file)?;
+    let mut provenance = parquet_file::provenance(&index_file, &IndexRow::FORMAT)?;
+    let mut rows: Vec<IndexRow> = parquet_file::read(&index_file)?;
     let before = rows.len();
     let named: BTreeSet<String> = rows.iter().filter_map(|r| r.shard.clone()).collect();
     rows.retain(|row| !clips.contains(&row.clip_id));

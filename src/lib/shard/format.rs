@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::choice;
 use crate::clip::Split;
+use crate::parquet_file::{Format, Provenance, Table, column};
 use crate::stage_tables::ClipStatus;
-use crate::table::{Format, Provenance, Table, column};
 
 /// The format of shard files.
 pub const FORMAT: Format = Format {

@@ -9,7 +9,7 @@
 //! again: new clips come in new shards, [`delete`] replaces only the shards that hold what is to go, and the index is
 //! published anew, last.
 //!
-//! Every shard carries its [`Provenance`](crate::table::Provenance) and each row the hash of its source file, its source's
+//! Every shard carries its [`Provenance`](crate::parquet_file::Provenance) and each row the hash of its source file, its source's
 //! facts and a BLAKE3 hash of itself, so the index can be rebuilt from the shards alone.
 //!
 //! # Why no video
@@ -33,7 +33,7 @@
 //! use incdec::clip::Split;
 //! use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
 //! use incdec::stage_tables::ClipStatus;
-//! use incdec::table::Provenance;
+//! use incdec::parquet_file::Provenance;
 //!
 //! let folder = tempfile::tempdir().unwrap();
 //! let mut writer = Writer::new(folder.path(), Provenance::default(), WriterConfig::default());
@@ -70,7 +70,7 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::LockError;
-use crate::table::TableError;
+use crate::parquet_file::TableError;
 
 /// Why shards could not be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,8 @@ use super::format::{Codec, FORMAT, HashedRow, IndexRow, SourceFacts, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
+use crate::parquet_file::Provenance;
 use crate::stage_tables::ClipStatus;
-use crate::table::Provenance;
 
 /// Opens and closes every Arrow IPC file.
 const MAGIC: &[u8] = b"ARROW1";

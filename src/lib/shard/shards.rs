@@ -9,7 +9,7 @@ use super::folder::{INDEX_FILE, parse_shard_name};
 use super::format::IndexRow;
 use super::reader::{Shard, StoredClip};
 use crate::foreign::printable;
-use crate::table::{self, Provenance, Table};
+use crate::parquet_file::{self, Provenance, Table};
 
 /// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ impl Shards {
     /// When the index is absent, damaged, of another version, names what could not be a shard, or a row for two clips.
     pub fn open(dir: &Path) -> Result<Self, ShardError> {
         let path = dir.join(INDEX_FILE);
-        let provenance = table::provenance(&path, &IndexRow::FORMAT)?;
-        let index: Vec<IndexRow> = table::read(&path)?;
+        let provenance = parquet_file::provenance(&path, &IndexRow::FORMAT)?;
+        let index: Vec<IndexRow> = parquet_file::read(&path)?;
         let mut named = BTreeMap::<String, Named>::new();
         for (place, row) in index.iter().enumerate() {
             let Some((name, shard_row)) = row.shard.as_deref().zip(row.shard_row) else {

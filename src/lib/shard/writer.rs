@@ -20,8 +20,8 @@ use super::folder::{INDEX_FILE, shard_name};
 use super::format::{Codec, HashedRow, IndexRow, SourceFacts, frame_field, image_fields, schema};
 use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
+use crate::parquet_file::{self, Provenance};
 use crate::stage_tables::ClipStatus;
-use crate::table::{self, Provenance};
 
 /// Bytes of frames after which a shard is closed, where nothing else is asked for.
 pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
@@ -224,7 +224,11 @@ pub fn write_index(
     rows: &[IndexRow],
     provenance: &Provenance,
 ) -> Result<(), ShardError> {
-    Ok(table::write(&folder.join(INDEX_FILE), rows, provenance)?)
+    Ok(parquet_file::write(
+        &folder.join(INDEX_FILE),
+        rows,
+        provenance,
+    )?)
 }
 
 fn check(clip: &NewClip) -> Result<u64, ShardError> {

@@ -8,7 +8,7 @@ use crate::clip::Split;
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
-use crate::table::{self, Provenance, Table, TableError};
+use crate::parquet_file::{self, Provenance, Table, TableError};
 
 /// Each category with its subcategories, in class order.
 pub type CategoryNames = Vec<(String, Vec<String>)>;
@@ -134,8 +134,8 @@ pub enum Nonsense {
 pub fn read_availability(
     path: &Path,
 ) -> Result<(Vec<AvailabilityRow>, Provenance), AvailabilityError> {
-    let provenance = table::provenance(path, &AvailabilityRow::FORMAT)?;
-    let rows: Vec<AvailabilityRow> = table::read(path)?;
+    let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
+    let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
     check_availability(&rows, &category_names(&provenance)).map_err(|fault| {
         AvailabilityError::Row {
             path: path.to_owned(),

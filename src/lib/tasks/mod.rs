@@ -32,7 +32,7 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::named_csv::NamedCsvError;
-use crate::table::TableError;
+use crate::parquet_file::TableError;
 use crate::taxonomy::TaxonomyError;
 
 /// Tasks where neither a number nor a schedule is given.

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::artifact;
 use crate::clip::Split;
+use crate::parquet_file::{self, Provenance, TableError};
 use crate::stage_tables::{AVAILABILITY_FILE, Change, SCHEDULE_FILE, ScheduleEvent, ScheduleRow};
-use crate::table::{self, Provenance, TableError};
 use crate::taxonomy::Taxonomy;
 
 /// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
@@ -125,7 +125,7 @@ pub fn write(
         tasks: vec![TaskSummary::default(); plan.tasks()],
     };
     let schedule = schedule_rows(plan, &source.taxonomy, &mut summary);
-    table::write(&out.join(SCHEDULE_FILE), &schedule, provenance)?;
+    parquet_file::write(&out.join(SCHEDULE_FILE), &schedule, provenance)?;
     let mut writer =
         AvailabilityWriter::create(&out.join(AVAILABILITY_FILE), &source.taxonomy, provenance)?;
     let mut present: [Vec<bool>; 3] = source.clips.each_ref().map(|c| vec![false; c.len()]);

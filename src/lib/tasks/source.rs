@@ -8,8 +8,8 @@ use super::{ClipSource, TasksError};
 use crate::clip::{ClipId, Split};
 use crate::foreign::printable;
 use crate::labels::Labels;
+use crate::parquet_file::{self, Table};
 use crate::stage_tables::ClipRow;
-use crate::table::{self, Table};
 use crate::taxonomy::Taxonomy;
 
 /// A labelled clip as far as dealing needs it.
@@ -82,12 +82,12 @@ impl Source {
     }
 
     fn from_manifest(path: &Path) -> Result<Self, TasksError> {
-        let settings = table::provenance(path, &ClipRow::FORMAT)?.settings;
+        let settings = parquet_file::provenance(path, &ClipRow::FORMAT)?.settings;
         let taxonomy = settings.get("taxonomy").cloned().unwrap_or_default();
         let taxonomy = Taxonomy::from_json(path, &taxonomy)?;
         let mut clips: [Vec<LabelledClip>; 3] = Default::default();
         let mut seen = HashSet::new();
-        for row in table::read::<ClipRow>(path)? {
+        for row in parquet_file::read::<ClipRow>(path)? {
             let contradiction = |problem| TasksError::Manifest {
                 path: path.to_owned(),
                 clip: printable(&row.clip_id).into_owned(),

@@ -8,8 +8,8 @@ use arrow::datatypes::{Schema, SchemaRef};
 
 use super::LabelledClip;
 use crate::clip::Split;
+use crate::parquet_file::{BatchWriter, Provenance, Table, TableError};
 use crate::stage_tables::{AvailabilityRow, Change};
-use crate::table::{BatchWriter, Provenance, Table, TableError};
 use crate::taxonomy::Taxonomy;
 
 /// Rows that are gathered before they are written: what bounds the stage's memory beside the clips themselves.
@@ -133,7 +133,7 @@ fn name(change: Change) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table;
+    use crate::parquet_file;
 
     #[test]
     fn streamed_rows_are_read_back_as_rows_of_the_table() {
@@ -182,6 +182,9 @@ mod tests {
             writer.push(&row).unwrap();
         }
         writer.finish().unwrap();
-        assert_eq!(table::read::<AvailabilityRow>(&path).unwrap(), expected);
+        assert_eq!(
+            parquet_file::read::<AvailabilityRow>(&path).unwrap(),
+            expected
+        );
     }
 }

@@ -10,10 +10,10 @@ use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::parquet_file::TableError;
 use crate::run_record::{RunRecordError, listed};
 use crate::shard::ShardError;
 use crate::stage_tables::AvailabilityError;
-use crate::table::TableError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]

@@ -27,6 +27,7 @@ use super::seed_outputs;
 use super::settings::TrainConfig;
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::Loaded;
+use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     self, CHECKPOINTS, HISTORY_FILE, METRICS_FILE, Machine, PREDICTIONS_FILE, PROGRESS_FILE,
     Progress, RUN_FILE, Rows, RunHead, RunRecord, SETTINGS_FILE, Subcategory, TIMING_FILE,
@@ -34,7 +35,6 @@ use crate::run_record::{
 };
 use crate::run_tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
 use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
-use crate::table::{self, Provenance};
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
@@ -228,7 +228,7 @@ impl Record {
         self.history.sort_by(|a, b| {
             (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
         });
-        Ok(table::write(
+        Ok(parquet_file::write(
             &self.folder.join(HISTORY_FILE),
             &self.history,
             &self.provenance,
@@ -241,7 +241,7 @@ impl Record {
     /// When the disk refuses.
     pub fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
         self.publish_history()?;
-        table::write(
+        parquet_file::write(
             &self.folder.join(METRICS_FILE),
             &self.metrics,
             &self.provenance,
@@ -253,7 +253,7 @@ impl Record {
             &self.predictions,
             &self.provenance,
         )?;
-        table::write(
+        parquet_file::write(
             &self.folder.join(TIMING_FILE),
             &self.timing,
             &self.provenance,
@@ -285,7 +285,7 @@ impl Record {
     fn read_timing(&mut self) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
         if done > 0 {
-            self.timing = table::read(&self.folder.join(TIMING_FILE))?;
+            self.timing = parquet_file::read(&self.folder.join(TIMING_FILE))?;
             self.timing.retain(|row| row.task < done);
         }
         Ok(())

@@ -9,7 +9,7 @@ use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
-use incdec::table::{self, TableError};
+use incdec::parquet_file::{self, TableError};
 
 use super::ledger;
 use super::mischief::Mischief;
@@ -122,7 +122,7 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
         fs::write(&config.ledger, &flipped).unwrap();
-        let read = table::read::<LedgerRow>(&config.ledger);
+        let read = parquet_file::read::<LedgerRow>(&config.ledger);
         let noticed = matches!(read, Err(TableError::Changed { what: "rows", .. }));
         noticed.then_some(flipped)
     });
@@ -222,7 +222,7 @@ fn rows_that_name_files_elsewhere_and_versions_to_come_are_refused() {
         let mut rows = rows.clone();
         rows[clip].subcategory = Some(subcategory.into());
         rows[clip].name = name.to_owned();
-        table::write(&config.ledger, &rows, &table::Provenance::default()).unwrap();
+        parquet_file::write(&config.ledger, &rows, &parquet_file::Provenance::default()).unwrap();
         let error = mend(&config, |_| ()).unwrap_err();
         assert!(matches!(error, DownloadError::LedgerRow { .. }), "{error}");
         assert!(run(&config).is_err());
@@ -231,7 +231,12 @@ fn rows_that_name_files_elsewhere_and_versions_to_come_are_refused() {
     let newer = NewerRow {
         clip_id: "a".into(),
     };
-    table::write(&config.ledger, &[newer], &table::Provenance::default()).unwrap();
+    parquet_file::write(
+        &config.ledger,
+        &[newer],
+        &parquet_file::Provenance::default(),
+    )
+    .unwrap();
     let error = run(&config).unwrap_err();
     assert!(
         matches!(
@@ -248,13 +253,13 @@ struct NewerRow {
     clip_id: String,
 }
 
-impl table::Table for NewerRow {
-    const FORMAT: table::Format = table::Format {
+impl parquet_file::Table for NewerRow {
+    const FORMAT: parquet_file::Format = parquet_file::Format {
         version: LedgerRow::FORMAT.version + 1,
         ..LedgerRow::FORMAT
     };
 
     fn columns() -> Vec<arrow::datatypes::Field> {
-        vec![table::column::text("clip_id")]
+        vec![parquet_file::column::text("clip_id")]
     }
 }

@@ -9,13 +9,13 @@ use incdec::clip::Split;
 use incdec::metrics::{
     Criterion, Figures, Metrics, Names, Predictions, evaluate, flatten, forgetting_of_figures,
 };
+use incdec::parquet_file::{self, Provenance};
 use incdec::random;
 use incdec::run_record::{self, Machine, Progress, Rows, RunHead, Subcategory, TaskOutcome};
 use incdec::run_tables::{
     self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions,
 };
 use incdec::stage_tables::AvailabilityRow;
-use incdec::table::{self, Provenance};
 use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
@@ -59,7 +59,8 @@ impl FakeRun<'_> {
         let taxonomy = Taxonomy::read(&support::root().join("Kinetics/Info/classes.csv")).unwrap();
         let folder = root.join(format!("{}-{}-{}", self.scenario, self.approach, self.seed));
         let head = self.deal(root, &folder, &taxonomy);
-        let rows: Vec<AvailabilityRow> = table::read(&folder.join("availability.parquet")).unwrap();
+        let rows: Vec<AvailabilityRow> =
+            parquet_file::read(&folder.join("availability.parquet")).unwrap();
         let categories: Vec<String> = taxonomy
             .categories()
             .iter()
@@ -109,8 +110,8 @@ impl FakeRun<'_> {
         }
         let write_rows = |name: &str| folder.join(name);
         let provenance = head.provenance();
-        table::write(&write_rows("metrics.parquet"), &metrics, &provenance).unwrap();
-        table::write(&write_rows("history.parquet"), &history, &provenance).unwrap();
+        parquet_file::write(&write_rows("metrics.parquet"), &metrics, &provenance).unwrap();
+        parquet_file::write(&write_rows("history.parquet"), &history, &provenance).unwrap();
         let timing = [TimingRow {
             task: 0,
             epoch: Some(0),
@@ -118,7 +119,7 @@ impl FakeRun<'_> {
             seconds: 12.5,
             clips: 1850,
         }];
-        table::write(&write_rows("timing.parquet"), &timing, &provenance).unwrap();
+        parquet_file::write(&write_rows("timing.parquet"), &timing, &provenance).unwrap();
         write_predictions(
             &write_rows("predictions.parquet"),
             &categories,
@@ -282,8 +283,8 @@ impl FakeRun<'_> {
 pub(super) fn write_progress(folder: &Path, tasks: Vec<TaskOutcome>) {
     let (categories, predictions) =
         run_tables::read_predictions(&folder.join("predictions.parquet")).unwrap();
-    let history: Vec<HistoryRow> = table::read(&folder.join("history.parquet")).unwrap();
-    let metrics: Vec<MetricRow> = table::read(&folder.join("metrics.parquet")).unwrap();
+    let history: Vec<HistoryRow> = parquet_file::read(&folder.join("history.parquet")).unwrap();
+    let metrics: Vec<MetricRow> = parquet_file::read(&folder.join("metrics.parquet")).unwrap();
     let rows = Rows {
         history: &history,
         metrics: &metrics,
@@ -301,7 +302,7 @@ pub(super) fn write_progress(folder: &Path, tasks: Vec<TaskOutcome>) {
 
 /// Takes the frames of every test clip and of one other.
 fn lose_frames(file: &Path) {
-    let mut rows: Vec<AvailabilityRow> = table::read(file).unwrap();
+    let mut rows: Vec<AvailabilityRow> = parquet_file::read(file).unwrap();
     let clip = rows[0].clip_id.clone();
     for row in rows
         .iter_mut()
@@ -309,7 +310,7 @@ fn lose_frames(file: &Path) {
     {
         row.usable = false;
     }
-    table::write(file, &rows, &Provenance::default()).unwrap();
+    parquet_file::write(file, &rows, &Provenance::default()).unwrap();
 }
 
 fn history_of(task: i32) -> Vec<HistoryRow> {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use incdec::exit::Exit;
 use incdec::hint::Hint;
+use incdec::parquet_file;
 use incdec::report::{SummaryRow, run};
 use incdec::run_record::{RunHead, TaskOutcome};
-use incdec::table;
 
 use super::config;
 use super::fake::{DECREMENTAL, FakeRun, write_progress};
@@ -112,7 +112,7 @@ fn the_same_run_given_twice_counts_once_and_is_named() {
     let seed = seed.write(root.path());
     let config = config(root.path(), vec![first.clone(), second.clone(), seed]);
     run(&config).unwrap();
-    let rows: Vec<SummaryRow> = table::read(config.table.as_ref().unwrap()).unwrap();
+    let rows: Vec<SummaryRow> = parquet_file::read(config.table.as_ref().unwrap()).unwrap();
     assert!(rows.iter().all(|row| row.seeds == 2));
     let page = fs::read_to_string(&config.out).unwrap();
     let note = format!("{} is a copy of {}", second.display(), first.display());
@@ -138,7 +138,7 @@ fn one_run_on_two_machines_stands_side_by_side() {
     let text = run(&config).unwrap().to_string();
     assert!(text.contains("finetune on 1 thread, native"), "{text}");
     assert!(text.contains("finetune on 8 threads, native"), "{text}");
-    let rows: Vec<SummaryRow> = table::read(config.table.as_ref().unwrap()).unwrap();
+    let rows: Vec<SummaryRow> = parquet_file::read(config.table.as_ref().unwrap()).unwrap();
     assert!(rows.iter().all(|row| row.seeds == 2));
     let page = fs::read_to_string(&config.out).unwrap();
     assert!(page.contains("computed on 8 threads, native instructions"));
@@ -157,7 +157,7 @@ fn two_outcomes_of_one_run_are_no_two_seeds() {
     ];
     let config = config(root.path(), runs);
     run(&config).unwrap();
-    let rows: Vec<SummaryRow> = table::read(config.table.as_ref().unwrap()).unwrap();
+    let rows: Vec<SummaryRow> = parquet_file::read(config.table.as_ref().unwrap()).unwrap();
     assert!(rows.iter().all(|row| row.seeds == 1));
     assert!(rows.iter().any(|row| row.approach == "finetune, outcome 2"));
 }

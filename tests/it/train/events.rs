@@ -120,7 +120,7 @@ fn a_task_ends_after_so_many_epochs_without_a_better_one_and_keeps_the_best() {
 /// The validation mAP at the end of a task, with the weights that were kept.
 pub(super) fn final_validation(run: &Path, task: i32) -> f64 {
     let rows: Vec<incdec::run_tables::MetricRow> =
-        incdec::table::read(&run.join("metrics.parquet")).unwrap();
+        incdec::parquet_file::read(&run.join("metrics.parquet")).unwrap();
     let found = rows
         .iter()
         .find(|r| r.task == task && r.split == Split::Validation && r.metric == "mean_ap");

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use incdec::artifact::hash_file;
 use incdec::clip::Split;
+use incdec::parquet_file::{self, Table};
 use incdec::random;
 use incdec::run_record::{Progress, RunHead, RunRecord, checkpoint_file, state_file};
 use incdec::run_tables::{
     HistoryRow, MetricRow, PREDICTIONS, TimingRow, read_predictions, write_predictions,
 };
-use incdec::table::{self, Table};
 use incdec::train::tensorboard;
 use rand::RngExt;
 
@@ -145,10 +145,10 @@ impl Growing<'_> {
     /// Publishes the rows of `T` up to `task` of the whole run.
     fn rows<T: Table>(&self, name: &str, is_there: impl Fn(&T) -> bool) {
         let path = self.whole.join(name);
-        let mut rows: Vec<T> = table::read(&path).unwrap();
+        let mut rows: Vec<T> = parquet_file::read(&path).unwrap();
         rows.retain(is_there);
-        let provenance = table::provenance(&path, &T::FORMAT).unwrap();
-        table::write(&self.folder.join(name), &rows, &provenance).unwrap();
+        let provenance = parquet_file::provenance(&path, &T::FORMAT).unwrap();
+        parquet_file::write(&self.folder.join(name), &rows, &provenance).unwrap();
     }
 
     fn publish(&self, name: &str, task: usize) {
@@ -161,7 +161,7 @@ impl Growing<'_> {
                 let path = self.whole.join(name);
                 let (categories, mut rows) = read_predictions(&path).unwrap();
                 rows.retain(|row| upto(row.task));
-                let provenance = table::provenance(&path, &PREDICTIONS).unwrap();
+                let provenance = parquet_file::provenance(&path, &PREDICTIONS).unwrap();
                 write_predictions(&self.folder.join(name), &categories, &rows, &provenance)
                     .unwrap();
             }
@@ -380,9 +380,9 @@ fn the_machine_stands_in_settings_alone() {
     assert_eq!(here.run_id, there.run_id);
     for name in ["history.parquet", "metrics.parquet", "predictions.parquet"] {
         let of = |run: &Path| match name {
-            "predictions.parquet" => table::provenance(&run.join(name), &PREDICTIONS),
-            "metrics.parquet" => table::provenance(&run.join(name), &MetricRow::FORMAT),
-            _ => table::provenance(&run.join(name), &HistoryRow::FORMAT),
+            "predictions.parquet" => parquet_file::provenance(&run.join(name), &PREDICTIONS),
+            "metrics.parquet" => parquet_file::provenance(&run.join(name), &MetricRow::FORMAT),
+            _ => parquet_file::provenance(&run.join(name), &HistoryRow::FORMAT),
         };
         assert_eq!(of(&one).unwrap(), of(&plain).unwrap());
     }

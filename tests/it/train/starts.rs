@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use incdec::clip::Split;
 use incdec::lock::{Lock, Wait};
 use incdec::model::{ModelConfig, Movinet, Variant, checkpoint, fill};
+use incdec::parquet_file::{self, Provenance, Table};
 use incdec::report::{self, ReportConfig};
 use incdec::shard::{Shards, write_index};
 use incdec::stage_tables::AvailabilityRow;
-use incdec::table::{self, Provenance, Table};
 use tch::Device;
 use tch::nn::VarStore;
 
@@ -262,12 +262,12 @@ fn a_usable_clip_that_the_shards_lack_ends_the_run_before_its_first_step() {
 fn an_availability_table_that_makes_no_sense_is_refused_by_its_row() {
     let toy = Toy::new();
     let path: PathBuf = toy.tasks("decremental").join("availability.parquet");
-    let provenance = table::provenance(&path, &AvailabilityRow::FORMAT).unwrap();
-    let good: Vec<AvailabilityRow> = table::read(&path).unwrap();
+    let provenance = parquet_file::provenance(&path, &AvailabilityRow::FORMAT).unwrap();
+    let good: Vec<AvailabilityRow> = parquet_file::read(&path).unwrap();
     let try_with = |change: fn(&mut Vec<AvailabilityRow>)| {
         let mut rows = good.clone();
         change(&mut rows);
-        table::write(&path, &rows, &provenance).unwrap();
+        parquet_file::write(&path, &rows, &provenance).unwrap();
         let (code, said) = refused(&mut toy.command("decremental", "run", SHORT));
         assert_eq!(code, 65, "{said}");
         assert!(said.contains("make tasks"), "{said}");

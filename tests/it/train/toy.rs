@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use incdec::clip::Split;
+use incdec::parquet_file::{self, Provenance};
 use incdec::run_tables::HistoryRow;
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
-use incdec::table::{self, Provenance};
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
 
@@ -244,7 +244,7 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
     let provenance = Provenance::of(&serde_json::json!({
         "scenario": scenario, "seed": 3, "taxonomy": taxonomy, "train_class_counts": [6, 6],
     }));
-    table::write(&folder.join("availability.parquet"), &rows, &provenance).unwrap();
+    parquet_file::write(&folder.join("availability.parquet"), &rows, &provenance).unwrap();
     let mut schedule = Vec::new();
     for task in 0..2 {
         for (i, (class, subcategory)) in SUBCATEGORIES.iter().enumerate() {
@@ -262,7 +262,7 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
             });
         }
     }
-    table::write(&folder.join("schedule.parquet"), &schedule, &provenance).unwrap();
+    parquet_file::write(&folder.join("schedule.parquet"), &schedule, &provenance).unwrap();
 }
 
 /// Files that hold times.
@@ -312,7 +312,7 @@ pub(super) fn assert_same_contents(a: &Path, b: &Path) {
 
 /// Task, epoch and value of one metric of a split, by its name in `history.parquet`.
 pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, f64)> {
-    table::read::<HistoryRow>(&run.join("history.parquet"))
+    parquet_file::read::<HistoryRow>(&run.join("history.parquet"))
         .unwrap()
         .into_iter()
         .filter(|row| row.metric == metric && row.split == split)

@@ -23,8 +23,8 @@ use super::settings::TrainConfig;
 use crate::artifact;
 use crate::clip::Split;
 use crate::model::checkpoint;
+use crate::parquet_file;
 use crate::stage_tables::{SCHEDULE_FILE, ScheduleRow};
-use crate::table;
 
 pub use pth::write_state_dict;
 pub(super) use transcript::Transcript;
@@ -148,7 +148,7 @@ impl SeedOutputs<'_> {
         if !["decremental", "incremental-decremental"].contains(&self.plan.scenario.as_str()) {
             return Ok(());
         }
-        let rows: Vec<ScheduleRow> = table::read(&self.path(SCHEDULE_FILE))?;
+        let rows: Vec<ScheduleRow> = parquet_file::read(&self.path(SCHEDULE_FILE))?;
         for task in 0..self.tasks() {
             let lines: Vec<Vec<&str>> = self
                 .plan

@@ -8,7 +8,7 @@
 //! is read unchecked.
 //!
 //! ```
-//! use incdec::table::{self, Format, Provenance, Table, column};
+//! use incdec::parquet_file::{self, Format, Provenance, Table, column};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Serialize, Deserialize, PartialEq, Debug)]
@@ -24,8 +24,8 @@
 //! let folder = tempfile::tempdir().unwrap();
 //! let path = folder.path().join("example.parquet");
 //! let rows = [Row { clip_id: "a".into(), frames: 50 }];
-//! table::write(&path, &rows, &Provenance::default()).unwrap();
-//! assert_eq!(table::read::<Row>(&path).unwrap(), rows);
+//! parquet_file::write(&path, &rows, &Provenance::default()).unwrap();
+//! assert_eq!(parquet_file::read::<Row>(&path).unwrap(), rows);
 //! ```
 
 pub mod column;
