@@ -32,7 +32,7 @@
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`parquet_file`] | the one place that writes and reads Parquet; format versions and lineage |
-//! | [`stage_tables`], [`run_tables`] | the rows that one stage writes and another reads |
+//! | [`tables`] | the published tables, one file for each: its name, its row, its columns |
 //! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
@@ -89,8 +89,7 @@ pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
-pub mod run_tables;
-pub mod stage_tables;
+pub mod tables;
 pub mod taxonomy;
 
 pub mod clean;

@@ -12,7 +12,7 @@ use incdec::clip::Split;
 use incdec::data::{Augment, Batches, Dataset, LoaderConfig, Sample, StreamKeys, sampler};
 use incdec::parquet_file::Provenance;
 use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
 /// Clips in an epoch: the published training set.

@@ -11,10 +11,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use incdec::clip::Split;
 use incdec::manifest::{ManifestConfig, run};
 use incdec::parquet_file::{self, Provenance};
-use incdec::shard::{
-    INDEX_FILE, IndexRow, Shards, SourceFacts, parse_shard_name, shard_name, write_index,
-};
-use incdec::stage_tables::{ClipRow, ClipStatus};
+use incdec::shard::{IndexRow, Shards, SourceFacts, parse_shard_name, shard_name, write_index};
+use incdec::tables::{ClipRow, ClipStatus};
 
 /// Labelled clips of the three splits.
 const CLIPS: [(Split, usize); 3] = [
@@ -112,7 +110,8 @@ fn tables(c: &mut Criterion) {
         out: folder.join("clips.parquet"),
         listed: 0,
     };
-    let read = || parquet_file::read::<IndexRow>(&folder.join(INDEX_FILE)).expect("read the index");
+    let read =
+        || parquet_file::read::<IndexRow>(&folder.join(IndexRow::FILE)).expect("read the index");
     assert_eq!(read(), rows);
     run(&config).expect("a manifest");
 

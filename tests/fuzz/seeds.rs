@@ -5,9 +5,8 @@ use std::path::Path;
 
 use incdec::clip::Split;
 use incdec::shard::{
-    Codec, INDEX_FILE, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, shard_name, write_index,
-};
-use incdec::stage_tables::ClipStatus;
+    Codec, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, shard_name, write_index};
+use incdec::tables::ClipStatus;
 use incdec::parquet_file::Provenance;
 
 fn clip(number: usize, codec: Codec) -> NewClip {
@@ -53,7 +52,7 @@ fn main() {
             fs::copy(folder.path().join(file), to).expect("the seed can be written");
         };
         seed("shard", &shard_name(Split::Train, 0));
-        seed("index", INDEX_FILE);
+        seed("index", IndexRow::FILE);
     }
     // The first byte chooses the file that the rest becomes.
     let tables = [

@@ -14,11 +14,11 @@ use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{Progress, Rows, RunHead, TaskOutcome, checkpoint_file, write_summary};
-use incdec::run_tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
 use incdec::shard::{
     Codec, NewClip, SourceFacts, Writer, WriterConfig, parse_shard_name, write_index,
 };
-use incdec::stage_tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
+use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
+use incdec::tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
 
 fn config(stage: Stage, folder: &Path) -> CleanConfig {
     CleanConfig {

@@ -13,9 +13,9 @@ use incdec::data::{
 use incdec::hint::Hint;
 use incdec::parquet_file::{self, Provenance};
 use incdec::shard::{
-    Codec, INDEX_FILE, IndexRow, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index,
+    Codec, IndexRow, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index,
 };
-use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus};
+use incdec::tables::{AvailabilityRow, Change, ClipStatus};
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
 const KEYS: StreamKeys = StreamKeys { task: 1, epoch: 4 };
@@ -338,7 +338,7 @@ fn a_damaged_or_vanished_shard_is_an_error_at_its_batch_with_the_clips_name() {
     }
 
     // A clip that is sound, but not the one that the index names.
-    let mut index: Vec<IndexRow> = parquet_file::read(&folder.path().join(INDEX_FILE)).unwrap();
+    let mut index: Vec<IndexRow> = parquet_file::read(&folder.path().join(IndexRow::FILE)).unwrap();
     let place = |row: &IndexRow| (row.shard.clone(), row.shard_row);
     let wanted = (Some(samples[3].shard.clone()), Some(samples[3].shard_row));
     let row = index.iter_mut().find(|row| place(row) == wanted).unwrap();

@@ -23,8 +23,7 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
-    "run_tables",
-    "stage_tables",
+    "tables",
     "taxonomy",
 ];
 

@@ -10,7 +10,7 @@ use incdec::manifest::audit::Overlap;
 use incdec::manifest::{ManifestConfig, ManifestError, run};
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{Codec, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, write_index};
-use incdec::stage_tables::{ClipRow, ClipStatus};
+use incdec::tables::{ClipRow, ClipStatus};
 use incdec::taxonomy::Taxonomy;
 
 use crate::support;

@@ -14,7 +14,7 @@ use incdec::metrics::Criterion;
 use incdec::parquet_file::{self, Provenance};
 use incdec::report::{ReportConfig, ReportError, SummaryRow, run};
 use incdec::run_record::{RunHead, RunRecordError, TaskOutcome};
-use incdec::run_tables::{MetricRow, write_predictions};
+use incdec::tables::{MetricRow, write_predictions};
 use incdec::tasks::Scenario;
 
 use fake::{DECREMENTAL, FakeRun, write_progress};
@@ -299,7 +299,7 @@ fn what_is_no_run_is_refused_with_a_hint() {
 
     let strange = DECREMENTAL.write(root.path());
     let file = strange.join("predictions.parquet");
-    let (categories, mut rows) = incdec::run_tables::read_predictions(&file).unwrap();
+    let (categories, mut rows) = incdec::tables::read_predictions(&file).unwrap();
     let last = rows.len() - 1;
     rows[last].probabilities[0] = f32::NAN;
     let provenance = RunHead::read(&strange).unwrap().unwrap().provenance();

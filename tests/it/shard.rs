@@ -8,10 +8,10 @@ use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance, Table, TableError};
 use incdec::shard::{
-    Codec, INDEX_FILE, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer,
-    WriterConfig, write_index,
+    Codec, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer, WriterConfig,
+    write_index,
 };
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 use proptest::prelude::*;
 
 fn clip(n: usize, split: Split, frames: usize) -> NewClip {
@@ -199,7 +199,7 @@ fn absent_foreign_and_wrongly_asked_shards_are_errors_that_say_so() {
         Err(ShardError::Artifact(_))
     ));
     fs::copy(
-        folder.path().join(INDEX_FILE),
+        folder.path().join(IndexRow::FILE),
         folder.path().join("train-00001.arrow"),
     )
     .unwrap();
@@ -416,7 +416,7 @@ fn the_index_is_read_by_column() {
     let folder = tempfile::tempdir().unwrap();
     let rows = write(folder.path(), &some_clips(), 400);
     let batches = parquet_file::read_batches(
-        &folder.path().join(INDEX_FILE),
+        &folder.path().join(IndexRow::FILE),
         &IndexRow::FORMAT,
         Some(&["status", "shard_row"]),
     )
@@ -436,11 +436,11 @@ fn an_index_that_the_parquet_package_panics_at_is_an_error() {
         "/tests/fixtures/damaged/column-before-the-file.parquet"
     );
     let folder = tempfile::tempdir().unwrap();
-    fs::copy(damaged, folder.path().join(INDEX_FILE)).unwrap();
+    fs::copy(damaged, folder.path().join(IndexRow::FILE)).unwrap();
     let error = Shards::open(folder.path()).map(|_| ()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains(INDEX_FILE) && text.contains("should not be negative"),
+        text.contains(IndexRow::FILE) && text.contains("should not be negative"),
         "{text}"
     );
 }

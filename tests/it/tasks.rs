@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance};
-use incdec::stage_tables::{
-    AvailabilityRow, Change, ClipRow, ClipStatus, ScheduleEvent, ScheduleRow,
-};
+use incdec::tables::{AvailabilityRow, Change, ClipRow, ClipStatus, ScheduleEvent, ScheduleRow};
 use incdec::tasks::availability::Plan;
 use incdec::tasks::schedule::Counts;
 use incdec::tasks::{ClipSource, DealSettings, Scenario, Source, TasksConfig, run};

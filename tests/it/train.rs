@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use incdec::clip::Split;
 use incdec::parquet_file;
-use incdec::run_tables::{self, MetricRow};
+use incdec::tables::{self, MetricRow};
 
 use crate::support;
 
@@ -43,7 +43,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
         ]
     );
     let (categories, predictions) =
-        run_tables::read_predictions(&run.join("predictions.parquet")).unwrap();
+        tables::read_predictions(&run.join("predictions.parquet")).unwrap();
     assert_eq!(categories, CATEGORIES);
     // Two tasks with four clips to validate and four to test.
     assert_eq!(predictions.len(), 16);

@@ -13,15 +13,11 @@ use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::ledger::{Kind, LedgerRow};
 use crate::parquet_file::{self, Table};
-use crate::shard::{INDEX_FILE, IndexRow, shard_files};
-use crate::stage_tables::{
-    AVAILABILITY_FILE, AvailabilityRow, ClipRow, SCHEDULE_FILE, ScheduleRow,
-};
+use crate::shard::{IndexRow, shard_files};
+use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
-/// The names that the Makefile gives to what lies beside others: the ledger and its log, the table of clips, the page.
-const LEDGER_FILE: &str = "downloads.parquet";
+/// The names that the Makefile gives to what lies beside others: the ledger's log, the page.
 const DOWNLOAD_LOG: &str = "download.jsonl";
-const CLIPS_FILE: &str = "clips.parquet";
 const PAGE_FILE: &str = "report.html";
 /// The folder of the clips, beside the ledger.
 const CLIPS_FOLDER: &str = "raw";
@@ -64,7 +60,7 @@ impl Place {
         };
         let mut records = BTreeSet::from([folder.clone()]);
         if config.stage == Stage::Tasks {
-            let tables = [AVAILABILITY_FILE, SCHEDULE_FILE, MADE[0], MADE[1]];
+            let tables = [AvailabilityRow::FILE, ScheduleRow::FILE, MADE[0], MADE[1]];
             let is_table = |path: &PathBuf| {
                 path.file_name()
                     .is_some_and(|name| tables.iter().any(|t| name == *t))
@@ -124,18 +120,18 @@ impl Place {
         let page = at(PAGE_FILE, Proof::Page);
         Ok(match self.stage {
             Stage::Download => {
-                let ledger = self.folder.join(LEDGER_FILE);
+                let ledger = self.folder.join(LedgerRow::FILE);
                 let mut found = clips(&ledger, &self.root)?;
                 found.push(at(DOWNLOAD_LOG, Proof::Log));
-                found.push(at(LEDGER_FILE, Proof::Table(LedgerRow::FORMAT)));
+                found.push(at(LedgerRow::FILE, Proof::Table(LedgerRow::FORMAT)));
                 found
             }
             Stage::Decode => {
                 let mut found = shards(&self.folder)?;
-                found.push(at(INDEX_FILE, Proof::Table(IndexRow::FORMAT)));
+                found.push(at(IndexRow::FILE, Proof::Table(IndexRow::FORMAT)));
                 found
             }
-            Stage::Manifest => vec![at(CLIPS_FILE, Proof::Table(ClipRow::FORMAT))],
+            Stage::Manifest => vec![at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT))],
             Stage::Tasks => self
                 .records
                 .iter()
@@ -195,8 +191,8 @@ fn tasks(folder: &Path) -> [Candidate; 2] {
         proof: Proof::Table(format),
     };
     [
-        table(SCHEDULE_FILE, ScheduleRow::FORMAT),
-        table(AVAILABILITY_FILE, AvailabilityRow::FORMAT),
+        table(ScheduleRow::FILE, ScheduleRow::FORMAT),
+        table(AvailabilityRow::FILE, AvailabilityRow::FORMAT),
     ]
 }
 

@@ -6,12 +6,10 @@ use super::place::Candidate;
 use super::proof::Proof;
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
-use crate::run_record::{
-    HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE,
-    TIMING_FILE, read_progress,
-};
-use crate::run_tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
-use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow, SCHEDULE_FILE, ScheduleRow};
+use crate::run_record::{PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE, read_progress};
+use crate::tables::PredictionRow;
+use crate::tables::{AvailabilityRow, ScheduleRow};
+use crate::tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
 
 /// What no promise of equal bytes covers, and so no hash: the log and the event file.
 const LOG_FILE: &str = "log.jsonl";
@@ -26,10 +24,10 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
     let found = hashed(&progress)
         .map(|(name, hash)| (name.as_str(), Proof::Hash(hash.clone())))
         .chain([
-            (HISTORY_FILE, Proof::Table(HistoryRow::FORMAT)),
-            (METRICS_FILE, Proof::Table(MetricRow::FORMAT)),
-            (PREDICTIONS_FILE, Proof::Table(PREDICTIONS)),
-            (TIMING_FILE, Proof::Table(TimingRow::FORMAT)),
+            (HistoryRow::FILE, Proof::Table(HistoryRow::FORMAT)),
+            (MetricRow::FILE, Proof::Table(MetricRow::FORMAT)),
+            (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
+            (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])
@@ -61,8 +59,8 @@ fn copies(progress: &Progress) -> Vec<(&'static str, Proof)> {
         return Vec::new();
     }
     vec![
-        (AVAILABILITY_FILE, Proof::Table(AvailabilityRow::FORMAT)),
-        (SCHEDULE_FILE, Proof::Table(ScheduleRow::FORMAT)),
+        (AvailabilityRow::FILE, Proof::Table(AvailabilityRow::FORMAT)),
+        (ScheduleRow::FILE, Proof::Table(ScheduleRow::FORMAT)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{DataError, Sample};
 use crate::clip::Split;
 use crate::shard::IndexRow;
-use crate::stage_tables::AvailabilityRow;
+use crate::tables::AvailabilityRow;
 
 /// The list of one split in one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
 use crate::panics::caught;
 use crate::shard::{Cause, Codec, NewClip, SourceFacts};
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
 
 /// Why a clip gave no frames, or no more of them.
 #[derive(Debug)]

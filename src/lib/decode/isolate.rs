@@ -292,7 +292,7 @@ mod tests {
     use crate::exit::Exit;
     use crate::hint::Hint;
     use crate::shard::Cause;
-    use crate::stage_tables::ClipStatus;
+    use crate::tables::ClipStatus;
 
     #[test]
     fn a_clip_survives_the_pipe_and_hostile_lengths_are_refused() {

@@ -8,7 +8,7 @@ use crate::clip::Split;
 use crate::labels::Labels;
 use crate::media::limits::Exceeded;
 use crate::shard::{Cause, IndexRow, SourceFacts};
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
 
 /// A labelled clip and what is known about it.
 pub(super) struct Entry {

@@ -8,7 +8,7 @@ use crate::foreign::printable;
 use crate::media::MediaError;
 use crate::media::decode::Video;
 use crate::media::limits::Limits;
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]

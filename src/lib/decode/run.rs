@@ -17,10 +17,8 @@ use crate::labels::Labels;
 use crate::lock::Lock;
 use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
-use crate::shard::{
-    INDEX_FILE, IndexRow, ShardError, Writer, WriterConfig, shard_files, write_index,
-};
-use crate::stage_tables::ClipStatus;
+use crate::shard::{IndexRow, ShardError, Writer, WriterConfig, shard_files, write_index};
+use crate::tables::ClipStatus;
 
 /// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and publishes the index. The
 /// folder is locked meanwhile.
@@ -45,7 +43,7 @@ pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
     let (decoded, shards) = decode_missing(config, &settings, &stored, &mut entries)?;
     let rows: Vec<IndexRow> = entries.into_iter().filter_map(|e| e.row).collect();
     check_shards(&config.out, &rows)?;
-    let is_same = config.out.join(INDEX_FILE).exists()
+    let is_same = config.out.join(IndexRow::FILE).exists()
         && stored
             .index
             .as_ref()

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance, Table, TableError};
-use crate::shard::{INDEX_FILE, IndexRow, Shard, ShardError, parse_shard_name, shard_files};
-use crate::stage_tables::ClipStatus;
+use crate::shard::{IndexRow, Shard, ShardError, parse_shard_name, shard_files};
+use crate::tables::ClipStatus;
 
 /// What the folder of shards holds already, of the same settings.
 pub(super) struct Stored {
@@ -81,7 +81,7 @@ fn read_index(
     folder: &Path,
     settings: &Provenance,
 ) -> Result<Option<(Vec<IndexRow>, Provenance)>, ShardError> {
-    let path = folder.join(INDEX_FILE);
+    let path = folder.join(IndexRow::FILE);
     if !path.exists() {
         return Ok(None);
     }

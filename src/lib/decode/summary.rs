@@ -5,7 +5,7 @@ use std::fmt;
 use super::DecodeError;
 use crate::exit::Exit;
 use crate::shard::{Cause, IndexRow};
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
 
 /// What the stage did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 
 use super::DownloadError;
 use crate::choice::choice;
 use crate::clip::ClipId;
 use crate::foreign::printable;
-use crate::parquet_file::{self, Format, Provenance, Table, TableError, column};
+use crate::parquet_file::{self, Provenance, TableError};
+pub use crate::tables::{Kind, LedgerRow};
 use crate::taxonomy::is_usable_name;
 
 /// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
@@ -21,80 +21,6 @@ const READERS: [Reader; 1] = [parquet_file::read::<LedgerRow>];
 
 /// Reads a ledger of one version.
 type Reader = fn(&Path) -> Result<Vec<LedgerRow>, TableError>;
-
-/// What a row of the ledger is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// An archive that was looked into or fetched.
-    Archive,
-    /// A labelled clip.
-    Clip,
-    /// A member of an archive that was not let in.
-    Refused,
-}
-
-/// A row of `downloads.parquet`. Sorted by kind, archive, name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LedgerRow {
-    /// What the row is about.
-    pub kind: Kind,
-    /// The archive's path below the source; null for a clip that no archive had.
-    pub archive: Option<String>,
-    /// The archive's file name, the clip's id, or the refused member's name.
-    pub name: String,
-    /// `complete`, `probed`, `absent`, `damaged` or `failed` (archive); `present`, `adopted`, `frames` or `missing` (clip);
-    /// `refused`.
-    pub state: String,
-    /// The archive's URL as the index has it.
-    pub url: Option<String>,
-    /// The clip's subcategory; the class that an archive's first header names.
-    pub subcategory: Option<String>,
-    /// Bytes of the archive as stored, of the clip, or that the refused member claims.
-    pub bytes: Option<i64>,
-    /// The archive's entity tag as the server gave it.
-    pub etag: Option<String>,
-    /// The clip's, or the compressed archive's, BLAKE3 hash.
-    pub blake3: Option<String>,
-    /// Members of the archive.
-    pub members_seen: Option<i64>,
-    /// Members that were kept.
-    pub members_kept: Option<i64>,
-    /// Members that were refused; more than are listed where there were very many.
-    pub members_refused: Option<i64>,
-    /// `ok` where the clip's container is complete, else what is wrong with it.
-    pub container: Option<String>,
-    /// Why a clip is missing, a member refused, an archive failed.
-    pub reason: Option<String>,
-}
-
-impl Table for LedgerRow {
-    const FORMAT: Format = Format {
-        name: "incdec.downloads",
-        version: 1,
-        rebuild: "make download",
-    };
-
-    fn columns() -> Vec<Field> {
-        let maybe = column::nullable;
-        vec![
-            column::text("kind"),
-            maybe(column::text("archive")),
-            column::text("name"),
-            column::text("state"),
-            maybe(column::text("url")),
-            maybe(column::text("subcategory")),
-            maybe(column::int64("bytes")),
-            maybe(column::text("etag")),
-            maybe(column::text("blake3")),
-            maybe(column::int64("members_seen")),
-            maybe(column::int64("members_kept")),
-            maybe(column::int64("members_refused")),
-            maybe(column::text("container")),
-            maybe(column::text("reason")),
-        ]
-    }
-}
 
 choice! {
     /// How far an archive has come; the later, the worse.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::stage_tables::{ClipRow, ClipStatus};
+use crate::tables::{ClipRow, ClipStatus};
 
 /// What an audit finds. Everything refers to rows by their index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

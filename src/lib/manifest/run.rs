@@ -10,8 +10,8 @@ use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
-use crate::shard::{INDEX_FILE, IndexRow, parse_shard_name};
-use crate::stage_tables::{ClipRow, ClipStatus};
+use crate::shard::{IndexRow, parse_shard_name};
+use crate::tables::{ClipRow, ClipStatus};
 
 /// Writes the manifest and says what is in it.
 ///
@@ -22,7 +22,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         artifact::sweep(folder)?;
     }
     let labels = Labels::read(&config.labels)?;
-    let index_file = config.shards.join(INDEX_FILE);
+    let index_file = config.shards.join(IndexRow::FILE);
     let index: Vec<IndexRow> = parquet_file::read(&index_file)?;
     let mut by_clip = HashMap::with_capacity(index.len());
     for row in &index {

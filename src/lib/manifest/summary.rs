@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use super::audit::Audit;
 use crate::clip::Split;
 use crate::foreign::printable;
-use crate::stage_tables::{ClipRow, ClipStatus};
+use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.

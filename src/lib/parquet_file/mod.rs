@@ -31,6 +31,7 @@
 pub mod column;
 mod provenance;
 mod read;
+mod row;
 mod rows_hash;
 mod write;
 
@@ -48,6 +49,7 @@ use crate::hint::Hint;
 
 pub use provenance::Provenance;
 pub use read::{provenance, read, read_batches, verify};
+pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, Writer, rows_hash, write};
 

@@ -7,7 +7,7 @@ use crate::metrics::{
     ChanceLevel, Metrics, Predictions, chance_level, evaluate, mean_and_deviation, mean_defined,
 };
 use crate::random;
-use crate::run_tables::PredictionRow;
+use crate::tables::PredictionRow;
 
 /// A run with what was found out about it.
 #[derive(Clone, Debug)]

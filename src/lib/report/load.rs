@@ -11,11 +11,9 @@ use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::parquet_file::{self, Table, TableError};
-use crate::run_record::{
-    METRICS_FILE, Machine, PREDICTIONS_FILE, RunHead, RunRecord, SETTINGS_FILE, Subcategory,
-};
-use crate::run_tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
-use crate::stage_tables::{AVAILABILITY_FILE, AvailabilityRow};
+use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE, Subcategory};
+use crate::tables::AvailabilityRow;
+use crate::tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -177,8 +175,8 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         file,
     };
     let record = RunRecord::read(folder)?.ok_or_else(|| not_a_run(SETTINGS_FILE))?;
-    if !folder.join(METRICS_FILE).exists() {
-        return Err(not_a_run(METRICS_FILE));
+    if !folder.join(MetricRow::FILE).exists() {
+        return Err(not_a_run(MetricRow::FILE));
     }
     let figures = Figures::new(record.metrics);
     if figures.tasks().is_empty() {
@@ -190,7 +188,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         &record.categories,
         &record.predictions.iter().collect::<Vec<_>>(),
     );
-    let predictions_file = folder.join(PREDICTIONS_FILE);
+    let predictions_file = folder.join(PredictionRow::FILE);
     let prediction_hash = prediction_hash.map_err(|source| TableError::Arrow {
         path: predictions_file.clone(),
         source,
@@ -233,7 +231,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         subcategories: subcategories(&head.subcategories, &record.categories, &predictions),
         settings: settings.clone(),
         categories: record.categories,
-        availability: read_availability(&folder.join(AVAILABILITY_FILE))?,
+        availability: read_availability(&folder.join(AvailabilityRow::FILE))?,
         figures,
         predictions,
         predictions_file,

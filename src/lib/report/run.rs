@@ -10,7 +10,8 @@ use super::seal::seal;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
 use crate::artifact::{self, ArtifactError};
 use crate::parquet_file::{self, Provenance};
-use crate::run_record::{METRICS_FILE, SETTINGS_FILE};
+use crate::run_record::SETTINGS_FILE;
+use crate::tables::MetricRow;
 
 /// Writes the page of the given runs, and the table where one is wanted.
 ///
@@ -31,7 +32,7 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         let rows: Vec<SummaryRow> = groups.iter().flat_map(super::groups::Group::rows).collect();
         let mut provenance = Provenance::default();
         for (k, Analysis { run, .. }) in analyses.iter().enumerate() {
-            let hash = artifact::hash_file(&run.folder.join(METRICS_FILE))?;
+            let hash = artifact::hash_file(&run.folder.join(MetricRow::FILE))?;
             let name = format!("run {k}: {}", run.name);
             provenance.inputs.insert(name, hash);
         }

@@ -37,14 +37,6 @@ pub const SETTINGS_FILE: &str = "settings.json";
 pub const PROGRESS_FILE: &str = "progress.json";
 /// The summary; marks the run complete.
 pub const RUN_FILE: &str = "run.json";
-/// Figures of every epoch.
-pub const HISTORY_FILE: &str = "history.parquet";
-/// Figures of every task.
-pub const METRICS_FILE: &str = "metrics.parquet";
-/// What the model said of every clip after every task.
-pub const PREDICTIONS_FILE: &str = "predictions.parquet";
-/// Seconds; outside every promise of equal bytes.
-pub const TIMING_FILE: &str = "timing.parquet";
 
 /// Folder of the weights.
 pub const CHECKPOINTS: &str = "checkpoints";

@@ -5,14 +5,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROGRESS_FILE, RunRecordError, SETTINGS_FILE,
-    checkpoint_file, document, state_file,
-};
+use super::{PROGRESS_FILE, RunRecordError, SETTINGS_FILE, checkpoint_file, document, state_file};
 use crate::artifact::hash_file;
 use crate::parquet_file::{self, TableError};
-use crate::run_tables::{self, HistoryRow, MetricRow, PredictionRow};
-use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
+use crate::tables::{self, HistoryRow, MetricRow, PredictionRow};
+use crate::tables::{AvailabilityRow, ScheduleRow};
 
 /// How a task went.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +68,7 @@ impl Progress {
     /// When a file cannot be read.
     pub fn add_hashes(&mut self, folder: &Path, rows: &Rows<'_>) -> Result<(), RunRecordError> {
         if self.files.is_empty() {
-            let shared = [SETTINGS_FILE, AVAILABILITY_FILE, SCHEDULE_FILE];
+            let shared = [SETTINGS_FILE, AvailabilityRow::FILE, ScheduleRow::FILE];
             self.files = hashes(folder, shared.map(str::to_owned))?;
         }
         for (task, outcome) in self.tasks.iter_mut().enumerate() {
@@ -139,11 +136,11 @@ impl Rows<'_> {
             .collect();
         let predictions: Vec<_> = self.predictions.iter().filter(|r| is(r.task)).collect();
         let hashes = [
-            (HISTORY_FILE, parquet_file::rows_hash(&history)),
-            (METRICS_FILE, parquet_file::rows_hash(&metrics)),
+            (HistoryRow::FILE, parquet_file::rows_hash(&history)),
+            (MetricRow::FILE, parquet_file::rows_hash(&metrics)),
             (
-                PREDICTIONS_FILE,
-                run_tables::predictions_hash(self.categories, &predictions),
+                PredictionRow::FILE,
+                tables::predictions_hash(self.categories, &predictions),
             ),
         ];
         hashes

@@ -6,15 +6,15 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{
-    HISTORY_FILE, METRICS_FILE, PREDICTIONS_FILE, PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead,
-    RunRecordError, SETTINGS_FILE, TIMING_FILE, differences, document,
+    PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead, RunRecordError, SETTINGS_FILE, differences,
+    document,
 };
 use crate::artifact::hash_file;
 use crate::parquet_file::{self, Format, Table};
-use crate::run_tables::{
+use crate::tables::{AvailabilityRow, ScheduleRow};
+use crate::tables::{
     HistoryRow, MetricRow, PREDICTIONS, PredictionRow, TimingRow, read_predictions,
 };
-use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
 
 /// A run directory whose files are those that the run wrote.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl RunRecord {
 
     /// Whether the copies of the tasks, where they are there, are those that the run was given.
     fn compare_inputs(&self, folder: &Path) -> Result<(), RunRecordError> {
-        let copies = [AVAILABILITY_FILE, SCHEDULE_FILE].map(str::to_owned);
+        let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].map(str::to_owned);
         let given = copies.into_iter().filter_map(|name| {
             let hash = self.head.inputs.get(&name)?.clone();
             folder.join(&name).exists().then_some((name, hash))
@@ -127,16 +127,16 @@ impl RunRecord {
     /// Reads the tables of done tasks, each of which must say that it is of this run.
     fn read_tables(&mut self, folder: &Path) -> Result<(), RunRecordError> {
         let done = i32::try_from(self.progress.tasks.len()).unwrap_or(i32::MAX);
-        self.compare_provenance(&folder.join(HISTORY_FILE), &HistoryRow::FORMAT)?;
-        self.compare_provenance(&folder.join(METRICS_FILE), &MetricRow::FORMAT)?;
-        self.compare_provenance(&folder.join(PREDICTIONS_FILE), &PREDICTIONS)?;
-        let timing = folder.join(TIMING_FILE);
+        self.compare_provenance(&folder.join(HistoryRow::FILE), &HistoryRow::FORMAT)?;
+        self.compare_provenance(&folder.join(MetricRow::FILE), &MetricRow::FORMAT)?;
+        self.compare_provenance(&folder.join(PredictionRow::FILE), &PREDICTIONS)?;
+        let timing = folder.join(TimingRow::FILE);
         if timing.exists() {
             self.compare_provenance(&timing, &TimingRow::FORMAT)?;
         }
-        self.history = parquet_file::read(&folder.join(HISTORY_FILE))?;
-        self.metrics = parquet_file::read(&folder.join(METRICS_FILE))?;
-        (self.categories, self.predictions) = read_predictions(&folder.join(PREDICTIONS_FILE))?;
+        self.history = parquet_file::read(&folder.join(HistoryRow::FILE))?;
+        self.metrics = parquet_file::read(&folder.join(MetricRow::FILE))?;
+        (self.categories, self.predictions) = read_predictions(&folder.join(PredictionRow::FILE))?;
         self.history.retain(|row| row.task < done);
         self.metrics.retain(|row| row.task < done);
         self.predictions.retain(|row| row.task < done);

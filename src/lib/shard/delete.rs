@@ -5,14 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use super::ShardError;
-use super::folder::{INDEX_FILE, shard_files};
-use super::format::IndexRow;
+use super::folder::shard_files;
 use super::reader::{Shard, StoredClip};
 use super::writer::{NewClip, Writer, WriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, Table};
+use crate::tables::IndexRow;
 
 /// What a deletion did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Deleted {
 pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
     let _lock = Lock::folder(folder, "a deletion of clips", Wait::No)?;
     sweep(folder)?;
-    let index_file = folder.join(INDEX_FILE);
+    let index_file = folder.join(IndexRow::FILE);
     let mut provenance = parquet_file::provenance(&index_file, &IndexRow::FORMAT)?;
     let mut rows: Vec<IndexRow> = parquet_file::read(&index_file)?;
     let before = rows.len();

@@ -8,9 +8,6 @@ use super::ShardError;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 
-/// The name of the index in a folder of shards.
-pub const INDEX_FILE: &str = "index.parquet";
-
 /// The file name of a shard: `train-00000.arrow`.
 #[must_use]
 pub fn shard_name(split: Split, number: u32) -> String {

@@ -32,7 +32,7 @@
 //! ```
 //! use incdec::clip::Split;
 //! use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
-//! use incdec::stage_tables::ClipStatus;
+//! use incdec::tables::ClipStatus;
 //! use incdec::parquet_file::Provenance;
 //!
 //! let folder = tempfile::tempdir().unwrap();
@@ -59,9 +59,10 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use crate::tables::{Cause, IndexRow, SourceFacts};
 pub use delete::{Deleted, delete};
-pub use folder::{INDEX_FILE, parse_shard_name, shard_files, shard_name};
-pub use format::{Cause, Codec, FORMAT, IndexRow, SourceFacts};
+pub use folder::{parse_shard_name, shard_files, shard_name};
+pub use format::{Codec, FORMAT};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};

@@ -8,12 +8,13 @@ use arrow::ipc::{Block, root_as_footer};
 use memmap2::Mmap;
 
 use super::ShardError;
-use super::format::{Codec, FORMAT, HashedRow, IndexRow, SourceFacts, columns};
+use super::format::{Codec, FORMAT, HashedRow, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::parquet_file::Provenance;
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
+use crate::tables::{IndexRow, SourceFacts};
 
 /// Opens and closes every Arrow IPC file.
 const MAGIC: &[u8] = b"ARROW1";

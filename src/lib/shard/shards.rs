@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::ShardError;
-use super::folder::{INDEX_FILE, parse_shard_name};
-use super::format::IndexRow;
+use super::folder::parse_shard_name;
 use super::reader::{Shard, StoredClip};
 use crate::foreign::printable;
 use crate::parquet_file::{self, Provenance, Table};
+use crate::tables::IndexRow;
 
 /// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Shards {
     /// # Errors
     /// When the index is absent, damaged, of another version, names what could not be a shard, or a row for two clips.
     pub fn open(dir: &Path) -> Result<Self, ShardError> {
-        let path = dir.join(INDEX_FILE);
+        let path = dir.join(IndexRow::FILE);
         let provenance = parquet_file::provenance(&path, &IndexRow::FORMAT)?;
         let index: Vec<IndexRow> = parquet_file::read(&path)?;
         let mut named = BTreeMap::<String, Named>::new();

@@ -16,12 +16,13 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
-use super::folder::{INDEX_FILE, shard_name};
-use super::format::{Codec, HashedRow, IndexRow, SourceFacts, frame_field, image_fields, schema};
+use super::folder::shard_name;
+use super::format::{Codec, HashedRow, frame_field, image_fields, schema};
 use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance};
-use crate::stage_tables::ClipStatus;
+use crate::tables::ClipStatus;
+use crate::tables::{IndexRow, SourceFacts};
 
 /// Bytes of frames after which a shard is closed, where nothing else is asked for.
 pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
@@ -225,7 +226,7 @@ pub fn write_index(
     provenance: &Provenance,
 ) -> Result<(), ShardError> {
     Ok(parquet_file::write(
-        &folder.join(INDEX_FILE),
+        &folder.join(IndexRow::FILE),
         rows,
         provenance,
     )?)

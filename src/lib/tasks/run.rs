@@ -12,7 +12,8 @@ use super::{
 use crate::artifact;
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance, TableError};
-use crate::stage_tables::{AVAILABILITY_FILE, Change, SCHEDULE_FILE, ScheduleEvent, ScheduleRow};
+use crate::tables::AvailabilityRow;
+use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
 
 /// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
@@ -125,9 +126,12 @@ pub fn write(
         tasks: vec![TaskSummary::default(); plan.tasks()],
     };
     let schedule = schedule_rows(plan, &source.taxonomy, &mut summary);
-    parquet_file::write(&out.join(SCHEDULE_FILE), &schedule, provenance)?;
-    let mut writer =
-        AvailabilityWriter::create(&out.join(AVAILABILITY_FILE), &source.taxonomy, provenance)?;
+    parquet_file::write(&out.join(ScheduleRow::FILE), &schedule, provenance)?;
+    let mut writer = AvailabilityWriter::create(
+        &out.join(AvailabilityRow::FILE),
+        &source.taxonomy,
+        provenance,
+    )?;
     let mut present: [Vec<bool>; 3] = source.clips.each_ref().map(|c| vec![false; c.len()]);
     for (task, task_summary) in summary.tasks.iter_mut().enumerate() {
         for split in Split::ALL {

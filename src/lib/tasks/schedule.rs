@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::legacy_random::{NumpyRandom, PythonRandom};
 use super::{Scenario, TasksError};
 use crate::named_csv::NamedCsv;
-use crate::stage_tables::ScheduleEvent;
+use crate::tables::ScheduleEvent;
 use crate::taxonomy::Taxonomy;
 
 /// The largest entry that a schedule may have: every one is a draw.

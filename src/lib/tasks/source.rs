@@ -9,7 +9,7 @@ use crate::clip::{ClipId, Split};
 use crate::foreign::printable;
 use crate::labels::Labels;
 use crate::parquet_file::{self, Table};
-use crate::stage_tables::ClipRow;
+use crate::tables::ClipRow;
 use crate::taxonomy::Taxonomy;
 
 /// A labelled clip as far as dealing needs it.

@@ -9,7 +9,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use super::LabelledClip;
 use crate::clip::Split;
 use crate::parquet_file::{BatchWriter, Provenance, Table, TableError};
-use crate::stage_tables::{AvailabilityRow, Change};
+use crate::tables::{AvailabilityRow, Change};
 use crate::taxonomy::Taxonomy;
 
 /// Rows that are gathered before they are written: what bounds the stage's memory beside the clips themselves.

@@ -13,7 +13,7 @@ use crate::model::checkpoint::CheckpointError;
 use crate::parquet_file::TableError;
 use crate::run_record::{RunRecordError, listed};
 use crate::shard::ShardError;
-use crate::stage_tables::AvailabilityError;
+use crate::tables::AvailabilityError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use crate::clip::Split;
 use crate::data::{Dataset, Sample};
 use crate::metrics::{self, Metrics, Predictions};
 use crate::model::Mode;
-use crate::run_tables::PredictionRow;
+use crate::tables::PredictionRow;
 
 /// The outcome of one evaluation.
 #[derive(Clone, Debug)]

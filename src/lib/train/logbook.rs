@@ -14,7 +14,7 @@ use super::summary::Summary;
 use super::tensorboard::{self, EventLog, image};
 use crate::clip::Split;
 use crate::metrics::{self, Figures, Names};
-use crate::run_tables::{HistoryRow, MetricRow, TimingRow};
+use crate::tables::{HistoryRow, MetricRow, TimingRow};
 
 /// The losses of one epoch of training, summed on the device so that no step waits for them.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
 use crate::shard::Shards;
-use crate::stage_tables::{self, AVAILABILITY_FILE, AvailabilityRow, CategoryNames, SCHEDULE_FILE};
+use crate::tables::{self, AvailabilityRow, CategoryNames};
+use crate::tables::{IndexRow, ScheduleRow};
 
 use super::TrainError;
 
@@ -70,13 +71,13 @@ impl Plan {
     /// When a table cannot be read, lists make no sense, the shards lack a clip that they call usable, or a task has a list
     /// without any usable clip.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
-        let table = availability.join(AVAILABILITY_FILE);
-        let (rows, provenance) = stage_tables::read_availability(&table)?;
+        let table = availability.join(AvailabilityRow::FILE);
+        let (rows, provenance) = tables::read_availability(&table)?;
         let shards = Arc::new(Shards::open(shards)?);
         let setting = |name: &str| provenance.settings.get(name).cloned().unwrap_or_default();
         let names = Names {
             scenario: setting("scenario").as_str().unwrap_or_default().to_owned(),
-            taxonomy: stage_tables::category_names(&provenance),
+            taxonomy: tables::category_names(&provenance),
             class_counts: serde_json::from_value(setting("train_class_counts")).ok(),
         };
         let mut plan = Self::of(&rows, &names, &shards)?;
@@ -84,8 +85,8 @@ impl Plan {
         plan.randomized = setting("randomize").as_bool().unwrap_or(true);
         for path in [
             table,
-            availability.join(SCHEDULE_FILE),
-            shards.folder().join(crate::shard::INDEX_FILE),
+            availability.join(ScheduleRow::FILE),
+            shards.folder().join(IndexRow::FILE),
         ] {
             if let Some(name) = path.file_name() {
                 plan.inputs

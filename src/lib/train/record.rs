@@ -29,12 +29,11 @@ use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::Loaded;
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, HISTORY_FILE, METRICS_FILE, Machine, PREDICTIONS_FILE, PROGRESS_FILE,
-    Progress, RUN_FILE, Rows, RunHead, RunRecord, SETTINGS_FILE, Subcategory, TIMING_FILE,
-    TaskOutcome, checkpoint_file, run_id, state_file,
+    self, CHECKPOINTS, Machine, PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead, RunRecord,
+    SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
 };
-use crate::run_tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
-use crate::stage_tables::{AVAILABILITY_FILE, SCHEDULE_FILE};
+use crate::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
+use crate::tables::{AvailabilityRow, ScheduleRow};
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
@@ -130,7 +129,7 @@ impl Record {
             return Ok(Opened::Complete(Value::Object(summary), record));
         }
         same_machine(folder, &found.head, &head)?;
-        for name in [AVAILABILITY_FILE, SCHEDULE_FILE] {
+        for name in [AvailabilityRow::FILE, ScheduleRow::FILE] {
             copy(&config.availability.join(name), &folder.join(name))?;
         }
         Ok(Opened::Unfinished(record))
@@ -229,7 +228,7 @@ impl Record {
             (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
         });
         Ok(parquet_file::write(
-            &self.folder.join(HISTORY_FILE),
+            &self.folder.join(HistoryRow::FILE),
             &self.history,
             &self.provenance,
         )?)
@@ -242,19 +241,19 @@ impl Record {
     pub fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
         self.publish_history()?;
         parquet_file::write(
-            &self.folder.join(METRICS_FILE),
+            &self.folder.join(MetricRow::FILE),
             &self.metrics,
             &self.provenance,
         )?;
-        let predictions = self.folder.join(PREDICTIONS_FILE);
-        run_tables::write_predictions(
+        let predictions = self.folder.join(PredictionRow::FILE);
+        tables::write_predictions(
             &predictions,
             &self.categories,
             &self.predictions,
             &self.provenance,
         )?;
         parquet_file::write(
-            &self.folder.join(TIMING_FILE),
+            &self.folder.join(TimingRow::FILE),
             &self.timing,
             &self.provenance,
         )?;
@@ -285,7 +284,7 @@ impl Record {
     fn read_timing(&mut self) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
         if done > 0 {
-            self.timing = parquet_file::read(&self.folder.join(TIMING_FILE))?;
+            self.timing = parquet_file::read(&self.folder.join(TimingRow::FILE))?;
             self.timing.retain(|row| row.task < done);
         }
         Ok(())
@@ -339,7 +338,7 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
         return Ok(ours.write(folder)?);
     };
     let differences = theirs.differences(ours);
-    let begun = [HISTORY_FILE, PROGRESS_FILE, RUN_FILE]
+    let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
         .iter()
         .any(|name| folder.join(name).exists());
     if begun && !differences.is_empty() {
@@ -363,7 +362,7 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
 
 /// Removes what a start that finished no epoch left beside its settings.
 fn remove_start(folder: &Path) -> Result<(), TrainError> {
-    let copies = [AVAILABILITY_FILE, SCHEDULE_FILE].into_iter();
+    let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].into_iter();
     let files = copies.chain(seed_outputs::START_FILES);
     for path in files.map(|name| folder.join(name)).filter(|p| p.exists()) {
         fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;

@@ -10,7 +10,7 @@ use super::record::{PRETRAINED_KEY, Record};
 use super::settings::{Settings, TrainConfig};
 use crate::clip::Split;
 use crate::metrics::mean_defined;
-use crate::run_tables::MetricRow;
+use crate::tables::MetricRow;
 
 /// The figures that the summary is made of.
 const FIGURES: [&str; 3] = ["mean_ap", "mean_ap_weighted", "accuracy"];

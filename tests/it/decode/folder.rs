@@ -9,7 +9,7 @@ use std::time::Duration;
 use incdec::decode::{self, DecodeConfig, DecodeError, verify};
 use incdec::lock::{Lock, Wait};
 use incdec::shard::{self, IndexRow, Shard, ShardError, Shards};
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

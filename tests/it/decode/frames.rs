@@ -10,7 +10,7 @@ use incdec::media::decode::{Picture, Video};
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
 use incdec::shard::Codec;
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 
 use super::files::{
     MOVING, NUMBERED, Rgb, by_ffmpeg, frames_by_ffmpeg, full_size_by_ffmpeg, make,

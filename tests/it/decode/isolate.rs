@@ -8,7 +8,7 @@ use std::process::Command;
 use incdec::decode::{self, DecodeConfig, Failures};
 use incdec::media::limits::Limits;
 use incdec::shard::Shards;
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 
 use super::files::make;
 use super::stage::Data;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use incdec::decode::verify;
 use incdec::shard::{self, Shards};
-use incdec::stage_tables::ClipStatus;
+use incdec::tables::ClipStatus;
 
 use super::files::{MOVING, ffmpeg, make};
 

@@ -12,10 +12,8 @@ use incdec::metrics::{
 use incdec::parquet_file::{self, Provenance};
 use incdec::random;
 use incdec::run_record::{self, Machine, Progress, Rows, RunHead, Subcategory, TaskOutcome};
-use incdec::run_tables::{
-    self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions,
-};
-use incdec::stage_tables::AvailabilityRow;
+use incdec::tables::AvailabilityRow;
+use incdec::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
 use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
@@ -282,7 +280,7 @@ impl FakeRun<'_> {
 /// Writes `progress.json` with the hashes of the files that lie in `folder` now.
 pub(super) fn write_progress(folder: &Path, tasks: Vec<TaskOutcome>) {
     let (categories, predictions) =
-        run_tables::read_predictions(&folder.join("predictions.parquet")).unwrap();
+        tables::read_predictions(&folder.join("predictions.parquet")).unwrap();
     let history: Vec<HistoryRow> = parquet_file::read(&folder.join("history.parquet")).unwrap();
     let metrics: Vec<MetricRow> = parquet_file::read(&folder.join("metrics.parquet")).unwrap();
     let rows = Rows {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use incdec::clip::Split;
-use incdec::stage_tables::ScheduleEvent;
+use incdec::tables::ScheduleEvent;
 use incdec::tasks::availability::{Plan, Tables};
 use incdec::tasks::schedule::Counts;
 use incdec::tasks::{DealSettings, Remainder, Scenario};

@@ -119,7 +119,7 @@ fn a_task_ends_after_so_many_epochs_without_a_better_one_and_keeps_the_best() {
 
 /// The validation mAP at the end of a task, with the weights that were kept.
 pub(super) fn final_validation(run: &Path, task: i32) -> f64 {
-    let rows: Vec<incdec::run_tables::MetricRow> =
+    let rows: Vec<incdec::tables::MetricRow> =
         incdec::parquet_file::read(&run.join("metrics.parquet")).unwrap();
     let found = rows
         .iter()

@@ -10,7 +10,7 @@ use incdec::clip::Split;
 use incdec::parquet_file::{self, Table};
 use incdec::random;
 use incdec::run_record::{Progress, RunHead, RunRecord, checkpoint_file, state_file};
-use incdec::run_tables::{
+use incdec::tables::{
     HistoryRow, MetricRow, PREDICTIONS, TimingRow, read_predictions, write_predictions,
 };
 use incdec::train::tensorboard;

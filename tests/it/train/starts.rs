@@ -11,7 +11,7 @@ use incdec::model::{ModelConfig, Movinet, Variant, checkpoint, fill};
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::report::{self, ReportConfig};
 use incdec::shard::{Shards, write_index};
-use incdec::stage_tables::AvailabilityRow;
+use incdec::tables::AvailabilityRow;
 use tch::Device;
 use tch::nn::VarStore;
 

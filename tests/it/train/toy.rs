@@ -6,9 +6,9 @@ use std::process::Command;
 
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance};
-use incdec::run_tables::HistoryRow;
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
-use incdec::stage_tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
+use incdec::tables::HistoryRow;
+use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::clip::Split;
 use crate::model::checkpoint;
-use crate::run_tables::PredictionRow;
+use crate::tables::PredictionRow;
 use crate::train::TrainError;
 use crate::train::evaluate::judge_rows;
 

@@ -3,7 +3,7 @@
 use super::python::shortest;
 use super::{SeedOutputs, finished};
 use crate::clip::{ClipId, Split};
-use crate::run_tables::PredictionRow;
+use crate::tables::PredictionRow;
 use crate::train::TrainError;
 use crate::train::settings::CriterionName;
 

@@ -3,7 +3,7 @@
 use super::SeedOutputs;
 use super::python::three_decimals;
 use crate::clip::Split;
-use crate::run_tables::MetricRow;
+use crate::tables::MetricRow;
 use crate::train::TrainError;
 use crate::train::settings::CriterionName;
 

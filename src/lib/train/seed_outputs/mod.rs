@@ -24,7 +24,7 @@ use crate::artifact;
 use crate::clip::Split;
 use crate::model::checkpoint;
 use crate::parquet_file;
-use crate::stage_tables::{SCHEDULE_FILE, ScheduleRow};
+use crate::tables::ScheduleRow;
 
 pub use pth::write_state_dict;
 pub(super) use transcript::Transcript;
@@ -148,7 +148,7 @@ impl SeedOutputs<'_> {
         if !["decremental", "incremental-decremental"].contains(&self.plan.scenario.as_str()) {
             return Ok(());
         }
-        let rows: Vec<ScheduleRow> = parquet_file::read(&self.path(SCHEDULE_FILE))?;
+        let rows: Vec<ScheduleRow> = parquet_file::read(&self.path(ScheduleRow::FILE))?;
         for task in 0..self.tasks() {
             let lines: Vec<Vec<&str>> = self
                 .plan
@@ -196,7 +196,7 @@ fn finished(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage_tables::ScheduleEvent;
+    use crate::tables::ScheduleEvent;
 
     #[test]
     fn subcategories_stand_in_their_order_without_the_removed() {

@@ -1,125 +1,14 @@
-//! Rows of the tables in a run directory: history, metrics, predictions, timing. Written by train, read by report.
+//! `predictions.parquet`: what the model said of every clip. Its columns depend on the categories.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use serde::{Deserialize, Serialize};
 
 use crate::clip::Split;
-use crate::parquet_file::{
-    self, BatchWriter, Format, Provenance, RowsHash, Table, TableError, column,
-};
-
-/// A row of `history.parquet`: one figure of one epoch. Sorted by task, epoch, split, metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistoryRow {
-    /// The task, from 0.
-    pub task: i32,
-    /// The epoch within the task, from 0.
-    pub epoch: i32,
-    /// What it was computed on.
-    pub split: Split,
-    /// The figure's name: `loss`, `penalty`, `accuracy`, `mean_ap`, `mean_ap_weighted`, `lr_backbone`, `lr_head`.
-    pub metric: String,
-    /// Its value; null where undefined.
-    pub value: Option<f64>,
-}
-
-impl Table for HistoryRow {
-    const FORMAT: Format = Format {
-        name: "incdec.history",
-        version: 1,
-        rebuild: "make train",
-    };
-
-    fn columns() -> Vec<Field> {
-        vec![
-            column::int32("task"),
-            column::int32("epoch"),
-            column::text("split"),
-            column::text("metric"),
-            column::nullable(column::float64("value")),
-        ]
-    }
-}
-
-/// A row of `metrics.parquet`: one figure at the end of one task, computed with the best epoch's weights.
-///
-/// `class` is the category and `subcategory` the subcategory that the figure is about; both null for overall figures.
-/// Sorted by task, split, metric, class (class order), subcategory (taxonomy order), nulls first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricRow {
-    /// The task, from 0.
-    pub task: i32,
-    /// What it was computed on: validation or test.
-    pub split: Split,
-    /// The figure's name as in `metrics` (`mean_ap`, `ap_per_class`, `confusion` ...).
-    pub metric: String,
-    /// The category, for figures per class and per subcategory.
-    pub class: Option<String>,
-    /// The subcategory, for figures per subcategory.
-    pub subcategory: Option<String>,
-    /// The value, 0..1 for shares; null where undefined.
-    pub value: Option<f64>,
-    /// The best value of earlier tasks minus this one (test only; 0 in task 0); null where undefined.
-    pub forgetting: Option<f64>,
-}
-
-impl Table for MetricRow {
-    const FORMAT: Format = Format {
-        name: "incdec.metrics",
-        version: 1,
-        rebuild: "make train",
-    };
-
-    fn columns() -> Vec<Field> {
-        vec![
-            column::int32("task"),
-            column::text("split"),
-            column::text("metric"),
-            column::nullable(column::text("class")),
-            column::nullable(column::text("subcategory")),
-            column::nullable(column::float64("value")),
-            column::nullable(column::float64("forgetting")),
-        ]
-    }
-}
-
-/// A row of `timing.parquet`, outside every byte-equality promise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TimingRow {
-    /// The task, from 0.
-    pub task: i32,
-    /// The epoch within the task, from 0; null for what happens once a task.
-    pub epoch: Option<i32>,
-    /// What took the time: `train`, `validation`, `evaluation`, `waiting for data`, ...
-    pub phase: String,
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Clips that passed through.
-    pub clips: i64,
-}
-
-impl Table for TimingRow {
-    const FORMAT: Format = Format {
-        name: "incdec.timing",
-        version: 1,
-        rebuild: "make train",
-    };
-
-    fn columns() -> Vec<Field> {
-        vec![
-            column::int32("task"),
-            column::nullable(column::int32("epoch")),
-            column::text("phase"),
-            column::float64("seconds"),
-            column::int64("clips"),
-        ]
-    }
-}
+use crate::parquet_file::{self, BatchWriter, Format, Provenance, RowsHash, TableError, column};
 
 /// A row of `predictions.parquet`: what the model said of one clip at the end of one task.
 ///
@@ -142,6 +31,11 @@ pub struct PredictionRow {
     pub prediction: i32,
     /// A probability for each class.
     pub probabilities: Vec<f32>,
+}
+
+impl PredictionRow {
+    /// The table's file name.
+    pub const FILE: &'static str = "predictions.parquet";
 }
 
 /// The format of `predictions.parquet`.

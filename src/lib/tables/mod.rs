@@ -1,0 +1,29 @@
+//! The published tables: one file for each, with its file name, its row and the words that its cells may hold.
+//!
+//! A row's fields are the table's columns, by name, type and order. `downloads` is written by the download stage, `index` by
+//! decode, `clips` by manifest, `availability` and `schedule` by tasks, and the other four by train into a run directory.
+
+mod availability;
+mod clips;
+mod downloads;
+mod history;
+mod index;
+mod metrics;
+mod predictions;
+mod schedule;
+mod timing;
+
+pub use availability::{
+    AvailabilityError, AvailabilityRow, CategoryNames, Change, Nonsense, RowFault, category_names,
+    check_availability, read_availability,
+};
+pub use clips::{ClipRow, ClipStatus};
+pub use downloads::{Kind, LedgerRow};
+pub use history::HistoryRow;
+pub use index::{Cause, IndexRow, SourceFacts};
+pub use metrics::MetricRow;
+pub use predictions::{
+    PREDICTIONS, PredictionRow, predictions_hash, read_predictions, write_predictions,
+};
+pub use schedule::{ScheduleEvent, ScheduleRow};
+pub use timing::TimingRow;
