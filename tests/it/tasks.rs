@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use incdec::clip::Split;
+use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
 use incdec::tables::{AvailabilityRow, Change, ClipRow, ClipStatus, ScheduleEvent, ScheduleRow};
 use incdec::tasks::availability::Plan;
@@ -528,4 +529,24 @@ fn the_command_tells_what_arrives_and_leaves() {
     // No source of clips at all is a usage error.
     let mut command = Command::cargo_bin("incdec-tasks").unwrap();
     command.arg("--out").arg(out.path()).assert().code(2);
+}
+
+#[test]
+fn two_deals_into_one_folder_leave_the_tables_of_one() {
+    let (folder, labels) = (tempfile::tempdir().unwrap(), LabelFolder::published());
+    let out = folder.path().join("tasks");
+    let held = Lock::folder(&out, "another", Wait::No).unwrap();
+    let config = TasksConfig {
+        clips: ClipSource::Labels(labels.path().to_owned()),
+        deal: DealSettings::published(Scenario::Substitution, 0),
+        schedule: None,
+        tasks: Some(2),
+        out: out.clone(),
+    };
+    let waiting = std::thread::spawn(move || run(&config).map(drop));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(!out.join("schedule.parquet").exists());
+    drop(held);
+    waiting.join().unwrap().unwrap();
+    assert!(out.join("availability.parquet").exists());
 }

@@ -31,6 +31,7 @@ use crate::choice::choice;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
+use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
 use crate::taxonomy::TaxonomyError;
@@ -141,6 +142,9 @@ pub enum TasksError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The folder of the tables cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The manifest's taxonomy is unusable.
     #[error(transparent)]
     Taxonomy(#[from] TaxonomyError),
@@ -215,6 +219,7 @@ impl Hint for TasksError {
             Self::Labels(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
             Self::Taxonomy(_) | Self::Manifest { .. } => {
                 Some("write the manifest anew with `make manifest`".into())
             }
@@ -247,6 +252,7 @@ impl Hint for TasksError {
             Self::Labels(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
             // A schedule that contradicts the labels will always do so.
             Self::ScheduleColumn { .. }
             | Self::ScheduleEntry { .. }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::artifact;
 use crate::clip::Split;
+use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, TableError};
 use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
@@ -30,6 +31,8 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
             scenario: deal.scenario,
         });
     }
+    // Two tables belong together. Dealing takes a moment, so a second one waits for the first.
+    let _lock = Lock::folder(&config.out, "incdec-tasks", Wait::Yes)?;
     artifact::sweep(&config.out)?;
     let source = Source::read(&config.clips)?;
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::lock::LockError;
 use crate::media::encode::EncodeError;
 use crate::taxonomy::TaxonomyError;
 
@@ -23,6 +24,9 @@ pub enum ToyError {
     /// A file could not be written or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The folder cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A clip could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -73,6 +77,7 @@ impl Hint for ToyError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Artifact(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
             Self::Encode(e) => e.hint(),
             Self::Taxonomy(e) => e.hint(),
             Self::Setting { name, .. } => Some(format!("choose another {name}")),
@@ -86,6 +91,7 @@ impl Hint for ToyError {
     fn exit(&self) -> Exit {
         match self {
             Self::Artifact(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
             Self::Encode(e) => e.exit(),
             Self::Taxonomy(e) => e.exit(),
             _ => Exit::Failed,

@@ -28,6 +28,7 @@ use super::tables::write_tables;
 use crate::artifact::{self, ArtifactError, Draft};
 use crate::choice::choice;
 use crate::clip::{ClipId, Split};
+use crate::lock::{LOCK_FILE, Lock, Wait};
 use crate::media::encode::{VideoSpec, write_mp4};
 use crate::progress::{Progress, Unit};
 use crate::random::stream;
@@ -155,6 +156,8 @@ pub fn run(config: &SourceConfig) -> Result<Summary, ToyError> {
     let settings = serde_json::json!({"format": "incdec.toy", "version": 1, "settings": config});
     let settings = settings.to_string();
     let complete = config.out.join(COMPLETE);
+    // Archives, index and tables belong together: a second one waits for the first.
+    let _lock = Lock::folder(&config.out, "incdec-toy", Wait::Yes)?;
     let summary = Summary {
         archives: archives.len(),
         clips,
@@ -220,7 +223,8 @@ fn claim(out: &Path) -> Result<(), ToyError> {
     for entry in entries {
         let entry = entry.map_err(ArtifactError::at("list", out))?;
         let name = entry.file_name();
-        if !ours.iter().any(|o| name == *o) && !name.to_string_lossy().starts_with(".incdec-") {
+        let begun = name.to_string_lossy().starts_with(".incdec-") || name == LOCK_FILE;
+        if !ours.iter().any(|o| name == *o) && !begun {
             return Err(ToyError::Occupied {
                 path: out.to_owned(),
             });
