@@ -22,6 +22,8 @@ FRAME_FOLDERS ?=
 # Jobs of a stage, and the share of labelled clips that may be missing at the source, and fail at decoding.
 JOBS ?= $(shell nproc)
 MAX_FAILED ?= 0.01
+# Anything, to decode once more what the machine and not the file kept from being decoded; empty for no.
+RETRY ?=
 FPS ?= 5
 FRAME_SIZE ?= 200x200
 CODEC ?= jpeg
@@ -63,13 +65,15 @@ CLIP_LABELS ?=
 UNPACK_BYTES ?= 3e8
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
 GPU ?= cuda:0
+# How much the campaign tries.
+CAMPAIGN ?=
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is one word of a command line.
 PATHS := DATA LABELS RAW RUNS RUN SCHEDULE SCENARIO APPROACH SEED BIN DEMO_PORT
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS \
+FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS \
     UNPACK_BYTES PYTHON GPU
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
@@ -217,8 +221,8 @@ $(DATA)/.made: $(LABEL_TABLES) $(DATA)/.made-by $(call absent,$(DOWNLOADED)) | $
 decode: $(INDEX) ## decode the clips into frame shards
 $(INDEX): $(SHARDS)/.made ;
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
-$(SHARDS)/.made: $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOADED)) $(LABEL_TABLES) $(SHARDS)/.made-by $(call absent,$(INDEX)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) $(DECODE_SETTINGS))
+$(SHARDS)/.made: $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOADED)) $(LABEL_TABLES) $(SHARDS)/.made-by $(call absent,$(INDEX)) $(if $(RETRY),FORCE) | $(BUILT)
+	$(call run,'$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) $(DECODE_SETTINGS) $(if $(RETRY),--retry))
 	@touch '$@'
 
 manifest: $(MANIFEST) ## join labels and shards into clips.parquet, and audit them
@@ -358,7 +362,6 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 
 # Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has the rest.
 .PHONY: campaign
-CAMPAIGN ?=
 campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
 	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 

@@ -34,6 +34,16 @@ fn a_second_report_runs_nothing() {
 }
 
 #[test]
+fn retrying_decodes_though_nothing_has_changed() {
+    let checkout = Checkout::new();
+    checkout.ran(&["decode"]);
+    for _ in 0..2 {
+        assert_eq!(checkout.ran(&["decode", "RETRY=1"]), ["decode"]);
+    }
+    assert_eq!(checkout.ran(&["decode"]), NOTHING);
+}
+
+#[test]
 fn a_record_that_is_gone_has_its_stage_run_and_what_follows() {
     let checkout = Checkout::new();
     checkout.ran(&["report"]);
