@@ -27,7 +27,7 @@ choice! {
         /// Its batch is an error.
         #[default]
         Fail = "fail",
-        /// It is left out of its batch, logged, and listed in [`Batch::skipped`].
+        /// It is left out of its batch, logged and counted.
         Skip = "skip",
     }
 }

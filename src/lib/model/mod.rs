@@ -130,7 +130,7 @@ choice! {
     /// How the network is computed. All give the same numbers but for rounding.
     #[derive(Default)]
     pub enum ModelPath: "model path" {
-        /// The fused operators where they apply, [`ModelPath::Frames`] elsewhere.
+        /// The fused operators where they apply, stock ones on frames elsewhere.
         #[default]
         Fast = "fast",
         /// Stock operators on frames as a batch of pictures, channels last.
