@@ -5,7 +5,7 @@ mod cli;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use incdec::clean::{self, CleanConfig, CleanError, Stage};
 use incdec::lock::Wait;
 
@@ -23,8 +23,8 @@ adopted, have changed or are nobody's stay, and are counted.";
 #[command(name = "incdec-clean", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// The stage whose work goes
-    #[arg(value_enum)]
-    stage: StageArg,
+    #[arg(value_parser = cli::one_of::<Stage>())]
+    stage: Stage,
     /// The folder of its record: of the ledger, the shards, the table of clips, the tasks (or one above), the run
     folder: PathBuf,
     /// With download: the folder of the clips [default: raw in FOLDER]
@@ -38,33 +38,10 @@ struct Args {
     wait: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum StageArg {
-    /// The clips that were downloaded, and their ledger
-    Download,
-    /// The shards and their index
-    Decode,
-    /// The table of clips
-    Manifest,
-    /// The tables of tasks
-    Tasks,
-    /// A run
-    Train,
-    /// A run's page
-    Report,
-}
-
 impl From<Args> for CleanConfig {
     fn from(args: Args) -> Self {
         Self {
-            stage: match args.stage {
-                StageArg::Download => Stage::Download,
-                StageArg::Decode => Stage::Decode,
-                StageArg::Manifest => Stage::Manifest,
-                StageArg::Tasks => Stage::Tasks,
-                StageArg::Train => Stage::Train,
-                StageArg::Report => Stage::Report,
-            },
+            stage: args.stage,
             folder: args.folder,
             clips: args.clips,
             dry_run: args.dry_run,

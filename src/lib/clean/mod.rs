@@ -25,27 +25,29 @@ pub use run::run;
 pub use summary::CleanSummary;
 
 use crate::artifact::ArtifactError;
+use crate::choice::choice;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::{LockError, Wait};
 use crate::parquet_file::TableError;
 use crate::shard::ShardError;
 
-/// The stages whose work can be taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Clips and their ledger.
-    Download,
-    /// Shards and their index.
-    Decode,
-    /// The table of clips.
-    Manifest,
-    /// The tables of tasks.
-    Tasks,
-    /// A run.
-    Train,
-    /// A run's page.
-    Report,
+choice! {
+    /// The stages whose work can be taken away.
+    pub enum Stage: "stage" {
+        /// The clips that were downloaded, and their ledger.
+        Download = "download",
+        /// The shards and their index.
+        Decode = "decode",
+        /// The table of clips.
+        Manifest = "manifest",
+        /// The tables of tasks.
+        Tasks = "tasks",
+        /// A run.
+        Train = "train",
+        /// A run's page.
+        Report = "report",
+    }
 }
 
 /// Settings of cleaning.
