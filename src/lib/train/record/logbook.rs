@@ -4,21 +4,21 @@ use std::time::Instant;
 
 use tch::{Device, Kind, Tensor};
 
-use super::TrainError;
-use super::evaluate::Evaluation;
-use super::plan::Plan;
-use super::profile::{Clock, Phase};
-use super::record::Record;
+use super::Record;
 use super::seed_outputs::Transcript;
 use super::summary::Summary;
 use super::tensorboard::{self, EventLog, image};
 use crate::clip::Split;
 use crate::metrics::{self, Figures, Names};
 use crate::tables::{HistoryRow, MetricRow, TimingRow};
+use crate::train::TrainError;
+use crate::train::evaluate::Evaluation;
+use crate::train::plan::Plan;
+use crate::train::profile::{Clock, Phase};
 
 /// The losses of one epoch of training, summed on the device so that no step waits for them.
 #[derive(Debug)]
-pub(super) struct Trained {
+pub(in crate::train) struct Trained {
     sums: [Tensor; 2],
     clips: usize,
     started: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Trained {
 }
 
 impl Trained {
-    pub(super) fn new(device: Device) -> Self {
+    pub(in crate::train) fn new(device: Device) -> Self {
         let zero = || Tensor::zeros([], (Kind::Double, device));
         Self {
             sums: [zero(), zero()],
@@ -39,7 +39,7 @@ impl Trained {
     }
 
     /// Counts a batch's mean classification loss and penalty, weighted by its clips.
-    pub(super) fn add(&mut self, loss: &Tensor, penalty: Option<&Tensor>, clips: usize) {
+    pub(in crate::train) fn add(&mut self, loss: &Tensor, penalty: Option<&Tensor>, clips: usize) {
         let size = i64::try_from(clips).unwrap_or(i64::MAX);
         for (sum, value) in self.sums.iter_mut().zip([Some(loss), penalty]) {
             if let Some(value) = value {
@@ -53,7 +53,7 @@ impl Trained {
     ///
     /// # Errors
     /// When there was no clip: a mean over nothing is no loss of 0.
-    pub(super) fn end(&mut self) -> Result<(), TrainError> {
+    pub(in crate::train) fn end(&mut self) -> Result<(), TrainError> {
         if self.clips == 0 {
             return Err(TrainError::NoReadableClip);
         }
@@ -65,31 +65,31 @@ impl Trained {
     }
 
     /// The mean classification loss over the clips.
-    pub(super) fn loss(&self) -> f64 {
+    pub(in crate::train) fn loss(&self) -> f64 {
         self.means[0]
     }
 
     /// The mean penalty over the clips; 0 without one.
-    pub(super) fn penalty(&self) -> f64 {
+    pub(in crate::train) fn penalty(&self) -> f64 {
         self.means[1]
     }
 }
 
 /// The facts of an epoch.
 #[derive(Clone, Copy)]
-pub(super) struct EpochOutcome<'a> {
-    pub(super) task: usize,
-    pub(super) epoch: u32,
-    pub(super) trained: &'a Trained,
-    pub(super) validation: &'a Evaluation,
+pub(in crate::train) struct EpochOutcome<'a> {
+    pub(in crate::train) task: usize,
+    pub(in crate::train) epoch: u32,
+    pub(in crate::train) trained: &'a Trained,
+    pub(in crate::train) validation: &'a Evaluation,
     /// The rates it was trained with: of one group, or of head and backbone.
-    pub(super) rates: &'a [f64],
+    pub(in crate::train) rates: &'a [f64],
     /// The best epoch of the task so far.
-    pub(super) best_epoch: u32,
+    pub(in crate::train) best_epoch: u32,
 }
 
 /// Writes down epochs and tasks.
-pub(super) struct Logbook {
+pub(in crate::train) struct Logbook {
     events: EventLog,
     /// Copies of what is printed, as the seed keeps them.
     transcript: Option<Transcript>,
@@ -102,7 +102,7 @@ fn number(value: impl TryInto<i32>) -> i32 {
 
 impl Logbook {
     /// Opens the event file behind what done tasks wrote; `transcript` says whether what is printed is kept as text too.
-    pub(super) fn open(record: &Record, transcript: bool) -> Result<Self, TrainError> {
+    pub(in crate::train) fn open(record: &Record, transcript: bool) -> Result<Self, TrainError> {
         let folder = record.folder().join(tensorboard::FOLDER);
         Ok(Self {
             events: EventLog::open(&folder, record.progress.tensorboard_bytes)?,
@@ -113,7 +113,7 @@ impl Logbook {
     }
 
     /// Says something on stderr and in the log.
-    pub(super) fn tell(&self, line: &str) -> Result<(), TrainError> {
+    pub(in crate::train) fn tell(&self, line: &str) -> Result<(), TrainError> {
         tracing::info!("{line}");
         match &self.transcript {
             Some(transcript) => Ok(transcript.stderr(line)?),
@@ -122,19 +122,19 @@ impl Logbook {
     }
 
     /// Keeps what the binary prints on stdout.
-    pub(super) fn printed(&self, summary: &Summary) -> Result<(), TrainError> {
+    pub(in crate::train) fn printed(&self, summary: &Summary) -> Result<(), TrainError> {
         match &self.transcript {
             Some(transcript) => Ok(transcript.stdout(&summary.to_string())?),
             None => Ok(()),
         }
     }
 
-    pub(super) fn bytes(&self) -> Result<u64, TrainError> {
+    pub(in crate::train) fn bytes(&self) -> Result<u64, TrainError> {
         Ok(self.events.bytes()?)
     }
 
     /// Writes down an epoch.
-    pub(super) fn end_of_epoch(
+    pub(in crate::train) fn end_of_epoch(
         &mut self,
         record: &mut Record,
         outcome: &EpochOutcome<'_>,
@@ -214,7 +214,7 @@ impl Logbook {
 
     /// Writes down the figures of a task, computed with its best weights on the validation set and on the test set.
     /// `tested` are the test figures of all tasks up to this one.
-    pub(super) fn end_of_task(
+    pub(in crate::train) fn end_of_task(
         &mut self,
         record: &mut Record,
         plan: &Plan,
@@ -295,7 +295,12 @@ impl Logbook {
 
     /// Writes down how many seconds of `task` went into each phase; the clock runs on over tasks.
     #[allow(clippy::unused_self)] // Everything that is written down goes through the logbook.
-    pub(super) fn note_phases(&self, record: &mut Record, task: usize, clock: &mut Clock) {
+    pub(in crate::train) fn note_phases(
+        &self,
+        record: &mut Record,
+        task: usize,
+        clock: &mut Clock,
+    ) {
         for (phase, seconds) in Phase::ALL.into_iter().zip(clock.lap()) {
             record.timing.push(TimingRow {
                 task: number(task),
@@ -309,6 +314,6 @@ impl Logbook {
 }
 
 /// A figure for people.
-pub(super) fn told(value: Option<f64>) -> String {
+pub(in crate::train) fn told(value: Option<f64>) -> String {
     value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"))
 }

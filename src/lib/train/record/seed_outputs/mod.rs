@@ -16,32 +16,32 @@ use std::path::{Path, PathBuf};
 
 use tch::nn::VarStore;
 
-use super::TrainError;
-use super::plan::Plan;
-use super::record::Record;
-use super::settings::TrainConfig;
+use super::Record;
 use crate::artifact;
 use crate::clip::Split;
 use crate::model::checkpoint;
 use crate::parquet_file;
 use crate::tables::ScheduleRow;
+use crate::train::TrainError;
+use crate::train::plan::Plan;
+use crate::train::settings::TrainConfig;
 
 pub use pth::write_state_dict;
-pub(super) use transcript::Transcript;
+pub(in crate::train) use transcript::Transcript;
 
 /// The last of the seed's files.
-pub(super) const SUMMARY_FILE: &str = "summary.csv";
+pub(in crate::train) const SUMMARY_FILE: &str = "summary.csv";
 
 /// What is written before the first epoch.
 const PARAMETERS_FILE: &str = "parameters.csv";
 /// The weights that the running task began with.
 const START_FILE: &str = "_model.pth";
 /// What is written before a run's first epoch is done, beside [`SUBCATEGORIES`].
-pub(super) const START_FILES: [&str; 2] = [PARAMETERS_FILE, START_FILE];
+pub(in crate::train) const START_FILES: [&str; 2] = [PARAMETERS_FILE, START_FILE];
 /// Folder of the subcategories of each task.
-pub(super) const SUBCATEGORIES: &str = "subcategories_task";
+pub(in crate::train) const SUBCATEGORIES: &str = "subcategories_task";
 /// The folders of the seed's files within the run directory.
-pub(super) const FOLDERS: [&str; 5] = [
+pub(in crate::train) const FOLDERS: [&str; 5] = [
     SUBCATEGORIES,
     "logger",
     "validation_logger",
@@ -50,10 +50,10 @@ pub(super) const FOLDERS: [&str; 5] = [
 ];
 
 /// The tables of a run as the seed's files need them.
-pub(super) struct SeedOutputs<'a> {
-    pub(super) config: &'a TrainConfig,
-    pub(super) plan: &'a Plan,
-    pub(super) record: &'a Record,
+pub(in crate::train) struct SeedOutputs<'a> {
+    pub(in crate::train) config: &'a TrainConfig,
+    pub(in crate::train) plan: &'a Plan,
+    pub(in crate::train) record: &'a Record,
 }
 
 impl SeedOutputs<'_> {
@@ -82,18 +82,18 @@ impl SeedOutputs<'_> {
     }
 
     /// What the seed writes before its first epoch.
-    pub(super) fn at_start(&self) -> Result<(), TrainError> {
+    pub(in crate::train) fn at_start(&self) -> Result<(), TrainError> {
         parameters::write_parameters(self)?;
         self.write_subcategories()
     }
 
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
-    pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
+    pub(in crate::train) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
         write_state_dict(&self.path(START_FILE), store)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
-    pub(super) fn after_epoch(&self, best_epoch: u32) -> Result<(), TrainError> {
+    pub(in crate::train) fn after_epoch(&self, best_epoch: u32) -> Result<(), TrainError> {
         for split in [Split::Validation, Split::Test] {
             logger::write_best_epochs(self, split, best_epoch)?;
         }
@@ -101,7 +101,7 @@ impl SeedOutputs<'_> {
     }
 
     /// What the seed writes when the tasks up to now are done.
-    pub(super) fn after_tasks(&self) -> Result<(), TrainError> {
+    pub(in crate::train) fn after_tasks(&self) -> Result<(), TrainError> {
         for split in [Split::Validation, Split::Test] {
             logger::write(self, split)?;
             for task in 0..self.record.done() {
@@ -113,7 +113,11 @@ impl SeedOutputs<'_> {
     }
 
     /// The seed's `best_mAP_task_<t>_model.pth`.
-    pub(super) fn after_task(&self, task: usize, store: &VarStore) -> Result<(), TrainError> {
+    pub(in crate::train) fn after_task(
+        &self,
+        task: usize,
+        store: &VarStore,
+    ) -> Result<(), TrainError> {
         write_state_dict(
             &self.path(&format!("best_mAP_task_{task}_model.pth")),
             store,
@@ -122,13 +126,13 @@ impl SeedOutputs<'_> {
     }
 
     /// What the seed writes at the very end.
-    pub(super) fn at_end(&self) -> Result<(), TrainError> {
+    pub(in crate::train) fn at_end(&self) -> Result<(), TrainError> {
         parameters::write_average_time(self)?;
         parameters::write_summary(self)
     }
 
     /// Writes everything of a complete run anew from its tables and checkpoints; `store` is a model of its shape.
-    pub(super) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
+    pub(in crate::train) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
         self.at_start()?;
         for task in 0..self.record.done() {
             let origin = self.record.origin(task);

@@ -14,17 +14,18 @@
 //!
 //! What is read again is compared first ([`RunRecord::read`]).
 
+pub(in crate::train) mod hold;
+pub(in crate::train) mod logbook;
+pub mod seed_outputs;
+pub(in crate::train) mod summary;
+pub mod tensorboard;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::TrainError;
-use super::hold::Hold;
-use super::plan::Plan;
-use super::seed_outputs;
-use super::settings::TrainConfig;
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::Loaded;
 use crate::parquet_file::{self, Provenance};
@@ -34,11 +35,15 @@ use crate::run_record::{
 };
 use crate::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
 use crate::tables::{AvailabilityRow, ScheduleRow};
+use crate::train::TrainError;
+use crate::train::plan::Plan;
+use crate::train::settings::TrainConfig;
+use hold::Hold;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
 /// How much of the weights to start from was taken, in `run.json`; absent where it was all.
-pub(super) const PRETRAINED_KEY: &str = "pretrained";
+pub(in crate::train) const PRETRAINED_KEY: &str = "pretrained";
 /// Version of the run directory's layout.
 const VERSION: u32 = 1;
 
@@ -80,7 +85,7 @@ impl Record {
     /// # Errors
     /// When it holds a run under other settings that has finished an epoch, or one begun on another machine, a file is not
     /// what the run wrote, or files cannot be read or written.
-    pub(super) fn open(
+    pub(in crate::train) fn open(
         config: &TrainConfig,
         plan: &Plan,
         pretrained: Option<&Loaded>,

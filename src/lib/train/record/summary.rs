@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::plan::Plan;
-use super::record::{PRETRAINED_KEY, Record};
-use super::settings::{Settings, TrainConfig};
+use super::{PRETRAINED_KEY, Record};
 use crate::clip::Split;
 use crate::metrics::mean_defined;
 use crate::tables::MetricRow;
+use crate::train::plan::Plan;
+use crate::train::settings::{Settings, TrainConfig};
 
 /// The figures that the summary is made of.
 const FIGURES: [&str; 3] = ["mean_ap", "mean_ap_weighted", "accuracy"];
@@ -27,7 +27,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn new(config: &TrainConfig, facts: Value, was_complete: bool) -> Self {
+    pub(in crate::train) fn new(config: &TrainConfig, facts: Value, was_complete: bool) -> Self {
         Self {
             folder: config.out.clone(),
             was_complete,
@@ -73,7 +73,7 @@ impl std::fmt::Display for Summary {
 }
 
 /// The content of `run.json`: the figures of each task, their means over tasks, and what was passed over.
-pub(super) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Value {
+pub(in crate::train) fn summarise(plan: &Plan, settings: &Settings, record: &Record) -> Value {
     let find = |task: usize, metric: &str| -> Option<&MetricRow> {
         record.metrics.iter().find(|row| {
             usize::try_from(row.task) == Ok(task)
