@@ -171,6 +171,12 @@ impl Taxonomy {
         self.categories.len()
     }
 
+    /// The categories' names in class order.
+    #[must_use]
+    pub fn category_names(&self) -> Vec<String> {
+        self.categories.iter().map(|c| c.name.clone()).collect()
+    }
+
     /// All subcategories with their class, in the table's order within each category.
     pub fn subcategories(&self) -> impl Iterator<Item = (usize, &str)> {
         self.categories
@@ -179,7 +185,9 @@ impl Taxonomy {
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
     }
 
-    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
+    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in
+    /// class order. A table alone then suffices, though its rows cannot tell the order of the
+    /// subcategories.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.categories

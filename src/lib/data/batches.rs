@@ -45,25 +45,25 @@ pub enum HostMemory {
 /// How an epoch is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
-    /// Clips per batch (4); the last batch may be smaller.
+    /// Clips per batch; the last batch may be smaller.
     pub batch_size: usize,
-    /// Frames per clip (50): shorter clips are repeated from their start, longer ones cut.
+    /// Frames per clip: shorter clips are repeated from their start, longer ones cut.
     pub frames: usize,
-    /// Side of the square that frames are resized to where they are not stored so, in pixels (200).
+    /// Side of the square that frames are resized to where they are not stored so, in pixels.
     pub resize: usize,
-    /// Side of the square that is taken from it, in pixels (172).
+    /// Side of the square that is taken from it, in pixels.
     pub crop: usize,
-    /// Threads that load ahead (2); 0 loads in the caller's own thread.
+    /// Threads that load ahead; 0 loads in the caller's own thread.
     pub workers: usize,
-    /// Finished batches that wait for the consumer, per worker (2).
+    /// Finished batches that wait for the consumer, per worker.
     pub queue_depth: usize,
-    /// What to do about a clip that cannot be loaded (fail).
+    /// What to do about a clip that cannot be loaded.
     pub on_bad_clip: OnBadClip,
-    /// Which part of the frames is taken (the centre).
+    /// Which part of the frames is taken.
     pub augment: Augment,
-    /// What kind of memory batches lie in (pageable).
+    /// What kind of memory batches lie in.
     pub memory: HostMemory,
-    /// Seed of the augmentation's streams (0).
+    /// Seed of the augmentation's streams.
     pub seed: u64,
 }
 

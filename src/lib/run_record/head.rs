@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Machine, RunRecordError, SETTINGS_FILE, differences, document};
 use crate::parquet_file::Provenance;
+use crate::taxonomy::Taxonomy;
 
 /// Everything that can change a run's result, and what its classes are called.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,14 @@ impl RunHead {
         } else {
             self.run_id.clone()
         }
+    }
+
+    /// The taxonomy of the run; none in a directory that does not say.
+    #[must_use]
+    pub fn taxonomy(&self) -> Option<Taxonomy> {
+        let pairs = self.subcategories.iter();
+        let pairs = pairs.map(|entry| (entry.category.clone(), entry.subcategory.clone()));
+        Taxonomy::from_pairs(Path::new(SETTINGS_FILE), pairs).ok()
     }
 
     /// In what this run differs from `ours`, machines apart.

@@ -40,7 +40,7 @@ pub struct TaskHashes {
 
 /// Which tasks are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct RunProgress {
     /// The run's id; empty in a directory of a version before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run_id: String,
@@ -53,7 +53,7 @@ pub struct Progress {
     pub files: BTreeMap<String, String>,
 }
 
-impl Progress {
+impl RunProgress {
     /// Publishes it in `folder`.
     ///
     /// # Errors

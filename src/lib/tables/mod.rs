@@ -13,8 +13,10 @@ mod predictions;
 mod schedule;
 mod timing;
 
+#[cfg(feature = "torch")]
+pub(crate) use availability::class_counts;
 pub use availability::{
-    AvailabilityError, AvailabilityRow, CategoryNames, Change, Nonsense, RowFault, category_names,
+    AvailabilityError, AvailabilityRow, Change, ClassCountsOver, Deal, Nonsense, RowFault,
     check_availability, read_availability,
 };
 pub use clips::{ClipRow, ClipStatus};

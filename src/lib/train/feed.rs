@@ -8,9 +8,9 @@ use tch::{Device, Kind};
 use super::TrainError;
 use super::approach::DeviceBatch;
 use super::error::share;
-use super::plan::TaskPlan;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
+use super::task_sequence::Task;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
@@ -39,7 +39,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(config: &TrainConfig, device: Device) -> Self {
+    /// A feed for `device`; `skipped` are the clips that could not be read in tasks before.
+    pub(super) fn new(config: &TrainConfig, device: Device, skipped: &[String]) -> Self {
         let settings = config.settings.clone();
         let loader = LoaderConfig {
             batch_size: settings.batch_size,
@@ -62,7 +63,7 @@ impl Feed {
             device,
             normaliser: Normaliser::default(),
             clock: Clock::new(device, config.profile),
-            skipped: BTreeSet::new(),
+            skipped: skipped.iter().cloned().collect(),
             max_bad: config.max_bad,
         }
     }
@@ -71,19 +72,19 @@ impl Feed {
     pub(super) fn training(
         &self,
         task: usize,
-        plan: &TaskPlan,
+        lists: &Task,
         epoch: u64,
     ) -> Result<Batches, TrainError> {
         let keys = StreamKeys {
             task: task as u64,
             epoch,
         };
-        let list = &plan.train;
+        let list = &lists.train;
         let order = match self.settings.sampler {
             SamplerName::Balanced => sampler::balanced(list.len(), self.settings.seed, keys),
             SamplerName::Imbalanced => {
                 let labels: Vec<i64> = list.samples().iter().map(|s| s.label).collect();
-                sampler::imbalanced(&labels, &plan.class_counts, self.settings.seed, keys)?
+                sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
         let augment = if self.settings.compat.augment_per_frame {
@@ -108,14 +109,14 @@ impl Feed {
     pub(super) fn fisher(
         &self,
         task: usize,
-        plan: &TaskPlan,
+        lists: &Task,
     ) -> Result<std::iter::Take<Batches>, TrainError> {
         let batches = if self.settings.compat.fisher_over_training_loader {
-            self.training(task, plan, FISHER_EPOCH)?
+            self.training(task, lists, FISHER_EPOCH)?
         } else {
-            self.in_order(&plan.train)
+            self.in_order(&lists.train)
         };
-        let whole = plan.train.len() / self.settings.batch_size;
+        let whole = lists.train.len() / self.settings.batch_size;
         Ok(batches.take(whole.max(1)))
     }
 
@@ -138,7 +139,7 @@ impl Feed {
     pub(super) fn next(
         &mut self,
         list: &Dataset,
-        batches: &mut Loaded<'_>,
+        batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
             let batch = batch?;
@@ -159,7 +160,7 @@ impl Feed {
     pub(super) fn next_untimed(
         &mut self,
         list: &Dataset,
-        batches: &mut Loaded<'_>,
+        batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         for batch in batches {
             let batch = batch?;
@@ -198,7 +199,7 @@ impl Feed {
 }
 
 /// What a loader gives, in order.
-pub(super) type Loaded<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
+pub(super) type LoadedBatches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
 
 /// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation while the step before still
 /// runs there, and the host goes on. (A copy of so few labels from pageable memory is over when the call is.)

@@ -85,11 +85,6 @@ impl Learner {
         &self.store
     }
 
-    /// The same, for loading.
-    pub fn store_mut(&mut self) -> &mut VarStore {
-        &mut self.store
-    }
-
     /// The output for `clips`, [N, 3, T, H, W], normalised.
     #[must_use]
     pub fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
@@ -144,7 +139,8 @@ impl Learner {
         for tensor in store.variables().values() {
             let _ = tensor.set_requires_grad(false);
         }
-        Teacher { network, store }
+        // The layers share the tensors of the store, which only gave them names.
+        Teacher { network }
     }
 }
 
@@ -163,9 +159,6 @@ fn copy(from: &VarStore, to: &VarStore) {
 /// A frozen copy of a network, always in evaluation mode.
 pub struct Teacher {
     network: Box<dyn Network>,
-    #[allow(dead_code)]
-    // The network's layers share these tensors; the store names them for tests.
-    store: VarStore,
 }
 
 impl Teacher {

@@ -60,7 +60,7 @@ pub trait Approach {
         None
     }
 
-    /// Whether [`Approach::after_task`] wants batches.
+    /// Whether [`Approach::after_task`] is called, with batches. What is saved depends on [`Approach::state`] alone.
     fn wants_batches(&self) -> bool {
         false
     }
@@ -78,7 +78,8 @@ pub trait Approach {
         Ok(())
     }
 
-    /// What must be kept, beside the best weights, for the next task to begin; by name, in sorted order.
+    /// What must be kept, beside the best weights, for the next task to begin; by name, in sorted order. Where there is
+    /// any, it is saved with the task and given back to [`Approach::restore`].
     fn state(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }

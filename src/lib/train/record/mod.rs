@@ -1,404 +1,299 @@
-//! The run directory: what a run leaves, how it is taken up again, and when it is complete.
+//! What a run leaves, behind one door: the loop tells the [`Record`] one thing for each event.
 //!
-//! | file | what it holds | published |
+//! | file of a run | what it holds | published |
 //! |---|---|---|
 //! | `settings.json` | what can change the result: settings, a hash of each input, and the machine | first |
 //! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
 //! | `history.parquet` | figures of every epoch | after each epoch |
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
-//! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over (EWC: Fisher information) | after task t |
+//! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
 //! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
-//! | `progress.json` | which tasks are done, and the hashes of what they left; the last file of a task | after task t |
+//! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
 //!
-//! What is read again is compared first ([`RunRecord::read`]).
+//! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
+//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary` says
+//! what a run comes to.
 
-pub(in crate::train) mod hold;
-pub(in crate::train) mod logbook;
+mod folder;
+mod hold;
+mod resume;
+mod rows;
 pub mod seed_outputs;
-pub(in crate::train) mod summary;
+mod summary;
 pub mod tensorboard;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use tch::Tensor;
 
-use serde_json::Value;
+pub use folder::LOG_FILE;
+pub(super) use hold::Hold;
+pub(super) use rows::EpochEnd;
+pub use summary::TrainSummary;
 
-use crate::artifact::{self, ArtifactError, hash_file};
-use crate::model::checkpoint::Loaded;
-use crate::parquet_file::{self, Provenance};
-use crate::run_record::{
-    self, CHECKPOINTS, Machine, PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead, RunRecord,
-    SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
-};
-use crate::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
-use crate::tables::{AvailabilityRow, ScheduleRow};
-use crate::train::TrainError;
-use crate::train::plan::Plan;
-use crate::train::settings::TrainConfig;
-use hold::Hold;
-
-/// What happened when, as JSON lines; outside every promise of equal bytes.
-pub const LOG_FILE: &str = "log.jsonl";
-/// How much of the weights to start from was taken, in `run.json`; absent where it was all.
-pub(in crate::train) const PRETRAINED_KEY: &str = "pretrained";
-/// Version of the run directory's layout.
-const VERSION: u32 = 1;
+use super::TrainError;
+use super::evaluate::Evaluation;
+use super::learner::Learner;
+use super::profile::{Clock, Phase};
+use super::settings::TrainConfig;
+use super::task_sequence::TaskSequence;
+use crate::clip::Split;
+use crate::metrics::Figures;
+use crate::model::checkpoint::{self, Loaded};
+use crate::run_record::{Machine, TaskOutcome};
+use folder::RunFolder;
+use seed_outputs::{SeedOutputs, Transcript};
+use tensorboard::EventLog;
 
 /// What is left to do in a run directory.
-#[derive(Debug)]
-pub enum Opened {
-    /// The run is complete; this is its summary.
-    Complete(Value, Record),
+pub(super) enum Opened<'a> {
+    /// Nothing: the run is complete.
+    Complete(TrainSummary),
     /// Some tasks, perhaps all, are still to be trained.
-    Unfinished(Record),
+    Unfinished(Record<'a>),
 }
 
-/// A run directory with the tables in memory as the files hold them.
-#[derive(Debug)]
-pub struct Record {
-    hold: Hold,
-    folder: PathBuf,
-    /// How much of the weights to start from was taken, where it was not all.
-    partial: Option<String>,
-    categories: Vec<String>,
-    run_id: String,
-    provenance: Provenance,
-    /// Which tasks are done.
-    pub progress: Progress,
-    /// Rows of `history.parquet`.
-    pub history: Vec<HistoryRow>,
-    /// Rows of `metrics.parquet`.
-    pub metrics: Vec<MetricRow>,
-    /// Rows of `predictions.parquet`.
-    pub predictions: Vec<PredictionRow>,
-    /// Rows of `timing.parquet`.
-    pub timing: Vec<TimingRow>,
+/// A task that is over: the best weights are in place.
+pub(super) struct TaskEnd {
+    pub(super) task: usize,
+    /// The epoch whose weights are kept.
+    pub(super) best_epoch: u32,
+    /// Epochs trained.
+    pub(super) epochs: u32,
+    /// What ended the last one.
+    pub(super) ended_by: &'static str,
+    /// The validation set, then the test set.
+    pub(super) evaluations: [Evaluation; 2],
+    /// What the approach must have again for the next task.
+    pub(super) state: Vec<(String, Tensor)>,
+    /// Clips whose frames could not be read so far.
+    pub(super) skipped: Vec<String>,
 }
 
-impl Record {
-    /// Opens the run directory of `config`, makes it where it is missing, and reads what is done. `machine` is what this
-    /// process computes on; an unfinished run goes on only where it began.
+/// Everything that a run leaves.
+pub(super) struct Record<'a> {
+    config: &'a TrainConfig,
+    data: &'a TaskSequence,
+    folder: RunFolder,
+    events: EventLog,
+    /// Copies of what is printed, where the seed's files are asked for.
+    transcript: Option<Transcript>,
+    /// The test figures of the tasks done.
+    tested: Vec<Figures>,
+}
+
+impl<'a> Record<'a> {
+    /// Opens the run directory of `config`, which is held, and reads what is done. `machine` is what
+    /// this process computes on, `pretrained` what `learner` has taken of the weights to start from.
     ///
     /// # Errors
-    /// When it holds a run under other settings that has finished an epoch, or one begun on another machine, a file is not
-    /// what the run wrote, or files cannot be read or written.
-    pub(in crate::train) fn open(
-        config: &TrainConfig,
-        plan: &Plan,
+    /// As [`RunFolder::open`], and when the files of people who asked for more cannot be written.
+    pub(super) fn open(
+        config: &'a TrainConfig,
+        data: &'a TaskSequence,
+        learner: &Learner,
         pretrained: Option<&Loaded>,
         machine: Machine,
         hold: Hold,
-    ) -> Result<Opened, TrainError> {
-        let folder = &config.out;
-        let partial = pretrained.filter(|loaded| !loaded.fills_the_model());
-        let partial = partial.map(Loaded::share);
-        let mut provenance = Provenance::of(&config.settings);
-        provenance
-            .settings
-            .insert("scenario".into(), plan.scenario.clone().into());
-        provenance.inputs.clone_from(&plan.inputs);
-        if let Some(pretrained) = &config.pretrained {
-            provenance
-                .inputs
-                .insert("pretrained".into(), hash_file(pretrained)?);
+    ) -> Result<Opened<'a>, TrainError> {
+        let (folder, summary) = RunFolder::open(config, data, pretrained, machine, hold)?;
+        if let Some(summary) = summary {
+            tracing::info!("{} is complete; nothing to do", config.out.display());
+            let missing = !folder
+                .path()
+                .join(seed_outputs::names::SUMMARY_FILE)
+                .exists();
+            if config.seed_outputs && missing {
+                SeedOutputs {
+                    config,
+                    data,
+                    folder: &folder,
+                }
+                .of_complete_run(learner.store())?;
+            }
+            return Ok(Opened::Complete(TrainSummary::new(config, summary, true)));
         }
-        let head = head(plan, &provenance, partial.clone(), machine);
-        claim(folder, &head)?;
-        let Some(found) = RunRecord::read(folder)? else {
-            return Err(TrainError::NotARun {
-                folder: folder.clone(),
-            });
-        };
-        let parts = [CHECKPOINTS].into_iter().chain(seed_outputs::FOLDERS);
-        for part in parts.map(|part| folder.join(part)).chain([folder.clone()]) {
-            artifact::sweep(&part)?;
-        }
-        let mut record = Self {
-            hold,
-            folder: folder.clone(),
-            partial,
-            categories: plan.categories.clone(),
-            run_id: head.run_id.clone(),
-            provenance,
-            progress: found.progress,
-            history: found.history,
-            metrics: found.metrics,
-            predictions: found.predictions,
-            timing: Vec::new(),
-        };
-        record.read_timing()?;
-        if let Some(summary) = found.summary {
-            return Ok(Opened::Complete(Value::Object(summary), record));
-        }
-        same_machine(folder, &found.head, &head)?;
-        for name in [AvailabilityRow::FILE, ScheduleRow::FILE] {
-            copy(&config.availability.join(name), &folder.join(name))?;
-        }
-        Ok(Opened::Unfinished(record))
-    }
-
-    /// The run directory.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The run's id.
-    #[must_use]
-    pub fn run_id(&self) -> &str {
-        &self.run_id
-    }
-
-    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was all, or there were none.
-    #[must_use]
-    pub fn partial(&self) -> Option<&str> {
-        self.partial.as_deref()
-    }
-
-    /// Looks whether the run directory and what was published there are still there, before more is.
-    ///
-    /// # Errors
-    /// [`TrainError::Vanished`].
-    pub fn still_there(&self) -> Result<(), TrainError> {
-        let mut files = vec![self.folder.join(SETTINGS_FILE)];
-        if self.done() > 0 {
-            files.push(self.folder.join(PROGRESS_FILE));
-        }
-        files.extend((0..self.done()).map(|task| self.checkpoint(task)));
-        self.hold.check(&self.folder, files.iter())
-    }
-
-    /// The categories in class order.
-    #[must_use]
-    pub fn categories(&self) -> &[String] {
-        &self.categories
+        let events = folder.path().join(tensorboard::FOLDER);
+        let transcript = config
+            .seed_outputs
+            .then(|| Transcript::start(folder.path()));
+        Ok(Opened::Unfinished(Self {
+            events: EventLog::open(&events, folder.progress.tensorboard_bytes)?,
+            transcript: transcript.transpose()?,
+            tested: Vec::new(),
+            config,
+            data,
+            folder,
+        }))
     }
 
     /// Tasks done.
-    #[must_use]
-    pub fn done(&self) -> usize {
-        self.progress.tasks.len()
+    pub(super) fn done(&self) -> usize {
+        self.folder.done()
     }
 
-    /// Where the best weights of `task` lie.
-    #[must_use]
-    pub fn checkpoint(&self, task: usize) -> PathBuf {
-        self.folder.join(checkpoint_file(task))
+    /// Clips whose frames could not be read in done tasks.
+    pub(super) fn skipped(&self) -> &[String] {
+        let last = self.folder.progress.tasks.last();
+        last.map_or(&[], |task| &task.skipped)
     }
 
-    /// Where the approach's state after `task` lies.
-    #[must_use]
-    pub fn state(&self, task: usize) -> PathBuf {
-        self.folder.join(state_file(task))
-    }
-
-    /// What a checkpoint's header says of itself, this program's version included.
-    #[must_use]
-    pub fn metadata(&self, task: usize) -> BTreeMap<String, String> {
-        let mut metadata = self.origin(task);
-        metadata.insert(
-            "incdec.crate_version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        );
-        metadata
-    }
-
-    /// What the header of a checkpoint of this run and of `task` must say.
-    #[must_use]
-    pub fn origin(&self, task: usize) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("incdec.run_id".to_owned(), self.run_id.clone()),
-            (
-                "incdec.settings".to_owned(),
-                Value::Object(self.provenance.settings.clone()).to_string(),
-            ),
-            ("incdec.task".to_owned(), task.to_string()),
-            (
-                "incdec.categories".to_owned(),
-                Value::from(self.categories.clone()).to_string(),
-            ),
-        ])
-    }
-
-    /// Publishes the figures of the epochs so far.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn publish_history(&mut self) -> Result<(), TrainError> {
-        self.still_there()?;
-        self.history.sort_by(|a, b| {
-            (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
-        });
-        Ok(parquet_file::write(
-            &self.folder.join(HistoryRow::FILE),
-            &self.history,
-            &self.provenance,
-        )?)
-    }
-
-    /// Publishes all tables and, last, that one more task is done.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
-        self.publish_history()?;
-        parquet_file::write(
-            &self.folder.join(MetricRow::FILE),
-            &self.metrics,
-            &self.provenance,
-        )?;
-        let predictions = self.folder.join(PredictionRow::FILE);
-        tables::write_predictions(
-            &predictions,
-            &self.categories,
-            &self.predictions,
-            &self.provenance,
-        )?;
-        parquet_file::write(
-            &self.folder.join(TimingRow::FILE),
-            &self.timing,
-            &self.provenance,
-        )?;
-        self.progress.tasks.push(outcome);
-        self.progress.run_id.clone_from(&self.run_id);
-        let rows = Rows {
-            history: &self.history,
-            metrics: &self.metrics,
-            categories: &self.categories,
-            predictions: &self.predictions,
+    /// Training begins, or goes on; the model holds the weights of the last task done.
+    pub(super) fn training_begins(&self, learner: &Learner) -> Result<(), TrainError> {
+        let Some(outputs) = self.seed_outputs()? else {
+            return Ok(());
         };
-        self.progress.add_hashes(&self.folder, &rows)?;
-        Ok(self.progress.write(&self.folder)?)
-    }
-
-    /// Publishes the summary, which marks the run complete.
-    ///
-    /// # Errors
-    /// When the disk refuses, or what was published is no longer there.
-    pub fn complete(&self, summary: &Value) -> Result<(), TrainError> {
-        self.still_there()?;
-        run_record::write_summary(&self.folder, summary)?;
-        // What was removed while the last file was being published must not pass for a finished run.
-        self.still_there()
-    }
-
-    /// Reads the seconds of done tasks.
-    fn read_timing(&mut self) -> Result<(), TrainError> {
-        let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
-        if done > 0 {
-            self.timing = parquet_file::read(&self.folder.join(TimingRow::FILE))?;
-            self.timing.retain(|row| row.task < done);
+        outputs.at_start()?;
+        // A run may have been killed between a task's end and its files.
+        match self.done().checked_sub(1) {
+            Some(last) => outputs.after_task(last, learner.store()),
+            None => Ok(()),
         }
-        Ok(())
     }
-}
 
-/// What `settings.json` is to say.
-fn head(
-    plan: &Plan,
-    provenance: &Provenance,
-    pretrained: Option<String>,
-    machine: Machine,
-) -> RunHead {
-    let subcategory = |(class, name): &(usize, String)| Subcategory {
-        category: plan.categories[*class].clone(),
-        subcategory: name.clone(),
-    };
-    RunHead {
-        format: "incdec.run".to_owned(),
-        version: VERSION,
-        run_id: run_id(provenance),
-        scenario: plan.scenario.clone(),
-        tasks_seed: plan.tasks_seed,
-        tasks: plan.tasks.len(),
-        categories: plan.categories.clone(),
-        subcategories: plan.subcategories.iter().map(subcategory).collect(),
-        settings: provenance.settings.clone(),
-        inputs: provenance.inputs.clone(),
-        pretrained,
-        machine: Some(machine),
-    }
-}
-
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same run. The settings of a
-/// start that finished no epoch bind nobody: others replace them, so that a failed start needs no other directory.
-fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
-    let Some(theirs) = RunHead::read(folder)? else {
-        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
-        let strangers = fs::read_dir(folder)
-            .map_err(ArtifactError::at("list", folder))?
-            .filter_map(Result::ok)
-            .any(|entry| {
-                !entry.file_name().to_string_lossy().starts_with(['.'])
-                    && entry.file_name() != LOG_FILE
-            });
-        if strangers {
-            return Err(TrainError::NotARun {
-                folder: folder.to_owned(),
-            });
+    /// A task begins; the model holds the weights of its first epoch.
+    pub(super) fn task_begins(&self, task: usize, learner: &Learner) -> Result<(), TrainError> {
+        let lists = &self.data.tasks[task];
+        let passed_over: usize = lists.unusable.iter().sum();
+        self.say(&format!(
+            "task {task} of {}: {} clips to train on, {} to validate, {} to test{}",
+            self.data.tasks.len(),
+            lists.train.len(),
+            lists.validation.len(),
+            lists.test.len(),
+            if passed_over == 0 {
+                String::new()
+            } else {
+                format!("; {passed_over} listed clips have no frames and are passed over")
+            },
+        ))?;
+        match self.seed_outputs()? {
+            Some(outputs) => outputs.at_start_of_task(learner.store()),
+            None => Ok(()),
         }
-        return Ok(ours.write(folder)?);
-    };
-    let differences = theirs.differences(ours);
-    let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
-        .iter()
-        .any(|name| folder.join(name).exists());
-    if begun && !differences.is_empty() {
-        return Err(TrainError::OtherRun {
-            folder: folder.to_owned(),
-            differences,
-        });
     }
-    let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
-    let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
-    if begun || (differences.is_empty() && !moved) {
-        return Ok(());
-    }
-    tracing::info!(
-        "{}: a start under other settings finished no epoch here and is replaced",
-        folder.display()
-    );
-    remove_start(folder)?;
-    Ok(ours.write(folder)?)
-}
 
-/// Removes what a start that finished no epoch left beside its settings.
-fn remove_start(folder: &Path) -> Result<(), TrainError> {
-    let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].into_iter();
-    let files = copies.chain(seed_outputs::START_FILES);
-    for path in files.map(|name| folder.join(name)).filter(|p| p.exists()) {
-        fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    /// An epoch is over.
+    pub(super) fn epoch_ended(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
+        self.folder.history.extend(rows::history(end));
+        self.folder.publish_history()?;
+        self.folder.timing.extend(rows::seconds_of_epoch(end));
+        self.events.epoch(end)?;
+        self.say(&end.to_string())?;
+        match self.seed_outputs()? {
+            Some(outputs) if !end.ends_task => outputs.after_epoch(end.best_epoch),
+            _ => Ok(()),
+        }
     }
-    let folder = folder.join(seed_outputs::SUBCATEGORIES);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
-    }
-    Ok(())
-}
 
-/// Checks that an unfinished run goes on where it began. One of a version before, which does not know, goes on here.
-fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
-    let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
-        return Ok(ours.write(folder)?);
-    };
-    let differences = there.differences(here);
-    if differences.is_empty() {
-        return Ok(());
+    /// A task is over: publishes its weights, the approach's state and the tables, and, last, that it
+    /// is done. Of the state `progress.json` has the name, where there is any.
+    pub(super) fn task_ended(
+        &mut self,
+        end: TaskEnd,
+        learner: &Learner,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        let task = end.task;
+        self.write_figures(&end)?;
+        self.folder.still_there()?;
+        clock.time(Phase::Checkpoint, || {
+            let metadata = self.folder.metadata(task);
+            checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
+            if end.state.is_empty() {
+                return Ok(());
+            }
+            let state = end.state.into_iter().collect();
+            checkpoint::write(&self.folder.state(task), &state, &metadata)
+        })?;
+        self.folder
+            .timing
+            .extend(rows::seconds_of_phases(task, clock));
+        self.folder.progress.tensorboard_bytes = self.events.bytes()?;
+        self.folder.publish_task(TaskOutcome {
+            best_epoch: end.best_epoch,
+            epochs: end.epochs,
+            ended_by: end.ended_by.to_owned(),
+            unusable: self.data.tasks[task].unusable,
+            skipped: end.skipped,
+            hashes: None,
+        })?;
+        match self.seed_outputs()? {
+            Some(outputs) => outputs.after_task(task, learner.store()),
+            None => Ok(()),
+        }
     }
-    Err(TrainError::OtherMachine {
-        folder: folder.to_owned(),
-        differences,
-    })
-}
 
-/// Copies `from` to `to` where it differs; a missing source is passed over.
-fn copy(from: &Path, to: &Path) -> Result<(), TrainError> {
-    if from.exists() {
-        let bytes = fs::read(from).map_err(ArtifactError::at("read", from))?;
-        artifact::publish_if_changed(to, &bytes)?;
+    /// The last task is over: publishes the summary, which marks the run complete.
+    pub(super) fn run_ended(self) -> Result<TrainSummary, TrainError> {
+        let facts = summary::facts(self.config, self.data, &self.folder);
+        if let Some(outputs) = self.seed_outputs()? {
+            outputs.at_end()?;
+        }
+        self.folder.complete(&facts)?;
+        let summary = TrainSummary::new(self.config, facts, false);
+        if let Some(transcript) = &self.transcript {
+            transcript.stdout(&summary.to_string())?;
+        }
+        Ok(summary)
     }
-    Ok(())
+
+    /// The figures and predictions of a task in tables, events and words.
+    fn write_figures(&mut self, end: &TaskEnd) -> Result<(), TrainError> {
+        let task = end.task;
+        let step = if self.config.settings.compat.final_metrics_at_last_epoch {
+            end.epochs - 1
+        } else {
+            end.best_epoch
+        };
+        let [_, test] = &end.evaluations;
+        self.tested.push(test.metrics.figures.clone());
+        let forgotten =
+            crate::metrics::forgetting_of_figures(&self.tested.iter().collect::<Vec<_>>());
+        let splits = [Split::Validation, Split::Test];
+        for (split, evaluation) in splits.into_iter().zip(&end.evaluations) {
+            let forgotten = (split == Split::Test).then_some(&forgotten);
+            let taxonomy = &self.data.deal.taxonomy;
+            let folder = &mut self.folder;
+            folder
+                .metrics
+                .extend(rows::metrics(task, split, evaluation, forgotten, taxonomy));
+            let list = self.data.tasks[task].list(split);
+            folder
+                .predictions
+                .extend(evaluation.rows(rows::number(task), split, list));
+            folder
+                .timing
+                .push(rows::seconds_of_evaluation(task, split, evaluation));
+            self.events.task(task, step, split, evaluation, taxonomy)?;
+        }
+        self.say(&format!(
+            "task {task} done: test mAP {}, accuracy {}, forgetting of mAP {}",
+            rows::shown(test.metrics.figures.mean_ap),
+            rows::shown(test.metrics.figures.accuracy),
+            rows::shown(forgotten.mean_ap),
+        ))
+    }
+
+    /// Says something on stderr and in the log.
+    fn say(&self, line: &str) -> Result<(), TrainError> {
+        tracing::info!("{line}");
+        match &self.transcript {
+            Some(transcript) => Ok(transcript.stderr(line)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The seed's files, where they are asked for and the directory is still there.
+    fn seed_outputs(&self) -> Result<Option<SeedOutputs<'_>>, TrainError> {
+        if !self.config.seed_outputs {
+            return Ok(None);
+        }
+        self.folder.still_there()?;
+        Ok(Some(SeedOutputs {
+            config: self.config,
+            data: self.data,
+            folder: &self.folder,
+        }))
+    }
 }

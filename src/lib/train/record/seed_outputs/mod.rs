@@ -7,93 +7,44 @@
 mod confusion;
 mod errors;
 mod logger;
+pub(super) mod names;
 mod parameters;
 mod pth;
 mod python;
 mod transcript;
-
-use std::path::{Path, PathBuf};
+mod view;
 
 use tch::nn::VarStore;
 
-use super::Record;
-use crate::artifact;
 use crate::clip::Split;
 use crate::model::checkpoint;
 use crate::parquet_file;
 use crate::tables::ScheduleRow;
 use crate::train::TrainError;
-use crate::train::plan::Plan;
-use crate::train::settings::TrainConfig;
+use names::{START_FILE, SUBCATEGORIES};
+use view::finished;
 
 pub use pth::write_state_dict;
-pub(in crate::train) use transcript::Transcript;
-
-/// The last of the seed's files.
-pub(in crate::train) const SUMMARY_FILE: &str = "summary.csv";
-
-/// What is written before the first epoch.
-const PARAMETERS_FILE: &str = "parameters.csv";
-/// The weights that the running task began with.
-const START_FILE: &str = "_model.pth";
-/// What is written before a run's first epoch is done, beside [`SUBCATEGORIES`].
-pub(in crate::train) const START_FILES: [&str; 2] = [PARAMETERS_FILE, START_FILE];
-/// Folder of the subcategories of each task.
-pub(in crate::train) const SUBCATEGORIES: &str = "subcategories_task";
-/// The folders of the seed's files within the run directory.
-pub(in crate::train) const FOLDERS: [&str; 5] = [
-    SUBCATEGORIES,
-    "logger",
-    "validation_logger",
-    "confusion_matrices",
-    "error_analysis",
-];
-
-/// The tables of a run as the seed's files need them.
-pub(in crate::train) struct SeedOutputs<'a> {
-    pub(in crate::train) config: &'a TrainConfig,
-    pub(in crate::train) plan: &'a Plan,
-    pub(in crate::train) record: &'a Record,
-}
+pub(super) use transcript::Transcript;
+pub(super) use view::SeedOutputs;
 
 impl SeedOutputs<'_> {
-    /// Where the files go: the run directory takes the place of the seed's `<approach>_<8 letters or digits>`.
-    fn folder(&self) -> &Path {
-        self.record.folder()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder().join(name)
-    }
-
-    /// The number of tasks that were dealt; after `--stop-after-first-task` most of them never come.
-    fn tasks(&self) -> usize {
-        self.plan.dealt
-    }
-
-    /// The seed's data folder, in which `Videos/` and `Info/` lie: the one that holds the shards.
-    fn data_path(&self) -> String {
-        let path = self
-            .config
-            .shards
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty());
-        path.map_or_else(|| ".".to_owned(), |p| p.display().to_string())
-    }
-
     /// What the seed writes before its first epoch.
-    pub(in crate::train) fn at_start(&self) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn at_start(&self) -> Result<(), TrainError> {
         parameters::write_parameters(self)?;
         self.write_subcategories()
     }
 
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
-    pub(in crate::train) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn at_start_of_task(
+        &self,
+        store: &VarStore,
+    ) -> Result<(), TrainError> {
         write_state_dict(&self.path(START_FILE), store)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
-    pub(in crate::train) fn after_epoch(&self, best_epoch: u32) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn after_epoch(&self, best_epoch: u32) -> Result<(), TrainError> {
         for split in [Split::Validation, Split::Test] {
             logger::write_best_epochs(self, split, best_epoch)?;
         }
@@ -101,10 +52,10 @@ impl SeedOutputs<'_> {
     }
 
     /// What the seed writes when the tasks up to now are done.
-    pub(in crate::train) fn after_tasks(&self) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn after_tasks(&self) -> Result<(), TrainError> {
         for split in [Split::Validation, Split::Test] {
             logger::write(self, split)?;
-            for task in 0..self.record.done() {
+            for task in 0..self.folder.done() {
                 confusion::write(self, task, split)?;
                 errors::write(self, task, split)?;
             }
@@ -113,7 +64,7 @@ impl SeedOutputs<'_> {
     }
 
     /// The seed's `best_mAP_task_<t>_model.pth`.
-    pub(in crate::train) fn after_task(
+    pub(in crate::train::record) fn after_task(
         &self,
         task: usize,
         store: &VarStore,
@@ -126,17 +77,20 @@ impl SeedOutputs<'_> {
     }
 
     /// What the seed writes at the very end.
-    pub(in crate::train) fn at_end(&self) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn at_end(&self) -> Result<(), TrainError> {
         parameters::write_average_time(self)?;
         parameters::write_summary(self)
     }
 
     /// Writes everything of a complete run anew from its tables and checkpoints; `store` is a model of its shape.
-    pub(in crate::train) fn of_complete_run(&self, store: &VarStore) -> Result<(), TrainError> {
+    pub(in crate::train::record) fn of_complete_run(
+        &self,
+        store: &VarStore,
+    ) -> Result<(), TrainError> {
         self.at_start()?;
-        for task in 0..self.record.done() {
-            let origin = self.record.origin(task);
-            checkpoint::load_own(&self.record.checkpoint(task), store, &origin)?;
+        for task in 0..self.folder.done() {
+            let origin = self.folder.origin(task);
+            checkpoint::load_own(&self.folder.checkpoint(task), store, &origin)?;
             write_state_dict(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
@@ -149,16 +103,14 @@ impl SeedOutputs<'_> {
     /// `subcategories_task/task_<t>`: a line for each category with its subcategories of that task, in their order, padded
     /// with empty fields to the longest line.
     fn write_subcategories(&self) -> Result<(), TrainError> {
-        if !["decremental", "incremental-decremental"].contains(&self.plan.scenario.as_str()) {
+        if self.data.deal.schedule_file.is_none() {
             return Ok(());
         }
         let rows: Vec<ScheduleRow> = parquet_file::read(&self.path(ScheduleRow::FILE))?;
         for task in 0..self.tasks() {
-            let lines: Vec<Vec<&str>> = self
-                .plan
-                .categories
-                .iter()
-                .map(|category| of_category(&rows, task, category))
+            let categories = self.taxonomy().categories().iter();
+            let lines: Vec<Vec<&str>> = categories
+                .map(|category| of_category(&rows, task, &category.name))
                 .collect();
             let width = lines.iter().map(Vec::len).max().unwrap_or(0);
             let mut writer = csv::WriterBuilder::new()
@@ -172,10 +124,6 @@ impl SeedOutputs<'_> {
         }
         Ok(())
     }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
-        Ok(artifact::publish(&self.path(name), |w| w.write_all(bytes))?)
-    }
 }
 
 /// The subcategories of `category` in `task`, in the order of their positions.
@@ -188,13 +136,6 @@ fn of_category<'a>(rows: &'a [ScheduleRow], task: usize, category: &str) -> Vec<
     present.sort_unstable();
     present.dedup();
     present.into_iter().map(|(_, name)| name).collect()
-}
-
-/// The bytes of a CSV writer.
-fn finished(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
-    writer
-        .into_inner()
-        .map_err(|e| TrainError::Csv(e.into_error().into()))
 }
 
 #[cfg(test)]
