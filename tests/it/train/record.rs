@@ -59,7 +59,7 @@ fn documents_of(folder: &Path, done: usize) -> RunProgress {
 }
 
 /// Stops the finished run in `folder` behind its first task.
-fn stop_after_first_task(folder: &Path) {
+pub(super) fn stop_after_first_task(folder: &Path) {
     let progress = documents_of(folder, 1);
     fs::remove_file(folder.join("run.json")).unwrap();
     progress.write(folder).unwrap();

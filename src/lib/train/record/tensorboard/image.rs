@@ -33,7 +33,7 @@ const COLOURS: [[u8; 3]; 8] = [
 
 /// An RGB picture.
 #[derive(Clone, Debug)]
-pub(super) struct Image {
+pub(in crate::train::record) struct Image {
     width: u32,
     height: u32,
     pixels: Vec<u8>,
