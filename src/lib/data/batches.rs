@@ -29,8 +29,9 @@ enum Feed {
 impl Batches {
     /// Starts loading the clips `order` (indices into the data set) from batch `first_batch` on.
     ///
-    /// The batches from there are the same as those of an epoch that starts at batch 0, so the number of batches done is all
-    /// that has to be kept to go on in the middle of an epoch. Settings that make no sense are the first item, an error.
+    /// The batches from there are the same as those of an epoch that starts at batch 0, so the
+    /// number of batches done is all that has to be kept to go on in the middle of an epoch.
+    /// Settings that make no sense are the first item, an error.
     #[must_use]
     pub fn start(
         dataset: &Arc<Dataset>,
@@ -82,7 +83,8 @@ impl Batches {
         self.batches
     }
 
-    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the epoch.
+    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the
+    /// epoch.
     #[must_use]
     pub fn position(&self) -> usize {
         match &self.feed {

@@ -30,7 +30,8 @@ pub enum HostMemory {
     /// Ordinary memory.
     #[default]
     Pageable,
-    /// Page-locked memory, from which a CUDA device copies while the host goes on. Needs a CUDA device.
+    /// Page-locked memory, from which a CUDA device copies while the host goes on. Needs a CUDA
+    /// device.
     Pinned,
 }
 

@@ -35,7 +35,8 @@ pub struct RunHead {
     pub settings: Map<String, Value>,
     /// The BLAKE3 of each input, by its role.
     pub inputs: BTreeMap<String, String>,
-    /// How much of the weights to start from was taken (`partly (71 of 383)`); absent where it was all, or there were none.
+    /// How much of the weights to start from was taken (`partly (71 of 383)`); absent where it was
+    /// all, or there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
     /// What it computes on; absent in a directory of a version before.
@@ -52,7 +53,8 @@ pub struct Subcategory {
     pub subcategory: String,
 }
 
-/// What makes a run itself: the BLAKE3 over its settings and the hashes of its inputs. Neither paths nor the machine count.
+/// What makes a run itself: the BLAKE3 over its settings and the hashes of its inputs. Neither
+/// paths nor the machine count.
 #[must_use]
 pub fn run_id(provenance: &Provenance) -> String {
     let mut facts = json!({"settings": provenance.settings, "inputs": provenance.inputs});

@@ -1,13 +1,15 @@
-//! What a run directory says of itself, and whether that is true: written by train, read by train and report.
+//! What a run directory says of itself, and whether that is true: written by train, read by train
+//! and report.
 //!
-//! A run is known by its id, the BLAKE3 over its settings and the hashes of its inputs. Three JSON documents describe it:
-//! `settings.json` ([`RunHead`]), `progress.json` ([`RunProgress`]) and `run.json` ([`RunSummary`]). Each ends with a hash over
-//! the rest of itself. `progress.json` also holds the hash of every file that never changes again, and of each done task's
-//! rows in the tables that grow. [`RunRecord::read`] compares all of them in one pass and names the file that differs.
-//! Timing, log and event files hold times and are no part of this promise.
+//! A run is known by its id, the BLAKE3 over its settings and the hashes of its inputs. Three JSON
+//! documents describe it: `settings.json` ([`RunHead`]), `progress.json` ([`RunProgress`]) and
+//! `run.json` ([`RunSummary`]). Each ends with a hash over the rest of itself. `progress.json` also
+//! holds the hash of every file that never changes again, and of each done task's rows in the
+//! tables that grow. [`RunRecord::read`] compares all of them in one pass and names the file that
+//! differs. Timing, log and event files hold times and are no part of this promise.
 //!
-//! A directory of a version before has no hashes: it is read as before, said in one line, and gets them when its next task
-//! is published.
+//! A directory of a version before has no hashes: it is read as before, said in one line, and gets
+//! them when its next task is published.
 
 mod difference;
 mod document;
@@ -40,7 +42,8 @@ pub fn write_summary(folder: &Path, summary: &RunSummary) -> Result<(), RunRecor
     document::write(&folder.join(RUN_FILE), summary)
 }
 
-/// The progress of the run in `folder`; `None` where there is none, or none that is as it was written.
+/// The progress of the run in `folder`; `None` where there is none, or none that is as it was
+/// written.
 ///
 /// # Errors
 /// When the file cannot be read at all.

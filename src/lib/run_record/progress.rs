@@ -32,7 +32,8 @@ pub struct TaskOutcome {
 /// Hashes of what a task left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskHashes {
-    /// The BLAKE3 of files that never change again (weights, the approach's state), by their names in the run directory.
+    /// The BLAKE3 of files that never change again (weights, the approach's state), by their names
+    /// in the run directory.
     pub files: BTreeMap<String, String>,
     /// The hash of the task's rows in each table that grows from task to task, by the table's name.
     pub rows: BTreeMap<String, String>,
@@ -62,7 +63,8 @@ impl RunProgress {
         document::write(&folder.join(PROGRESS_FILE), self)
     }
 
-    /// Adds the hashes that are missing: of the shared files, and of what each task left. `rows` are those of `folder`.
+    /// Adds the hashes that are missing: of the shared files, and of what each task left. `rows`
+    /// are those of `folder`.
     ///
     /// # Errors
     /// When a file cannot be read.

@@ -23,9 +23,11 @@ pub struct RunRecord {
     pub progress: RunProgress,
     /// The summary of a complete run.
     pub summary: Option<RunSummary>,
-    /// The categories that `predictions.parquet` has a probability for; empty where no task is done.
+    /// The categories that `predictions.parquet` has a probability for; empty where no task is
+    /// done.
     pub categories: Vec<String>,
-    /// Rows of `history.parquet` of done tasks, as those of the other tables: what a killed run left of another is dropped.
+    /// Rows of `history.parquet` of done tasks, as those of the other tables: what a killed run
+    /// left of another is dropped.
     pub history: Vec<HistoryRow>,
     /// Rows of `metrics.parquet`.
     pub metrics: Vec<MetricRow>,
@@ -36,10 +38,12 @@ pub struct RunRecord {
 impl RunRecord {
     /// Reads the run directory `folder`; `None` where it holds no `settings.json`.
     ///
-    /// Documents come first and tables after them, so that a run that goes on meanwhile is read as it was at a task's end.
+    /// Documents come first and tables after them, so that a run that goes on meanwhile is read as
+    /// it was at a task's end.
     ///
     /// # Errors
-    /// When a file of a done task is missing or damaged, or belongs to another run; the error names it.
+    /// When a file of a done task is missing or damaged, or belongs to another run; the error names
+    /// it.
     pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
         let Some(head) = document::read::<RunHead>(&folder.join(SETTINGS_FILE))? else {
             return Ok(None);

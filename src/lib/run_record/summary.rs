@@ -24,7 +24,8 @@ pub struct RunSummary {
     pub skipped_clips: Vec<String>,
     /// The tasks in order.
     pub tasks: Vec<TaskFigures>,
-    /// How much of the weights to start from was taken; absent where it was all, or there were none.
+    /// How much of the weights to start from was taken; absent where it was all, or there were
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
     /// Means over the tasks; of forgetting, over those after the first.

@@ -134,7 +134,8 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
-    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    /// The run in the run directory began on another machine, or on other threads, instructions or
+    /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(differences))]
     OtherMachine {
         /// The run directory.

@@ -16,7 +16,8 @@ use crate::data::{
     sampler,
 };
 
-/// The epoch under which the training loader draws for a Fisher information, apart from every real one.
+/// The epoch under which the training loader draws for a Fisher information, apart from every real
+/// one.
 const FISHER_EPOCH: u64 = u32::MAX as u64;
 
 /// A batch on the device and which clips of the list it holds.
@@ -105,7 +106,8 @@ impl Feed {
         )
     }
 
-    /// The batches that a Fisher information is estimated over: whole ones only, unless there is none.
+    /// The batches that a Fisher information is estimated over: whole ones only, unless there is
+    /// none.
     pub(super) fn fisher(
         &self,
         task: usize,
@@ -134,8 +136,8 @@ impl Feed {
         Batches::start(list, order, keys, &config, 0)
     }
 
-    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of which no clip could be
-    /// read is passed over.
+    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of
+    /// which no clip could be read is passed over.
     pub(super) fn next(
         &mut self,
         list: &Dataset,
@@ -172,7 +174,8 @@ impl Feed {
         Ok(None)
     }
 
-    /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next one is written there.
+    /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next
+    /// one is written there.
     pub(super) fn recycle(&mut self, batch: FedBatch) {
         self.normaliser.recycle(batch.device.clips);
     }
@@ -201,8 +204,9 @@ impl Feed {
 /// What a loader gives, in order.
 pub(super) type LoadedBatches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
 
-/// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation while the step before still
-/// runs there, and the host goes on. (A copy of so few labels from pageable memory is over when the call is.)
+/// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation
+/// while the step before still runs there, and the host goes on. (A copy of so few labels from
+/// pageable memory is over when the call is.)
 fn fed(batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
     FedBatch {
         device: DeviceBatch {

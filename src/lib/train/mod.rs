@@ -1,4 +1,5 @@
-//! The train stage: task after task, a model learns what is available and is measured on everything.
+//! The train stage: task after task, a model learns what is available and is measured on
+//! everything.
 //!
 //! ```text
 //! availability.parquet + shards --> task_sequence --> for each task: epochs (feed --> learner + approach -->
@@ -17,10 +18,11 @@
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
-//! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
-//! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
-//! checkpoints and the JSON files of a run hold no time and no path; threads, instructions and device stand in the block
-//! `machine` of `settings.json` alone.
+//! Invariants: a task's results are a function of the inputs, the settings and the weights before
+//! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
+//! know which approach runs; the three tables, the checkpoints and the JSON files of a run hold no
+//! time and no path; threads, instructions and device stand in the block `machine` of
+//! `settings.json` alone.
 
 pub mod approach;
 mod check;

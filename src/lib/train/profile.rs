@@ -66,7 +66,8 @@ const ELSEWHERE_MUCH: f64 = 0.10;
 #[derive(Clone, Debug)]
 pub struct Clock {
     device: Device,
-    /// Whether the device is waited for at the end of each phase, so that its work counts where it was asked for.
+    /// Whether the device is waited for at the end of each phase, so that its work counts where it
+    /// was asked for.
     exact: bool,
     started: Instant,
     seconds: [f64; Phase::ALL.len()],
@@ -74,7 +75,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock at zero. Work on a GPU runs on after the call that asks for it; `exact` waits for it, which costs speed.
+    /// A clock at zero. Work on a GPU runs on after the call that asks for it; `exact` waits for
+    /// it, which costs speed.
     #[must_use]
     pub fn new(device: Device, exact: bool) -> Self {
         Self {

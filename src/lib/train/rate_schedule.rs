@@ -1,5 +1,5 @@
-//! Learning-rate schedules: plain arithmetic, one step an epoch, numerically PyTorch's `MultiStepLR` and
-//! `ReduceLROnPlateau`.
+//! Learning-rate schedules: plain arithmetic, one step an epoch, numerically PyTorch's
+//! `MultiStepLR` and `ReduceLROnPlateau`.
 
 use super::settings::{PlateauCheck, SchedulerName, Settings};
 
@@ -68,8 +68,8 @@ impl RateSchedule {
         &self.rates
     }
 
-    /// Ends an epoch whose watched figure was `figure` (not a number where undefined). Says whether the rate of the first
-    /// group changed.
+    /// Ends an epoch whose watched figure was `figure` (not a number where undefined). Says whether
+    /// the rate of the first group changed.
     pub fn step(&mut self, figure: f64) -> bool {
         let before = self.rates.first().copied();
         match &mut self.rule {
@@ -106,7 +106,8 @@ impl RateSchedule {
         before != self.rates.first().copied()
     }
 
-    /// Whether the task ends because the rate of the first group has fallen so low. `fixed` never ends a task.
+    /// Whether the task ends because the rate of the first group has fallen so low. `fixed` never
+    /// ends a task.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         !matches!(self.rule, Rule::Fixed)
@@ -189,8 +190,8 @@ mod tests {
 
     #[test]
     fn a_plateau_counts_from_the_last_improvement_by_more_than_the_threshold() {
-        // Of PyTorch's ReduceLROnPlateau(mode="max", factor=0.1, patience=2): the third epoch in a row without
-        // improvement lowers the rate; 0.50004 is within the threshold of 0.5.
+        // Of PyTorch's ReduceLROnPlateau(mode="max", factor=0.1, patience=2): the third epoch in a
+        // row without improvement lowers the rate; 0.50004 is within the threshold of 0.5.
         let mut schedule =
             RateSchedule::new(&settings(SchedulerName::ReduceOnPlateau, 2), 0, vec![1.0]);
         let figures = [0.4, 0.5, 0.500_04, 0.5, 0.49, 0.6, 0.6, 0.6, 0.6, 0.6];

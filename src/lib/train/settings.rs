@@ -1,8 +1,9 @@
 //! Every setting of a run with its unit and default, in one place: [`Settings::default`] and
 //! [`TrainConfig::new`]; the command line starts from them.
 //!
-//! [`Settings`] holds what can change a result; it is what `settings.json` and every table's provenance record.
-//! [`TrainConfig`] adds what cannot: paths, device, workers, threads, what is printed and written beside.
+//! [`Settings`] holds what can change a result; it is what `settings.json` and every table's
+//! provenance record. [`TrainConfig`] adds what cannot: paths, device, workers, threads, what is
+//! printed and written beside.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,9 +33,11 @@ pub struct Settings {
     pub geometry: Geometry,
     /// How the convolutions run: `fast`, `frames` or `reference`. Equal up to rounding.
     pub model_path: ModelPath,
-    /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in both.
+    /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in
+    /// both.
     pub precision: Precision,
-    /// Whether a block's inside is computed again in the backward pass instead of kept: less memory, more time.
+    /// Whether a block's inside is computed again in the backward pass instead of kept: less
+    /// memory, more time.
     pub checkpoint_blocks: bool,
     /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut.
     pub frames: usize,
@@ -193,10 +196,12 @@ pub struct TrainConfig {
     pub device: DeviceChoice,
     /// Threads that decode and augment clips.
     pub workers: usize,
-    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own choice for a new run.
+    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own
+    /// choice for a new run.
     ///
     pub threads: Option<usize>,
-    /// The instructions to compute with. The program that runs this has set [`Instructions::environment`] before.
+    /// The instructions to compute with. The program that runs this has set
+    /// [`Instructions::environment`] before.
     pub instructions: Instructions,
     /// What happens to a clip whose stored frames cannot be read.
     pub on_bad_clip: OnBadClip,
@@ -206,8 +211,9 @@ pub struct TrainConfig {
     pub wait: Wait,
     /// Whether the seed's output files are written beside the tables.
     pub seed_outputs: bool,
-    /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where that is not what this run
-    /// would say (a GPU's number on a machine without one, a path as it was spelt).
+    /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where
+    /// that is not what this run would say (a GPU's number on a machine without one, a path as it
+    /// was spelt).
     pub seed_arguments: BTreeMap<String, String>,
     /// Whether the end tells where each second went.
     pub profile: bool,

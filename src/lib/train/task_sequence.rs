@@ -1,5 +1,5 @@
-//! What each task trains and evaluates on, from `availability.parquet` and the shards' index. Pure but for
-//! [`TaskSequence::read`].
+//! What each task trains and evaluates on, from `availability.parquet` and the shards' index. Pure
+//! but for [`TaskSequence::read`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,8 +56,8 @@ impl TaskSequence {
     /// Reads the tasks in `availability` and finds their clips in `shards`.
     ///
     /// # Errors
-    /// When a table cannot be read, lists make no sense, the shards lack a clip that they call usable, or a
-    /// task has a list without any usable clip.
+    /// When a table cannot be read, lists make no sense, the shards lack a clip that they call
+    /// usable, or a task has a list without any usable clip.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
         let table = availability.join(AvailabilityRow::FILE);
         let (rows, deal) = tables::read_availability(&table)?;

@@ -61,8 +61,8 @@ impl Hint for AvailabilityError {
 /// Reads the table at `path` with what its metadata say of the deal, and checks its rows.
 ///
 /// # Errors
-/// When it cannot be read, a row makes no sense ([`check_availability`]), or the categories of its rows
-/// have no class each.
+/// When it cannot be read, a row makes no sense ([`check_availability`]), or the categories of its
+/// rows have no class each.
 pub fn read_availability(path: &Path) -> Result<(Vec<AvailabilityRow>, Deal), AvailabilityError> {
     let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
     let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
@@ -82,8 +82,8 @@ pub fn read_availability(path: &Path) -> Result<(Vec<AvailabilityRow>, Deal), Av
     Ok((rows, deal))
 }
 
-/// The taxonomy of `rows`, whose labels must be 0, 1, 2, ...: subcategories of a class in the order of
-/// their names.
+/// The taxonomy of `rows`, whose labels must be 0, 1, 2, ...: subcategories of a class in the order
+/// of their names.
 fn found(path: &Path, rows: &[AvailabilityRow]) -> Result<Taxonomy, AvailabilityError> {
     let names: BTreeSet<(i32, &str, &str)> = rows
         .iter()

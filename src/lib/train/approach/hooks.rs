@@ -45,12 +45,14 @@ pub trait Approach {
         None
     }
 
-    /// Whether [`Approach::after_task`] is called, with batches. What is saved depends on [`Approach::state`] alone.
+    /// Whether [`Approach::after_task`] is called, with batches. What is saved depends on
+    /// [`Approach::state`] alone.
     fn wants_batches(&self) -> bool {
         false
     }
 
-    /// Called when `task` is over; the model holds its best weights. `batches` are those of [`Approach::wants_batches`].
+    /// Called when `task` is over; the model holds its best weights. `batches` are those of
+    /// [`Approach::wants_batches`].
     ///
     /// # Errors
     /// When a batch cannot be had.
@@ -63,14 +65,15 @@ pub trait Approach {
         Ok(())
     }
 
-    /// What must be kept, beside the best weights, for the next task to begin; by name, in sorted order. Where there is
-    /// any, it is saved with the task and given back to [`Approach::restore`].
+    /// What must be kept, beside the best weights, for the next task to begin; by name, in sorted
+    /// order. Where there is any, it is saved with the task and given back to
+    /// [`Approach::restore`].
     fn state(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }
 
-    /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the best weights of the task
-    /// then done.
+    /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the
+    /// best weights of the task then done.
     ///
     /// # Errors
     /// When names or shapes are not those of the model.

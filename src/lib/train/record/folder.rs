@@ -1,5 +1,5 @@
-//! The run directory: claimed by one run, its tables in memory as the files hold them, each published
-//! whole. What is read again is compared first ([`RunRecord::read`]).
+//! The run directory: claimed by one run, its tables in memory as the files hold them, each
+//! published whole. What is read again is compared first ([`RunRecord::read`]).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,12 +50,12 @@ pub(in crate::train) struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens the run directory of `config`, makes it where it is missing, and reads what is done. `machine` is what this
-    /// process computes on; an unfinished run goes on only where it began.
+    /// Opens the run directory of `config`, makes it where it is missing, and reads what is done.
+    /// `machine` is what this process computes on; an unfinished run goes on only where it began.
     ///
     /// # Errors
-    /// When it holds a run under other settings that has finished an epoch, or one begun on another machine, a file is not
-    /// what the run wrote, or files cannot be read or written.
+    /// When it holds a run under other settings that has finished an epoch, or one begun on another
+    /// machine, a file is not what the run wrote, or files cannot be read or written.
     pub(super) fn open(
         config: &TrainConfig,
         data: &TaskSequence,
@@ -121,12 +121,14 @@ impl RunFolder {
         &self.run_id
     }
 
-    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was all, or there were none.
+    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was
+    /// all, or there were none.
     pub(super) fn partial(&self) -> Option<&str> {
         self.partial.as_deref()
     }
 
-    /// Looks whether the run directory and what was published there are still there, before more is.
+    /// Looks whether the run directory and what was published there are still there, before more
+    /// is.
     ///
     /// # Errors
     /// [`TrainError::Vanished`].
@@ -154,8 +156,8 @@ impl RunFolder {
         self.path.join(state_file(task))
     }
 
-    /// Where the approach's state after `task` lies, if `progress.json` names it. A version before named
-    /// nothing: what lies there counts.
+    /// Where the approach's state after `task` lies, if `progress.json` names it. A version before
+    /// named nothing: what lies there counts.
     pub(super) fn named_state(&self, task: usize) -> Option<PathBuf> {
         let path = self.state(task);
         let named = match &self.progress.tasks.get(task)?.hashes {
@@ -249,7 +251,8 @@ impl RunFolder {
     pub(super) fn complete(&self, summary: &RunSummary) -> Result<(), TrainError> {
         self.still_there()?;
         run_record::write_summary(&self.path, summary)?;
-        // What was removed while the last file was being published must not pass for a finished run.
+        // What was removed while the last file was being published must not pass for a finished
+        // run.
         self.still_there()
     }
 
@@ -293,8 +296,9 @@ fn head(
     }
 }
 
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same run. The settings of a
-/// start that finished no epoch bind nobody: others replace them, so that a failed start needs no other directory.
+/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
+/// run. The settings of a start that finished no epoch bind nobody: others replace them, so that a
+/// failed start needs no other directory.
 fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let Some(theirs) = RunHead::read(folder)? else {
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
@@ -349,7 +353,8 @@ fn remove_start(folder: &Path) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Checks that an unfinished run goes on where it began. One of a version before, which does not know, goes on here.
+/// Checks that an unfinished run goes on where it began. One of a version before, which does not
+/// know, goes on here.
 fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
     let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
         return Ok(ours.write(folder)?);

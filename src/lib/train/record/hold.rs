@@ -1,5 +1,6 @@
-//! The run directory while a run works in it: locked against others, and looked after, since publishing a file makes the
-//! folders that it lacks and would bring back a directory that somebody has removed.
+//! The run directory while a run works in it: locked against others, and looked after, since
+//! publishing a file makes the folders that it lacks and would bring back a directory that somebody
+//! has removed.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,8 @@ const HOLDER: &str = "incdec-train";
 pub(in crate::train) struct Hold(Lock);
 
 impl Hold {
-    /// Locks the run directory of `config`, which is made if it is missing; the first thing that a run does there.
+    /// Locks the run directory of `config`, which is made if it is missing; the first thing that a
+    /// run does there.
     ///
     /// # Errors
     /// When another program holds it and the settings say not to wait.

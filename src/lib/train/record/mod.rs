@@ -13,8 +13,8 @@
 //! | `run.json` | the summary; marks the run complete | last |
 //!
 //! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
-//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary` says
-//! what a run comes to.
+//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary`
+//! says what a run comes to.
 
 mod folder;
 mod hold;
@@ -83,8 +83,9 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Opens the run directory of `config`, which is held, and reads what is done. `machine` is what
-    /// this process computes on, `pretrained` what `learner` has taken of the weights to start from.
+    /// Opens the run directory of `config`, which is held, and reads what is done. `machine` is
+    /// what this process computes on, `pretrained` what `learner` has taken of the weights to start
+    /// from.
     ///
     /// # Errors
     /// As [`RunFolder::open`], and when the files of people who asked for more cannot be written.
@@ -186,8 +187,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A task is over: publishes its weights, the approach's state and the tables, and, last, that it
-    /// is done. Of the state `progress.json` has the name, where there is any.
+    /// A task is over: publishes its weights, the approach's state and the tables, and, last, that
+    /// it is done. Of the state `progress.json` has the name, where there is any.
     pub(super) fn task_ended(
         &mut self,
         end: TaskEnd,

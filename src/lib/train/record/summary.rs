@@ -64,7 +64,8 @@ impl fmt::Display for TrainSummary {
     }
 }
 
-/// The content of `run.json`: the figures of each task, their means over tasks, and what was passed over.
+/// The content of `run.json`: the figures of each task, their means over tasks, and what was passed
+/// over.
 pub(super) fn facts(config: &TrainConfig, data: &TaskSequence, folder: &RunFolder) -> RunSummary {
     let find = |task: usize, metric: &str| -> Option<&MetricRow> {
         folder.metrics.iter().find(|row| {

@@ -26,8 +26,8 @@ use crate::train::settings::SchedulerName;
 use crate::train::trained::Trained;
 
 impl Run<'_> {
-    /// Trains epochs until the schedule, early stopping or the limit ends the task. Gives the best epoch,
-    /// the number of epochs and what ended them.
+    /// Trains epochs until the schedule, early stopping or the limit ends the task. Gives the best
+    /// epoch, the number of epochs and what ended them.
     pub(super) fn epochs(
         &mut self,
         task: usize,
@@ -80,7 +80,8 @@ impl Run<'_> {
         ended.or((epoch + 1 == self.settings.epochs).then_some("epochs"))
     }
 
-    /// A new optimizer without history and a new schedule. Equal rates: one group; otherwise the head comes first.
+    /// A new optimizer without history and a new schedule. Equal rates: one group; otherwise the
+    /// head comes first.
     fn optimizer(&self, task: usize) -> (Optimizer, RateSchedule) {
         let tensors = |parameters: &mut dyn Iterator<Item = (&str, &Tensor)>| -> Vec<Tensor> {
             parameters

@@ -24,20 +24,21 @@ use crate::run_record::RunHead;
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
 /// A run that was killed is taken up at its first unfinished task; a complete one is left as it is.
-/// libtorch's random generator belongs to the whole process, so two runs in one process at a time disturb
-/// each other's dropout.
+/// libtorch's random generator belongs to the whole process, so two runs in one process at a time
+/// disturb each other's dropout.
 ///
-/// Nothing is written into the run directory before the inputs are read and the weights to start from are
-/// in place.
+/// Nothing is written into the run directory before the inputs are read and the weights to start
+/// from are in place.
 ///
 /// # Errors
-/// When settings make no sense, inputs cannot be read, the run directory is in use, holds another run or
-/// vanishes, or the loss diverges.
+/// When settings make no sense, inputs cannot be read, the run directory is in use, holds another
+/// run or vanishes, or the loss diverges.
 pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
     run_with(config, approach::make(&config.settings))
 }
 
-/// The same with an approach of the caller's own; of the settings, `approach` then is no more than a name.
+/// The same with an approach of the caller's own; of the settings, `approach` then is no more than
+/// a name.
 ///
 /// # Errors
 /// As [`run`].
@@ -99,7 +100,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// Trains and evaluates one task.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
-        // Without --from-scratch no weights are drawn anew: the model holds the best of the task before.
+        // Without --from-scratch no weights are drawn anew: the model holds the best of the task
+        // before.
         if self.settings.from_scratch && task > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;

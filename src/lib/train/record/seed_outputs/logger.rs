@@ -1,4 +1,5 @@
-//! `logger/` (test) and `validation_logger/`: one line a task, rewritten whole, 0 for tasks to come.
+//! `logger/` (test) and `validation_logger/`: one line a task, rewritten whole, 0 for tasks to
+//! come.
 
 use super::python::three_decimals;
 use super::view::SeedOutputs;
@@ -87,8 +88,8 @@ pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), Train
     logger.best_epochs(None)
 }
 
-/// Writes `best_epoch_tasks.out` of `split` after an epoch of the task that is under way, whose best epoch is `best` so
-/// far.
+/// Writes `best_epoch_tasks.out` of `split` after an epoch of the task that is under way, whose
+/// best epoch is `best` so far.
 pub(super) fn write_best_epochs(
     outputs: &SeedOutputs<'_>,
     split: Split,
@@ -136,8 +137,8 @@ impl<'a> Logger<'a> {
         self.find(task, metric, None, None)?.value
     }
 
-    /// What was forgotten; the seed leaves it at 0 on the validation set, and in the first task even where the figure is
-    /// undefined.
+    /// What was forgotten; the seed leaves it at 0 on the validation set, and in the first task
+    /// even where the figure is undefined.
     fn forgetting(
         &self,
         task: usize,
@@ -201,7 +202,8 @@ impl<'a> Logger<'a> {
         text
     }
 
-    /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for tasks not begun.
+    /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for
+    /// tasks not begun.
     fn best_epochs(&self, under_way: Option<u32>) -> Result<(), TrainError> {
         let done = self.outputs.folder.progress.tasks.iter();
         let known: Vec<u32> = done.map(|task| task.best_epoch).chain(under_way).collect();

@@ -1,8 +1,10 @@
-//! The seed's own output files, for people whose scripts read those: written from the run's tables after each task.
+//! The seed's own output files, for people whose scripts read those: written from the run's tables
+//! after each task.
 //!
-//! Names, shapes, headers and units are the seed's: accuracy and mAP in percent, everything per class in 0..1, three
-//! decimals, `nan` for what is undefined. Everything is a function of the tables but the weights and the copies of what was
-//! printed, so the files of a complete run can be written later.
+//! Names, shapes, headers and units are the seed's: accuracy and mAP in percent, everything per
+//! class in 0..1, three decimals, `nan` for what is undefined. Everything is a function of the
+//! tables but the weights and the copies of what was printed, so the files of a complete run can be
+//! written later.
 
 mod confusion;
 mod errors;
@@ -82,7 +84,8 @@ impl SeedOutputs<'_> {
         parameters::write_summary(self)
     }
 
-    /// Writes everything of a complete run anew from its tables and checkpoints; `store` is a model of its shape.
+    /// Writes everything of a complete run anew from its tables and checkpoints; `store` is a model
+    /// of its shape.
     pub(in crate::train::record) fn of_complete_run(
         &self,
         store: &VarStore,
@@ -100,8 +103,8 @@ impl SeedOutputs<'_> {
         self.at_end()
     }
 
-    /// `subcategories_task/task_<t>`: a line for each category with its subcategories of that task, in their order, padded
-    /// with empty fields to the longest line.
+    /// `subcategories_task/task_<t>`: a line for each category with its subcategories of that task,
+    /// in their order, padded with empty fields to the longest line.
     fn write_subcategories(&self) -> Result<(), TrainError> {
         if self.data.deal.schedule_file.is_none() {
             return Ok(());

@@ -78,8 +78,8 @@ fn write_row(
     outputs.write(file, &finished(writer)?)
 }
 
-/// The folder's name and the seed's arguments in its order, with the values of this run; those that were given as the
-/// seed's command line spelt them stand as they were given.
+/// The folder's name and the seed's arguments in its order, with the values of this run; those that
+/// were given as the seed's command line spelt them stand as they were given.
 fn columns(outputs: &SeedOutputs<'_>) -> Result<Vec<Column>, TrainError> {
     let mut columns = vec![("Model_name", file_name(&outputs.config.out))];
     columns.extend(arguments_of_training(outputs));

@@ -22,7 +22,8 @@ impl SeedOutputs<'_> {
         self.folder.path().join(name)
     }
 
-    /// The number of tasks that were dealt; after `--stop-after-first-task` most of them never come.
+    /// The number of tasks that were dealt; after `--stop-after-first-task` most of them never
+    /// come.
     pub(super) fn tasks(&self) -> usize {
         self.data.dealt
     }

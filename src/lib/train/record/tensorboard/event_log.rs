@@ -1,8 +1,9 @@
 //! An event file that is appended to, record by record.
 //!
-//! An event file is a sequence of records (length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes), each
-//! a protobuf `Event`. We write four message types with a handful of fields, so the encoding stands here rather than
-//! behind a protobuf compiler. (Formats: `tensorflow/core/lib/io/record_writer.cc`, `tensorflow/core/util/event.proto`,
+//! An event file is a sequence of records (length, masked CRC-32C of the length, bytes, masked
+//! CRC-32C of the bytes), each a protobuf `Event`. We write four message types with a handful of
+//! fields, so the encoding stands here rather than behind a protobuf compiler. (Formats:
+//! `tensorflow/core/lib/io/record_writer.cc`, `tensorflow/core/util/event.proto`,
 //! `tensorflow/core/framework/summary.proto`.)
 
 use std::fs::{self, File, OpenOptions};
@@ -31,8 +32,8 @@ pub(in crate::train::record) struct EventLog {
 }
 
 impl EventLog {
-    /// Opens the event file in `folder` and goes on after its first `keep_bytes` bytes; what a killed run wrote behind them
-    /// is cut off. With nothing to keep, a new file begins.
+    /// Opens the event file in `folder` and goes on after its first `keep_bytes` bytes; what a
+    /// killed run wrote behind them is cut off. With nothing to keep, a new file begins.
     ///
     /// # Errors
     /// When the file cannot be made or cut.
@@ -64,7 +65,7 @@ impl EventLog {
         Ok(log)
     }
 
-    /// Bytes written so far: what [`EventLog::open`] is told to keep.
+    /// Bytes written so far: what [`EventLog::open`] is asked to keep.
     ///
     /// # Errors
     /// When the system does not say.

@@ -1,7 +1,7 @@
 //! Small pictures for `TensorBoard`: precision-recall curves and confusion matrices.
 //!
-//! A raster of our own with an 8 x 8 pixel font, because bitmap backends of plotting crates look for fonts on the system,
-//! and a training machine may have none.
+//! A raster of our own with an 8 x 8 pixel font, because bitmap backends of plotting crates look
+//! for fonts on the system, and a training machine may have none.
 
 use font8x8::UnicodeFonts;
 
@@ -19,7 +19,8 @@ const LETTER: u32 = 8;
 const WHITE: [u8; 3] = [255, 255, 255];
 const BLACK: [u8; 3] = [0, 0, 0];
 const GREY: [u8; 3] = [200, 200, 200];
-/// Colours of the classes, told apart by the colour-blind too (Okabe and Ito); they repeat after eight.
+/// Colours of the classes, which the colour-blind can distinguish (Okabe and Ito); they repeat after
+/// eight.
 const COLOURS: [[u8; 3]; 8] = [
     [0, 114, 178],
     [213, 94, 0],
@@ -216,7 +217,8 @@ pub(super) fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
     image
 }
 
-/// The width of the longest of some texts, in pixels, at most that of a cell for numbers of eight digits.
+/// The width of the longest of some texts, in pixels, at most that of a cell for numbers of eight
+/// digits.
 fn width_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
     let letters = texts
         .into_iter()

@@ -24,8 +24,8 @@ impl EventLog {
         Ok(())
     }
 
-    /// Appends what a task came to on `split`, at `step`: figures, curves and, where it is one matrix, the
-    /// confusion.
+    /// Appends what a task came to on `split`, at `step`: figures, curves and, where it is one
+    /// matrix, the confusion.
     ///
     /// # Errors
     /// When an image cannot be encoded, or the disk refuses.
