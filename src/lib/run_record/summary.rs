@@ -79,6 +79,7 @@ pub struct RunFigures {
 
 impl RunFigures {
     /// The figures of which `of` gives value and forgetting by the metric's name.
+    #[must_use]
     pub fn of(of: impl Fn(&str) -> [Option<f64>; 2]) -> Self {
         let [mean_ap, mean_ap_forgetting] = of("mean_ap");
         let [mean_ap_weighted, mean_ap_weighted_forgetting] = of("mean_ap_weighted");

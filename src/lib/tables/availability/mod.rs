@@ -6,6 +6,7 @@ mod read;
 mod row;
 
 pub use check::{Nonsense, RowFault, check_availability};
+#[cfg(feature = "torch")]
 pub(crate) use deal::class_counts;
 pub use deal::{ClassCountsOver, Deal};
 pub use read::{AvailabilityError, read_availability};

@@ -50,7 +50,7 @@ pub(super) enum Opened<'a> {
     /// Nothing: the run is complete.
     Complete(TrainSummary),
     /// Some tasks, perhaps all, are still to be trained.
-    Unfinished(Record<'a>),
+    Unfinished(Box<Record<'a>>),
 }
 
 /// A task that is over: the best weights are in place.
@@ -118,14 +118,14 @@ impl<'a> Record<'a> {
         let transcript = config
             .seed_outputs
             .then(|| Transcript::start(folder.path()));
-        Ok(Opened::Unfinished(Self {
+        Ok(Opened::Unfinished(Box::new(Self {
             events: EventLog::open(&events, folder.progress.tensorboard_bytes)?,
             transcript: transcript.transpose()?,
             tested: Vec::new(),
             config,
             data,
             folder,
-        }))
+        })))
     }
 
     /// Tasks done.
