@@ -144,7 +144,7 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     assert_eq!(rows[0].category, "food");
 
     let provenance = parquet_file::provenance(&config.out, &ClipRow::FORMAT).unwrap();
-    let taxonomy = Taxonomy::from_json(&config.out, &provenance.settings["taxonomy"]).unwrap();
+    let taxonomy = Taxonomy::of_settings(&config.out, &provenance.settings).unwrap();
     assert_eq!(
         taxonomy,
         Taxonomy::read(&fixture.path().join("classes.csv")).unwrap()

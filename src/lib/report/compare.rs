@@ -136,8 +136,9 @@ fn by_subcategory(groups: &[Group<'_>], what: &str) -> Markup {
     // In the order of the first run that knows them.
     let mut subcategories: Vec<(String, String)> = Vec::new();
     for run in groups.iter().flat_map(|g| &g.runs).map(|a| &a.run) {
-        for (class, name) in &run.subcategories {
-            let entry = (run.categories[*class].clone(), name.clone());
+        for (class, name) in run.taxonomy.subcategories() {
+            let category = run.taxonomy.categories()[class].name.clone();
+            let entry = (category, name.to_owned());
             if !subcategories.contains(&entry) {
                 subcategories.push(entry);
             }

@@ -125,21 +125,21 @@ fn legend_of(lines: &[Line]) -> Markup {
 fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
     let run = &analysis.run;
     let panels: Vec<(String, Vec<(i32, Flow)>)> = run
-        .categories
-        .iter()
+        .taxonomy
+        .category_names()
+        .into_iter()
         .map(|category| {
-            let flow = |task| run.availability.train.get(&(task, category.clone()));
-            let flows =
-                (0..run.availability.tasks).map(|t| (t, flow(t).copied().unwrap_or_default()));
+            let flow = |task| run.clips.train.get(&(task, category.clone()));
+            let flows = (0..run.clips.tasks).map(|t| (t, flow(t).copied().unwrap_or_default()));
             (category.clone(), flows.collect())
         })
         .collect();
-    if run.availability.tasks == 0 {
+    if run.clips.tasks == 0 {
         return Ok(html! {});
     }
     let svg = charts::flows("availability", &panels)?;
     let of_task = |task| tables::unusable(run, task);
-    let unusable = (0..run.availability.tasks).map(of_task).max().unwrap_or(0);
+    let unusable = (0..run.clips.tasks).map(of_task).max().unwrap_or(0);
     let meanings = charts::flow_legend().map(|(color, meaning)| (color, false, meaning));
     Ok(html! {
         section {
@@ -171,13 +171,13 @@ fn confusion(analysis: &Analysis) -> Markup {
                 p { "Test clips by true category (rows) and by the category with the largest probability (columns); the colour is the share of the row." }
                 div.grid.small {
                     @for (task, evaluation) in evaluated() {
-                        (tables::confusion(task, &analysis.run.categories, &evaluation.confusion))
+                        (tables::confusion(task, analysis.run.taxonomy.categories(), &evaluation.confusion))
                     }
                 }
                 @if evaluated().any(|(_, e)| e.confusion_at_half.is_some()) {
                     details {
                         summary { "Each category at a probability of 0.5" }
-                        (tables::at_half(&analysis.run.categories, evaluated()))
+                        (tables::at_half(analysis.run.taxonomy.categories(), evaluated()))
                     }
                 }
             }
@@ -193,11 +193,12 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
         };
         let lines: Vec<Line> = analysis
             .run
-            .categories
+            .taxonomy
+            .categories()
             .iter()
             .zip(&evaluation.pr_curves)
             .enumerate()
-            .map(|(k, (category, curve))| curve_line(category, k, curve))
+            .map(|(k, (category, curve))| curve_line(&category.name, k, curve))
             .collect();
         let axes = Axes {
             x: "recall".into(),
@@ -212,8 +213,8 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
     if figures.is_empty() {
         return Ok(html! {});
     }
-    let categories = analysis.run.categories.iter().enumerate();
-    let entries = categories.map(|(k, c)| (charts::color(k), false, c.as_str()));
+    let categories = analysis.run.taxonomy.categories().iter().enumerate();
+    let entries = categories.map(|(k, c)| (charts::color(k), false, c.name.as_str()));
     Ok(html! {
         section {
             h2 { "Precision and recall" }

@@ -36,6 +36,7 @@ use crate::hint::Hint;
 use crate::metrics::MetricsError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
+use crate::taxonomy::TaxonomyError;
 
 /// Permutations of a test set's labels that measure the level of chance.
 pub const PERMUTATIONS: usize = 1_000;
@@ -98,6 +99,9 @@ pub enum ReportError {
         /// What is wrong.
         source: MetricsError,
     },
+    /// The run gives a subcategory to two categories, or has no category.
+    #[error(transparent)]
+    Taxonomy(#[from] TaxonomyError),
     /// A row names something that the run's settings do not.
     #[error("{path}: {what} {name:?} is not in the run's taxonomy")]
     Unknown {
@@ -128,7 +132,7 @@ impl Hint for ReportError {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
             }
             Self::Record(e) => e.hint(),
-            Self::Metrics { .. } | Self::Unknown { .. } => {
+            Self::Metrics { .. } | Self::Taxonomy(_) | Self::Unknown { .. } => {
                 Some("train the run anew with `make clean-train train`".into())
             }
             Self::Chart { .. } => None,
@@ -141,7 +145,7 @@ impl Hint for ReportError {
             Self::Artifact(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::NoRuns => Exit::Usage,
-            Self::Metrics { .. } | Self::Unknown { .. } => Exit::Hopeless,
+            Self::Metrics { .. } | Self::Taxonomy(_) | Self::Unknown { .. } => Exit::Hopeless,
             Self::NotARun { .. } | Self::Empty { .. } | Self::Chart { .. } => Exit::Failed,
         }
     }

@@ -14,8 +14,8 @@ mod schedule;
 mod timing;
 
 pub use availability::{
-    AvailabilityError, AvailabilityRow, CategoryNames, Change, Nonsense, RowFault, category_names,
-    check_availability, read_availability,
+    Availability, AvailabilityError, AvailabilityRow, Change, Nonsense, RowFault,
+    check_availability,
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};

@@ -107,7 +107,7 @@ fn provenance(
         "arrivals": deal.arrivals,
         "initial_split": deal.initial_split,
         "schedule": counts.map(Counts::rows),
-        "taxonomy": source.taxonomy.to_json(),
+        Taxonomy::SETTING: source.taxonomy.to_json(),
         "train_class_counts": train_class_counts,
     }))
 }

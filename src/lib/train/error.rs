@@ -76,12 +76,6 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// The class indices are not 0, 1, 2, ...
-    #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
-    Classes {
-        /// The class indices found.
-        labels: Vec<i32>,
-    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,
@@ -204,8 +198,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
-            Self::Classes { .. }
-            | Self::NoTask
+            Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,

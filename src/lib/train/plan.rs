@@ -8,8 +8,8 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
 use crate::shard::Shards;
-use crate::tables::{self, AvailabilityRow, CategoryNames};
-use crate::tables::{IndexRow, ScheduleRow};
+use crate::tables::{Availability, AvailabilityRow, IndexRow, ScheduleRow};
+use crate::taxonomy::Taxonomy;
 
 use super::TrainError;
 
@@ -72,12 +72,16 @@ impl Plan {
     /// without any usable clip.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
         let table = availability.join(AvailabilityRow::FILE);
-        let (rows, provenance) = tables::read_availability(&table)?;
+        let Availability {
+            rows,
+            taxonomy,
+            provenance,
+        } = Availability::read(&table)?;
         let shards = Arc::new(Shards::open(shards)?);
         let setting = |name: &str| provenance.settings.get(name).cloned().unwrap_or_default();
         let names = Names {
             scenario: setting("scenario").as_str().unwrap_or_default().to_owned(),
-            taxonomy: tables::category_names(&provenance),
+            taxonomy,
             class_counts: serde_json::from_value(setting("train_class_counts")).ok(),
         };
         let mut plan = Self::of(&rows, &names, &shards)?;
@@ -101,7 +105,11 @@ impl Plan {
         names: &Names,
         shards: &Arc<Shards>,
     ) -> Result<Self, TrainError> {
-        let (categories, subcategories) = taxonomy(rows, &names.taxonomy)?;
+        let categories = names.taxonomy.category_names();
+        let subcategories = names.taxonomy.subcategories();
+        let subcategories = subcategories
+            .map(|(class, name)| (class, name.to_owned()))
+            .collect();
         let table_counts = match &names.class_counts {
             Some(counts) if counts.len() == categories.len() => counts.clone(),
             _ => counts(
@@ -184,8 +192,7 @@ impl Plan {
 /// What the availability table's provenance says beside its rows.
 struct Names {
     scenario: String,
-    /// Empty where the table does not say.
-    taxonomy: CategoryNames,
+    taxonomy: Taxonomy,
     /// Clips of each class in the whole training table, where the table says so.
     class_counts: Option<Vec<u64>>,
 }
@@ -202,48 +209,4 @@ fn counts<'a>(categories: &[String], rows: impl Iterator<Item = &'a Availability
         }
     }
     counts
-}
-
-/// Categories in class order and subcategories in taxonomy order: as the table's provenance has them, or, where it is
-/// silent, subcategories of a class in the order of their names.
-#[allow(clippy::type_complexity)] // The two lists of a taxonomy.
-fn taxonomy(
-    rows: &[AvailabilityRow],
-    recorded: &[(String, Vec<String>)],
-) -> Result<(Vec<String>, Vec<(usize, String)>), TrainError> {
-    let taxonomy = if recorded.is_empty() {
-        found(rows)?
-    } else {
-        recorded.to_vec()
-    };
-    let subcategories = taxonomy
-        .iter()
-        .enumerate()
-        .flat_map(|(class, (_, all))| all.iter().map(move |name| (class, name.clone())))
-        .collect();
-    Ok((
-        taxonomy.into_iter().map(|(category, _)| category).collect(),
-        subcategories,
-    ))
-}
-
-/// The categories that stand in `rows`, whose labels must be 0, 1, 2, ...
-fn found(rows: &[AvailabilityRow]) -> Result<CategoryNames, TrainError> {
-    let mut found: BTreeMap<i32, (String, BTreeSet<String>)> = BTreeMap::new();
-    for row in rows {
-        let entry = found
-            .entry(row.label)
-            .or_insert_with(|| (row.category.clone(), BTreeSet::new()));
-        entry.1.insert(row.subcategory.clone());
-    }
-    let mut labels = found.keys().enumerate();
-    if found.is_empty() || !labels.all(|(i, label)| usize::try_from(*label) == Ok(i)) {
-        return Err(TrainError::Classes {
-            labels: found.keys().copied().collect(),
-        });
-    }
-    let names = found.into_values();
-    Ok(names
-        .map(|(category, subcategories)| (category, subcategories.into_iter().collect()))
-        .collect())
 }

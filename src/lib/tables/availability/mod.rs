@@ -1,15 +1,16 @@
 //! `availability.parquet`: which clips each task has.
 
 mod check;
+mod fault;
+mod read;
 
 use crate::choice::choice;
 use crate::clip::Split;
 use crate::parquet_file::table_row;
 
-pub use check::{
-    AvailabilityError, CategoryNames, Nonsense, RowFault, category_names, check_availability,
-    read_availability,
-};
+pub use check::check_availability;
+pub use fault::{Nonsense, RowFault};
+pub use read::{Availability, AvailabilityError};
 
 choice! {
     /// What happened to a clip on entering a task.
