@@ -7,44 +7,18 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 use super::file_hash::hash_in_time;
 use super::sample::{Instants, Picked, Sampler};
+use super::trouble::Trouble;
 use super::{ClipSettings, Resample, Subsampling};
 use crate::clip::Split;
 use crate::media::MediaError;
-use crate::media::decode::{Picture, ShownFrame, Tally, Video, VideoFacts};
+use crate::media::facts::VideoFacts;
 use crate::media::filter::Interpolation;
 use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
+use crate::media::video::{Picture, ShownFrame, Tally, Video};
 use crate::panics::caught;
 use crate::shard::{Cause, Codec, NewClip, SourceFacts};
 use crate::tables::ClipStatus;
-
-/// Why a clip gave no frames, or no more of them.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Its file is damaged, or not what a clip is.
-    Damaged(String),
-    /// The system did not give the file.
-    Refused(String),
-    /// Time or memory did not suffice: it may fare better where nothing else is decoded.
-    Starved(String),
-}
-
-impl From<MediaError> for Trouble {
-    fn from(error: MediaError) -> Self {
-        let reason = error.to_string();
-        match error {
-            MediaError::Exceeded(_) | MediaError::Memory => Self::Starved(reason),
-            MediaError::Refused(_) => Self::Refused(reason),
-            _ => Self::Damaged(reason),
-        }
-    }
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Self::Damaged(reason)
-    }
-}
 
 /// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,8 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use turbojpeg::{Decompressor, PixelFormat};
 
 use super::ClipSettings;
-use super::clip::{DecodedClip, FrameEncoder, Trouble};
+use super::clip::{DecodedClip, FrameEncoder};
+use super::trouble::Trouble;
 use crate::media::frame_size::output_side;
 use crate::media::limits::{Deadline, MAX_PIXELS};
 use crate::shard::{Codec, SourceFacts};

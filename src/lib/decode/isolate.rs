@@ -16,8 +16,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::clip::{DecodedClip, Trouble};
+use super::clip::DecodedClip;
 use super::source::Source;
+use super::trouble::Trouble;
 use super::{ClipSettings, DecodeError};
 use crate::media::limits::{Exceeded, Limits};
 use crate::shard::SourceFacts;

@@ -45,6 +45,7 @@ pub mod sample;
 mod source;
 mod stored;
 mod summary;
+mod trouble;
 mod verify;
 
 pub use bench::{BenchConfig, BenchRow, bench};

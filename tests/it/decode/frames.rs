@@ -6,9 +6,9 @@ use std::process::Command;
 
 use incdec::decode::clip::{DecodedClip, decode_video};
 use incdec::decode::{ClipSettings, Fps, Resample, probe};
-use incdec::media::decode::{Picture, Video};
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
+use incdec::media::video::{Picture, Video};
 use incdec::shard::Codec;
 use incdec::tables::ClipStatus;
 
