@@ -7,7 +7,7 @@ use super::ReportError;
 use super::analyse::{Analysis, TaskAnalysis};
 use super::charts::{self, Axes, Line};
 use super::load::Flow;
-use super::parts::{card, figure, forgetting_cell, legend, number, share_cell};
+use super::parts::{card, figure, legend, number};
 use super::tables;
 use crate::clip::Split;
 use crate::metrics::PrCurve;
@@ -330,9 +330,4 @@ fn settings(analysis: &Analysis) -> Markup {
             }
         }
     }
-}
-
-/// The cell of a figure and of what was forgotten of it.
-pub(super) fn measured_cells(value: Option<f64>, forgetting: Option<f64>) -> Markup {
-    html! { (share_cell(value, &number(value))) (forgetting_cell(forgetting)) }
 }

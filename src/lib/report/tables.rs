@@ -3,9 +3,8 @@
 use maud::{Markup, html};
 
 use super::analyse::Analysis;
-use super::detail::measured_cells;
 use super::load::{Flow, Run};
-use super::parts::{forgetting_cell, number, share_cell};
+use super::parts::{forgetting_cell, measured_cells, number, share_cell};
 use crate::clip::Split;
 use crate::metrics::Metrics;
 use crate::taxonomy::Category;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::availability::Plan;
 use super::schedule::{Counts, ScheduleFile};
-use super::writer::{AvailabilityWriter, RowRef};
+use super::writer::{AvailabilityWriter, RowRef, int};
 use super::{
     DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
     TasksConfig, TasksError, TasksSummary,
@@ -177,11 +177,6 @@ fn schedule_rows(plan: &Plan, taxonomy: &Taxonomy, summary: &mut TasksSummary) -
         }
     }
     rows
-}
-
-/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit themselves.
-pub(super) fn int(n: usize) -> i32 {
-    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 /// The rows of one split of one task.
