@@ -37,10 +37,7 @@ impl Limits {
     /// When the time of a file that is begun now is up.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
-        Deadline {
-            at: Instant::now().checked_add(Duration::from_secs(self.seconds)),
-            seconds: self.seconds,
-        }
+        Deadline::after(self.seconds)
     }
 
     /// Whether a file that has exceeded a limit would meet the same one now.
@@ -61,6 +58,22 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// The deadline of what is begun now and may take so many seconds.
+    #[must_use]
+    pub fn after(seconds: u64) -> Self {
+        Self {
+            at: Instant::now().checked_add(Duration::from_secs(seconds)),
+            seconds,
+        }
+    }
+
+    /// The time that is left; none where it never comes.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        let at = self.at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the time is up.
     #[must_use]
     pub fn is_over(self) -> bool {

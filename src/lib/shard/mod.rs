@@ -5,7 +5,7 @@
 //! [`StoredClip`]'s frames are slices of the map. Frames are JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
 //!
 //! Clips lie in the order in which they were pushed, which is that of the label tables. A shard ends before the clip that would
-//! take its frames past [`WriterConfig::shard_bytes`], and where split or codec change. What is published is not written
+//! take its frames past [`ShardWriterConfig::shard_bytes`], and where split or codec change. What is published is not written
 //! again: new clips come in new shards, [`delete`] replaces only the shards that hold what is to go, and the index is
 //! published anew, last.
 //!
@@ -31,15 +31,18 @@
 //!
 //! ```
 //! use incdec::clip::Split;
-//! use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
+//! use incdec::shard::{ClipHead, Codec, NewClip, Shards, SourceFacts, ShardWriter, ShardWriterConfig, write_index};
 //! use incdec::tables::ClipStatus;
 //! use incdec::parquet_file::Provenance;
 //!
 //! let folder = tempfile::tempdir().unwrap();
-//! let mut writer = Writer::new(folder.path(), Provenance::default(), WriterConfig::default());
+//! let mut writer = ShardWriter::new(folder.path(), Provenance::default(), ShardWriterConfig::default());
 //! let row = writer.push(&NewClip {
-//!     clip_id: "abc_000001_000011".into(), split: Split::Train, codec: Codec::Raw, height: 1, width: 1, fps: 5.0,
-//!     frames: vec![vec![1, 2, 3], vec![4, 5, 6]], source: SourceFacts::default(), status: ClipStatus::Ok, error: None,
+//!     clip_id: "abc_000001_000011".into(), split: Split::Train, frames: vec![vec![1, 2, 3], vec![4, 5, 6]],
+//!     head: ClipHead {
+//!         codec: Codec::Raw, height: 1, width: 1, fps: 5.0,
+//!         source: SourceFacts::default(), status: ClipStatus::Ok, error: None,
+//!     },
 //! }).unwrap();
 //! writer.finish().unwrap();
 //! write_index(folder.path(), &[row], &Provenance::default()).unwrap();
@@ -62,10 +65,10 @@ use std::path::PathBuf;
 pub use crate::tables::{Cause, IndexRow, SourceFacts};
 pub use delete::{Deleted, delete};
 pub use folder::{parse_shard_name, shard_files, shard_name};
-pub use format::{Codec, FORMAT};
+pub use format::{ClipHead, Codec, FORMAT};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
-pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};
+pub use writer::{DEFAULT_SHARD_BYTES, NewClip, ShardWriter, ShardWriterConfig, write_index};
 
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
