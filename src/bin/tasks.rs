@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Parser};
-use incdec::tasks::{self, ClipSource, DealSettings, Remainder, Scenario, TasksConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Remainder, Scenario, TasksConfig};
 
 const EXAMPLE: &str = "\
 Scenarios:
@@ -66,8 +66,8 @@ struct Args {
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
     let clips = match (args.manifest, args.labels) {
-        (Some(file), _) => ClipSource::Manifest(file),
-        (None, folder) => ClipSource::Labels(folder.unwrap_or_default()),
+        (Some(file), _) => LabelSource::Manifest(file),
+        (None, folder) => LabelSource::Labels(folder.unwrap_or_default()),
     };
     let config = TasksConfig {
         clips,

@@ -10,7 +10,7 @@ use incdec::decode::{self, DecodeConfig};
 use incdec::download::{self, DownloadConfig};
 use incdec::manifest::{self, ManifestConfig};
 use incdec::media::frame_size::FrameSize;
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::toy::{self, ToyConfig};
 use tempfile::TempDir;
 use walkdir::WalkDir;
@@ -144,7 +144,7 @@ impl Data {
         })
         .unwrap();
         tasks::run(&TasksConfig {
-            clips: ClipSource::Manifest(at("clips.parquet")),
+            clips: LabelSource::Manifest(at("clips.parquet")),
             deal: DealSettings::published(Scenario::Substitution, 0),
             schedule: None,
             tasks: Some(2),

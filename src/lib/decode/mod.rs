@@ -55,5 +55,5 @@ pub use isolate::work;
 pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;
-pub use summary::{Failures, Summary};
+pub use summary::{DecodeSummary, Failures};
 pub use verify::{Damage, VerifySummary, verify};

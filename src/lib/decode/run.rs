@@ -9,7 +9,7 @@ use super::plan::{Entry, plan};
 use super::pool::in_order;
 use super::source::{Source, Sources};
 use super::stored::{Stored, remove_superseded};
-use super::summary::Summary;
+use super::summary::DecodeSummary;
 use super::{DecodeConfig, DecodeError};
 use crate::artifact::sweep;
 use crate::foreign::printable;
@@ -28,7 +28,7 @@ use crate::tables::ClipStatus;
 /// # Errors
 /// When another program writes into the folder, labels or shards are unusable, the disk refuses, or more clips failed than
 /// allowed; the index is published then, too. What was decoded stays.
-pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
+pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     config.check()?;
     let labels = Labels::read(&config.labels)?;
     let mut provenance = config.clip.provenance();
@@ -54,11 +54,11 @@ pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
         write_index(&config.out, &rows, &provenance)?;
     }
     remove_superseded(&config.out, &rows)?;
-    let summary = Summary {
+    let summary = DecodeSummary {
         decoded,
         shards,
         up_to_date: is_same && decoded == 0,
-        ..Summary::of(&rows)
+        ..DecodeSummary::of(&rows)
     };
     summary.check_failures(config.max_failed)?;
     Ok(summary)

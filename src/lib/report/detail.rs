@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::ReportError;
 use super::analyse::{Analysis, TaskAnalysis};
-use super::charts::{self, Axes, Line};
+use super::charts::{self, Axes, Series};
 use super::load::Flow;
 use super::parts::{card, figure, legend, number};
 use super::tables;
@@ -80,7 +80,7 @@ fn cards(analysis: &Analysis, quantile: f64) -> Markup {
 fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError> {
     let tasks: Vec<i32> = analysis.tasks.iter().map(|t| t.task).collect();
     let line = |name: &str, color, value: &dyn Fn(&TaskAnalysis) -> Option<f64>| {
-        let mut line = Line::new(name, color);
+        let mut line = Series::new(name, color);
         let points = analysis.tasks.iter();
         line.points = points.map(|t| (f64::from(t.task), value(t))).collect();
         line
@@ -118,7 +118,7 @@ fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError>
     })
 }
 
-fn legend_of(lines: &[Line]) -> Markup {
+fn legend_of(lines: &[Series]) -> Markup {
     legend(lines.iter().map(|l| (l.color, l.dashed, l.name.as_str())))
 }
 
@@ -191,7 +191,7 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
         let Some(evaluation) = &task.evaluation else {
             continue;
         };
-        let lines: Vec<Line> = analysis
+        let lines: Vec<Series> = analysis
             .run
             .taxonomy
             .categories()
@@ -228,8 +228,8 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
 }
 
 /// A curve, thinned to what a screen shows.
-fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Line {
-    let mut line = Line::new(category, charts::color(k));
+fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Series {
+    let mut line = Series::new(category, charts::color(k));
     line.dots = false;
     let n = curve.precision.len();
     let step = n.div_ceil(CURVE_POINTS).max(1);
@@ -252,7 +252,7 @@ fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
     let place = |task, epoch| epochs.binary_search(&(task, epoch)).unwrap_or(0);
     #[allow(clippy::cast_precision_loss)] // Some thousands of epochs.
     let line = |name: &str, k, split, metric: &str| {
-        let mut line = Line::new(name, charts::color(k));
+        let mut line = Series::new(name, charts::color(k));
         line.dots = epochs.len() <= 60;
         let rows = rows
             .iter()

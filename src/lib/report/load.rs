@@ -47,7 +47,7 @@ pub(super) struct Run {
     pub(super) skipped: Vec<String>,
     pub(super) taxonomy: Taxonomy,
     pub(super) clips: TaskClips,
-    pub(super) figures: Figures,
+    pub(super) figures: RunFigures,
     /// Predictions for the test set, by task.
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
@@ -107,12 +107,12 @@ pub(super) struct TaskClips {
 
 /// The figures of `metrics.parquet` by what they are about.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Figures(BTreeMap<FigureKey, (Option<f64>, Option<f64>)>);
+pub(super) struct RunFigures(BTreeMap<FigureKey, (Option<f64>, Option<f64>)>);
 
 /// Task, split, metric, class, subcategory.
 pub(super) type FigureKey = (i32, Split, String, Option<String>, Option<String>);
 
-impl Figures {
+impl RunFigures {
     fn new(rows: Vec<MetricRow>) -> Self {
         let rows = rows.into_iter().map(|r| {
             let key = (r.task, r.split, r.metric, r.class, r.subcategory);
@@ -177,7 +177,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
     if !folder.join(MetricRow::FILE).exists() {
         return Err(not_a_run(MetricRow::FILE));
     }
-    let figures = Figures::new(record.metrics);
+    let figures = RunFigures::new(record.metrics);
     if figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::availability::Plan;
-use super::schedule::{Counts, ScheduleFile};
+use super::availability::TaskLists;
+use super::schedule::{ScheduleCounts, ScheduleFile};
 use super::writer::{AvailabilityWriter, RowRef, int};
 use super::{
     DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
@@ -37,7 +37,7 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     let source = Source::read(&config.clips)?;
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
-    let plan = Plan::new(deal, &source.tables(), tasks, counts);
+    let plan = TaskLists::new(deal, &source.tables(), tasks, counts);
     let mut provenance = provenance(deal, tasks, counts, &source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
@@ -55,7 +55,7 @@ fn tasks_and_schedule(
         None if scenario.takes_schedule() => return Err(TasksError::ScheduleMissing { scenario }),
         None => None,
         Some(path) => Some(ScheduleFile {
-            counts: Counts::read(path, taxonomy)?,
+            counts: ScheduleCounts::read(path, taxonomy)?,
             path: path.clone(),
         }),
     };
@@ -91,7 +91,7 @@ fn tasks_and_schedule(
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
-    counts: Option<&Counts>,
+    counts: Option<&ScheduleCounts>,
     source: &Source,
 ) -> Provenance {
     let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
@@ -106,7 +106,7 @@ fn provenance(
         "remainder": deal.remainder.name(),
         "arrivals": deal.arrivals,
         "initial_split": deal.initial_split,
-        "schedule": counts.map(Counts::rows),
+        "schedule": counts.map(ScheduleCounts::rows),
         Taxonomy::SETTING: source.taxonomy.to_json(),
         "train_class_counts": train_class_counts,
     }))
@@ -117,7 +117,7 @@ fn provenance(
 /// # Errors
 /// When the disk refuses.
 pub fn write(
-    plan: &Plan,
+    plan: &TaskLists,
     source: &Source,
     deal: &DealSettings,
     provenance: &Provenance,
@@ -154,7 +154,11 @@ pub fn write(
     Ok(summary)
 }
 
-fn schedule_rows(plan: &Plan, taxonomy: &Taxonomy, summary: &mut TasksSummary) -> Vec<ScheduleRow> {
+fn schedule_rows(
+    plan: &TaskLists,
+    taxonomy: &Taxonomy,
+    summary: &mut TasksSummary,
+) -> Vec<ScheduleRow> {
     let mut rows = Vec::new();
     for (task, summary) in summary.tasks.iter_mut().enumerate() {
         for (class, category) in taxonomy.categories().iter().enumerate() {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::availability::Tables;
-use super::{ClipSource, TasksError};
+use super::{LabelSource, TasksError};
 use crate::clip::{ClipId, Split};
 use crate::foreign::printable;
 use crate::labels::Labels;
@@ -41,10 +41,10 @@ impl Source {
     ///
     /// # Errors
     /// When a file is missing, malformed or contradicts itself.
-    pub fn read(from: &ClipSource) -> Result<Self, TasksError> {
+    pub fn read(from: &LabelSource) -> Result<Self, TasksError> {
         match from {
-            ClipSource::Labels(folder) => Ok(Self::from_labels(&Labels::read(folder)?)),
-            ClipSource::Manifest(file) => Self::from_manifest(file),
+            LabelSource::Labels(folder) => Ok(Self::from_labels(&Labels::read(folder)?)),
+            LabelSource::Manifest(file) => Self::from_manifest(file),
         }
     }
 

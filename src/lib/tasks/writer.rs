@@ -31,12 +31,12 @@ pub(super) struct AvailabilityWriter<'a> {
     taxonomy: &'a Taxonomy,
     schema: SchemaRef,
     writer: BatchWriter,
-    columns: Columns,
+    columns: Builders,
     rows: usize,
 }
 
 #[derive(Default)]
-struct Columns {
+struct Builders {
     task: Int32Builder,
     split: StringBuilder,
     position: Int32Builder,
@@ -62,7 +62,7 @@ impl<'a> AvailabilityWriter<'a> {
             taxonomy,
             writer: BatchWriter::create(path, schema.clone(), format, provenance)?,
             schema,
-            columns: Columns::default(),
+            columns: Builders::default(),
             rows: 0,
         })
     }
