@@ -17,9 +17,9 @@ pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
 /// What a file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Wall-clock time for one file. Default 300 s.
+    /// Wall-clock time for one file.
     pub seconds: u64,
-    /// Address space of a decoder that runs in a process of its own, in bytes. Default 4 GiB. In threads a picture's size
+    /// Address space of a decoder that runs in a process of its own, in bytes. In threads a picture's size
     /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
     pub memory_bytes: u64,
 }

@@ -5,6 +5,7 @@
 //! libav's own messages are switched off, what matters comes as [`MediaError`] or in the [`video::Tally`].
 
 mod axis;
+mod blend;
 mod colour;
 mod display_order;
 pub mod encode;
@@ -18,6 +19,7 @@ pub mod orientation;
 mod packets;
 mod resize;
 pub mod scale;
+mod transpose;
 pub mod video;
 
 use std::sync::Once;
