@@ -12,23 +12,6 @@
 //! Every shard carries its [`Provenance`](crate::parquet_file::Provenance) and each row the hash of its source file, its source's
 //! facts and a BLAKE3 hash of itself, so the index can be rebuilt from the shards alone.
 //!
-//! # Why no video
-//!
-//! Rows of H.264 (a key frame in every eight, no B-frames, made for fast decoding) were measured beside the JPEG rows (quality
-//! 90, 4:2:0) of 14 real clips of 200 x 200 at 5 frames per second, each clip at the coarsest quantiser whose PSNR against the
-//! raw frames is not below the JPEG's (39.3 dB on average; one clip stays 0.15 dB below even without quantising). Encoded by
-//! libx264 in full range, decoded by libavcodec of FFmpeg 5.1, AMD EPYC (Zen 3), one thread:
-//!
-//! | rows | bytes | a frame takes |
-//! |---|---|---|
-//! | JPEG, decoded as the loader does, cropped | 1 | 0.16 ms |
-//! | H.264, preset slow, fastdecode: decoding alone | 0.98 (0.33 to 2.2) | 0.37 ms |
-//! | the same with conversion to RGB | | 0.40 ms |
-//! | H.264, preset slow: decoding alone | 0.93 (0.32 to 2.1) | 0.87 ms |
-//!
-//! At five frames a second there is little for prediction to save, and at this quality nothing is cheap to decode. A third of
-//! the size at 0.8 of the speed would have been worth a codec; this is neither, so there is none, and training links no FFmpeg.
-//!
 //! ```
 //! use incdec::clip::Split;
 //! use incdec::shard::{ClipHead, Codec, NewClip, Shards, SourceFacts, ShardWriter, ShardWriterConfig, write_index};
