@@ -101,6 +101,8 @@ impl Hint for TaxonomyError {
 }
 
 impl Taxonomy {
+    /// The name of the file.
+    pub const FILE: &str = "classes.csv";
     /// The key of the taxonomy among a table's settings.
     pub const SETTING: &str = "taxonomy";
 

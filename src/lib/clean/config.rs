@@ -32,8 +32,8 @@ pub struct CleanConfig {
     pub folder: PathBuf,
     /// Where the clips of a download lie. Default `raw` in the folder.
     pub clips: Option<PathBuf>,
-    /// Whether to list what would go, and to remove nothing. Default no.
+    /// Whether to list what would go, and to remove nothing.
     pub dry_run: bool,
-    /// What to do where another program works in the folder. Default: name it and end.
+    /// What to do where another program works in the folder.
     pub wait: Wait,
 }

@@ -11,7 +11,7 @@ pub struct ManifestConfig {
     pub shards: PathBuf,
     /// The manifest to write.
     pub out: PathBuf,
-    /// How many findings of each kind the summary lists; the rest is counted. Default: [`DEFAULT_LISTED`].
+    /// How many findings of each kind the summary lists; the rest is counted.
     pub listed: usize,
 }
 

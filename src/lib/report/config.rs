@@ -20,6 +20,6 @@ pub struct ReportConfig {
     pub out: PathBuf,
     /// The table of figures over seeds to write, where wanted.
     pub table: Option<PathBuf>,
-    /// Permutations of each test set's labels. Default: [`PERMUTATIONS`].
+    /// Permutations of each test set's labels.
     pub permutations: usize,
 }

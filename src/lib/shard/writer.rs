@@ -34,7 +34,7 @@ const MAX_CLIP_BYTES: u64 = (2 << 30) - 1;
 #[derive(Clone, Debug)]
 pub struct ShardWriterConfig {
     /// A shard is closed before the clip that would take its frames past this many bytes. A larger clip gets a shard of
-    /// its own. Default 256 MiB.
+    /// its own.
     pub shard_bytes: u64,
     /// The number of the first shard of each split; 0 where absent. Set to go on after the shards that are there.
     pub first_number: BTreeMap<Split, u32>,

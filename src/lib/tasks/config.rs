@@ -11,9 +11,10 @@ pub const MAX_TASKS: usize = 10_000;
 
 choice! {
     /// How the training data changes from task to task.
-    #[derive(PartialOrd, Ord)]
+    #[derive(Default, PartialOrd, Ord)]
     pub enum Scenario: "scenario" {
         /// Old clips leave and new clips arrive, the same number in each task.
+        #[default]
         Substitution = "substitution" (seed "baseline"),
         /// Whole subcategories are withdrawn.
         Decremental = "decremental",
@@ -34,8 +35,10 @@ impl Scenario {
 
 choice! {
     /// What becomes of the clips that do not divide evenly among the tasks.
+    #[derive(Default)]
     pub enum Remainder: "remainder" {
         /// They never leave, or never arrive.
+        #[default]
         Stay = "stay",
         /// They are spread over the tasks.
         Spread = "spread",
@@ -49,14 +52,20 @@ pub struct DealSettings {
     pub scenario: Scenario,
     /// The seed of both generators.
     pub seed: u32,
-    /// Whether each category's entries of the schedule are shuffled over the tasks after the first. Default: yes.
+    /// Whether each category's entries of the schedule are shuffled over the tasks after the first.
     pub randomize: bool,
-    /// What becomes of clips that do not divide evenly. Default: they stay.
+    /// What becomes of clips that do not divide evenly.
     pub remainder: Remainder,
-    /// Whether clips of the second part arrive at all; can be no only where a schedule is taken. Default: yes.
+    /// Whether clips of the second part arrive at all; can be no only where a schedule is taken.
     pub arrivals: bool,
-    /// The share of a subcategory's clips that is there from the start is 1 / this, at least 1. Default: 2.
+    /// The share of a subcategory's clips that is there from the start is 1 / this, at least 1.
     pub initial_split: f64,
+}
+
+impl Default for DealSettings {
+    fn default() -> Self {
+        Self::published(Scenario::default(), 0)
+    }
 }
 
 impl DealSettings {
@@ -67,7 +76,7 @@ impl DealSettings {
             scenario,
             seed,
             randomize: true,
-            remainder: Remainder::Stay,
+            remainder: Remainder::default(),
             arrivals: true,
             initial_split: 2.0,
         }

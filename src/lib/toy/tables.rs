@@ -8,6 +8,7 @@ use super::plan::{ToyArchive, ToyClip};
 use super::{ToyConfig, ToyError};
 use crate::artifact::publish_if_changed;
 use crate::clip::Split;
+use crate::labels::table_file;
 use crate::taxonomy::Taxonomy;
 
 /// Where the official archives lie; the index names them so, and a download's own source replaces this part.
@@ -57,7 +58,7 @@ pub(super) fn write_tables(
         "youtube_id,time_start,time_end,split\n",
     )?;
 
-    text("Info/classes.csv", CLASSES_CSV)?;
+    text(&format!("Info/{}", Taxonomy::FILE), CLASSES_CSV)?;
     text("Info/subcategories_to_remove.csv", REMOVE_CSV)?;
     text("Info/subcategories_to_substitute.csv", SUBSTITUTE_CSV)?;
     for split in Split::ALL {
@@ -73,7 +74,7 @@ pub(super) fn write_tables(
                 row += 1;
             }
         }
-        text(&format!("Info/{split}.csv"), &table)?;
+        text(&format!("Info/{}", table_file(split)), &table)?;
     }
     let mut index = String::new();
     for number in 0..archives.len() {
