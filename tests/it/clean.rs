@@ -17,7 +17,8 @@ use incdec::run_record::{
     Rows, RunHead, RunProgress, RunSummary, TaskOutcome, checkpoint_file, write_summary,
 };
 use incdec::shard::{
-    Codec, NewClip, SourceFacts, Writer, WriterConfig, parse_shard_name, write_index,
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, parse_shard_name,
+    write_index,
 };
 use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
 use incdec::tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
@@ -207,11 +208,11 @@ fn without_a_sound_ledger_nothing_goes() {
 }
 
 fn shards(folder: &Path) {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: 10,
-        ..WriterConfig::default()
+        ..ShardWriterConfig::default()
     };
-    let mut writer = Writer::new(folder, Provenance::default(), config);
+    let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = ["a", "b"]
         .iter()
         .map(|name| {
@@ -219,14 +220,16 @@ fn shards(folder: &Path) {
                 .push(&NewClip {
                     clip_id: format!("{name}_000001_000011"),
                     split: Split::Train,
-                    codec: Codec::Raw,
-                    height: 1,
-                    width: 3,
-                    fps: 5.0,
                     frames: vec![b"123456789".to_vec()],
-                    source: SourceFacts::default(),
-                    status: ClipStatus::Ok,
-                    error: None,
+                    head: ClipHead {
+                        codec: Codec::Raw,
+                        height: 1,
+                        width: 3,
+                        fps: 5.0,
+                        source: SourceFacts::default(),
+                        status: ClipStatus::Ok,
+                        error: None,
+                    },
                 })
                 .unwrap()
         })

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::proof::Proof;
+use super::proof::{Candidate, Proof};
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
@@ -25,13 +25,6 @@ const CLIPS_FOLDER: &str = "raw";
 pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
 /// The same of a report, which takes no settings.
 pub(super) const REPORTED: [&str; 1] = [".reported"];
-
-/// A file that the stage makes, if its content proves it.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) path: PathBuf,
-    pub(super) proof: Proof,
-}
 
 /// Where a stage's work lies.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! What proves that a file is as this program wrote it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -18,6 +18,13 @@ const EVENT_VERSION: &[u8] = b"brain.Event:2";
 const FIRST_EVENT_BYTES: usize = 64;
 /// Bytes of a checksum within a file of events.
 const CHECKSUM_BYTES: usize = 4;
+
+/// A file that the stage makes, if its content proves it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) proof: Proof,
+}
 
 /// What proves that a file is as this program wrote it.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use crate::clip::Split;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::shard::{Codec, ShardError, Shards};
-use crate::tables::{self, AvailabilityError};
+use crate::tables::{Availability, AvailabilityError};
 
 /// JPEG quality of exported frames that are stored raw.
 const EXPORT_QUALITY: i32 = 90;
@@ -134,7 +134,7 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
     tch::set_num_threads(1);
     let shards = Arc::new(Shards::open(&config.shards)?);
     let path = config.availability.join("availability.parquet");
-    let (rows, _) = tables::read_availability(&path)?;
+    let rows = Availability::read(&path)?.rows;
     let mut lists = Lists::join(&rows, shards.index())?;
     let mut samples = Vec::new();
     for split in Split::ALL {
@@ -146,7 +146,7 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
             path,
         });
     };
-    let codec = shards.clip(&first.shard, first.shard_row)?.codec;
+    let codec = shards.clip(&first.shard, first.shard_row)?.head.codec;
     if let Some(folder) = &config.export {
         export(&shards, &samples, folder)?;
     }
@@ -256,15 +256,14 @@ fn export(shards: &Shards, samples: &[Sample], folder: &Path) -> Result<(), Load
         let images = folder.join(format!("id_{}", sample.clip_id)).join("jpgs");
         for (i, frame) in clip.frames().iter().enumerate() {
             let encoded;
-            let bytes: &[u8] = match clip.codec {
+            let bytes: &[u8] = match clip.head.codec {
                 Codec::Jpeg => frame,
                 Codec::Raw => {
-                    encoded = encode(frame, clip.height, clip.width).map_err(|source| {
-                        LoadBenchError::Encode {
+                    encoded = encode(frame, clip.head.height as usize, clip.head.width as usize)
+                        .map_err(|source| LoadBenchError::Encode {
                             clip_id: sample.clip_id.clone(),
                             source,
-                        }
-                    })?;
+                        })?;
                     &encoded
                 }
             };

@@ -150,8 +150,8 @@ fn save(folder: &Path, file: &Path, clip: &DecodedClip) -> Result<(), DecodeErro
     let header = format!(
         "{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, {}, {}, 3), }}",
         clip.frames.len(),
-        clip.height,
-        clip.width
+        clip.head.height,
+        clip.head.width
     );
     let padded = (header.len() + 11).next_multiple_of(64) - 10;
     fs::create_dir_all(folder)

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::clip::Trouble;
+use super::trouble::Trouble;
 use crate::media::MediaError;
 use crate::media::limits::Deadline;
 

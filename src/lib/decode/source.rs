@@ -45,7 +45,7 @@ impl Source {
         match self {
             Self::File { path, .. } => decode_file(path, settings, deadline),
             Self::Frames { path, .. } => caught(|| decode_folder(path, settings, deadline))
-                .unwrap_or_else(|message| DecodedClip::panicked(&message)),
+                .unwrap_or_else(|message| DecodedClip::panicked(settings, &message)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::tables::ClipStatus;
 
 /// What the stage did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct DecodeSummary {
     /// Labelled clips.
     pub clips: usize,
     /// Clips whose frames are all there.
@@ -91,7 +91,7 @@ fn is_above(count: usize, clips: usize, share: f64) -> bool {
     count as f64 > share * clips as f64 + 1e-9
 }
 
-impl Summary {
+impl DecodeSummary {
     /// What the rows of the index say.
     pub(super) fn of(rows: &[IndexRow]) -> Self {
         let count = |status| rows.iter().filter(|r| r.status == status).count();
@@ -118,7 +118,7 @@ impl Summary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for DecodeSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failures {
             missing,

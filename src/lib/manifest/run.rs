@@ -12,6 +12,7 @@ use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
 use crate::shard::{IndexRow, parse_shard_name};
 use crate::tables::{ClipRow, ClipStatus};
+use crate::taxonomy::Taxonomy;
 
 /// Writes the manifest and says what is in it.
 ///
@@ -55,7 +56,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         by_clip.len(),
         config.listed,
     );
-    let settings = serde_json::json!({ "taxonomy": labels.taxonomy.to_json() });
+    let settings = serde_json::json!({ Taxonomy::SETTING: labels.taxonomy.to_json() });
     let mut provenance = Provenance::of(&settings);
     for file in labels.files().iter().chain([&index_file]) {
         provenance = provenance.with_input(file)?;

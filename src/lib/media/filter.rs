@@ -4,7 +4,8 @@
 use ffmpeg_next as ff;
 use ffmpeg_next::{filter, frame};
 
-use super::decode::{Picture, TimeBase};
+use super::facts::TimeBase;
+use super::video::Picture;
 
 /// The shorter side that the seed scales to before interpolating, in pixels.
 const SHORT_SIDE: u32 = 240;

@@ -1,4 +1,4 @@
-//! Opening a file: the container, its first video stream, and what they tell before anything is decoded.
+//! Opening a file: the container and its first video stream.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -10,15 +10,12 @@ use ffmpeg_next::codec::packet::side_data::Type as SideData;
 use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::{Dictionary, Rational, Stream};
+use ffmpeg_next::{Dictionary, Stream};
 
 use super::MediaError;
-use super::decode::{TimeBase, VideoFacts};
+use super::facts::positive;
 use super::limits::Deadline;
-use super::orientation::Orientation;
 
-/// Frame rate where neither container nor codec tells one.
-const FALLBACK_FPS: i64 = 25;
 /// Containers that are opened. Playlists and other formats that open further files by name are left out.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpegvideo,flv,live_flv,h264,hevc,m4v,h263,\
 av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
@@ -117,21 +114,6 @@ pub(super) fn discard_others(input: &mut Input, stream: usize) {
     }
 }
 
-/// Seconds in a unit of the stream's times.
-pub(super) fn time_base(stream: &Stream<'_>) -> TimeBase {
-    let time_base = stream.time_base();
-    TimeBase {
-        num: i64::from(time_base.numerator()).max(1),
-        den: i64::from(time_base.denominator()).max(1),
-    }
-}
-
-/// The shape of a pixel that the container states, width over height; 0/1 where it states none.
-pub(super) fn sample_aspect(stream: &Stream<'_>) -> Rational {
-    // SAFETY: reads a field of a stream that is open.
-    unsafe { (*stream.as_ptr()).sample_aspect_ratio }.into()
-}
-
 /// Whether the container says that the stream is encrypted.
 pub(super) fn is_encrypted(stream: &Stream<'_>) -> bool {
     // SAFETY: reads the codec tag of a stream that is open.
@@ -143,70 +125,4 @@ pub(super) fn is_encrypted(stream: &Stream<'_>) -> bool {
                 SideData::EncryptionInitInfo | SideData::EncryptionInfo
             )
         })
-}
-
-fn positive(rate: Rational) -> Option<(i64, i64)> {
-    let (num, den) = (i64::from(rate.numerator()), i64::from(rate.denominator()));
-    (num > 0 && den > 0).then_some((num, den))
-}
-
-/// How long a frame is shown where the container does not say, in units of the time base.
-pub(super) fn frame_duration(stream: &Stream<'_>, time_base: TimeBase) -> i64 {
-    let (num, den) = positive(stream.avg_frame_rate())
-        .or_else(|| positive(stream.rate()))
-        .unwrap_or((FALLBACK_FPS, 1));
-    (i128::from(time_base.den) * i128::from(den) / (i128::from(time_base.num) * i128::from(num)))
-        .clamp(1, i128::from(i64::MAX))
-        .try_into()
-        .unwrap_or(1)
-}
-
-/// What the container tells.
-#[allow(clippy::cast_precision_loss)] // Durations and rates for people, far below 2^52.
-pub(super) fn read_facts(input: &Input, stream: &Stream<'_>, time_base: TimeBase) -> VideoFacts {
-    let fps = positive(stream.avg_frame_rate()).map(|(num, den)| num as f64 / den as f64);
-    let duration_s = match stream.duration() {
-        duration if duration > 0 => {
-            Some(duration as f64 * time_base.num as f64 / time_base.den as f64)
-        }
-        _ => Some(input.duration())
-            .filter(|&d| d > 0)
-            .map(|d| d as f64 / f64::from(ffi::AV_TIME_BASE)),
-    };
-    let orientation = stream
-        .side_data()
-        .find(|s| s.kind() == SideData::DisplayMatrix)
-        .and_then(|s| Orientation::from_bytes(s.data()))
-        .unwrap_or_default();
-    VideoFacts {
-        fps,
-        duration_s,
-        codec: stream.parameters().id().name().to_owned(),
-        frames_expected: expected(input, stream),
-        orientation,
-    }
-}
-
-/// Frames that the header promises. In MP4 the index knows which of them an edit list hides.
-fn expected(input: &Input, stream: &Stream<'_>) -> Option<i64> {
-    let count = Some(stream.frames()).filter(|&n| n > 0)?;
-    if !input.format().name().starts_with("mov") {
-        return Some(count);
-    }
-    // SAFETY: the stream is open, and an entry is read before the next call into libav.
-    let shown = unsafe {
-        let stream = stream.as_ptr().cast_mut();
-        (0..ffi::avformat_index_get_entries_count(stream))
-            .filter(|&i| {
-                let entry = ffi::avformat_index_get_entry(stream, i);
-                !entry.is_null() && (*entry).flags() & ffi::AVINDEX_DISCARD_FRAME == 0
-            })
-            .count()
-    };
-    Some(
-        i64::try_from(shown)
-            .ok()
-            .filter(|&n| n > 0)
-            .unwrap_or(count),
-    )
 }

@@ -17,9 +17,9 @@ pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
 /// What a file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Wall-clock time for one file. Default 300 s.
+    /// Wall-clock time for one file.
     pub seconds: u64,
-    /// Address space of a decoder that runs in a process of its own, in bytes. Default 4 GiB. In threads a picture's size
+    /// Address space of a decoder that runs in a process of its own, in bytes. In threads a picture's size
     /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
     pub memory_bytes: u64,
 }
@@ -37,10 +37,7 @@ impl Limits {
     /// When the time of a file that is begun now is up.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
-        Deadline {
-            at: Instant::now().checked_add(Duration::from_secs(self.seconds)),
-            seconds: self.seconds,
-        }
+        Deadline::after(self.seconds)
     }
 
     /// Whether a file that has exceeded a limit would meet the same one now.
@@ -61,6 +58,22 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// The deadline of what is begun now and may take so many seconds.
+    #[must_use]
+    pub fn after(seconds: u64) -> Self {
+        Self {
+            at: Instant::now().checked_add(Duration::from_secs(seconds)),
+            seconds,
+        }
+    }
+
+    /// The time that is left; none where it never comes.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        let at = self.at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the time is up.
     #[must_use]
     pub fn is_over(self) -> bool {

@@ -1,6 +1,6 @@
 //! Average precision and the precision-recall curve of one class against all others.
 
-use super::ratio;
+use super::ratio::ratio;
 
 /// Clips in descending order of one score, tied ones together. Made once, it serves any choice of positives.
 #[derive(Clone, Debug, PartialEq)]

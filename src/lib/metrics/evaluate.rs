@@ -1,7 +1,8 @@
 //! Every figure of one set of predictions.
 
 use super::confusion::{argmax, one_vs_rest, true_by_predicted};
-use super::{Criterion, Figures, MetricsError, PrCurve, Predictions, Ranking, div, ratio};
+use super::ratio::{div, ratio};
+use super::{Criterion, Figures, MetricsError, PrCurve, Predictions, Ranking};
 
 /// What an evaluation finds.
 #[derive(Clone, Debug, PartialEq)]

@@ -81,12 +81,13 @@ fn judged(
         .iter()
         .map(|r| usize::try_from(r.label).unwrap_or(usize::MAX))
         .collect();
+    let taxonomy = &run.taxonomy;
     let subcategories = rows
         .iter()
         .map(|r| {
-            let names = &mut run.subcategories.iter();
-            names
-                .position(|(_, name)| *name == r.subcategory)
+            let place = taxonomy.place(&r.subcategory);
+            place
+                .map(|place| place.number)
                 .ok_or_else(|| ReportError::Unknown {
                     path: run.predictions_file.clone(),
                     what: "subcategory",
@@ -94,13 +95,13 @@ fn judged(
                 })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let class_of_subcategory: Vec<usize> = run.subcategories.iter().map(|(c, _)| *c).collect();
+    let class_of_subcategory: Vec<usize> = taxonomy.subcategories().map(|(c, _)| c).collect();
     let predictions = Predictions {
         probabilities: &probabilities,
         labels: &labels,
         subcategories: &subcategories,
         class_of_subcategory: &class_of_subcategory,
-        classes: run.categories.len(),
+        classes: taxonomy.classes(),
         criterion: run.criterion,
     };
     let refused = |source| ReportError::Metrics {

@@ -47,7 +47,7 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
     ])];
     for task in &analysis.tasks {
         let map = analysis.test(task.task, "mean_ap");
-        let listed = &analysis.run.availability.listed;
+        let listed = &analysis.run.clips.listed;
         let train = listed.get(&(task.task, crate::clip::Split::Train));
         lines.push(columns([
             &task.task.to_string(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::ShardError;
 use super::folder::shard_files;
 use super::reader::{Shard, StoredClip};
-use super::writer::{NewClip, Writer, WriterConfig, write_index};
+use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
@@ -110,15 +110,15 @@ fn rewrite(
     kept: &[i64],
     next_number: &mut BTreeMap<Split, u32>,
 ) -> Result<BTreeMap<i64, (String, i64)>, ShardError> {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: u64::MAX,
         first_number: next_number.clone(),
     };
     let provenance: Provenance = shard.provenance().clone();
-    let mut writer = Writer::new(folder, provenance, config);
+    let mut writer = ShardWriter::new(folder, provenance, config);
     let mut moved = BTreeMap::new();
     for &row in kept {
-        let new = writer.push(&copy(&shard.clip(row)?, split))?;
+        let new = writer.push(&copy(shard.clip(row)?, split))?;
         if let (Some(shard), Some(shard_row)) = (new.shard, new.shard_row) {
             moved.insert(row, (shard, shard_row));
         }
@@ -129,18 +129,11 @@ fn rewrite(
     Ok(moved)
 }
 
-fn copy(clip: &StoredClip<'_>, split: Split) -> NewClip {
-    let side = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+fn copy(clip: StoredClip<'_>, split: Split) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.to_owned(),
         split,
-        codec: clip.codec,
-        height: side(clip.height),
-        width: side(clip.width),
-        fps: clip.fps,
         frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
-        source: clip.source().clone(),
-        status: clip.status(),
-        error: clip.error().map(str::to_owned),
+        head: clip.head,
     }
 }

@@ -16,9 +16,9 @@ const MAX_COUNT: u32 = 100_000;
 /// Row 0 says how many to remove before task 0 (decremental), or how many subcategories task 0 has
 /// (incremental-decremental).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts(Vec<Vec<u32>>);
+pub struct ScheduleCounts(Vec<Vec<u32>>);
 
-impl Counts {
+impl ScheduleCounts {
     /// Makes counts from rows, one a task with an entry for each class.
     #[must_use]
     pub fn new(rows: Vec<Vec<u32>>) -> Self {
@@ -126,7 +126,7 @@ pub struct TaskSchedule {
 
 /// The subcategories of every task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
+pub struct SubcategorySchedule {
     /// One entry a task.
     pub tasks: Vec<TaskSchedule>,
     /// Whether subcategories that task 0 lacks were taken away from it (rather than waiting to come in).
@@ -135,14 +135,14 @@ pub struct Schedule {
     sizes: Vec<usize>,
 }
 
-impl Schedule {
+impl SubcategorySchedule {
     /// Draws the schedule of a scenario. `sizes` are the numbers of subcategories of the categories; `counts` must have a
     /// row for each task where the scenario takes a schedule.
     pub(super) fn draw(
         scenario: Scenario,
         sizes: &[usize],
         tasks: usize,
-        counts: Option<&Counts>,
+        counts: Option<&ScheduleCounts>,
         seed: u32,
     ) -> Self {
         let python = PythonRandom::new(seed);
@@ -214,7 +214,11 @@ fn whole(sizes: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// Decremental: subcategories are taken away, never the last of a category.
-fn removals(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<TaskSchedule> {
+fn removals(
+    sizes: &[usize],
+    counts: &ScheduleCounts,
+    mut python: PythonRandom,
+) -> Vec<TaskSchedule> {
     let mut current = whole(sizes);
     let mut tasks = Vec::new();
     for row in &counts.0 {
@@ -238,7 +242,11 @@ fn removals(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<T
 }
 
 /// Incremental-decremental: task 0 starts with some subcategories; later ones are exchanged against those of task 0.
-fn exchanges(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<TaskSchedule> {
+fn exchanges(
+    sizes: &[usize],
+    counts: &ScheduleCounts,
+    mut python: PythonRandom,
+) -> Vec<TaskSchedule> {
     let mut pool = whole(sizes);
     let mut current = vec![Vec::new(); sizes.len()];
     // Only what was there at the start can ever leave.
@@ -296,19 +304,22 @@ fn note(refused: &mut Vec<usize>, subcategory: usize) {
 #[derive(Clone, Debug)]
 pub(super) struct ScheduleFile {
     pub(super) path: PathBuf,
-    pub(super) counts: Counts,
+    pub(super) counts: ScheduleCounts,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn draw(scenario: Scenario, sizes: &[usize], rows: &[&[u32]]) -> Schedule {
-        let counts = Counts::new(rows.iter().map(|r| r.to_vec()).collect());
-        Schedule::draw(scenario, sizes, rows.len(), Some(&counts), 0)
+    fn draw(scenario: Scenario, sizes: &[usize], rows: &[&[u32]]) -> SubcategorySchedule {
+        let counts = ScheduleCounts::new(rows.iter().map(|r| r.to_vec()).collect());
+        SubcategorySchedule::draw(scenario, sizes, rows.len(), Some(&counts), 0)
     }
 
-    fn events(schedule: &Schedule, task: usize) -> Vec<(usize, Option<usize>, ScheduleEvent)> {
+    fn events(
+        schedule: &SubcategorySchedule,
+        task: usize,
+    ) -> Vec<(usize, Option<usize>, ScheduleEvent)> {
         schedule.events(task, 0).collect()
     }
 

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance};
-use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
 use incdec::train::record::tensorboard;
@@ -64,10 +66,10 @@ impl Toy {
             folder: tempfile::tempdir().unwrap(),
         };
         let clips = labelled();
-        let mut writer = Writer::new(
+        let mut writer = ShardWriter::new(
             &toy.shards(),
             Provenance::default(),
-            WriterConfig::default(),
+            ShardWriterConfig::default(),
         );
         let mut index = Vec::new();
         for clip in &clips {
@@ -169,14 +171,16 @@ fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.clone(),
         split: clip.split,
-        codec: Codec::Raw,
-        height: SIDE as i32,
-        width: SIDE as i32,
-        fps: 5.0,
         frames: (0..FRAMES).map(frame).collect(),
-        source: SourceFacts::default(),
-        status: ClipStatus::Ok,
-        error: None,
+        head: ClipHead {
+            codec: Codec::Raw,
+            height: SIDE as u32,
+            width: SIDE as u32,
+            fps: 5.0,
+            source: SourceFacts::default(),
+            status: ClipStatus::Ok,
+            error: None,
+        },
     }
 }
 

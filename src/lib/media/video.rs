@@ -14,28 +14,13 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, Stream, frame};
 
 use super::display_order::DisplayOrder;
+use super::facts::{self, TimeBase, VideoFacts};
 use super::limits::{Deadline, Limits, MAX_PIXELS};
-use super::orientation::Orientation;
 use super::packets::{LOOKAHEAD_PACKETS, Packets, Shown};
 use super::{MediaError, input, start};
 
 /// Errors after which a stream that gives no more frames is given up.
 const MAX_ERRORS_IN_A_ROW: i64 = 10_000;
-
-/// What the container tells about the video stream.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct VideoFacts {
-    /// Average frame rate in frames per second.
-    pub fps: Option<f64>,
-    /// Length in seconds.
-    pub duration_s: Option<f64>,
-    /// The codec's name.
-    pub codec: String,
-    /// Frames that the header promises, those that an edit list hides left out.
-    pub frames_expected: Option<i64>,
-    /// How the picture is turned for display.
-    pub orientation: Orientation,
-}
 
 /// What came out of a file so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,15 +35,6 @@ pub struct Tally {
     pub concealed: i64,
     /// Errors of reading and decoding.
     pub errors: i64,
-}
-
-/// A rational number of seconds per unit of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeBase {
-    /// Seconds ...
-    pub num: i64,
-    /// ... divided by this.
-    pub den: i64,
 }
 
 /// A decoded picture in libav's memory.
@@ -131,15 +107,15 @@ impl Video {
     fn of(mut input: Input, deadline: Deadline) -> Result<Self, MediaError> {
         let stream = input::video_stream(&input)?;
         let index = stream.index();
-        let time_base = input::time_base(&stream);
-        let facts = input::read_facts(&input, &stream, time_base);
-        let frame_duration = input::frame_duration(&stream, time_base);
-        let sample_aspect = input::sample_aspect(&stream);
+        let time_base = facts::time_base(&stream);
+        let about = facts::read_facts(&input, &stream, time_base);
+        let frame_duration = facts::frame_duration(&stream, time_base);
+        let sample_aspect = facts::sample_aspect(&stream);
         let encrypted = input::is_encrypted(&stream);
         let order = input::lacks_times(&input, &stream)
             .then(|| DisplayOrder::new(&stream, frame_duration))
             .flatten();
-        let decoder = open_decoder(&stream, &facts.codec)?;
+        let decoder = open_decoder(&stream, &about.codec)?;
         if encrypted {
             return Err(MediaError::Encrypted);
         }
@@ -147,8 +123,8 @@ impl Video {
         Ok(Self {
             input,
             decoder,
-            may_drop: facts.codec == "h264",
-            facts,
+            may_drop: about.codec == "h264",
+            facts: about,
             time_base,
             frame_duration,
             sample_aspect,

@@ -1,4 +1,4 @@
-//! By what random streams are distinguished.
+//! The keys of random streams.
 
 /// What tells one epoch's random streams from another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
