@@ -17,7 +17,8 @@ use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
 
-/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
+/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last,
+/// `availability.parquet`.
 ///
 /// # Errors
 /// When an input is missing or unusable, a setting is out of range, or the disk refuses.
@@ -86,8 +87,8 @@ fn tasks_and_schedule(
     }
 }
 
-/// The settings that decide the content, and what training needs to know but the rows cannot tell: the taxonomy's order,
-/// and how many clips of each class the whole training table has.
+/// The settings that decide the content, and what training needs to know but the rows cannot tell:
+/// the taxonomy's order, and how many clips of each class the whole training table has.
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
@@ -112,7 +113,8 @@ fn provenance(
     }))
 }
 
-/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of rows beside the plan.
+/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of
+/// rows beside the plan.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -192,7 +194,8 @@ struct TaskRows<'a, 'w> {
 }
 
 impl TaskRows<'_, '_> {
-    /// Writes the list in its order, then what has left; `present` goes from the task before to this one.
+    /// Writes the list in its order, then what has left; `present` goes from the task before to
+    /// this one.
     fn write(&mut self, list: &[u32], present: &mut [bool]) -> Result<SplitSummary, TableError> {
         let mut summary = SplitSummary {
             listed: list.len(),
