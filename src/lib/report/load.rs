@@ -11,7 +11,7 @@ use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::parquet_file::{self, Table, TableError};
-use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE, Subcategory};
+use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE};
 use crate::tables::{
     AvailabilityRow, Change, HistoryRow, MetricRow, PredictionRow, predictions_hash,
 };
@@ -227,7 +227,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .last()
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
-        taxonomy: taxonomy(folder, &head.subcategories, record.categories, &predictions)?,
+        taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
         settings: settings.clone(),
         clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
         figures,
@@ -268,14 +268,20 @@ fn approach(settings: &Map<String, Value>) -> String {
     }
 }
 
-/// The categories that there are predictions for, with the subcategories that the run recorded;
-/// otherwise with those of the test set in their order there.
+/// The categories that there are predictions for, where there are any, with the subcategories that
+/// the run recorded; otherwise with those of the test set in their order there.
 fn taxonomy(
     folder: &Path,
-    recorded: &[Subcategory],
-    categories: Vec<String>,
+    head: &RunHead,
+    predicted: Vec<String>,
     predictions: &BTreeMap<i32, Vec<PredictionRow>>,
 ) -> Result<Taxonomy, TaxonomyError> {
+    let recorded = &head.subcategories;
+    let categories = if predicted.is_empty() {
+        head.categories.clone()
+    } else {
+        predicted
+    };
     let mut categories: Vec<Category> = categories
         .into_iter()
         .map(|name| Category {
