@@ -40,4 +40,4 @@ pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;
 pub use summary::{DecodeSummary, Failures};
-pub use verify::{Damage, VerifySummary, verify};
+pub use verify::{DamagedClip, VerifySummary, verify};
