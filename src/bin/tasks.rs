@@ -35,11 +35,12 @@ struct Args {
     /// Folder of classes.csv, train.csv, validation.csv and test.csv, instead of a manifest
     #[arg(long, value_name = "DIR", group = "clips")]
     labels: Option<PathBuf>,
-    /// How the data changes from task to task: substitution, decremental, incremental-decremental or joint-incremental
+    /// How the data changes from task to task: substitution, decremental, incremental-decremental
+    /// or joint-incremental
     #[arg(long, value_parser = cli::one_of::<Scenario>(), default_value_t)]
     scenario: Scenario,
-    /// CSV with a column for each category and a row for each task: how many subcategories are removed or exchanged
-    /// (decremental and incremental-decremental)
+    /// CSV with a column for each category and a row for each task: how many subcategories are
+    /// removed or exchanged (decremental and incremental-decremental)
     #[arg(long, value_name = "CSV")]
     schedule: Option<PathBuf>,
     #[arg(
@@ -54,13 +55,16 @@ struct Args {
     /// Folder of the tables to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Take the schedule's rows in the order of the file instead of shuffling each category's entries
+    /// Take the schedule's rows in the order of the file instead of shuffling each category's
+    /// entries
     #[arg(long)]
     no_randomize: bool,
-    /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or spread
+    /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or
+    /// spread
     #[arg(long, value_parser = cli::one_of::<Remainder>(), default_value_t)]
     remainder: Remainder,
-    /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and incremental-decremental)
+    /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and
+    /// incremental-decremental)
     #[arg(long)]
     no_arrivals: bool,
     /// Start with 1/D of each subcategory's training clips; a number of at least 1

@@ -18,8 +18,9 @@ Example:
 
 /// Make a miniature Kinetics-700-2020 source, or serve a folder over HTTP on this machine.
 ///
-/// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift up, drift down, zoom,
-/// flicker, sway), its subcategory in texture and colour, so a model has to learn. The same seed gives the same bytes.
+/// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift
+/// up, drift down, zoom, flicker, sway), its subcategory in texture and colour, so a model has to
+/// learn. The same seed gives the same bytes.
 #[derive(Parser)]
 #[command(
     version,

@@ -1,7 +1,8 @@
-//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics classes).
+//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics
+//! classes).
 //!
-//! The order is part of the scientific contract: the first appearance of a category is its class index, and the random
-//! draws of the splits go through categories and subcategories in this order.
+//! The order is part of the scientific contract: the first appearance of a category is its class
+//! index, and the random draws of the splits go through categories and subcategories in this order.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -109,7 +110,8 @@ impl Taxonomy {
     /// Reads `classes.csv`.
     ///
     /// # Errors
-    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs twice.
+    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs
+    /// twice.
     pub fn read(path: &Path) -> Result<Self, TaxonomyError> {
         let table = NamedCsv::open(path)?;
         let (category, subcategory) = (table.column("Category")?, table.column("Subcategory")?);
@@ -133,7 +135,8 @@ impl Taxonomy {
         Self::from_pairs(path, pairs)
     }
 
-    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names the table in errors.
+    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names
+    /// the table in errors.
     ///
     /// # Errors
     /// When there is no pair or a subcategory occurs twice.
@@ -227,9 +230,9 @@ impl Taxonomy {
         self.place(subcategory).map(|place| place.class)
     }
 
-    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]`
-    /// in class order. A table alone then suffices, though its rows cannot tell the order of the
-    /// subcategories.
+    /// The taxonomy as tables carry it among their settings:
+    /// `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though
+    /// its rows cannot tell the order of the subcategories.
     #[must_use]
     pub fn to_json(&self) -> Value {
         self.categories

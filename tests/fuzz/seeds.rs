@@ -5,7 +5,8 @@ use std::path::Path;
 
 use incdec::clip::Split;
 use incdec::shard::{
-    ClipHead, Codec, IndexRow, NewClip, SourceFacts, ShardWriter, ShardWriterConfig, shard_name, write_index};
+    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, shard_name, write_index,
+};
 use incdec::tables::ClipStatus;
 use incdec::parquet_file::Provenance;
 
@@ -13,19 +14,22 @@ fn clip(number: usize, codec: Codec) -> NewClip {
     NewClip {
         clip_id: format!("clip{number}_000000_000010"),
         split: Split::Train,
-        frames: vec![vec![7; 18]; 1 + number % 3], head: ClipHead {
-        codec,
-        height: 2,
-        width: 3,
-        fps: 5.0,
-        source: SourceFacts {
-            fps: Some(29.97),
-            codec: Some("h264".into()),
-            frames_decoded: 50,
-            ..SourceFacts::default()
+        frames: vec![vec![7; 18]; 1 + number % 3],
+        head: ClipHead {
+            codec,
+            height: 2,
+            width: 3,
+            fps: 5.0,
+            source: SourceFacts {
+                fps: Some(29.97),
+                codec: Some("h264".into()),
+                frames_decoded: 50,
+                ..SourceFacts::default()
+            },
+            status: if number == 1 { ClipStatus::Partial } else { ClipStatus::Ok },
+            error: (number == 1).then(|| "cut off".into()),
         },
-        status: if number == 1 { ClipStatus::Partial } else { ClipStatus::Ok },
-        error: (number == 1).then(|| "cut off".into())},}
+    }
 }
 
 /// Stores `count` clips in `folder` with an index; gives the rows.

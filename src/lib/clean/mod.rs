@@ -1,9 +1,10 @@
 //! Taking away what a stage has made, and nothing else.
 //!
-//! A file is removed where its name and its content prove that the stage made it: the ledger holds the hash of every clip,
-//! tables and shards hold hashes of their own rows, a run's record those of its weights, a page its own. What was there
-//! before, was changed since, or is nobody's stays, and is counted. The record, by which the rest is known, goes last, so that
-//! cleaning that is stopped goes on where it was stopped.
+//! A file is removed where its name and its content prove that the stage made it: the ledger holds
+//! the hash of every clip, tables and shards hold hashes of their own rows, a run's record those of
+//! its weights, a page its own. What was there before, was changed since, or is nobody's stays, and
+//! is counted. The record, by which the rest is known, goes last, so that cleaning that is stopped
+//! goes on where it was stopped.
 //!
 //! | stage | the folder | goes where |
 //! |---|---|---|

@@ -21,7 +21,8 @@ const DOWNLOAD_LOG: &str = "download.jsonl";
 const PAGE_FILE: &str = "report.html";
 /// The folder of the clips, beside the ledger.
 const CLIPS_FOLDER: &str = "raw";
-/// What make leaves beside a record: that the stage has succeeded, and the settings that it was asked to take.
+/// What make leaves beside a record: that the stage has succeeded, and the settings that it was
+/// asked to take.
 pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
 /// The same of a report, which takes no settings.
 pub(super) const REPORTED: [&str; 1] = [".reported"];

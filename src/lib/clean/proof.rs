@@ -96,8 +96,8 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, ArtifactError> {
         .map_err(ArtifactError::at("read", path))
 }
 
-/// Whether the bytes are TensorBoard's events from the first to the last: a record is its length in 8 bytes, a checksum in 4, the
-/// event, a checksum in 4, and the first event names the version.
+/// Whether the bytes are TensorBoard's events from the first to the last: a record is its length in
+/// 8 bytes, a checksum in 4, the event, a checksum in 4, and the first event names the version.
 fn are_events(mut bytes: &[u8]) -> bool {
     let first = &bytes[..bytes.len().min(FIRST_EVENT_BYTES)];
     if !first

@@ -40,7 +40,8 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
     Ok(found)
 }
 
-/// The files whose hashes the progress holds, but for the settings, which tell whose they are and go later.
+/// The files whose hashes the progress holds, but for the settings, which tell whose they are and
+/// go later.
 fn hashed(progress: &RunProgress) -> impl Iterator<Item = (&String, &String)> {
     let of_tasks = progress
         .tasks

@@ -20,7 +20,7 @@ use crate::clip::Split;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::shard::{Codec, ShardError, Shards};
-use crate::tables::{Availability, AvailabilityError};
+use crate::tables::{Availability, AvailabilityError, AvailabilityRow};
 
 /// JPEG quality of exported frames that are stored raw.
 const EXPORT_QUALITY: i32 = 90;
@@ -133,7 +133,7 @@ pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
     // As the peers: one torch thread, so that processor time is the loader's.
     tch::set_num_threads(1);
     let shards = Arc::new(Shards::open(&config.shards)?);
-    let path = config.availability.join("availability.parquet");
+    let path = config.availability.join(AvailabilityRow::FILE);
     let rows = Availability::read(&path)?.rows;
     let mut lists = Lists::join(&rows, shards.index())?;
     let mut samples = Vec::new();

@@ -19,7 +19,8 @@ use crate::panics::caught;
 use crate::shard::{Cause, ClipHead, Codec, SourceFacts};
 use crate::tables::ClipStatus;
 
-/// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and the reason.
+/// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and
+/// the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecodedClip {
     /// The stored frames, each as the settings' codec says.
@@ -29,7 +30,8 @@ pub struct DecodedClip {
     pub head: ClipHead,
     /// Whose fault it is that there are no frames.
     pub cause: Option<Cause>,
-    /// Whether time or memory did not suffice, so that it may fare better where nothing else is decoded.
+    /// Whether time or memory did not suffice, so that it may fare better where nothing else is
+    /// decoded.
     pub starved: bool,
 }
 
@@ -306,7 +308,8 @@ fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
     }
 }
 
-/// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one frame too many.
+/// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one
+/// frame too many.
 pub(super) fn damage(facts: &VideoFacts, tally: Tally) -> Option<String> {
     let short = facts
         .frames_expected

@@ -22,7 +22,8 @@ choice! {
         /// The frame on display at each instant.
         #[default]
         Display = "display",
-        /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240, then `minterpolate`).
+        /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240,
+        /// then `minterpolate`).
         Minterpolate = "minterpolate",
     }
 }
@@ -41,7 +42,8 @@ choice! {
     }
 }
 
-/// What the stored frames depend on, besides the clips themselves. Another value of any of these decodes everything anew.
+/// What the stored frames depend on, besides the clips themselves. Another value of any of these
+/// decodes everything anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipSettings {
     /// Frames per second.
@@ -60,7 +62,8 @@ pub struct ClipSettings {
     pub resample: Resample,
     /// Pixels that are not square.
     pub sample_aspect: SampleAspect,
-    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the time.
+    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the
+    /// time.
     pub decode_all: bool,
 }
 
@@ -118,7 +121,8 @@ pub enum Retry {
 pub struct DecodeConfig {
     /// The folder of clips, `<subcategory>/<clip id>.<any extension>`; any other nesting will do.
     pub clips: PathBuf,
-    /// A folder of frame folders as the seed has them, `id_<clip id>/jpgs/image_00001.jpg`, for clips that have no video.
+    /// A folder of frame folders as the seed has them, `id_<clip id>/jpgs/image_00001.jpg`, for
+    /// clips that have no video.
     pub frame_folders: Option<PathBuf>,
     /// The folder of label tables.
     pub labels: PathBuf,
@@ -128,7 +132,8 @@ pub struct DecodeConfig {
     pub clip: ClipSettings,
     /// Workers, at most [`MAX_JOBS`].
     pub jobs: usize,
-    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage fails.
+    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage
+    /// fails.
     pub max_failed: f64,
     /// Bytes of frames in a shard. Counts for new shards only.
     pub shard_bytes: u64,
@@ -138,7 +143,8 @@ pub struct DecodeConfig {
     pub retry: Retry,
     /// What to do while another program writes into the folder of shards.
     pub wait: Wait,
-    /// A program that decodes clips in processes of their own, one per worker; `None` decodes in threads.
+    /// A program that decodes clips in processes of their own, one per worker; `None` decodes in
+    /// threads.
     pub isolate: Option<PathBuf>,
 }
 

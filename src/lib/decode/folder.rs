@@ -1,5 +1,5 @@
-//! Clips that exist only as a folder of JPEG frames, as the seed keeps them: `jpgs/image_00001.jpg`, already at the wanted
-//! frame rate.
+//! Clips that exist only as a folder of JPEG frames, as the seed keeps them:
+//! `jpgs/image_00001.jpg`, already at the wanted frame rate.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,8 @@ use crate::shard::{Codec, SourceFacts};
 
 /// Largest JPEG frame that is read, in bytes.
 const MAX_FRAME_BYTES: u64 = 64 << 20;
-/// Most scans of a progressive JPEG: each takes as long as a picture, and a small file can hold millions.
+/// Most scans of a progressive JPEG: each takes as long as a picture, and a small file can hold
+/// millions.
 const MAX_SCANS: u32 = 500;
 
 /// The frames `image_<number>.jpg` of a folder in the order of their numbers.

@@ -1,7 +1,8 @@
 //! Decoding in child processes, so that a decoder that crashes, hangs or grows costs one clip only.
 //!
-//! Each worker keeps one child and asks it for one clip at a time: a JSON line goes to its standard input, a length-prefixed
-//! JSON head and the frames come back on its standard output. A child that dies or takes too long is replaced.
+//! Each worker keeps one child and asks it for one clip at a time: a JSON line goes to its standard
+//! input, a length-prefixed JSON head and the frames come back on its standard output. A child that
+//! dies or takes too long is replaced.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -23,7 +24,8 @@ use super::{ClipSettings, DecodeError};
 use crate::media::limits::{Deadline, Exceeded, Limits};
 use crate::shard::SourceFacts;
 
-/// Seconds beyond a clip's own limit after which its child is ended: it should have stopped by itself.
+/// Seconds beyond a clip's own limit after which its child is ended: it should have stopped by
+/// itself.
 const GRACE_SECONDS: u64 = 10;
 /// How long a child that has closed its output may take to end before it is ended.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -191,7 +193,8 @@ impl Isolated {
             Err(lost) => lost,
         };
         let facts = SourceFacts {
-            // The child would have hashed it. Only a file with the same hash is the same file later.
+            // The child would have hashed it. Only a file with the same hash is the same file
+            // later.
             blake3: source.hash(settings, limits),
             ..SourceFacts::default()
         };
@@ -200,7 +203,8 @@ impl Isolated {
 }
 
 impl Lost {
-    /// What it says of the clip. Only an access to memory that is not there is sure to be the clip's doing.
+    /// What it says of the clip. Only an access to memory that is not there is sure to be the
+    /// clip's doing.
     fn trouble(&self, limits: Limits) -> Trouble {
         let crashes = [Signal::SEGV, Signal::ILL, Signal::FPE].map(Signal::as_raw);
         match self {

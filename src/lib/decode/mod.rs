@@ -1,17 +1,18 @@
 //! The decode stage: from clips to frame shards.
 //!
-//! [`sample`] says which frames (pure), [`clip`] turns one file into stored frames, [`run()`] does so for every labelled clip
-//! with several workers and publishes shards and index, [`probe()`] decodes single files for people, [`verify()`] re-reads what
-//! is stored.
+//! [`sample`] says which frames (pure), [`clip`] turns one file into stored frames, [`run()`] does
+//! so for every labelled clip with several workers and publishes shards and index, [`probe()`]
+//! decodes single files for people, [`verify()`] re-reads what is stored.
 //!
-//! Results do not depend on the number of workers: clips are decoded in any order and written in the label tables'. A shard is
-//! published when it is full; a killed run's shards are read, hashed and taken over by the next, which goes on with the clip
-//! after them.
+//! Results do not depend on the number of workers: clips are decoded in any order and written in
+//! the label tables'. A shard is published when it is full; a killed run's shards are read, hashed
+//! and taken over by the next, which goes on with the clip after them.
 //!
-//! A clip without frames has a [cause](crate::shard::Cause). One that is damaged stays so until its file is another one, which
-//! its size and, for all clips that are not whole, its hash tell. One that was not decoded (no time, memory or permission)
-//! stays until its file or the limit that it met is another one, or `--retry` is given; while such clips take the failures
-//! past `--max-failed`, every run tries those again that met no limit.
+//! A clip without frames has a [cause](crate::shard::Cause). One that is damaged stays so until its
+//! file is another one, which its size and, for all clips that are not whole, its hash tell. One
+//! that was not decoded (no time, memory or permission) stays until its file or the limit that it
+//! met is another one, or `--retry` is given; while such clips take the failures past
+//! `--max-failed`, every run tries those again that met no limit.
 
 mod bench;
 pub mod clip;
@@ -39,4 +40,4 @@ pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;
 pub use summary::{DecodeSummary, Failures};
-pub use verify::{Damage, VerifySummary, verify};
+pub use verify::{DamagedClip, VerifySummary, verify};

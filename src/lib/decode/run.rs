@@ -22,12 +22,12 @@ use crate::shard::{
 };
 use crate::tables::ClipStatus;
 
-/// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and publishes the index. The
-/// folder is locked meanwhile.
+/// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and
+/// publishes the index. The folder is locked meanwhile.
 ///
 /// # Errors
-/// When another program writes into the folder, labels or shards are unusable, the disk refuses, or more clips failed than
-/// allowed; the index is published then, too. What was decoded stays.
+/// When another program writes into the folder, labels or shards are unusable, the disk refuses, or
+/// more clips failed than allowed; the index is published then, too. What was decoded stays.
 pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     config.check()?;
     let labels = Labels::read(&config.labels)?;
@@ -64,7 +64,8 @@ pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     Ok(summary)
 }
 
-/// Compares what the index is to name with what is there: somebody may have removed the folder, and writing has made it anew.
+/// Compares what the index is to name with what is there: somebody may have removed the folder, and
+/// writing has made it anew.
 fn check_shards(folder: &Path, rows: &[IndexRow]) -> Result<(), DecodeError> {
     let there: BTreeSet<String> = shard_files(folder)?.into_values().collect();
     let mut named = rows.iter().filter_map(|row| row.shard.as_ref());

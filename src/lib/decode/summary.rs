@@ -35,8 +35,8 @@ pub struct Failures {
     pub missing: usize,
     /// Those whose file gives no frame.
     pub damaged: usize,
-    /// Those that the machine kept from being decoded, and those of which an earlier version of this program did not say
-    /// whose fault it was.
+    /// Those that the machine kept from being decoded, and those of which an earlier version of
+    /// this program did not say whose fault it was.
     pub not_decoded: usize,
 }
 
@@ -71,8 +71,9 @@ impl Failures {
         is_above(self.all(), clips, max_failed)
     }
 
-    /// How a run ends that has more failures than allowed. Damage beyond the limit stays; what the machine refused may be had
-    /// another time, where that is enough or is the most; else files must be fetched.
+    /// How a run ends that has more failures than allowed. Damage beyond the limit stays; what the
+    /// machine refused may be had another time, where that is enough or is the most; else files
+    /// must be fetched.
     pub(super) fn exit(&self, clips: usize, max_failed: f64) -> Exit {
         let is_above = |count| is_above(count, clips, max_failed);
         if is_above(self.damaged) {

@@ -1,9 +1,9 @@
-//! Stage `manifest`: joins the label tables with the shards' index into `clips.parquet`, one row for each labelled clip,
-//! and audits what it sees.
+//! Stage `manifest`: joins the label tables with the shards' index into `clips.parquet`, one row
+//! for each labelled clip, and audits what it sees.
 //!
-//! The manifest is what the stages after it rely on: it says of every labelled clip where its frames lie, or that there
-//! are none. It also carries the taxonomy among its settings, because the rows cannot tell the order of the subcategories,
-//! which the splits depend on. [`audit`] is pure.
+//! The manifest is what the stages after it rely on: it says of every labelled clip where its
+//! frames lie, or that there are none. It also carries the taxonomy among its settings, because the
+//! rows cannot tell the order of the subcategories, which the splits depend on. [`audit`] is pure.
 
 pub mod audit;
 mod config;

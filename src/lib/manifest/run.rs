@@ -17,7 +17,8 @@ use crate::taxonomy::Taxonomy;
 /// Writes the manifest and says what is in it.
 ///
 /// # Errors
-/// When labels or index are missing or unusable, a shard that the index names is absent, or the disk refuses.
+/// When labels or index are missing or unusable, a shard that the index names is absent, or the
+/// disk refuses.
 pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     if let Some(folder) = config.out.parent() {
         artifact::sweep(folder)?;

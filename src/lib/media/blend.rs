@@ -10,7 +10,8 @@ use super::axis::Axis;
 
 /// Samples that are blended at a time: two registers of AVX2.
 const LANES: usize = 32;
-/// Taps beyond which the products of an output sample are summed before their low halves are cut off: exact, but slow.
+/// Taps beyond which the products of an output sample are summed before their low halves are cut
+/// off: exact, but slow.
 const MANY_TAPS: usize = 32;
 
 /// Rows of samples, in 1/256 of an 8-bit level.
@@ -98,8 +99,8 @@ fn add_products_avx2(sums: &mut [u16; LANES], samples: &[u16; LANES], weight: u1
     *sums = unsafe { mem::transmute::<[__m256i; 2], [u16; LANES]>(values) };
 }
 
-/// One sum from whole products: for narrow planes, and for so many taps that what is cut off would show. It fits into 32
-/// bits, since the weights' sum is at most 2^16.
+/// One sum from whole products: for narrow planes, and for so many taps that what is cut off would
+/// show. It fits into 32 bits, since the weights' sum is at most 2^16.
 #[allow(clippy::cast_possible_truncation)] // Half of 32 bits.
 fn exact<R: Rows>(source: R, first: usize, column: usize, weights: &[u16]) -> u16 {
     let product = |(row, &weight): (usize, &u16)| {

@@ -6,7 +6,8 @@ use super::limits::{self, Exceeded};
 use crate::exit::Exit;
 use crate::hint::Hint;
 
-/// Why a file gives no (more) frames. The texts name no file: they stand in the index, whose bytes depend on no path.
+/// Why a file gives no (more) frames. The texts name no file: they stand in the index, whose bytes
+/// depend on no path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {

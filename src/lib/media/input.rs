@@ -16,13 +16,15 @@ use super::MediaError;
 use super::facts::positive;
 use super::limits::Deadline;
 
-/// Containers that are opened. Playlists and other formats that open further files by name are left out.
+/// Containers that are opened. Playlists and other formats that open further files by name are left
+/// out.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpegvideo,flv,live_flv,h264,hevc,m4v,h263,\
 av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
 
 /// Opens a container and reads its header.
 pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError> {
-    // The prefix keeps libav from taking a colon in a name for a protocol. On unix it takes names of any bytes.
+    // The prefix keeps libav from taking a colon in a name for a protocol. On unix it takes names
+    // of any bytes.
     let path = [b"file:", path.as_os_str().as_bytes()].concat();
     let path = CString::new(path).map_err(|_| MediaError::Name)?;
     let mut options = Dictionary::new();
@@ -30,8 +32,9 @@ pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError>
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", FORMATS);
     let interrupt = ff::util::interrupt::new(Box::new(move || deadline.is_over()));
-    // SAFETY: the context is libav's own, which frees it when it cannot open it; the options are owned again before they are
-    // freed; the guard that goes with the context keeps the interrupt's closure alive.
+    // SAFETY: the context is libav's own, which frees it when it cannot open it; the options are
+    // owned again before they are freed; the guard that goes with the context keeps the interrupt's
+    // closure alive.
     let (result, input) = unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
@@ -52,8 +55,8 @@ pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError>
     input.ok_or_else(|| refused(result, deadline))
 }
 
-/// Looks into the streams for what the header does not tell, as the `ffmpeg` command line does: packets are read ahead, the
-/// first frames decoded.
+/// Looks into the streams for what the header does not tell, as the `ffmpeg` command line does:
+/// packets are read ahead, the first frames decoded.
 pub(super) fn look_ahead(input: &mut Input, deadline: Deadline) -> Result<(), MediaError> {
     // SAFETY: the context is open, and libav takes no options for none.
     let result = unsafe { ffi::avformat_find_stream_info(input.as_mut_ptr(), ptr::null_mut()) };
@@ -83,8 +86,8 @@ pub(super) fn video_stream(input: &Input) -> Result<Stream<'_>, MediaError> {
         .ok_or(MediaError::NoVideo { audio })
 }
 
-/// Whether the header may tell all that [`look_ahead`] would find: MP4 gives H.264's parameter sets, times and rate. Only how
-/// many frames the decoder must hold back is then still to be seen.
+/// Whether the header may tell all that [`look_ahead`] would find: MP4 gives H.264's parameter
+/// sets, times and rate. Only how many frames the decoder must hold back is then still to be seen.
 pub(super) fn header_may_suffice(input: &Input) -> bool {
     let Ok(stream) = video_stream(input) else {
         return false;
@@ -108,7 +111,8 @@ pub(super) fn lacks_times(input: &Input, stream: &Stream<'_>) -> bool {
 pub(super) fn discard_others(input: &mut Input, stream: usize) {
     for mut other in input.streams_mut() {
         if other.index() != stream {
-            // SAFETY: the stream belongs to the open input, and `discard` is a field that callers may set.
+            // SAFETY: the stream belongs to the open input, and `discard` is a field that callers
+            // may set.
             unsafe { (*other.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
         }
     }

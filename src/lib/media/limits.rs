@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::MediaError;
 
-/// Most pixels of a picture, of a video or a JPEG file; larger ones are refused before memory is taken for them.
+/// Most pixels of a picture, of a video or a JPEG file; larger ones are refused before memory is
+/// taken for them.
 pub const MAX_PIXELS: u32 = 1 << 26;
 /// Largest single allocation that libav may make, in bytes. A frame of [`MAX_PIXELS`] fits.
 pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
@@ -19,8 +20,8 @@ pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
 pub struct Limits {
     /// Wall-clock time for one file.
     pub seconds: u64,
-    /// Address space of a decoder that runs in a process of its own, in bytes. In threads a picture's size
-    /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
+    /// Address space of a decoder that runs in a process of its own, in bytes. In threads a
+    /// picture's size ([`MAX_PIXELS`]) and each allocation are bounded instead.
     pub memory_bytes: u64,
 }
 
@@ -97,7 +98,8 @@ impl Deadline {
 pub enum Exceeded {
     /// [`Limits::seconds`].
     Seconds(u64),
-    /// The address space of the process, in MiB: [`Limits::memory_bytes`] where it decodes for another.
+    /// The address space of the process, in MiB: [`Limits::memory_bytes`] where it decodes for
+    /// another.
     MemoryMib(u64),
 }
 
@@ -126,8 +128,8 @@ impl Exceeded {
     }
 }
 
-/// Whose fault it is that libav got no memory: the machine's, as an error, or the file's, which asked for more than libav may
-/// take at once.
+/// Whose fault it is that libav got no memory: the machine's, as an error, or the file's, which
+/// asked for more than libav may take at once.
 pub(super) fn no_memory() -> Option<MediaError> {
     let mut largest = Vec::<u8>::new();
     let is_there = largest.try_reserve_exact(MAX_ALLOCATION_BYTES).is_ok();

@@ -1,8 +1,9 @@
 //! Video in and out through FFmpeg: the only user of `ffmpeg_next`.
 //!
-//! [`video::Video`] gives the frames of a file as the `ffmpeg` command line would, [`scale::Scaler`] turns a frame into RGB
-//! of the wanted size, [`filter`] runs libavfilter's motion interpolation, [`encode`] writes video. Nothing here prints:
-//! libav's own messages are switched off, what matters comes as [`MediaError`] or in the [`video::Tally`].
+//! [`video::Video`] gives the frames of a file as the `ffmpeg` command line would,
+//! [`scale::Scaler`] turns a frame into RGB of the wanted size, [`filter`] runs libavfilter's
+//! motion interpolation, [`encode`] writes video. Nothing here prints: libav's own messages are
+//! switched off, what matters comes as [`MediaError`] or in the [`video::Tally`].
 
 mod axis;
 mod blend;

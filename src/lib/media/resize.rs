@@ -1,8 +1,9 @@
 //! The resize of one plane: the antialiased triangle filter, which is what PIL calls bilinear.
 //!
-//! First the rows are blended, which reads the source once or twice from front to back, then the result is transposed and its
-//! rows, which were columns, are blended by the same code. Samples are held in 1/256 of an
-//! 8-bit level all the way. Arithmetic is in integers and in one order, so every machine gives the same bytes.
+//! First the rows are blended, which reads the source once or twice from front to back, then the
+//! result is transposed and its rows, which were columns, are blended by the same code. Samples are
+//! held in 1/256 of an 8-bit level all the way. Arithmetic is in integers and in one order, so
+//! every machine gives the same bytes.
 
 // What is compiled for AVX2 must become part of the function that is.
 #![allow(clippy::inline_always)]
@@ -43,7 +44,8 @@ pub(super) enum Lines {
     Columns,
 }
 
-/// Resizes a plane to what the axes, of its columns and its rows, say. `out` gets samples in 1/256 of an 8-bit level.
+/// Resizes a plane to what the axes, of its columns and its rows, say. `out` gets samples in 1/256
+/// of an 8-bit level.
 ///
 /// # Panics
 /// When the plane is smaller than the axes say.

@@ -31,8 +31,8 @@ pub(super) fn transpose(from: &[u16], width: usize, height: usize, to: &mut [u16
     }
 }
 
-/// Transposes a square. Interleaving its upper half with its lower one, row by row, turns each sample's position by one of its
-/// six bits; three times exchange row and column.
+/// Transposes a square. Interleaving its upper half with its lower one, row by row, turns each
+/// sample's position by one of its six bits; three times exchange row and column.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn turn(square: [[u16; SQUARE]; SQUARE]) -> [[u16; SQUARE]; SQUARE] {

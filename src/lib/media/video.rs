@@ -1,9 +1,11 @@
-//! The frames of a video file, in display order, as the `ffmpeg` command line decodes them (`-map 0:v:0`, cover pictures
-//! left out): damaged packets are counted and stepped over, the decoder is flushed at the end.
+//! The frames of a video file, in display order, as the `ffmpeg` command line decodes them
+//! (`-map 0:v:0`, cover pictures left out): damaged packets are counted and stepped over, the
+//! decoder is flushed at the end.
 //!
-//! A frame that nobody wants and no other frame refers to need not be decoded at all. [`Video::next_frame`] takes a
-//! closure that says which spans of time are wanted; with a few packets of lookahead it knows the span that each frame is on
-//! display and drops the others packet by packet. What comes out is, frame for frame, what full decoding gives.
+//! A frame that nobody wants and no other frame refers to need not be decoded at all.
+//! [`Video::next_frame`] takes a closure that says which spans of time are wanted; with a few
+//! packets of lookahead it knows the span that each frame is on display and drops the others packet
+//! by packet. What comes out is, frame for frame, what full decoding gives.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -92,8 +94,9 @@ impl Video {
         let mut input = input::open(path, deadline)?;
         if input::header_may_suffice(&input) {
             let mut video = Self::of(input, deadline)?;
-            // A delay is there after the first packet only where the stream states it. A guessed one, as looking ahead
-            // makes it, could be another: then the file is read once more from its beginning.
+            // A delay is there after the first packet only where the stream states it. A guessed
+            // one, as looking ahead makes it, could be another: then the file is read once more
+            // from its beginning.
             video.feed(None);
             if video.decoder.has_b_frames() {
                 return Ok(video);
@@ -164,11 +167,12 @@ impl Video {
         self.time_base
     }
 
-    /// The next frame in display order, or `None` after the last. With `wanted`, frames that cover no wanted span may be
-    /// missing.
+    /// The next frame in display order, or `None` after the last. With `wanted`, frames that cover
+    /// no wanted span may be missing.
     ///
     /// # Errors
-    /// When the time is up or the machine has no memory. Damage is no error: it is counted in the tally.
+    /// When the time is up or the machine has no memory. Damage is no error: it is counted in the
+    /// tally.
     pub fn next_frame(
         &mut self,
         wanted: Option<Wanted<'_>>,
@@ -203,8 +207,8 @@ impl Video {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Counts what is left without decoding it, so that a file that ends early is noticed. For a caller that has all it
-    /// wants; does nothing after the last frame.
+    /// Counts what is left without decoding it, so that a file that ends early is noticed. For a
+    /// caller that has all it wants; does nothing after the last frame.
     ///
     /// # Errors
     /// As [`Video::next_frame`].
@@ -240,7 +244,8 @@ impl Video {
             .last
             .map_or(0, |(time, duration)| time.saturating_add(duration));
         let time = picture.timestamp().unwrap_or(guess);
-        // Dropping relies on packet times being the frames' times, in order; where they are not, everything is decoded.
+        // Dropping relies on packet times being the frames' times, in order; where they are not,
+        // everything is decoded.
         if picture.pts() != Some(time) || self.last.is_some_and(|(last, _)| time <= last) {
             self.may_drop = false;
         }
@@ -280,7 +285,7 @@ impl Video {
         }
     }
 
-    /// Whether a frame may cover a wanted instant. Where that cannot be told, it may.
+    /// Whether a frame may cover a wanted instant. Where nobody can know, it may.
     fn is_wanted(&self, shown: Shown, wanted: Wanted<'_>) -> bool {
         match (shown, self.start) {
             (Shown::From(from, Some(to)), Some(start)) => {
@@ -291,8 +296,8 @@ impl Video {
         }
     }
 
-    /// Sends a packet to the decoder, which may leave it undecoded where `drop` is set and no other frame refers to it. Tells
-    /// whether it was taken.
+    /// Sends a packet to the decoder, which may leave it undecoded where `drop` is set and no other
+    /// frame refers to it. Tells whether it was taken.
     fn send(&mut self, packet: &Packet, drop: bool) -> bool {
         self.decoder.skip_frame(if drop {
             Discard::NonReference
@@ -309,7 +314,8 @@ impl Video {
         }
     }
 
-    /// Remembers a frame that may have been left out. If it comes out after all it is not counted as passed over.
+    /// Remembers a frame that may have been left out. If it comes out after all it is not counted
+    /// as passed over.
     fn maybe_pass(&mut self, shown: Shown) {
         let Shown::From(time, _) = shown else {
             return;
@@ -330,7 +336,8 @@ fn open_decoder(stream: &Stream<'_>, name: &str) -> Result<ff::decoder::Video, M
         })
     };
     let mut context = ff::codec::Context::from_parameters(stream.parameters()).map_err(refuse)?;
-    // SAFETY: the context is ours and not yet open; `max_pixels` and `thread_count` are fields that callers may set.
+    // SAFETY: the context is ours and not yet open; `max_pixels` and `thread_count` are fields that
+    // callers may set.
     unsafe {
         (*context.as_mut_ptr()).max_pixels = i64::from(MAX_PIXELS);
         (*context.as_mut_ptr()).thread_count = 1;

@@ -1,6 +1,7 @@
 //! The figures of an evaluation as one struct.
 
-/// One evaluation's figures, each in 0..1; or, element by element, what was forgotten of them (which may be negative).
+/// One evaluation's figures, each in 0..1; or, element by element, what was forgotten of them
+/// (which may be negative).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// The share of clips whose largest probability is that of their class.
@@ -15,13 +16,15 @@ pub struct Figures {
     pub ap_per_class: Vec<Option<f64>>,
     /// The share of a class's clips that is predicted as it, `[C]`; 0 for an absent class.
     pub recall_per_class: Vec<Option<f64>>,
-    /// The share of the clips predicted as a class that is of it, `[C]`; 0 for a class never predicted.
+    /// The share of the clips predicted as a class that is of it, `[C]`; 0 for a class never
+    /// predicted.
     pub precision_per_class: Vec<Option<f64>>,
     /// The share of clips on the right side of "this class or not", `[C]`.
     pub accuracy_per_class: Vec<Option<f64>>,
     /// Average precision of a subcategory's clips against all clips of other classes, `[S]`.
     pub ap_per_subcategory: Vec<Option<f64>>,
-    /// The share of a subcategory's clips that is predicted as its class, `[S]`; 0 for an absent one.
+    /// The share of a subcategory's clips that is predicted as its class, `[S]`; 0 for an absent
+    /// one.
     pub recall_per_subcategory: Vec<Option<f64>>,
     /// Precision of the class among a subcategory's clips and those of other classes, `[S]`.
     pub precision_per_subcategory: Vec<Option<f64>>,

@@ -1,9 +1,11 @@
-//! How good the predictions for a set of clips are: average precision, recall, precision and accuracy, overall, per class
-//! and per latent subcategory; confusion; forgetting over tasks; the level that chance alone reaches.
+//! How good the predictions for a set of clips are: average precision, recall, precision and
+//! accuracy, overall, per class and per latent subcategory; confusion; forgetting over tasks; the
+//! level that chance alone reaches.
 //!
-//! Plain slices in, plain numbers out: no tensor, no file, nothing of the rest of this crate. All sums are 64-bit; scores
-//! are compared as the 32-bit values that they are. `None` means undefined (a class without a clip has no average
-//! precision) and becomes a null in tables; a quotient whose divisor is 0 is 0, as in the seed's evaluator.
+//! Plain slices in, plain numbers out: no tensor, no file, nothing of the rest of this crate. All
+//! sums are 64-bit; scores are compared as the 32-bit values that they are. `None` means undefined
+//! (a class without a clip has no average precision) and becomes a null in tables; a quotient whose
+//! divisor is 0 is 0, as in the seed's evaluator.
 //!
 //! ```
 //! use incdec::metrics::{Criterion, Predictions, evaluate};

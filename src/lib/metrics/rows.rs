@@ -28,9 +28,9 @@ pub struct FigureRow {
 
 /// All figures as rows, sorted by metric, then class, then subcategory in the taxonomy's order.
 ///
-/// Confusion is among them as counts: `confusion_as_<category>` are the clips of the row's class predicted as that
-/// category; `confusion_tn`, `_fp`, `_fn`, `_tp` (multilabel) those of one class against the rest at 0.5. Counts have no
-/// forgetting.
+/// Confusion is among them as counts: `confusion_as_<category>` are the clips of the row's class
+/// predicted as that category; `confusion_tn`, `_fp`, `_fn`, `_tp` (multilabel) those of one class
+/// against the rest at 0.5. Counts have no forgetting.
 ///
 /// # Panics
 /// When there are fewer names than figures.

@@ -1,4 +1,5 @@
-//! What the page shows of a run beyond the figures that it recorded: confusion, curves, and the level of chance.
+//! What the page shows of a run beyond the figures that it recorded: confusion, curves, and the
+//! level of chance.
 
 use super::load::{Measured, Run};
 use super::{CHANCE_QUANTILE, ReportError};
@@ -60,7 +61,8 @@ impl Analysis {
         mean_defined(later.map(|t| self.test(t.task, metric).forgetting))
     }
 
-    /// The last task that was evaluated. There is one: a run without any is refused when it is read.
+    /// The last task that was evaluated. There is one: a run without any is refused when it is
+    /// read.
     pub(super) fn last(&self) -> Option<&TaskAnalysis> {
         self.tasks.last()
     }
@@ -109,7 +111,8 @@ fn judged(
         task,
         source,
     };
-    // Fixed, so that the page is the same whenever it is made; the permutations differ from task to task.
+    // Fixed, so that the page is the same whenever it is made; the permutations differ from task to
+    // task.
     let key = u64::try_from(task).unwrap_or(0);
     let mut rng = random::stream(0, "report chance level", &[key]);
     Ok(TaskAnalysis {

@@ -12,7 +12,7 @@ use plotters::prelude::*;
 use super::ReportError;
 use super::load::Flow;
 
-/// Colours of lines and categories: told apart by colour-blind eyes too (after Okabe and Ito).
+/// Colours of lines and categories: which colour-blind eyes can distinguish, too (after Okabe and Ito).
 const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -193,7 +193,8 @@ pub(super) fn flows(
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace, which HTML implies.
+/// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace,
+/// which HTML implies.
 fn drawn(
     figure: &str,
     (width, height): (u32, u32),

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{BooleanArray, Int32Array, StringArray};
 use serde_json::{Map, Value};
 
 use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::parquet_file::{self, Table, TableError};
-use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE, Subcategory};
+use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE};
 use crate::tables::{
     AvailabilityRow, Change, HistoryRow, MetricRow, PredictionRow, predictions_hash,
 };
@@ -227,7 +227,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .last()
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
-        taxonomy: taxonomy(folder, &head.subcategories, record.categories, &predictions)?,
+        taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
         settings: settings.clone(),
         clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
         figures,
@@ -255,7 +255,8 @@ fn name(folder: &Path) -> String {
     )
 }
 
-/// The approach's name; finetune with backbone and batch norm frozen goes by the name of its preset.
+/// The approach's name; finetune with backbone and batch norm frozen goes by the name of its
+/// preset.
 fn approach(settings: &Map<String, Value>) -> String {
     let name = settings.get("approach").and_then(Value::as_str);
     let name = name.unwrap_or("unknown approach");
@@ -267,14 +268,20 @@ fn approach(settings: &Map<String, Value>) -> String {
     }
 }
 
-/// The categories that there are predictions for, with the subcategories that the run recorded;
-/// otherwise with those of the test set in their order there.
+/// The categories that there are predictions for, where there are any, with the subcategories that
+/// the run recorded; otherwise with those of the test set in their order there.
 fn taxonomy(
     folder: &Path,
-    recorded: &[Subcategory],
-    categories: Vec<String>,
+    head: &RunHead,
+    predicted: Vec<String>,
     predictions: &BTreeMap<i32, Vec<PredictionRow>>,
 ) -> Result<Taxonomy, TaxonomyError> {
+    let recorded = &head.subcategories;
+    let categories = if predicted.is_empty() {
+        head.categories.clone()
+    } else {
+        predicted
+    };
     let mut categories: Vec<Category> = categories
         .into_iter()
         .map(|name| Category {
@@ -316,11 +323,11 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
         "usable",
     ];
     for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
-        let task = typed::<Int32Array>(path, &batch, "task")?;
-        let text = |name| typed::<StringArray>(path, &batch, name);
+        let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
+        let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
-        let usable = typed::<BooleanArray>(path, &batch, "usable")?;
+        let usable = parquet_file::typed_column::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
             let task = task.value(i);
             counted.tasks = counted.tasks.max(task + 1);
@@ -350,18 +357,4 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
         }
     }
     Ok(counted)
-}
-
-fn typed<'a, A: Array + 'static>(
-    path: &Path,
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a A, TableError> {
-    let column = batch.column_by_name(name);
-    column
-        .and_then(|c| c.as_any().downcast_ref())
-        .ok_or_else(|| TableError::Column {
-            path: path.to_owned(),
-            column: name.to_owned(),
-        })
 }

@@ -1,13 +1,15 @@
-//! Stage `report`: one self-contained HTML page from one or more run directories, and a table of the figures over seeds.
+//! Stage `report`: one self-contained HTML page from one or more run directories, and a table of
+//! the figures over seeds.
 //!
 //! ```text
 //! run directories --load, copies--> Run --analyse--> Analysis --groups--> Group (mean and deviation over seeds)
 //!                                                  \--page, charts, parts--> report.html
 //! ```
 //!
-//! Only finished files are read, without a lock, and each is compared with what its run says that it wrote
-//! ([`RunRecord`](crate::run_record::RunRecord)). Everything that the page shows lies in the page: styles, figures (SVG), no script, no
-//! address of anything else. The level that chance reaches is measured on each test set itself, by permuting its labels.
+//! Only finished files are read, without a lock, and each is compared with what its run says that
+//! it wrote ([`RunRecord`](crate::run_record::RunRecord)). Everything that the page shows lies in
+//! the page: styles, figures (SVG), no script, no address of anything else. The level that chance
+//! reaches is measured on each test set itself, by permuting its labels.
 
 mod analyse;
 mod charts;

@@ -7,7 +7,8 @@ use super::analyse::Analysis;
 use super::groups::Group;
 use super::parts::{number, spread};
 
-/// What the report says, in short. Its text is the stage's output; the last line is a summary of its own.
+/// What the report says, in short. Its text is the stage's output; the last line is a summary of
+/// its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportSummary {
     lines: Vec<String>,

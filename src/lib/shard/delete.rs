@@ -27,14 +27,17 @@ pub struct Deleted {
     pub written: Vec<String>,
 }
 
-/// Removes every stored copy of the clips and their rows of the index. Shards that hold none of them keep every byte; one that
-/// holds some is replaced by a shard under a new number, so that at no instant the index and the shards disagree. Shards that
-/// the index does not name (a killed run left them) are removed. The index keeps the hash of each shard that it was made from
-/// and that goes, among its inputs: should this be stopped before the file is gone, decoding removes it, too, and takes
-/// nothing from it. Call it again where it was interrupted. The folder is locked meanwhile.
+/// Removes every stored copy of the clips and their rows of the index. Shards that hold none of
+/// them keep every byte; one that holds some is replaced by a shard under a new number, so that at
+/// no instant the index and the shards disagree. Shards that the index does not name (a killed run
+/// left them) are removed. The index keeps the hash of each shard that it was made from and that
+/// goes, among its inputs: should this be stopped before the file is gone, decoding removes it,
+/// too, and takes nothing from it. Call it again where it was interrupted. The folder is locked
+/// meanwhile.
 ///
 /// # Errors
-/// When another program writes into the folder, the index or a shard cannot be read, or the disk refuses.
+/// When another program writes into the folder, the index or a shard cannot be read, or the disk
+/// refuses.
 pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
     let _lock = Lock::folder(folder, "a deletion of clips", Wait::No)?;
     sweep(folder)?;
@@ -102,7 +105,8 @@ fn kept_rows(shard: &Shard, clips: &BTreeSet<String>) -> Result<Vec<i64>, ShardE
     Ok(kept)
 }
 
-/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old row.
+/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old
+/// row.
 fn rewrite(
     folder: &Path,
     shard: &Shard,

@@ -30,8 +30,9 @@ choice! {
 
 /// The columns of a shard of `codec` frames, in the order in which [`super::message`] reads them.
 ///
-/// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty path, nullable throughout),
-/// because it takes the features in the metadata only where the columns are of exactly its own type.
+/// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty
+/// path, nullable throughout), because it takes the features in the metadata only where the columns
+/// are of exactly its own type.
 pub(super) fn columns(codec: Codec) -> Vec<Field> {
     vec![
         column::text("clip_id"),
@@ -77,8 +78,8 @@ pub(super) fn image_fields() -> Fields {
     ])
 }
 
-/// The schema of a shard, with its provenance and, for Hugging Face datasets, the types of its features: JPEG frames show
-/// as images there.
+/// The schema of a shard, with its provenance and, for Hugging Face datasets, the types of its
+/// features: JPEG frames show as images there.
 pub(super) fn schema(provenance: &Provenance, codec: Codec) -> SchemaRef {
     let mut metadata: HashMap<String, String> = provenance.metadata(&FORMAT).into_iter().collect();
     let features: serde_json::Map<String, serde_json::Value> = columns(codec)
@@ -127,7 +128,8 @@ pub struct ClipHead {
 }
 
 impl ClipHead {
-    /// The BLAKE3 hash of the clip's row in hexadecimal. Lengths stand before contents, so no two rows hash the same bytes.
+    /// The BLAKE3 hash of the clip's row in hexadecimal. Lengths stand before contents, so no two
+    /// rows hash the same bytes.
     pub(super) fn hash<'f>(
         &self,
         clip_id: &str,

@@ -1,16 +1,19 @@
 //! Frame shards: Arrow IPC files with one row per clip, and their index.
 //!
-//! A folder of shards holds `<split>-NNNNN.arrow` files and `index.parquet`, which is published last. Each row is a record
-//! batch of its own, so a shard is written with one clip in memory and read from a memory map with no copy: a
-//! [`StoredClip`]'s frames are slices of the map. Frames are JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
+//! A folder of shards holds `<split>-NNNNN.arrow` files and `index.parquet`, which is published
+//! last. Each row is a record batch of its own, so a shard is written with one clip in memory and
+//! read from a memory map with no copy: a [`StoredClip`]'s frames are slices of the map. Frames are
+//! JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
 //!
-//! Clips lie in the order in which they were pushed, which is that of the label tables. A shard ends before the clip that would
-//! take its frames past [`ShardWriterConfig::shard_bytes`], and where split or codec change. What is published is not written
-//! again: new clips come in new shards, [`delete`] replaces only the shards that hold what is to go, and the index is
-//! published anew, last.
+//! Clips lie in the order in which they were pushed, which is that of the label tables. A shard
+//! ends before the clip that would take its frames past [`ShardWriterConfig::shard_bytes`], and
+//! where split or codec change. What is published is not written again: new clips come in new
+//! shards, [`delete`] replaces only the shards that hold what is to go, and the index is published
+//! anew, last.
 //!
-//! Every shard carries its [`Provenance`](crate::parquet_file::Provenance) and each row the hash of its source file, its source's
-//! facts and a BLAKE3 hash of itself, so the index can be rebuilt from the shards alone.
+//! Every shard carries its [`Provenance`](crate::parquet_file::Provenance) and each row the hash of
+//! its source file, its source's facts and a BLAKE3 hash of itself, so the index can be rebuilt
+//! from the shards alone.
 //!
 //! ```
 //! use incdec::clip::Split;

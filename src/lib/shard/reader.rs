@@ -26,7 +26,8 @@ pub struct StoredClip<'a> {
     pub clip_id: &'a str,
     /// What is known of it beside the frames.
     pub head: ClipHead,
-    /// The BLAKE3 hash that was stored with the row, in hexadecimal. [`StoredClip::intact`] compares it.
+    /// The BLAKE3 hash that was stored with the row, in hexadecimal. [`StoredClip::intact`]
+    /// compares it.
     pub blake3: &'a str,
     frames: Vec<&'a [u8]>,
 }
@@ -91,8 +92,8 @@ impl Shard {
     /// When the file is absent, no shard, of another version, or damaged.
     pub fn open(path: &Path) -> Result<Self, ShardError> {
         let file = File::open(path).map_err(ArtifactError::at("open", path))?;
-        // SAFETY: published shards are never written in place, only replaced by a rename or removed, so the mapped bytes
-        // do not change while we read them.
+        // SAFETY: published shards are never written in place, only replaced by a rename or
+        // removed, so the mapped bytes do not change while we read them.
         let map = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
         let damaged = |reason: String| ShardError::Damaged {
             path: path.to_owned(),
@@ -147,7 +148,8 @@ impl Shard {
     /// The clip in `row`, without a copy of its frames.
     ///
     /// # Errors
-    /// When there is no such row or its bytes are damaged. The hash is not checked: see [`StoredClip::intact`].
+    /// When there is no such row or its bytes are damaged. The hash is not checked: see
+    /// [`StoredClip::intact`].
     pub fn clip(&self, row: i64) -> Result<StoredClip<'_>, ShardError> {
         let block = usize::try_from(row).ok().and_then(|r| self.blocks.get(r));
         let block = block.ok_or_else(|| ShardError::NoSuchRow {

@@ -1,4 +1,5 @@
-//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip would exceed the limit.
+//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip
+//! would exceed the limit.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,17 +27,18 @@ use crate::tables::IndexRow;
 /// Bytes of frames after which a shard is closed, where nothing else is asked for.
 pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
 
-/// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are 32-bit numbers, as Hugging
-/// Face datasets wants them. Across clips everything is 64-bit.
+/// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are
+/// 32-bit numbers, as Hugging Face datasets wants them. Across clips everything is 64-bit.
 const MAX_CLIP_BYTES: u64 = (2 << 30) - 1;
 
 /// How shards are cut.
 #[derive(Clone, Debug)]
 pub struct ShardWriterConfig {
-    /// A shard is closed before the clip that would take its frames past this many bytes. A larger clip gets a shard of
-    /// its own.
+    /// A shard is closed before the clip that would take its frames past this many bytes. A larger
+    /// clip gets a shard of its own.
     pub shard_bytes: u64,
-    /// The number of the first shard of each split; 0 where absent. Set to go on after the shards that are there.
+    /// The number of the first shard of each split; 0 where absent. Set to go on after the shards
+    /// that are there.
     pub first_number: BTreeMap<Split, u32>,
 }
 
@@ -62,8 +64,8 @@ pub struct NewClip {
     pub frames: Vec<Vec<u8>>,
 }
 
-/// Writes shards into a folder. Holds one clip in memory. A shard appears under its name when it is closed; the index is
-/// the caller's to write, last, with [`write_index`].
+/// Writes shards into a folder. Holds one clip in memory. A shard appears under its name when it is
+/// closed; the index is the caller's to write, last, with [`write_index`].
 pub struct ShardWriter {
     folder: PathBuf,
     provenance: Provenance,
@@ -86,7 +88,8 @@ struct OpenShard {
 }
 
 impl ShardWriter {
-    /// A writer of shards into `folder`, each with `provenance`. Nothing is made before the first clip.
+    /// A writer of shards into `folder`, each with `provenance`. Nothing is made before the first
+    /// clip.
     #[must_use]
     pub fn new(folder: &Path, provenance: Provenance, config: ShardWriterConfig) -> Self {
         Self {
@@ -99,11 +102,12 @@ impl ShardWriter {
         }
     }
 
-    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec changes and where the
-    /// limit would be exceeded.
+    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec
+    /// changes and where the limit would be exceeded.
     ///
     /// # Errors
-    /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk refuses.
+    /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk
+    /// refuses.
     pub fn push(&mut self, clip: &NewClip) -> Result<IndexRow, ShardError> {
         let bytes = check(clip)?;
         let fits = self.open.as_ref().is_some_and(|open| {
@@ -187,7 +191,8 @@ impl ShardWriter {
     }
 }
 
-/// What Arrow said at `path`; what the disk said keeps its own error, so that a full one gets its hint and its exit status.
+/// What Arrow said at `path`; what the disk said keeps its own error, so that a full one gets its
+/// hint and its exit status.
 fn refused(path: &Path) -> impl FnOnce(ArrowError) -> ShardError + use<> {
     let path = path.to_owned();
     move |source| match source {

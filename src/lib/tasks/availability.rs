@@ -1,14 +1,16 @@
 //! Which clips each task holds: pure, from rows, a schedule and a seed; no file is touched.
 //!
-//! A plan keeps every clip once, dealt into a first part (there from the start) and a second part (to arrive); the list of
-//! a task is read off it. So a plan of many tasks takes no more memory than one of few.
+//! A plan keeps every clip once, dealt into a first part (there from the start) and a second part
+//! (to arrive); the list of a task is read off it. So a plan of many tasks takes no more memory
+//! than one of few.
 
 use super::legacy_random::{NumpyRandom, set_order};
 use super::schedule::{ScheduleCounts, SubcategorySchedule};
 use super::{DealSettings, Remainder, Scenario};
 use crate::clip::Split;
 
-/// Where each clip of a split belongs: class, and index of the subcategory in the category's list; by row.
+/// Where each clip of a split belongs: class, and index of the subcategory in the category's list;
+/// by row.
 pub type Places = Vec<(usize, usize)>;
 
 /// The labelled clips of the three splits, and the size of their taxonomy.
@@ -46,7 +48,8 @@ pub struct TaskLists {
 }
 
 impl TaskLists {
-    /// Deals the clips out. `counts` must have a row for each task where the scenario takes a schedule.
+    /// Deals the clips out. `counts` must have a row for each task where the scenario takes a
+    /// schedule.
     #[must_use]
     pub fn new(
         settings: &DealSettings,
@@ -205,7 +208,8 @@ fn whole(train: &RowsBy) -> Vec<Deal> {
         .collect()
 }
 
-/// The draws over the training table: first the parts of every subcategory, then the dealing shuffles.
+/// The draws over the training table: first the parts of every subcategory, then the dealing
+/// shuffles.
 fn deal(settings: &DealSettings, train: &RowsBy, numpy: &mut NumpyRandom) -> Vec<Deal> {
     let rows: usize = train.rows.iter().flatten().map(Vec::len).sum();
     let mut in_first = vec![false; rows];

@@ -87,7 +87,7 @@ pub enum TasksError {
     /// The divisor of the initial split is out of range.
     #[error("initial split {0}: the divisor must be a number of at least 1")]
     InitialSplit(f64),
-    /// Clips were told not to arrive in a scenario that consists of arrivals.
+    /// Arrivals were switched off in a scenario that consists of arrivals.
     #[error("scenario {scenario} consists of arrivals, so they cannot be left out")]
     ArrivalsNeeded {
         /// The scenario.

@@ -1,16 +1,17 @@
 //! Stage `tasks`: deals the labelled clips out to the tasks of a scenario.
 //!
-//! A scenario says how the training data changes from task to task; given the label tables, the taxonomy, a schedule and a
-//! seed, the list of every task follows exactly, in membership and order, as the published experiments dealt it. Draws go
-//! over the full label tables; whether a clip has frames (`usable`) is noted beside it and changes no draw, so two users
-//! with different broken clips share every other position.
+//! A scenario says how the training data changes from task to task; given the label tables, the
+//! taxonomy, a schedule and a seed, the list of every task follows exactly, in membership and
+//! order, as the published experiments dealt it. Draws go over the full label tables; whether a
+//! clip has frames (`usable`) is noted beside it and changes no draw, so two users with different
+//! broken clips share every other position.
 //!
 //! ```text
 //! labels or manifest --source--> Tables --availability::TaskLists--> lists --run--> schedule.parquet, availability.parquet
 //! ```
 //!
-//! [`availability`] and [`schedule`] are pure; [`legacy_random`] holds the two generators and the set order of the
-//! original. Files are touched in `source` and `run` alone.
+//! [`availability`] and [`schedule`] are pure; [`legacy_random`] holds the two generators and the
+//! set order of the original. Files are touched in `source` and `run` alone.
 
 pub mod availability;
 mod config;

@@ -19,7 +19,8 @@ use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
 
-/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
+/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last,
+/// `availability.parquet`.
 ///
 /// # Errors
 /// When an input is missing or unusable, a setting is out of range, or the disk refuses.
@@ -88,9 +89,9 @@ fn tasks_and_schedule(
     }
 }
 
-/// The settings that decide the content, and what training needs to know but the rows cannot tell: the
-/// taxonomy's order, how many clips of each class the whole training table has and whether the sampler
-/// counts those, the seed's name of the scenario and the name of the schedule's file.
+/// The settings that decide the content, and what training needs to know but the rows cannot tell:
+/// the taxonomy's order, how many clips of each class the whole training table has and whether the
+/// sampler counts those, the seed's name of the scenario and the name of the schedule's file.
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
@@ -118,7 +119,8 @@ fn provenance(
     }))
 }
 
-/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of rows beside the plan.
+/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of
+/// rows beside the plan.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -198,7 +200,8 @@ struct TaskRows<'a, 'w> {
 }
 
 impl TaskRows<'_, '_> {
-    /// Writes the list in its order, then what has left; `present` goes from the task before to this one.
+    /// Writes the list in its order, then what has left; `present` goes from the task before to
+    /// this one.
     fn write(&mut self, list: &[u32], present: &mut [bool]) -> Result<SplitSummary, TableError> {
         let mut summary = SplitSummary {
             listed: list.len(),

@@ -1,4 +1,5 @@
-//! Which subcategories each task has: the schedule of removals and exchanges, read, permuted and drawn.
+//! Which subcategories each task has: the schedule of removals and exchanges, read, permuted and
+//! drawn.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,8 @@ use crate::taxonomy::Taxonomy;
 /// The largest entry that a schedule may have: every one is a draw.
 const MAX_COUNT: u32 = 100_000;
 
-/// How many subcategories of each category are removed or exchanged on entering each task, `[tasks][classes]`.
+/// How many subcategories of each category are removed or exchanged on entering each task,
+/// `[tasks][classes]`.
 ///
 /// Row 0 says how many to remove before task 0 (decremental), or how many subcategories task 0 has
 /// (incremental-decremental).
@@ -28,7 +30,8 @@ impl ScheduleCounts {
     /// Reads a CSV with one column a category, found by name, and one row a task.
     ///
     /// # Errors
-    /// When the file is no such table, a category has no column or a column no category, or an entry is no small count.
+    /// When the file is no such table, a category has no column or a column no category, or an
+    /// entry is no small count.
     pub fn read(path: &Path, taxonomy: &Taxonomy) -> Result<Self, TasksError> {
         let table = NamedCsv::open(path)?;
         let headers = table.columns().to_vec();
@@ -117,10 +120,11 @@ fn columns_of(
 /// The subcategories of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSchedule {
-    /// Per class the subcategories of the task, as indices into the category's list of the taxonomy, in the task's own
-    /// order.
+    /// Per class the subcategories of the task, as indices into the category's list of the
+    /// taxonomy, in the task's own order.
     pub current: Vec<Vec<usize>>,
-    /// Per class the subcategories that were drawn on entering the task but had to stay where they were, being the last.
+    /// Per class the subcategories that were drawn on entering the task but had to stay where they
+    /// were, being the last.
     pub refused: Vec<Vec<usize>>,
 }
 
@@ -129,15 +133,16 @@ pub struct TaskSchedule {
 pub struct SubcategorySchedule {
     /// One entry a task.
     pub tasks: Vec<TaskSchedule>,
-    /// Whether subcategories that task 0 lacks were taken away from it (rather than waiting to come in).
+    /// Whether subcategories that task 0 lacks were taken away from it (rather than waiting to come
+    /// in).
     removed_at_start: bool,
     /// How many subcategories each category of the taxonomy has.
     sizes: Vec<usize>,
 }
 
 impl SubcategorySchedule {
-    /// Draws the schedule of a scenario. `sizes` are the numbers of subcategories of the categories; `counts` must have a
-    /// row for each task where the scenario takes a schedule.
+    /// Draws the schedule of a scenario. `sizes` are the numbers of subcategories of the
+    /// categories; `counts` must have a row for each task where the scenario takes a schedule.
     pub(super) fn draw(
         scenario: Scenario,
         sizes: &[usize],
@@ -158,8 +163,9 @@ impl SubcategorySchedule {
         }
     }
 
-    /// What happens to the subcategories of `class` on entering `task`: their index, position in the task's list, and
-    /// event; those in the list first, in its order, the others after them in the taxonomy's order.
+    /// What happens to the subcategories of `class` on entering `task`: their index, position in
+    /// the task's list, and event; those in the list first, in its order, the others after them in
+    /// the taxonomy's order.
     pub fn events(
         &self,
         task: usize,
@@ -241,7 +247,8 @@ fn removals(
     tasks
 }
 
-/// Incremental-decremental: task 0 starts with some subcategories; later ones are exchanged against those of task 0.
+/// Incremental-decremental: task 0 starts with some subcategories; later ones are exchanged against
+/// those of task 0.
 fn exchanges(
     sizes: &[usize],
     counts: &ScheduleCounts,

@@ -1,4 +1,5 @@
-//! Streams the rows of `availability.parquet`, tens of millions of them, straight into Arrow columns.
+//! Streams the rows of `availability.parquet`, tens of millions of them, straight into Arrow
+//! columns.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::parquet_file::{BatchWriter, Provenance, Table, TableError};
 use crate::tables::{AvailabilityRow, Change};
 use crate::taxonomy::Taxonomy;
 
-/// Rows that are gathered before they are written: what bounds the stage's memory beside the clips themselves.
+/// Rows that are gathered before they are written: what bounds the stage's memory beside the clips
+/// themselves.
 const ROWS_PER_BATCH: usize = 65_536;
 
 /// One row, borrowed: [`AvailabilityRow`] without a copy of its texts.
@@ -120,7 +122,8 @@ impl<'a> AvailabilityWriter<'a> {
     }
 }
 
-/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit themselves.
+/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit
+/// themselves.
 pub(super) fn int(n: usize) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)
 }

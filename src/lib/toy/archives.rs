@@ -40,7 +40,8 @@ pub(super) fn write_archives(
                     };
                     if let Err(error) = write_archive(config, number, archive, &progress) {
                         next.store(archives.len(), Ordering::Relaxed);
-                        // A poisoned lock means that another thread panicked, which the scope reports.
+                        // A poisoned lock means that another thread panicked, which the scope
+                        // reports.
                         if let Ok(mut failure) = failure.lock() {
                             failure.get_or_insert(error);
                         }

@@ -19,7 +19,8 @@ const ID_CHARACTERS: &[u8; 64] =
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Characters in a YouTube id.
 const ID_LENGTH: usize = 11;
-/// Seconds between the times in a clip's name, as in Kinetics; the toy's files are shorter than their names say.
+/// Seconds between the times in a clip's name, as in Kinetics; the toy's files are shorter than
+/// their names say.
 const NAMED_SECONDS: u32 = 10;
 /// Purpose of the random streams of this module.
 const PURPOSE: &str = "toy source";

@@ -8,8 +8,9 @@
 //! toy.json                            the settings; written last
 //! ```
 //!
-//! As in the published subset, the clips of all three label tables lie in the source's train archives. Each archive also
-//! holds clips that no table names, and some classes are in no table at all, so that a download has something to leave.
+//! As in the published subset, the clips of all three label tables lie in the source's train
+//! archives. Each archive also holds clips that no table names, and some classes are in no table at
+//! all, so that a download has something to leave.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,8 @@ const COMPLETE: &str = "toy.json";
 /// Writes the source. A folder that has it already, with the same settings, is left alone.
 ///
 /// # Errors
-/// When a setting is out of its range, the folder holds something else, or a clip or file cannot be written.
+/// When a setting is out of its range, the folder holds something else, or a clip or file cannot be
+/// written.
 pub fn run(config: &ToyConfig) -> Result<ToySummary, ToyError> {
     config.check()?;
     let taxonomy = embedded_taxonomy()?;
@@ -59,7 +61,8 @@ pub fn run(config: &ToyConfig) -> Result<ToySummary, ToyError> {
     Ok(summary)
 }
 
-/// Makes sure that nothing but an earlier toy is overwritten, and takes away the mark of completeness.
+/// Makes sure that nothing but an earlier toy is overwritten, and takes away the mark of
+/// completeness.
 fn claim(out: &Path) -> Result<(), ToyError> {
     fs::create_dir_all(out).map_err(ArtifactError::at("create folder", out))?;
     let complete = out.join(COMPLETE);

@@ -11,7 +11,8 @@ use crate::clip::Split;
 use crate::labels::table_file;
 use crate::taxonomy::Taxonomy;
 
-/// Where the official archives lie; the index names them so, and a download's own source replaces this part.
+/// Where the official archives lie; the index names them so, and a download's own source replaces
+/// this part.
 pub(super) const OFFICIAL_BASE: &str = "https://s3.amazonaws.com/kinetics/700_2020";
 /// The taxonomy of the published experiments.
 const CLASSES_CSV: &str = include_str!("../../../Kinetics/Info/classes.csv");

@@ -1,4 +1,5 @@
-//! No circle of imports between the files of a folder, counted between the files that define the items used.
+//! No circle of imports between the files of a folder, counted between the files that define the
+//! items used.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -17,8 +18,8 @@ type Module = Vec<String>;
 /// A file as far as imports go.
 #[derive(Default)]
 struct File {
-    /// Whether it is a folder's door or its list of errors (`mod.rs`, `error.rs`): these name what lies in the folder,
-    /// and what they import is not counted.
+    /// Whether it is a folder's door or its list of errors (`mod.rs`, `error.rs`): these name what
+    /// lies in the folder, and what they import is not counted.
     is_front: bool,
     /// Names that it defines.
     items: BTreeSet<String>,
@@ -51,7 +52,8 @@ impl Library {
         Self(files.collect())
     }
 
-    /// The module whose file defines what `path` means in `from`; none where that is a module, or of another crate.
+    /// The module whose file defines what `path` means in `from`; none where that is a module, or
+    /// of another crate.
     fn definer(&self, from: &[String], path: &[String], steps: usize) -> Option<Module> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {

@@ -8,9 +8,9 @@ use crate::clip::Split;
 use crate::taxonomy::Taxonomy;
 
 /// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train,
-/// validation and test in this order, in each list the positions 0, 1, 2, ... and no clip twice, and
-/// labels that are the classes of their categories: those of `taxonomy` or, without one, one class
-/// for a category and one category for a class.
+/// validation and test in this order, in each list the positions 0, 1, 2, ... and no clip twice,
+/// and labels that are the classes of their categories: those of `taxonomy` or, without one, one
+/// class for a category and one category for a class.
 ///
 /// # Errors
 /// With the first row that makes no sense.

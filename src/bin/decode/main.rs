@@ -1,7 +1,7 @@
 //! `incdec-decode`: from clips to frame shards.
 
-#[path = "decode/args.rs"]
 mod args;
+#[path = "../cli/mod.rs"]
 mod cli;
 
 use std::path::PathBuf;
