@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Where the fused operators lie.
-const MODEL: &str = "src/lib/model";
+const FUSED: &str = "src/lib/model/fused";
 /// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ("plain", &[]),
@@ -102,7 +102,7 @@ fn build_fused_operators(lib: &Path) {
         "fused.cpp",
         "adam.cpp",
     ] {
-        println!("cargo:rerun-if-changed={MODEL}/{source}");
+        println!("cargo:rerun-if-changed={FUSED}/{source}");
     }
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
     for (name, flags) in INSTRUCTION_SETS
@@ -123,7 +123,7 @@ fn build_fused_operators(lib: &Path) {
             build.flag(flag);
         });
         build
-            .file(format!("{MODEL}/kernels.cpp"))
+            .file(format!("{FUSED}/kernels.cpp"))
             .compile(&format!("incdec_kernels_{name}"));
     }
     let include = lib.with_file_name("include");
@@ -140,8 +140,8 @@ fn build_fused_operators(lib: &Path) {
         .flag(&include)
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
-        .file(format!("{MODEL}/fused.cpp"))
-        .file(format!("{MODEL}/adam.cpp"))
+        .file(format!("{FUSED}/fused.cpp"))
+        .file(format!("{FUSED}/adam.cpp"))
         .compile("incdec_fused");
     // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
     for (name, _) in INSTRUCTION_SETS

@@ -59,23 +59,20 @@
 //! | memory kept from step to step, batch of 4 | 0.490, 0.520 | 6 % |
 //! | large pages, batch of 4 | 0.490, 0.505 | 3 % |
 
-pub mod adam;
 pub mod checkpoint;
 pub mod fill;
 mod frames;
 mod fused;
-mod initial;
-pub mod instructions;
+
 mod layers;
 mod movinet;
-mod pickle;
+
 mod precision;
 pub mod state_dict;
 pub mod table;
-mod torch_archive;
 
-pub use fused::exact_convolutions;
-pub use instructions::Instructions;
+pub use fused::instructions::Instructions;
+pub use fused::{adam, exact_convolutions, instructions};
 pub use movinet::{Movinet, Output, Stages};
 pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;

@@ -1,12 +1,14 @@
 //! The zip archives that `torch.save` writes since PyTorch 1.6: stored entries, `<root>/data.pkl` beside
 //! `<root>/data/<key>` for each storage.
 
+mod pickle;
+
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::pickle::{self, Pickle, TensorRef, Value};
-use super::state_dict::StateDict;
+use self::pickle::{Pickle, TensorRef, Value};
+use super::StateDict;
 
 /// The most entries of an archive: two a tensor.
 const MAX_ENTRIES: u64 = 1 << 20;
@@ -432,7 +434,7 @@ mod tests {
 
     #[test]
     fn broken_archives_are_errors_and_nothing_else() {
-        let good = include_bytes!("../../../tests/fixtures/checkpoints/mixed.pth");
+        let good = include_bytes!("../../../../../tests/fixtures/checkpoints/mixed.pth");
         assert!(is_archive(good));
         assert_eq!(read(good).unwrap().len(), 9);
         for length in (0..good.len()).step_by(7) {

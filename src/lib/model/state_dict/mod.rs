@@ -1,6 +1,8 @@
 //! Named tensors from files: safetensors, and the zip archives that `PyTorch`'s `torch.save` writes, of which nothing is
 //! ever executed.
 
+mod pytorch;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,6 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Kind, Tensor};
 
-use super::torch_archive;
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::foreign::printable;
@@ -106,8 +107,8 @@ pub fn read(path: &Path) -> Result<StateFile, StateDictError> {
     // SAFETY: the map is only read, and copied from before this function returns. A file that is cut short meanwhile
     // ends the process, as it would any reader of maps; weights are published whole and never edited in place.
     let bytes = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
-    let outcome = if torch_archive::is_archive(&bytes) {
-        torch_archive::read(&bytes).map(|tensors| StateFile {
+    let outcome = if pytorch::is_archive(&bytes) {
+        pytorch::read(&bytes).map(|tensors| StateFile {
             format: Format::Pytorch,
             tensors,
             metadata: BTreeMap::new(),

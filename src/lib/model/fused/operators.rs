@@ -1,5 +1,4 @@
-//! The fused operators: the network's three parts on the CPU, each as one autograd function over [N, T, H, W, C], in C++
-//! beside this file.
+//! The network's three parts as operators: what the C++ of `fused.cpp` is given, and when it can compute.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -7,10 +6,10 @@ use std::sync::Once;
 
 use tch::{Device, Kind, Tensor};
 
-use super::Mode;
-use super::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
-use super::table::BlockSpec;
-use super::{Geometry, ModelConfig};
+use crate::model::Mode;
+use crate::model::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
+use crate::model::table::BlockSpec;
+use crate::model::{Geometry, ModelConfig};
 
 /// Channel counts that the loops take are multiples of this.
 const CHANNEL_STEP: i64 = 8;
@@ -78,7 +77,7 @@ fn run(operator: Operator, tensors: &[&Tensor], plan: &[i64], mode: Mode) -> Ten
 }
 
 /// Whether the operators can compute `config` on `clips`.
-pub(super) fn fits(config: &ModelConfig, clips: &Tensor) -> bool {
+pub(in crate::model) fn fits(config: &ModelConfig, clips: &Tensor) -> bool {
     let rows = config.variant.config();
     let whole = |channels: i64| channels % CHANNEL_STEP == 0;
     let block = |b: &BlockSpec| {
@@ -102,7 +101,7 @@ pub(super) fn fits(config: &ModelConfig, clips: &Tensor) -> bool {
 }
 
 /// Has the allocator keep freed memory for the next step. Once a process.
-pub(super) fn keep_memory() {
+pub(in crate::model) fn keep_memory() {
     static ONCE: Once = Once::new();
     // SAFETY: the function sets parameters of the allocator, which may happen at any time.
     ONCE.call_once(|| unsafe { incdec_keep_memory() });
@@ -143,7 +142,7 @@ fn norm_of(unit: &ConvUnit, mode: Mode) -> &Norm {
 }
 
 /// The first convolution with its norm and activation: [N, 3, T, H, W] of any strides to [N, T, H, W, C].
-pub(super) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Tensor {
+pub(in crate::model) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Tensor {
     let size = clips.size();
     let [_, high, wide] = unit.padding([size[2], size[3], size[4]]);
     let norm = norm_of(unit, mode);
@@ -166,7 +165,7 @@ pub(super) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Tensor {
 }
 
 /// A bottleneck on [N, T, H, W, C].
-pub(super) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint: bool) -> Tensor {
+pub(in crate::model) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint: bool) -> Tensor {
     let size = x.size();
     let [kt, k, _] = block.spec.conv.kernel;
     let [_, stride, _] = block.spec.conv.stride;
@@ -233,7 +232,7 @@ pub(super) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint: bool) -> 
 }
 
 /// The last convolution with its norm, activation and mean: [N, T, H, W, C] to [N, C].
-pub(super) fn tail(unit: &ConvUnit, x: &Tensor, mode: Mode) -> Tensor {
+pub(in crate::model) fn tail(unit: &ConvUnit, x: &Tensor, mode: Mode) -> Tensor {
     let norm = norm_of(unit, mode);
     let tensors = [
         x,

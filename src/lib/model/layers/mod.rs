@@ -1,29 +1,30 @@
 //! The layers of `MoViNet`, computed by stock operators on [N, C, T, H, W].
 
+mod initial;
+
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
-use super::initial;
-use super::table::{BlockSpec, ConvSpec};
-use super::{Geometry, Mode};
+use crate::model::table::{BlockSpec, ConvSpec};
+use crate::model::{Geometry, Mode};
 
 /// Added to a variance before its square root.
-pub(super) const NORM_EPSILON: f64 = 0.001;
+pub(in crate::model) const NORM_EPSILON: f64 = 0.001;
 /// Share of the batch's statistics in the running ones after a step.
-pub(super) const NORM_MOMENTUM: f64 = 0.1;
+pub(in crate::model) const NORM_MOMENTUM: f64 = 0.1;
 
 /// x * sigmoid(x) (Ramachandran et al. 2017).
-pub(super) fn swish(x: &Tensor) -> Tensor {
+pub(in crate::model) fn swish(x: &Tensor) -> Tensor {
     x * x.sigmoid()
 }
 
 /// Batch normalisation over frames and pixels.
 #[derive(Debug)]
-pub(super) struct Norm {
-    pub(super) weight: Tensor,
-    pub(super) bias: Tensor,
-    pub(super) running_mean: Tensor,
-    pub(super) running_var: Tensor,
+pub(in crate::model) struct Norm {
+    pub(in crate::model) weight: Tensor,
+    pub(in crate::model) bias: Tensor,
+    pub(in crate::model) running_mean: Tensor,
+    pub(in crate::model) running_var: Tensor,
     batches: Tensor,
 }
 
@@ -43,7 +44,7 @@ impl Norm {
     }
 
     /// Counts a training batch, as `PyTorch` does beside moving the running statistics.
-    pub(super) fn count_batch(&self) {
+    pub(in crate::model) fn count_batch(&self) {
         let _ = self.batches.shallow_clone().g_add_scalar_(1);
     }
 
@@ -66,7 +67,7 @@ impl Norm {
 }
 
 /// Zeros before the first and after the last position that `SAME` wants (`TensorFlow`'s rule: the odd one goes after).
-pub(super) fn same_padding(size: i64, stride: i64, kernel: i64) -> [i64; 2] {
+pub(in crate::model) fn same_padding(size: i64, stride: i64, kernel: i64) -> [i64; 2] {
     let beyond = if size % stride == 0 {
         stride
     } else {
@@ -78,18 +79,18 @@ pub(super) fn same_padding(size: i64, stride: i64, kernel: i64) -> [i64; 2] {
 
 /// A convolution with an optional batch norm: `conv_1.{conv3d, norm}` in the seed.
 #[derive(Debug)]
-pub(super) struct ConvUnit {
-    pub(super) spec: ConvSpec,
-    pub(super) geometry: Geometry,
-    pub(super) weight: Tensor,
-    pub(super) bias: Option<Tensor>,
-    pub(super) norm: Option<Norm>,
+pub(in crate::model) struct ConvUnit {
+    pub(in crate::model) spec: ConvSpec,
+    pub(in crate::model) geometry: Geometry,
+    pub(in crate::model) weight: Tensor,
+    pub(in crate::model) bias: Option<Tensor>,
+    pub(in crate::model) norm: Option<Norm>,
     groups: i64,
 }
 
 /// What a [`ConvUnit`] has beside its weight.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
+pub(in crate::model) enum Beside {
     Norm,
     Bias,
     /// A bias, and weights of a head, which start otherwise.
@@ -97,7 +98,7 @@ pub(super) enum Beside {
 }
 
 impl ConvUnit {
-    pub(super) fn new(
+    pub(in crate::model) fn new(
         path: &Path,
         spec: ConvSpec,
         groups: i64,
@@ -137,7 +138,7 @@ impl ConvUnit {
     }
 
     /// A pointwise convolution.
-    pub(super) fn pointwise(
+    pub(in crate::model) fn pointwise(
         path: &Path,
         channels: [i64; 2],
         beside: Beside,
@@ -155,7 +156,7 @@ impl ConvUnit {
     }
 
     /// Zeros before and after, in frames, height and width, for an input of `size`.
-    pub(super) fn padding(&self, size: [i64; 3]) -> [[i64; 2]; 3] {
+    pub(in crate::model) fn padding(&self, size: [i64; 3]) -> [[i64; 2]; 3] {
         let spec = &self.spec;
         match self.geometry {
             Geometry::Seed => spec.padding.map(|p| [p, p]),
@@ -167,7 +168,7 @@ impl ConvUnit {
         }
     }
 
-    pub(super) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+    pub(in crate::model) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         let size = x.size();
         let [[frames, _], [top, bottom], [left, right]] = self.padding([size[2], size[3], size[4]]);
         let [stride, ones] = [self.spec.stride, [1_i64; 3]];
@@ -212,9 +213,9 @@ fn squeezed_channels(channels: i64) -> i64 {
 
 /// Channels weighed by a gate computed from their means (Hu et al. 2018).
 #[derive(Debug)]
-pub(super) struct SqueezeExcite {
-    pub(super) reduce: ConvUnit,
-    pub(super) expand: ConvUnit,
+pub(in crate::model) struct SqueezeExcite {
+    pub(in crate::model) reduce: ConvUnit,
+    pub(in crate::model) expand: ConvUnit,
 }
 
 impl SqueezeExcite {
@@ -238,27 +239,32 @@ impl SqueezeExcite {
 
 /// The shortcut of a block whose input and output differ in size or channels.
 #[derive(Debug)]
-pub(super) struct Residual {
+pub(in crate::model) struct Residual {
     /// Whether frames are halved in height and width before the convolution.
-    pub(super) pools: bool,
-    pub(super) conv: ConvUnit,
+    pub(in crate::model) pools: bool,
+    pub(in crate::model) conv: ConvUnit,
 }
 
 /// A bottleneck with its shortcut: `blocks.b<stage>_l<layer>` in the seed.
 #[derive(Debug)]
-pub(super) struct Block {
-    pub(super) spec: BlockSpec,
-    pub(super) geometry: Geometry,
-    pub(super) expand: ConvUnit,
-    pub(super) deep: ConvUnit,
-    pub(super) squeeze: SqueezeExcite,
-    pub(super) project: ConvUnit,
-    pub(super) residual: Option<Residual>,
-    pub(super) alpha: Tensor,
+pub(in crate::model) struct Block {
+    pub(in crate::model) spec: BlockSpec,
+    pub(in crate::model) geometry: Geometry,
+    pub(in crate::model) expand: ConvUnit,
+    pub(in crate::model) deep: ConvUnit,
+    pub(in crate::model) squeeze: SqueezeExcite,
+    pub(in crate::model) project: ConvUnit,
+    pub(in crate::model) residual: Option<Residual>,
+    pub(in crate::model) alpha: Tensor,
 }
 
 impl Block {
-    pub(super) fn new(path: &Path, spec: BlockSpec, geometry: Geometry, seed: u64) -> Self {
+    pub(in crate::model) fn new(
+        path: &Path,
+        spec: BlockSpec,
+        geometry: Geometry,
+        seed: u64,
+    ) -> Self {
         let ConvSpec {
             in_channels,
             out_channels,
@@ -327,7 +333,7 @@ impl Block {
         }
     }
 
-    pub(super) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+    pub(in crate::model) fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
         let wide = swish(&self.expand.forward(x, mode));
         let deep = swish(&self.deep.forward(&wide, mode));
         let narrow = self
