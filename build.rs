@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where the fused operators lie.
-const FUSED: &str = "src/lib/model/fused";
+/// The loops of the fused operators.
+const KERNELS: &str = "src/lib/model/fused/kernels";
+/// The operators themselves, against libtorch's headers.
+const OPERATORS: &str = "src/lib/model/fused/libtorch";
 /// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ("plain", &[]),
@@ -87,67 +89,58 @@ fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     Some(up.map(|_| "..").collect::<PathBuf>().join(down))
 }
 
-/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and the one file
-/// that needs those.
+/// The C++ files of a folder, sorted. The build runs again when anything in the folder changes.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    println!("cargo:rerun-if-changed={folder}");
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("list {folder}: {e}"));
+    let mut sources: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cpp"))
+        .collect();
+    sources.sort();
+    sources
+}
+
+/// What both builds of C++ share.
+fn cpp() -> cc::Build {
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").opt_level(3).debug(false);
+    build.flag("-Wno-psabi");
+    build
+}
+
+/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and
+/// what needs those.
 fn build_fused_operators(lib: &Path) {
-    for source in [
-        "kernels.h",
-        "kernels_vectors.h",
-        "kernels_depthwise.h",
-        "kernels.cpp",
-        "fused.h",
-        "fused_block.h",
-        "fused_block_backward.h",
-        "fused_ends.h",
-        "fused.cpp",
-        "adam.cpp",
-    ] {
-        println!("cargo:rerun-if-changed={FUSED}/{source}");
-    }
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
-    for (name, flags) in INSTRUCTION_SETS
+    let sets = INSTRUCTION_SETS
         .iter()
-        .filter(|(name, _)| x86 || *name == "plain")
-    {
-        let mut build = cc::Build::new();
+        .filter(|(name, _)| x86 || *name == "plain");
+    let kernels = sources(KERNELS);
+    for (name, flags) in sets.clone() {
+        let mut build = cpp();
+        // Without -fno-math-errno a square root is a call, and its loop is not vectorised.
         build
-            .cpp(true)
-            .std("c++17")
-            .opt_level(3)
-            .debug(false)
             .define("INCDEC_ISA", *name)
-            // Without it a square root is a call, and its loop is not vectorised.
             .flag("-fno-math-errno")
-            .flag("-Wno-psabi");
-        flags.iter().for_each(|flag| {
-            build.flag(flag);
-        });
-        build
-            .file(format!("{FUSED}/kernels.cpp"))
+            .flags(*flags)
+            .files(&kernels)
             .compile(&format!("incdec_kernels_{name}"));
     }
-    let include = lib.with_file_name("include");
     // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .opt_level(3)
-        .debug(false)
+    let include = lib.with_file_name("include");
+    cpp()
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         .flag("-fopenmp")
-        .flag("-Wno-psabi")
         .flag("-isystem")
         .flag(&include)
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
-        .file(format!("{FUSED}/fused.cpp"))
-        .file(format!("{FUSED}/adam.cpp"))
+        .files(sources(OPERATORS))
         .compile("incdec_fused");
-    // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
-    for (name, _) in INSTRUCTION_SETS
-        .iter()
-        .filter(|(name, _)| x86 || *name == "plain")
-    {
+    // The operators come first on the linker's line only if the loops are named after them.
+    for (name, _) in sets {
         println!("cargo:rustc-link-lib=static=incdec_kernels_{name}");
     }
     println!("cargo:rustc-link-search=native={}", lib.display());

@@ -14,8 +14,9 @@
 
 use tch::{Kind, Tensor};
 
+use super::config::{Geometry, Mode};
 use super::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
-use super::{Geometry, Mode, Precision};
+use super::precision::Precision;
 
 /// How a forward pass computes.
 #[derive(Clone, Copy)]

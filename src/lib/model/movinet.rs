@@ -3,9 +3,11 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
+use super::config::{Mode, ModelConfig, ModelPath};
 use super::frames::Pass;
+use super::fused;
 use super::layers::{Beside, Block, ConvUnit, swish};
-use super::{Mode, ModelConfig, ModelPath, Precision, fused};
+use super::precision::Precision;
 
 /// What a forward pass gives.
 #[derive(Debug)]

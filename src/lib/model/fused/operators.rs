@@ -6,10 +6,9 @@ use std::sync::Once;
 
 use tch::{Device, Kind, Tensor};
 
-use crate::model::Mode;
+use crate::model::config::{Geometry, Mode, ModelConfig};
 use crate::model::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
 use crate::model::table::BlockSpec;
-use crate::model::{Geometry, ModelConfig};
 
 /// Channel counts that the loops take are multiples of this.
 const CHANNEL_STEP: i64 = 8;

@@ -22,7 +22,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "kernels.h"
+#include "../kernels/kernels.h"
 
 namespace incdec {
 
