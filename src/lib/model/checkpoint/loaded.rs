@@ -3,11 +3,22 @@
 use std::fmt;
 use std::path::Path;
 
-use super::LoadMode;
 use crate::foreign::printable;
 
 /// How many names an error message spells out.
 const NAMES_SHOWN: usize = 8;
+
+/// How much of a file must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadMode {
+    /// Every name and shape, as `strict=True` in `PyTorch`.
+    Exact,
+    /// The whole backbone; the file's head, of any size, is passed over, and the model's stays. What the file holds
+    /// beside them is reported.
+    Backbone,
+    /// As much of the backbone as fits. Every name that does not is said; that nothing fits is an error.
+    PartOfBackbone,
+}
 
 /// A tensor whose shape is not the model's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,6 @@ mod confusion;
 mod errors;
 mod logger;
 mod parameters;
-mod pth;
 mod python;
 mod transcript;
 
@@ -26,7 +25,6 @@ use crate::model::checkpoint;
 use crate::parquet_file;
 use crate::tables::ScheduleRow;
 
-pub use pth::write_state_dict;
 pub(super) use transcript::Transcript;
 
 /// The last of the seed's files.
@@ -89,7 +87,7 @@ impl SeedOutputs<'_> {
 
     /// The seed's `_model.pth`: the weights that a task's first epoch begins with.
     pub(super) fn at_start_of_task(&self, store: &VarStore) -> Result<(), TrainError> {
-        write_state_dict(&self.path(START_FILE), store)
+        Ok(checkpoint::save_pytorch(&self.path(START_FILE), store)?)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
@@ -114,7 +112,7 @@ impl SeedOutputs<'_> {
 
     /// The seed's `best_mAP_task_<t>_model.pth`.
     pub(super) fn after_task(&self, task: usize, store: &VarStore) -> Result<(), TrainError> {
-        write_state_dict(
+        checkpoint::save_pytorch(
             &self.path(&format!("best_mAP_task_{task}_model.pth")),
             store,
         )?;
@@ -133,7 +131,7 @@ impl SeedOutputs<'_> {
         for task in 0..self.record.done() {
             let origin = self.record.origin(task);
             checkpoint::load_own(&self.record.checkpoint(task), store, &origin)?;
-            write_state_dict(
+            checkpoint::save_pytorch(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
             )?;

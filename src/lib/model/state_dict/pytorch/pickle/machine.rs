@@ -1,77 +1,32 @@
-//! Reads the pickles that `torch.save` writes, as data: tensors, and what holds them. Nothing is imported or called. A
-//! call of anything but the three functions that rebuild tensors and their dictionaries gives an opaque value.
-//!
-//! All values live in one arena and refer to each other by number, so that neither cycles nor deep nesting in a hostile
-//! file cost more than their bytes.
+//! Reads the pickles that `torch.save` writes, as data: tensors, and what holds them. Nothing is
+//! imported or called. A call of anything but the three functions that rebuild tensors and their
+//! dictionaries gives an opaque value.
 
 use std::collections::BTreeMap;
 
+use super::value::{Pickle, StorageRef, TensorRef, Value};
+
 /// The longest pickle that is read: a state dict takes some hundred bytes a tensor.
-pub(super) const MAX_PICKLE_BYTES: usize = 64 << 20;
-/// Most dimensions of a tensor.
-const MAX_DIMENSIONS: usize = 8;
+const MAX_PICKLE_BYTES: usize = 64 << 20;
 /// Most values that a pickle may make: a state dict makes some twenty a tensor. What they take of memory is bounded so,
 /// though a single byte can make one.
 const MAX_VALUES: usize = 4 << 20;
 
-/// A value; containers by their number in the arena.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    Text(&'a str),
-    Global(&'a str, &'a str),
-    Tuple(usize),
-    List(usize),
-    /// Keys and values in turn.
-    Dict(usize),
-    Storage(usize),
-    Tensor(usize),
-    /// Something that this reader has no use for.
-    Opaque,
-    /// The start of a group on the stack.
-    Mark,
-}
-
-/// A stretch of numbers in an entry of the archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StorageRef<'a> {
-    /// The class that stands for the type: `FloatStorage`, ...
-    pub(super) class: &'a str,
-    /// The entry's name below `data/`.
-    pub(super) key: &'a str,
-}
-
-/// A tensor: a view of a storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TensorRef<'a> {
-    pub(super) storage: StorageRef<'a>,
-    pub(super) offset: i64,
-    pub(super) size: Vec<i64>,
-    pub(super) stride: Vec<i64>,
-}
-
-/// What a pickle holds.
-#[derive(Debug, Default)]
-pub(super) struct Pickle<'a> {
-    groups: Vec<Vec<Value<'a>>>,
-    storages: Vec<StorageRef<'a>>,
-    tensors: Vec<TensorRef<'a>>,
-}
+/// What an instruction says that finds no value.
+const EMPTY_STACK: &str = "nothing is left on the stack";
 
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     stack: Vec<Value<'a>>,
-    memo: BTreeMap<u32, Value<'a>>,
+    memo: BTreeMap<u64, Value<'a>>,
     held: Pickle<'a>,
     /// Instructions done; each makes at most one value of each kind.
     steps: usize,
 }
 
 /// Reads a whole pickle and gives its one value with what it refers to.
-pub(super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), String> {
+pub(in super::super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), String> {
     if bytes.len() > MAX_PICKLE_BYTES {
         return Err(format!(
             "its pickle is longer than {MAX_PICKLE_BYTES} bytes"
@@ -99,35 +54,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), String> {
         machine
             .step(opcode)
             .map_err(|e| format!("pickle, byte {start}: {e}"))?;
-    }
-}
-
-impl<'a> Pickle<'a> {
-    /// The values of a tuple or list; keys and values in turn of a dict.
-    pub(super) fn group(&self, value: Value<'a>) -> Option<&[Value<'a>]> {
-        match value {
-            Value::Tuple(i) | Value::List(i) | Value::Dict(i) => {
-                self.groups.get(i).map(Vec::as_slice)
-            }
-            _ => None,
-        }
-    }
-
-    /// The tensor behind a value.
-    pub(super) fn tensor(&self, value: Value<'a>) -> Option<&TensorRef<'a>> {
-        match value {
-            Value::Tensor(i) => self.tensors.get(i),
-            _ => None,
-        }
-    }
-
-    fn numbers(&self, value: Value<'a>) -> Option<Vec<i64>> {
-        let group = self.group(value)?;
-        let number = |v: &Value| match v {
-            Value::Int(i) => Some(*i),
-            _ => None,
-        };
-        (group.len() <= MAX_DIMENSIONS).then(|| group.iter().map(number).collect())?
     }
 }
 
@@ -166,9 +92,7 @@ impl<'a> Machine<'a> {
     }
 
     fn pop(&mut self) -> Result<Value<'a>, String> {
-        self.stack
-            .pop()
-            .ok_or_else(|| "nothing is left on the stack".into())
+        self.stack.pop().ok_or_else(|| EMPTY_STACK.into())
     }
 
     /// What lies above the last mark.
@@ -203,13 +127,13 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn remember(&mut self, index: u32) -> Result<(), String> {
+    fn remember(&mut self, index: u64) -> Result<(), String> {
         let top = *self.stack.last().ok_or("nothing to remember")?;
         self.memo.insert(index, top);
         Ok(())
     }
 
-    fn recall(&mut self, index: u32) -> Result<(), String> {
+    fn recall(&mut self, index: u64) -> Result<(), String> {
         let value = *self
             .memo
             .get(&index)
@@ -218,15 +142,12 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// One instruction, by the names of Python's `pickletools`.
+    /// One instruction, by the names of Python's `pickletools`: those that make a value.
     fn step(&mut self, opcode: u8) -> Result<(), String> {
-        let small = |n: u64| u32::try_from(n).map_err(|e| e.to_string());
         match opcode {
-            0x80 => self.take(1).map(drop)?,      // PROTO
-            0x95 => self.take(8).map(drop)?,      // FRAME
-            b'(' => self.stack.push(Value::Mark), // MARK
-            // POP, BUILD (which sets attributes)
-            b'0' | b'b' => self.pop().map(drop)?,
+            0x80 => self.take(1).map(drop)?,             // PROTO
+            0x95 => self.take(8).map(drop)?,             // FRAME
+            b'(' => self.stack.push(Value::Mark),        // MARK
             b'N' => self.stack.push(Value::None),        // NONE
             0x88 => self.stack.push(Value::Bool(true)),  // NEWTRUE
             0x89 => self.stack.push(Value::Bool(false)), // NEWFALSE
@@ -258,58 +179,51 @@ impl<'a> Machine<'a> {
                 self.stack.push(value);
             }
             b')' => self.tuple(Vec::new()), // EMPTY_TUPLE
+            b'Q' => self.storage()?,        // BINPERSID
+            b'R' | 0x81 => self.call()?,    // REDUCE, NEWOBJ
+            other => self.step_with_values(other)?,
+        }
+        Ok(())
+    }
+
+    /// One instruction on values that are there: those that gather, drop, remember and recall them.
+    fn step_with_values(&mut self, opcode: u8) -> Result<(), String> {
+        match opcode {
+            // POP, BUILD (which sets attributes)
+            b'0' | b'b' => self.pop().map(drop),
             0x85..=0x87 => {
                 let count = usize::from(opcode - 0x84); // TUPLE1, TUPLE2, TUPLE3
-                let from = self
-                    .stack
-                    .len()
-                    .checked_sub(count)
-                    .ok_or("nothing is left on the stack")?;
-                let group = self.stack.split_off(from);
+                let from = self.stack.len().checked_sub(count);
+                let group = self.stack.split_off(from.ok_or(EMPTY_STACK)?);
                 self.tuple(group);
+                Ok(())
             }
             b't' => {
                 let group = self.marked()?; // TUPLE
                 self.tuple(group);
+                Ok(())
             }
             b'a' => {
                 let item = self.pop()?; // APPEND
-                self.extend(&[item])?;
+                self.extend(&[item])
             }
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?); // SETITEM
-                self.extend(&[key, value])?;
+                self.extend(&[key, value])
             }
             b'e' | b'u' => {
                 let items = self.marked()?; // APPENDS, SETITEMS
-                self.extend(&items)?;
+                self.extend(&items)
             }
-            b'q' => self
-                .number(1)
-                .and_then(small)
-                .and_then(|i| self.remember(i))?, // BINPUT
-            b'r' => self
-                .number(4)
-                .and_then(small)
-                .and_then(|i| self.remember(i))?, // LONG_BINPUT
-            0x94 => small(self.memo.len() as u64).and_then(|i| self.remember(i))?, // MEMOIZE
-            b'h' => self
-                .number(1)
-                .and_then(small)
-                .and_then(|i| self.recall(i))?, // BINGET
-            b'j' => self
-                .number(4)
-                .and_then(small)
-                .and_then(|i| self.recall(i))?, // LONG_BINGET
-            b'Q' => self.storage()?,                                               // BINPERSID
-            b'R' | 0x81 => self.call()?,                                           // REDUCE, NEWOBJ
-            other => {
-                return Err(format!(
-                    "instruction {other:#04x} does not belong in a state dict"
-                ));
-            }
+            b'q' => self.number(1).and_then(|i| self.remember(i)), // BINPUT
+            b'r' => self.number(4).and_then(|i| self.remember(i)), // LONG_BINPUT
+            0x94 => self.remember(self.memo.len() as u64),         // MEMOIZE
+            b'h' => self.number(1).and_then(|i| self.recall(i)),   // BINGET
+            b'j' => self.number(4).and_then(|i| self.recall(i)),   // LONG_BINGET
+            other => Err(format!(
+                "instruction {other:#04x} does not belong in a state dict"
+            )),
         }
-        Ok(())
     }
 
     fn integer(&mut self, width: usize) -> Result<(), String> {
@@ -388,9 +302,8 @@ impl<'a> Machine<'a> {
                 Value::Global("torch._utils", "_rebuild_tensor_v2"),
                 &[Value::Storage(i), Value::Int(offset), size, stride, ..],
             ) => {
-                let (size, stride) = self
-                    .held
-                    .numbers(size)
+                let size = self.held.numbers(size);
+                let (size, stride) = size
                     .zip(self.held.numbers(stride))
                     .ok_or("a shapeless tensor")?;
                 let storage = self.held.storages[i];
