@@ -18,6 +18,7 @@ const GROUND: &[&str] = &[
     "labels",
     "lock",
     "named_csv",
+    "npy",
     "panics",
     "parquet_file",
     "progress",
