@@ -16,12 +16,11 @@
 mod assemble;
 pub mod augment;
 mod batches;
-pub mod bench;
 mod dataset;
 mod error;
 mod jpeg;
 mod lists;
-mod memory;
+pub mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;

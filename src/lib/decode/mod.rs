@@ -30,7 +30,6 @@
 //! At equal bytes whole colour is half a decibel better and a tenth slower to load. Loading is paid in every epoch, so 90 at
 //! 4:2:0 is the default; where colour matters more, `--quality 85 --subsampling 444` has its size.
 
-mod bench;
 pub mod clip;
 mod config;
 mod error;
@@ -47,7 +46,6 @@ mod stored;
 mod summary;
 mod verify;
 
-pub use bench::{BenchConfig, BenchRow, bench};
 pub use config::{ClipSettings, DecodeConfig, MAX_JOBS, Resample, Retry, Subsampling};
 pub use error::DecodeError;
 pub use isolate::work;

@@ -15,7 +15,7 @@
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
-//! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
+//! | [`profile`] | where the seconds go |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
 //! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
@@ -44,7 +44,6 @@ pub mod schedule;
 pub mod seed_outputs;
 mod selection;
 pub mod settings;
-pub mod step_bench;
 mod summary;
 pub mod tensorboard;
 

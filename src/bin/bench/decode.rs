@@ -1,76 +1,99 @@
-//! The speed of decoding, on the work that other decoders are measured on: each video of a folder to RGB frames of 200x200 at
-//! 5 per second, with one thread.
+//! `incdec-bench-decode`: the speed of decoding, printed as one JSON line.
 //!
-//! `tests/bench/decode.py` runs it beside the other decoders. Nearly all of the time is libavcodec's: in a profile of the 24 clips that
-//! the peers are measured on it was 83 %, resizing and conversion 11 %, before their kernels were made twice as fast.
+//! The work is what other decoders are measured on (`tests/bench/decode.py`): each video of a folder to
+//! RGB frames of 200x200 at 5 per second, with one thread.
 
-use std::fs;
+#[path = "../cli/mod.rs"]
+mod cli;
+mod clock;
+
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use rustix::time::{ClockId, clock_gettime};
+use clap::Parser;
+use incdec::artifact::publish;
+use incdec::decode::clip::{DecodedClip, decode_video};
+use incdec::decode::{ClipSettings, DecodeError};
+use incdec::media::limits::Limits;
+use incdec::npy;
+use incdec::shard::{Codec, ShardError};
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use super::clip::{DecodedClip, decode_video};
-use super::{ClipSettings, DecodeError};
-use crate::artifact::{ArtifactError, publish};
-use crate::media::limits::Limits;
-use crate::shard::{Codec, ShardError};
+use clock::cpu_seconds;
 
 /// Extensions of the files that count.
 const EXTENSIONS: [&str; 5] = ["mp4", "avi", "mkv", "webm", "mov"];
 
-/// What is measured.
-#[derive(Clone, Debug)]
-pub struct BenchConfig {
-    /// The folder of videos.
-    pub folder: PathBuf,
-    /// How often all of them are decoded; the best counts.
-    pub repeat: usize,
-    /// Whether frames are encoded as JPEG, too.
-    pub jpeg: bool,
-    /// A folder to write each clip's frames to, `<name>.npy` of shape `[frames, height, width, 3]`, before measuring.
-    pub save: Option<PathBuf>,
-    /// Whether frames that nobody wants are decoded all the same.
-    pub decode_all: bool,
+const EXAMPLE: &str = "\
+Example:
+  incdec-bench decode clips/raw --repeat 3 --jpeg
+
+Every video of the folder becomes RGB frames of 200x200 at 5 per second, with one thread; files that cannot be decoded do not
+count. Prints one JSON line with the fields of the other decoders' script: clips, failed, frames, cpu_s, clips_per_cpu_s,
+frames_per_cpu_s.";
+
+/// Measure decoding: clips and frames for each second of processor time.
+#[derive(Parser)]
+#[command(name = "incdec-bench-decode", version, after_help = cli::after_help(EXAMPLE))]
+struct Args {
+    /// Folder of videos, searched with its subfolders
+    folder: PathBuf,
+    /// How often all videos are decoded; the best counts
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeat: usize,
+    /// Also encode each frame as JPEG, quality 90
+    #[arg(long)]
+    jpeg: bool,
+    /// First write each clip's frames to DIR/<name>.npy, uint8 [frames, 200, 200, 3]
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    /// Decode also the frames that nobody wants, to compare
+    #[arg(long)]
+    decode_all: bool,
 }
 
 /// The result, with the names of fields that the other decoders' script prints.
 #[derive(Clone, Debug, Serialize)]
-pub struct BenchRow {
+struct BenchRow {
     /// Who was measured.
-    pub peer: &'static str,
+    peer: &'static str,
     /// Whether frames were encoded as JPEG.
-    pub jpeg: bool,
+    jpeg: bool,
     /// Files that gave frames.
-    pub clips: usize,
+    clips: usize,
     /// Files that gave none.
-    pub failed: usize,
+    failed: usize,
     /// Frames.
-    pub frames: usize,
+    frames: usize,
     /// Processor seconds of the best repeat.
-    pub cpu_s: f64,
+    cpu_s: f64,
     /// Clips for each processor second.
-    pub clips_per_cpu_s: f64,
+    clips_per_cpu_s: f64,
     /// Frames for each processor second.
-    pub frames_per_cpu_s: f64,
+    frames_per_cpu_s: f64,
 }
 
-/// Runs the benchmark.
-///
-/// # Errors
-/// When the folder cannot be listed, holds nothing that can be decoded, or frames cannot be saved.
-pub fn bench(config: &BenchConfig) -> Result<BenchRow, DecodeError> {
-    let files = files(&config.folder)?;
-    let codec = if config.jpeg { Codec::Jpeg } else { Codec::Raw };
+fn main() -> ExitCode {
+    let args = cli::parse::<Args>();
+    cli::run(None, || {
+        // A row is made of numbers and names, which always serialise.
+        let print = |row: &_| cli::product(serde_json::to_string(row).unwrap_or_default());
+        bench(&args).inspect(print)
+    })
+}
+
+fn bench(args: &Args) -> Result<BenchRow, DecodeError> {
+    let files = files(&args.folder)?;
+    let codec = if args.jpeg { Codec::Jpeg } else { Codec::Raw };
     let settings = ClipSettings {
         codec,
         max_frames: u32::MAX,
-        decode_all: config.decode_all,
+        decode_all: args.decode_all,
         ..ClipSettings::default()
     };
     let one = |file: &PathBuf| decode_video(file, &settings, Limits::default());
-    if let Some(folder) = &config.save {
+    if let Some(folder) = &args.save {
         let raw = ClipSettings {
             codec: Codec::Raw,
             ..settings.clone()
@@ -82,7 +105,7 @@ pub fn bench(config: &BenchConfig) -> Result<BenchRow, DecodeError> {
     // The first clip warms up caches and lazily built tables.
     files.first().map(one);
     let mut best: Option<BenchRow> = None;
-    for _ in 0..config.repeat.max(1) {
+    for _ in 0..args.repeat.max(1) {
         let start = cpu_seconds();
         let (mut clips, mut frames) = (0, 0);
         for file in &files {
@@ -91,7 +114,7 @@ pub fn bench(config: &BenchConfig) -> Result<BenchRow, DecodeError> {
             frames += clip.frames.len();
         }
         let row = row(
-            config.jpeg,
+            args.jpeg,
             clips,
             files.len() - clips,
             frames,
@@ -101,11 +124,10 @@ pub fn bench(config: &BenchConfig) -> Result<BenchRow, DecodeError> {
     }
     best.filter(|b| b.clips > 0)
         .ok_or_else(|| DecodeError::NoClips {
-            path: config.folder.clone(),
+            path: args.folder.clone(),
         })
 }
 
-#[allow(clippy::cast_precision_loss)] // Counts, far below 2^52.
 fn row(jpeg: bool, clips: usize, failed: usize, frames: usize, cpu_s: f64) -> BenchRow {
     let rounded = |x: f64, digits: i32| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
     BenchRow {
@@ -141,36 +163,19 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, DecodeError> {
     Ok(files)
 }
 
-/// Writes frames as a numpy array (format 1.0: a 6-byte magic, version, header length, header padded to 64 bytes).
+/// Writes a clip's frames as a numpy array.
 fn save(folder: &Path, file: &Path, clip: &DecodedClip) -> Result<(), DecodeError> {
     if clip.frames.is_empty() {
         return Ok(());
     }
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let header = format!(
-        "{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, {}, {}, 3), }}",
-        clip.frames.len(),
-        clip.height,
-        clip.width
-    );
-    let padded = (header.len() + 11).next_multiple_of(64) - 10;
-    fs::create_dir_all(folder)
-        .map_err(ArtifactError::at("create folder", folder))
-        .map_err(ShardError::from)?;
+    let [height, width] = [clip.height, clip.width].map(|side| side as usize);
     publish(&folder.join(format!("{name}.npy")), |out| {
-        out.write_all(b"\x93NUMPY\x01\x00")?;
-        out.write_all(&u16::try_from(padded).unwrap_or(u16::MAX).to_le_bytes())?;
-        writeln!(out, "{header:width$}", width = padded - 1)?;
+        let shape = [clip.frames.len(), height, width, 3];
+        out.write_all(&npy::header("|u1", &shape))?;
         clip.frames
             .iter()
             .try_for_each(|frame| out.write_all(frame))
     })
     .map_err(|e| ShardError::from(e).into())
-}
-
-/// Processor time of this process, user and system, in seconds.
-#[allow(clippy::cast_precision_loss)] // Seconds and nanoseconds of a run.
-fn cpu_seconds() -> f64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
 }

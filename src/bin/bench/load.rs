@@ -1,76 +1,113 @@
-//! How fast batches are loaded, in the measure and on the work of the Python peers.
+//! `incdec-bench-load`: how fast batches are loaded, in the measure and on the work of the Python peers.
 //!
-//! Clips per second of processor time, all threads of the process together, of the fastest of a few epochs; the epoch that
-//! comes first and brings the shards into memory is not counted.
+//! Clips per second of processor time, all threads of the process together, of the fastest of a few
+//! epochs; the epoch that comes first and brings the shards into memory is not counted.
+
+#[path = "../cli/mod.rs"]
+mod cli;
+mod clock;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::time::{ClockId, clock_gettime};
-use serde::Serialize;
-use tch::{Device, Kind, Tensor};
-
-use super::{
+use clap::Parser;
+use incdec::artifact::{self, ArtifactError};
+use incdec::clip::Split;
+use incdec::data::{
     Augment, Batches, DataError, Dataset, Lists, LoaderConfig, Normaliser, Sample, StreamKeys,
     memory, sampler,
 };
-use crate::artifact::{self, ArtifactError};
-use crate::clip::Split;
-use crate::exit::Exit;
-use crate::hint::Hint;
-use crate::shard::{Codec, ShardError, Shards};
-use crate::tables::{self, AvailabilityError};
+use incdec::exit::Exit;
+use incdec::hint::Hint;
+use incdec::shard::{Codec, ShardError, Shards};
+use incdec::tables::{self, AvailabilityError};
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use clock::cpu_seconds;
 
 /// JPEG quality of exported frames that are stored raw.
 const EXPORT_QUALITY: i32 = 90;
 
-/// What is measured.
-#[derive(Clone, Debug)]
-pub struct LoadBenchConfig {
-    /// Folder with `availability.parquet`.
-    pub availability: PathBuf,
-    /// Folder with the shards and their index.
-    pub shards: PathBuf,
-    /// The task whose lists are loaded (0).
-    pub task: i32,
-    /// How: batch size, workers, sizes. Augmentation is per clip.
-    pub loader: LoaderConfig,
-    /// Epochs that are timed (2); the fastest counts.
-    pub epochs: usize,
-    /// Where to write the clips as folders of JPEG files, for the peers.
-    pub export: Option<PathBuf>,
+const EXAMPLE: &str = "\
+Example:
+  incdec-bench load --availability Kinetics/tasks/decremental/seed-0 --shards Kinetics/shards --batch 4 --workers 2";
+
+/// Measures how fast clips are loaded from shards into batches.
+///
+/// Prints one line of JSON: clips per second of processor time and per second, for normalised float32 batches and for the
+/// bytes alone (`_u8`), beside a plain memory copy of the same bytes (`_copy`).
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = cli::after_help(EXAMPLE)
+)]
+struct Args {
+    /// Folder with availability.parquet.
+    #[arg(long, value_name = "DIR")]
+    availability: PathBuf,
+    /// Folder with the frame shards and index.parquet.
+    #[arg(long, value_name = "DIR")]
+    shards: PathBuf,
+    /// Task whose clips are loaded, all splits.
+    #[arg(long, default_value_t = 0)]
+    task: i32,
+    /// Clips per batch.
+    #[arg(long, default_value_t = 4)]
+    batch: usize,
+    /// Threads that load ahead; 0 loads in the main thread.
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
+    /// Finished batches that wait, per worker.
+    #[arg(long, default_value_t = 2)]
+    queue_depth: usize,
+    /// Frames per clip.
+    #[arg(long, default_value_t = 50)]
+    frames: usize,
+    /// Side of the resized frame, in pixels.
+    #[arg(long, default_value_t = 200)]
+    resize: usize,
+    /// Side of the crop, in pixels.
+    #[arg(long, default_value_t = 172)]
+    size: usize,
+    /// Epochs timed; the fastest counts.
+    #[arg(long, default_value_t = 2)]
+    epochs: usize,
+    /// Also write the clips here as folders of JPEG files, `id_<clip>/jpgs/image_00001.jpg`, for the peers.
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
 }
 
 /// What was measured: the peers' fields, and ours.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LoadFigures {
+struct LoadFigures {
     /// Whose figures these are.
-    pub peer: &'static str,
+    peer: &'static str,
     /// Worker threads.
-    pub workers: usize,
+    workers: usize,
     /// Clips loaded per epoch.
-    pub clips: usize,
+    clips: usize,
     /// Normalised float32 batches: clips per second of processor time.
-    pub clips_per_cpu_s: f64,
+    clips_per_cpu_s: f64,
     /// Normalised float32 batches: clips per second.
-    pub clips_per_s: f64,
+    clips_per_s: f64,
     /// The u8 batches alone: clips per second of processor time.
-    pub clips_per_cpu_s_u8: f64,
+    clips_per_cpu_s_u8: f64,
     /// The u8 batches alone: clips per second.
-    pub clips_per_s_u8: f64,
+    clips_per_s_u8: f64,
     /// A plain copy of the u8 batches' bytes into new memory of the same kind: clips per second of processor time.
-    pub clips_per_cpu_s_copy: f64,
+    clips_per_cpu_s_copy: f64,
     /// What share of the plain copy's rate the u8 batches reach.
-    pub u8_to_copy: f64,
+    u8_to_copy: f64,
     /// How the frames are stored.
-    pub codec: String,
+    codec: String,
 }
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadBenchError {
+enum LoadBenchError {
     /// The shards cannot be read.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -125,55 +162,63 @@ impl Hint for LoadBenchError {
     }
 }
 
+fn main() -> ExitCode {
+    let args = cli::parse::<Args>();
+    cli::run(None, || {
+        bench(&args).inspect(|figures| cli::product(serde_json::json!(figures)))
+    })
+}
+
 /// Loads all usable clips of a task, a few epochs of them, and says how fast that was.
-///
-/// # Errors
-/// When the tables or a clip cannot be read, there is no clip, or the export cannot be written.
-pub fn run(config: &LoadBenchConfig) -> Result<LoadFigures, LoadBenchError> {
+fn bench(args: &Args) -> Result<LoadFigures, LoadBenchError> {
     // As the peers: one torch thread, so that processor time is the loader's.
     tch::set_num_threads(1);
-    let shards = Arc::new(Shards::open(&config.shards)?);
-    let path = config.availability.join("availability.parquet");
+    let shards = Arc::new(Shards::open(&args.shards)?);
+    let path = args.availability.join("availability.parquet");
     let (rows, _) = tables::read_availability(&path)?;
     let mut lists = Lists::join(&rows, shards.index())?;
     let mut samples = Vec::new();
     for split in Split::ALL {
-        samples.extend(lists.take(config.task, split).samples);
+        samples.extend(lists.take(args.task, split).samples);
     }
     let Some(first) = samples.first() else {
         return Err(LoadBenchError::NoClips {
-            task: config.task,
+            task: args.task,
             path,
         });
     };
     let codec = shards.clip(&first.shard, first.shard_row)?.codec;
-    if let Some(folder) = &config.export {
+    if let Some(folder) = &args.export {
         export(&shards, &samples, folder)?;
     }
     let dataset = Arc::new(Dataset::new(shards, samples));
     let loader = LoaderConfig {
+        batch_size: args.batch,
+        frames: args.frames,
+        resize: args.resize,
+        crop: args.size,
+        workers: args.workers,
+        queue_depth: args.queue_depth,
         augment: Augment::PerClip,
-        ..config.loader
+        ..LoaderConfig::default()
     };
     let mut normaliser = Normaliser::default();
-    let floats = fastest(config.epochs, |epoch| {
+    let floats = fastest(args.epochs, |epoch| {
         load(&dataset, &loader, epoch, |clips| {
             // As the training loop does: the memory of a batch serves the next one.
             let normalised = normaliser.apply(&clips, Device::Cpu);
             normaliser.recycle(normalised);
         })
     })?;
-    let bytes = fastest(config.epochs, |epoch| load(&dataset, &loader, epoch, drop))?;
+    let bytes = fastest(args.epochs, |epoch| load(&dataset, &loader, epoch, drop))?;
     let mut loaded = Vec::new();
     load(&dataset, &loader, 0, |clips| loaded.push(clips))?;
-    let copied = fastest(config.epochs, |_| {
+    let copied = fastest(args.epochs, |_| {
         for clips in &loaded {
             memory::empty(&clips.size(), Kind::Uint8).copy_(clips);
         }
         Ok(())
     })?;
-    // Counts of clips are far below 2^52.
-    #[allow(clippy::cast_precision_loss)]
     let rate = |seconds: f64| (dataset.len() as f64 / seconds * 100.0).round() / 100.0;
     Ok(LoadFigures {
         peer: "incdec",
@@ -207,14 +252,6 @@ impl Time {
         };
         (result, time)
     }
-}
-
-fn cpu_seconds() -> f64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    // A process's seconds and nanoseconds are exact in a double.
-    #[allow(clippy::cast_precision_loss)]
-    let seconds = now.tv_sec as f64 + now.tv_nsec as f64 / 1e9;
-    seconds
 }
 
 /// The fastest of `epochs` calls of `work` with their numbers, after one (0) that does not count.

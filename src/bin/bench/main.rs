@@ -1,5 +1,6 @@
 //! `incdec-bench`: one name for the benchmarks, each a binary of its own beside this one.
 
+#[path = "../cli/mod.rs"]
 mod cli;
 
 use std::ffi::OsString;
