@@ -1,6 +1,6 @@
-//! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so that none of them needs
-//! `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not compute with it, and builds the model's fused operators
-//! against its headers.
+//! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so
+//! that none of them needs `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not
+//! compute with it, and builds the model's fused operators against its headers.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 const KERNELS: &str = "src/lib/model/fused/kernels";
 /// The operators themselves, against libtorch's headers.
 const OPERATORS: &str = "src/lib/model/fused/libtorch";
-/// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
+/// Instruction sets that the loops are compiled for; the processor decides at run time which are
+/// used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ("plain", &[]),
     ("avx2", &["-mavx2", "-mfma"]),
@@ -49,7 +50,8 @@ fn main() {
     let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
         return;
     };
-    // First by the way from the binary, so that a checkout which moved as a whole still starts, then where it lies now.
+    // First by the way from the binary, so that a checkout which moved as a whole still starts,
+    // then where it lies now.
     for place in relative_run_paths(Path::new(&lib)) {
         println!(
             "cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/{}",
@@ -57,16 +59,17 @@ fn main() {
         );
     }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A linker takes that for a use of
-    // the glue, and with it of libtorch, in binaries that call neither; hidden, it is seen to be unused and left out.
+    // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A
+    // linker takes that for a use of the glue, and with it of libtorch, in binaries that call
+    // neither; hidden, it is seen to be unused and left out.
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
     build_fused_operators(Path::new(&lib));
 }
 
-/// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it. None where they have no
-/// folder in common.
+/// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it.
+/// None where they have no folder in common.
 fn relative_run_paths(lib: &Path) -> Vec<PathBuf> {
     // Cargo gives a build script target/<profile>/build/<package>/out.
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
@@ -110,8 +113,8 @@ fn cpp() -> cc::Build {
     build
 }
 
-/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and
-/// what needs those.
+/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers,
+/// and what needs those.
 fn build_fused_operators(lib: &Path) {
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
     let sets = INSTRUCTION_SETS

@@ -1,7 +1,7 @@
 //! `incdec-bench-decode`: the speed of decoding, printed as one JSON line.
 //!
-//! The work is what other decoders are measured on (`tests/bench/decode.py`): each video of a folder to
-//! RGB frames of 200x200 at 5 per second, with one thread.
+//! The work is what other decoders are measured on (`tests/bench/decode.py`): each video of a
+//! folder to RGB frames of 200x200 at 5 per second, with one thread.
 
 #[path = "../cli/mod.rs"]
 mod cli;

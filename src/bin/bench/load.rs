@@ -1,4 +1,5 @@
-//! `incdec-bench-load`: how fast batches are loaded, in the measure and on the work of the Python peers.
+//! `incdec-bench-load`: how fast batches are loaded, in the measure and on the work of the Python
+//! peers.
 //!
 //! Clips per second of processor time, all threads of the process together, of the fastest of a few
 //! epochs; the epoch that comes first and brings the shards into memory is not counted.
@@ -37,8 +38,9 @@ Example:
 
 /// Measures how fast clips are loaded from shards into batches.
 ///
-/// Prints one line of JSON: clips per second of processor time and per second, for normalised float32 batches and for the
-/// bytes alone (`_u8`), beside a plain memory copy of the same bytes (`_copy`).
+/// Prints one line of JSON: clips per second of processor time and per second, for normalised
+/// float32 batches and for the bytes alone (`_u8`), beside a plain memory copy of the same bytes
+/// (`_copy`).
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -75,7 +77,8 @@ struct Args {
     /// Epochs timed; the fastest counts.
     #[arg(long, default_value_t = 2)]
     epochs: usize,
-    /// Also write the clips here as folders of JPEG files, `id_<clip>/jpgs/image_00001.jpg`, for the peers.
+    /// Also write the clips here as folders of JPEG files, `id_<clip>/jpgs/image_00001.jpg`, for
+    /// the peers.
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
 }
@@ -97,7 +100,8 @@ struct LoadFigures {
     clips_per_cpu_s_u8: f64,
     /// The u8 batches alone: clips per second.
     clips_per_s_u8: f64,
-    /// A plain copy of the u8 batches' bytes into new memory of the same kind: clips per second of processor time.
+    /// A plain copy of the u8 batches' bytes into new memory of the same kind: clips per second of
+    /// processor time.
     clips_per_cpu_s_copy: f64,
     /// What share of the plain copy's rate the u8 batches reach.
     u8_to_copy: f64,
@@ -286,7 +290,8 @@ fn load(
         .try_for_each(|batch| batch.map(|batch| consume(batch.clips)))
 }
 
-/// Writes each clip as `<folder>/id_<clip>/jpgs/image_00001.jpg`, ..., the seed's layout: JPEG frames as they are stored.
+/// Writes each clip as `<folder>/id_<clip>/jpgs/image_00001.jpg`, ..., the seed's layout: JPEG
+/// frames as they are stored.
 fn export(shards: &Shards, samples: &[Sample], folder: &Path) -> Result<(), LoadBenchError> {
     for sample in samples {
         let clip = shards.clip(&sample.shard, sample.shard_row)?;

@@ -1,6 +1,6 @@
-//! `incdec-bench-step`: what a training step and an evaluation of the model cost in processor time and
-//! memory, on weights and clips from the formula of [`fill`]: the learner, the loss and the optimizer
-//! that a run uses.
+//! `incdec-bench-step`: what a training step and an evaluation of the model cost in processor time
+//! and memory, on weights and clips from the formula of [`fill`]: the learner, the loss and the
+//! optimizer that a run uses.
 
 #[path = "../cli/mod.rs"]
 mod cli;
@@ -33,8 +33,9 @@ const EXAMPLE: &str = "\
 Example:
   incdec-bench-step --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1";
 
-/// Times a training step (forward, backward, Adam) and an evaluation of `MoViNet` on clips from a formula and prints one
-/// line of JSON, with the fields of the Python peer: the least of the timed rounds, seconds a clip.
+/// Times a training step (forward, backward, Adam) and an evaluation of `MoViNet` on clips from a
+/// formula and prints one line of JSON, with the fields of the Python peer: the least of the timed
+/// rounds, seconds a clip.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -53,7 +54,7 @@ struct Args {
     /// Height and width of a frame, pixels.
     #[arg(long, default_value_t = 172)]
     size: i64,
-    /// Timed rounds of each, behind an untimed one.
+    /// Timed rounds of each, after an untimed one.
     #[arg(long, default_value_t = 3)]
     steps: u32,
     /// Threads of libtorch.
@@ -65,7 +66,8 @@ struct Args {
     /// Where to compute: auto, cpu or cuda:N.
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
-    /// How to compute: fast (fused operators where they apply), frames (stock operators on frames as pictures) or reference.
+    /// How to compute: fast (fused operators where they apply), frames (stock operators on frames
+    /// as pictures) or reference.
     #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value_t)]
     model_path: ModelPath,
     /// Keep only each block's input for the backward pass.
@@ -113,7 +115,7 @@ fn peak_rss_bytes() -> Result<u64, ArtifactError> {
     kilobytes.map(|k| k * 1024).ok_or_else(absent)
 }
 
-/// The least processor and wall seconds of `rounds` calls, behind an untimed one.
+/// The least processor and wall seconds of `rounds` calls, after an untimed one.
 fn clock(
     rounds: u32,
     device: Device,

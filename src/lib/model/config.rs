@@ -96,8 +96,8 @@ pub struct ModelConfig {
     pub geometry: Geometry,
     /// Outputs of the head.
     pub classes: i64,
-    /// Share of the features that is dropped in training, 0.2 in the seed. Drawn from libtorch's generator: seed it with
-    /// `tch::manual_seed` before a step whose draws must repeat.
+    /// Share of the features that is dropped in training, 0.2 in the seed. Drawn from libtorch's
+    /// generator: seed it with `tch::manual_seed` before a step whose draws must repeat.
     pub dropout: f64,
     /// How to compute.
     pub path: ModelPath,
@@ -105,8 +105,8 @@ pub struct ModelConfig {
     pub precision: Precision,
     /// Seed of the first weights.
     pub seed: u64,
-    /// Keep only each block's input for the backward pass and compute the rest again there: less memory, more time. The
-    /// fused operators do; the stock ones keep everything.
+    /// Keep only each block's input for the backward pass and compute the rest again there: less
+    /// memory, more time. The fused operators do; the stock ones keep everything.
     pub checkpoint_blocks: bool,
 }
 

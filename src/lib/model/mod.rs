@@ -1,5 +1,6 @@
-//! MoViNet, equal to the seed's for equal parameters: architectures as rows ([`table`]), the network
-//! itself ([`Movinet`]), its first weights, and files of its weights ([`state_dict`], [`checkpoint`]).
+//! MoViNet, equal to the seed's for equal parameters: architectures as rows ([`table`]), the
+//! network itself ([`Movinet`]), its first weights, and files of its weights ([`state_dict`],
+//! [`checkpoint`]).
 //!
 //! Every parameter carries the seed's `state_dict` name
 //! (`backbone.blocks.b0_l0.deep.conv_1.conv3d.weight`), so checkpoints pass between this crate and
@@ -16,10 +17,11 @@
 //!
 //! # Three ways to compute
 //! [`ModelPath::Reference`] is one stock operator after another on [N, C, T, H, W].
-//! [`ModelPath::Frames`] is stock operators too, on frames as a batch of pictures with their channels
-//! last (see `frames`): it runs on any device and in bfloat16 ([`Precision`]). [`ModelPath::Fast`]
-//! computes the stem, each bottleneck and the last convolution as one autograd function each, in C++
-//! (see `fused`): on the CPU in 32-bit and 64-bit floats; anywhere else it is [`ModelPath::Frames`].
+//! [`ModelPath::Frames`] is stock operators too, on frames as a batch of pictures with their
+//! channels last (see `frames`): it runs on any device and in bfloat16 ([`Precision`]).
+//! [`ModelPath::Fast`] computes the stem, each bottleneck and the last convolution as one autograd
+//! function each, in C++ (see `fused`): on the CPU in 32-bit and 64-bit floats; anywhere else it is
+//! [`ModelPath::Frames`].
 
 pub mod checkpoint;
 mod config;

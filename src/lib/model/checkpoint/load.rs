@@ -13,10 +13,12 @@ use crate::model::state_dict::{self, StateDict};
 /// Prefix of the names that belong to the head.
 pub const HEAD_PREFIX: &str = "heads.";
 
-/// Loads the file at `path` into `store`. The file may be ours, or `PyTorch`'s with the seed's names or the public port's.
+/// Loads the file at `path` into `store`. The file may be ours, or `PyTorch`'s with the seed's
+/// names or the public port's.
 ///
 /// # Errors
-/// When the file cannot be read, or does not fit as `mode` demands; in the latter case what fits is in place.
+/// When the file cannot be read, or does not fit as `mode` demands; in the latter case what fits is
+/// in place.
 pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, CheckpointError> {
     let tensors = state_dict::seed_names(state_dict::read(path)?.tensors);
     let loaded = match mode {
@@ -39,8 +41,8 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
     }
 }
 
-/// Reads the tensors of a file that [`super::write()`] wrote with the metadata `expected`. A field that the file lacks is passed over:
-/// versions before wrote fewer.
+/// Reads the tensors of a file that [`super::write()`] wrote with the metadata `expected`. A field
+/// that the file lacks is passed over: versions before wrote fewer.
 ///
 /// # Errors
 /// When the file cannot be read, or a field says something else.

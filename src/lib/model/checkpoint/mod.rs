@@ -1,6 +1,6 @@
 //! Checkpoints: a model's variables saved with the same bytes for the same weights, and loaded from
-//! such files and from what PyTorch writes ([`super::state_dict`]), with every name that does not fit
-//! listed.
+//! such files and from what PyTorch writes ([`super::state_dict`]), with every name that does not
+//! fit listed.
 
 mod error;
 mod load;

@@ -81,7 +81,8 @@ pub(super) fn place(
         .filter(|name| wanted(name) && !known.contains(name))
         .cloned()
         .collect();
-    // Files of the public port have no counters of batches; nothing but a default momentum would read them.
+    // Files of the public port have no counters of batches; nothing but a default momentum would
+    // read them.
     if loaded
         .missing
         .iter()

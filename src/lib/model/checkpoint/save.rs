@@ -9,8 +9,8 @@ use super::error::CheckpointError;
 use super::snapshot::snapshot;
 use crate::model::state_dict::{self, StateDict};
 
-/// Publishes every variable of `store` as safetensors at `path`, under the seed's names, with `metadata` in its header.
-/// The same values and metadata give the same bytes.
+/// Publishes every variable of `store` as safetensors at `path`, under the seed's names, with
+/// `metadata` in its header. The same values and metadata give the same bytes.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -22,7 +22,7 @@ pub struct AdamStep {
     pub correction: f64,
 }
 
-/// Values of one parameter that lie one behind the other, and their gradients.
+/// Values of one parameter, contiguous, and their gradients.
 #[repr(C)]
 struct Piece {
     values: *mut f32,
@@ -41,14 +41,15 @@ unsafe extern "C" {
     fn incdec_forget_gradients(tensors: *const *const std::ffi::c_void, count: usize);
 }
 
-/// Whether [`update`] takes a tensor: 32-bit floats one behind the other in host memory.
+/// Whether [`update`] takes a tensor: contiguous 32-bit floats in host memory.
 #[must_use]
 pub fn takes(tensor: &Tensor) -> bool {
     tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous()
 }
 
-/// Moves `parameters` by `gradients` (of the same sizes) in one pass; their moments lie one behind the other in `mean` and
-/// `square`, flat tensors of as many values in all. Results do not depend on the number of threads.
+/// Moves `parameters` by `gradients` (of the same sizes) in one pass; their moments lie in the same
+/// order in `mean` and `square`, flat tensors of as many values in all. Results do not depend on
+/// the number of threads.
 ///
 /// # Panics
 /// When a tensor is not one that [`takes`] says yes to, or the sizes do not go together.
@@ -82,8 +83,9 @@ pub fn update(
             }
         })
         .collect();
-    // SAFETY: every pointer is that of a live, contiguous tensor of 32-bit floats in host memory with the stated number of
-    // values, as asserted above; the callee keeps none and ends before this function does.
+    // SAFETY: every pointer is that of a live, contiguous tensor of 32-bit floats in host memory
+    // with the stated number of values, as asserted above; the callee keeps none and ends before
+    // this function does.
     unsafe {
         incdec_adam(
             pieces.as_ptr(),
@@ -95,7 +97,8 @@ pub fn update(
     }
 }
 
-/// Leaves `tensors` without gradients: the next backward pass hands over its own instead of adding to zeros.
+/// Leaves `tensors` without gradients: the next backward pass hands over its own instead of adding
+/// to zeros.
 pub fn forget_gradients<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) {
     let pointers: Vec<_> = tensors
         .into_iter()

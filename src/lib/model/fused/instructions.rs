@@ -18,14 +18,16 @@ choice! {
         /// The best that the processor has.
         #[default]
         Native = "native",
-        /// AVX2 and FMA, which every x86-64-v3 processor has: the same sums in the same order on all of them.
+        /// AVX2 and FMA, which every x86-64-v3 processor has: the same sums in the same order on
+        /// all of them.
         Avx2 = "avx2",
     }
 }
 
 impl Instructions {
-    /// The environment variables by which libtorch and the libraries within it (oneDNN, MKL) are asked for these
-    /// instructions. Each is read once, when the first tensor is computed: a program sets them before that.
+    /// The environment variables by which libtorch and the libraries within it (oneDNN, MKL) are
+    /// asked for these instructions. Each is read once, when the first tensor is computed: a
+    /// program sets them before that.
     #[must_use]
     pub fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -76,7 +78,8 @@ pub fn libtorch_version() -> String {
     unsafe { text(incdec_libtorch_version()) }
 }
 
-/// The instruction set of libtorch's own operators on the processor, as libtorch calls it: `AVX512`, `AVX2`, `DEFAULT`, ...
+/// The instruction set of libtorch's own operators on the processor, as libtorch calls it:
+/// `AVX512`, `AVX2`, `DEFAULT`, ...
 #[must_use]
 pub fn libtorch_instructions() -> String {
     // SAFETY: the function gives a text that is made once.

@@ -1,9 +1,9 @@
 //! The fused operators and Adam on the CPU, in C++ beside this file, and what Rust calls of them.
 //!
 //! The network's three parts (stem, bottleneck, last convolution) are one autograd function each on
-//! [N, T, H, W, C]. `kernels.cpp` holds the loops, compiled once for each instruction set and chosen
-//! when the program runs; `fused*.h` and `fused.cpp` order them. What a bottleneck keeps for its
-//! backward pass are its convolutions' outputs alone:
+//! [N, T, H, W, C]. `kernels.cpp` holds the loops, compiled once for each instruction set and
+//! chosen when the program runs; `fused*.h` and `fused.cpp` order them. What a bottleneck keeps for
+//! its backward pass are its convolutions' outputs alone:
 //!
 //! * the moments of a batch norm are taken from each tile of a product while it is in the nearest
 //!   cache;

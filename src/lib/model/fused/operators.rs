@@ -1,4 +1,5 @@
-//! The network's three parts as operators: what the C++ of `fused.cpp` is given, and when it can compute.
+//! The network's three parts as operators: what the C++ of `fused.cpp` is given, and when it can
+//! compute.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -43,12 +44,13 @@ unsafe extern "C" {
     fn incdec_exact_convolutions();
 }
 
-/// Runs an operator. libtorch's errors (memory, shapes) end the thread with a panic, as those of tch's own operators do.
+/// Runs an operator. libtorch's errors (memory, shapes) end the thread with a panic, as those of
+/// tch's own operators do.
 fn run(operator: Operator, tensors: &[&Tensor], plan: &[i64], mode: Mode) -> Tensor {
     let pointers: Vec<*const RawTensor> = tensors.iter().map(|t| t.as_ptr().cast()).collect();
     let mut out = ptr::null_mut();
-    // SAFETY: the pointers are those of live tensors and of slices of the stated lengths; the callee keeps none of them
-    // (it copies the tensors' handles) and catches every exception.
+    // SAFETY: the pointers are those of live tensors and of slices of the stated lengths; the
+    // callee keeps none of them (it copies the tensors' handles) and catches every exception.
     let message = unsafe {
         incdec_fused(
             operator as i64,
@@ -106,8 +108,8 @@ pub(in crate::model) fn keep_memory() {
     ONCE.call_once(|| unsafe { incdec_keep_memory() });
 }
 
-/// Has the convolutions of a GPU compute 32-bit floats as such, and the same numbers in every run. libtorch's default is
-/// to round them to 10 bits of mantissa.
+/// Has the convolutions of a GPU compute 32-bit floats as such, and the same numbers in every run.
+/// libtorch's default is to round them to 10 bits of mantissa.
 pub fn exact_convolutions() {
     // SAFETY: the function sets two switches of libtorch, which may happen at any time.
     unsafe { incdec_exact_convolutions() }
@@ -140,7 +142,8 @@ fn norm_of(unit: &ConvUnit, mode: Mode) -> &Norm {
     norm
 }
 
-/// The first convolution with its norm and activation: [N, 3, T, H, W] of any strides to [N, T, H, W, C].
+/// The first convolution with its norm and activation: [N, 3, T, H, W] of any strides to
+/// [N, T, H, W, C].
 pub(in crate::model) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Tensor {
     let size = clips.size();
     let [_, high, wide] = unit.padding([size[2], size[3], size[4]]);

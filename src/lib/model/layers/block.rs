@@ -93,7 +93,8 @@ impl Block {
         let pools = stride != [1; 3];
         let residual = (pools || in_channels != out_channels).then(|| Residual {
             pools,
-            // The seed's shortcut is a sequence in which the pooling, where there is one, comes first.
+            // The seed's shortcut is a sequence in which the pooling, where there is one, comes
+            // first.
             conv: pointwise(
                 &(&(path / "res") / usize::from(pools)),
                 [in_channels, out_channels],
@@ -111,8 +112,9 @@ impl Block {
         }
     }
 
-    /// The shortcut's average pooling. In the seed's geometry zeros outside count; in `TensorFlow`'s they do not. There the
-    /// seed refuses frames that are not square; here each axis is padded by a rule of its own, as `TensorFlow` does.
+    /// The shortcut's average pooling. In the seed's geometry zeros outside count; in
+    /// `TensorFlow`'s they do not. There the seed refuses frames that are not square; here each
+    /// axis is padded by a rule of its own, as `TensorFlow` does.
     fn pool(&self, x: &Tensor) -> Tensor {
         let [_, stride, _] = self.spec.conv.stride;
         let pool = |x: &Tensor, padding: [i64; 3], outside: bool| {

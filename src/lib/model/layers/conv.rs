@@ -65,7 +65,8 @@ impl Norm {
     }
 }
 
-/// Zeros before the first and after the last position that `SAME` wants (`TensorFlow`'s rule: the odd one goes after).
+/// Zeros before the first and after the last position that `SAME` wants (`TensorFlow`'s rule: an
+/// uneven one goes after).
 pub(in crate::model) fn same_padding(size: i64, stride: i64, kernel: i64) -> [i64; 2] {
     let beyond = if size % stride == 0 {
         stride

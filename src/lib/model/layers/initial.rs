@@ -1,5 +1,5 @@
-//! First weights, as the seed draws them, from named streams: one per tensor, so that no weight depends on the order in
-//! which the layers are made.
+//! First weights, as the seed draws them, from named streams: one per tensor, so that no weight
+//! depends on the order in which the layers are made.
 
 use rand::Rng;
 use tch::Tensor;
@@ -21,8 +21,8 @@ fn numbers(shape: &[i64], mut draw: impl FnMut() -> f64) -> Tensor {
     Tensor::from_slice(&values).view(shape)
 }
 
-/// A backbone convolution's weight: normal, standard deviation sqrt(2 / fan out), fan out = output channels x kernel
-/// volume, groups not divided out (seed `models.py`; He et al. 2015).
+/// A backbone convolution's weight: normal, standard deviation sqrt(2 / fan out), fan out = output
+/// channels x kernel volume, groups not divided out (seed `models.py`; He et al. 2015).
 pub(super) fn kaiming_fan_out(seed: u64, name: &str, shape: &[i64]) -> Tensor {
     let mut rng = random::stream(seed, &format!("model weights {name}"), &[]);
     #[allow(clippy::cast_precision_loss)] // A layer has far fewer than 2^52 weights.

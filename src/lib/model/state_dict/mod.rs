@@ -1,5 +1,5 @@
-//! Named tensors in files: safetensors, read and written, and the archives of PyTorch's `torch.save`,
-//! of which nothing is ever executed.
+//! Named tensors in files: safetensors, read and written, and the archives of PyTorch's
+//! `torch.save`, of which nothing is ever executed.
 
 mod error;
 mod names;

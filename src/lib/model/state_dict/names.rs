@@ -6,8 +6,8 @@ use super::tensors::StateDict;
 const PARALLEL_PREFIX: &str = "module.";
 
 /// The tensors under the seed's names: the prefix `module.` that parallel training leaves is taken
-/// off; names of the public port of MoViNet become `backbone.*` and `heads.0.0.0.*`. A dict in which
-/// a `backbone.` name occurs stays as it is.
+/// off; names of the public port of MoViNet become `backbone.*` and `heads.0.0.0.*`. A dict in
+/// which a `backbone.` name occurs stays as it is.
 #[must_use]
 pub fn seed_names(tensors: StateDict) -> StateDict {
     let tensors: StateDict = if tensors.keys().all(|name| name.starts_with(PARALLEL_PREFIX)) {

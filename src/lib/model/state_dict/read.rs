@@ -37,9 +37,9 @@ pub struct StateFile {
 /// When it cannot be opened or is of neither format.
 pub fn read(path: &Path) -> Result<StateFile, StateDictError> {
     let file = File::open(path).map_err(ArtifactError::at("open", path))?;
-    // SAFETY: the map is only read, and copied from before this function returns. A file that is cut
-    // short meanwhile ends the process, as it would any reader of maps; weights are published whole
-    // and never edited in place.
+    // SAFETY: the map is only read, and copied from before this function returns. A file that is
+    // cut short meanwhile ends the process, as it would any reader of maps; weights are published
+    // whole and never edited in place.
     let bytes = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
     let (format, held) = if pytorch::is_archive(&bytes) {
         let tensors = pytorch::read(&bytes);

@@ -55,8 +55,9 @@ pub fn write(
     Ok(())
 }
 
-/// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of their
-/// bytes. (The `safetensors` crate keeps metadata in a hash map, whose order differs from run to run.)
+/// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of
+/// their bytes. (The `safetensors` crate keeps metadata in a hash map, whose order differs from run
+/// to run.)
 fn encode(
     tensors: &StateDict,
     metadata: &BTreeMap<String, String>,
@@ -67,8 +68,8 @@ fn encode(
     }
     let mut bodies = Vec::with_capacity(tensors.len());
     let mut offset = 0;
-    // The widest types first, so that each tensor is aligned to its own width, as the format's other
-    // writers do.
+    // The widest types first, so that each tensor is aligned to its own width, as the format's
+    // other writers do.
     let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
     order.sort_by_key(|(name, tensor)| {
         (std::cmp::Reverse(tensor.kind().elt_size_in_bytes()), *name)

@@ -1,6 +1,6 @@
-// The loops of the fused operators. Compiled once for each instruction set with INCDEC_ISA naming it; everything but the
-// two tables at the end is local to this file and its two headers, so that no code for a newer processor is linked into
-// another's path.
+// The loops of the fused operators. Compiled once for each instruction set with INCDEC_ISA naming
+// it; everything but the two tables at the end is local to this file and its two headers, so that
+// no code for a newer processor is linked into another's path.
 #include "kernels.h"
 
 #include <cmath>
@@ -163,8 +163,8 @@ void moments(const T* y, long rows, long channels, double* sum, double* squares)
   }
 }
 
-// Calls `body(c, first, end)` for blocks of rows and, within a block, for each vector of channels: element c of the rows
-// lies at first, first + channels, ... below end.
+// Calls `body(c, first, end)` for blocks of rows and, within a block, for each vector of channels:
+// element c of the rows lies at first, first + channels, ... below end.
 template <class T, class Body>
 INLINE void each_block(long rows, long channels, Body body) {
   for (long p = 0; p < rows; p += kReductionRows) {

@@ -1,4 +1,5 @@
-// The loops of the depthwise convolution, its input's gradient and its weights': a part of kernels.cpp.
+// The loops of the depthwise convolution, its input's gradient and its weights': a part of
+// kernels.cpp.
 #pragma once
 
 #include "kernels_vectors.h"

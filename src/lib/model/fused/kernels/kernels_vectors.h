@@ -1,5 +1,5 @@
-// The vectors that the loops compute in, and the functions of one: for kernels.cpp and its parts, local to each instruction
-// set.
+// The vectors that the loops compute in, and the functions of one: for kernels.cpp and its parts,
+// local to each instruction set.
 #pragma once
 
 #define INLINE static inline __attribute__((always_inline))
@@ -7,8 +7,8 @@
 namespace incdec {
 namespace {
 
-// Bytes of a vector: those of a register, since halves of a wider one are kept in memory. Channel counts are multiples of 8
-// floats, so 32 bytes at most.
+// Bytes of a vector: those of a register, since halves of a wider one are kept in memory. Channel
+// counts are multiples of 8 floats, so 32 bytes at most.
 #if defined(__AVX2__)
 constexpr int kVectorBytes = 32;
 #else

@@ -12,15 +12,16 @@ constexpr int64_t kAdamGrain = 1 << 15;
 
 extern "C" {
 
-// Values of one parameter that lie one behind the other, and their gradients.
+// Values of one parameter, contiguous, and their gradients.
 struct IncdecPiece {
   float* values;
   const float* gradients;
   int64_t count;
 };
 
-// Moves the values of all pieces; their moments lie in `mean` and `square` in the order of the pieces. Every value is
-// computed from its own numbers alone, so the result does not depend on the number of threads.
+// Moves the values of all pieces; their moments lie in `mean` and `square` in the order of the
+// pieces. Every value is computed from its own numbers alone, so the result does not depend on the
+// number of threads.
 void incdec_adam(const IncdecPiece* pieces, size_t count, float* mean, float* square, const incdec::AdamStep* step) {
   const auto& k = incdec::kernels<float>();
   int64_t total = 0;
@@ -36,7 +37,8 @@ void incdec_adam(const IncdecPiece* pieces, size_t count, float* mean, float* sq
   });
 }
 
-// Leaves the tensors without gradients, so that the next backward pass hands over its own instead of adding to zeros.
+// Leaves the tensors without gradients, so that the next backward pass hands over its own instead
+// of adding to zeros.
 void incdec_forget_gradients(at::Tensor* const* tensors, size_t count) {
   for (size_t i = 0; i < count; i++)
     if (tensors[i]->defined()) tensors[i]->mutable_grad().reset();

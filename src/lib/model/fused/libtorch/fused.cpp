@@ -18,7 +18,8 @@ namespace incdec {
 #if defined(__x86_64__)
 namespace {
 
-// The loops for the instructions that libtorch's own operators use, so that its ATEN_CPU_CAPABILITY governs ours, too.
+// The loops for the instructions that libtorch's own operators use, so that its ATEN_CPU_CAPABILITY
+// governs ours, too.
 template <class T>
 const Kernels<T>& pick(const Kernels<T>& plain, const Kernels<T>& avx2, const Kernels<T>& avx512) {
   const std::string capability = at::get_cpu_capability();
@@ -118,7 +119,8 @@ struct TailCall {
   }
 };
 
-// The autograd node of all three operators: `inputs` are the differentiable tensors and then the running statistics.
+// The autograd node of all three operators: `inputs` are the differentiable tensors and then the
+// running statistics.
 struct Fused : public Function<Fused> {
   static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, int64_t op, const Ints& plan, double epsilon,
                             double momentum) {
@@ -266,8 +268,8 @@ char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const i
 
 void incdec_free(char* message) { free(message); }
 
-// What computes: libtorch's version, the instruction set of its own operators, that of the loops above, and the version of
-// cuDNN, which is 0 without a GPU. The texts live as long as the process.
+// What computes: libtorch's version, the instruction set of its own operators, that of the loops
+// above, and the version of cuDNN, which is 0 without a GPU. The texts live as long as the process.
 const char* incdec_libtorch_version(void) { return TORCH_VERSION; }
 const char* incdec_libtorch_instructions(void) {
   static const std::string instructions = at::get_cpu_capability();
@@ -282,17 +284,18 @@ int64_t incdec_cudnn_version(void) {
   }
 }
 
-// Has the allocator keep what is freed for the next step, however much it is, instead of handing it back to the system:
-// a step's activations are the next step's, and pages that come back must be cleared first (a tenth of the profile of
-// steps of four clips, which free 1.7 GB at once). -1 is never.
+// Has the allocator keep what is freed for the next step, however much it is, instead of handing it
+// back to the system: a step's activations are the next step's, and pages that come back must be
+// cleared first (a tenth of the profile of steps of four clips, which free 1.7 GB at once). -1 is
+// never.
 void incdec_keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-// Has cuDNN's convolutions compute 32-bit floats as such (by default they round to 10 bits of mantissa) and the same bytes
-// in every run.
+// Has cuDNN's convolutions compute 32-bit floats as such (by default they round to 10 bits of
+// mantissa) and the same bytes in every run.
 void incdec_exact_convolutions(void) {
   at::globalContext().setAllowTF32CuDNN(false);
   at::globalContext().setDeterministicCuDNN(true);

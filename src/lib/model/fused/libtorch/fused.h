@@ -1,7 +1,8 @@
-// What the fused operators share: sizes, scratch memory, batch norms, products over all rows in parallel.
+// What the fused operators share: sizes, scratch memory, batch norms, products over all rows in
+// parallel.
 //
-// Work is cut into slots whose number depends on the shapes alone, and sums over slots are taken in order: results do
-// not depend on the number of threads.
+// Work is cut into slots whose number depends on the shapes alone, and sums over slots are taken in
+// order: results do not depend on the number of threads.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -42,8 +43,9 @@ const Kernels<float>& kernels<float>();
 template <>
 const Kernels<double>& kernels<double>();
 
-// Asks for large pages for those that lie within the `bytes` at `start`: activations are walked from end to end, and with
-// pages of 4 KiB a tenth of a step goes into looking them up. Only advice: where the system refuses it, nothing changes.
+// Asks for large pages for those that lie within the `bytes` at `start`: activations are walked
+// from end to end, and with pages of 4 KiB a tenth of a step goes into looking them up. Only
+// advice: where the system refuses it, nothing changes.
 inline void prefer_large_pages(void* start, size_t bytes) {
 #if defined(__linux__)
   const uintptr_t from = ((uintptr_t)start + kLargePageBytes - 1) / kLargePageBytes * kLargePageBytes;
@@ -179,8 +181,9 @@ NormUse<T> use_norm(const NormTensors& norm, const NormRule& rule, Sums* sums, l
   return use;
 }
 
-// The backward pass of a batch norm, from the sums of g and of g (y - mean): the gradients of its parameters, and the
-// three factors with which the gradient of its input is by_g g + by_y y + constant.
+// The backward pass of a batch norm, from the sums of g and of g (y - mean): the gradients of its
+// parameters, and the three factors with which the gradient of its input is by_g g + by_y y +
+// constant.
 template <class T>
 struct NormBackward {
   at::Tensor gamma, beta, factors;
@@ -225,8 +228,8 @@ void product_with_moments(const T* x, const T* w, T* y, long rows, long inner, l
   });
 }
 
-// The gradients of y = x w^T with w [columns, inner], where that of y is by_g g + by_y y + constant: adds to `gx` (where
-// not null) and gives that of w.
+// The gradients of y = x w^T with w [columns, inner], where that of y is by_g g + by_y y +
+// constant: adds to `gx` (where not null) and gives that of w.
 template <class T>
 at::Tensor product_backward(const T* g, const T* y, const NormBackward<T>& norm, const T* x, const T* w, T* gx, bool add,
                             long rows, long inner, long columns) {

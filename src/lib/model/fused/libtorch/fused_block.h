@@ -8,7 +8,8 @@ namespace incdec {
 // Parts that a clip's frames are cut into for the gradient of a depthwise kernel.
 constexpr long kFrameParts = 8;
 
-// Sizes of a block, and how it is computed. Frames are never skipped and pads are those before the first pixel.
+// Sizes of a block, and how it is computed. Frames are never skipped and pads are those before the
+// first pixel.
 struct BlockPlan {
   long n, t, h, w, in, mid, out, squeezed;
   long frames_k, k, stride, front, top, left, out_h, out_w;
@@ -42,7 +43,8 @@ class Block {
   at::Tensor forward();
   // Computes y1, y2, y3, yr and the pooled input again from the statistics and gates at hand.
   void recompute();
-  // Gradients: x, then the parameters in the order of BlockTensors with each norm's two behind its convolution.
+  // Gradients: x, then the parameters in the order of BlockTensors with each norm's two after its
+  // convolution.
   std::vector<at::Tensor> backward(const at::Tensor& grad, bool needs_x);
 
   NormUse<T> use1, use2, use3, use_r;
@@ -100,9 +102,9 @@ void Block<T>::expand(bool fresh) {
   if (fresh) use1 = use_norm<T>(in.norm1, p.rule, &sums, rows);
 }
 
-// Runs the depthwise convolution over output frames first..last of one clip's chunk (numbered over the batch). `source`
-// fills the inside of a padded input frame, `sink` sees each output frame while it is near; padded frames pass through a
-// ring of frames_k.
+// Runs the depthwise convolution over output frames first..last of one clip's chunk (numbered over
+// the batch). `source` fills the inside of a padded input frame, `sink` sees each output frame
+// while it is near; padded frames pass through a ring of frames_k.
 template <class T>
 template <class Source, class Sink>
 void Block<T>::deep_frames(long first, long last, Source source, Sink sink, T* y) {

@@ -106,7 +106,8 @@ std::vector<at::Tensor> Block<T>::backward(const at::Tensor& grad, bool needs_x)
   sums2.join();
   const NormBackward<T> back2 = norm_backward(use2, batch, sums2.first(0), sums2.second(0), rows, 1);
 
-  // Depthwise: for each input frame its gradient, gathered from the frames around, and its share of the weights'.
+  // Depthwise: for each input frame its gradient, gathered from the frames around, and its share of
+  // the weights'.
   const long taps = p.k * p.k, parts = std::min(kFrameParts, p.t), wide = p.rows_in();
   const long before_y = (p.k - 1 - p.top + p.stride - 1) / p.stride, before_x = (p.k - 1 - p.left + p.stride - 1) / p.stride;
   const long after_y = std::max(0L, (p.h - 1 + p.top) / p.stride - (p.out_h - 1));

@@ -1,11 +1,13 @@
-// The two ends of the network: the first convolution on clips as they come, and the last one with the mean behind it.
+// The two ends of the network: the first convolution on clips as they come, and the last one with
+// the mean after it.
 #pragma once
 
 #include "fused.h"
 
 namespace incdec {
 
-// Values that a pixel of the first convolution sees (3 channels x 3 x 3), and the width of their padded row.
+// Values that a pixel of the first convolution sees (3 channels x 3 x 3), and the width of their
+// padded row.
 constexpr long kStemTaps = 27;
 constexpr long kStemPitch = 32;
 
@@ -25,8 +27,8 @@ struct Stem {
   NormUse<T> use;
   at::Tensor y;
 
-  // What the pixels of one output row see: [out_w, kStemPitch], from clips of any strides. Tap by tap, so that the border
-  // is found once a row and not asked for at each value.
+  // What the pixels of one output row see: [out_w, kStemPitch], from clips of any strides. Tap by
+  // tap, so that the border is found once a row and not asked for at each value.
   void gather(long frame, long oy, T* to) const {
     const int64_t* stride = clips.strides().data();
     const T* base = data<T>(clips) + frame / p.t * stride[0] + frame % p.t * stride[2];

@@ -5,8 +5,8 @@ use super::pickle::{self, Pickle, Value};
 use super::view::part_of;
 use crate::model::state_dict::tensors::StateDict;
 
-/// How many times its own length a file's tensors may take: some share a storage, as tied weights do,
-/// and each gets a copy of its own.
+/// How many times its own length a file's tensors may take: some share a storage, as tied weights
+/// do, and each gets a copy of its own.
 const MAX_COPIES: usize = 4;
 /// Keys under which a checkpoint keeps its state dict, first come first taken.
 const STATE_DICT_KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];

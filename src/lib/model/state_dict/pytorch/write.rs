@@ -1,4 +1,5 @@
-//! Tensors as `torch.save` writes a plain state dict. `torch.load(..., weights_only=True)` reads it.
+//! Tensors as `torch.save` writes a plain state dict. `torch.load(..., weights_only=True)` reads
+//! it.
 
 use std::io;
 use std::path::Path;

@@ -4,20 +4,20 @@
 
 use std::collections::BTreeMap;
 
+use super::input::Input;
 use super::value::{Pickle, StorageRef, TensorRef, Value};
 
 /// The longest pickle that is read: a state dict takes some hundred bytes a tensor.
 const MAX_PICKLE_BYTES: usize = 64 << 20;
-/// Most values that a pickle may make: a state dict makes some twenty a tensor. What they take of memory is bounded so,
-/// though a single byte can make one.
+/// Most values that a pickle may make: a state dict makes some twenty a tensor. What they take of
+/// memory is bounded so, though a single byte can make one.
 const MAX_VALUES: usize = 4 << 20;
 
 /// What an instruction says that finds no value.
 const EMPTY_STACK: &str = "nothing is left on the stack";
 
 struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    input: Input<'a>,
     stack: Vec<Value<'a>>,
     memo: BTreeMap<u64, Value<'a>>,
     held: Pickle<'a>,
@@ -33,16 +33,15 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), St
         ));
     }
     let mut machine = Machine {
-        bytes,
-        at: 0,
+        input: Input::new(bytes),
         stack: Vec::new(),
         memo: BTreeMap::new(),
         held: Pickle::default(),
         steps: 0,
     };
     loop {
-        let start = machine.at;
-        let opcode = machine.take(1)?[0];
+        let start = machine.input.at;
+        let opcode = machine.input.take(1)?[0];
         machine.steps += 1;
         if machine.steps > MAX_VALUES {
             return Err(format!("its pickle makes more than {MAX_VALUES} values"));
@@ -58,39 +57,6 @@ pub(in super::super) fn read(bytes: &[u8]) -> Result<(Value<'_>, Pickle<'_>), St
 }
 
 impl<'a> Machine<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let bytes: &'a [u8] = self.bytes;
-        let end = self.at.checked_add(count).filter(|&end| end <= bytes.len());
-        let end = end.ok_or("the pickle ends too early")?;
-        let taken = &bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    /// A little-endian number of `width` bytes.
-    fn number(&mut self, width: usize) -> Result<u64, String> {
-        Ok(self
-            .take(width)?
-            .iter()
-            .rev()
-            .fold(0, |n, &byte| n << 8 | u64::from(byte)))
-    }
-
-    fn text(&mut self, width: usize) -> Result<&'a str, String> {
-        let length = usize::try_from(self.number(width)?).map_err(|e| e.to_string())?;
-        std::str::from_utf8(self.take(length)?).map_err(|e| e.to_string())
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .position(|&b| b == b'\n')
-            .ok_or("the pickle ends too early")?;
-        let line = self.take(length + 1)?;
-        std::str::from_utf8(&line[..length]).map_err(|e| e.to_string())
-    }
-
     fn pop(&mut self) -> Result<Value<'a>, String> {
         self.stack.pop().ok_or_else(|| EMPTY_STACK.into())
     }
@@ -145,8 +111,8 @@ impl<'a> Machine<'a> {
     /// One instruction, by the names of Python's `pickletools`: those that make a value.
     fn step(&mut self, opcode: u8) -> Result<(), String> {
         match opcode {
-            0x80 => self.take(1).map(drop)?,             // PROTO
-            0x95 => self.take(8).map(drop)?,             // FRAME
+            0x80 => self.input.take(1).map(drop)?,       // PROTO
+            0x95 => self.input.take(8).map(drop)?,       // FRAME
             b'(' => self.stack.push(Value::Mark),        // MARK
             b'N' => self.stack.push(Value::None),        // NONE
             0x88 => self.stack.push(Value::Bool(true)),  // NEWTRUE
@@ -154,19 +120,19 @@ impl<'a> Machine<'a> {
             b'K' => self.integer(1)?,                    // BININT1
             b'M' => self.integer(2)?,                    // BININT2
             b'J' => {
-                let bytes = self.take(4)?; // BININT
+                let bytes = self.input.take(4)?; // BININT
                 let value = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
                 self.stack.push(Value::Int(value.into()));
             }
             0x8a => self.long()?, // LONG1
             b'G' => {
-                self.take(8)?; // BINFLOAT
+                self.input.take(8)?; // BINFLOAT
                 self.stack.push(Value::Opaque);
             }
             b'X' => self.push_text(4)?, // BINUNICODE
             0x8c => self.push_text(1)?, // SHORT_BINUNICODE
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?); // GLOBAL
+                let (module, name) = (self.input.line()?, self.input.line()?); // GLOBAL
                 self.stack.push(Value::Global(module, name));
             }
             0x93 => self.stack_global()?, // STACK_GLOBAL
@@ -215,11 +181,11 @@ impl<'a> Machine<'a> {
                 let items = self.marked()?; // APPENDS, SETITEMS
                 self.extend(&items)
             }
-            b'q' => self.number(1).and_then(|i| self.remember(i)), // BINPUT
-            b'r' => self.number(4).and_then(|i| self.remember(i)), // LONG_BINPUT
-            0x94 => self.remember(self.memo.len() as u64),         // MEMOIZE
-            b'h' => self.number(1).and_then(|i| self.recall(i)),   // BINGET
-            b'j' => self.number(4).and_then(|i| self.recall(i)),   // LONG_BINGET
+            b'q' => self.input.number(1).and_then(|i| self.remember(i)), // BINPUT
+            b'r' => self.input.number(4).and_then(|i| self.remember(i)), // LONG_BINPUT
+            0x94 => self.remember(self.memo.len() as u64),               // MEMOIZE
+            b'h' => self.input.number(1).and_then(|i| self.recall(i)),   // BINGET
+            b'j' => self.input.number(4).and_then(|i| self.recall(i)),   // LONG_BINGET
             other => Err(format!(
                 "instruction {other:#04x} does not belong in a state dict"
             )),
@@ -227,14 +193,14 @@ impl<'a> Machine<'a> {
     }
 
     fn integer(&mut self, width: usize) -> Result<(), String> {
-        let value = i64::try_from(self.number(width)?).map_err(|e| e.to_string())?;
+        let value = i64::try_from(self.input.number(width)?).map_err(|e| e.to_string())?;
         self.stack.push(Value::Int(value));
         Ok(())
     }
 
     fn long(&mut self) -> Result<(), String> {
-        let width = usize::try_from(self.number(1)?).map_err(|e| e.to_string())?;
-        let bytes = self.take(width)?;
+        let width = usize::try_from(self.input.number(1)?).map_err(|e| e.to_string())?;
+        let bytes = self.input.take(width)?;
         let value = match bytes.last() {
             None => Value::Int(0),
             Some(_) if width > 8 => Value::Opaque,
@@ -249,7 +215,7 @@ impl<'a> Machine<'a> {
     }
 
     fn push_text(&mut self, width: usize) -> Result<(), String> {
-        let text = self.text(width)?;
+        let text = self.input.text(width)?;
         self.stack.push(Value::Text(text));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Python's pickles, as far as state dicts go.
 
+mod input;
 mod machine;
 mod value;
 mod writer;

@@ -1,5 +1,5 @@
-//! What a pickle is made of. All values live in one arena and refer to each other by number, so that
-//! neither cycles nor deep nesting in a hostile file cost more than their bytes.
+//! What a pickle is made of. All values live in one arena and refer to each other by number, so
+//! that neither cycles nor deep nesting in a hostile file cost more than their bytes.
 
 /// Most dimensions of a tensor.
 const MAX_DIMENSIONS: usize = 8;
@@ -61,7 +61,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// The tensor behind a value.
+    /// The tensor that a value stands for.
     pub(in super::super) fn tensor(&self, value: Value<'a>) -> Option<&TensorRef<'a>> {
         match value {
             Value::Tensor(i) => self.tensors.get(i),
