@@ -22,6 +22,7 @@ const GROUND: &[&str] = &[
     "labels",
     "lock",
     "named_csv",
+    "npy",
     "panics",
     "parquet_file",
     "progress",

@@ -16,14 +16,13 @@
 mod assemble;
 pub mod augment;
 mod batches;
-pub mod bench;
 mod config;
 mod dataset;
 mod error;
 mod jpeg;
 mod keys;
 mod lists;
-mod memory;
+pub mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;

@@ -14,7 +14,6 @@
 //! met is another one, or `--retry` is given; while such clips take the failures past
 //! `--max-failed`, every run tries those again that met no limit.
 
-mod bench;
 pub mod clip;
 mod config;
 mod error;
@@ -32,7 +31,6 @@ mod summary;
 mod trouble;
 mod verify;
 
-pub use bench::{BenchConfig, BenchRow, bench};
 pub use config::{ClipSettings, DecodeConfig, MAX_JOBS, Resample, Retry, Subsampling};
 pub use error::DecodeError;
 pub use isolate::work;
