@@ -169,27 +169,27 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
                 }
                 tbody {
                     @for category in run.taxonomy.categories() {
-                    @if !category.subcategories.is_empty() {
-                        tr.group { th colspan=(analysis.tasks.len() + 5) { (category.name) } }
-                    }
-                    @for subcategory in &category.subcategories {
-                        @let of = |task, metric| run.figures.get(task, Split::Test, metric, Some(&category.name), Some(subcategory));
-                        tr {
-                            td.name { (subcategory) }
-                            @for t in &analysis.tasks {
-                                @let value = of(t.task, "ap_per_subcategory").value;
-                                @if away(t.task, subcategory) {
-                                    td.n.away title="not in the training list of this task" { (number(value)) }
-                                } @else {
-                                    (share_cell(value, &number(value)))
-                                }
-                            }
-                            (forgetting_cell(of(last, "ap_per_subcategory").forgetting))
-                            @let recall = of(last, "recall_per_subcategory");
-                            (measured_cells(recall.value, recall.forgetting))
-                            td.n { (number(of(last, "precision_per_subcategory").value)) }
+                        @if !category.subcategories.is_empty() {
+                            tr.group { th colspan=(analysis.tasks.len() + 5) { (category.name) } }
                         }
-                    }
+                        @for subcategory in &category.subcategories {
+                            @let of = |task, metric| run.figures.get(task, Split::Test, metric, Some(&category.name), Some(subcategory));
+                            tr {
+                                td.name { (subcategory) }
+                                @for t in &analysis.tasks {
+                                    @let value = of(t.task, "ap_per_subcategory").value;
+                                    @if away(t.task, subcategory) {
+                                        td.n.away title="not in the training list of this task" { (number(value)) }
+                                    } @else {
+                                        (share_cell(value, &number(value)))
+                                    }
+                                }
+                                (forgetting_cell(of(last, "ap_per_subcategory").forgetting))
+                                @let recall = of(last, "recall_per_subcategory");
+                                (measured_cells(recall.value, recall.forgetting))
+                                td.n { (number(of(last, "precision_per_subcategory").value)) }
+                            }
+                        }
                     }
                 }
             }
