@@ -26,10 +26,10 @@ pub use summary::CleanSummary;
 
 use crate::artifact::ArtifactError;
 use crate::choice::choice;
+use crate::download::DownloadError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::{LockError, Wait};
-use crate::parquet_file::TableError;
 use crate::shard::ShardError;
 
 choice! {
@@ -76,7 +76,7 @@ pub enum CleanError {
     Lock(#[from] LockError),
     /// The ledger cannot be read, so no clip can be proven to be downloaded.
     #[error(transparent)]
-    Ledger(#[from] TableError),
+    Ledger(#[from] DownloadError),
     /// The folder of shards cannot be listed.
     #[error(transparent)]
     Shards(#[from] ShardError),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
@@ -10,9 +10,8 @@ use super::proof::Proof;
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
-use crate::clip::ClipId;
-use crate::download::ledger::{Kind, LedgerRow};
-use crate::parquet_file::{self, Table};
+use crate::download::ledger::{self, Kind, LedgerRow};
+use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
@@ -152,25 +151,19 @@ fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let rows: Vec<LedgerRow> = parquet_file::read(ledger)?;
+    let rows = ledger::read(ledger)?;
     let downloaded = rows
         .into_iter()
         .filter(|row| row.kind == Kind::Clip && row.state == "present");
     let clip = |row: LedgerRow| {
-        let id: ClipId = row.name.parse().ok()?;
-        let subcategory = row.subcategory.filter(|name| is_one_folder(name))?;
         Some(Candidate {
-            path: root.join(subcategory).join(id.file_name()),
+            path: root
+                .join(row.subcategory?)
+                .join(format!("{}.mp4", row.name)),
             proof: Proof::Hash(row.blake3?),
         })
     };
     Ok(downloaded.filter_map(clip).collect())
-}
-
-/// Whether a name leads to a folder within the one that it is joined to.
-fn is_one_folder(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
 }
 
 fn shards(folder: &Path) -> Result<Vec<Candidate>, CleanError> {
