@@ -9,9 +9,9 @@ mod environment;
 use std::path::Path;
 use std::process::ExitCode;
 
-use incdec::download::fetch;
-use incdec::download::plan_text::Display;
-use incdec::download::verify::{self, Findings};
+use incdec::download::labels::command;
+use incdec::download::ledger::verify::{self, Findings};
+use incdec::download::plan::text::Display;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};
@@ -44,7 +44,7 @@ fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
 }
 
 fn labels(args: LabelsArgs) -> Result<(), DownloadError> {
-    let fetched = fetch::labels(&args.into())?;
+    let fetched = command::labels(&args.into())?;
     for path in &fetched.written {
         cli::news(path.display());
     }

@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::clip::ClipId;
-use incdec::download::extract::{ExtractError, Keeper, extract};
-use incdec::download::gunzip::Gunzip;
-use incdec::download::ledger::KeptClip;
+use incdec::download::archive::extract::{ExtractError, Keeper, extract};
+use incdec::download::archive::gunzip::Gunzip;
+use incdec::download::ledger::table::KeptClip;
 use libfuzzer_sys::fuzz_target;
 
 /// Takes every clip and counts its bytes.

@@ -19,6 +19,7 @@ const GROUND: &[&str] = &[
     "lock",
     "named_csv",
     "panics",
+    "parallel",
     "parquet_file",
     "progress",
     "random",

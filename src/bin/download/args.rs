@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
 use incdec::download::DownloadConfig;
-use incdec::download::fetch::{LabelsConfig, Tables};
-use incdec::download::http::HttpConfig;
-use incdec::download::pace::RetryConfig;
-use incdec::download::secret::Link;
-use incdec::download::store::{Access, StoreConfig};
-use incdec::download::tables::Counts;
+use incdec::download::labels::command::{LabelsConfig, Tables};
+use incdec::download::labels::first_clips::Counts;
+use incdec::download::source::http::HttpConfig;
+use incdec::download::source::pace::RetryConfig;
+use incdec::download::source::secret::Link;
+use incdec::download::source::store::{Access, StoreConfig};
 use incdec::lock::Wait;
 
 use crate::{cli, environment};

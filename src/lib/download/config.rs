@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::http::HttpConfig;
-use super::pace::RetryConfig;
-use super::secret::Link;
+use super::source::http::HttpConfig;
+use super::source::pace::RetryConfig;
+use super::source::secret::Link;
 use crate::clip::Split;
 use crate::lock::Wait;
 

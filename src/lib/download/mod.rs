@@ -5,15 +5,11 @@
 //!                                                                               \--> records --> downloads.parquet
 //! ```
 //!
-//! - [`sources`]: `sources.toml`, where the data comes from; [`remote`]: how bytes come from there, by [`http`], from an
-//!   object store (`address`, `bucket`, [`store`]), through a [`proxy`] or from a folder (`local`); [`secret`]: what of an
-//!   address may be shown.
-//! - `session`: what is wanted; [`plan`]: which archives are needed, by `index` and `probe`; [`mod@run`]: the stage;
-//!   `archive`: one archive, from socket to clips; `closing`: the ledger at the end.
-//! - [`stream`]: one file as one unbroken stream; [`pace`]: retries, waits, the rate limit.
-//! - [`gunzip`], [`extract`], `keeper`, [`member`], [`container`]: what the bytes hold, and what is let in.
-//! - [`ledger`]: `downloads.parquet`; [`verify`]: the clips on disk against it; `adopt`: clips on disk without one.
-//! - [`fetch`]: the published label tables; [`tables`]: tables made by a rule.
+//! - [`source`]: where bytes come from, and how they come.
+//! - [`plan`]: which archives are needed.
+//! - [`archive`]: one archive, from its bytes to clips.
+//! - [`ledger`]: `downloads.parquet`, and the clips on disk against it.
+//! - [`labels`]: the published label tables, and tables made by a rule.
 //!
 //! Only this module opens outward sockets. A clip gets its name under `raw` only when its whole archive has passed its
 //! checksum; until then it lies in `<raw>/.incdec-download`, which goes away when the run ends.
@@ -25,40 +21,14 @@
 //! state of the inflater is kept on disk, since the clips of an archive get their names only when its last checksum is right.
 //! Every run says how many bytes came over the wire and for how many bytes of archives.
 
-mod address;
-mod adopt;
-mod archive;
-mod bucket;
-mod closing;
+pub mod archive;
 mod config;
-pub mod container;
 mod error;
-pub mod extract;
-pub mod fetch;
-pub mod gunzip;
-pub mod http;
-mod index;
-mod keep;
-mod keeper;
-mod lanes;
+pub mod labels;
 pub mod ledger;
-mod local;
-pub mod member;
-pub mod pace;
 pub mod plan;
-pub mod plan_text;
-mod probe;
-pub mod proxy;
-pub mod remote;
 pub mod run;
-pub mod secret;
-mod session;
-pub mod sources;
-mod state;
-pub mod store;
-pub mod stream;
-pub mod tables;
-pub mod verify;
+pub mod source;
 
 pub use config::{DownloadConfig, Summary};
 pub use error::DownloadError;

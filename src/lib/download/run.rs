@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
 
-use super::adopt::adopt;
-use super::archive::{Outcome, Work};
-use super::closing::{Failures, nothing_removed, write_ledger};
+use super::archive::fetch::{Outcome, Work};
 use super::config::{DownloadConfig, Summary};
 use super::error::DownloadError;
-use super::lanes;
-use super::ledger::{ArchiveRecord, ArchiveState, ClipState};
-use super::pace::Meter;
-use super::plan::{Plan, plan};
-use super::plan_text::free_bytes;
-use super::remote::Remote;
-use super::session::Session;
-use super::state::{Known, Workplace};
-use super::stream::Line;
+use super::ledger::adopt::adopt;
+use super::ledger::closing::{Failures, nothing_removed, write_ledger};
+use super::ledger::known::{Known, Workplace};
+use super::ledger::session::Session;
+use super::ledger::table::{ArchiveRecord, ArchiveState, ClipState};
+use super::plan::choose::{Plan, plan};
+use super::plan::text::free_bytes;
+use super::source::pace::Meter;
+use super::source::remote::Remote;
+use super::source::stream::Line;
+use crate::parallel;
 use crate::progress::{Progress, Unit};
 
 fn line<'a>(
@@ -207,7 +207,7 @@ fn fetch_all(
             tell();
         },
     };
-    let results = lanes::each(&plan.archives, config.jobs, |archive| {
+    let results = parallel::each(&plan.archives, config.jobs, |archive| {
         let result = work.fetch(archive);
         done.fetch_add(1, Ordering::Relaxed);
         tell();

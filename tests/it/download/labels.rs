@@ -3,9 +3,9 @@
 use std::fs;
 
 use incdec::download::DownloadError;
-use incdec::download::fetch::{LabelsConfig, Tables, labels, sha256};
-use incdec::download::http::HttpConfig;
-use incdec::download::pace::RetryConfig;
+use incdec::download::labels::command::{LabelsConfig, Tables, labels, sha256};
+use incdec::download::source::http::HttpConfig;
+use incdec::download::source::pace::RetryConfig;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::labels::Labels;

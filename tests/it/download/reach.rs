@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use incdec::download::http::HttpConfig;
-use incdec::download::remote;
-use incdec::download::secret::Secret;
-use incdec::download::store::{Access, Keys, S3Keys, StoreConfig};
+use incdec::download::source::http::HttpConfig;
+use incdec::download::source::remote;
+use incdec::download::source::secret::Secret;
+use incdec::download::source::store::{Access, Keys, S3Keys, StoreConfig};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};

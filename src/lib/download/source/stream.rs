@@ -4,9 +4,9 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::pace::{Meter, Patience, RetryConfig};
-use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
-use super::secret::Link;
+use super::super::source::pace::{Meter, Patience, RetryConfig};
+use super::super::source::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
+use super::super::source::secret::Link;
 
 /// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours; and a
 /// connection that gave fewer before it broke counts as one that gave nothing.
@@ -34,7 +34,7 @@ pub struct Line<'a> {
 
 impl Line<'_> {
     /// Waits, unless the run is called off; says whether to go on.
-    pub(super) fn wait(&self, duration: Duration) -> bool {
+    pub(in crate::download) fn wait(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         while !self.cancelled.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());

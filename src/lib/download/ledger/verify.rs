@@ -5,13 +5,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::config::{DownloadConfig, Summary};
-use super::error::DownloadError;
-use super::lanes;
-use super::ledger::{self, Kind, LedgerRow};
-use super::run::run_in;
-use super::state::Workplace;
+use super::super::config::{DownloadConfig, Summary};
+use super::super::error::DownloadError;
+use super::super::ledger::known::Workplace;
+use super::super::ledger::table::{self as ledger, Kind, LedgerRow};
+use super::super::run::run_in;
 use crate::artifact::{ArtifactError, hash_file};
+use crate::parallel;
 use crate::progress::{Progress, Unit};
 
 /// A clip that is not as the ledger says.
@@ -81,7 +81,7 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
     let on_disk = |row: &LedgerRow| matches!(row.state.as_str(), "present" | "adopted");
     rows.retain(|row| row.kind == Kind::Clip && on_disk(row));
     let progress = Progress::new("verifying", Some(rows.len() as u64), Unit::Count("clips"));
-    let faults = lanes::each(&rows, jobs, |row| {
+    let faults = parallel::each(&rows, jobs, |row| {
         let fault = match hash_file(&raw.join(relative(row))) {
             Err(error) if error.source.kind() == ErrorKind::NotFound => Some("is gone"),
             Err(_) => Some("cannot be read"),
@@ -115,7 +115,7 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
 /// whatever else is missing. No other program changes clips or ledger meanwhile. `None` where nothing was damaged.
 ///
 /// # Errors
-/// As [`verify`] and [`super::run()`], and when a clip stays away, because the label tables no longer name it.
+/// As [`verify`] and [`super::super::run()`], and when a clip stays away, because the label tables no longer name it.
 pub fn mend(
     config: &DownloadConfig,
     tell: impl FnOnce(&Findings),

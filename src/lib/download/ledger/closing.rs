@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{DownloadConfig, Summary};
-use super::error::DownloadError;
-use super::ledger::{self, ArchiveRecord, ArchiveState, ClipState};
-use super::plan::{PlannedArchive, WantedClip};
-use super::session::Session;
-use super::state::Known;
+use super::super::config::{DownloadConfig, Summary};
+use super::super::error::DownloadError;
+use super::super::ledger::known::Known;
+use super::super::ledger::session::Session;
+use super::super::ledger::table::{self as ledger, ArchiveRecord, ArchiveState, ClipState};
+use super::super::plan::choose::{PlannedArchive, WantedClip};
 use crate::artifact;
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::parquet_file::Provenance;
 
 /// The reason of a clip that the archives that could hold it do not hold.
-pub(super) const ABSENT: &str = "in none of the archives that could hold it";
+pub(in crate::download) const ABSENT: &str = "in none of the archives that could hold it";
 /// The reason of a clip whose archive could not be read.
 const UNREAD: &str = "the archive that may hold it could not be read";
 /// The reason of a clip whose archive is not there.
@@ -24,7 +24,7 @@ const DAMAGED: &str = "the archive that may hold it is damaged at its source";
 
 /// The archives that this run could not take in.
 #[derive(Default)]
-pub(super) struct Failures {
+pub(in crate::download) struct Failures {
     archives: Vec<Failure>,
 }
 
@@ -37,7 +37,12 @@ struct Failure {
 }
 
 impl Failures {
-    pub(super) fn note(&mut self, archive: &PlannedArchive, record: &ArchiveRecord, exit: Exit) {
+    pub(in crate::download) fn note(
+        &mut self,
+        archive: &PlannedArchive,
+        record: &ArchiveRecord,
+        exit: Exit,
+    ) {
         let reason = record.reason.as_deref().unwrap_or("unknown");
         self.archives.push(Failure {
             state: record.state,
@@ -60,7 +65,7 @@ impl Failures {
 
     /// The run's result: an archive that could not be read is an error, one that is absent or damaged at its source counts
     /// as its missing clips. Where these alone are too many, no other try can help.
-    pub(super) fn into_result(
+    pub(in crate::download) fn into_result(
         self,
         mut summary: Summary,
         max_missing: f64,
@@ -107,7 +112,7 @@ impl Failures {
 }
 
 /// Sees that every clip is on disk that this run found there or fetched; `open` are those that it did not.
-pub(super) fn nothing_removed(
+pub(in crate::download) fn nothing_removed(
     config: &DownloadConfig,
     session: &Session,
     known: &Known,
@@ -128,7 +133,7 @@ pub(super) fn nothing_removed(
 }
 
 /// Publishes the ledger where it changed, and counts what became of the clips.
-pub(super) fn write_ledger(
+pub(in crate::download) fn write_ledger(
     config: &DownloadConfig,
     session: &Session,
     known: &Known,

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::DownloadError;
-use super::index::{annotated_classes, index, number};
-use super::lanes;
-use super::ledger::{ArchiveRecord, ArchiveState};
-use super::probe::probe_all;
-use super::remote::Facts;
-use super::secret::Link;
-use super::sources::{Dataset, Numbering};
-use super::stream::Line;
+use super::super::DownloadError;
+use super::super::ledger::table::{ArchiveRecord, ArchiveState};
+use super::super::plan::index::{annotated_classes, index, number};
+use super::super::plan::probe::probe_all;
+use super::super::plan::sources::{Dataset, Numbering};
+use super::super::source::remote::Facts;
+use super::super::source::secret::Link;
+use super::super::source::stream::Line;
 use crate::foreign::printable;
+use crate::parallel;
 
 /// A clip that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct PlannedArchive {
 
 impl PlannedArchive {
     /// The archive at `link`, of which nothing is known yet but the URL that the index has.
-    pub(super) fn at(link: Link, url: String) -> Self {
+    pub(in crate::download) fn at(link: Link, url: String) -> Self {
         Self {
             path: link.bare(),
             link,
@@ -153,7 +153,7 @@ pub fn plan(
             }
         }
     }
-    let facts = lanes::each(&plan.archives, parallel, |archive| {
+    let facts = parallel::each(&plan.archives, parallel, |archive| {
         line.patiently(|| line.remote.facts(archive.link.reveal()))
     });
     for (archive, facts) in plan.archives.iter_mut().zip(facts) {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::DownloadError;
-use super::secret::Link;
+use super::super::DownloadError;
+use super::super::source::secret::Link;
 use crate::artifact::ArtifactError;
 
 /// The sources that this program carries, so that it runs without the repository beside it.
-const EMBEDDED: &str = include_str!("../../../kinetics_download/sources.toml");
+const EMBEDDED: &str = include_str!("../../../../kinetics_download/sources.toml");
 
 /// How archive numbers relate to classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -178,7 +178,9 @@ mod tests {
         }
         for file in Sources::read(None).unwrap().labels.files {
             let name = Path::new(&file.path).file_name().unwrap();
-            let found = super::super::fetch::sha256(&std::fs::read(labels.join(name)).unwrap());
+            let found = crate::download::labels::command::sha256(
+                &std::fs::read(labels.join(name)).unwrap(),
+            );
             assert_eq!(found, file.sha256, "{}", file.path);
         }
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::DownloadError;
-use super::fetch::MAX_ANNOTATIONS_BYTES;
-use super::member::has_drive;
-use super::plan::PlannedArchive;
-use super::remote::{Facts, Fault, RemoteError};
-use super::secret::Link;
-use super::sources::Dataset;
-use super::stream::{AtMost, Line, Stream};
+use super::super::DownloadError;
+use super::super::archive::member::has_drive;
+use super::super::labels::command::MAX_ANNOTATIONS_BYTES;
+use super::super::plan::choose::PlannedArchive;
+use super::super::plan::sources::Dataset;
+use super::super::source::remote::{Facts, Fault, RemoteError};
+use super::super::source::secret::Link;
+use super::super::source::stream::{AtMost, Line, Stream};
 use crate::named_csv::NamedCsv;
 
 /// Largest archive index.
@@ -21,7 +21,7 @@ const MAX_ARCHIVES: usize = 20_000;
 const MAX_PATH_BYTES: usize = 2000;
 
 /// The archives of a folder as the source lists them.
-pub(super) fn index(
+pub(in crate::download) fn index(
     line: &Line<'_>,
     dataset: &Dataset,
     folder: &str,
@@ -123,7 +123,7 @@ fn refusal(path: &str) -> Option<&'static str> {
 }
 
 /// The classes of the official annotations in sorted order, each with its number of clips; empty where there are none.
-pub(super) fn annotated_classes(
+pub(in crate::download) fn annotated_classes(
     line: &Line<'_>,
     dataset: &Dataset,
     folder: &str,
@@ -165,7 +165,10 @@ pub(super) fn annotated_classes(
 }
 
 /// Gives each archive the class that its number stands for.
-pub(super) fn number(archives: &mut [PlannedArchive], classes: &BTreeMap<String, usize>) {
+pub(in crate::download) fn number(
+    archives: &mut [PlannedArchive],
+    classes: &BTreeMap<String, usize>,
+) {
     let sorted: Vec<(&String, &usize)> = classes.iter().collect();
     for archive in archives {
         let class = archive_number(&archive.path).and_then(|n| sorted.get(n.checked_sub(1)?));

@@ -5,10 +5,10 @@ use std::time::Duration;
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
-use super::DownloadError;
-use super::address::Method;
-use super::secret::Link;
-use super::store::StoreConfig;
+use super::super::DownloadError;
+use super::super::source::address::Method;
+use super::super::source::secret::Link;
+use super::super::source::store::StoreConfig;
 
 /// How long a signed address can be used to begin reading; each try signs anew.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
@@ -16,7 +16,7 @@ const SIGNED_FOR: Duration = Duration::from_secs(3600);
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// A bucket, and what paths in it begin with.
-pub(super) struct S3Bucket {
+pub(in crate::download) struct S3Bucket {
     bucket: Bucket,
     prefix: String,
     keys: Option<Credentials>,
@@ -24,7 +24,7 @@ pub(super) struct S3Bucket {
 
 impl S3Bucket {
     /// The bucket of `source`, which is `s3://bucket/prefix`.
-    pub(super) fn parse(
+    pub(in crate::download) fn parse(
         source: &str,
         bucket: &str,
         prefix: &str,
@@ -66,7 +66,7 @@ impl S3Bucket {
     }
 
     /// What the file at `path` is asked for with.
-    pub(super) fn url(&self, method: Method, path: &str) -> Link {
+    pub(in crate::download) fn url(&self, method: Method, path: &str) -> Link {
         let key = if self.prefix.is_empty() {
             path.to_owned()
         } else {
@@ -81,7 +81,7 @@ impl S3Bucket {
     }
 
     /// What the next page of the listing is asked for with.
-    pub(super) fn listing(&self, continuation: Option<&str>) -> Link {
+    pub(in crate::download) fn listing(&self, continuation: Option<&str>) -> Link {
         let mut list = self.bucket.list_objects_v2(self.keys.as_ref());
         if !self.prefix.is_empty() {
             list.with_prefix(format!("{}/", self.prefix));
@@ -93,7 +93,10 @@ impl S3Bucket {
     }
 
     /// The paths of a page of the listing, and the token of the next page.
-    pub(super) fn listed(&self, page: &str) -> Result<(Vec<String>, Option<String>), String> {
+    pub(in crate::download) fn listed(
+        &self,
+        page: &str,
+    ) -> Result<(Vec<String>, Option<String>), String> {
         let page = ListObjectsV2::parse_response(page).map_err(|e| e.to_string())?;
         let below = |key: String| {
             let path = key.strip_prefix(self.prefix.as_str())?;

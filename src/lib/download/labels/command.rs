@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::DownloadError;
-use super::http::HttpConfig;
-use super::pace::{Meter, RetryConfig};
-use super::remote::{self, Facts, Remote};
-use super::secret::Link;
-use super::sources::{Dataset, FrameFolder, PublishedLabels, Sources};
-use super::stream::{AtMost, Line, Stream, fault_in};
-use super::tables::{self, Counts, Rule};
+use super::super::DownloadError;
+use super::super::labels::first_clips::{self, Counts, Rule};
+use super::super::plan::sources::{Dataset, FrameFolder, PublishedLabels, Sources};
+use super::super::source::http::HttpConfig;
+use super::super::source::pace::{Meter, RetryConfig};
+use super::super::source::remote::{self, Facts, Remote};
+use super::super::source::secret::Link;
+use super::super::source::stream::{AtMost, Line, Stream, fault_in};
 use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_changed};
 use crate::clip::ClipId;
 use crate::progress::{Progress, Unit};
@@ -26,22 +26,22 @@ use crate::taxonomy::Taxonomy;
 /// Largest label table.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
 /// Largest file of official annotations: five times what half a million clips take.
-pub(super) const MAX_ANNOTATIONS_BYTES: u64 = 128 << 20;
+pub(in crate::download) const MAX_ANNOTATIONS_BYTES: u64 = 128 << 20;
 /// Largest JPEG frame.
 const MAX_FRAME_BYTES: u64 = 16 << 20;
 /// The tables that this program carries: written where the folder has none of that name.
 const CARRIED: [(&str, &str); 3] = [
     (
         "classes.csv",
-        include_str!("../../../Kinetics/Info/classes.csv"),
+        include_str!("../../../../Kinetics/Info/classes.csv"),
     ),
     (
         "subcategories_to_remove.csv",
-        include_str!("../../../Kinetics/Info/subcategories_to_remove.csv"),
+        include_str!("../../../../Kinetics/Info/subcategories_to_remove.csv"),
     ),
     (
         "subcategories_to_substitute.csv",
-        include_str!("../../../Kinetics/Info/subcategories_to_substitute.csv"),
+        include_str!("../../../../Kinetics/Info/subcategories_to_substitute.csv"),
     ),
 ];
 
@@ -144,7 +144,7 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
             let rule = Rule {
                 taxonomy: &Taxonomy::read(taxonomy).map_err(crate::labels::LabelsError::from)?,
                 counts: *counts,
-                existing: existing.as_deref().map(tables::clips_below),
+                existing: existing.as_deref().map(first_clips::clips_below),
             };
             let mut tables = made(&line.to(&*remote), dataset, &rule)?;
             let bytes = fs::read(taxonomy).map_err(ArtifactError::at("read", taxonomy))?;
@@ -278,7 +278,7 @@ fn made(
         })?;
     let stream = Stream::new(line, path, Facts::default());
     let stream = AtMost::new(stream, path, MAX_ANNOTATIONS_BYTES);
-    let tables = tables::make(rule, Path::new(path), stream)?;
+    let tables = first_clips::make(rule, Path::new(path), stream)?;
     let bytes = |(name, text): (String, String)| (name, text.into_bytes());
     Ok(tables.into_iter().map(bytes).collect())
 }

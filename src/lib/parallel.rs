@@ -7,11 +7,8 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// Runs `work` on every item, at most `lanes` at a time: the calling thread is one of them, so where the system refuses
 /// further threads the work goes on with those there are. A panic in one ends them all.
-pub(super) fn each<T: Sync, R: Send>(
-    items: &[T],
-    lanes: usize,
-    work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
+#[must_use]
+pub fn each<T: Sync, R: Send>(items: &[T], lanes: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     each_by(items, lanes, work, |scope, lane| {
         Builder::new().spawn_scoped(scope, lane)
     })

@@ -5,11 +5,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::DownloadError;
-use super::closing::ABSENT;
-use super::config::DownloadConfig;
-use super::ledger::{
-    self, ArchiveRecord, ArchiveState, ClipState, KeptClip, Kind, LedgerRow, RefusedMember,
+use super::super::DownloadError;
+use super::super::config::DownloadConfig;
+use super::super::ledger::closing::ABSENT;
+use super::super::ledger::table::{
+    self as ledger, ArchiveRecord, ArchiveState, ClipState, KeptClip, Kind, LedgerRow,
+    RefusedMember,
 };
 use crate::artifact::{self, ArtifactError};
 use crate::lock::Lock;
@@ -20,7 +21,7 @@ const WORK_FOLDER: &str = ".incdec-download";
 const HOLDER: &str = "incdec-download";
 
 /// The right to change a ledger and its folder of clips, and the place where unfinished work lies.
-pub(super) struct Workplace {
+pub(in crate::download) struct Workplace {
     root: PathBuf,
     /// Held as long as the run lasts: that of the ledger's folder and, where it is another, that of the clips'.
     _locks: [Option<Lock>; 2],
@@ -28,7 +29,7 @@ pub(super) struct Workplace {
 
 impl Workplace {
     /// Takes the ledger and the clips for this process.
-    pub(super) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
+    pub(in crate::download) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
         let (ledger, raw) = (config.ledger_folder(), config.raw.as_path());
         let ledger_lock = Lock::folder(ledger, HOLDER, config.wait)?;
         fs::create_dir_all(raw).map_err(ArtifactError::at("create folder", raw))?;
@@ -44,7 +45,7 @@ impl Workplace {
     }
 
     /// An empty folder for the clips of one archive.
-    pub(super) fn staging(&self, archive: &str) -> Result<PathBuf, ArtifactError> {
+    pub(in crate::download) fn staging(&self, archive: &str) -> Result<PathBuf, ArtifactError> {
         let folder = self.staging_path(archive);
         remove(&folder)?;
         fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
@@ -52,22 +53,22 @@ impl Workplace {
     }
 
     /// Archives that a run had begun and not finished.
-    pub(super) fn begun(&self) -> usize {
+    pub(in crate::download) fn begun(&self) -> usize {
         fs::read_dir(self.root.join("staging")).map_or(0, Iterator::count)
     }
 
     /// Removes what unfinished archives left; what is finished stays written down.
-    pub(super) fn clear_staging(&self) -> Result<(), ArtifactError> {
+    pub(in crate::download) fn clear_staging(&self) -> Result<(), ArtifactError> {
         remove(&self.root.join("staging"))
     }
 
     /// Where the clips of one archive are staged.
-    pub(super) fn staging_path(&self, archive: &str) -> PathBuf {
+    pub(in crate::download) fn staging_path(&self, archive: &str) -> PathBuf {
         self.root.join("staging").join(file_name(archive))
     }
 
     /// Writes down that an archive is finished.
-    pub(super) fn record(&self, record: &ArchiveRecord) -> Result<(), ArtifactError> {
+    pub(in crate::download) fn record(&self, record: &ArchiveRecord) -> Result<(), ArtifactError> {
         let path = self
             .records()
             .join(format!("{}.json", file_name(&record.path)));
@@ -81,7 +82,7 @@ impl Workplace {
     }
 
     /// The archives that a run finished before it was killed.
-    pub(super) fn unfinished(&self) -> Result<Vec<ArchiveRecord>, ArtifactError> {
+    pub(in crate::download) fn unfinished(&self) -> Result<Vec<ArchiveRecord>, ArtifactError> {
         let folder = self.records();
         artifact::sweep(&folder)?;
         let entries = match fs::read_dir(&folder) {
@@ -100,7 +101,7 @@ impl Workplace {
     }
 
     /// Removes all unfinished work.
-    pub(super) fn clear(&self) -> Result<(), ArtifactError> {
+    pub(in crate::download) fn clear(&self) -> Result<(), ArtifactError> {
         remove(&self.root)
     }
 }
@@ -119,18 +120,18 @@ fn file_name(path: &str) -> String {
 
 /// What earlier runs found out.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(in crate::download) struct Known {
     /// The archives by path.
-    pub(super) archives: BTreeMap<String, ArchiveRecord>,
+    pub(in crate::download) archives: BTreeMap<String, ArchiveRecord>,
     /// Subcategories of the clips that the ledger has.
-    pub(super) subcategories: BTreeMap<String, String>,
+    pub(in crate::download) subcategories: BTreeMap<String, String>,
     /// The clips of the ledger that no archive gave: adopted, as frames, or missing.
-    pub(super) others: BTreeMap<String, ClipState>,
+    pub(in crate::download) others: BTreeMap<String, ClipState>,
 }
 
 impl Known {
     /// Reads the ledger, if there is one.
-    pub(super) fn read(ledger: &Path) -> Result<Self, DownloadError> {
+    pub(in crate::download) fn read(ledger: &Path) -> Result<Self, DownloadError> {
         if !ledger.exists() {
             return Ok(Self::default());
         }
@@ -204,7 +205,7 @@ impl Known {
 
     /// Adds what became of an archive, in a killed run or this one. Clips that an earlier reading of it kept stay its own where
     /// this one did not seek them or did not get to its end.
-    pub(super) fn add(&mut self, mut record: ArchiveRecord) {
+    pub(in crate::download) fn add(&mut self, mut record: ArchiveRecord) {
         if let Some(before) = self.archives.remove(&record.path) {
             let read = record.state == ArchiveState::Complete;
             let others = before.kept.into_iter();
@@ -221,12 +222,12 @@ impl Known {
     }
 
     /// Whether the archives that could hold the clip are known not to.
-    pub(super) fn is_absent(&self, clip: &str) -> bool {
+    pub(in crate::download) fn is_absent(&self, clip: &str) -> bool {
         matches!(self.others.get(clip), Some(ClipState::Missing { reason }) if reason == ABSENT)
     }
 
     /// Where each kept clip comes from: of several archives the first by path.
-    pub(super) fn kept(&self) -> BTreeMap<&str, (&str, &KeptClip)> {
+    pub(in crate::download) fn kept(&self) -> BTreeMap<&str, (&str, &KeptClip)> {
         let mut kept = BTreeMap::new();
         for record in self.archives.values() {
             for clip in &record.kept {
@@ -238,7 +239,7 @@ impl Known {
     }
 
     /// The clips that lie below `raw` as this says.
-    pub(super) fn on_disk<'a>(&'a self, raw: &'a Path) -> OnDisk<'a> {
+    pub(in crate::download) fn on_disk<'a>(&'a self, raw: &'a Path) -> OnDisk<'a> {
         OnDisk {
             raw,
             kept: self.kept(),
@@ -248,7 +249,7 @@ impl Known {
 }
 
 /// The clips on disk, as far as they are known.
-pub(super) struct OnDisk<'a> {
+pub(in crate::download) struct OnDisk<'a> {
     raw: &'a Path,
     kept: BTreeMap<&'a str, (&'a str, &'a KeptClip)>,
     others: &'a BTreeMap<String, ClipState>,
@@ -256,7 +257,7 @@ pub(super) struct OnDisk<'a> {
 
 impl OnDisk<'_> {
     /// The clip, where its file is there with the size that it should have.
-    pub(super) fn clip(&self, subcategory: &str, id: &str) -> Option<ClipState> {
+    pub(in crate::download) fn clip(&self, subcategory: &str, id: &str) -> Option<ClipState> {
         let is_there = |clip: &KeptClip| {
             let path = self.raw.join(subcategory).join(format!("{id}.mp4"));
             path.metadata()

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::DownloadError;
+use super::super::DownloadError;
 use crate::choice::choice;
 use crate::clip::ClipId;
 use crate::foreign::printable;

@@ -11,30 +11,30 @@
 //! An `--endpoint` takes the place of the store's public address, with bucket (or account and container) in the path: MinIO,
 //! Ceph, the stores of other clouds, emulators.
 
-use super::DownloadError;
-use super::bucket::S3Bucket;
-use super::secret::{Link, Secret};
-use super::store::StoreConfig;
+use super::super::DownloadError;
+use super::super::source::bucket::S3Bucket;
+use super::super::source::secret::{Link, Secret};
+use super::super::source::store::StoreConfig;
 
 /// What a file is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(in crate::download) struct Target {
     /// The URL to request, signature and all.
-    pub(super) url: Link,
+    pub(in crate::download) url: Link,
     /// The bearer token to send along.
-    pub(super) bearer: Option<Secret>,
+    pub(in crate::download) bearer: Option<Secret>,
 }
 
 /// The question that a signature answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(in crate::download) enum Method {
     Head,
     Get,
 }
 
 /// The place that paths are below of.
 #[derive(Debug)]
-pub(super) enum Address {
+pub(in crate::download) enum Address {
     /// URLs are put together from text.
     Plain {
         base: Link,
@@ -47,7 +47,10 @@ pub(super) enum Address {
 
 impl Address {
     /// Reads `http://`, `https://`, `s3://`, `gs://` and `az://`.
-    pub(super) fn parse(source: &str, config: &StoreConfig) -> Result<Self, DownloadError> {
+    pub(in crate::download) fn parse(
+        source: &str,
+        config: &StoreConfig,
+    ) -> Result<Self, DownloadError> {
         let refuse = |reason: String| DownloadError::Source {
             source_text: Link::from(source),
             reason,
@@ -101,7 +104,7 @@ impl Address {
     }
 
     /// What the file at `path` is asked for with.
-    pub(super) fn target(&self, method: Method, path: &str) -> Target {
+    pub(in crate::download) fn target(&self, method: Method, path: &str) -> Target {
         // An index may name archives that lie elsewhere; no credentials of ours go there.
         if path.contains("://") {
             return Target {
@@ -132,7 +135,7 @@ impl Address {
     }
 
     /// The bucket that can list itself, where it is one.
-    pub(super) fn bucket(&self) -> Option<&S3Bucket> {
+    pub(in crate::download) fn bucket(&self) -> Option<&S3Bucket> {
         match self {
             Self::Plain { .. } => None,
             Self::S3(bucket) => Some(bucket),
@@ -143,7 +146,7 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::store::{Access, Keys, S3Keys};
+    use crate::download::source::store::{Access, Keys, S3Keys};
 
     fn url(source: &str, config: &StoreConfig) -> String {
         let address = Address::parse(source, config).unwrap();

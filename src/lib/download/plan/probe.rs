@@ -6,24 +6,24 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use tar::EntryType;
 
-use super::lanes;
-use super::ledger::ArchiveRecord;
-use super::member::class_of;
-use super::plan::PlannedArchive;
-use super::remote::Span;
-use super::stream::Line;
+use super::super::archive::member::class_of;
+use super::super::ledger::table::ArchiveRecord;
+use super::super::plan::choose::PlannedArchive;
+use super::super::source::remote::Span;
+use super::super::source::stream::Line;
+use crate::parallel;
 
 /// Bytes of an archive's beginning that usually hold its first header; more are asked for where they do not.
 const PROBE_BYTES: [u64; 3] = [1024, 16 * 1024, 256 * 1024];
 
 /// The archives with the class that each one's first header names, as known from before or read now.
-pub(super) fn probe_all(
+pub(in crate::download) fn probe_all(
     line: &Line<'_>,
     mut archives: Vec<PlannedArchive>,
     known: &BTreeMap<String, ArchiveRecord>,
     parallel: usize,
 ) -> Vec<PlannedArchive> {
-    let classes = lanes::each(&archives, parallel, |archive| {
+    let classes = parallel::each(&archives, parallel, |archive| {
         match known.get(&archive.path).and_then(|r| r.first_class.clone()) {
             Some(class) => Some(class),
             None => probe(line, archive.link.reveal()),

@@ -12,11 +12,11 @@ use ureq::unversioned::transport::time::Duration as MaybeNever;
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
-use super::DownloadError;
-use super::address::{Address, Method, Target};
-use super::proxy::Proxies;
-use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
-use super::store::StoreConfig;
+use super::super::DownloadError;
+use super::super::source::address::{Address, Method, Target};
+use super::super::source::proxy::Proxies;
+use super::super::source::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
+use super::super::source::store::StoreConfig;
 
 /// Who we are, so that an operator can tell.
 const USER_AGENT: &str = concat!(
@@ -323,7 +323,7 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::secret::Secret;
+    use crate::download::source::secret::Secret;
 
     #[test]
     fn content_ranges_are_understood() {

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use super::extract::{ExtractError, Tally, extract};
-use super::gunzip::Gunzip;
-use super::keep;
-use super::keeper::FolderKeeper;
-use super::ledger::{ArchiveRecord, ArchiveState};
-use super::plan::{PlannedArchive, WantedClip};
-use super::remote::{Facts, Fault};
-use super::state::Workplace;
-use super::stream::{Line, Stream};
+use super::super::archive::extract::{ExtractError, Tally, extract};
+use super::super::archive::gunzip::Gunzip;
+use super::super::archive::staging::FolderKeeper;
+use super::super::archive::watched;
+use super::super::ledger::known::Workplace;
+use super::super::ledger::table::{ArchiveRecord, ArchiveState};
+use super::super::plan::choose::{PlannedArchive, WantedClip};
+use super::super::source::remote::{Facts, Fault};
+use super::super::source::stream::{Line, Stream};
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::foreign::printable;
@@ -25,31 +25,34 @@ use crate::progress::Progress;
 const READS: usize = 3;
 
 /// What the workers of a run share.
-pub(super) struct Work<'a> {
-    pub(super) line: &'a Line<'a>,
-    pub(super) workplace: &'a Workplace,
-    pub(super) raw: &'a Path,
-    pub(super) keep_archives: Option<&'a Path>,
+pub(in crate::download) struct Work<'a> {
+    pub(in crate::download) line: &'a Line<'a>,
+    pub(in crate::download) workplace: &'a Workplace,
+    pub(in crate::download) raw: &'a Path,
+    pub(in crate::download) keep_archives: Option<&'a Path>,
     /// All clips that are asked for, present or not.
-    pub(super) wanted: &'a BTreeMap<String, WantedClip>,
+    pub(in crate::download) wanted: &'a BTreeMap<String, WantedClip>,
     /// Which archive each clip on disk is from.
-    pub(super) owners: &'a Mutex<BTreeMap<String, String>>,
-    pub(super) progress: &'a Progress,
+    pub(in crate::download) owners: &'a Mutex<BTreeMap<String, String>>,
+    pub(in crate::download) progress: &'a Progress,
     /// Told of each clip.
-    pub(super) on_clip: &'a (dyn Fn() + Sync),
+    pub(in crate::download) on_clip: &'a (dyn Fn() + Sync),
 }
 
 /// What became of an archive.
-pub(super) struct Outcome {
-    pub(super) record: ArchiveRecord,
+pub(in crate::download) struct Outcome {
+    pub(in crate::download) record: ArchiveRecord,
     /// Of one that was not read to its end: what another try may come to.
-    pub(super) exit: Exit,
+    pub(in crate::download) exit: Exit,
 }
 
 impl Work<'_> {
     /// Fetches one archive and writes its record down. A failure of the source is part of the record; a failure of the
     /// disk ends the run.
-    pub(super) fn fetch(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
+    pub(in crate::download) fn fetch(
+        &self,
+        planned: &PlannedArchive,
+    ) -> Result<Outcome, ArtifactError> {
         let result = self.read_until_sound(planned);
         if result.is_err() {
             self.line.cancelled.store(true, Ordering::Relaxed);
@@ -130,8 +133,8 @@ impl Work<'_> {
         let mut keeper = FolderKeeper::new(&staging, wants, &on_keep);
         let stream = Stream::new(self.line, planned.link.reveal(), facts);
         let copy = self.keep_archives;
-        let copy = copy.map(|folder| keep::place(folder, &planned.path));
-        let watched = keep::Watched::new(stream, self.progress, copy)?;
+        let copy = copy.map(|folder| watched::place(folder, &planned.path));
+        let watched = watched::Watched::new(stream, self.progress, copy)?;
         let mut gunzip = Gunzip::new(watched);
         let tally = extract(&mut gunzip, &mut keeper)?;
         let (hash, watched) = gunzip

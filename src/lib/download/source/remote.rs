@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use super::DownloadError;
-use super::http::{Http, HttpConfig};
-use super::local::LocalFolder;
-use super::secret::{Link, sentence};
+use super::super::DownloadError;
+use super::super::source::http::{Http, HttpConfig};
+use super::super::source::local::LocalFolder;
+use super::super::source::secret::{Link, sentence};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;

@@ -5,18 +5,18 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::container;
-use super::lanes;
-use super::ledger::KeptClip;
-use super::plan::WantedClip;
+use super::super::archive::container;
+use super::super::ledger::table::KeptClip;
+use super::super::plan::choose::WantedClip;
 use crate::artifact::{ArtifactError, hash_file};
+use crate::parallel;
 use crate::progress::{Progress, Unit};
 
 /// Those of the clips that lie below `raw` as whole MP4 files. One that is cut is left to be fetched.
 ///
 /// # Errors
 /// When a file that is there cannot be read.
-pub(super) fn adopt(
+pub(in crate::download) fn adopt(
     raw: &Path,
     clips: &BTreeMap<String, WantedClip>,
     jobs: usize,
@@ -24,7 +24,7 @@ pub(super) fn adopt(
     let clips: Vec<_> = clips.iter().collect();
     let total = Some(clips.len() as u64);
     let progress = Progress::new("looking for clips on disk", total, Unit::Count("clips"));
-    let found = lanes::each(&clips, jobs, |(id, clip)| {
+    let found = parallel::each(&clips, jobs, |(id, clip)| {
         let path = raw.join(&clip.subcategory).join(format!("{id}.mp4"));
         let found = look_at(&path, id);
         progress.inc(1);

@@ -9,11 +9,11 @@ use std::io::{self, Read};
 
 use tar::{EntryType, PaxExtensions};
 
-use super::gunzip::Gunzip;
-use super::ledger::{KeptClip, RefusedMember};
-use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
-use super::remote::RemoteError;
-use super::stream::fault_in;
+use super::super::archive::gunzip::Gunzip;
+use super::super::archive::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
+use super::super::ledger::table::{KeptClip, RefusedMember};
+use super::super::source::remote::RemoteError;
+use super::super::source::stream::fault_in;
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::DownloadError;
-use super::config::DownloadConfig;
-use super::plan::WantedClip;
-use super::remote::{self, Remote};
-use super::sources::{Dataset, Sources};
-use super::state::Known;
+use super::super::DownloadError;
+use super::super::config::DownloadConfig;
+use super::super::ledger::known::Known;
+use super::super::plan::choose::WantedClip;
+use super::super::plan::sources::{Dataset, Sources};
+use super::super::source::remote::{self, Remote};
 use crate::clip::Split;
 use crate::labels::Labels;
 
@@ -16,18 +16,18 @@ use crate::labels::Labels;
 const LISTED_CLASSES: usize = 50;
 
 /// Everything that planning and running share.
-pub(super) struct Session {
-    pub(super) labels: Labels,
-    pub(super) dataset: Dataset,
-    pub(super) remote: Box<dyn Remote>,
+pub(in crate::download) struct Session {
+    pub(in crate::download) labels: Labels,
+    pub(in crate::download) dataset: Dataset,
+    pub(in crate::download) remote: Box<dyn Remote>,
     /// Clips asked for, by id, but for those that exist as frames.
-    pub(super) wanted: BTreeMap<String, WantedClip>,
+    pub(in crate::download) wanted: BTreeMap<String, WantedClip>,
     /// Clips asked for that exist as frames, with their subcategories.
-    pub(super) frames: BTreeMap<String, String>,
+    pub(in crate::download) frames: BTreeMap<String, String>,
 }
 
 impl Session {
-    pub(super) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
+    pub(in crate::download) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
         let labels = Labels::read(&config.labels)?;
         let dataset = Sources::read(config.sources.as_deref())?
             .dataset(&config.dataset)?
@@ -55,7 +55,11 @@ impl Session {
     }
 
     /// The wanted clips that are neither on disk nor known to be nowhere.
-    pub(super) fn open_clips(&self, raw: &Path, known: &Known) -> BTreeMap<String, WantedClip> {
+    pub(in crate::download) fn open_clips(
+        &self,
+        raw: &Path,
+        known: &Known,
+    ) -> BTreeMap<String, WantedClip> {
         let on_disk = known.on_disk(raw);
         self.wanted
             .iter()

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::container;
-use super::extract::{ExtractError, Keeper};
-use super::ledger::KeptClip;
+use super::super::archive::container;
+use super::super::archive::extract::{ExtractError, Keeper};
+use super::super::ledger::table::KeptClip;
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 
@@ -14,7 +14,7 @@ use crate::clip::ClipId;
 const COPY_BYTES: usize = 64 * 1024;
 
 /// Keeps clips as files of one folder, each hashed and looked at on its way.
-pub(super) struct FolderKeeper<'a, W> {
+pub(in crate::download) struct FolderKeeper<'a, W> {
     folder: PathBuf,
     wants: W,
     on_keep: &'a dyn Fn(),
@@ -23,7 +23,7 @@ pub(super) struct FolderKeeper<'a, W> {
 
 impl<'a, W: Fn(&ClipId) -> bool> FolderKeeper<'a, W> {
     /// A keeper of the clips that `wants` names; `on_keep` is told of each.
-    pub(super) fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
+    pub(in crate::download) fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
         Self {
             folder: folder.to_owned(),
             wants,

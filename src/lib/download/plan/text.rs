@@ -5,8 +5,8 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 
-use super::Summary;
-use super::plan::Plan;
+use super::super::Summary;
+use super::super::plan::choose::Plan;
 use crate::foreign::printable;
 
 /// A plan as `incdec-download plan` prints it.
@@ -72,7 +72,7 @@ impl fmt::Display for Display<'_> {
 }
 
 /// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it.
-pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
+pub(in crate::download) fn free_bytes(folder: &Path) -> Option<u64> {
     let existing = folder
         .ancestors()
         .find(|a| a.exists() && !a.as_os_str().is_empty());

@@ -1,0 +1,4 @@
+//! The label tables.
+
+pub mod command;
+pub mod first_clips;
