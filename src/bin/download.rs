@@ -9,9 +9,9 @@ mod environment;
 use std::path::Path;
 use std::process::ExitCode;
 
-use incdec::download::labels::command;
+use incdec::download::labels;
 use incdec::download::ledger::verify::{self, Findings};
-use incdec::download::plan::text::Display;
+use incdec::download::plan::text::PlanText;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};
@@ -25,7 +25,7 @@ fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
 fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
     let (plan, summary) = download::plan_only(config)?;
     let (plan, summary, raw) = (&plan, &summary, config.raw.as_path());
-    cli::product(Display { plan, summary, raw });
+    cli::product(PlanText { plan, summary, raw });
     Ok(())
 }
 
@@ -44,7 +44,7 @@ fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
 }
 
 fn labels(args: LabelsArgs) -> Result<(), DownloadError> {
-    let fetched = command::labels(&args.into())?;
+    let fetched = labels::labels(&args.into())?;
     for path in &fetched.written {
         cli::news(path.display());
     }

@@ -1,38 +1,64 @@
-//! Work on several things at once, results in the order of the things.
+//! Work on several items at once, with the results in the order of the items.
 
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-/// Runs `work` on every item, at most `lanes` at a time: the calling thread is one of them, so where the system refuses
-/// further threads the work goes on with those there are. A panic in one ends them all.
+/// Runs `work` on every item, on at most `threads` threads. The calling thread is one of them, so
+/// where the system refuses further threads the work goes on with those there are. A panic in one
+/// ends them all.
 #[must_use]
-pub fn each<T: Sync, R: Send>(items: &[T], lanes: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    each_by(items, lanes, work, |scope, lane| {
-        Builder::new().spawn_scoped(scope, lane)
+pub fn each<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    each_by(items, threads, work, |scope, worker| {
+        Builder::new().spawn_scoped(scope, worker)
     })
 }
 
+/// As [`each`], for work that can fail: after a failure no further item is begun.
+///
+/// # Errors
+/// Of the items that failed, the first one's error.
+pub fn try_each<T: Sync, R: Send, E: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> Result<R, E> + Sync,
+) -> Result<Vec<R>, E> {
+    let failed = AtomicBool::new(false);
+    let results = each(items, threads, |item| {
+        if failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let result = work(item);
+        failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        Some(result)
+    });
+    results.into_iter().flatten().collect()
+}
+
 /// What a thread does until no item is left.
-type Lane<'a> = &'a (dyn Fn() + Sync);
+type Worker<'a> = &'a (dyn Fn() + Sync);
 
 /// How a thread is started.
 type Spawn = for<'scope, 'env> fn(
     &'scope Scope<'scope, 'env>,
-    Lane<'scope>,
+    Worker<'scope>,
 ) -> io::Result<ScopedJoinHandle<'scope, ()>>;
 
 /// As [`each`], with threads that `spawn` starts.
 fn each_by<T: Sync, R: Send>(
     items: &[T],
-    lanes: usize,
+    threads: usize,
     work: impl Fn(&T) -> R + Sync,
     spawn: Spawn,
 ) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(items.len()));
-    let lane = || {
+    let worker = || {
         while let Some((index, item)) = next_of(&next, items) {
             let result = work(item);
             // A poisoned lock means a panic elsewhere, which the scope passes on.
@@ -42,14 +68,14 @@ fn each_by<T: Sync, R: Send>(
         }
     };
     std::thread::scope(|scope| {
-        let lanes = lanes.clamp(1, items.len().max(1));
-        for others in 1..lanes {
-            if let Err(error) = spawn(scope, &lane) {
-                tracing::warn!("no more than {others} of {lanes} threads: {error}");
+        let threads = threads.clamp(1, items.len().max(1));
+        for others in 1..threads {
+            if let Err(error) = spawn(scope, &worker) {
+                tracing::warn!("no more than {others} of {threads} threads: {error}");
                 break;
             }
         }
-        lane();
+        worker();
     });
     let mut results = results
         .into_inner()
@@ -73,6 +99,18 @@ mod tests {
         let squares = each(&items, 7, |n| n * n);
         assert_eq!(squares, items.iter().map(|n| n * n).collect::<Vec<_>>());
         assert!(each(&[] as &[u8], 3, |n| *n).is_empty());
+    }
+
+    #[test]
+    fn after_a_failure_nothing_new_is_begun_and_its_error_is_given() {
+        let begun = AtomicUsize::new(0);
+        let result = try_each(&[1, 2, 3, 4], 1, |n| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            if *n == 2 { Err("two") } else { Ok(*n) }
+        });
+        assert_eq!(result, Err("two"));
+        assert_eq!(begun.into_inner(), 2);
+        assert_eq!(try_each(&[1, 2], 3, |n| Ok::<_, ()>(n * 2)), Ok(vec![2, 4]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use incdec::clip::ClipId;
 use incdec::download::archive::extract::{ExtractError, Keeper, extract};
 use incdec::download::archive::gunzip::Gunzip;
-use incdec::download::ledger::table::KeptClip;
+use incdec::download::ledger::KeptClip;
 use libfuzzer_sys::fuzz_target;
 
 /// Takes every clip and counts its bytes.

@@ -9,7 +9,7 @@ use incdec::artifact::hash_file;
 use incdec::clean::{CleanConfig, CleanError, CleanSummary, Stage, run};
 use incdec::clip::Split;
 use incdec::download::DownloadError;
-use incdec::download::ledger::table::{Kind, LedgerRow};
+use incdec::download::ledger::{Kind, LedgerRow};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};

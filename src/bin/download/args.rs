@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
 use incdec::download::DownloadConfig;
-use incdec::download::labels::command::{LabelsConfig, Tables};
-use incdec::download::labels::first_clips::Counts;
+use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
 use incdec::download::source::http::HttpConfig;
 use incdec::download::source::pace::RetryConfig;
 use incdec::download::source::secret::Link;
@@ -143,7 +142,7 @@ pub(crate) struct LabelsArgs {
     out: PathBuf,
     /// Make tables of each class's first clips by id instead: this many for train/validation/test, as in 100/10/10.
     #[arg(long)]
-    per_class: Option<Counts>,
+    per_class: Option<ClipsPerClass>,
     /// With --per-class: the classes, as CSV with the columns Category and Subcategory.
     #[arg(
         long,

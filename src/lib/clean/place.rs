@@ -10,7 +10,7 @@ use super::proof::Proof;
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
-use crate::download::ledger::table::{self as ledger, Kind, LedgerRow};
+use crate::download::ledger::{self, Kind, LedgerRow};
 use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::labels::first_clips::TablesError;
-use super::source::remote::RemoteError;
+use super::source::remote::{RemoteError, fault_in};
 use super::source::secret::{Link, sentence};
-use super::source::stream::fault_in;
 use crate::artifact::ArtifactError;
 use crate::clip::ClipIdError;
 use crate::exit::Exit;

@@ -27,9 +27,11 @@ mod error;
 pub mod labels;
 pub mod ledger;
 pub mod plan;
-pub mod run;
+mod run;
 pub mod source;
+mod summary;
 
-pub use config::{DownloadConfig, Summary};
+pub use config::DownloadConfig;
 pub use error::DownloadError;
 pub use run::{plan_only, run};
+pub use summary::DownloadSummary;

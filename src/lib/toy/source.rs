@@ -15,8 +15,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flate2::{Compression, GzBuilder};
 use rand::RngExt;
@@ -30,6 +28,7 @@ use crate::choice::choice;
 use crate::clip::{ClipId, Split};
 use crate::lock::{LOCK_FILE, Lock, Wait};
 use crate::media::encode::{VideoSpec, write_mp4};
+use crate::parallel;
 use crate::progress::{Progress, Unit};
 use crate::random::stream;
 use crate::taxonomy::Taxonomy;
@@ -316,34 +315,13 @@ fn write_archives(
     clips: usize,
 ) -> Result<(), ToyError> {
     let progress = Progress::new("making clips", Some(clips as u64), Unit::Count("clips"));
-    let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(archives.len()) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(archive) = archives.get(number) else {
-                        return;
-                    };
-                    if let Err(error) = write_archive(config, number, archive, &progress) {
-                        next.store(archives.len(), Ordering::Relaxed);
-                        // A poisoned lock means that another thread panicked, which the scope reports.
-                        if let Ok(mut failure) = failure.lock() {
-                            failure.get_or_insert(error);
-                        }
-                        return;
-                    }
-                }
-            });
-        }
+    let numbered: Vec<_> = archives.iter().enumerate().collect();
+    let written = parallel::try_each(&numbered, threads, |(number, archive)| {
+        write_archive(config, *number, archive, &progress)
     });
     progress.finish();
-    match failure.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
-    }
+    written.map(drop)
 }
 
 fn write_archive(

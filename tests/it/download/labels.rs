@@ -3,7 +3,7 @@
 use std::fs;
 
 use incdec::download::DownloadError;
-use incdec::download::labels::command::{LabelsConfig, Tables, labels, sha256};
+use incdec::download::labels::{LabelsConfig, Tables, labels, sha256};
 use incdec::download::source::http::HttpConfig;
 use incdec::download::source::pace::RetryConfig;
 use incdec::exit::Exit;

@@ -2,7 +2,7 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use incdec::download::ledger::table::Kind;
+use incdec::download::ledger::Kind;
 use incdec::download::{DownloadError, run};
 use proptest::prelude::*;
 use tar::EntryType as T;

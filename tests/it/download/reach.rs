@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use incdec::download::source::http::HttpConfig;
-use incdec::download::source::remote;
+use incdec::download::source::open::open;
 use incdec::download::source::secret::Secret;
 use incdec::download::source::store::{Access, Keys, S3Keys, StoreConfig};
 use incdec::download::{DownloadConfig, DownloadError, run};
@@ -101,7 +101,7 @@ fn closed_buckets_open_to_credentials_which_end_up_nowhere() {
             assert!(!text.contains(secret), "{url}: {secret}");
         }
         // An error names the file without what opens it.
-        let remote = remote::open(&url.into(), &config.http).unwrap();
+        let remote = open(&url.into(), &config.http).unwrap();
         let error = remote.facts("absent").unwrap_err().to_string();
         assert!(error.contains("/absent: the server answers 404"), "{error}");
         for secret in ["sig=", "X-Amz", "ya29"] {

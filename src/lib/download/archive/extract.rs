@@ -9,13 +9,13 @@ use std::io::{self, Read};
 
 use tar::{EntryType, PaxExtensions};
 
-use super::super::archive::gunzip::Gunzip;
-use super::super::archive::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
-use super::super::ledger::table::{KeptClip, RefusedMember};
-use super::super::source::remote::RemoteError;
-use super::super::source::stream::fault_in;
+use super::gunzip::Gunzip;
+use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
+use crate::download::ledger::{KeptClip, RefusedMember};
+use crate::download::source::remote::RemoteError;
+use crate::download::source::remote::fault_in;
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
 const MAX_PAX_BYTES: u64 = 64 * 1024;

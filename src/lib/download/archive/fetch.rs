@@ -1,21 +1,22 @@
 //! One archive: from the socket through gunzip and tar to clips under their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
-use super::super::archive::extract::{ExtractError, Tally, extract};
-use super::super::archive::gunzip::Gunzip;
-use super::super::archive::staging::FolderKeeper;
-use super::super::archive::watched;
-use super::super::ledger::known::Workplace;
-use super::super::ledger::table::{ArchiveRecord, ArchiveState};
-use super::super::plan::choose::{PlannedArchive, WantedClip};
-use super::super::source::remote::{Facts, Fault};
-use super::super::source::stream::{Line, Stream};
+use super::extract::{ExtractError, Tally, extract};
+use super::gunzip::Gunzip;
+use super::staging::Staging;
+use super::watched;
 use crate::artifact::ArtifactError;
+use crate::clip::ClipId;
+use crate::download::config::DownloadConfig;
+use crate::download::ledger::workplace::Workplace;
+use crate::download::ledger::{ArchiveRecord, ArchiveState};
+use crate::download::plan::planned::{PlannedArchive, WantedClip};
+use crate::download::source::client::Client;
+use crate::download::source::remote::{Facts, Fault};
+use crate::download::source::stream::Stream;
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
@@ -25,37 +26,33 @@ use crate::progress::Progress;
 const READS: usize = 3;
 
 /// What the workers of a run share.
-pub(in crate::download) struct Work<'a> {
-    pub(in crate::download) line: &'a Line<'a>,
-    pub(in crate::download) workplace: &'a Workplace,
-    pub(in crate::download) raw: &'a Path,
-    pub(in crate::download) keep_archives: Option<&'a Path>,
+pub(crate) struct Work<'a> {
+    pub(crate) config: &'a DownloadConfig,
+    pub(crate) client: &'a Client,
+    pub(crate) workplace: &'a Workplace,
     /// All clips that are asked for, present or not.
-    pub(in crate::download) wanted: &'a BTreeMap<String, WantedClip>,
+    pub(crate) wanted: &'a BTreeMap<String, WantedClip>,
     /// Which archive each clip on disk is from.
-    pub(in crate::download) owners: &'a Mutex<BTreeMap<String, String>>,
-    pub(in crate::download) progress: &'a Progress,
-    /// Told of each clip.
-    pub(in crate::download) on_clip: &'a (dyn Fn() + Sync),
+    pub(crate) owners: Mutex<BTreeMap<String, String>>,
+    pub(crate) progress: &'a Progress,
+    /// Called for each clip.
+    pub(crate) on_clip: &'a (dyn Fn() + Sync),
 }
 
 /// What became of an archive.
-pub(in crate::download) struct Outcome {
-    pub(in crate::download) record: ArchiveRecord,
+pub(crate) struct Outcome {
+    pub(crate) record: ArchiveRecord,
     /// Of one that was not read to its end: what another try may come to.
-    pub(in crate::download) exit: Exit,
+    pub(crate) exit: Exit,
 }
 
 impl Work<'_> {
     /// Fetches one archive and writes its record down. A failure of the source is part of the record; a failure of the
     /// disk ends the run.
-    pub(in crate::download) fn fetch(
-        &self,
-        planned: &PlannedArchive,
-    ) -> Result<Outcome, ArtifactError> {
+    pub(crate) fn fetch(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
         let result = self.read_until_sound(planned);
         if result.is_err() {
-            self.line.cancelled.store(true, Ordering::Relaxed);
+            self.client.cancel();
         }
         result
     }
@@ -95,7 +92,7 @@ impl Work<'_> {
                 Err(ExtractError::Remote(error)) if error.kind.is_absence() => {
                     record.state = ArchiveState::Absent;
                     exit = Exit::Hopeless;
-                    self.line.wait(self.line.retry.first_wait);
+                    self.client.wait(self.client.retry.first_wait);
                     error.kind.to_string()
                 }
                 Err(ExtractError::Remote(error)) => {
@@ -128,11 +125,11 @@ impl Work<'_> {
         facts: Facts,
     ) -> Result<(Tally, Facts, String), ExtractError> {
         let staging = self.workplace.staging(&planned.path)?;
-        let wants = |clip: &crate::clip::ClipId| self.wanted.contains_key(&clip.to_string());
+        let wants = |clip: &ClipId| self.wanted.contains_key(&clip.to_string());
         let on_keep = || (self.on_clip)();
-        let mut keeper = FolderKeeper::new(&staging, wants, &on_keep);
-        let stream = Stream::new(self.line, planned.link.reveal(), facts);
-        let copy = self.keep_archives;
+        let mut keeper = Staging::new(&staging, wants, &on_keep);
+        let stream = Stream::new(self.client, planned.link.reveal(), facts);
+        let copy = self.config.keep_archives.as_deref();
         let copy = copy.map(|folder| watched::place(folder, &planned.path));
         let watched = watched::Watched::new(stream, self.progress, copy)?;
         let mut gunzip = Gunzip::new(watched);
@@ -158,10 +155,7 @@ impl Work<'_> {
         {
             // One archive at a time: of a clip that two archives hold, the first archive's by path stays, whoever is done
             // first. A poisoned lock still guards sound data.
-            let mut owners = self
-                .owners
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
             for clip in &tally.kept {
                 if owners
                     .get(&clip.clip_id)
@@ -169,7 +163,10 @@ impl Work<'_> {
                 {
                     continue;
                 }
-                let folder = self.raw.join(&self.wanted[&clip.clip_id].subcategory);
+                let folder = self
+                    .config
+                    .raw
+                    .join(&self.wanted[&clip.clip_id].subcategory);
                 fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
                 let name = format!("{}.mp4", clip.clip_id);
                 let target = folder.join(&name);
@@ -195,13 +192,13 @@ impl Work<'_> {
 
     /// Makes the new names last; before that, the record would promise too much.
     fn sync_folders(&self, tally: &Tally) -> Result<(), ArtifactError> {
-        let folders: std::collections::BTreeSet<&str> = tally
+        let folders: BTreeSet<&str> = tally
             .kept
             .iter()
             .map(|c| self.wanted[&c.clip_id].subcategory.as_str())
             .collect();
         for folder in folders {
-            let folder = self.raw.join(folder);
+            let folder = self.config.raw.join(folder);
             File::open(&folder)
                 .and_then(|f| f.sync_all())
                 .map_err(ArtifactError::at("sync folder", &folder))?;

@@ -71,7 +71,7 @@ pub fn judge(name: &[u8], kind: EntryType, bytes: u64) -> Verdict {
 }
 
 /// `C:` and the like.
-pub(in crate::download) fn has_drive(text: &str) -> bool {
+pub(crate) fn has_drive(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':'
 }

@@ -4,26 +4,26 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::super::archive::container;
-use super::super::archive::extract::{ExtractError, Keeper};
-use super::super::ledger::table::KeptClip;
+use super::container;
+use super::extract::{ExtractError, Keeper};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
+use crate::download::ledger::KeptClip;
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 64 * 1024;
 
 /// Keeps clips as files of one folder, each hashed and looked at on its way.
-pub(in crate::download) struct FolderKeeper<'a, W> {
+pub(crate) struct Staging<'a, W> {
     folder: PathBuf,
     wants: W,
     on_keep: &'a dyn Fn(),
     buffer: Vec<u8>,
 }
 
-impl<'a, W: Fn(&ClipId) -> bool> FolderKeeper<'a, W> {
+impl<'a, W: Fn(&ClipId) -> bool> Staging<'a, W> {
     /// A keeper of the clips that `wants` names; `on_keep` is told of each.
-    pub(in crate::download) fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
+    pub(crate) fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
         Self {
             folder: folder.to_owned(),
             wants,
@@ -33,7 +33,7 @@ impl<'a, W: Fn(&ClipId) -> bool> FolderKeeper<'a, W> {
     }
 }
 
-impl<W: Fn(&ClipId) -> bool> Keeper for FolderKeeper<'_, W> {
+impl<W: Fn(&ClipId) -> bool> Keeper for Staging<'_, W> {
     fn wants(&self, clip: &ClipId) -> bool {
         (self.wants)(clip)
     }

@@ -7,14 +7,14 @@ use crate::artifact::{ArtifactError, Draft};
 use crate::progress::Progress;
 
 /// Where the copy of the archive at `path` is kept: under its own name, below `folder` whatever the path says.
-pub(in crate::download) fn place(folder: &Path, path: &str) -> PathBuf {
+pub(crate) fn place(folder: &Path, path: &str) -> PathBuf {
     let parts = Path::new(path).components();
     let inside = parts.filter(|part| matches!(part, Component::Normal(_)));
     folder.join(inside.collect::<PathBuf>())
 }
 
 /// A reader whose bytes are counted and, where asked for, copied into a draft that is published at the end.
-pub(in crate::download) struct Watched<'a, R> {
+pub(crate) struct Watched<'a, R> {
     inner: R,
     progress: &'a Progress,
     copy: Option<(Draft, PathBuf)>,
@@ -22,7 +22,7 @@ pub(in crate::download) struct Watched<'a, R> {
 }
 
 impl<'a, R: Read> Watched<'a, R> {
-    pub(in crate::download) fn new(
+    pub(crate) fn new(
         inner: R,
         progress: &'a Progress,
         copy: Option<PathBuf>,
@@ -38,7 +38,7 @@ impl<'a, R: Read> Watched<'a, R> {
     }
 
     /// Publishes the copy and hands the reader back.
-    pub(in crate::download) fn finish(self) -> Result<R, ArtifactError> {
+    pub(crate) fn finish(self) -> Result<R, ArtifactError> {
         if let Some((draft, path)) = self.copy {
             if let Some(error) = self.failed {
                 return Err(ArtifactError::at("write", &path)(error));

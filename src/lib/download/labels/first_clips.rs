@@ -13,16 +13,16 @@ use crate::taxonomy::Taxonomy;
 
 /// Clips of each class in train, validation and test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts(pub [usize; 3]);
+pub struct ClipsPerClass(pub [usize; 3]);
 
-impl Default for Counts {
+impl Default for ClipsPerClass {
     /// Those of the published subset.
     fn default() -> Self {
         Self([100, 10, 10])
     }
 }
 
-impl FromStr for Counts {
+impl FromStr for ClipsPerClass {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -39,13 +39,13 @@ impl FromStr for Counts {
 }
 
 /// Which clips go into the tables.
-pub struct Rule<'a> {
+pub(crate) struct Rule<'a> {
     /// The classes.
-    pub taxonomy: &'a Taxonomy,
+    pub(crate) taxonomy: &'a Taxonomy,
     /// How many clips of each.
-    pub counts: Counts,
+    pub(crate) counts: ClipsPerClass,
     /// The clips that exist, where that is known.
-    pub existing: Option<BTreeSet<ClipId>>,
+    pub(crate) existing: Option<BTreeSet<ClipId>>,
 }
 
 /// Why annotations give no tables.
@@ -68,7 +68,7 @@ pub enum TablesError {
 
 /// The clips that lie below `folder` as `<clip>.mp4`, at any depth.
 #[must_use]
-pub fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
+pub(crate) fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
     walkdir::WalkDir::new(folder)
         .into_iter()
         .filter_map(Result::ok)
@@ -91,7 +91,7 @@ pub fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
 /// # Errors
 /// When the annotations are not readable as CSV with the columns `label`, `youtube_id`, `time_start`, `time_end`, or a row names
 /// no clip.
-pub fn make(
+pub(crate) fn make(
     rule: &Rule<'_>,
     path: &Path,
     annotations: impl Read,
@@ -188,12 +188,12 @@ mod tests {
 
     #[test]
     fn counts_and_columns_that_make_no_sense_are_refused() {
-        assert!("100/10".parse::<Counts>().is_err());
-        assert!("1/x/2".parse::<Counts>().is_err());
+        assert!("100/10".parse::<ClipsPerClass>().is_err());
+        assert!("1/x/2".parse::<ClipsPerClass>().is_err());
         let taxonomy = taxonomy();
         let rule = Rule {
             taxonomy: &taxonomy,
-            counts: Counts::default(),
+            counts: ClipsPerClass::default(),
             existing: None,
         };
         let refusal = |text: &'static str| {

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::super::archive::container;
-use super::super::ledger::table::KeptClip;
-use super::super::plan::choose::WantedClip;
+use super::record::{KeptClip, clip_path};
 use crate::artifact::{ArtifactError, hash_file};
+use crate::download::archive::container;
+use crate::download::plan::planned::WantedClip;
 use crate::parallel;
 use crate::progress::{Progress, Unit};
 
@@ -16,7 +16,7 @@ use crate::progress::{Progress, Unit};
 ///
 /// # Errors
 /// When a file that is there cannot be read.
-pub(in crate::download) fn adopt(
+pub(crate) fn adopt(
     raw: &Path,
     clips: &BTreeMap<String, WantedClip>,
     jobs: usize,
@@ -24,14 +24,12 @@ pub(in crate::download) fn adopt(
     let clips: Vec<_> = clips.iter().collect();
     let total = Some(clips.len() as u64);
     let progress = Progress::new("looking for clips on disk", total, Unit::Count("clips"));
-    let found = parallel::each(&clips, jobs, |(id, clip)| {
-        let path = raw.join(&clip.subcategory).join(format!("{id}.mp4"));
-        let found = look_at(&path, id);
+    let found = parallel::try_each(&clips, jobs, |(id, clip)| {
+        let found = look_at(&clip_path(raw, &clip.subcategory, id), id);
         progress.inc(1);
         found
     });
     progress.finish();
-    let found: Result<Vec<_>, _> = found.into_iter().collect();
     Ok(found?.into_iter().flatten().collect())
 }
 

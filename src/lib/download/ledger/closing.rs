@@ -1,30 +1,20 @@
-//! The end of a run: the ledger is published, and what became of the clips is counted.
+//! The end of a run: what became of the clips, and what the failed archives mean for the run.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::super::config::{DownloadConfig, Summary};
-use super::super::error::DownloadError;
-use super::super::ledger::known::Known;
-use super::super::ledger::session::Session;
-use super::super::ledger::table::{self as ledger, ArchiveRecord, ArchiveState, ClipState};
-use super::super::plan::choose::{PlannedArchive, WantedClip};
-use crate::artifact;
+use super::known::Known;
+use super::record::{ArchiveRecord, ArchiveState, ClipState, MissingReason};
+use crate::download::error::DownloadError;
+use crate::download::plan::planned::PlannedArchive;
+use crate::download::plan::wanted::Wanted;
+use crate::download::summary::DownloadSummary;
 use crate::exit::Exit;
 use crate::foreign::printable;
-use crate::parquet_file::Provenance;
-
-/// The reason of a clip that the archives that could hold it do not hold.
-pub(in crate::download) const ABSENT: &str = "in none of the archives that could hold it";
-/// The reason of a clip whose archive could not be read.
-const UNREAD: &str = "the archive that may hold it could not be read";
-/// The reason of a clip whose archive is not there.
-const ARCHIVE_ABSENT: &str = "the archive that may hold it is not at its source";
-/// The reason of a clip whose archive is not sound.
-const DAMAGED: &str = "the archive that may hold it is damaged at its source";
 
 /// The archives that this run could not take in.
 #[derive(Default)]
-pub(in crate::download) struct Failures {
+pub(crate) struct Failures {
     archives: Vec<Failure>,
 }
 
@@ -37,12 +27,7 @@ struct Failure {
 }
 
 impl Failures {
-    pub(in crate::download) fn note(
-        &mut self,
-        archive: &PlannedArchive,
-        record: &ArchiveRecord,
-        exit: Exit,
-    ) {
+    pub(crate) fn note(&mut self, archive: &PlannedArchive, record: &ArchiveRecord, exit: Exit) {
         let reason = record.reason.as_deref().unwrap_or("unknown");
         self.archives.push(Failure {
             state: record.state,
@@ -53,23 +38,23 @@ impl Failures {
     }
 
     /// Why a clip of this class was not found.
-    fn reason(&self, class: &str) -> &'static str {
+    fn reason(&self, class: &str) -> MissingReason {
         let may_hold = |f: &&Failure| f.class.as_deref().is_none_or(|c| c == class);
         match self.archives.iter().filter(may_hold).map(|f| f.state).max() {
-            None => ABSENT,
-            Some(ArchiveState::Failed) => UNREAD,
-            Some(ArchiveState::Absent) => ARCHIVE_ABSENT,
-            Some(_) => DAMAGED,
+            None => MissingReason::InNoArchive,
+            Some(ArchiveState::Failed) => MissingReason::ArchiveUnread,
+            Some(ArchiveState::Absent) => MissingReason::ArchiveAbsent,
+            Some(_) => MissingReason::ArchiveDamaged,
         }
     }
 
     /// The run's result: an archive that could not be read is an error, one that is absent or damaged at its source counts
     /// as its missing clips. Where these alone are too many, no other try can help.
-    pub(in crate::download) fn into_result(
+    pub(crate) fn into_result(
         self,
-        mut summary: Summary,
+        mut summary: DownloadSummary,
         max_missing: f64,
-    ) -> Result<Summary, DownloadError> {
+    ) -> Result<DownloadSummary, DownloadError> {
         #[allow(clippy::cast_precision_loss)] // Numbers of clips.
         let too_many = |missing: usize| missing as f64 > max_missing * summary.wanted as f64;
         let hopeless = too_many(summary.missing.saturating_sub(summary.unread));
@@ -111,36 +96,14 @@ impl Failures {
     }
 }
 
-/// Sees that every clip is on disk that this run found there or fetched; `open` are those that it did not.
-pub(in crate::download) fn nothing_removed(
-    config: &DownloadConfig,
-    session: &Session,
-    known: &Known,
-    open: &BTreeMap<String, WantedClip>,
-) -> Result<(), DownloadError> {
-    let on_disk = known.on_disk(&config.raw);
-    let mut gone = session.wanted.iter().filter(|(id, clip)| {
-        let expected = !open.contains_key(*id) && !known.is_absent(id);
-        expected && on_disk.clip(&clip.subcategory, id).is_none()
-    });
-    let Some((id, clip)) = gone.next() else {
-        return Ok(());
-    };
-    Err(DownloadError::Removed {
-        removed: 1 + gone.count(),
-        first: config.raw.join(&clip.subcategory).join(format!("{id}.mp4")),
-    })
-}
-
-/// Publishes the ledger where it changed, and counts what became of the clips.
-pub(in crate::download) fn write_ledger(
-    config: &DownloadConfig,
-    session: &Session,
-    known: &Known,
+/// The subcategory and the state of every clip that the ledger names, by id.
+pub(crate) fn clip_states<'a>(
+    raw: &Path,
+    wanted: &'a Wanted,
+    known: &'a Known,
     failures: &Failures,
-    summary: &mut Summary,
-) -> Result<(), DownloadError> {
-    let on_disk = known.on_disk(&config.raw);
+) -> BTreeMap<&'a str, (&'a str, ClipState)> {
+    let on_disk = known.on_disk(raw);
     let mut clips: BTreeMap<&str, (&str, ClipState)> = BTreeMap::new();
     // What earlier runs found out under other filters stays in the ledger.
     for (id, subcategory) in &known.subcategories {
@@ -150,41 +113,19 @@ pub(in crate::download) fn write_ledger(
             clips.insert(id, (subcategory, state));
         }
     }
-    for (id, clip) in &session.wanted {
-        let state = on_disk.clip(&clip.subcategory, id).unwrap_or_else(|| {
-            let reason = if known.is_absent(id) {
-                ABSENT
+    for (id, clip) in &wanted.clips {
+        let missing = || ClipState::Missing {
+            reason: if known.is_absent(id) {
+                MissingReason::InNoArchive
             } else {
                 failures.reason(&clip.subcategory)
-            };
-            summary.missing += 1;
-            summary.unread += usize::from(reason == UNREAD);
-            ClipState::Missing {
-                reason: reason.to_owned(),
-            }
-        });
-        clips.insert(id, (&clip.subcategory, state));
+            },
+        };
+        let state = on_disk.clip(&clip.subcategory, id);
+        clips.insert(id, (&clip.subcategory, state.unwrap_or_else(missing)));
     }
-    summary.present = session.wanted.len() - summary.missing;
-    for (id, subcategory) in &session.frames {
+    for (id, subcategory) in &wanted.frames {
         clips.insert(id, (subcategory, ClipState::Frames));
     }
-    summary.frames = session.frames.len();
-    summary.wanted = session.wanted.len() + session.frames.len();
-    let clips = clips.into_iter();
-    let rows = ledger::rows(
-        &known.archives,
-        clips.map(|(id, (subcategory, state))| (id.to_owned(), subcategory, state)),
-    );
-    let mut provenance = Provenance::of(&serde_json::json!({
-        "dataset": config.dataset,
-        "classes": config.classes,
-        "splits": config.splits,
-        "limit": config.limit,
-    }));
-    for file in session.labels.files() {
-        provenance = provenance.with_input(file)?;
-    }
-    artifact::sweep(config.ledger_folder())?;
-    ledger::write(&config.ledger, &rows, &provenance)
+    clips
 }

@@ -1,18 +1,16 @@
-//! The ledger, `downloads.parquet`: what became of every archive, every labelled clip and every refused member.
+//! The rows of the ledger, `downloads.parquet`: what became of every archive, every labelled clip and every refused member.
 //!
 //! Its bytes depend on the source's content, the label tables and the filters alone: no dates, rates or attempts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use super::super::DownloadError;
-use crate::choice::choice;
+use super::record::{ArchiveRecord, ArchiveState, ClipState, KeptClip, RefusedMember};
 use crate::clip::ClipId;
+use crate::download::error::DownloadError;
 use crate::foreign::printable;
 use crate::parquet_file::{self, Provenance, TableError};
-pub use crate::tables::{Kind, LedgerRow};
+use crate::tables::{Kind, LedgerRow};
 use crate::taxonomy::is_usable_name;
 
 /// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
@@ -22,107 +20,12 @@ const READERS: [Reader; 1] = [parquet_file::read::<LedgerRow>];
 /// Reads a ledger of one version.
 type Reader = fn(&Path) -> Result<Vec<LedgerRow>, TableError>;
 
-choice! {
-    /// How far an archive has come; the later, the worse.
-    #[derive(Default, PartialOrd, Ord)]
-    pub enum ArchiveState: "state of an archive" {
-        /// Only its first header was read.
-        #[default]
-        Probed = "probed",
-        /// Read to its end, checksum and all.
-        Complete = "complete",
-        /// Not at its source, however often it was asked for.
-        Absent = "absent",
-        /// Read several times and never sound; nothing of it was kept.
-        Damaged = "damaged",
-        /// Given up; nothing of it was kept.
-        Failed = "failed",
-    }
-}
-
-/// A clip that an archive held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptClip {
-    /// The clip's id.
-    pub clip_id: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its BLAKE3 hash in hexadecimal.
-    pub blake3: String,
-    /// `ok`, or what is wrong with its container.
-    pub container: String,
-}
-
-/// A member that was not let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefusedMember {
-    /// The member's name, made printable.
-    pub name: String,
-    /// Bytes it claims to have.
-    pub bytes: u64,
-    /// Why it was refused.
-    pub reason: String,
-}
-
-/// What is known of an archive. While a run lasts each finished one is a JSON file; then they become the ledger.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchiveRecord {
-    /// Path below the source.
-    pub path: String,
-    /// URL as the index has it.
-    pub url: String,
-    /// How far it has come.
-    pub state: ArchiveState,
-    /// The class that its first header names; none in a flat archive of unknown clips.
-    pub first_class: Option<String>,
-    /// Size in bytes.
-    pub bytes: Option<u64>,
-    /// Entity tag.
-    pub etag: Option<String>,
-    /// BLAKE3 of the compressed bytes.
-    pub blake3: Option<String>,
-    /// Members of all kinds.
-    pub members_seen: u64,
-    /// Members refused.
-    pub members_refused: u64,
-    /// Members kept, those of which another archive's copy stays on disk too.
-    pub members_kept: u64,
-    /// Clips on disk that are from it.
-    pub kept: Vec<KeptClip>,
-    /// Members refused, as far as they are listed.
-    pub refused: Vec<RefusedMember>,
-    /// Clips that were looked for in it.
-    pub sought: BTreeSet<String>,
-    /// Why it failed.
-    pub reason: Option<String>,
-}
-
-/// What became of a labelled clip.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClipState {
-    /// On disk, from this archive.
-    Present {
-        /// The archive's path.
-        archive: String,
-        /// What was kept.
-        clip: KeptClip,
-    },
-    /// On disk, taken as it lay there.
-    Adopted {
-        /// What was found.
-        clip: KeptClip,
-    },
-    /// Its frames are in a folder that the user named.
-    Frames,
-    /// Nowhere.
-    Missing {
-        /// Why.
-        reason: String,
-    },
-}
-
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn unsigned(n: Option<i64>) -> u64 {
+    n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
 }
 
 /// A row of which nothing else is known.
@@ -163,6 +66,55 @@ fn archive_row(archive: &ArchiveRecord) -> LedgerRow {
     }
 }
 
+/// The archive of an archive's row.
+pub(super) fn archive_of(row: LedgerRow) -> ArchiveRecord {
+    ArchiveRecord {
+        path: row.archive.unwrap_or_default(),
+        url: row.url.unwrap_or_default(),
+        state: row.state.parse().unwrap_or_default(),
+        first_class: row.subcategory,
+        bytes: row.bytes.map(|n| unsigned(Some(n))),
+        etag: row.etag,
+        blake3: row.blake3,
+        members_seen: unsigned(row.members_seen),
+        members_kept: unsigned(row.members_kept),
+        members_refused: unsigned(row.members_refused),
+        reason: row.reason,
+        ..ArchiveRecord::default()
+    }
+}
+
+/// The member of a refused member's row.
+pub(super) fn refused_of(row: LedgerRow) -> RefusedMember {
+    RefusedMember {
+        name: row.name,
+        bytes: unsigned(row.bytes),
+        reason: row.reason.unwrap_or_default(),
+    }
+}
+
+/// The state of a clip's row. A reason of which nothing is known has the clip looked for again.
+#[must_use]
+pub fn clip_of(row: LedgerRow) -> ClipState {
+    let clip = KeptClip {
+        clip_id: row.name,
+        bytes: unsigned(row.bytes),
+        blake3: row.blake3.unwrap_or_default(),
+        container: row.container.unwrap_or_default(),
+    };
+    match row.state.as_str() {
+        "present" => ClipState::Present {
+            archive: row.archive.unwrap_or_default(),
+            clip,
+        },
+        "adopted" => ClipState::Adopted { clip },
+        "frames" => ClipState::Frames,
+        _ => ClipState::Missing {
+            reason: row.reason.unwrap_or_default().parse().unwrap_or_default(),
+        },
+    }
+}
+
 fn clip_row(id: String, subcategory: &str, state: ClipState) -> LedgerRow {
     let on_disk = |name, archive, clip: KeptClip| LedgerRow {
         archive,
@@ -176,7 +128,7 @@ fn clip_row(id: String, subcategory: &str, state: ClipState) -> LedgerRow {
         ClipState::Adopted { clip } => on_disk("adopted", None, clip),
         ClipState::Frames => blank(Kind::Clip, id, "frames"),
         ClipState::Missing { reason } => LedgerRow {
-            reason: Some(reason),
+            reason: Some(reason.name().to_owned()),
             ..blank(Kind::Clip, id, "missing")
         },
     };

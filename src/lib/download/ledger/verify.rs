@@ -5,14 +5,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::super::config::{DownloadConfig, Summary};
-use super::super::error::DownloadError;
-use super::super::ledger::known::Workplace;
-use super::super::ledger::table::{self as ledger, Kind, LedgerRow};
-use super::super::run::run_in;
+use super::table;
+use super::workplace::Workplace;
 use crate::artifact::{ArtifactError, hash_file};
+use crate::download::config::DownloadConfig;
+use crate::download::error::DownloadError;
+use crate::download::run::run_in;
+use crate::download::summary::DownloadSummary;
 use crate::parallel;
 use crate::progress::{Progress, Unit};
+use crate::tables::{Kind, LedgerRow};
 
 /// A clip that is not as the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +79,7 @@ impl fmt::Display for Findings {
 /// # Errors
 /// When the ledger cannot be read.
 pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, DownloadError> {
-    let mut rows = ledger::read(ledger)?;
+    let mut rows = table::read(ledger)?;
     let on_disk = |row: &LedgerRow| matches!(row.state.as_str(), "present" | "adopted");
     rows.retain(|row| row.kind == Kind::Clip && on_disk(row));
     let progress = Progress::new("verifying", Some(rows.len() as u64), Unit::Count("clips"));
@@ -115,11 +117,11 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
 /// whatever else is missing. No other program changes clips or ledger meanwhile. `None` where nothing was damaged.
 ///
 /// # Errors
-/// As [`verify`] and [`super::super::run()`], and when a clip stays away, because the label tables no longer name it.
+/// As [`verify`] and [`crate::download::run()`], and when a clip stays away, because the label tables no longer name it.
 pub fn mend(
     config: &DownloadConfig,
     tell: impl FnOnce(&Findings),
-) -> Result<Option<Summary>, DownloadError> {
+) -> Result<Option<DownloadSummary>, DownloadError> {
     let workplace = Workplace::open(config)?;
     let findings = verify(&config.raw, &config.ledger, config.jobs)?;
     tell(&findings);

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::DownloadError;
-use super::super::archive::member::has_drive;
-use super::super::labels::command::MAX_ANNOTATIONS_BYTES;
-use super::super::plan::choose::PlannedArchive;
-use super::super::plan::sources::Dataset;
-use super::super::source::remote::{Facts, Fault, RemoteError};
-use super::super::source::secret::Link;
-use super::super::source::stream::{AtMost, Line, Stream};
+use super::planned::PlannedArchive;
+use super::sources::{Dataset, MAX_ANNOTATIONS_BYTES};
+use crate::download::archive::member::has_drive;
+use crate::download::error::DownloadError;
+use crate::download::source::client::Client;
+use crate::download::source::remote::{Fault, RemoteError};
+use crate::download::source::secret::Link;
+use crate::download::source::stream::{limited, read_small};
 use crate::named_csv::NamedCsv;
 
 /// Largest archive index.
@@ -21,13 +21,13 @@ const MAX_ARCHIVES: usize = 20_000;
 const MAX_PATH_BYTES: usize = 2000;
 
 /// The archives of a folder as the source lists them.
-pub(in crate::download) fn index(
-    line: &Line<'_>,
+pub(crate) fn index(
+    client: &Client,
     dataset: &Dataset,
     folder: &str,
 ) -> Result<Vec<PlannedArchive>, DownloadError> {
     let path = &dataset.indexes[folder];
-    match line.read_small(path, MAX_INDEX_BYTES) {
+    match read_small(client, path, MAX_INDEX_BYTES) {
         Ok(bytes) => {
             let text = String::from_utf8(bytes).map_err(|e| DownloadError::Text {
                 what: path.clone(),
@@ -36,7 +36,7 @@ pub(in crate::download) fn index(
             parse_index(path, &text, dataset.indexed_as(), folder)
         }
         Err(error) if matches!(error.kind, Fault::Status { code: 404, .. }) => {
-            let Some(list) = line.remote.list()? else {
+            let Some(list) = client.remote.list()? else {
                 return Err(error.into());
             };
             let prefix = format!("{folder}/");
@@ -123,8 +123,8 @@ fn refusal(path: &str) -> Option<&'static str> {
 }
 
 /// The classes of the official annotations in sorted order, each with its number of clips; empty where there are none.
-pub(in crate::download) fn annotated_classes(
-    line: &Line<'_>,
+pub(crate) fn annotated_classes(
+    client: &Client,
     dataset: &Dataset,
     folder: &str,
 ) -> Result<BTreeMap<String, usize>, DownloadError> {
@@ -132,8 +132,7 @@ pub(in crate::download) fn annotated_classes(
     let Some(path) = dataset.annotations.get(folder) else {
         return Ok(classes);
     };
-    let stream = Stream::new(line, path, Facts::default());
-    let stream = AtMost::new(stream, path, MAX_ANNOTATIONS_BYTES);
+    let stream = limited(client, path, MAX_ANNOTATIONS_BYTES);
     let table = match NamedCsv::uneven(Path::new(path), stream).map_err(DownloadError::from) {
         Ok(table) => table,
         Err(DownloadError::Remote(RemoteError {
@@ -165,10 +164,7 @@ pub(in crate::download) fn annotated_classes(
 }
 
 /// Gives each archive the class that its number stands for.
-pub(in crate::download) fn number(
-    archives: &mut [PlannedArchive],
-    classes: &BTreeMap<String, usize>,
-) {
+pub(crate) fn number(archives: &mut [PlannedArchive], classes: &BTreeMap<String, usize>) {
     let sorted: Vec<(&String, &usize)> = classes.iter().collect();
     for archive in archives {
         let class = archive_number(&archive.path).and_then(|n| sorted.get(n.checked_sub(1)?));

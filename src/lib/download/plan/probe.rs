@@ -6,19 +6,19 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use tar::EntryType;
 
-use super::super::archive::member::class_of;
-use super::super::ledger::table::ArchiveRecord;
-use super::super::plan::choose::PlannedArchive;
-use super::super::source::remote::Span;
-use super::super::source::stream::Line;
+use super::planned::PlannedArchive;
+use crate::download::archive::member::class_of;
+use crate::download::ledger::ArchiveRecord;
+use crate::download::source::client::Client;
+use crate::download::source::remote::Span;
 use crate::parallel;
 
 /// Bytes of an archive's beginning that usually hold its first header; more are asked for where they do not.
 const PROBE_BYTES: [u64; 3] = [1024, 16 * 1024, 256 * 1024];
 
 /// The archives with the class that each one's first header names, as known from before or read now.
-pub(in crate::download) fn probe_all(
-    line: &Line<'_>,
+pub(crate) fn probe_all(
+    client: &Client,
     mut archives: Vec<PlannedArchive>,
     known: &BTreeMap<String, ArchiveRecord>,
     parallel: usize,
@@ -26,7 +26,7 @@ pub(in crate::download) fn probe_all(
     let classes = parallel::each(&archives, parallel, |archive| {
         match known.get(&archive.path).and_then(|r| r.first_class.clone()) {
             Some(class) => Some(class),
-            None => probe(line, archive.link.reveal()),
+            None => probe(client, archive.link.reveal()),
         }
     });
     for (archive, class) in archives.iter_mut().zip(classes) {
@@ -36,19 +36,19 @@ pub(in crate::download) fn probe_all(
 }
 
 /// The class that an archive's first header names; none where it names none or cannot be read now.
-fn probe(line: &Line<'_>, path: &str) -> Option<String> {
+fn probe(client: &Client, path: &str) -> Option<String> {
     for bytes in PROBE_BYTES {
         let span = Span {
             from: 0,
             to: Some(bytes),
             if_tag: None,
         };
-        let begin = line.patiently(|| {
-            let opened = line.remote.open(path, span)?;
+        let begin = client.patiently(|| {
+            let opened = client.remote.open(path, span)?;
             let mut begin = Vec::new();
             // A connection that breaks here still leaves what came; too little is asked for again.
             let _ = opened.body.take(bytes).read_to_end(&mut begin);
-            line.meter.pass(begin.len() as u64);
+            client.meter.pass(begin.len() as u64);
             Ok(begin)
         });
         match begin {

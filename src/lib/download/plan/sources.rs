@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::super::DownloadError;
-use super::super::source::secret::Link;
 use crate::artifact::ArtifactError;
+use crate::download::error::DownloadError;
+use crate::download::source::secret::Link;
 
 /// The sources that this program carries, so that it runs without the repository beside it.
 const EMBEDDED: &str = include_str!("../../../../kinetics_download/sources.toml");
+
+/// Largest file of official annotations: five times what half a million clips take.
+pub(crate) const MAX_ANNOTATIONS_BYTES: u64 = 128 << 20;
 
 /// How archive numbers relate to classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -178,9 +181,7 @@ mod tests {
         }
         for file in Sources::read(None).unwrap().labels.files {
             let name = Path::new(&file.path).file_name().unwrap();
-            let found = crate::download::labels::command::sha256(
-                &std::fs::read(labels.join(name)).unwrap(),
-            );
+            let found = crate::download::labels::sha256(&std::fs::read(labels.join(name)).unwrap());
             assert_eq!(found, file.sha256, "{}", file.path);
         }
     }

@@ -5,21 +5,22 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 
-use super::super::Summary;
-use super::super::plan::choose::Plan;
+use super::disk::free_bytes;
+use super::planned::Plan;
+use crate::download::summary::DownloadSummary;
 use crate::foreign::printable;
 
 /// A plan as `incdec-download plan` prints it.
-pub struct Display<'a> {
+pub struct PlanText<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// What is there already.
-    pub summary: &'a Summary,
+    pub summary: &'a DownloadSummary,
     /// The folder of the clips, for the free space of its disk.
     pub raw: &'a Path,
 }
 
-impl fmt::Display for Display<'_> {
+impl fmt::Display for PlanText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, summary, raw } = self;
         let human =
@@ -69,13 +70,4 @@ impl fmt::Display for Display<'_> {
             None => writeln!(f),
         }
     }
-}
-
-/// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it.
-pub(in crate::download) fn free_bytes(folder: &Path) -> Option<u64> {
-    let existing = folder
-        .ancestors()
-        .find(|a| a.exists() && !a.as_os_str().is_empty());
-    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("."))).ok()?;
-    Some(stat.f_bavail * stat.f_frsize)
 }

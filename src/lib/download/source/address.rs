@@ -11,30 +11,23 @@
 //! An `--endpoint` takes the place of the store's public address, with bucket (or account and container) in the path: MinIO,
 //! Ceph, the stores of other clouds, emulators.
 
-use super::super::DownloadError;
-use super::super::source::bucket::S3Bucket;
-use super::super::source::secret::{Link, Secret};
-use super::super::source::store::StoreConfig;
+use super::bucket::{Method, S3Bucket};
+use super::secret::{Link, Secret};
+use super::store::StoreConfig;
+use crate::download::error::DownloadError;
 
 /// What a file is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::download) struct Target {
+pub(crate) struct Target {
     /// The URL to request, signature and all.
-    pub(in crate::download) url: Link,
+    pub(crate) url: Link,
     /// The bearer token to send along.
-    pub(in crate::download) bearer: Option<Secret>,
-}
-
-/// The question that a signature answers for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::download) enum Method {
-    Head,
-    Get,
+    pub(crate) bearer: Option<Secret>,
 }
 
 /// The place that paths are below of.
 #[derive(Debug)]
-pub(in crate::download) enum Address {
+pub(crate) enum Address {
     /// URLs are put together from text.
     Plain {
         base: Link,
@@ -47,10 +40,7 @@ pub(in crate::download) enum Address {
 
 impl Address {
     /// Reads `http://`, `https://`, `s3://`, `gs://` and `az://`.
-    pub(in crate::download) fn parse(
-        source: &str,
-        config: &StoreConfig,
-    ) -> Result<Self, DownloadError> {
+    pub(crate) fn parse(source: &str, config: &StoreConfig) -> Result<Self, DownloadError> {
         let refuse = |reason: String| DownloadError::Source {
             source_text: Link::from(source),
             reason,
@@ -104,7 +94,7 @@ impl Address {
     }
 
     /// What the file at `path` is asked for with.
-    pub(in crate::download) fn target(&self, method: Method, path: &str) -> Target {
+    pub(crate) fn target(&self, method: Method, path: &str) -> Target {
         // An index may name archives that lie elsewhere; no credentials of ours go there.
         if path.contains("://") {
             return Target {
@@ -135,7 +125,7 @@ impl Address {
     }
 
     /// The bucket that can list itself, where it is one.
-    pub(in crate::download) fn bucket(&self) -> Option<&S3Bucket> {
+    pub(crate) fn bucket(&self) -> Option<&S3Bucket> {
         match self {
             Self::Plain { .. } => None,
             Self::S3(bucket) => Some(bucket),

@@ -5,18 +5,24 @@ use std::time::Duration;
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
-use super::super::DownloadError;
-use super::super::source::address::Method;
-use super::super::source::secret::Link;
-use super::super::source::store::StoreConfig;
+use super::secret::Link;
+use super::store::StoreConfig;
+use crate::download::error::DownloadError;
 
 /// How long a signed address can be used to begin reading; each try signs anew.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
 /// The region where none is named, as in the tools of AWS.
 const DEFAULT_REGION: &str = "us-east-1";
 
+/// The question that a signature answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Head,
+    Get,
+}
+
 /// A bucket, and what paths in it begin with.
-pub(in crate::download) struct S3Bucket {
+pub(crate) struct S3Bucket {
     bucket: Bucket,
     prefix: String,
     keys: Option<Credentials>,
@@ -24,7 +30,7 @@ pub(in crate::download) struct S3Bucket {
 
 impl S3Bucket {
     /// The bucket of `source`, which is `s3://bucket/prefix`.
-    pub(in crate::download) fn parse(
+    pub(crate) fn parse(
         source: &str,
         bucket: &str,
         prefix: &str,
@@ -66,7 +72,7 @@ impl S3Bucket {
     }
 
     /// What the file at `path` is asked for with.
-    pub(in crate::download) fn url(&self, method: Method, path: &str) -> Link {
+    pub(crate) fn url(&self, method: Method, path: &str) -> Link {
         let key = if self.prefix.is_empty() {
             path.to_owned()
         } else {
@@ -81,7 +87,7 @@ impl S3Bucket {
     }
 
     /// What the next page of the listing is asked for with.
-    pub(in crate::download) fn listing(&self, continuation: Option<&str>) -> Link {
+    pub(crate) fn listing(&self, continuation: Option<&str>) -> Link {
         let mut list = self.bucket.list_objects_v2(self.keys.as_ref());
         if !self.prefix.is_empty() {
             list.with_prefix(format!("{}/", self.prefix));
@@ -93,10 +99,7 @@ impl S3Bucket {
     }
 
     /// The paths of a page of the listing, and the token of the next page.
-    pub(in crate::download) fn listed(
-        &self,
-        page: &str,
-    ) -> Result<(Vec<String>, Option<String>), String> {
+    pub(crate) fn listed(&self, page: &str) -> Result<(Vec<String>, Option<String>), String> {
         let page = ListObjectsV2::parse_response(page).map_err(|e| e.to_string())?;
         let below = |key: String| {
             let path = key.strip_prefix(self.prefix.as_str())?;

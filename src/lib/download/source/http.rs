@@ -12,11 +12,12 @@ use ureq::unversioned::transport::time::Duration as MaybeNever;
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
-use super::super::DownloadError;
-use super::super::source::address::{Address, Method, Target};
-use super::super::source::proxy::Proxies;
-use super::super::source::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
-use super::super::source::store::StoreConfig;
+use super::address::{Address, Target};
+use super::bucket::Method;
+use super::proxy::Proxies;
+use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
+use super::store::StoreConfig;
+use crate::download::error::DownloadError;
 
 /// Who we are, so that an operator can tell.
 const USER_AGENT: &str = concat!(

@@ -4,17 +4,17 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::super::source::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
+use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
 
 /// A folder with the layout of the official base, or with archives alone.
 #[derive(Debug)]
-pub(in crate::download) struct LocalFolder {
+pub(crate) struct LocalFolder {
     root: PathBuf,
 }
 
 impl LocalFolder {
     /// The folder at `root`.
-    pub(in crate::download) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::super::source::remote::Fault;
+use super::remote::Fault;
 
 /// The shortest wait before a second try; it doubles from try to try.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

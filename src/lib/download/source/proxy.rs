@@ -1,6 +1,6 @@
 //! Which proxy leads to a server, by the rules that `curl` and its kin follow. Pure: the binary reads the environment.
 
-use super::super::source::secret::Secret;
+use super::secret::Secret;
 
 /// Proxies by scheme, and the hosts that are reached without one.
 #[derive(Clone, Debug, Default)]

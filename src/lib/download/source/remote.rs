@@ -1,13 +1,9 @@
 //! Where bytes come from: a trait, implemented by `Http` and `LocalFolder`, and what can go wrong on the way.
 
 use std::io::{self, Read};
-use std::path::Path;
 use std::time::Duration;
 
-use super::super::DownloadError;
-use super::super::source::http::{Http, HttpConfig};
-use super::super::source::local::LocalFolder;
-use super::super::source::secret::{Link, sentence};
+use super::secret::{Link, sentence};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
@@ -195,25 +191,12 @@ impl Hint for RemoteError {
     }
 }
 
-/// Opens `source`: a URL with one of the known schemes, or a folder.
+/// The network's part in an I/O error that came out of a stream; anything else is handed back.
 ///
 /// # Errors
-/// When the scheme is unknown, the folder is none, or an object store's credentials are missing.
-pub fn open(source: &Link, config: &HttpConfig) -> Result<Box<dyn Remote>, DownloadError> {
-    let text = source.reveal();
-    let base = text.trim_end_matches('/');
-    let folder = match base.split_once("://") {
-        Some(("file", path)) => Path::new(path),
-        Some(_) => return Ok(Box::new(Http::new(base, config)?)),
-        None => Path::new(text),
-    };
-    if !folder.is_dir() {
-        return Err(DownloadError::Source {
-            source_text: source.clone(),
-            reason: "is no folder".to_owned(),
-        });
-    }
-    Ok(Box::new(LocalFolder::new(folder)))
+/// The error itself where the stream did not cause it.
+pub fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
+    error.downcast::<RemoteError>()
 }
 
 /// Whether a file's name is that of an archive.

@@ -1,7 +1,7 @@
 //! Settings of object stores: where they are and who asks.
 
-use super::super::DownloadError;
-use super::super::source::secret::{Link, Secret};
+use super::secret::{Link, Secret};
+use crate::download::error::DownloadError;
 
 /// Settings of object stores.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub struct S3Keys {
 
 impl StoreConfig {
     /// The credentials that `choose` takes, where requests are to be signed; `variables` is where they were looked for.
-    pub(in crate::download) fn keys<T>(
+    pub(crate) fn keys<T>(
         &self,
         scheme: &'static str,
         variables: &'static str,

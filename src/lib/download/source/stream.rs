@@ -1,89 +1,41 @@
 //! One remote file as one unbroken stream: what fails on the way is resumed where it stopped.
 
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::super::source::pace::{Meter, Patience, RetryConfig};
-use super::super::source::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
-use super::super::source::secret::Link;
+use super::client::Client;
+use super::pace::Patience;
+use super::remote::{Facts, Fault, Opened, RemoteError, Span, fault_in};
+use super::secret::Link;
 
 /// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours; and a
 /// connection that gave fewer before it broke counts as one that gave nothing.
 const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
 /// Bytes thrown away at a time where a source ignores ranges and starts anew.
 const SKIP_BYTES: usize = 64 * 1024;
-/// Waits from this length on are shown.
-const SHOWN_WAIT: Duration = Duration::from_secs(2);
-/// How often a wait looks whether the run was called off.
-const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
-/// What the readers of a run share.
-pub struct Line<'a> {
-    /// Where the files are.
-    pub remote: &'a dyn Remote,
-    /// Counts and limits bytes.
-    pub meter: &'a Meter,
-    /// How failures are borne.
-    pub retry: RetryConfig,
-    /// The stall time.
-    pub stall: Duration,
-    /// Set where the whole run is called off.
-    pub cancelled: &'a AtomicBool,
+/// A remote file from its start, of at most `limit_bytes`.
+#[must_use]
+pub fn limited<'a>(client: &'a Client, path: &'a str, limit_bytes: u64) -> AtMost<'a, Stream<'a>> {
+    AtMost::new(
+        Stream::new(client, path, Facts::default()),
+        path,
+        limit_bytes,
+    )
 }
 
-impl Line<'_> {
-    /// Waits, unless the run is called off; says whether to go on.
-    pub(in crate::download) fn wait(&self, duration: Duration) -> bool {
-        let until = Instant::now() + duration;
-        while !self.cancelled.load(Ordering::Relaxed) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            std::thread::sleep(left.min(CANCEL_CHECK));
-        }
-        false
-    }
-
-    /// Runs `attempt` until it works or patience ends.
-    ///
-    /// # Errors
-    /// The last failure.
-    pub fn patiently<T>(
-        &self,
-        mut attempt: impl FnMut() -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
-        let mut patience = Patience::new(self.retry);
-        loop {
-            let error = match attempt() {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            let Some(wait) = patience.after(&error.kind) else {
-                return Err(error);
-            };
-            tell(&error, wait);
-            if !self.wait(wait) {
-                return Err(error);
-            }
-        }
-    }
-
-    /// Reads a small file whole.
-    ///
-    /// # Errors
-    /// When it cannot be fetched or is larger than `limit_bytes`.
-    pub fn read_small(&self, path: &str, limit_bytes: u64) -> Result<Vec<u8>, RemoteError> {
-        let stream = Stream::new(self, path, Facts::default());
-        let mut bytes = Vec::new();
-        match AtMost::new(stream, path, limit_bytes).read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(fault_in(error).unwrap_or_else(|e| RemoteError {
-                url: path.into(),
-                kind: Fault::Local(e),
-            })),
-        }
+/// Reads a small file whole.
+///
+/// # Errors
+/// When it cannot be fetched or is larger than `limit_bytes`.
+pub fn read_small(client: &Client, path: &str, limit_bytes: u64) -> Result<Vec<u8>, RemoteError> {
+    let mut bytes = Vec::new();
+    match limited(client, path, limit_bytes).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(fault_in(error).unwrap_or_else(|e| RemoteError {
+            url: path.into(),
+            kind: Fault::Local(e),
+        })),
     }
 }
 
@@ -123,27 +75,9 @@ impl<R: Read> Read for AtMost<'_, R> {
     }
 }
 
-/// Logs a failure that will be tried again; one that makes the user wait is shown, too.
-fn tell(error: &RemoteError, wait: Duration) {
-    let seconds = wait.as_secs_f64();
-    if wait < SHOWN_WAIT {
-        tracing::debug!("{error}; trying again in {seconds:.1} s");
-    } else {
-        tracing::warn!("{error}; trying again in {seconds:.0} s");
-    }
-}
-
-/// The network's part in an I/O error that came out of a [`Stream`]; anything else is handed back.
-///
-/// # Errors
-/// The error itself where the stream did not cause it.
-pub fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
-    error.downcast::<RemoteError>()
-}
-
 /// The bytes of one remote file, from its first to its last.
 pub struct Stream<'a> {
-    line: &'a Line<'a>,
+    client: &'a Client,
     path: &'a str,
     position: u64,
     facts: Facts,
@@ -164,14 +98,14 @@ struct Window {
 impl<'a> Stream<'a> {
     /// Nothing is requested before the first read. `facts` is what the plan knows, to notice a change.
     #[must_use]
-    pub fn new(line: &'a Line<'a>, path: &'a str, facts: Facts) -> Self {
+    pub fn new(client: &'a Client, path: &'a str, facts: Facts) -> Self {
         Self {
-            line,
+            client,
             path,
             position: 0,
             facts,
             body: None,
-            patience: Patience::new(line.retry),
+            patience: Patience::new(client.retry),
             gained: 0,
             window: Window::default(),
         }
@@ -191,7 +125,7 @@ impl<'a> Stream<'a> {
     }
 
     fn connect(&mut self) -> Result<(), RemoteError> {
-        let opened = self.line.remote.open(
+        let opened = self.client.remote.open(
             self.path,
             Span {
                 from: self.position,
@@ -268,12 +202,12 @@ impl<'a> Stream<'a> {
                 Fault::Connection(e.to_string())
             })
         })?;
-        self.line.meter.pass(n as u64);
+        self.client.meter.pass(n as u64);
         self.window.bytes += n as u64;
         self.window.time += began.elapsed();
         if self.window.bytes >= LEAST_BYTES_PER_STALL_TIME {
             self.window = Window::default();
-        } else if self.window.time > self.line.stall && n > 0 {
+        } else if self.window.time > self.client.stall && n > 0 {
             self.window = Window::default();
             return Err(self.error(self.stalled(LEAST_BYTES_PER_STALL_TIME)));
         }
@@ -283,7 +217,7 @@ impl<'a> Stream<'a> {
     fn stalled(&self, least_bytes: u64) -> Fault {
         Fault::Stalled {
             least_bytes,
-            seconds: self.line.stall.as_secs(),
+            seconds: self.client.stall.as_secs(),
         }
     }
 
@@ -320,7 +254,7 @@ impl Read for Stream<'_> {
             return Ok(0);
         }
         loop {
-            if self.line.cancelled.load(Ordering::Relaxed) {
+            if self.client.is_cancelled() {
                 return Err(io::Error::other(
                     self.error(Fault::Connection("called off".into())),
                 ));
@@ -341,8 +275,7 @@ impl Read for Stream<'_> {
                 return Err(io::Error::other(error));
             };
             tracing::debug!(path = %Link::from(self.path), at = self.position, "resuming");
-            tell(&error, wait);
-            if !self.line.wait(wait) {
+            if !self.client.wait_after(&error, wait) {
                 return Err(io::Error::other(error));
             }
         }
