@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use incdec::download::labels;
 use incdec::download::ledger::verify::{self, Findings};
-use incdec::download::plan::text::PlanText;
+use incdec::download::plan::PlanText;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};

@@ -1,4 +1,5 @@
-//! The download stage against well-behaved sources: what is fetched, kept, refused, written down and left alone.
+//! The download stage against well-behaved sources: what is fetched, kept, refused, written down
+//! and left alone.
 
 mod faults;
 mod kill;

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::source::http::HttpConfig;
-use super::source::pace::RetryConfig;
-use super::source::secret::Link;
+use super::source::{HttpConfig, Link, RetryConfig};
 use crate::clip::Split;
 use crate::lock::Wait;
 
@@ -30,7 +28,8 @@ pub struct DownloadConfig {
     pub splits: Vec<Split>,
     /// Clips of each subcategory and split, the first of the table. Default all.
     pub limit: Option<usize>,
-    /// The ids of the clips to fetch, of those that the filters let through; all where none. Default none.
+    /// The ids of the clips to fetch, of those that the filters let through; all where none.
+    /// Default none.
     pub only: Option<BTreeSet<String>>,
     /// Folder of `id_<clip>/jpgs` folders whose clips count as present.
     pub frame_folders: Option<PathBuf>,
@@ -40,14 +39,16 @@ pub struct DownloadConfig {
     pub jobs: usize,
     /// Bytes a second of all archives together. Default no limit.
     pub bytes_per_second: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of archives that are absent or
-    /// damaged at their source. Default 0.01.
+    /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of
+    /// archives that are absent or damaged at their source. Default 0.01.
     pub max_missing: f64,
-    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of fetching them. Default no.
+    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of
+    /// fetching them. Default no.
     pub adopt: bool,
-    /// What to do where another program works on this ledger or these clips. Default name it and end.
+    /// What to do where another program works on this ledger or these clips. Default name it and
+    /// end.
     pub wait: Wait,
-    /// How failures are borne.
+    /// How failures are retried.
     pub retry: RetryConfig,
     /// The connection.
     pub http: HttpConfig,

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use super::labels::first_clips::TablesError;
-use super::source::remote::{RemoteError, fault_in};
-use super::source::secret::{Link, sentence};
+use super::source::{Link, RemoteError, fault_in, sentence};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipIdError;
 use crate::exit::Exit;

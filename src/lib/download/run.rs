@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
 
-use super::archive::fetch::{Outcome, Work};
+use super::archive::{Outcome, Work};
 use super::config::DownloadConfig;
 use super::error::DownloadError;
 use super::ledger::adopt::adopt;
@@ -15,13 +15,8 @@ use super::ledger::closing::{Failures, clip_states};
 use super::ledger::known::Known;
 use super::ledger::workplace::Workplace;
 use super::ledger::{self, ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path};
-use super::plan::choose::plan;
-use super::plan::disk::free_bytes;
-use super::plan::planned::{Plan, WantedClip};
-use super::plan::sources::{Dataset, Sources};
-use super::plan::wanted::Wanted;
-use super::source::client::Client;
-use super::source::open;
+use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, free_bytes, plan};
+use super::source::{Client, connect};
 use super::summary::DownloadSummary;
 use crate::artifact;
 use crate::labels::Labels;
@@ -109,7 +104,7 @@ impl<'a> Run<'a> {
         let sources = Sources::read(config.sources.as_deref())?;
         let dataset = sources.dataset(&config.dataset)?.clone();
         let source = config.source.as_ref().unwrap_or(&dataset.base);
-        let client = open::client(source, &config.http, config.retry, config.bytes_per_second)?;
+        let client = connect(source, &config.http, config.retry, config.bytes_per_second)?;
         let wanted = Wanted::choose(&labels, config)?;
         let mut known = Known::read(&config.ledger)?;
         for record in finished {

@@ -17,7 +17,8 @@ pub struct DownloadSummary {
     pub frames: usize,
     /// Clips that are nowhere; in a plan, those to look for.
     pub missing: usize,
-    /// Of the missing, those whose archive could not be read this time and may be read another time.
+    /// Of the missing, those whose archive could not be read this time and may be read another
+    /// time.
     pub unread: usize,
     /// In a plan, the clips that earlier runs looked for everywhere and did not find.
     pub absent: usize,

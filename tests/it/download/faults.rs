@@ -1,4 +1,5 @@
-//! The download stage against a server that misbehaves: in the end the same tree as from a good one.
+//! The download stage against a server that misbehaves: in the end the same tree as from a good
+//! one.
 
 use incdec::download::{DownloadConfig, DownloadError, DownloadSummary, run};
 use incdec::exit::Exit;
@@ -11,7 +12,8 @@ use super::mischief::Mischief::{self, *};
 use super::server::Server;
 use super::source::Source;
 
-/// Downloads with the given mischief, checks the tree against the source, and that all mischief was met.
+/// Downloads with the given mischief, checks the tree against the source, and that all mischief was
+/// met.
 fn survives(mischief: Vec<Mischief>) -> (Source, DownloadSummary) {
     let source = Source::with_payload(6, 60_000);
     let server = Server::start(source.files.clone());

@@ -1,4 +1,5 @@
-//! The binary, killed at random moments and on a full disk: run again, it leaves what an uninterrupted run leaves.
+//! The binary, killed at random moments and on a full disk: run again, it leaves what an
+//! uninterrupted run leaves.
 
 use std::fs;
 use std::path::Path;
@@ -109,7 +110,8 @@ fn where_the_disk_refuses_it_says_so_leaves_nothing_half_and_goes_on_later() {
     let server = Server::start(source.files.clone());
     let out = source.out("limited");
     fs::create_dir_all(&out).unwrap();
-    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no privileges.
+    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no
+    // privileges.
     let inner = command(&source, &server.url(), "limited");
     let mut shell = Command::new("bash");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);

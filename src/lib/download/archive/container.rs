@@ -1,16 +1,18 @@
-//! Whether an MP4's top-level boxes are complete: a look at the frame of the file, not at its pictures.
+//! Whether an MP4's top-level boxes are complete: a look at the frame of the file, not at its
+//! pictures.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Boxes at the top level that are looked at; a real file has fewer than ten, a fragmented one some hundreds.
+/// Boxes at the top level that are looked at; a real file has fewer than ten, a fragmented one some
+/// hundreds.
 const MAX_BOXES: usize = 100_000;
 
-/// `ok` where boxes fill the file exactly and `ftyp` (or an old file's lack of it), `moov` and `mdat` are there; else what
-/// is wrong, in a few words.
+/// `ok` where boxes fill the file exactly and `ftyp` (or an old file's lack of it), `moov` and
+/// `mdat` are there; else what is wrong, in a few words.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn check(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<String> {
+pub(crate) fn check(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<String> {
     let mut at = 0;
     let (mut index, mut data) = (false, false);
     for _ in 0..MAX_BOXES {

@@ -1,7 +1,8 @@
-//! Takes the wanted clips out of a tar stream, and nothing else; memory does not grow with the archive.
+//! Takes the wanted clips out of a tar stream, and nothing else; memory does not grow with the
+//! archive.
 //!
-//! Headers are read one by one, long names (GNU and pax) within limits, so that no archive can make us hold, write or
-//! follow what it likes.
+//! Headers are read one by one, long names (GNU and pax) within limits, so that no archive can make
+//! us hold, write or follow what it likes.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -14,14 +15,14 @@ use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::ledger::{KeptClip, RefusedMember};
-use crate::download::source::remote::RemoteError;
-use crate::download::source::remote::fault_in;
+use crate::download::source::{RemoteError, fault_in};
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
 const MAX_PAX_BYTES: u64 = 64 * 1024;
 /// Most headers of an archive: of members, and of those that only describe one.
 const MAX_HEADERS: u64 = 5_000_000;
-/// Most bytes of zeros between members, and behind the last. Tools pad to a tape's record at most, joined archives between.
+/// Most bytes of zeros between members, and behind the last. Tools pad to a tape's record at most,
+/// joined archives between.
 const MAX_PADDING_BYTES: u64 = 16 << 20;
 /// Most unpacked bytes of an archive; the largest official ones have a few gigabytes.
 const MAX_UNPACKED_BYTES: u64 = 1 << 40;
@@ -39,7 +40,7 @@ pub struct Tally {
     pub refused: Vec<RefusedMember>,
     /// Clips kept, in the archive's order.
     pub kept: Vec<KeptClip>,
-    /// The class that the first member's name tells.
+    /// The class that the first member's name gives.
     pub first_class: Option<String>,
 }
 
@@ -94,7 +95,8 @@ struct Pending {
 /// Reads an archive to its end: every checksum is verified, every wanted clip goes to `keeper`.
 ///
 /// # Errors
-/// When the source fails, the archive is damaged or the disk refuses. What was kept before must then be thrown away.
+/// When the source fails, the archive is damaged or the disk refuses. What was kept before must
+/// then be thrown away.
 pub fn extract<R: Read>(
     archive: &mut Gunzip<R>,
     keeper: &mut dyn Keeper,

@@ -13,16 +13,15 @@ use crate::clip::ClipId;
 use crate::download::config::DownloadConfig;
 use crate::download::ledger::workplace::Workplace;
 use crate::download::ledger::{ArchiveRecord, ArchiveState};
-use crate::download::plan::planned::{PlannedArchive, WantedClip};
-use crate::download::source::client::Client;
-use crate::download::source::remote::{Facts, Fault};
-use crate::download::source::stream::Stream;
+use crate::download::plan::{PlannedArchive, WantedClip};
+use crate::download::source::{Client, Facts, Fault, Stream};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::progress::Progress;
 
-/// Times that an archive is read from its start, where it changes on the way, fails its checksum or is not there.
+/// Times that an archive is read from its start, where it changes on the way, fails its checksum or
+/// is not there.
 const READS: usize = 3;
 
 /// What the workers of a run share.
@@ -47,8 +46,8 @@ pub(crate) struct Outcome {
 }
 
 impl Work<'_> {
-    /// Fetches one archive and writes its record down. A failure of the source is part of the record; a failure of the
-    /// disk ends the run.
+    /// Fetches one archive and writes its record down. A failure of the source is part of the
+    /// record; a failure of the disk ends the run.
     pub(crate) fn fetch(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
         let result = self.read_until_sound(planned);
         if result.is_err() {
@@ -148,13 +147,14 @@ impl Work<'_> {
         tally: Tally,
     ) -> Result<ArchiveRecord, ArtifactError> {
         let staging = self.workplace.staging_path(&record.path);
-        // One sync for all clips of the archive; a disk that could not take them says so here at the latest.
+        // One sync for all clips of the archive; a disk that could not take them says so here at
+        // the latest.
         File::open(&staging)
             .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
             .map_err(ArtifactError::at("write", &staging))?;
         {
-            // One archive at a time: of a clip that two archives hold, the first archive's by path stays, whoever is done
-            // first. A poisoned lock still guards sound data.
+            // One archive at a time: of a clip that two archives hold, the first archive's by path
+            // stays, whoever is done first. A poisoned lock still guards sound data.
             let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
             for clip in &tally.kept {
                 if owners

@@ -1,4 +1,5 @@
-//! Gunzip of a whole file: one member after the other, each with its checksum, padding allowed behind the last.
+//! Gunzip of a whole file: one member after the other, each with its checksum, padding allowed
+//! behind the last.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -6,14 +7,15 @@ use flate2::bufread::GzDecoder;
 
 /// Compressed bytes that are read at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
-/// Compressed bytes in a row that may unpack to nothing: zeros behind the last member, empty members, empty blocks. Tools pad
-/// to a tape's record at most.
+/// Compressed bytes in a row that may unpack to nothing: zeros behind the last member, empty
+/// members, empty blocks. Tools pad to a tape's record at most.
 const MAX_EMPTY_BYTES: usize = 16 << 20;
 
 /// The unpacked bytes of a gzip file of one or more members.
 ///
-/// A wrong checksum, a damaged block, an early end, anything but zeros behind the last member, and very many bytes that unpack
-/// to nothing are errors of the kinds `InvalidData`, `InvalidInput` and `UnexpectedEof`.
+/// A wrong checksum, a damaged block, an early end, anything but zeros behind the last member, and
+/// very many bytes that unpack to nothing are errors of the kinds `InvalidData`, `InvalidInput` and
+/// `UnexpectedEof`.
 pub struct Gunzip<R: Read> {
     state: State<R>,
 }
@@ -61,8 +63,8 @@ impl<R: Read> Gunzip<R> {
         }
     }
 
-    /// The BLAKE3 hash of the compressed bytes read so far, in hexadecimal, and the reader below; after the end these are
-    /// all bytes. `None` after an error.
+    /// The BLAKE3 hash of the compressed bytes read so far, in hexadecimal, and the reader below;
+    /// after the end these are all bytes. `None` after an error.
     #[must_use]
     pub fn finish(self) -> Option<(String, R)> {
         let hashed = match self.state {
@@ -178,7 +180,8 @@ mod tests {
             let mut damaged = file.clone();
             damaged[at] ^= 1 << (at % 8);
             if let Ok(same) = gunzip(&damaged) {
-                // Times, flags without effect and the system's name are in the header, outside the checksum.
+                // Times, flags without effect and the system's name are in the header, outside the
+                // checksum.
                 assert!(at < 10 && same == text, "bit at {at}");
             }
         }

@@ -8,13 +8,13 @@ use crate::clip::ClipId;
 use crate::foreign;
 
 /// Largest clip, in bytes. Real ones have a few megabytes.
-pub const MAX_CLIP_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_CLIP_BYTES: u64 = 512 << 20;
 /// Longest member name, in bytes.
-pub const MAX_NAME_BYTES: u64 = 4096;
+pub(crate) const MAX_NAME_BYTES: u64 = 4096;
 
 /// What is done with a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is named like a clip; whether it is wanted is another question.
     Clip(ClipId),
     /// A folder, or a file that is no clip: passed over in silence.
@@ -25,7 +25,7 @@ pub enum Verdict {
 
 /// Judges a member by its name as the archive has it, its type and the size that its header claims.
 #[must_use]
-pub fn judge(name: &[u8], kind: EntryType, bytes: u64) -> Verdict {
+pub(crate) fn judge(name: &[u8], kind: EntryType, bytes: u64) -> Verdict {
     if name.len() as u64 > MAX_NAME_BYTES {
         return Verdict::Refused("the name is too long");
     }
@@ -76,10 +76,10 @@ pub(crate) fn has_drive(text: &str) -> bool {
     bytes.len() >= 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':'
 }
 
-/// The class that a member's folder names: the folder right above the file, or the folder that the member is. A name that no
-/// terminal may show is that of no class.
+/// The class that a member's folder names: the folder right above the file, or the folder that the
+/// member is. A name that no terminal may show is that of no class.
 #[must_use]
-pub fn class_of(name: &[u8], kind: EntryType) -> Option<String> {
+pub(crate) fn class_of(name: &[u8], kind: EntryType) -> Option<String> {
     let text = std::str::from_utf8(name).ok()?;
     let mut folders: Vec<&str> = text
         .split('/')
@@ -94,7 +94,7 @@ pub fn class_of(name: &[u8], kind: EntryType) -> Option<String> {
 
 /// A name as the ledger and the terminal may show it.
 #[must_use]
-pub fn printable(name: &[u8]) -> String {
+pub(crate) fn printable(name: &[u8]) -> String {
     foreign::printable(&String::from_utf8_lossy(name)).into_owned()
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Staging<'a, W> {
 }
 
 impl<'a, W: Fn(&ClipId) -> bool> Staging<'a, W> {
-    /// A keeper of the clips that `wants` names; `on_keep` is told of each.
+    /// A keeper of the clips that `wants` names; `on_keep` is called for each.
     pub(crate) fn new(folder: &Path, wants: W, on_keep: &'a dyn Fn()) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -45,7 +45,8 @@ impl<W: Fn(&ClipId) -> bool> Keeper for Staging<'_, W> {
         body: &mut dyn Read,
     ) -> Result<KeptClip, ExtractError> {
         let path = self.folder.join(clip.file_name());
-        // No draft and no sync here: the folder is a staging place, synced as a whole before anything gets its name.
+        // No draft and no sync here: the folder is a staging place, synced as a whole before
+        // anything gets its name.
         let mut file = File::options()
             .read(true)
             .write(true)

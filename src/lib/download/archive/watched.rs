@@ -1,4 +1,5 @@
-//! What is done with compressed bytes on their way: progress, and a copy where `--keep-archives` asks for one.
+//! What is done with compressed bytes on their way: progress, and a copy where `--keep-archives`
+//! asks for one.
 
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
@@ -6,14 +7,16 @@ use std::path::{Component, Path, PathBuf};
 use crate::artifact::{ArtifactError, Draft};
 use crate::progress::Progress;
 
-/// Where the copy of the archive at `path` is kept: under its own name, below `folder` whatever the path says.
+/// Where the copy of the archive at `path` is kept: under its own name, below `folder` whatever the
+/// path says.
 pub(crate) fn place(folder: &Path, path: &str) -> PathBuf {
     let parts = Path::new(path).components();
     let inside = parts.filter(|part| matches!(part, Component::Normal(_)));
     folder.join(inside.collect::<PathBuf>())
 }
 
-/// A reader whose bytes are counted and, where asked for, copied into a draft that is published at the end.
+/// A reader whose bytes are counted and, where asked for, copied into a draft that is published at
+/// the end.
 pub(crate) struct Watched<'a, R> {
     inner: R,
     progress: &'a Progress,

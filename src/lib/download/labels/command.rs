@@ -1,5 +1,5 @@
-//! Label tables: the published ones, each checked against its pinned hash, with the clips that exist only as frames; or
-//! tables made from the official annotations by a rule.
+//! Label tables: the published ones, each checked against its pinned hash, with the clips that
+//! exist only as frames; or tables made from the official annotations by a rule.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,14 +9,8 @@ use super::first_clips::{self, ClipsPerClass, Rule};
 use super::published::{CARRIED, Fetched, Published, frames};
 use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_changed};
 use crate::download::error::DownloadError;
-use crate::download::plan::sources::{Dataset, MAX_ANNOTATIONS_BYTES, Sources};
-use crate::download::source::client::Client;
-use crate::download::source::http::HttpConfig;
-use crate::download::source::open;
-use crate::download::source::pace::RetryConfig;
-use crate::download::source::remote::fault_in;
-use crate::download::source::secret::Link;
-use crate::download::source::stream::limited;
+use crate::download::plan::{Dataset, MAX_ANNOTATIONS_BYTES, Sources};
+use crate::download::source::{Client, HttpConfig, Link, RetryConfig, connect, fault_in, limited};
 use crate::labels::LabelsError;
 use crate::taxonomy::Taxonomy;
 
@@ -31,7 +25,8 @@ pub enum Tables {
         taxonomy: PathBuf,
         /// Clips of each class.
         counts: ClipsPerClass,
-        /// Take only clips that lie below this folder as `<clip>.mp4`. Default all that are annotated.
+        /// Take only clips that lie below this folder as `<clip>.mp4`. Default all that are
+        /// annotated.
         existing: Option<PathBuf>,
     },
 }
@@ -66,12 +61,12 @@ pub struct LabelsConfig {
 /// Fetches or makes the label tables.
 ///
 /// # Errors
-/// When a source cannot be reached, a file is not the pinned one, the disk refuses, or a table would be replaced that is
-/// somebody's own. The last is found before any table is written.
+/// When a source cannot be reached, a file is not the pinned one, the disk refuses, or a table
+/// would be replaced that is somebody's own. The last is found before any table is written.
 pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
     let sources = Sources::read(config.sources.as_deref())?;
     let dataset = sources.dataset(&config.dataset)?;
-    let client = |base: &Link| open::client(base, &config.http, config.retry, None);
+    let client = |base: &Link| connect(base, &config.http, config.retry, None);
     let base = config.source.as_ref().unwrap_or(&dataset.base);
     let published = Published {
         labels: &sources.labels,
@@ -132,7 +127,8 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
     Ok(fetched)
 }
 
-/// The tables that the rule makes of the annotations of the folder `train`, where the published subset is from too.
+/// The tables that the rule makes of the annotations of the folder `train`, where the published
+/// subset is from too.
 fn made(
     client: &Client,
     dataset: &Dataset,
@@ -151,8 +147,8 @@ fn made(
     Ok(tables.into_iter().map(bytes).collect())
 }
 
-/// Copies a remote file of annotations; says whether that changed anything. A file of other bytes that is there already is
-/// replaced only with `force`.
+/// Copies a remote file of annotations; says whether that changed anything. A file of other bytes
+/// that is there already is replaced only with `force`.
 fn copy(client: &Client, path: &str, target: &Path, force: bool) -> Result<bool, DownloadError> {
     let mut draft = Draft::new(target)?;
     let mut hasher = blake3::Hasher::new();

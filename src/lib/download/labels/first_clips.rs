@@ -1,4 +1,5 @@
-//! Label tables made from the official annotations: of each class the first clips in the order of their ids.
+//! Label tables made from the official annotations: of each class the first clips in the order of
+//! their ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -83,14 +84,14 @@ pub(crate) fn clips_below(folder: &Path) -> BTreeSet<ClipId> {
         .collect()
 }
 
-/// The three tables as (file name, text): of each class, in the taxonomy's order, the clips sorted by YouTube id and start;
-/// the first go to train, the next to validation, the next to test.
+/// The three tables as (file name, text): of each class, in the taxonomy's order, the clips sorted
+/// by YouTube id and start; the first go to train, the next to validation, the next to test.
 ///
 /// `path` only names the annotations in errors.
 ///
 /// # Errors
-/// When the annotations are not readable as CSV with the columns `label`, `youtube_id`, `time_start`, `time_end`, or a row names
-/// no clip.
+/// When the annotations are not readable as CSV with the columns `label`, `youtube_id`,
+/// `time_start`, `time_end`, or a row names no clip.
 pub(crate) fn make(
     rule: &Rule<'_>,
     path: &Path,

@@ -11,10 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::artifact::{ArtifactError, publish};
 use crate::clip::ClipId;
 use crate::download::error::DownloadError;
-use crate::download::plan::sources::{FrameFolder, PublishedLabels};
-use crate::download::source::client::Client;
-use crate::download::source::secret::Link;
-use crate::download::source::stream::read_small;
+use crate::download::plan::{FrameFolder, PublishedLabels};
+use crate::download::source::{Client, Link, read_small};
 use crate::progress::{Progress, Unit};
 
 /// Largest label table.
@@ -82,7 +80,8 @@ impl Published<'_> {
         Ok(tables)
     }
 
-    /// Refuses to replace what is there under the tables' names, has other bytes and was never published: somebody made it.
+    /// Refuses to replace what is there under the tables' names, has other bytes and was never
+    /// published: somebody made it.
     pub(super) fn spare_others(&self, tables: &[(PathBuf, Vec<u8>)]) -> Result<(), DownloadError> {
         let pinned = self.labels.files.iter().map(|file| file.sha256.clone());
         let carried = CARRIED.iter().map(|(_, text)| sha256(text.as_bytes()));

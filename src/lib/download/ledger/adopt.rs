@@ -1,4 +1,5 @@
-//! Clips that lie on disk and that no ledger knows, taken as they are: after the ledger was lost, nothing is fetched again.
+//! Clips that lie on disk and that no ledger knows, taken as they are: after the ledger was lost,
+//! nothing is fetched again.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,11 +9,12 @@ use std::path::Path;
 use super::record::{KeptClip, clip_path};
 use crate::artifact::{ArtifactError, hash_file};
 use crate::download::archive::container;
-use crate::download::plan::planned::WantedClip;
+use crate::download::plan::WantedClip;
 use crate::parallel;
 use crate::progress::{Progress, Unit};
 
-/// Those of the clips that lie below `raw` as whole MP4 files. One that is cut is left to be fetched.
+/// Those of the clips that lie below `raw` as whole MP4 files. One that is cut is left to be
+/// fetched.
 ///
 /// # Errors
 /// When a file that is there cannot be read.

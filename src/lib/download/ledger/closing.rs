@@ -6,8 +6,7 @@ use std::path::Path;
 use super::known::Known;
 use super::record::{ArchiveRecord, ArchiveState, ClipState, MissingReason};
 use crate::download::error::DownloadError;
-use crate::download::plan::planned::PlannedArchive;
-use crate::download::plan::wanted::Wanted;
+use crate::download::plan::{PlannedArchive, Wanted};
 use crate::download::summary::DownloadSummary;
 use crate::exit::Exit;
 use crate::foreign::printable;
@@ -48,8 +47,9 @@ impl Failures {
         }
     }
 
-    /// The run's result: an archive that could not be read is an error, one that is absent or damaged at its source counts
-    /// as its missing clips. Where these alone are too many, no other try can help.
+    /// The run's result: an archive that could not be read is an error, one that is absent or
+    /// damaged at its source counts as its missing clips. Where these alone are too many, no other
+    /// try can help.
     pub(crate) fn into_result(
         self,
         mut summary: DownloadSummary,

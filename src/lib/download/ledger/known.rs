@@ -6,8 +6,7 @@ use std::path::Path;
 use super::record::{ArchiveRecord, ArchiveState, ClipState, KeptClip, MissingReason, clip_path};
 use super::table;
 use crate::download::error::DownloadError;
-use crate::download::plan::planned::WantedClip;
-use crate::download::plan::wanted::Wanted;
+use crate::download::plan::{Wanted, WantedClip};
 use crate::tables::{Kind, LedgerRow};
 
 /// What earlier runs found out.
@@ -76,8 +75,8 @@ impl Known {
         }
     }
 
-    /// Adds what became of an archive, in a killed run or this one. Clips that an earlier reading of it kept stay its own where
-    /// this one did not seek them or did not get to its end.
+    /// Adds what became of an archive, in a killed run or this one. Clips that an earlier reading
+    /// of it kept stay its own where this one did not seek them or did not get to its end.
     pub(crate) fn add(&mut self, mut record: ArchiveRecord) {
         if let Some(before) = self.archives.remove(&record.path) {
             let read = record.state == ArchiveState::Complete;

@@ -2,7 +2,8 @@
 //!
 //! - `record`: what is known of an archive and of a clip; `table`: the rows of `downloads.parquet`,
 //!   written from that and read back.
-//! - `workplace`: the locks of a run, and its unfinished work; `known`: what earlier runs found out.
+//! - `workplace`: the locks of a run, and its unfinished work; `known`: what earlier runs found
+//!   out.
 //! - `closing`: what a run says in the end of clips and failed archives.
 //! - `adopt`: clips on disk that no ledger knows; [`verify`]: the clips on disk against the ledger.
 

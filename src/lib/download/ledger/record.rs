@@ -71,7 +71,8 @@ pub struct RefusedMember {
     pub reason: String,
 }
 
-/// What is known of an archive. While a run lasts each finished one is a JSON file; then they become the ledger.
+/// What is known of an archive. While a run lasts each finished one is a JSON file; then they
+/// become the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveRecord {
     /// Path below the source.

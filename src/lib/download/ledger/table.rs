@@ -1,6 +1,8 @@
-//! The rows of the ledger, `downloads.parquet`: what became of every archive, every labelled clip and every refused member.
+//! The rows of the ledger, `downloads.parquet`: what became of every archive, every labelled clip
+//! and every refused member.
 //!
-//! Its bytes depend on the source's content, the label tables and the filters alone: no dates, rates or attempts.
+//! Its bytes depend on the source's content, the label tables and the filters alone: no dates,
+//! rates or attempts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,8 +15,9 @@ use crate::parquet_file::{self, Provenance, TableError};
 use crate::tables::{Kind, LedgerRow};
 use crate::taxonomy::is_usable_name;
 
-/// How the rows of each version are read, the version that is written first. When it is raised, the reader of the version
-/// before stays here and gives today's rows: what was fetched is never fetched again for a new layout of the ledger.
+/// How the rows of each version are read, the version that is written first. When it is raised, the
+/// reader of the version before stays here and gives today's rows: what was fetched is never
+/// fetched again for a new layout of the ledger.
 const READERS: [Reader; 1] = [parquet_file::read::<LedgerRow>];
 
 /// Reads a ledger of one version.
@@ -163,7 +166,8 @@ pub fn rows<'a>(
 /// Reads a ledger of any version that this program knows.
 ///
 /// # Errors
-/// When the file is absent, damaged or of another version, or a row names a clip that could lie elsewhere than in its folder.
+/// When the file is absent, damaged or of another version, or a row names a clip that could lie
+/// elsewhere than in its folder.
 pub fn read(path: &Path) -> Result<Vec<LedgerRow>, DownloadError> {
     let mut readers = READERS.iter().map(|read| read(path));
     // The first reader's refusal is the one to tell, where no other knows the version either.

@@ -1,4 +1,5 @@
-//! The clips on disk against the ledger: every byte is hashed again, and what is damaged is fetched again.
+//! The clips on disk against the ledger: every byte is hashed again, and what is damaged is fetched
+//! again.
 
 use std::fmt;
 use std::fs;
@@ -35,11 +36,11 @@ pub struct Findings {
     /// Clips that are gone or have other bytes.
     pub damaged: Vec<Damage>,
     /// Sound clips whose container is incomplete, with what is wrong: so they are at the source.
-    pub odd: Vec<(String, String)>,
+    pub incomplete: Vec<(String, String)>,
 }
 
 impl Findings {
-    /// An error where anything is damaged, so that the exit status tells.
+    /// An error where anything is damaged, for the exit status.
     ///
     /// # Errors
     /// When a clip is damaged or gone.
@@ -63,13 +64,13 @@ impl fmt::Display for Findings {
         for damage in &self.damaged {
             writeln!(f, "damaged\t{}\t{}", damage.name, damage.fault)?;
         }
-        for (name, container) in &self.odd {
+        for (name, container) in &self.incomplete {
             writeln!(f, "odd\t{name}\t{container}")?;
         }
-        let (sound, damaged, odd) = (self.sound, self.damaged.len(), self.odd.len());
+        let (sound, damaged, incomplete) = (self.sound, self.damaged.len(), self.incomplete.len());
         writeln!(
             f,
-            "{sound} clips sound ({odd} with an incomplete container), {damaged} damaged or gone"
+            "{sound} clips sound ({incomplete} with an incomplete container), {damaged} damaged or gone"
         )
     }
 }
@@ -107,17 +108,19 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
         }
         findings.sound += 1;
         if let Some(container) = row.container.as_deref().filter(|c| *c != "ok") {
-            findings.odd.push((name, container.to_owned()));
+            findings.incomplete.push((name, container.to_owned()));
         }
     }
     Ok(findings)
 }
 
-/// Checks the clips as [`verify`] does, tells what it found, removes the damaged ones and fetches them again: these alone,
-/// whatever else is missing. No other program changes clips or ledger meanwhile. `None` where nothing was damaged.
+/// Checks the clips as [`verify`] does, reports what it found, removes the damaged ones and fetches
+/// them again: these alone, whatever else is missing. No other program changes clips or ledger
+/// meanwhile. `None` where nothing was damaged.
 ///
 /// # Errors
-/// As [`verify`] and [`crate::download::run()`], and when a clip stays away, because the label tables no longer name it.
+/// As [`verify`] and [`crate::download::run()`], and when a clip stays away, because the label
+/// tables no longer name it.
 pub fn mend(
     config: &DownloadConfig,
     tell: impl FnOnce(&Findings),

@@ -18,8 +18,9 @@ const HOLDER: &str = "incdec-download";
 /// The right to change a ledger and its folder of clips, and the place where unfinished work lies.
 pub(crate) struct Workplace {
     root: PathBuf,
-    /// Held as long as the run lasts: that of the ledger's folder and, where it is another, that of the clips'.
-    _locks: [Option<Lock>; 2],
+    /// Held as long as the run lasts: that of the ledger's folder and, where it is another, that of
+    /// the clips'.
+    _locks: (Lock, Option<Lock>),
 }
 
 impl Workplace {
@@ -35,7 +36,7 @@ impl Workplace {
             .transpose()?;
         Ok(Self {
             root: raw.join(WORK_FOLDER),
-            _locks: [Some(ledger_lock), clips_lock],
+            _locks: (ledger_lock, clips_lock),
         })
     }
 

@@ -8,15 +8,16 @@ use super::probe::probe_all;
 use super::sources::{Dataset, Numbering};
 use crate::download::error::DownloadError;
 use crate::download::ledger::{ArchiveRecord, ArchiveState};
-use crate::download::source::client::Client;
+use crate::download::source::Client;
 use crate::foreign::printable;
 use crate::parallel;
 
-/// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found out.
+/// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found
+/// out.
 ///
 /// # Errors
 /// When the index cannot be read.
-pub fn plan(
+pub(crate) fn plan(
     client: &Client,
     dataset: &Dataset,
     wanted: &BTreeMap<String, WantedClip>,
@@ -73,7 +74,8 @@ pub fn plan(
 
 type Clips<'a> = BTreeMap<&'a str, &'a WantedClip>;
 
-/// The wanted clips of each archive folder; a clip whose table names no folder is looked for in all.
+/// The wanted clips of each archive folder; a clip whose table names no folder is looked for in
+/// all.
 fn by_folder<'a>(
     dataset: &'a Dataset,
     wanted: &'a BTreeMap<String, WantedClip>,
@@ -119,7 +121,7 @@ fn open_clips(
         .count()
 }
 
-/// What tells which archives can hold a wanted class, where each archive holds one.
+/// How archives are chosen that can hold a wanted class, where each archive holds one.
 struct ByClass<'a> {
     dataset: &'a Dataset,
     /// The classes of the official annotations; none where the source lacks them.
@@ -128,8 +130,8 @@ struct ByClass<'a> {
 }
 
 impl ByClass<'_> {
-    /// The archives that may hold a wanted class by their numbers, or all where the numbers cannot be trusted; each with
-    /// what its first header says. And whether the numbers can be trusted.
+    /// The archives that may hold a wanted class by their numbers, or all where the numbers cannot
+    /// be trusted; each with what its first header says. And whether the numbers can be trusted.
     fn choose(
         &self,
         client: &Client,
@@ -173,7 +175,8 @@ impl ByClass<'_> {
         (probed, false)
     }
 
-    /// Whether the folder that a first header names is a class, and not one that somebody packed the archive in.
+    /// Whether the folder that a first header names is a class, and not one that somebody packed
+    /// the archive in.
     fn is_class(&self, folder: &str, path: &str) -> bool {
         if self.wanted.contains(folder) {
             return true;

@@ -1,16 +1,14 @@
-//! What a source says of itself: its archives, its classes, and how the numbers of the ones stand for the others.
+//! What a source says of itself: its archives, its classes, and how the numbers of the ones stand
+//! for the others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::planned::PlannedArchive;
 use super::sources::{Dataset, MAX_ANNOTATIONS_BYTES};
-use crate::download::archive::member::has_drive;
+use crate::download::archive::has_drive;
 use crate::download::error::DownloadError;
-use crate::download::source::client::Client;
-use crate::download::source::remote::{Fault, RemoteError};
-use crate::download::source::secret::Link;
-use crate::download::source::stream::{limited, read_small};
+use crate::download::source::{Client, Fault, Link, RemoteError, limited, read_small};
 use crate::named_csv::NamedCsv;
 
 /// Largest archive index.
@@ -59,8 +57,8 @@ pub(crate) fn index(
     }
 }
 
-/// Reads an index: a URL a line. Of URLs below `base` the rest is the path below whatever source is used; a bare file name
-/// lies in the index's own folder.
+/// Reads an index: a URL a line. Of URLs below `base` the rest is the path below whatever source is
+/// used; a bare file name lies in the index's own folder.
 fn parse_index(
     index: &str,
     text: &str,
@@ -101,7 +99,8 @@ fn parse_index(
     Ok(archives)
 }
 
-/// Why a text cannot be an archive's path below a source: with `--keep-archives` it becomes one below a folder of ours.
+/// Why a text cannot be an archive's path below a source: with `--keep-archives` it becomes one
+/// below a folder of ours.
 fn refusal(path: &str) -> Option<&'static str> {
     let (scheme, below) = path.split_once("://").unwrap_or(("", path));
     let mut parts = below.split(['/', '\\']);
@@ -122,7 +121,8 @@ fn refusal(path: &str) -> Option<&'static str> {
     }
 }
 
-/// The classes of the official annotations in sorted order, each with its number of clips; empty where there are none.
+/// The classes of the official annotations in sorted order, each with its number of clips; empty
+/// where there are none.
 pub(crate) fn annotated_classes(
     client: &Client,
     dataset: &Dataset,

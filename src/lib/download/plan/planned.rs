@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::download::source::remote::Facts;
-use crate::download::source::secret::Link;
+use crate::download::source::{Facts, Link};
 
 /// A clip that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +86,8 @@ impl Plan {
         total_bytes(self.archives.iter().map(|a| a.facts.bytes))
     }
 
-    /// Whether each archive's class is known. Where it is not, the estimate is that of all clips in the archives.
+    /// Whether each archive's class is known. Where it is not, the estimate is that of all clips in
+    /// the archives.
     #[must_use]
     pub fn by_class(&self) -> bool {
         self.archives.iter().all(|a| a.class.is_some())

@@ -7,16 +7,17 @@ use flate2::read::GzDecoder;
 use tar::EntryType;
 
 use super::planned::PlannedArchive;
-use crate::download::archive::member::class_of;
+use crate::download::archive::class_of;
 use crate::download::ledger::ArchiveRecord;
-use crate::download::source::client::Client;
-use crate::download::source::remote::Span;
+use crate::download::source::{Client, Span};
 use crate::parallel;
 
-/// Bytes of an archive's beginning that usually hold its first header; more are asked for where they do not.
+/// Bytes of an archive's beginning that usually hold its first header; more are asked for where
+/// they do not.
 const PROBE_BYTES: [u64; 3] = [1024, 16 * 1024, 256 * 1024];
 
-/// The archives with the class that each one's first header names, as known from before or read now.
+/// The archives with the class that each one's first header names, as known from before or read
+/// now.
 pub(crate) fn probe_all(
     client: &Client,
     mut archives: Vec<PlannedArchive>,
@@ -69,11 +70,11 @@ fn probe(client: &Client, path: &str) -> Option<String> {
     None
 }
 
-/// What the beginning of an archive tells.
+/// What the beginning of an archive says.
 enum FirstHeader {
     /// More bytes are needed.
     Incomplete,
-    /// The class that the first member's name tells, if it does.
+    /// The class that the first member's name gives, if it does.
     Read(Option<String>),
 }
 

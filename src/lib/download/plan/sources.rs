@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::artifact::ArtifactError;
 use crate::download::error::DownloadError;
-use crate::download::source::secret::Link;
+use crate::download::source::Link;
 
 /// The sources that this program carries, so that it runs without the repository beside it.
 const EMBEDDED: &str = include_str!("../../../../kinetics_download/sources.toml");
@@ -18,7 +18,7 @@ pub(crate) const MAX_ANNOTATIONS_BYTES: u64 = 128 << 20;
 /// How archive numbers relate to classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Numbering {
+pub(crate) enum Numbering {
     /// Archive i, from 1, holds the i-th class in sorted order.
     SortedClass,
     /// Any archive may hold any class.
@@ -28,10 +28,11 @@ pub enum Numbering {
 /// A dataset: its archives and official annotations.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dataset {
+pub(crate) struct Dataset {
     /// What the paths are relative to: a URL, or a folder.
     pub base: Link,
-    /// What the URLs in the indexes begin with, where that is not the base: of a mirror, whose indexes are copies. Default the base.
+    /// What the URLs in the indexes begin with, where that is not the base: of a mirror, whose
+    /// indexes are copies. Default the base.
     #[serde(default)]
     pub indexed_as: Option<String>,
     /// How archive numbers relate to classes.
@@ -48,14 +49,15 @@ pub struct Dataset {
 impl Dataset {
     /// What the URLs in the indexes begin with, without a slash at its end.
     #[must_use]
-    pub fn indexed_as(&self) -> &str {
+    pub(crate) fn indexed_as(&self) -> &str {
         let begin = self.indexed_as.as_deref();
         begin.unwrap_or(self.base.reveal()).trim_end_matches('/')
     }
 
-    /// The folder that label tables mean by `source_split`; `None` where they name none or one that is not known.
+    /// The folder that label tables mean by `source_split`; `None` where they name none or one that
+    /// is not known.
     #[must_use]
-    pub fn folder(&self, source_split: &str) -> Option<&str> {
+    pub(crate) fn folder(&self, source_split: &str) -> Option<&str> {
         let name = self
             .aliases
             .get(source_split)
@@ -69,7 +71,7 @@ impl Dataset {
 /// A file whose content is pinned.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PinnedFile {
+pub(crate) struct PinnedFile {
     /// Path below the labels' base; the name is kept.
     pub path: String,
     /// SHA-256 in hexadecimal.
@@ -79,7 +81,7 @@ pub struct PinnedFile {
 /// A clip that is published as frames alone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FrameFolder {
+pub(crate) struct FrameFolder {
     /// The clip's id.
     pub clip: String,
     /// The number of JPEG files, `image_00001.jpg` onwards.
@@ -89,7 +91,7 @@ pub struct FrameFolder {
 /// Where the published label tables lie.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PublishedLabels {
+pub(crate) struct PublishedLabels {
     /// What the paths are relative to.
     pub base: Link,
     /// The tables.
@@ -102,7 +104,7 @@ pub struct PublishedLabels {
 /// All of `sources.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The datasets by name.
     pub datasets: BTreeMap<String, Dataset>,
     /// The published label tables.
@@ -114,7 +116,7 @@ impl Sources {
     ///
     /// # Errors
     /// When the file cannot be read or is not such a table.
-    pub fn read(path: Option<&Path>) -> Result<Self, DownloadError> {
+    pub(crate) fn read(path: Option<&Path>) -> Result<Self, DownloadError> {
         let (name, text) = match path {
             None => (
                 PathBuf::from("kinetics_download/sources.toml"),
@@ -139,7 +141,7 @@ impl Sources {
     ///
     /// # Errors
     /// When there is none.
-    pub fn dataset(&self, name: &str) -> Result<&Dataset, DownloadError> {
+    pub(crate) fn dataset(&self, name: &str) -> Result<&Dataset, DownloadError> {
         self.datasets
             .get(name)
             .ok_or_else(|| DownloadError::Dataset {

@@ -1,5 +1,5 @@
-//! Where a file lies on the web: plain addresses and those of object stores, signed where asked for. Pure but for the clock
-//! that a signature needs.
+//! Where a file lies on the web: plain addresses and those of object stores, signed where asked
+//! for. Pure but for the clock that a signature needs.
 //!
 //! | source | asked for at | with `--signed` |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | `gs://bucket/prefix` | `https://storage.googleapis.com/bucket/prefix` | a bearer token |
 //! | `az://account/container/prefix` | `https://account.blob.core.windows.net/container/prefix` | a shared access signature |
 //!
-//! An `--endpoint` takes the place of the store's public address, with bucket (or account and container) in the path: MinIO,
-//! Ceph, the stores of other clouds, emulators.
+//! An `--endpoint` takes the place of the store's public address, with bucket (or account and
+//! container) in the path: MinIO, Ceph, the stores of other clouds, emulators.
 
 use super::bucket::{Method, S3Bucket};
 use super::secret::{Link, Secret};

@@ -1,4 +1,5 @@
-//! A bucket of S3, or of a store that speaks its language: the URLs of its files, signed where asked for, and its listing.
+//! A bucket of S3, or of a store that speaks its language: the URLs of its files, signed where
+//! asked for, and its listing.
 
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ impl S3Bucket {
             (None, Some(region)) => Link::from(format!("https://s3.{region}.amazonaws.com")),
             (None, None) => Link::from("https://s3.amazonaws.com"),
         };
-        // A name with a dot fits no certificate, and one with other letters no host name: these are named in the path.
+        // A name with a dot fits no certificate, and one with other letters no host name: these are
+        // named in the path.
         let hostlike = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let style = if config.endpoint.is_none() && bucket.chars().all(hostlike) {
             UrlStyle::VirtualHost

@@ -1,4 +1,5 @@
-//! What the readers of a run share: the source, the meter of its bytes, and how failures are retried.
+//! What the readers of a run share: the source, the meter of its bytes, and how failures are
+//! retried.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! HTTP(S): rustls with the system's certificates, ranges that the answer must confirm, object stores by the same means.
+//! HTTP(S): rustls with the system's certificates, ranges that the answer must confirm, object
+//! stores by the same means.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime};
@@ -29,7 +30,8 @@ const USER_AGENT: &str = concat!(
 );
 /// Time to reach a server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time from request to the end of the answer's headers: headers that drip in do not hold us for longer.
+/// Time from request to the end of the answer's headers: headers that drip in do not hold us for
+/// longer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Redirects that are followed.
 const MAX_REDIRECTS: u32 = 8;
@@ -66,7 +68,7 @@ impl Default for HttpConfig {
 }
 
 /// An address and the connections to it.
-pub struct Http {
+pub(crate) struct Http {
     address: Address,
     agent: Agent,
     stall: Duration,
@@ -77,7 +79,7 @@ impl Http {
     ///
     /// # Errors
     /// When the source or its proxy makes no sense, or credentials are missing.
-    pub fn new(source: &str, config: &HttpConfig) -> Result<Self, DownloadError> {
+    pub(crate) fn new(source: &str, config: &HttpConfig) -> Result<Self, DownloadError> {
         let address = Address::parse(source, &config.store)?;
         let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
@@ -144,8 +146,8 @@ impl Http {
     }
 }
 
-/// Looks hosts up in the thread that asks. With a time limit the library starts a thread for each look-up, and panics where
-/// the system refuses one; the system's own look-up has limits enough.
+/// Looks hosts up in the thread that asks. With a time limit the library starts a thread for each
+/// look-up, and panics where the system refuses one; the system's own look-up has limits enough.
 #[derive(Debug, Default)]
 struct SameThread(DefaultResolver);
 

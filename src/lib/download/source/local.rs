@@ -77,7 +77,8 @@ impl Remote for LocalFolder {
             let name = entry.file_name().to_string_lossy();
             if entry.file_type().is_file() && is_archive(&name)
                 && let Ok(below) = entry.path().strip_prefix(&self.root)
-                // A name that is not UTF-8 cannot be in the ledger; the archives are named by number.
+                // A name that is not UTF-8 cannot be in the ledger; the archives are named by
+                // number.
                 && let Some(below) = below.to_str()
             {
                 found.push(below.to_owned());

@@ -14,7 +14,7 @@ use crate::download::error::DownloadError;
 ///
 /// # Errors
 /// As [`open`].
-pub fn client(
+pub fn connect(
     source: &Link,
     http: &HttpConfig,
     retry: RetryConfig,

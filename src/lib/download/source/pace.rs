@@ -15,10 +15,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What a server can ask for in all, beyond our own waits, before a file is given up.
 const MAX_ASKED_WAITS: Duration = Duration::from_secs(900);
 
-/// How failures in a row are borne.
+/// How failures in a row are retried.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryConfig {
-    /// Tries in a row that gain less than a kilobyte, after which an archive is given up. Default 8.
+    /// Tries in a row that gain less than a kilobyte, after which an archive is given up. Default
+    /// 8.
     pub tries: usize,
     /// The first wait; doubles each time, with jitter, up to a minute. Default 0.5 s.
     pub first_wait: Duration,
@@ -35,7 +36,7 @@ impl Default for RetryConfig {
 
 /// The waits of one file: they start anew when something was gained.
 #[derive(Debug)]
-pub struct Patience {
+pub(crate) struct Patience {
     config: RetryConfig,
     waits: ExponentialBackoff,
     /// What the server has asked for since then, beyond these waits.
@@ -45,7 +46,7 @@ pub struct Patience {
 impl Patience {
     /// Nothing has failed yet.
     #[must_use]
-    pub fn new(config: RetryConfig) -> Self {
+    pub(crate) fn new(config: RetryConfig) -> Self {
         Self {
             config,
             waits: Self::waits(config),
@@ -63,13 +64,13 @@ impl Patience {
     }
 
     /// Something worked.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::new(self.config);
     }
 
-    /// How long to wait after this failure; `None` where it is time to give up. What the server asks for is honoured, up to
-    /// a limit on all that it asks for.
-    pub fn after(&mut self, fault: &Fault) -> Option<Duration> {
+    /// How long to wait after this failure; `None` where it is time to give up. What the server
+    /// asks for is honoured, up to a limit on all that it asks for.
+    pub(crate) fn after(&mut self, fault: &Fault) -> Option<Duration> {
         if !fault.is_transient() {
             return None;
         }
@@ -86,7 +87,8 @@ impl Patience {
     }
 }
 
-/// What all readers of a run share: the bytes that came over the wire, and how many may come in a second.
+/// What all readers of a run share: the bytes that came over the wire, and how many may come in a
+/// second.
 #[derive(Debug)]
 pub struct Meter {
     wire_bytes: AtomicU64,
@@ -124,7 +126,8 @@ impl Meter {
             return Duration::ZERO;
         };
         let cost = Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
-        // A poisoned lock means that another reader panicked; then nothing depends on politeness any more.
+        // A poisoned lock means that another reader panicked; then nothing depends on politeness
+        // any more.
         let Ok(mut next_free) = self.next_free.lock() else {
             return Duration::ZERO;
         };

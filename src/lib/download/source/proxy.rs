@@ -1,4 +1,5 @@
-//! Which proxy leads to a server, by the rules that `curl` and its kin follow. Pure: the binary reads the environment.
+//! Which proxy leads to a server, by the rules that `curl` and its kin follow. Pure: the binary
+//! reads the environment.
 
 use super::secret::Secret;
 
@@ -9,12 +10,14 @@ pub struct Proxies {
     pub http: Option<Secret>,
     /// For `https://`. Default none.
     pub https: Option<Secret>,
-    /// Hosts reached directly, separated by commas: `example.org` with all below it, `.example.org` those below it alone, `*` all.
+    /// Hosts reached directly, separated by commas: `example.org` with all below it, `.example.org`
+    /// those below it alone, `*` all.
     pub exempt: String,
 }
 
 impl Proxies {
-    /// The proxy for this URL, if there is one. No proxy can reach this machine's own loopback for us.
+    /// The proxy for this URL, if there is one. No proxy can reach this machine's own loopback for
+    /// us.
     #[must_use]
     pub fn of(&self, url: &str) -> Option<&Secret> {
         let (scheme, rest) = url.split_once("://")?;

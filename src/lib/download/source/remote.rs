@@ -1,4 +1,4 @@
-//! Where bytes come from: a trait, implemented by `Http` and `LocalFolder`, and what can go wrong on the way.
+//! Where bytes come from: a trait, for HTTP and for folders, and what can go wrong on the way.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::hint::Hint;
 /// What is known of a remote file before it is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Its size in bytes, where told.
+    /// Its size in bytes, where known.
     pub bytes: Option<u64>,
-    /// Its entity tag, quotes and all, where told.
+    /// Its entity tag, with its quotes, where known.
     pub tag: Option<String>,
 }
 
@@ -22,7 +22,7 @@ pub struct Facts {
 pub struct Span<'a> {
     /// The first byte.
     pub from: u64,
-    /// The byte behind the last; the file's end where none.
+    /// The byte after the last; the file's end where none.
     pub to: Option<u64>,
     /// Only if the file still has this tag; the whole file otherwise.
     pub if_tag: Option<&'a str>,
@@ -52,7 +52,8 @@ pub trait Remote: Send + Sync {
     /// When the file is not there, the source cannot be reached or answers against the protocol.
     fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError>;
 
-    /// The archives below the base, where the source can list itself and has no index; `None` where it cannot.
+    /// The archives below the base, where the source can list itself and has no index; `None` where
+    /// it cannot.
     ///
     /// # Errors
     /// When listing fails.
@@ -195,13 +196,13 @@ impl Hint for RemoteError {
 ///
 /// # Errors
 /// The error itself where the stream did not cause it.
-pub fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
+pub(crate) fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
     error.downcast::<RemoteError>()
 }
 
 /// Whether a file's name is that of an archive.
 #[must_use]
-pub fn is_archive(path: &str) -> bool {
+pub(crate) fn is_archive(path: &str) -> bool {
     [".tar.gz", ".tgz"].iter().any(|end| path.ends_with(end))
 }
 

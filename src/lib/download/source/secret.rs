@@ -1,4 +1,5 @@
-//! Texts that prove who asks, kept out of every message, log and table: what of an address may be shown is decided here.
+//! Texts that prove who asks, kept out of every message, log and table: what of an address may be
+//! shown is decided here.
 
 use std::fmt;
 
@@ -33,8 +34,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL, or a path below one, that may hold secrets: a user with a password, a signature behind `?`. Whoever prints it shows
-/// it without them, and without what could steer a terminal.
+/// A URL, or a path below one, that may hold secrets: a user with a password, a signature behind
+/// `?`. Whoever prints it shows it without them, and without what could steer a terminal.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Link(String);
@@ -72,7 +73,8 @@ impl Link {
             Some((user, host)) if !scheme.is_empty() || user.contains(':') => {
                 format!("{scheme}{host}{path}")
             }
-            // The beginning of a password with a letter that no URL may have in it: nothing behind it can be told apart.
+            // The beginning of a password with a letter that no URL may have in it: host and
+            // password cannot be told apart.
             None if !scheme.is_empty() && !ends_in_port(authority) => format!("{scheme}{HIDDEN}"),
             _ => format!("{scheme}{rest}"),
         }
@@ -106,7 +108,7 @@ impl<T: Into<String>> From<T> for Link {
 
 /// What a server or a library says, fit to be shown: the addresses in it lose their secrets.
 #[must_use]
-pub fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let words: Vec<String> = text.split(' ').map(|w| Link::from(w).bare()).collect();
     printable(&words.join(" ")).into_owned()
 }

@@ -47,7 +47,8 @@ pub struct S3Keys {
 }
 
 impl StoreConfig {
-    /// The credentials that `choose` takes, where requests are to be signed; `variables` is where they were looked for.
+    /// The credentials that `choose` takes, where requests are to be signed; `variables` is where
+    /// they were looked for.
     pub(crate) fn keys<T>(
         &self,
         scheme: &'static str,

@@ -8,15 +8,20 @@ use super::pace::Patience;
 use super::remote::{Facts, Fault, Opened, RemoteError, Span, fault_in};
 use super::secret::Link;
 
-/// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a place for hours; and a
-/// connection that gave fewer before it broke counts as one that gave nothing.
+/// Fewer bytes than this in a whole stall time count as a stall, so that a trickle does not hold a
+/// place for hours; and a connection that gave fewer before it broke counts as one that gave
+/// nothing.
 const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
 /// Bytes thrown away at a time where a source ignores ranges and starts anew.
 const SKIP_BYTES: usize = 64 * 1024;
 
 /// A remote file from its start, of at most `limit_bytes`.
 #[must_use]
-pub fn limited<'a>(client: &'a Client, path: &'a str, limit_bytes: u64) -> AtMost<'a, Stream<'a>> {
+pub(crate) fn limited<'a>(
+    client: &'a Client,
+    path: &'a str,
+    limit_bytes: u64,
+) -> AtMost<'a, Stream<'a>> {
     AtMost::new(
         Stream::new(client, path, Facts::default()),
         path,
@@ -28,7 +33,11 @@ pub fn limited<'a>(client: &'a Client, path: &'a str, limit_bytes: u64) -> AtMos
 ///
 /// # Errors
 /// When it cannot be fetched or is larger than `limit_bytes`.
-pub fn read_small(client: &Client, path: &str, limit_bytes: u64) -> Result<Vec<u8>, RemoteError> {
+pub(crate) fn read_small(
+    client: &Client,
+    path: &str,
+    limit_bytes: u64,
+) -> Result<Vec<u8>, RemoteError> {
     let mut bytes = Vec::new();
     match limited(client, path, limit_bytes).read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
@@ -40,7 +49,7 @@ pub fn read_small(client: &Client, path: &str, limit_bytes: u64) -> Result<Vec<u
 }
 
 /// A reader that ends in an error where there are more bytes than a file may have.
-pub struct AtMost<'a, R> {
+pub(crate) struct AtMost<'a, R> {
     inner: R,
     path: &'a str,
     limit_bytes: u64,
@@ -50,7 +59,7 @@ pub struct AtMost<'a, R> {
 impl<'a, R: Read> AtMost<'a, R> {
     /// At most `limit_bytes` of `inner`; `path` only names the file in errors.
     #[must_use]
-    pub fn new(inner: R, path: &'a str, limit_bytes: u64) -> Self {
+    pub(crate) fn new(inner: R, path: &'a str, limit_bytes: u64) -> Self {
         Self {
             inner,
             path,
@@ -76,7 +85,7 @@ impl<R: Read> Read for AtMost<'_, R> {
 }
 
 /// The bytes of one remote file, from its first to its last.
-pub struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     client: &'a Client,
     path: &'a str,
     position: u64,
@@ -96,9 +105,10 @@ struct Window {
 }
 
 impl<'a> Stream<'a> {
-    /// Nothing is requested before the first read. `facts` is what the plan knows, to notice a change.
+    /// Nothing is requested before the first read. `facts` is what the plan knows, to notice a
+    /// change.
     #[must_use]
-    pub fn new(client: &'a Client, path: &'a str, facts: Facts) -> Self {
+    pub(crate) fn new(client: &'a Client, path: &'a str, facts: Facts) -> Self {
         Self {
             client,
             path,
@@ -111,9 +121,9 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Size and tag as far as the source has told them.
+    /// Size and tag as far as the source has given them.
     #[must_use]
-    pub fn facts(&self) -> &Facts {
+    pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
 
