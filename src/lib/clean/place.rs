@@ -10,7 +10,7 @@ use super::proof::Proof;
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
-use crate::download::ledger::{self, Kind, LedgerRow};
+use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
 use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
@@ -151,19 +151,18 @@ fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let rows = ledger::read(ledger)?;
-    let downloaded = rows
-        .into_iter()
-        .filter(|row| row.kind == Kind::Clip && row.state == "present");
-    let clip = |row: LedgerRow| {
+    let rows = ledger::read(ledger)?.into_iter();
+    let downloaded = rows.filter(|row| row.kind == Kind::Clip).filter_map(|row| {
+        let subcategory = row.subcategory.clone()?;
+        let ClipState::Present { clip, .. } = ledger::clip_of(row) else {
+            return None;
+        };
         Some(Candidate {
-            path: root
-                .join(row.subcategory?)
-                .join(format!("{}.mp4", row.name)),
-            proof: Proof::Hash(row.blake3?),
+            path: ledger::clip_path(root, &subcategory, &clip.clip_id),
+            proof: Proof::Hash(clip.blake3),
         })
-    };
-    Ok(downloaded.filter_map(clip).collect())
+    });
+    Ok(downloaded.collect())
 }
 
 fn shards(folder: &Path) -> Result<Vec<Candidate>, CleanError> {

@@ -1,8 +1,9 @@
 //! The download stage: from the official archives to the clips that the labels name.
 //!
 //! ```text
-//! index --plan--> archives --stream--> gunzip --extract--> clips, staged --checksum ok--> <raw>/<subcategory>/<clip>.mp4
-//!                                                                               \--> records --> downloads.parquet
+//! index --plan--> archives --stream--> gunzip --extract--> clips, staged
+//! clips, staged --checksum ok--> <raw>/<subcategory>/<clip>.mp4
+//!                           \--> records --> downloads.parquet
 //! ```
 //!
 //! - `run`: the steps of a run, from the plan to the ledger.

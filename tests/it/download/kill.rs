@@ -90,11 +90,11 @@ fn an_archive_that_was_being_read_is_read_again_and_the_wire_bytes_tell() {
     child.kill().unwrap();
     child.wait().unwrap();
     let second = binary(&source, &server.url(), "a").output().unwrap();
-    let told = String::from_utf8(second.stderr).unwrap();
-    assert!(second.status.success(), "{told}");
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.success(), "{said}");
     assert!(
-        told.contains("in the middle of 1 archives: these are read again"),
-        "{told}"
+        said.contains("in the middle of 1 archives: these are read again"),
+        "{said}"
     );
     let summary = String::from_utf8(second.stdout).unwrap();
     assert!(

@@ -199,3 +199,41 @@ pub fn write(
 ) -> Result<(), DownloadError> {
     Ok(parquet_file::write(path, rows, provenance)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::download::ledger::MissingReason;
+
+    #[test]
+    fn every_state_of_a_clip_survives_its_row_and_an_unknown_reason_is_looked_into() {
+        let clip = KeptClip {
+            clip_id: "a_000001_000011".into(),
+            bytes: 7,
+            blake3: "ab".into(),
+            container: "ok".into(),
+        };
+        let archive = "train/a.tar.gz".to_owned();
+        let mut states = vec![
+            ClipState::Present {
+                archive,
+                clip: clip.clone(),
+            },
+            ClipState::Adopted { clip },
+            ClipState::Frames,
+        ];
+        states.extend(MissingReason::ALL.map(|reason| ClipState::Missing { reason }));
+        for state in states {
+            let row = clip_row("a_000001_000011".into(), "yawning", state.clone());
+            assert_eq!(clip_of(row), state);
+        }
+        let published = "in none of the archives that could hold it";
+        assert_eq!(MissingReason::InNoArchive.name(), published);
+        let strange = LedgerRow {
+            reason: Some("nobody knows".into()),
+            ..blank(Kind::Clip, "a_000001_000011".into(), "missing")
+        };
+        let reason = MissingReason::ArchiveUnread;
+        assert_eq!(clip_of(strange), ClipState::Missing { reason });
+    }
+}

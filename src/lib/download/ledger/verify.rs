@@ -6,6 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::record::{ClipState, KeptClip};
 use super::table;
 use super::workplace::Workplace;
 use crate::artifact::{ArtifactError, hash_file};
@@ -15,7 +16,7 @@ use crate::download::run::run_in;
 use crate::download::summary::DownloadSummary;
 use crate::parallel;
 use crate::progress::{Progress, Unit};
-use crate::tables::{Kind, LedgerRow};
+use crate::tables::Kind;
 
 /// A clip that is not as the ledger says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,14 +82,24 @@ impl fmt::Display for Findings {
 /// When the ledger cannot be read.
 pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, DownloadError> {
     let mut rows = table::read(ledger)?;
-    let on_disk = |row: &LedgerRow| matches!(row.state.as_str(), "present" | "adopted");
-    rows.retain(|row| row.kind == Kind::Clip && on_disk(row));
-    let progress = Progress::new("verifying", Some(rows.len() as u64), Unit::Count("clips"));
-    let faults = parallel::each(&rows, jobs, |row| {
-        let fault = match hash_file(&raw.join(relative(row))) {
+    rows.retain(|row| row.kind == Kind::Clip);
+    let on_disk = rows.into_iter().filter_map(|row| {
+        let subcategory = row.subcategory.clone().unwrap_or_default();
+        match table::clip_of(row) {
+            ClipState::Present { clip, .. } | ClipState::Adopted { clip } => {
+                Some((format!("{subcategory}/{}.mp4", clip.clip_id), clip))
+            }
+            ClipState::Frames | ClipState::Missing { .. } => None,
+        }
+    });
+    let clips: Vec<(String, KeptClip)> = on_disk.collect();
+    let total = Some(clips.len() as u64);
+    let progress = Progress::new("verifying", total, Unit::Count("clips"));
+    let faults = parallel::each(&clips, jobs, |(name, clip)| {
+        let fault = match hash_file(&raw.join(name)) {
             Err(error) if error.source.kind() == ErrorKind::NotFound => Some("is gone"),
             Err(_) => Some("cannot be read"),
-            Ok(hash) if Some(&hash) != row.blake3.as_ref() => Some("has other bytes"),
+            Ok(hash) if hash != clip.blake3 => Some("has other bytes"),
             Ok(_) => None,
         };
         progress.inc(1);
@@ -96,19 +107,20 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
     });
     progress.finish();
     let mut findings = Findings::default();
-    for (row, fault) in rows.iter().zip(faults) {
-        let name = relative(row);
+    for ((name, clip), fault) in clips.into_iter().zip(faults) {
         if let Some(fault) = fault {
-            findings.damaged.push(Damage {
-                clip_id: row.name.clone(),
+            let clip_id = clip.clip_id;
+            let damage = Damage {
+                clip_id,
                 name,
                 fault,
-            });
+            };
+            findings.damaged.push(damage);
             continue;
         }
         findings.sound += 1;
-        if let Some(container) = row.container.as_deref().filter(|c| *c != "ok") {
-            findings.incomplete.push((name, container.to_owned()));
+        if !matches!(clip.container.as_str(), "ok" | "") {
+            findings.incomplete.push((name, clip.container));
         }
     }
     Ok(findings)
@@ -154,9 +166,4 @@ pub fn mend(
         .collect();
     damaged(&left)?;
     Ok(Some(summary))
-}
-
-fn relative(row: &LedgerRow) -> String {
-    let subcategory = row.subcategory.as_deref().unwrap_or_default();
-    format!("{subcategory}/{}.mp4", row.name)
 }

@@ -51,7 +51,7 @@ impl fmt::Display for PlanText<'_> {
             if plan.numbered || plan.archives.is_empty() {
                 ""
             } else {
-                " (classes told by first headers, not by numbers)"
+                " (classes known by first headers, not by numbers)"
             }
         )?;
         writeln!(

@@ -26,8 +26,13 @@ impl Wanted {
         let mut clips = choose_clips(labels, config)?;
         let mut frames = BTreeMap::new();
         if let Some(folder) = &config.frame_folders {
-            let framed = clips.extract_if(.., |id, _| has_frames(folder, id));
-            frames.extend(framed.map(|(id, clip)| (id, clip.subcategory)));
+            clips.retain(|id, clip| {
+                let as_frames = has_frames(folder, id);
+                if as_frames {
+                    frames.insert(id.clone(), clip.subcategory.clone());
+                }
+                !as_frames
+            });
         }
         Ok(Self { clips, frames })
     }
