@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use incdec::download::labels;
-use incdec::download::ledger::verify::{self, Findings};
+use incdec::download::ledger::{self, Findings};
 use incdec::download::plan::PlanText;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
@@ -30,13 +30,13 @@ fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
 }
 
 fn check(config: &DownloadConfig) -> Result<Findings, DownloadError> {
-    let findings = verify::verify(&config.raw, &config.ledger, config.jobs)?;
+    let findings = ledger::verify(&config.raw, &config.ledger, config.jobs)?;
     cli::product(&findings);
     Ok(findings)
 }
 
 fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
-    let mended = verify::mend(config, |findings| cli::news(findings))?;
+    let mended = ledger::mend(config, |findings| cli::news(findings))?;
     if let Some(summary) = mended {
         cli::news(summary);
     }

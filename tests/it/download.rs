@@ -17,8 +17,7 @@ mod state;
 use std::fs;
 
 use incdec::clip::Split;
-use incdec::download::ledger::verify::{mend, verify};
-use incdec::download::ledger::{Kind, LedgerRow};
+use incdec::download::ledger::{Kind, LedgerRow, mend, verify};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
 use incdec::parquet_file;

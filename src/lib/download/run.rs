@@ -14,7 +14,9 @@ use super::ledger::adopt::adopt;
 use super::ledger::closing::{Failures, clip_states};
 use super::ledger::known::Known;
 use super::ledger::workplace::Workplace;
-use super::ledger::{self, ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path};
+use super::ledger::{
+    ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
+};
 use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, free_bytes, plan};
 use super::source::{Client, connect};
 use super::summary::DownloadSummary;
@@ -235,9 +237,6 @@ impl<'a> Run<'a> {
         summary.frames = wanted.frames.len();
         summary.wanted = wanted.clips.len() + wanted.frames.len();
         summary.wire_bytes = self.client.meter.wire_bytes();
-        let clips = clips.into_iter();
-        let clips = clips.map(|(id, (subcategory, state))| (id.to_owned(), subcategory, state));
-        let rows = ledger::rows(&self.known.archives, clips);
         let mut provenance = Provenance::of(&serde_json::json!({
             "dataset": config.dataset,
             "classes": config.classes,
@@ -248,7 +247,13 @@ impl<'a> Run<'a> {
             provenance = provenance.with_input(file)?;
         }
         artifact::sweep(config.ledger_folder())?;
-        ledger::write(&config.ledger, &rows, &provenance)
+        let archives = &self.known.archives;
+        Ok(publish_ledger(
+            &config.ledger,
+            archives,
+            clips,
+            &provenance,
+        )?)
     }
 }
 

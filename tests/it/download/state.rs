@@ -4,8 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use incdec::download::ledger::LedgerRow;
-use incdec::download::ledger::verify::{mend, verify};
+use incdec::download::ledger::{LedgerRow, mend, verify};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::exit::Exit;
 use incdec::hint::Hint;

@@ -118,7 +118,7 @@ pub fn clip_of(row: LedgerRow) -> ClipState {
     }
 }
 
-fn clip_row(id: String, subcategory: &str, state: ClipState) -> LedgerRow {
+fn clip_row(id: &str, subcategory: &str, state: ClipState) -> LedgerRow {
     let on_disk = |name, archive, clip: KeptClip| LedgerRow {
         archive,
         bytes: Some(signed(clip.bytes)),
@@ -129,38 +129,16 @@ fn clip_row(id: String, subcategory: &str, state: ClipState) -> LedgerRow {
     let row = match state {
         ClipState::Present { archive, clip } => on_disk("present", Some(archive), clip),
         ClipState::Adopted { clip } => on_disk("adopted", None, clip),
-        ClipState::Frames => blank(Kind::Clip, id, "frames"),
+        ClipState::Frames => blank(Kind::Clip, id.to_owned(), "frames"),
         ClipState::Missing { reason } => LedgerRow {
             reason: Some(reason.name().to_owned()),
-            ..blank(Kind::Clip, id, "missing")
+            ..blank(Kind::Clip, id.to_owned(), "missing")
         },
     };
     LedgerRow {
         subcategory: Some(subcategory.to_owned()),
         ..row
     }
-}
-
-/// The ledger's rows: archives, clips (id, subcategory, state), refused members.
-#[must_use]
-pub fn rows<'a>(
-    archives: &BTreeMap<String, ArchiveRecord>,
-    clips: impl IntoIterator<Item = (String, &'a str, ClipState)>,
-) -> Vec<LedgerRow> {
-    let mut rows = Vec::new();
-    for archive in archives.values() {
-        rows.push(archive_row(archive));
-        rows.extend(archive.refused.iter().map(|member| LedgerRow {
-            archive: Some(archive.path.clone()),
-            bytes: Some(signed(member.bytes)),
-            reason: Some(member.reason.clone()),
-            ..blank(Kind::Refused, member.name.clone(), "refused")
-        }));
-    }
-    let clips = clips.into_iter();
-    rows.extend(clips.map(|(id, subcategory, state)| clip_row(id, subcategory, state)));
-    rows.sort_by(|a, b| (a.kind, &a.archive, &a.name).cmp(&(b.kind, &b.archive, &b.name)));
-    rows
 }
 
 /// Reads a ledger of any version that this program knows.
@@ -188,16 +166,30 @@ pub fn read(path: &Path) -> Result<Vec<LedgerRow>, DownloadError> {
     Ok(rows)
 }
 
-/// Publishes the ledger.
+/// Publishes the ledger: archives, clips (id, subcategory, state) and refused members.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write(
+pub(crate) fn publish_ledger<'a>(
     path: &Path,
-    rows: &[LedgerRow],
+    archives: &BTreeMap<String, ArchiveRecord>,
+    clips: impl IntoIterator<Item = (&'a str, (&'a str, ClipState))>,
     provenance: &Provenance,
-) -> Result<(), DownloadError> {
-    Ok(parquet_file::write(path, rows, provenance)?)
+) -> Result<(), TableError> {
+    let mut rows = Vec::new();
+    for archive in archives.values() {
+        rows.push(archive_row(archive));
+        rows.extend(archive.refused.iter().map(|member| LedgerRow {
+            archive: Some(archive.path.clone()),
+            bytes: Some(signed(member.bytes)),
+            reason: Some(member.reason.clone()),
+            ..blank(Kind::Refused, member.name.clone(), "refused")
+        }));
+    }
+    let clips = clips.into_iter();
+    rows.extend(clips.map(|(id, (subcategory, state))| clip_row(id, subcategory, state)));
+    rows.sort_by(|a, b| (a.kind, &a.archive, &a.name).cmp(&(b.kind, &b.archive, &b.name)));
+    parquet_file::write(path, &rows, provenance)
 }
 
 #[cfg(test)]
@@ -224,7 +216,7 @@ mod tests {
         ];
         states.extend(MissingReason::ALL.map(|reason| ClipState::Missing { reason }));
         for state in states {
-            let row = clip_row("a_000001_000011".into(), "yawning", state.clone());
+            let row = clip_row("a_000001_000011", "yawning", state.clone());
             assert_eq!(clip_of(row), state);
         }
         let published = "in none of the archives that could hold it";
