@@ -37,6 +37,7 @@
 //! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
+//! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //!
@@ -87,6 +88,7 @@ pub mod lock;
 pub mod named_csv;
 pub mod npy;
 pub mod panics;
+pub mod parallel;
 pub mod parquet_file;
 pub mod progress;
 pub mod random;

@@ -24,6 +24,7 @@ const GROUND: &[&str] = &[
     "named_csv",
     "npy",
     "panics",
+    "parallel",
     "parquet_file",
     "progress",
     "random",

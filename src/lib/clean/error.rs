@@ -1,10 +1,10 @@
 //! Why cleaning ended early.
 
 use crate::artifact::ArtifactError;
+use crate::download::DownloadError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::LockError;
-use crate::parquet_file::TableError;
 use crate::shard::ShardError;
 
 /// Why cleaning ended early.
@@ -18,7 +18,7 @@ pub enum CleanError {
     Lock(#[from] LockError),
     /// The ledger cannot be read, so no clip can be proven to be downloaded.
     #[error(transparent)]
-    Ledger(#[from] TableError),
+    Ledger(#[from] DownloadError),
     /// The folder of shards cannot be listed.
     #[error(transparent)]
     Shards(#[from] ShardError),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
@@ -10,9 +10,8 @@ use super::proof::{Candidate, Proof};
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
-use crate::clip::ClipId;
-use crate::download::ledger::{Kind, LedgerRow};
-use crate::parquet_file::{self, Table};
+use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
+use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
@@ -146,25 +145,18 @@ fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let rows: Vec<LedgerRow> = parquet_file::read(ledger)?;
-    let downloaded = rows
-        .into_iter()
-        .filter(|row| row.kind == Kind::Clip && row.state == "present");
-    let clip = |row: LedgerRow| {
-        let id: ClipId = row.name.parse().ok()?;
-        let subcategory = row.subcategory.filter(|name| is_one_folder(name))?;
+    let rows = ledger::read(ledger)?.into_iter();
+    let downloaded = rows.filter(|row| row.kind == Kind::Clip).filter_map(|row| {
+        let subcategory = row.subcategory.clone()?;
+        let ClipState::Present { clip, .. } = ledger::clip_of(row) else {
+            return None;
+        };
         Some(Candidate {
-            path: root.join(subcategory).join(id.file_name()),
-            proof: Proof::Hash(row.blake3?),
+            path: ledger::clip_path(root, &subcategory, &clip.clip_id),
+            proof: Proof::Hash(clip.blake3),
         })
-    };
-    Ok(downloaded.filter_map(clip).collect())
-}
-
-/// Whether a name leads to a folder within the one that it is joined to.
-fn is_one_folder(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+    });
+    Ok(downloaded.collect())
 }
 
 fn shards(folder: &Path) -> Result<Vec<Candidate>, CleanError> {

@@ -3,8 +3,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flate2::{Compression, GzBuilder};
 
@@ -13,6 +11,7 @@ use super::plan::{ToyArchive, ToyClip};
 use super::{Layout, ToyConfig, ToyError};
 use crate::artifact::{ArtifactError, Draft};
 use crate::media::encode::{VideoSpec, write_mp4};
+use crate::parallel;
 use crate::progress::{Progress, Unit};
 use crate::random::stream;
 
@@ -27,35 +26,13 @@ pub(super) fn write_archives(
     clips: usize,
 ) -> Result<(), ToyError> {
     let progress = Progress::new("making clips", Some(clips as u64), Unit::Count("clips"));
-    let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(archives.len()) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(archive) = archives.get(number) else {
-                        return;
-                    };
-                    if let Err(error) = write_archive(config, number, archive, &progress) {
-                        next.store(archives.len(), Ordering::Relaxed);
-                        // A poisoned lock means that another thread panicked, which the scope
-                        // reports.
-                        if let Ok(mut failure) = failure.lock() {
-                            failure.get_or_insert(error);
-                        }
-                        return;
-                    }
-                }
-            });
-        }
+    let numbered: Vec<_> = archives.iter().enumerate().collect();
+    let written = parallel::try_each(&numbered, threads, |(number, archive)| {
+        write_archive(config, *number, archive, &progress)
     });
     progress.finish();
-    match failure.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
-    }
+    written.map(drop)
 }
 
 fn write_archive(

@@ -1,4 +1,5 @@
-//! The binary, killed at random moments and on a full disk: run again, it leaves what an uninterrupted run leaves.
+//! The binary, killed at random moments and on a full disk: run again, it leaves what an
+//! uninterrupted run leaves.
 
 use std::fs;
 use std::path::Path;
@@ -89,11 +90,11 @@ fn an_archive_that_was_being_read_is_read_again_and_the_wire_bytes_tell() {
     child.kill().unwrap();
     child.wait().unwrap();
     let second = binary(&source, &server.url(), "a").output().unwrap();
-    let told = String::from_utf8(second.stderr).unwrap();
-    assert!(second.status.success(), "{told}");
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.success(), "{said}");
     assert!(
-        told.contains("in the middle of 1 archives: these are read again"),
-        "{told}"
+        said.contains("in the middle of 1 archives: these are read again"),
+        "{said}"
     );
     let summary = String::from_utf8(second.stdout).unwrap();
     assert!(
@@ -109,7 +110,8 @@ fn where_the_disk_refuses_it_says_so_leaves_nothing_half_and_goes_on_later() {
     let server = Server::start(source.files.clone());
     let out = source.out("limited");
     fs::create_dir_all(&out).unwrap();
-    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no privileges.
+    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no
+    // privileges.
     let inner = command(&source, &server.url(), "limited");
     let mut shell = Command::new("bash");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
