@@ -297,40 +297,25 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 	@exec $(MAKE) --no-print-directory manifest
 
 # ---- the seed's experiments ------------------------------------------------------------------------------------------
-# Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed, is a run and a target of
-# its own: what is done is skipped, what was stopped goes on, `make -k` passes over a cell that fails, `make -j2` trains two at
-# a time, and SCENARIOS, METHODS and SEEDS choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
-# $(call each,X) is X<scenario>-<method>-seed-<seed> for every cell.
-each = $(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(1)$(scenario)-$(method)-seed-$(seed))))
-CELLS := $(call each,cell-)
-
-# The methods share the tasks of a scenario and seed, so these are dealt before any cell begins, from one manifest.
-define deal
-reproduce-tasks: tasks-$(1)-seed-$(2)
-.PHONY: tasks-$(1)-seed-$(2)
-tasks-$(1)-seed-$(2): | $$(MANIFEST)
-	@exec $$(MAKE) --no-print-directory tasks SCENARIO=$(1) SEED=$(2)
-endef
-.PHONY: reproduce-tasks $(CELLS)
-reproduce-tasks:
-$(foreach scenario,$(SCENARIOS),$(foreach seed,$(SEEDS),$(eval $(call deal,$(scenario),$(seed)))))
-
-# The scenario, method and seed of a cell.
-define cell
-cell-$(1)-$(2)-seed-$(3): | reproduce-tasks
-	@exec $$(MAKE) --no-print-directory train SCENARIO=$(1) SEED=$(3) APPROACH=$(subst feature-extraction,finetune,$(2)) \
-	    RUN=$(1)-$(2)-seed-$(3) TRAIN_FLAGS=$$(call quoted,$$(REPRODUCE_TRAIN)$(if $(filter feature-extraction,$(2)), --preset feature-extraction))
-endef
-$(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(eval $(call cell,$(scenario),$(method),$(seed))))))
-
-reproduce: $(CELLS) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
-	$(call run,'$(BIN)/incdec-report' --out '$(RUNS)/reproduction.html' --table '$(RUNS)/reproduction.parquet' $(patsubst %,'%',$(call each,$(RUNS)/)))
+# Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed, is a run of its own in RUNS:
+# what is done is passed over, what was stopped goes on, `make -k` passes over a cell that fails, JOBS=2 trains two at a time,
+# and SCENARIOS, METHODS and SEEDS choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
+# One run at a time where JOBS is not given: a model wants the whole machine. MAKEFLAGS begins with make's own one-letter flags.
+TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))
+KEEP_GOING = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep-going)
+# The published table has its schedules and its number of tasks; what would be passed over is refused.
+refuse_given = $(if $(filter command,$(origin $(1))),$(error make reproduce takes no $(1): its tasks are the published ones))
+$(if $(filter reproduce%,$(MAKECMDGOALS)),$(foreach name,TASKS SCHEDULE TASKS_FLAGS,$(call refuse_given,$(name))))
+reproduce: $(MANIFEST) | $(BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+	$(call run,'$(BIN)/incdec-experiment' table --labels '$(LABELS)' --manifest '$(MANIFEST)' --shards '$(SHARDS)' --tasks-dir '$(DATA)/tasks' \
+	    --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
+	    -- $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(REPRODUCE_TRAIN))
 
 # The demo's clips, fewer and smaller frames and one epoch a task: the same cells in minutes, one for each core at a time.
 TOY_TRAIN := --compat twyn2024 --sampler imbalanced --batch-size 4 --accumulation 1 --frames 4 --resize 36 --size 32 --geometry tf \
     --epochs 1 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --lr-backbone 1e-3 --lr-head 1e-3 --threads 1 --workers 1
 reproduce-toy: demo-data ## the same table on the toy data, in minutes, under demo/reproduction
-	@exec $(DEMO_MAKE) -j$(call quoted,$(JOBS)) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN=$(call quoted,$(TOY_TRAIN))
+	@exec $(DEMO_MAKE) reproduce JOBS=$(call as_word,JOBS) RUNS=demo/reproduction REPRODUCE_TRAIN=$(call quoted,$(TOY_TRAIN))
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
