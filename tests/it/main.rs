@@ -15,6 +15,7 @@ mod checkpoints;
 mod clean;
 mod data;
 mod decode;
+mod dependencies;
 mod download;
 mod ends;
 mod help;

@@ -68,13 +68,6 @@ fn sigterm_ends_the_program_of_a_stage() {
 }
 
 #[test]
-fn sigterm_ends_the_program_of_a_make_within_make() {
-    let checkout = Checkout::new();
-    checkout.tell("manifest", "waits");
-    end_while(&checkout, "manifest", &["kinetics"]);
-}
-
-#[test]
 fn sigterm_ends_the_run_that_a_table_of_experiments_trains() {
     let checkout = Checkout::new();
     checkout.install_experiment();
