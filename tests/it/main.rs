@@ -25,6 +25,7 @@ mod manifest;
 mod metrics;
 mod model;
 mod pipeline;
+mod readme;
 mod report;
 mod shard;
 mod support;

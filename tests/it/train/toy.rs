@@ -9,6 +9,7 @@ use incdec::parquet_file::{self, Provenance};
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
+use incdec::tasks::Scenario;
 use incdec::train::tensorboard::{self, Logged};
 use tempfile::TempDir;
 
@@ -24,12 +25,6 @@ pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
     (0, "eating chips"),
     (1, "texting"),
     (1, "looking at phone"),
-];
-pub(super) const SCENARIOS: [&str; 4] = [
-    "substitution",
-    "decremental",
-    "incremental-decremental",
-    "joint-incremental",
 ];
 
 /// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
@@ -74,7 +69,7 @@ impl Toy {
         }
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
-        for scenario in SCENARIOS {
+        for scenario in Scenario::ALL.map(Scenario::name) {
             write_tasks(&toy.tasks(scenario), scenario, &clips);
         }
         toy
