@@ -25,9 +25,9 @@ fn things_are_where_the_readme_says() {
     let rows = section.iter().filter(|line| line.contains(".rs`"));
     let mut wrong = Vec::new();
     for row in rows.clone() {
-        let mut words = row.split('`').skip(1).step_by(2);
-        let path = words.find(|word| word.ends_with(".rs")).unwrap();
-        let name = words.next_back().unwrap();
+        let words: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let path = words.iter().find(|word| word.ends_with(".rs")).unwrap();
+        let name = *words.last().unwrap();
         match fs::read_to_string(root().join(path)) {
             Ok(text) if text.contains(name) => {}
             Ok(_) => wrong.push(format!("{path} has no {name}")),
