@@ -16,7 +16,7 @@ use super::files::{
     MOVING, NUMBERED, Rgb, by_ffmpeg, frames_by_ffmpeg, full_size_by_ffmpeg, make,
     pictures_by_ffmpeg, sound_files, turned_files,
 };
-use crate::support::root;
+use crate::support;
 
 fn raw(size: FrameSize) -> ClipSettings {
     ClipSettings {
