@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use incdec::random::stream;
 use rand::RngExt;
 
 use super::mischief::Mischief;
 use super::server::Server;
 use super::source::{Source, binary, tree};
+use crate::support;
 
 /// Kills in all.
 const KILLS: usize = 50;
@@ -39,7 +39,7 @@ fn killed_at_fifty_random_moments_it_ends_with_the_same_tree_and_ledger() {
             .success()
     );
     let whole_run = started.elapsed();
-    let mut rng = stream(3, "kills", &[]);
+    let mut rng = support::moments("killed_at_fifty_random_moments");
     let mut kills = 0;
     let mut round = 0;
     while kills < KILLS {
@@ -147,7 +147,7 @@ fn a_full_disk_gets_its_hint_and_space_heals_it() {
     let out = source.out("full");
     fs::create_dir_all(&out).unwrap();
     let Some(_mounted) = SmallDisk::mount(&out) else {
-        eprintln!("not allowed to mount a tmpfs: left out");
+        support::say("a full disk is not tried: mounting a small one is not allowed here");
         return;
     };
     let refused = command(&source, &server.url(), "full").output().unwrap();

@@ -11,6 +11,7 @@ use incdec::shard::{
 };
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
+use incdec::tasks::Scenario;
 use incdec::train::record::tensorboard;
 use tempfile::TempDir;
 
@@ -27,12 +28,6 @@ pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
     (0, "eating chips"),
     (1, "texting"),
     (1, "looking at phone"),
-];
-pub(super) const SCENARIOS: [&str; 4] = [
-    "substitution",
-    "decremental",
-    "incremental-decremental",
-    "joint-incremental",
 ];
 
 /// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
@@ -77,7 +72,7 @@ impl Toy {
         }
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
-        for scenario in SCENARIOS {
+        for scenario in Scenario::ALL.map(Scenario::name) {
             write_tasks(&toy.tasks(scenario), scenario, &clips);
         }
         toy
