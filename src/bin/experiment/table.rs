@@ -126,11 +126,11 @@ impl Table {
     /// Deals the tasks, trains what is due and writes the page; gives the exit status, after saying what failed.
     pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
         let mut failures = Vec::new();
-        let dealt = self.run_all(self.deals(), Self::dealing, &mut failures);
+        let dealt = self.run_all(&self.deals(), Self::dealing, &mut failures);
         let begun = failures.is_empty() || self.keep_going;
         let cells = dealt.into_iter().filter(|_| begun);
-        let cells = cells.flat_map(|deal| self.cells(deal)).collect();
-        let done = self.run_all(cells, Self::training, &mut failures);
+        let cells: Vec<Cell> = cells.flat_map(|deal| self.cells(deal)).collect();
+        let done = self.run_all(&cells, Self::training, &mut failures);
         if failures.is_empty() {
             return self.report(&done);
         }
@@ -141,7 +141,7 @@ impl Table {
     /// are not passed over, those under way come to their end and no other begins. Gives those that are done.
     fn run_all<T: Copy>(
         &self,
-        wanted: Vec<T>,
+        wanted: &[T],
         stage: impl Fn(&Self, T) -> Stage,
         failures: &mut Vec<(String, StageError)>,
     ) -> Vec<T> {

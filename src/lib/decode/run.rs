@@ -97,7 +97,7 @@ fn decode_missing(
     tracing::info!("{} clips to decode, {kept} are known", due.len());
     let writer_config = ShardWriterConfig {
         shard_bytes: config.shard_bytes,
-        first_number: stored.next_number.clone(),
+        taken: stored.taken.clone(),
     };
     let mut writer = ShardWriter::new(&config.out, settings.clone(), writer_config);
     let progress = Progress::new("decoding", Some(due.len() as u64), Unit::Count("clips"));

@@ -19,9 +19,9 @@ pub(super) struct Stored {
     /// shards that the index does not name, the oldest first. A killed run leaves such shards also
     /// for clips of which the index knows something else.
     pub(super) known: BTreeMap<String, Vec<IndexRow>>,
-    /// The number of the next shard of a split, past all that are there and all that the index
-    /// names.
-    pub(super) next_number: BTreeMap<Split, u32>,
+    /// The numbers of the shards that are there or that the index names. That of a damaged one is
+    /// free again, so its clips come back into a shard of the same name and the same bytes.
+    pub(super) taken: BTreeSet<(Split, u32)>,
 }
 
 impl Stored {
@@ -33,7 +33,7 @@ impl Stored {
         let index = read_index(folder, settings)?;
         let mut stored = Self {
             known: BTreeMap::new(),
-            next_number: BTreeMap::new(),
+            taken: BTreeSet::new(),
             index: None,
         };
         let names = shard_files(folder)?;
@@ -42,9 +42,7 @@ impl Stored {
         for row in index.iter().flat_map(|(rows, _)| rows) {
             if let Some(shard) = &row.shard {
                 named.insert(shard);
-                if let Some((split, number)) = parse_shard_name(shard) {
-                    stored.past(split, number);
-                }
+                stored.taken.extend(parse_shard_name(shard));
             }
             let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
             if is_there && row.status != ClipStatus::Missing {
@@ -64,7 +62,7 @@ impl Stored {
                     stored.learn(row);
                 }
             }
-            stored.past(*split, *number);
+            stored.taken.insert((*split, *number));
         }
         stored.index = index;
         Ok(stored)
@@ -72,11 +70,6 @@ impl Stored {
 
     fn learn(&mut self, row: IndexRow) {
         self.known.entry(row.clip_id.clone()).or_default().push(row);
-    }
-
-    fn past(&mut self, split: Split, number: u32) {
-        let next = self.next_number.entry(split).or_default();
-        *next = number.saturating_add(1).max(*next);
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::ShardError;
-use super::folder::shard_files;
+use super::folder::{parse_shard_name, shard_files};
 use super::reader::{Shard, StoredClip};
 use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
@@ -52,10 +52,8 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
         ..Deleted::default()
     };
     let files = shard_files(folder)?;
-    let mut next_number: BTreeMap<Split, u32> = BTreeMap::new();
-    for (split, number) in files.keys() {
-        next_number.insert(*split, number + 1);
-    }
+    let named_numbers = named.iter().filter_map(|name| parse_shard_name(name));
+    let mut taken: BTreeSet<(Split, u32)> = named_numbers.chain(files.keys().copied()).collect();
     for ((split, _), name) in &files {
         if !named.contains(name) {
             deleted.removed.push(name.clone());
@@ -69,7 +67,7 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
         deleted.rows += shard.len() - kept.len();
         provenance = provenance.with_input(&folder.join(name))?;
         deleted.removed.push(name.clone());
-        let moved = rewrite(folder, &shard, *split, &kept, &mut next_number)?;
+        let moved = rewrite(folder, &shard, *split, &kept, &mut taken)?;
         deleted
             .written
             .extend(moved.values().next().map(|(shard, _)| shard.clone()));
@@ -112,11 +110,11 @@ fn rewrite(
     shard: &Shard,
     split: Split,
     kept: &[i64],
-    next_number: &mut BTreeMap<Split, u32>,
+    taken: &mut BTreeSet<(Split, u32)>,
 ) -> Result<BTreeMap<i64, (String, i64)>, ShardError> {
     let config = ShardWriterConfig {
         shard_bytes: u64::MAX,
-        first_number: next_number.clone(),
+        taken: taken.clone(),
     };
     let provenance: Provenance = shard.provenance().clone();
     let mut writer = ShardWriter::new(folder, provenance, config);
@@ -127,9 +125,8 @@ fn rewrite(
             moved.insert(row, (shard, shard_row));
         }
     }
-    if !writer.finish()?.is_empty() {
-        *next_number.entry(split).or_insert(0) += 1;
-    }
+    let written = writer.finish()?;
+    taken.extend(written.iter().filter_map(|name| parse_shard_name(name)));
     Ok(moved)
 }
 

@@ -1,7 +1,7 @@
 //! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip
 //! would exceed the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -37,16 +37,15 @@ pub struct ShardWriterConfig {
     /// A shard is closed before the clip that would take its frames past this many bytes. A larger
     /// clip gets a shard of its own.
     pub shard_bytes: u64,
-    /// The number of the first shard of each split; 0 where absent. Set to go on after the shards
-    /// that are there.
-    pub first_number: BTreeMap<Split, u32>,
+    /// Numbers of shards that are there already: a new one gets the lowest that is free.
+    pub taken: BTreeSet<(Split, u32)>,
 }
 
 impl Default for ShardWriterConfig {
     fn default() -> Self {
         Self {
             shard_bytes: DEFAULT_SHARD_BYTES,
-            first_number: BTreeMap::new(),
+            taken: BTreeSet::new(),
         }
     }
 }
@@ -95,7 +94,7 @@ impl ShardWriter {
         Self {
             folder: folder.to_owned(),
             provenance,
-            next_number: config.first_number.clone(),
+            next_number: BTreeMap::new(),
             config,
             open: None,
             closed: Vec::new(),
@@ -156,6 +155,9 @@ impl ShardWriter {
 
     fn start(&mut self, split: Split, codec: Codec) -> Result<OpenShard, ShardError> {
         let number = self.next_number.entry(split).or_insert(0);
+        while self.config.taken.contains(&(split, *number)) {
+            *number += 1;
+        }
         let name = shard_name(split, *number);
         *number += 1;
         let path = self.folder.join(&name);

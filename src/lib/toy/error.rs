@@ -40,6 +40,12 @@ pub enum ToyError {
         /// The folder.
         path: PathBuf,
     },
+    /// A file was removed while the others were written.
+    #[error("{path} was written and is gone")]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// The server could not start.
     #[error("serve on port {port}: {message}")]
     Serve {
@@ -72,6 +78,7 @@ impl Hint for ToyError {
             Self::Encode(e) => e.hint(),
             Self::Taxonomy(e) => e.hint(),
             Self::Setting { name, .. } => Some(format!("choose another {name}")),
+            Self::Gone { .. } => Some("run it again, and leave its folder alone meanwhile".into()),
             Self::Occupied { .. } => Some("choose an empty or a new folder with --out".into()),
             Self::Serve { .. } => Some("choose another --port, or 0 for any free one".into()),
             Self::Stranger { .. } => Some("start the server on another --port".into()),

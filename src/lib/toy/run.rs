@@ -13,11 +13,11 @@
 //! all, so that a download has something to leave.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::archives::write_archives;
+use super::archives::{archive_name, write_archives};
 use super::plan::plan;
-use super::tables::{embedded_taxonomy, write_tables};
+use super::tables::{embedded_taxonomy, table_files, write_tables};
 use super::{ToyConfig, ToyError, ToySummary};
 use crate::artifact::{self, ArtifactError};
 use crate::lock::{LOCK_FILE, Lock, Wait};
@@ -49,7 +49,8 @@ pub fn run(config: &ToyConfig) -> Result<ToySummary, ToyError> {
         archives: archives.len(),
         clips,
         labelled,
-        unchanged: fs::read_to_string(&complete).is_ok_and(|t| t == settings),
+        unchanged: fs::read_to_string(&complete).is_ok_and(|t| t == settings)
+            && missing(&config.out, archives.len()).is_none(),
     };
     if summary.unchanged {
         return Ok(summary);
@@ -57,8 +58,18 @@ pub fn run(config: &ToyConfig) -> Result<ToySummary, ToyError> {
     claim(&config.out)?;
     write_archives(config, &archives, clips)?;
     write_tables(config, &taxonomy, &archives)?;
+    if let Some(path) = missing(&config.out, archives.len()) {
+        return Err(ToyError::Gone { path });
+    }
     artifact::publish(&complete, |w| w.write_all(settings.as_bytes()))?;
     Ok(summary)
+}
+
+/// A file of a complete source that is not there.
+fn missing(out: &Path, archives: usize) -> Option<PathBuf> {
+    let archives = (0..archives).map(|number| out.join("train").join(archive_name(number)));
+    let tables = table_files().map(|name| out.join(name));
+    archives.chain(tables).find(|path| !path.exists())
 }
 
 /// Makes sure that nothing but an earlier toy is overwritten, and takes away the mark of

@@ -34,6 +34,32 @@ pub(super) fn embedded_taxonomy() -> Result<Taxonomy, ToyError> {
     )?)
 }
 
+/// The index of the archives.
+const INDEX_FILE: &str = "train/k700_2020_train_path.txt";
+/// The annotations, as officially published, and the schedules.
+const TRAIN_ANNOTATIONS: &str = "annotations/train.csv";
+const VALIDATION_ANNOTATIONS: &str = "annotations/val.csv";
+const TEST_ANNOTATIONS: &str = "annotations/test.csv";
+const REMOVE_FILE: &str = "Info/subcategories_to_remove.csv";
+const SUBSTITUTE_FILE: &str = "Info/subcategories_to_substitute.csv";
+
+/// The files that [`write_tables`] writes, below the source's folder.
+pub(super) fn table_files() -> impl Iterator<Item = String> {
+    let fixed = [
+        INDEX_FILE,
+        TRAIN_ANNOTATIONS,
+        VALIDATION_ANNOTATIONS,
+        TEST_ANNOTATIONS,
+        REMOVE_FILE,
+        SUBSTITUTE_FILE,
+    ];
+    let labels = Split::ALL.into_iter().map(table_file);
+    let info = labels
+        .chain([Taxonomy::FILE.to_owned()])
+        .map(|name| format!("Info/{name}"));
+    fixed.into_iter().map(str::to_owned).chain(info)
+}
+
 /// Writes index, annotations and label tables.
 pub(super) fn write_tables(
     config: &ToyConfig,
@@ -52,16 +78,13 @@ pub(super) fn write_tables(
             let _ = writeln!(all, "{},train", annotation(&archive.class_name, clip));
         }
     }
-    text("annotations/train.csv", &all)?;
-    text("annotations/val.csv", &format!("{COLUMNS}\n"))?;
-    text(
-        "annotations/test.csv",
-        "youtube_id,time_start,time_end,split\n",
-    )?;
+    text(TRAIN_ANNOTATIONS, &all)?;
+    text(VALIDATION_ANNOTATIONS, &format!("{COLUMNS}\n"))?;
+    text(TEST_ANNOTATIONS, "youtube_id,time_start,time_end,split\n")?;
 
     text(&format!("Info/{}", Taxonomy::FILE), CLASSES_CSV)?;
-    text("Info/subcategories_to_remove.csv", REMOVE_CSV)?;
-    text("Info/subcategories_to_substitute.csv", SUBSTITUTE_CSV)?;
+    text(REMOVE_FILE, REMOVE_CSV)?;
+    text(SUBSTITUTE_FILE, SUBSTITUTE_CSV)?;
     for split in Split::ALL {
         let mut table = format!(",{COLUMNS}\n");
         let mut row = 0;
@@ -81,6 +104,6 @@ pub(super) fn write_tables(
     for number in 0..archives.len() {
         let _ = writeln!(index, "{OFFICIAL_BASE}/train/{}", archive_name(number));
     }
-    text("train/k700_2020_train_path.txt", &index)?;
+    text(INDEX_FILE, &index)?;
     Ok(())
 }

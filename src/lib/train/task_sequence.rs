@@ -9,6 +9,7 @@ use super::TrainError;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
+use crate::parquet_file;
 use crate::shard::Shards;
 use crate::tables::{
     self, Availability, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow,
@@ -70,11 +71,10 @@ impl TaskSequence {
         let tasks = (0..dealt).map(|task| task_of(task, rows, &deal, &mut lists, &shards));
         let tasks = tasks.collect::<Result<Vec<Task>, TrainError>>()?;
         let mut inputs = BTreeMap::new();
-        for path in [
-            table,
-            availability.join(ScheduleRow::FILE),
-            shards.folder().join(IndexRow::FILE),
-        ] {
+        let schedule = availability.join(ScheduleRow::FILE);
+        // Training takes nothing from it, but the run keeps a copy, which must be sound.
+        parquet_file::read::<ScheduleRow>(&schedule)?;
+        for path in [table, schedule, shards.folder().join(IndexRow::FILE)] {
             if let Some(name) = path.file_name() {
                 inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
             }
