@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use incdec::artifact;
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
+use incdec::model::instructions::libtorch_version;
 use incdec::model::state_dict;
 
 const EXAMPLE: &str = "\
@@ -95,7 +96,8 @@ fn convert(file: &Path, to: &str, out: Option<PathBuf>) -> Result<(), Checkpoint
 }
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Args>().command;
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let command = cli::parse_linked::<Args>(&[libtorch]).command;
     cli::run(None, || match command {
         Command::Inspect { file } => inspect(&file),
         Command::Convert { file, to, out } => convert(&file, &to, out),

@@ -46,6 +46,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("data", &["shard"]),
     ("toy", &["media"]),
     ("train", &["data", "model", "metrics", "shard"]),
+    ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["metrics"]),
     ("clean", &["download", "report", "shard"]),
 ];
@@ -53,7 +54,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "bin"]),
+    ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("std::net", &["download", "toy"]),

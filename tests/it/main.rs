@@ -23,6 +23,7 @@ mod help;
 mod layout;
 mod make;
 mod manifest;
+mod manners;
 mod metrics;
 mod model;
 mod pipeline;

@@ -6,17 +6,23 @@ mod cli;
 
 use std::process::ExitCode;
 
+use incdec::model::instructions::libtorch_version;
 use incdec::train::record::LOG_FILE;
 use incdec::train::{self, TrainConfig};
 
 use args::Args;
 
 fn main() -> ExitCode {
-    let config = TrainConfig::from(cli::parse::<Args>());
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let args = cli::parse_linked::<Args>(&[libtorch]);
+    let summary = args.summary;
+    let config = TrainConfig::from(args);
     for (name, value) in config.instructions.environment() {
         // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var(name, value) };
     }
     let log = config.out.join(LOG_FILE);
-    cli::run(Some(&log), || train::run(&config).map(cli::news))
+    cli::run(Some(&log), || {
+        train::run(&config).map(|done| summary.print(done))
+    })
 }

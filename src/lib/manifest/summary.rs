@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use serde::Serialize;
+
 use super::audit::Audit;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -10,7 +12,7 @@ use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatusCounts {
     /// All frames decoded.
     pub ok: usize,
@@ -46,7 +48,7 @@ impl StatusCounts {
 }
 
 /// What a manifest holds, and its audit. Its text is the stage's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestSummary {
     /// Clips of each split, in the order of [`Split::ALL`].
     pub splits: [StatusCounts; 3],
