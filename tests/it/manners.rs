@@ -35,14 +35,19 @@ impl Labels {
         toy.args(["write", "-q", "--out"]).arg(&source);
         let output = toy.args(sizes.split(' ')).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert_eq!((text(&output.stdout), text(&output.stderr)), Default::default());
+        assert_eq!(
+            (text(&output.stdout), text(&output.stderr)),
+            Default::default()
+        );
         Self { folder }
     }
 
     /// What `incdec-tasks` says of them with these flags.
     fn tasks(&self, flags: &[&str]) -> Output {
         let mut command = Command::new(binary("incdec-tasks"));
-        command.arg("--labels").arg(self.folder.path().join("source/Info"));
+        command
+            .arg("--labels")
+            .arg(self.folder.path().join("source/Info"));
         command.arg("--out").arg(self.folder.path().join("tasks"));
         let output = command.args(["--tasks", "2"]).args(flags).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -57,7 +62,10 @@ fn quiet_says_no_news_and_json_is_one_object_on_stdout() {
     assert!(text(&usual.stdout).contains("substitution, seed 0, 2 tasks"));
     for quiet in ["-q", "--quiet"] {
         let output = labels.tasks(&[quiet]);
-        assert_eq!((text(&output.stdout), text(&output.stderr)), Default::default());
+        assert_eq!(
+            (text(&output.stdout), text(&output.stderr)),
+            Default::default()
+        );
     }
     for flags in [&["--json"][..], &["--json", "-q"], &["--json", "-v"]] {
         let output = labels.tasks(flags);
@@ -99,7 +107,10 @@ fn a_value_that_is_no_number_is_refused_in_sensible_words() {
             "invalid value 'many' for '--tasks <N>': expected a whole number",
         ),
         (&["incdec-tasks", "--tasks", ""], "expected a whole number"),
-        (&["incdec-tasks", "--tasks", "-1"], "expected a whole number"),
+        (
+            &["incdec-tasks", "--tasks", "-1"],
+            "expected a whole number",
+        ),
         (
             &["incdec-tasks", "--tasks", "99999999999999999999"],
             "the number is too large",
@@ -108,7 +119,10 @@ fn a_value_that_is_no_number_is_refused_in_sensible_words() {
             &["incdec-tasks", "--initial-split", "half"],
             "expected a number",
         ),
-        (&["incdec-tasks", "--seed", "1.5"], "expected a whole number"),
+        (
+            &["incdec-tasks", "--seed", "1.5"],
+            "expected a whole number",
+        ),
         (
             &["incdec-decode", "probe", "--clip-seconds", "long", "x.mp4"],
             "expected a whole number",
@@ -157,7 +171,9 @@ fn a_terminal_gets_no_colours_that_it_does_not_want() {
     let on_terminal = |variable: Option<&str>| {
         let mut command = Command::new("script");
         let line = format!("{} --help", binary("incdec-tasks"));
-        command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm");
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .env("TERM", "xterm");
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
@@ -165,9 +181,15 @@ fn a_terminal_gets_no_colours_that_it_does_not_want() {
         text(&command.output().unwrap().stdout)
     };
     let escape = '\u{1b}';
-    assert!(on_terminal(None).contains(escape), "colours are the usual thing");
+    assert!(
+        on_terminal(None).contains(escape),
+        "colours are the usual thing"
+    );
     let plain = on_terminal(Some("NO_COLOR"));
-    assert!(plain.contains("Usage:") && !plain.contains(escape), "{plain}");
+    assert!(
+        plain.contains("Usage:") && !plain.contains(escape),
+        "{plain}"
+    );
     let piped = text(&run("incdec-tasks", &["--help"]).stdout);
     assert!(piped.contains("Usage:") && !piped.contains(escape));
 }
@@ -211,7 +233,9 @@ fn every_binary_writes_its_man_pages_and_its_completions() {
             // Pages that a page refers to are there.
             for other in page_text.split("\\-").filter(|part| part.contains("(1)")) {
                 let subcommand = other.split("(1)").next().unwrap();
-                let known = pages.iter().any(|(file, _)| file.ends_with(&format!("{subcommand}.1")));
+                let known = pages
+                    .iter()
+                    .any(|(file, _)| file.ends_with(&format!("{subcommand}.1")));
                 assert!(known, "{page} refers to {subcommand}(1)");
             }
         }

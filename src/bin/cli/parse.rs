@@ -48,7 +48,8 @@ fn parsed<A: Parser>(
         let version = command.get_version().unwrap_or_default();
         let lines = libraries.iter().map(|library| format!("\n{library}"));
         let version = format!("{version}{}", lines.collect::<String>());
-        command = command.version(version);
+        // It is told once in the life of the process.
+        command = command.version(&*version.leak());
     }
     let parsed = command
         .try_get_matches_from_mut(given)

@@ -49,9 +49,13 @@ fn install_puts_binaries_man_pages_and_completions_in_place_and_nothing_else() {
                 [
                     to.join(format!("bin/incdec-{name}")),
                     to.join(format!("share/man/man1/incdec-{name}.1")),
-                    to.join(format!("share/bash-completion/completions/incdec-{name}.bash")),
+                    to.join(format!(
+                        "share/bash-completion/completions/incdec-{name}.bash"
+                    )),
                     to.join(format!("share/zsh/site-functions/_incdec-{name}")),
-                    to.join(format!("share/fish/vendor_completions.d/incdec-{name}.fish")),
+                    to.join(format!(
+                        "share/fish/vendor_completions.d/incdec-{name}.fish"
+                    )),
                 ]
             })
             .collect();
