@@ -25,9 +25,10 @@ pub(crate) fn parse_from<A: Parser>(given: impl IntoIterator<Item = OsString>) -
     parsed(command::<A>(), &[], given)
 }
 
-/// A binary's command. The help of a subcommand shows the exit statuses, too.
+/// A binary's command under its own name. The help of a subcommand shows the exit statuses, too.
 fn command<A: Parser>() -> Command {
-    A::command().mut_subcommands(|sub| {
+    let command = A::command().name(env!("CARGO_BIN_NAME"));
+    command.mut_subcommands(|sub| {
         // One without a help of its own hands everything on to another binary.
         if sub.is_disable_help_flag_set() {
             return sub;
