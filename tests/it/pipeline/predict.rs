@@ -152,6 +152,23 @@ fn a_file_that_says_nothing_takes_its_settings_from_flags_and_that_is_said() {
     assert_eq!(head[..4], ["video", "start", "frames", "prediction"]);
     assert_eq!(head[4..], ["0", "1", "2", "3", "4"]);
 
+    // Weights of another network are refused, and -v lists every tensor that found no place.
+    let other = |flag: &str| {
+        let output = predict(&file, &format!("{FLAGS} --variant A1 {flag}"), &files[..1]);
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    let (quiet, usual, verbose) = (other("-q"), other(""), other("-v"));
+    assert!(usual.contains("does not fit this model"), "{usual}");
+    assert!(!quiet.contains("taken are") && usual.contains("taken are"));
+    let listed = |said: &str| {
+        said.lines()
+            .filter(|line| line.ends_with(" is missing"))
+            .count()
+    };
+    assert_eq!((listed(&quiet), listed(&usual)), (0, 0));
+    assert!(listed(&verbose) > 10, "{verbose}");
+
     // What the run itself says no flag may contradict.
     let output = predict(&own, "--fps 10", &files[..1]);
     assert_eq!(output.status.code(), Some(2));
