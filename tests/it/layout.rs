@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "cholesky",
     "choice",
     "clip",
     "exit",
@@ -41,6 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("toy", &["media"]),
     ("train", &["data", "model", "metrics", "shard"]),
     ("report", &["metrics"]),
+    ("audit", &["metrics"]),
     ("clean", &["download", "report", "shard"]),
 ];
 

@@ -27,6 +27,7 @@
 mod average_precision;
 mod chance;
 mod confusion;
+mod continual;
 mod evaluate;
 mod figures;
 mod forgetting;
@@ -34,6 +35,7 @@ mod forgetting;
 pub use average_precision::{PrCurve, Ranking, average_precision};
 pub use chance::{ChanceLevel, chance_level};
 pub use confusion::{argmax, one_vs_rest, true_by_predicted};
+pub use continual::{Continual, Sequence, continual};
 pub use evaluate::{Metrics, evaluate, mean_average_precision};
 pub use figures::{FigureRow, Figures, Names, flatten};
 pub use forgetting::{forgetting, forgetting_of_figures, mean_and_deviation, mean_defined};
