@@ -11,6 +11,7 @@
     clippy::too_many_lines
 )]
 
+mod audit;
 mod checkpoints;
 mod clean;
 mod data;
