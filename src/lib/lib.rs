@@ -53,6 +53,7 @@
 //! | `data` | from shards to batches: sampler, augmentation, prefetch | `shard` |
 //! | `model` | MoViNet A0..A5, its checkpoints | |
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
+//! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
 //! | [`report`] | one page from one or more runs | `metrics` |
@@ -115,3 +116,4 @@ pub mod tasks;
 pub mod toy;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod unlearning;

@@ -1,7 +1,5 @@
 //! The audit's measures equal the goldens of an independent implementation.
 
-mod golden;
-
 use std::collections::BTreeMap;
 
 use incdec::audit::epsilon::{forget_quality, per_clip};
@@ -19,8 +17,8 @@ use incdec::audit::{Rows, cka, klom};
 use incdec::metrics::{Criterion, Sequence, continual};
 use serde_json::{Value, json};
 
+use crate::golden::{Case, Cases, Fields, Matrix, word};
 use crate::support;
-use golden::{Case, Cases, Fields, Matrix, word};
 
 /// The file of the audit's goldens.
 const GOLDENS: &str = "audit_goldens.json";

@@ -40,9 +40,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("manifest", &["shard"]),
     ("data", &["shard"]),
     ("toy", &["media"]),
-    ("train", &["data", "model", "metrics", "shard"]),
+    (
+        "train",
+        &["data", "model", "metrics", "shard", "unlearning"],
+    ),
     ("report", &["metrics"]),
     ("audit", &["metrics"]),
+    ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
 ];
 
