@@ -97,6 +97,10 @@ impl Fields {
             .unwrap_or_else(|| panic!("there is no {name}"))
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(crate) fn parse<T: DeserializeOwned>(&self, name: &str) -> T {
         let value = self.get(name).clone();
         serde_json::from_value(value).unwrap_or_else(|e| panic!("{name}: {e}"))

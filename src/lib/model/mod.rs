@@ -64,7 +64,7 @@ pub mod checkpoint;
 pub mod fill;
 mod frames;
 mod fused;
-mod initial;
+pub(crate) mod initial;
 pub mod instructions;
 mod layers;
 mod movinet;
@@ -76,6 +76,7 @@ mod torch_archive;
 
 pub use fused::exact_convolutions;
 pub use instructions::Instructions;
+pub(crate) use layers::NORM_MOMENTUM;
 pub use movinet::{Movinet, Output, Stages};
 pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;

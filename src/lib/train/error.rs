@@ -82,6 +82,14 @@ pub enum TrainError {
         /// The class indices found.
         labels: Vec<i32>,
     },
+    /// A method of unlearning needs clips that stay.
+    #[error("task {task}: unlearning by {method} needs clips that stay, and none does")]
+    NothingRetained {
+        /// The method.
+        method: &'static str,
+        /// The task.
+        task: usize,
+    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,

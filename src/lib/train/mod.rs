@@ -14,6 +14,7 @@
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
+//! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
 //! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
@@ -47,6 +48,7 @@ pub mod settings;
 pub mod step_bench;
 mod summary;
 pub mod tensorboard;
+pub mod unlearn;
 
 pub use device::DeviceChoice;
 pub use error::TrainError;
