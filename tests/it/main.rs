@@ -18,6 +18,7 @@ mod data;
 mod decode;
 mod download;
 mod ends;
+mod event_file;
 mod golden;
 mod help;
 mod layout;

@@ -3,13 +3,16 @@
 
 mod approaches;
 mod events;
+mod forgetting;
 mod goldens;
 mod quirks;
 mod record;
 mod seed_files;
 mod starts;
+mod states;
 mod toy;
 mod unlearn;
+mod unlearn_movinet;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

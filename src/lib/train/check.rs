@@ -1,11 +1,12 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings, TrainConfig};
+use super::settings::{ApproachName, CriterionName, Settings, TrainConfig, UnlearnName};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
-/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
+/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the
+/// last stage.
 const LEAST_SIZE_SEED_PX: u32 = 57;
 
 /// The largest frames that clips are resized to, in pixels a side.
@@ -163,6 +164,12 @@ impl Settings {
             return refuse(
                 "--lwf-temperature",
                 "a temperature other than 1 needs --criterion multiclass",
+            );
+        }
+        if self.from_scratch && self.unlearn != UnlearnName::None {
+            return refuse(
+                "--unlearn",
+                "new weights have nothing to unlearn: not together with --from-scratch",
             );
         }
         if self.from_scratch && self.approach != ApproachName::Finetune {

@@ -61,7 +61,7 @@ pub enum TrainError {
     /// Weights cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The run directory cannot be trusted, or not be read.    /// The run directory cannot be trusted, or not be read.
+    /// The run directory cannot be trusted, or not be read.
     #[error(transparent)]
     Record(#[from] RunRecordError),
     /// The model's answers cannot be judged.
@@ -76,12 +76,6 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// The class indices are not 0, 1, 2, ...
-    #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
-    Classes {
-        /// The class indices found.
-        labels: Vec<i32>,
-    },
     /// A method of unlearning needs clips that stay.
     #[error("task {task}: unlearning by {method} needs clips that stay, and none does")]
     NothingRetained {
@@ -148,7 +142,8 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
-    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    /// The run in the run directory began on another machine, or on other threads, instructions or
+    /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(differences))]
     OtherMachine {
         /// The run directory.
@@ -212,8 +207,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
-            Self::Classes { .. }
-            | Self::NoTask
+            Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,

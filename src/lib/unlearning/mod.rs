@@ -16,7 +16,8 @@ pub mod sets;
 pub mod sisa;
 
 /// floor(share x count), where a product that only rounding keeps below a whole number counts as that number.
-fn share_of(share: f64, count: usize) -> usize {
+#[must_use]
+pub fn share_of(share: f64, count: usize) -> usize {
     // A share of a count of weights is far below 2^52 and not negative.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let part = (share * count as f64 + 1e-9).floor() as usize;

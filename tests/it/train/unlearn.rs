@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use incdec::model::{Mode, Output};
 use incdec::train::learner::{Learner, Network, NetworkBuilder};
-use incdec::train::settings::CriterionName;
+use incdec::train::settings::{CriterionName, UnlearnName};
 use incdec::train::unlearn::{
     BadTeacher, Batch, Batches, Clips, Finetune, GradientAscent, Importance, L1Sparse, Msg,
-    NegGradPlus, RandomLabel, Recipe, Relearn, Report, RuleName, SalUn, Scrub, Set, Ssd,
-    UnlearnName, Unlearning, distance, refresh, relearn, transposed, unlearn,
+    NegGradPlus, RandomLabel, Recipe, Relearn, Report, RuleName, SalUn, Scrub, Set, Ssd, StepSize,
+    Unlearning, distance, refresh, relearn, transposed, unlearn,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +21,11 @@ use crate::support;
 
 /// The file of the goldens of unlearning.
 const GOLDENS: &str = "unlearning_goldens.json";
+/// Steps of the size that default rates are for.
+const STEP: StepSize = StepSize {
+    batch_size: 128,
+    batches: 1,
+};
 /// Batch norm of the goldens' networks.
 const NORM: (f64, f64) = (0.1, 1e-3);
 
@@ -331,7 +336,7 @@ impl Method {
             }),
             "bad_teacher" => {
                 let new = learner(fixture, &fixture.bad_teacher, self.criterion).teacher();
-                let mut method = BadTeacher::new(new);
+                let mut method = BadTeacher::new(new, STEP);
                 method.recipe = self.recipe();
                 Box::new(method)
             }
@@ -462,7 +467,7 @@ fn scrub_goes_back_to_the_goldens_epoch() {
                 let mut method = case.make(fixture, rewind);
                 if !rewind {
                     // The weights that going back must end at: those of a run of that many epochs.
-                    let mut scrub = Scrub::new(1, false);
+                    let mut scrub = Scrub::new(STEP, false);
                     let s = &case.settings;
                     scrub.recipe = Recipe {
                         epochs: epochs as u32,
@@ -629,7 +634,7 @@ fn outcomes(case: &Case, fixtures: &BTreeMap<String, Fixture>) {
             epochs: vec![epoch],
             sample: Vec::new(),
         };
-        let mut method = incdec::train::unlearn::make(name, 128, 0, || learner.teacher());
+        let mut method = incdec::train::unlearn::make(name, STEP, 0, || learner.teacher()).unwrap();
         let found = unlearn(&mut *method, &learner, &clips);
         let after = values(&learner.store().variables()["heads.weight"]);
         let outcome = match found {
@@ -697,7 +702,7 @@ fn a_loss_that_is_no_number_is_an_error_and_the_weights_are_put_back() {
         ))))
     });
     let learner = Learner::new(build, Device::Cpu, CriterionName::Multilabel);
-    let mut method = Finetune::new(128);
+    let mut method = Finetune::new(STEP);
     assert!(unlearn(&mut method, &learner, &clips).is_err());
     assert_eq!(
         values(&learner.store().variables()["heads.weight"]),

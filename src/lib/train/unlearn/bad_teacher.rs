@@ -4,12 +4,13 @@
 use tch::{Kind, Tensor};
 
 use super::clips::{Batch, Clips, Set};
-use super::descent::{Descent, Recipe, RuleName};
+use super::descent::{Descent, Recipe, RuleName, StepSize};
 use super::distance::distance;
-use super::{Report, UnlearnName, Unlearning};
+use super::{Report, Unlearning};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::{Learner, Teacher};
+use crate::train::settings::UnlearnName;
 
 /// The share of what stays that is looked at.
 pub const RETAINED_SHARE: f64 = 0.3;
@@ -25,7 +26,7 @@ pub struct BadTeacher {
 impl BadTeacher {
     /// The defaults.
     #[must_use]
-    pub fn new(new_network: Teacher) -> Self {
+    pub fn new(new_network: Teacher, step: StepSize) -> Self {
         Self {
             recipe: Recipe {
                 rule: RuleName::Adam,
@@ -33,7 +34,7 @@ impl BadTeacher {
                 momentum: 0.0,
                 weight_decay: 0.0,
                 epochs: 1,
-                accumulation: 1,
+                accumulation: step.batches,
             },
             new_network,
         }

@@ -4,10 +4,11 @@
 use tch::{Tensor, no_grad};
 
 use super::clips::Clips;
-use super::descent::{Descent, Recipe, retain, trainable};
-use super::{Report, UnlearnName, Unlearning};
+use super::descent::{Descent, Recipe, StepSize, retain, trainable};
+use super::{Report, Unlearning};
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 use crate::unlearning::rates;
 
 /// The method with its settings.
@@ -19,9 +20,9 @@ pub struct Ct {
 impl Ct {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(1e-3, 3, clips_a_step),
+            recipe: Recipe::sgd(1e-3, 3, step),
         }
     }
 }

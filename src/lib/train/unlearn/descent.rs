@@ -26,6 +26,15 @@ choice! {
     }
 }
 
+/// What one step is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepSize {
+    /// Clips of a batch.
+    pub batch_size: usize,
+    /// Batches of a step, at least 1.
+    pub batches: usize,
+}
+
 /// How a method steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recipe {
@@ -44,16 +53,16 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Gradient descent with the defaults of all methods; `rate` is for steps of 128 clips and scaled to `clips_a_step`.
+    /// Gradient descent with the defaults of all methods; `rate` is for steps of 128 clips and scaled to those of `step`.
     #[must_use]
-    pub fn sgd(rate: f64, epochs: u32, clips_a_step: usize) -> Self {
+    pub fn sgd(rate: f64, epochs: u32, step: StepSize) -> Self {
         Self {
             rule: RuleName::Sgd,
-            rate: rate * clips_a_step as f64 / CLIPS_OF_DEFAULT_RATES,
+            rate: rate * (step.batch_size * step.batches) as f64 / CLIPS_OF_DEFAULT_RATES,
             momentum: 0.9,
             weight_decay: 5e-4,
             epochs,
-            accumulation: 1,
+            accumulation: step.batches,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Train on what stays, and let what leaves be forgotten by itself. Cost: `epochs` passes over R.
 
 use super::clips::Clips;
-use super::descent::{Descent, Recipe, retain};
-use super::{Report, UnlearnName, Unlearning};
+use super::descent::{Descent, Recipe, StepSize, retain};
+use super::{Report, Unlearning};
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 
 /// The method with its settings.
 pub struct Finetune {
@@ -15,9 +16,9 @@ pub struct Finetune {
 impl Finetune {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(0.01, 10, clips_a_step),
+            recipe: Recipe::sgd(0.01, 10, step),
         }
     }
 }

@@ -2,12 +2,12 @@
 //! Cost: up to `epochs` passes over F and five evaluations of F a pass.
 
 use super::clips::{Clips, Set};
-use super::descent::{Descent, Recipe, classification};
-use super::{Report, UnlearnName, Unlearning, measured};
+use super::descent::{Descent, Recipe, StepSize, classification};
+use super::{Report, Unlearning, measured};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
-use crate::train::settings::CriterionName;
+use crate::train::settings::{CriterionName, UnlearnName};
 
 /// Looks at the loss in a pass.
 const CHECKS_A_PASS: usize = 5;
@@ -25,9 +25,9 @@ pub struct GradientAscent {
 impl GradientAscent {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(1e-4, 5, clips_a_step),
+            recipe: Recipe::sgd(1e-4, 5, step),
             threshold: None,
             check_every: None,
         }
@@ -58,6 +58,10 @@ fn classes(learner: &Learner, clips: &dyn Clips) -> Result<f64, TrainError> {
 impl Unlearning for GradientAscent {
     fn name(&self) -> UnlearnName {
         UnlearnName::GradientAscent
+    }
+
+    fn runs_without_retained(&self) -> bool {
+        true
     }
 
     fn unlearn(&mut self, learner: &Learner, clips: &dyn Clips) -> Result<Report, TrainError> {

@@ -4,11 +4,12 @@
 use tch::{Kind, Tensor};
 
 use super::clips::{Batch, Clips, Set};
-use super::descent::{Descent, Recipe, classification, trainable};
-use super::{Report, UnlearnName, Unlearning};
+use super::descent::{Descent, Recipe, StepSize, classification, trainable};
+use super::{Report, Unlearning};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 use crate::unlearning::rates;
 
 /// The method with its settings.
@@ -24,9 +25,9 @@ pub struct L1Sparse {
 impl L1Sparse {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(0.01, 10, clips_a_step),
+            recipe: Recipe::sgd(0.01, 10, step),
             l1: 5e-4,
             without_l1: 2,
         }

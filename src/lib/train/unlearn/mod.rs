@@ -33,63 +33,23 @@ use tch::{Tensor, no_grad};
 
 use super::TrainError;
 use super::learner::{Learner, Teacher};
-use crate::choice::choice;
+use super::settings::UnlearnName;
 
 pub use bad_teacher::{BadTeacher, RETAINED_SHARE};
 pub use clips::{Batch, Batches, Clips, Set};
 pub use ct::{Ct, transposed};
-pub use descent::{Recipe, RuleName};
+pub use descent::{Recipe, RuleName, StepSize};
 pub use distance::distance;
 pub use finetune::Finetune;
 pub use gradient_ascent::GradientAscent;
 pub use l1_sparse::L1Sparse;
-pub use msg::{Msg, is_redrawn};
+pub use msg::{Msg, Redraw, is_redrawn};
 pub use neggrad_plus::NegGradPlus;
 pub use norms::refresh;
 pub use random_label::{RandomLabel, SalUn};
 pub use relearn::{Relearn, Relearned, relearn};
 pub use scrub::Scrub;
 pub use ssd::{Importance, Ssd};
-
-choice! {
-    /// How a model is made to forget what leaves.
-    pub enum UnlearnName: "unlearning method" {
-        /// Train on what stays.
-        Finetune = "finetune",
-        /// Climb the loss of what leaves until it is that of held-out clips like it.
-        GradientAscent = "gradient-ascent",
-        /// Descend the loss of what stays and climb that of what leaves, in one step.
-        NegGradPlus = "neggrad-plus",
-        /// Move away from the old model on what leaves and stay with it on what stays.
-        Scrub = "scrub",
-        /// The same, then go back to the epoch whose error on what leaves is that of held-out clips like it.
-        ScrubR = "scrub-r",
-        /// Train on everything, with wrong labels for what leaves.
-        RandomLabel = "random-label",
-        /// The same on the weights alone that matter to what leaves.
-        SalUn = "salun",
-        /// Train on what stays with a penalty on the sum of magnitudes.
-        L1Sparse = "l1-sparse",
-        /// Learn what leaves from a new network and what stays from the old model.
-        BadTeacher = "bad-teacher",
-        /// Dampen the weights that matter more to what leaves than to all.
-        Ssd = "ssd",
-        /// The same without labels.
-        Lfssd = "lfssd",
-        /// Draw anew the weights whose gradients are least in conflict, then train on what stays.
-        Msg = "msg",
-        /// Transpose the kernels, then train on what stays.
-        Ct = "ct",
-    }
-}
-
-impl UnlearnName {
-    /// Whether the method runs when nothing stays.
-    #[must_use]
-    pub fn runs_without_retained(self) -> bool {
-        self == Self::GradientAscent
-    }
-}
 
 /// What a method did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,6 +77,11 @@ pub trait Unlearning {
     /// Which one it is.
     fn name(&self) -> UnlearnName;
 
+    /// Whether it runs when nothing stays.
+    fn runs_without_retained(&self) -> bool {
+        false
+    }
+
     /// Changes `learner`, which holds theta_o; there is at least one clip that leaves, and one that stays unless the method
     /// runs without.
     ///
@@ -137,7 +102,7 @@ pub fn unlearn(
     if clips.count(Set::Forget) == 0 {
         return Ok(Report::default());
     }
-    if clips.count(Set::Retain) == 0 && !method.name().runs_without_retained() {
+    if clips.count(Set::Retain) == 0 && !method.runs_without_retained() {
         return Err(TrainError::NothingRetained {
             method: method.name().name(),
             task: clips.task(),
@@ -149,17 +114,18 @@ pub fn unlearn(
         .inspect_err(|_| before.put_back(learner))
 }
 
-/// The method of this name with its defaults, for steps of `clips_a_step` clips; `new_network` makes one with fresh weights of a
+/// The method of this name with its defaults; `None` for none. `new_network` makes one with fresh weights of a
 /// stream of its own.
 #[must_use]
 pub fn make(
     name: UnlearnName,
-    clips_a_step: usize,
+    step: StepSize,
     seed: u64,
     new_network: impl FnOnce() -> Teacher,
-) -> Box<dyn Unlearning> {
-    let n = clips_a_step;
-    match name {
+) -> Option<Box<dyn Unlearning>> {
+    let n = step;
+    Some(match name {
+        UnlearnName::None => return None,
         UnlearnName::Finetune => Box::new(Finetune::new(n)),
         UnlearnName::GradientAscent => Box::new(GradientAscent::new(n)),
         UnlearnName::NegGradPlus => Box::new(NegGradPlus::new(n)),
@@ -168,12 +134,12 @@ pub fn make(
         UnlearnName::RandomLabel => Box::new(RandomLabel::new(n)),
         UnlearnName::SalUn => Box::new(SalUn::new(n)),
         UnlearnName::L1Sparse => Box::new(L1Sparse::new(n)),
-        UnlearnName::BadTeacher => Box::new(BadTeacher::new(new_network())),
-        UnlearnName::Ssd => Box::new(Ssd::new(Importance::OfLabels, n)),
-        UnlearnName::Lfssd => Box::new(Ssd::new(Importance::OfOutputs, n)),
+        UnlearnName::BadTeacher => Box::new(BadTeacher::new(new_network(), n)),
+        UnlearnName::Ssd => Box::new(Ssd::new(Importance::OfLabels, n.batch_size)),
+        UnlearnName::Lfssd => Box::new(Ssd::new(Importance::OfOutputs, n.batch_size)),
         UnlearnName::Msg => Box::new(Msg::new(n, seed)),
         UnlearnName::Ct => Box::new(Ct::new(n)),
-    }
+    })
 }
 
 /// All tensors of a model, running statistics included, as they were.

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use tch::{Tensor, no_grad};
 
 use super::clips::{Clips, Set};
-use super::descent::{Adjust, Descent, Recipe, retain};
-use super::{Report, UnlearnName, Unlearning, measured};
+use super::descent::{Adjust, Descent, Recipe, StepSize, retain};
+use super::{Report, Unlearning, measured};
 use crate::model::initial;
 use crate::random::stream;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 use crate::unlearning::{masks, rates};
 
 /// Whether a tensor of this name is one whose elements are drawn anew.
@@ -41,9 +42,9 @@ pub struct Msg {
 impl Msg {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize, seed: u64) -> Self {
+    pub fn new(step: StepSize, seed: u64) -> Self {
         Self {
-            recipe: Recipe::sgd(1e-3, 5, clips_a_step),
+            recipe: Recipe::sgd(1e-3, 5, step),
             share: 0.3,
             kept_factor: 0.1,
             redrawn: is_redrawn,

@@ -4,11 +4,12 @@
 use tch::{Kind, Tensor};
 
 use super::clips::{Batch, Clips, Set};
-use super::descent::{Descent, Recipe, classification};
-use super::{Report, UnlearnName, Unlearning};
+use super::descent::{Descent, Recipe, StepSize, classification};
+use super::{Report, Unlearning};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 
 /// The method with its settings.
 pub struct NegGradPlus {
@@ -23,9 +24,9 @@ pub struct NegGradPlus {
 impl NegGradPlus {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(0.01, 5, clips_a_step),
+            recipe: Recipe::sgd(0.01, 5, step),
             alpha: 0.95,
             anchor: 0.0,
         }

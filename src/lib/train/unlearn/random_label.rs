@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use tch::{Tensor, no_grad};
 
 use super::clips::{Batch, Clips, Set};
-use super::descent::{Adjust, Descent, Recipe};
-use super::{Report, UnlearnName, Unlearning, measured};
+use super::descent::{Adjust, Descent, Recipe, StepSize};
+use super::{Report, Unlearning, measured};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 use crate::unlearning::masks;
 
 /// The method with its settings.
@@ -23,9 +24,9 @@ pub struct RandomLabel {
 impl RandomLabel {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(0.01, 5, clips_a_step),
+            recipe: Recipe::sgd(0.01, 5, step),
         }
     }
 }
@@ -86,9 +87,9 @@ pub struct SalUn {
 impl SalUn {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize) -> Self {
+    pub fn new(step: StepSize) -> Self {
         Self {
-            recipe: Recipe::sgd(0.01, 5, clips_a_step),
+            recipe: Recipe::sgd(0.01, 5, step),
             share: 0.5,
         }
     }

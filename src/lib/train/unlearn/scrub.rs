@@ -3,12 +3,13 @@
 //! R, `msteps` over F, and with going back an evaluation of F and H an epoch and a copy of the weights of each.
 
 use super::clips::{Clips, Set};
-use super::descent::{Descent, Recipe};
+use super::descent::{Descent, Recipe, StepSize};
 use super::distance::distance;
-use super::{Report, Snapshot, UnlearnName, Unlearning, measured};
+use super::{Report, Snapshot, Unlearning, measured};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 use crate::unlearning::rates;
 
 /// The method with its settings.
@@ -34,9 +35,9 @@ pub struct Scrub {
 impl Scrub {
     /// The defaults.
     #[must_use]
-    pub fn new(clips_a_step: usize, rewind: bool) -> Self {
+    pub fn new(step: StepSize, rewind: bool) -> Self {
         Self {
-            recipe: Recipe::sgd(5e-4, 5, clips_a_step),
+            recipe: Recipe::sgd(5e-4, 5, step),
             gamma: 1.0,
             alpha: 0.5,
             temperature: 2.0,

@@ -6,10 +6,11 @@ use tch::{Kind, Tensor, no_grad};
 
 use super::clips::{Batch, Clips, Set};
 use super::descent::{classification, trainable};
-use super::{Report, UnlearnName, Unlearning, measured};
+use super::{Report, Unlearning, measured};
 use crate::model::Mode;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::settings::UnlearnName;
 
 /// What makes a weight important.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,18 +1,5 @@
-//! The run directory: what a run leaves, how it is taken up again, and when it is complete.
-//!
-//! | file | what it holds | published |
-//! |---|---|---|
-//! | `settings.json` | what can change the result: settings, a hash of each input, and the machine | first |
-//! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
-//! | `history.parquet` | figures of every epoch | after each epoch |
-//! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
-//! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over (EWC: Fisher information) | after task t |
-//! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
-//! | `progress.json` | which tasks are done, and the hashes of what they left; the last file of a task | after task t |
-//! | `tensorboard/` | an event file, appended to | as it goes |
-//! | `run.json` | the summary; marks the run complete | last |
-//!
-//! What is read again is compared first ([`RunRecord::read`]).
+//! The run directory: claimed by one run, its tables in memory as the files hold them, each
+//! published whole. What is read again is compared first ([`RunRecord::read`]).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,102 +7,91 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::TrainError;
 use super::hold::Hold;
-use super::plan::Plan;
-use super::seed_outputs;
-use super::settings::TrainConfig;
+use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::Loaded;
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Machine, PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead, RunRecord,
-    SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
+    self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
+    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
 };
-use crate::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow};
-use crate::tables::{AvailabilityRow, ScheduleRow};
+use crate::tables::{self, AvailabilityRow, ScheduleRow};
+use crate::tables::{HistoryRow, MetricRow, PredictionRow, TimingRow};
+use crate::train::TrainError;
+use crate::train::settings::TrainConfig;
+use crate::train::task_sequence::TaskSequence;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
-/// How much of the weights to start from was taken, in `run.json`; absent where it was all.
-pub(super) const PRETRAINED_KEY: &str = "pretrained";
 /// Version of the run directory's layout.
 const VERSION: u32 = 1;
 
-/// What is left to do in a run directory.
-#[derive(Debug)]
-pub enum Opened {
-    /// The run is complete; this is its summary.
-    Complete(Value, Record),
-    /// Some tasks, perhaps all, are still to be trained.
-    Unfinished(Record),
-}
-
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
-pub struct Record {
+pub(in crate::train) struct RunFolder {
     hold: Hold,
-    folder: PathBuf,
+    path: PathBuf,
     /// How much of the weights to start from was taken, where it was not all.
     partial: Option<String>,
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
     /// Which tasks are done.
-    pub progress: Progress,
+    pub(super) progress: RunProgress,
     /// Rows of `history.parquet`.
-    pub history: Vec<HistoryRow>,
+    pub(super) history: Vec<HistoryRow>,
     /// Rows of `metrics.parquet`.
-    pub metrics: Vec<MetricRow>,
+    pub(super) metrics: Vec<MetricRow>,
     /// Rows of `predictions.parquet`.
-    pub predictions: Vec<PredictionRow>,
+    pub(super) predictions: Vec<PredictionRow>,
     /// Rows of `timing.parquet`.
-    pub timing: Vec<TimingRow>,
+    pub(super) timing: Vec<TimingRow>,
 }
 
-impl Record {
-    /// Opens the run directory of `config`, makes it where it is missing, and reads what is done. `machine` is what this
-    /// process computes on; an unfinished run goes on only where it began.
+impl RunFolder {
+    /// Opens the run directory of `config`, makes it where it is missing, and reads what is done.
+    /// `machine` is what this process computes on; an unfinished run goes on only where it began.
     ///
     /// # Errors
-    /// When it holds a run under other settings that has finished an epoch, or one begun on another machine, a file is not
-    /// what the run wrote, or files cannot be read or written.
+    /// When it holds a run under other settings that has finished an epoch, or one begun on another
+    /// machine, a file is not what the run wrote, or files cannot be read or written.
     pub(super) fn open(
         config: &TrainConfig,
-        plan: &Plan,
+        data: &TaskSequence,
         pretrained: Option<&Loaded>,
         machine: Machine,
         hold: Hold,
-    ) -> Result<Opened, TrainError> {
+    ) -> Result<(Self, Option<RunSummary>), TrainError> {
         let folder = &config.out;
         let partial = pretrained.filter(|loaded| !loaded.fills_the_model());
         let partial = partial.map(Loaded::share);
         let mut provenance = Provenance::of(&config.settings);
         provenance
             .settings
-            .insert("scenario".into(), plan.scenario.clone().into());
-        provenance.inputs.clone_from(&plan.inputs);
+            .insert("scenario".into(), data.deal.scenario.clone().into());
+        provenance.inputs.clone_from(&data.inputs);
         if let Some(pretrained) = &config.pretrained {
             provenance
                 .inputs
                 .insert("pretrained".into(), hash_file(pretrained)?);
         }
-        let head = head(plan, &provenance, partial.clone(), machine);
+        let head = head(data, &provenance, partial.clone(), machine);
         claim(folder, &head)?;
         let Some(found) = RunRecord::read(folder)? else {
             return Err(TrainError::NotARun {
                 folder: folder.clone(),
             });
         };
-        let parts = [CHECKPOINTS].into_iter().chain(seed_outputs::FOLDERS);
+        let parts = [CHECKPOINTS].into_iter().chain(FOLDERS);
         for part in parts.map(|part| folder.join(part)).chain([folder.clone()]) {
             artifact::sweep(&part)?;
         }
         let mut record = Self {
             hold,
-            folder: folder.clone(),
+            path: folder.clone(),
             partial,
-            categories: plan.categories.clone(),
+            categories: data.deal.taxonomy.category_names(),
             run_id: head.run_id.clone(),
             provenance,
             progress: found.progress,
@@ -126,73 +102,73 @@ impl Record {
         };
         record.read_timing()?;
         if let Some(summary) = found.summary {
-            return Ok(Opened::Complete(Value::Object(summary), record));
+            return Ok((record, Some(summary)));
         }
         same_machine(folder, &found.head, &head)?;
         for name in [AvailabilityRow::FILE, ScheduleRow::FILE] {
             copy(&config.availability.join(name), &folder.join(name))?;
         }
-        Ok(Opened::Unfinished(record))
+        Ok((record, None))
     }
 
     /// The run directory.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The run's id.
-    #[must_use]
-    pub fn run_id(&self) -> &str {
+    pub(super) fn run_id(&self) -> &str {
         &self.run_id
     }
 
-    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was all, or there were none.
-    #[must_use]
-    pub fn partial(&self) -> Option<&str> {
+    /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was
+    /// all, or there were none.
+    pub(super) fn partial(&self) -> Option<&str> {
         self.partial.as_deref()
     }
 
-    /// Looks whether the run directory and what was published there are still there, before more is.
+    /// Looks whether the run directory and what was published there are still there, before more
+    /// is.
     ///
     /// # Errors
     /// [`TrainError::Vanished`].
-    pub fn still_there(&self) -> Result<(), TrainError> {
-        let mut files = vec![self.folder.join(SETTINGS_FILE)];
+    pub(super) fn still_there(&self) -> Result<(), TrainError> {
+        let mut files = vec![self.path.join(SETTINGS_FILE)];
         if self.done() > 0 {
-            files.push(self.folder.join(PROGRESS_FILE));
+            files.push(self.path.join(PROGRESS_FILE));
         }
         files.extend((0..self.done()).map(|task| self.checkpoint(task)));
-        self.hold.check(&self.folder, files.iter())
-    }
-
-    /// The categories in class order.
-    #[must_use]
-    pub fn categories(&self) -> &[String] {
-        &self.categories
+        self.hold.check(&self.path, files.iter())
     }
 
     /// Tasks done.
-    #[must_use]
-    pub fn done(&self) -> usize {
+    pub(super) fn done(&self) -> usize {
         self.progress.tasks.len()
     }
 
     /// Where the best weights of `task` lie.
-    #[must_use]
-    pub fn checkpoint(&self, task: usize) -> PathBuf {
-        self.folder.join(checkpoint_file(task))
+    pub(super) fn checkpoint(&self, task: usize) -> PathBuf {
+        self.path.join(checkpoint_file(task))
     }
 
     /// Where the approach's state after `task` lies.
-    #[must_use]
-    pub fn state(&self, task: usize) -> PathBuf {
-        self.folder.join(state_file(task))
+    pub(super) fn state(&self, task: usize) -> PathBuf {
+        self.path.join(state_file(task))
+    }
+
+    /// Where the approach's state after `task` lies, if `progress.json` names it. A version before
+    /// named nothing: what lies there counts.
+    pub(super) fn named_state(&self, task: usize) -> Option<PathBuf> {
+        let path = self.state(task);
+        let named = match &self.progress.tasks.get(task)?.hashes {
+            Some(hashes) => hashes.files.contains_key(&state_file(task)),
+            None => path.exists(),
+        };
+        named.then_some(path)
     }
 
     /// What a checkpoint's header says of itself, this program's version included.
-    #[must_use]
-    pub fn metadata(&self, task: usize) -> BTreeMap<String, String> {
+    pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
         let mut metadata = self.origin(task);
         metadata.insert(
             "incdec.crate_version".to_owned(),
@@ -202,8 +178,7 @@ impl Record {
     }
 
     /// What the header of a checkpoint of this run and of `task` must say.
-    #[must_use]
-    pub fn origin(&self, task: usize) -> BTreeMap<String, String> {
+    pub(super) fn origin(&self, task: usize) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("incdec.run_id".to_owned(), self.run_id.clone()),
             (
@@ -222,13 +197,13 @@ impl Record {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn publish_history(&mut self) -> Result<(), TrainError> {
+    pub(super) fn publish_history(&mut self) -> Result<(), TrainError> {
         self.still_there()?;
         self.history.sort_by(|a, b| {
             (a.task, a.epoch, a.split, &a.metric).cmp(&(b.task, b.epoch, b.split, &b.metric))
         });
         Ok(parquet_file::write(
-            &self.folder.join(HistoryRow::FILE),
+            &self.path.join(HistoryRow::FILE),
             &self.history,
             &self.provenance,
         )?)
@@ -238,14 +213,14 @@ impl Record {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
+    pub(super) fn publish_task(&mut self, outcome: TaskOutcome) -> Result<(), TrainError> {
         self.publish_history()?;
         parquet_file::write(
-            &self.folder.join(MetricRow::FILE),
+            &self.path.join(MetricRow::FILE),
             &self.metrics,
             &self.provenance,
         )?;
-        let predictions = self.folder.join(PredictionRow::FILE);
+        let predictions = self.path.join(PredictionRow::FILE);
         tables::write_predictions(
             &predictions,
             &self.categories,
@@ -253,7 +228,7 @@ impl Record {
             &self.provenance,
         )?;
         parquet_file::write(
-            &self.folder.join(TimingRow::FILE),
+            &self.path.join(TimingRow::FILE),
             &self.timing,
             &self.provenance,
         )?;
@@ -265,18 +240,19 @@ impl Record {
             categories: &self.categories,
             predictions: &self.predictions,
         };
-        self.progress.add_hashes(&self.folder, &rows)?;
-        Ok(self.progress.write(&self.folder)?)
+        self.progress.add_hashes(&self.path, &rows)?;
+        Ok(self.progress.write(&self.path)?)
     }
 
     /// Publishes the summary, which marks the run complete.
     ///
     /// # Errors
     /// When the disk refuses, or what was published is no longer there.
-    pub fn complete(&self, summary: &Value) -> Result<(), TrainError> {
+    pub(super) fn complete(&self, summary: &RunSummary) -> Result<(), TrainError> {
         self.still_there()?;
-        run_record::write_summary(&self.folder, summary)?;
-        // What was removed while the last file was being published must not pass for a finished run.
+        run_record::write_summary(&self.path, summary)?;
+        // What was removed while the last file was being published must not pass for a finished
+        // run.
         self.still_there()
     }
 
@@ -284,7 +260,7 @@ impl Record {
     fn read_timing(&mut self) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
         if done > 0 {
-            self.timing = parquet_file::read(&self.folder.join(TimingRow::FILE))?;
+            self.timing = parquet_file::read(&self.path.join(TimingRow::FILE))?;
             self.timing.retain(|row| row.task < done);
         }
         Ok(())
@@ -293,24 +269,26 @@ impl Record {
 
 /// What `settings.json` is to say.
 fn head(
-    plan: &Plan,
+    data: &TaskSequence,
     provenance: &Provenance,
     pretrained: Option<String>,
     machine: Machine,
 ) -> RunHead {
-    let subcategory = |(class, name): &(usize, String)| Subcategory {
-        category: plan.categories[*class].clone(),
-        subcategory: name.clone(),
-    };
+    let categories = data.deal.taxonomy.category_names();
+    let subcategories = data.deal.taxonomy.subcategories();
+    let subcategories = subcategories.map(|(class, name)| Subcategory {
+        category: categories[class].clone(),
+        subcategory: name.to_owned(),
+    });
     RunHead {
         format: "incdec.run".to_owned(),
         version: VERSION,
         run_id: run_id(provenance),
-        scenario: plan.scenario.clone(),
-        tasks_seed: plan.tasks_seed,
-        tasks: plan.tasks.len(),
-        categories: plan.categories.clone(),
-        subcategories: plan.subcategories.iter().map(subcategory).collect(),
+        scenario: data.deal.scenario.clone(),
+        tasks_seed: data.deal.seed,
+        tasks: data.tasks.len(),
+        subcategories: subcategories.collect(),
+        categories,
         settings: provenance.settings.clone(),
         inputs: provenance.inputs.clone(),
         pretrained,
@@ -318,8 +296,9 @@ fn head(
     }
 }
 
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same run. The settings of a
-/// start that finished no epoch bind nobody: others replace them, so that a failed start needs no other directory.
+/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
+/// run. The settings of a start that finished no epoch bind nobody: others replace them, so that a
+/// failed start needs no other directory.
 fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let Some(theirs) = RunHead::read(folder)? else {
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
@@ -363,18 +342,19 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
 /// Removes what a start that finished no epoch left beside its settings.
 fn remove_start(folder: &Path) -> Result<(), TrainError> {
     let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].into_iter();
-    let files = copies.chain(seed_outputs::START_FILES);
+    let files = copies.chain(START_FILES);
     for path in files.map(|name| folder.join(name)).filter(|p| p.exists()) {
         fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
     }
-    let folder = folder.join(seed_outputs::SUBCATEGORIES);
+    let folder = folder.join(SUBCATEGORIES);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
     }
     Ok(())
 }
 
-/// Checks that an unfinished run goes on where it began. One of a version before, which does not know, goes on here.
+/// Checks that an unfinished run goes on where it began. One of a version before, which does not
+/// know, goes on here.
 fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
     let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
         return Ok(ours.write(folder)?);
