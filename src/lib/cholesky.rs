@@ -9,8 +9,8 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
-    /// Factors `matrix` `[size, size]`, row-major, of which the lower triangle is read; `None` where it is not positive
-    /// definite in the precision at hand, or holds what is no number.
+    /// Factors `matrix` `[size, size]`, row-major, of which the lower triangle is read; `None`
+    /// where it is not positive definite in the precision at hand, or holds what is no number.
     ///
     /// About size^3 / 3 multiplications, in memory of one more matrix.
     ///
@@ -81,7 +81,8 @@ impl Cholesky {
     }
 }
 
-/// How many sums a dot product runs side by side, so that the processor need not wait for one addition after another.
+/// How many sums a dot product runs side by side, so that the processor need not wait for one
+/// addition after another.
 const LANES: usize = 8;
 
 /// The dot product of two slices of one length, in an order that does not depend on the machine.

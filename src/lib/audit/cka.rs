@@ -1,4 +1,5 @@
-//! Centred kernel alignment of two models' features of the same clips (Kornblith et al., <https://arxiv.org/abs/1905.00414>).
+//! Centred kernel alignment of two models' features of the same clips (Kornblith et al.,
+//! <https://arxiv.org/abs/1905.00414>).
 
 use super::error::same_length;
 use super::{AuditError, Rows};
@@ -9,12 +10,13 @@ use crate::cholesky::dot;
 pub struct Cka {
     /// |X'Y|^2 / (|X'X| |Y'Y|), 0..1. With more features than clips it is near 1 for anything. `None` where a side does not vary.
     pub biased: Option<f64>,
-    /// The one to read: from unbiased HSIC, about 0 for independent features, at most 1. `None` below 4 clips or where a side's
-    /// own HSIC is not positive.
+    /// The one to read: from unbiased HSIC, about 0 for independent features, at most 1. `None`
+    /// below 4 clips or where a side's own HSIC is not positive.
     pub debiased: Option<f64>,
 }
 
-/// CKA of `x` `[N, D]` and `y` `[N, E]`; columns are centred. Takes N^2 (D + E) / 2 multiplications and no N x N matrix.
+/// CKA of `x` `[N, D]` and `y` `[N, E]`; columns are centred. Takes N^2 (D + E) / 2 multiplications
+/// and no N x N matrix.
 ///
 /// # Errors
 /// Other numbers of clips, features that are not finite.
@@ -32,7 +34,8 @@ pub fn cka(x: Rows<'_>, y: Rows<'_>) -> Result<Cka, AuditError> {
     Ok(Cka { biased, debiased })
 }
 
-/// The features less the means of their columns. The first row is taken off before, so that a constant column becomes 0.
+/// The features less the means of their columns. The first row is taken off before, so that a
+/// constant column becomes 0.
 fn centred(rows: &Rows<'_>) -> Vec<f64> {
     if rows.count() == 0 {
         return Vec::new();
@@ -125,7 +128,8 @@ impl Pairs {
         pairs
     }
 
-    /// A similarity of X and Y over the root of both sides' own; `None` where one of those is not positive.
+    /// A similarity of X and Y over the root of both sides' own; `None` where one of those is not
+    /// positive.
     fn normalised(&self, similarity: impl Fn(&Sums) -> Option<f64>) -> Option<f64> {
         let positive = |sums| similarity(sums).filter(|&own| own > 0.0);
         Some(similarity(&self.xy)? / (positive(&self.xx)?.sqrt() * positive(&self.yy)?.sqrt()))

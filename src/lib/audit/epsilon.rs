@@ -1,9 +1,11 @@
-//! The epsilon of differential privacy that an attack on single clips shows, and the forget quality made of it, as the NeurIPS
-//! 2023 unlearning challenge has them (Triantafillou et al., <https://arxiv.org/abs/2406.09073>).
+//! The epsilon of differential privacy that an attack on single clips shows, and the forget quality
+//! made of it, as the NeurIPS 2023 unlearning challenge has them (Triantafillou et al.,
+//! <https://arxiv.org/abs/2406.09073>).
 //!
-//! Thresholds are observed values and no grid, so the published value is never larger. About ln(N - 1) is the most that N models
-//! can show, and two samples of one distribution already give 1.8 (N = 16) to 2.2 (N = 100): a perfect method has a forget
-//! quality of about 0.13 or 0.07, not 1. What one half of the references has against the other belongs beside every value.
+//! Thresholds are observed values and no grid, so the published value is never larger. About ln(N -
+//! 1) is the most that N models can show, and two samples of one distribution already give 1.8 (N =
+//! 16) to 2.2 (N = 100): a perfect method has a forget quality of about 0.13 or 0.07, not 1. What
+//! one half of the references has against the other belongs beside every value.
 
 use super::error::same_length;
 use super::{AuditError, Rows, mean};
@@ -17,8 +19,8 @@ const PEAKY: f64 = 0.01;
 /// Fewer models on a side show nothing.
 const FEWEST_MODELS: usize = 3;
 
-/// The epsilon of each clip, 0..50, smaller is nearer to the references; `None` with fewer than three models on a side.
-/// `unlearned` and `retrained` are scaled confidences `[models, clips]`.
+/// The epsilon of each clip, 0..50, smaller is nearer to the references; `None` with fewer than
+/// three models on a side. `unlearned` and `retrained` are scaled confidences `[models, clips]`.
 ///
 /// # Errors
 /// Other numbers of clips, or values that are not finite.
@@ -40,8 +42,9 @@ pub fn per_clip(unlearned: Rows<'_>, retrained: Rows<'_>) -> Result<Vec<Option<f
     Ok((0..unlearned.width()).map(of).collect())
 }
 
-/// Forget quality: the mean over clips of 2^-k for an epsilon in [k/2, (k + 1)/2), 0 from k = 2 ceil(ln(models - 1)) on. 0..1,
-/// higher is nearer to the references; `None` with fewer than three models (the smaller number of both sides) or without a clip.
+/// Forget quality: the mean over clips of 2^-k for an epsilon in [k/2, (k + 1)/2), 0 from k = 2
+/// ceil(ln(models - 1)) on. 0..1, higher is nearer to the references; `None` with fewer than three
+/// models (the smaller number of both sides) or without a clip.
 #[must_use]
 pub fn forget_quality(epsilons: &[f64], models: usize) -> Option<f64> {
     if models < FEWEST_MODELS {
@@ -86,7 +89,8 @@ fn of_clip(unlearned: &[f64], retrained: &[f64]) -> f64 {
 
 /// How many of each side are below the observed values.
 struct Counts {
-    /// For each distinct observed value, the positives and the negatives below it; last, all of them.
+    /// For each distinct observed value, the positives and the negatives below it; last, all of
+    /// them.
     below: Vec<(usize, usize)>,
     positives: usize,
     negatives: usize,

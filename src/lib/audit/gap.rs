@@ -52,8 +52,9 @@ pub(super) fn difference(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     Some(a? - b?)
 }
 
-/// Tug of war: the product over sets (F, R, T) of 1 - |accuracy of u - accuracy of r|. 0..1, 1 is the reference's behaviour;
-/// `None` where an accuracy is. (Zhao et al., <https://arxiv.org/abs/2406.01257>.)
+/// Tug of war: the product over sets (F, R, T) of 1 - |accuracy of u - accuracy of r|. 0..1, 1 is
+/// the reference's behaviour; `None` where an accuracy is. (Zhao et al.,
+/// <https://arxiv.org/abs/2406.01257>.)
 #[must_use]
 pub fn tow(accuracies: &[(Option<f64>, Option<f64>)]) -> Option<f64> {
     let factors = accuracies
@@ -62,8 +63,9 @@ pub fn tow(accuracies: &[(Option<f64>, Option<f64>)]) -> Option<f64> {
     factors.product()
 }
 
-/// Adaptive unlearning score (Cotogni et al., <https://arxiv.org/abs/2304.12049>): test accuracy kept, over 1 plus the
-/// distance of test and forget accuracy. It knows no reference, so it is shown for comparison and never ranked by.
+/// Adaptive unlearning score (Cotogni et al., <https://arxiv.org/abs/2304.12049>): test accuracy
+/// kept, over 1 plus the distance of test and forget accuracy. It knows no reference, so it is
+/// shown for comparison and never ranked by.
 #[must_use]
 pub fn aus(
     test_original: Option<f64>,
@@ -74,16 +76,17 @@ pub fn aus(
     Some(kept / (1.0 + difference(test_unlearned, forget_unlearned)?.abs()))
 }
 
-/// Normalised machine unlearning score (Choi and Na, <https://arxiv.org/abs/2311.02240>): half test accuracy, half how near
-/// the accuracy of a membership attack is to guessing. It knows no reference, so it is shown for comparison and never ranked by.
+/// Normalised machine unlearning score (Choi and Na, <https://arxiv.org/abs/2311.02240>): half test
+/// accuracy, half how near the accuracy of a membership attack is to guessing. It knows no
+/// reference, so it is shown for comparison and never ranked by.
 #[must_use]
 pub fn nomus(test_unlearned: Option<f64>, attack_accuracy: Option<f64>) -> Option<f64> {
     let privacy = 1.0 - 2.0 * (attack_accuracy? - 0.5).abs();
     Some(0.5 * test_unlearned? + 0.5 * privacy)
 }
 
-/// Forget quality weighted by the accuracy kept on R and T relative to the reference's; `None` where a divisor is 0.
-/// (<https://arxiv.org/abs/2406.09073>.)
+/// Forget quality weighted by the accuracy kept on R and T relative to the reference's; `None`
+/// where a divisor is 0. (<https://arxiv.org/abs/2406.09073>.)
 #[must_use]
 pub fn final_score(
     forget_quality: Option<f64>,

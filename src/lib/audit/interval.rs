@@ -25,8 +25,8 @@ pub struct TInterval {
     pub high: Option<f64>,
 }
 
-/// Student's t interval of the mean of `values`, one for each seed: mean +- t(0.975, J - 1) s / sqrt(J). All `None` where a value
-/// is, since runs are paired by seed.
+/// Student's t interval of the mean of `values`, one for each seed: mean +- t(0.975, J - 1) s /
+/// sqrt(J). All `None` where a value is, since runs are paired by seed.
 #[must_use]
 pub fn t_interval(values: &[Option<f64>]) -> TInterval {
     let Some(values) = values.iter().copied().collect::<Option<Vec<f64>>>() else {
@@ -44,8 +44,8 @@ pub fn t_interval(values: &[Option<f64>]) -> TInterval {
 
 /// The 97.5 % quantile of Student's t with `freedom` degrees, at least 1.
 ///
-/// With theta = atan(t / sqrt(freedom)) the share within +-t is a finite sum of powers of cos(theta) (Abramowitz and Stegun,
-/// 26.7.3 and 26.7.4), which halving inverts to the last bit.
+/// With theta = atan(t / sqrt(freedom)) the share within +-t is a finite sum of powers of
+/// cos(theta) (Abramowitz and Stegun, 26.7.3 and 26.7.4), which halving inverts to the last bit.
 fn t_quantile(freedom: usize) -> f64 {
     let (mut low, mut high) = (0.0, std::f64::consts::FRAC_PI_2);
     loop {
@@ -78,7 +78,8 @@ fn share_within(theta: f64, freedom: usize) -> f64 {
     }
 }
 
-/// What one bootstrap replicate draws: seeds, and for each stratum places in its list, both with replacement.
+/// What one bootstrap replicate draws: seeds, and for each stratum places in its list, both with
+/// replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// Places among the seeds.
@@ -152,8 +153,8 @@ pub struct Bootstrap {
 
 /// Bootstraps the mean over seeds of `statistic(u, seed, clips) - statistic(r, seed, clips)`.
 ///
-/// `strata` hold the places of clips; `statistic` gets the places drawn, stratum after stratum. The same draw serves both
-/// sides and all seeds, so what they share cancels out.
+/// `strata` hold the places of clips; `statistic` gets the places drawn, stratum after stratum. The
+/// same draw serves both sides and all seeds, so what they share cancels out.
 ///
 /// # Errors
 /// [`AuditError`] of a draw that does not fit, or of the statistic.

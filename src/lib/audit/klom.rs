@@ -1,5 +1,5 @@
-//! KLoM: how far the scaled confidences of many unlearned models are, clip by clip, from those of many references (Georgiev et
-//! al., <https://arxiv.org/abs/2410.23232>).
+//! KLoM: how far the scaled confidences of many unlearned models are, clip by clip, from those of
+//! many references (Georgiev et al., <https://arxiv.org/abs/2410.23232>).
 
 use super::error::same_length;
 use super::lira::CLIP;
@@ -12,7 +12,8 @@ const FLOOR: f64 = 1e-5;
 /// With fewer models on a side the value is mostly its own floor, and is not reported.
 pub const FEWEST_MODELS: usize = 100;
 
-/// KL divergences of unlearned models from references: 0 is equal, higher is further, about 11.5 is apart.
+/// KL divergences of unlearned models from references: 0 is equal, higher is further, about 11.5 is
+/// apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Klom {
     /// Of each clip.
@@ -23,10 +24,12 @@ pub struct Klom {
     pub p95: Option<f64>,
 }
 
-/// KLoM of `unlearned` `[models, clips]` against `references` `[models, clips]`, both of scaled confidences.
+/// KLoM of `unlearned` `[models, clips]` against `references` `[models, clips]`, both of scaled
+/// confidences.
 ///
 /// # Errors
-/// Other numbers of clips, a side without a model, a value that is no number (an infinite one is clipped).
+/// Other numbers of clips, a side without a model, a value that is no number (an infinite one is
+/// clipped).
 pub fn klom(unlearned: Rows<'_>, references: Rows<'_>) -> Result<Klom, AuditError> {
     same_length(
         "clips of the references",
@@ -58,8 +61,8 @@ pub fn klom(unlearned: Rows<'_>, references: Rows<'_>) -> Result<Klom, AuditErro
     })
 }
 
-/// What KLoM is between two samples of one distribution: that of the first half of the references against the rest. It
-/// belongs beside every value. `None` with fewer than two references.
+/// What KLoM is between two samples of one distribution: that of the first half of the references
+/// against the rest. It belongs beside every value. `None` with fewer than two references.
 ///
 /// # Errors
 /// A value that is no number.

@@ -1,8 +1,9 @@
-//! U-LiRA: a likelihood-ratio attack that knows how the unlearning method treats each clip (Hayes et al.,
-//! <https://arxiv.org/abs/2403.01218>; Carlini et al., <https://arxiv.org/abs/2112.03570>).
+//! U-LiRA: a likelihood-ratio attack that knows how the unlearning method treats each clip (Hayes
+//! et al., <https://arxiv.org/abs/2403.01218>; Carlini et al., <https://arxiv.org/abs/2112.03570>).
 //!
-//! Every shadow model has trained on a clip and unlearned it, has trained on it and retained it, or has never seen it. Each
-//! shadow in turn is the target and leaves the fit. A method that forgets exactly gives 0.5 within the interval.
+//! Every shadow model has trained on a clip and unlearned it, has trained on it and retained it, or
+//! has never seen it. Each shadow in turn is the target and leaves the fit. A method that forgets
+//! exactly gives 0.5 within the interval.
 
 use rand::RngExt;
 
@@ -19,7 +20,8 @@ pub const FEWEST_SHADOWS: usize = 16;
 pub(super) const CLIP: f64 = 100.0;
 /// No standard deviation counts as less.
 const LEAST_DEVIATION: f64 = 1e-3;
-/// Where the median number of models behind a Gaussian is below this, variances are pooled over clips.
+/// Where the median number of models behind a Gaussian is below this, variances are pooled over
+/// clips.
 const POOLED_BELOW: f64 = 64.0;
 
 /// What a shadow model did with a clip.
@@ -61,8 +63,8 @@ pub fn deal(seed: u64, shadow: u64, clips: usize) -> Vec<Status> {
 pub struct Lira {
     /// Whether variances were pooled over clips.
     pub pooled: bool,
-    /// ln N(phi; unlearned) - ln N(phi; never seen), row-major `[shadows, clips]`; `None` where the clip was retained, and
-    /// where a side has fewer than two other models.
+    /// ln N(phi; unlearned) - ln N(phi; never seen), row-major `[shadows, clips]`; `None` where the
+    /// clip was retained, and where a side has fewer than two other models.
     pub scores: Vec<Option<f64>>,
     /// The attack over all pairs of a shadow and a clip, members those unlearned.
     pub attack: Attack,
@@ -72,7 +74,8 @@ pub struct Lira {
     pub auc_per_clip: Vec<Option<f64>>,
 }
 
-/// Attacks shadow models by `phi` `[shadows, clips]`, whose clips were treated as `status` says, row-major.
+/// Attacks shadow models by `phi` `[shadows, clips]`, whose clips were treated as `status` says,
+/// row-major.
 ///
 /// # Errors
 /// Lengths that disagree; a phi that is no number (an infinite one is clipped).
@@ -182,7 +185,8 @@ impl Shadows<'_> {
         self.fit(clip, None)
     }
 
-    /// The fits of every clip when shadow `row` is the target. Only a side that the target is on changes.
+    /// The fits of every clip when shadow `row` is the target. Only a side that the target is on
+    /// changes.
     fn without(&self, row: usize, sides: &[[Side; 2]]) -> Vec<[Side; 2]> {
         let of = |(clip, all): (usize, &[Side; 2])| match self.status[row * self.clips + clip] {
             Status::Retained => *all,
@@ -217,7 +221,8 @@ impl Shadows<'_> {
     }
 }
 
-/// The variance within clips of one side over all clips that two models or more speak of; `None` if there is none.
+/// The variance within clips of one side over all clips that two models or more speak of; `None` if
+/// there is none.
 fn pooled_variance(fits: &[[Side; 2]], side: usize) -> Option<f64> {
     let several = fits.iter().map(|fit| fit[side]).filter(|s| s.count >= 2);
     let (squares, freedom) = several.fold((0.0, 0), |(squares, freedom), side| {

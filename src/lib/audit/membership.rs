@@ -1,8 +1,9 @@
 //! How well one score tells members from others.
 //!
-//! A clip is called a member when its score is at or above a threshold, so equal scores are always called alike. Read every
-//! figure as a difference to that of the reference, for which the same clips are no members: siblings of a withdrawn
-//! subcategory alone can make it differ from one half.
+//! A clip is called a member when its score is at or above a threshold, so equal scores are always
+//! called alike. Read every figure as a difference to that of the reference, for which the same
+//! clips are no members: siblings of a withdrawn subcategory alone can make it differ from one
+//! half.
 
 use super::AuditError;
 use super::error::numbers;
@@ -15,23 +16,29 @@ const EQUAL: f64 = 1e-12;
 /// The figures of an attack on members and others; `None` where a side is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Attack {
-    /// Area under the ROC curve, 0..1; 0.5 tells nothing, below it is as telling as above it. Never folded.
+    /// Area under the ROC curve, 0..1; 0.5 tells nothing, below it is as telling as above it. Never
+    /// folded.
     pub auc: Option<f64>,
-    /// The largest true positive rate with at most 1 % false positives, rounded down to whole clips.
+    /// The largest true positive rate with at most 1 % false positives, rounded down to whole
+    /// clips.
     pub tpr_at_1: Option<f64>,
     /// The same at 0.1 %.
     pub tpr_at_01: Option<f64>,
-    /// Whether there are others enough for one of them to be 1 %; otherwise the rate is that without any false positive.
+    /// Whether there are others enough for one of them to be 1 %; otherwise the rate is that
+    /// without any false positive.
     pub resolved_1: bool,
     /// The same for 0.1 %.
     pub resolved_01: bool,
-    /// The largest balanced accuracy over thresholds, 0.5..1: chosen on the clips that it is judged by, so optimistic.
+    /// The largest balanced accuracy over thresholds, 0.5..1: chosen on the clips that it is judged
+    /// by, so optimistic.
     pub balanced_best: Option<f64>,
-    /// Balanced accuracy with thresholds of the other folds, 0..1; `None` with fewer than two clips on a side.
+    /// Balanced accuracy with thresholds of the other folds, 0..1; `None` with fewer than two clips
+    /// on a side.
     pub balanced_cv: Option<f64>,
 }
 
-/// Attacks `members` and `others` by their scores, each side in the order of its clips' ids (which assigns the folds).
+/// Attacks `members` and `others` by their scores, each side in the order of its clips' ids (which
+/// assigns the folds).
 ///
 /// # Errors
 /// [`AuditError::NotANumber`]; infinite scores are compared as such.
@@ -53,7 +60,8 @@ pub fn attack(members: &[f64], others: &[f64]) -> Result<Attack, AuditError> {
     })
 }
 
-/// Area under the ROC curve: the share of pairs in which the member scores higher, ties half; `None` where a side is empty.
+/// Area under the ROC curve: the share of pairs in which the member scores higher, ties half;
+/// `None` where a side is empty.
 ///
 /// # Errors
 /// [`AuditError::NotANumber`].
@@ -90,7 +98,8 @@ impl RocPoint {
     }
 }
 
-/// "None", then every distinct score as a threshold, highest first; empty where a side is empty. No score may be no number.
+/// "None", then every distinct score as a threshold, highest first; empty where a side is empty. No
+/// score may be no number.
 #[must_use]
 pub fn roc(members: &[f64], others: &[f64]) -> Vec<RocPoint> {
     if members.is_empty() || others.is_empty() {
@@ -118,7 +127,8 @@ pub fn roc(members: &[f64], others: &[f64]) -> Vec<RocPoint> {
     points
 }
 
-/// The largest true positive rate with at most `allowed` false positives: no interpolation between thresholds.
+/// The largest true positive rate with at most `allowed` false positives: no interpolation between
+/// thresholds.
 fn tpr_at(points: &[RocPoint], allowed: usize, members: usize) -> f64 {
     let within = points.iter().filter(|p| p.false_positives <= allowed);
     let hits = within.map(|p| p.hits).max().unwrap_or(0);
@@ -151,7 +161,8 @@ fn balanced_cv(members: &[f64], others: &[f64]) -> Option<f64> {
     ))
 }
 
-/// The threshold of the largest balanced accuracy, the highest of equal ones; `None` calls nothing a member.
+/// The threshold of the largest balanced accuracy, the highest of equal ones; `None` calls nothing
+/// a member.
 fn best_threshold(members: &[f64], others: &[f64]) -> Option<f64> {
     let points = roc(members, others);
     let accuracy = |p: &RocPoint| p.balanced(members.len(), others.len());

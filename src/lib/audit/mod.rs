@@ -1,5 +1,5 @@
-//! How an unlearned model is judged against references that never saw what was withdrawn: every measure is a pure
-//! function over plain slices.
+//! How an unlearned model is judged against references that never saw what was withdrawn: every
+//! measure is a pure function over plain slices.
 //!
 //! | file | what it is for |
 //! |---|---|
@@ -13,9 +13,10 @@
 //! | [`sequence`] | several requests: erosion, reversal, relapse |
 //! | [`interval`], [`verdict`] | bootstrap and t intervals; what may be said |
 //!
-//! Everywhere `None` is undefined: the figure of an empty set, a mean of nothing, a ratio to 0. It is written as a null and
-//! never replaced by a number. All sums are 64-bit. *u* is the unlearned model, *r* the reference, *F* what was withdrawn.
-//! No single figure here says that a model has forgotten: each is read as a difference to the reference, with its interval.
+//! Everywhere `None` is undefined: the figure of an empty set, a mean of nothing, a ratio to 0. It
+//! is written as a null and never replaced by a number. All sums are 64-bit. *u* is the unlearned
+//! model, *r* the reference, *F* what was withdrawn. No single figure here says that a model has
+//! forgotten: each is read as a difference to the reference, with its interval.
 
 pub mod cka;
 pub mod epsilon;
@@ -42,7 +43,8 @@ fn mean(values: &[f64]) -> Option<f64> {
     crate::metrics::mean_and_deviation(values).0
 }
 
-/// What stands at the place ceil(q n), at least 1, of n sorted values, q in thousandths; `None` for no value.
+/// What stands at the place ceil(q n), at least 1, of n sorted values, q in thousandths; `None` for
+/// no value.
 ///
 /// Integers find the place, so that no rounding of q n can move it.
 fn nearest_rank(sorted: &[f64], thousandths: usize) -> Option<f64> {

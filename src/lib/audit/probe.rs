@@ -31,18 +31,19 @@ impl ProbeSet<'_> {
 /// A probe and how it judges.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// Average precision on the clips that it is judged on, 0..1; higher means that more of the withdrawn kind is left.
-    /// Read it as a difference to the reference's.
+    /// Average precision on the clips that it is judged on, 0..1; higher means that more of the
+    /// withdrawn kind is left. Read it as a difference to the reference's.
     pub ap: f64,
     /// The direction that it found, `[D]`.
     pub weights: Vec<f64>,
 }
 
-/// Fits a ridge classifier on `train` in which both sides weigh the same, and judges it on `judged`; `None` where either set
-/// lacks a positive or a negative clip.
+/// Fits a ridge classifier on `train` in which both sides weigh the same, and judges it on
+/// `judged`; `None` where either set lacks a positive or a negative clip.
 ///
-/// With weights w of 1/(2 n1) and 1/(2 n0), features centred by their weighted mean, targets t of plus and minus 1, and S the
-/// weighted covariance: (S + l I) v = sum w t x, l = `strength` trace(S) / D. All scores are 0 where trace(S) is.
+/// With weights w of 1/(2 n1) and 1/(2 n0), features centred by their weighted mean, targets t of
+/// plus and minus 1, and S the weighted covariance: (S + l I) v = sum w t x, l = `strength`
+/// trace(S) / D. All scores are 0 where trace(S) is.
 ///
 /// # Errors
 /// Lengths that disagree, features that are not finite.
@@ -108,7 +109,8 @@ fn fit(train: ProbeSet<'_>, strength: f64) -> (Vec<f64>, Vec<f64>) {
     (mean, weights)
 }
 
-/// The place of each score among the distinct ones, which orders clips as the scores do and is exact in 32 bits.
+/// The place of each score among the distinct ones, which orders clips as the scores do and is
+/// exact in 32 bits.
 fn dense_ranks(scores: &[f64]) -> Vec<f32> {
     let mut distinct = scores.to_vec();
     distinct.sort_by(f64::total_cmp);

@@ -1,12 +1,13 @@
-//! Relearn time: how many steps on what was withdrawn bring its loss back, of an unlearned model relative to a reference
-//! (Golatkar et al., <https://arxiv.org/abs/1911.04933>).
+//! Relearn time: how many steps on what was withdrawn bring its loss back, of an unlearned model
+//! relative to a reference (Golatkar et al., <https://arxiv.org/abs/1911.04933>).
 
 /// Passes over F after which relearning is given up.
 pub const MOST_PASSES: usize = 20;
 /// A model knows F again when its loss is at most this times the one before unlearning.
 pub const TARGET_FACTOR: f64 = 1.05;
 
-/// Steps between two looks at the loss, for `batches` batches in a pass: a quarter of a pass, at least one.
+/// Steps between two looks at the loss, for `batches` batches in a pass: a quarter of a pass, at
+/// least one.
 #[must_use]
 pub fn steps_between_checks(batches: usize) -> usize {
     batches.div_ceil(4).max(1)
@@ -47,8 +48,8 @@ impl Bound {
     }
 }
 
-/// Steps of `unlearned` over those of `reference`, from 0: below 1 the unlearned model knows more than one that never saw F.
-/// 0/0 is 1, n/0 infinite.
+/// Steps of `unlearned` over those of `reference`, from 0: below 1 the unlearned model knows more
+/// than one that never saw F. 0/0 is 1, n/0 infinite.
 #[must_use]
 pub fn ratio(unlearned: RelearnTime, reference: RelearnTime) -> (Option<f64>, Bound) {
     let bound = match (unlearned.censored, reference.censored) {

@@ -1,11 +1,12 @@
-//! RMIA, a robust membership attack on single clips that one to four references suffice for (Zarifzadeh et al.,
-//! <https://arxiv.org/abs/2312.03262>).
+//! RMIA, a robust membership attack on single clips that one to four references suffice for
+//! (Zarifzadeh et al., <https://arxiv.org/abs/2312.03262>).
 
 use super::error::{probabilities, same_length};
 use super::membership::auc;
 use super::{AuditError, Rows};
 
-/// The default of `a`, which corrects for how much better the references know the clips that they saw.
+/// The default of `a`, which corrects for how much better the references know the clips that they
+/// saw.
 pub const DEFAULT_A: f64 = 0.3;
 /// No probability counts as less.
 const FLOOR: f64 = 1e-30;
@@ -23,7 +24,8 @@ pub struct Probabilities<'a> {
     pub never_saw: &'a [bool],
     /// Of the attacked model for each clip of the population, `[M]`.
     pub population_target: &'a [f64],
-    /// Of the references for each clip of the population, which none of them saw, `[M, references]`.
+    /// Of the references for each clip of the population, which none of them saw, `[M,
+    /// references]`.
     pub population_references: Rows<'a>,
 }
 
@@ -52,8 +54,9 @@ impl Probabilities<'_> {
     }
 }
 
-/// The score of each clip: the share of the population whose likelihood ratio is smaller than the clip's (equal: no). 0..1,
-/// higher is more of a member; `None` where every reference saw the clip or there is no population.
+/// The score of each clip: the share of the population whose likelihood ratio is smaller than the
+/// clip's (equal: no). 0..1, higher is more of a member; `None` where every reference saw the clip
+/// or there is no population.
 ///
 /// # Errors
 /// Lengths that disagree, probabilities that are none, `a` outside 0..1.
@@ -105,8 +108,8 @@ pub struct ChoiceOfA {
     pub aucs: Vec<Option<f64>>,
 }
 
-/// Chooses `a` among 0, 0.1, .. 1 by the AUC on a model whose members are known, such as a shadow head; clips without a
-/// score are left out.
+/// Chooses `a` among 0, 0.1, .. 1 by the AUC on a model whose members are known, such as a shadow
+/// head; clips without a score are left out.
 ///
 /// # Errors
 /// As [`scores`]; `member` of another length.

@@ -3,7 +3,8 @@
 use super::AuditError;
 use super::error::{finite, numbers, same_length};
 
-/// Rows of equal width, row-major: a row for each clip (its logits or features) or for each model (its scores of clips).
+/// Rows of equal width, row-major: a row for each clip (its logits or features) or for each model
+/// (its scores of clips).
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     values: &'a [f64],

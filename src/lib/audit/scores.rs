@@ -46,10 +46,12 @@ fn check(logits: &Rows<'_>, labels: &[usize]) -> Result<(), AuditError> {
     }
 }
 
-/// phi, the scaled confidence of each clip in its true class: any real number, higher is more confident.
+/// phi, the scaled confidence of each clip in its true class: any real number, higher is more
+/// confident.
 ///
-/// Multilabel: the class's logit. Multiclass: the logit less the logarithm of the summed exponentials of the others, which
-/// is log p - log(1 - p) without a floor (Carlini et al., <https://arxiv.org/abs/2112.03570>).
+/// Multilabel: the class's logit. Multiclass: the logit less the logarithm of the summed
+/// exponentials of the others, which is log p - log(1 - p) without a floor (Carlini et al.,
+/// <https://arxiv.org/abs/2112.03570>).
 ///
 /// # Errors
 /// Logits that are not finite, labels that are no class, and, multiclass, fewer than two classes.
@@ -74,8 +76,8 @@ pub fn phi(
     Ok(logits.iter().zip(labels).map(of).collect())
 }
 
-/// The classification loss of each clip, at least 0, lower is better: multilabel the mean over classes of the binary
-/// cross-entropy against the one-hot target, multiclass the cross-entropy.
+/// The classification loss of each clip, at least 0, lower is better: multilabel the mean over
+/// classes of the binary cross-entropy against the one-hot target, multiclass the cross-entropy.
 ///
 /// # Errors
 /// As [`phi`].
@@ -98,7 +100,8 @@ pub fn clip_losses(
     Ok(logits.iter().zip(labels).map(of).collect())
 }
 
-/// The probability of the true class of each clip, 0..1: under either criterion the sigmoid of [`phi`].
+/// The probability of the true class of each clip, 0..1: under either criterion the sigmoid of
+/// [`phi`].
 ///
 /// # Errors
 /// As [`phi`].
@@ -138,9 +141,9 @@ fn row_probabilities(criterion: Criterion, z: &[f64]) -> Vec<f64> {
     }
 }
 
-/// Activation distance: the mean over clips of the Euclidean norm of the difference of two models' probabilities. From 0,
-/// smaller is nearer; `None` without a clip. (Golatkar et al., <https://arxiv.org/abs/2003.02960>; not the root of the mean
-/// square.)
+/// Activation distance: the mean over clips of the Euclidean norm of the difference of two models'
+/// probabilities. From 0, smaller is nearer; `None` without a clip. (Golatkar et al.,
+/// <https://arxiv.org/abs/2003.02960>; not the root of the mean square.)
 ///
 /// # Errors
 /// Other shapes, or logits that are not finite.
@@ -157,9 +160,9 @@ pub fn activation_distance(
     })
 }
 
-/// Jensen-Shannon divergence of two models' probabilities, natural logarithm, mean over clips: 0 (equal) to ln 2; `None`
-/// without a clip. Multiclass: of the two distributions over classes; multilabel: the mean over classes of that of the two
-/// Bernoulli distributions.
+/// Jensen-Shannon divergence of two models' probabilities, natural logarithm, mean over clips: 0
+/// (equal) to ln 2; `None` without a clip. Multiclass: of the two distributions over classes;
+/// multilabel: the mean over classes of that of the two Bernoulli distributions.
 ///
 /// # Errors
 /// Other shapes, or logits that are not finite.

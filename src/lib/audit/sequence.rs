@@ -1,11 +1,13 @@
-//! Several requests after one another: what they cost those who stay, and whether what left comes back.
+//! Several requests after one another: what they cost those who stay, and whether what left comes
+//! back.
 
 use super::AuditError;
 use super::error::same_length;
 use super::gap::difference;
 use crate::metrics::mean_defined;
 
-/// What one request did to the groups that stay: mean AP on the test split over the groups available at its task.
+/// What one request did to the groups that stay: mean AP on the test split over the groups
+/// available at its task.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Request {
     /// Before unlearning.
@@ -27,7 +29,8 @@ pub struct Erosion {
     pub mean_step: Option<f64>,
     /// What is missing at the end of each task: path reference - unlearned. Higher is worse.
     pub gap: Vec<Option<f64>>,
-    /// How the gap grows a request, by least squares; `None` below two requests or where a gap is undefined.
+    /// How the gap grows a request, by least squares; `None` below two requests or where a gap is
+    /// undefined.
     pub slope: Option<f64>,
 }
 
@@ -73,7 +76,8 @@ pub struct Reversal {
     pub share: Option<f64>,
 }
 
-/// Reversal of withdrawn clips: whether each was wrong right after its unlearning, and whether it is right later.
+/// Reversal of withdrawn clips: whether each was wrong right after its unlearning, and whether it
+/// is right later.
 ///
 /// # Errors
 /// [`AuditError::Length`].

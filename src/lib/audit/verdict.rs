@@ -5,7 +5,8 @@ use std::fmt;
 /// The verdict on a model from the intervals of its differences to the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It knows less of F than a model that never saw it. A warning: this tells who was withdrawn, too.
+    /// It knows less of F than a model that never saw it. A warning: this tells who was withdrawn,
+    /// too.
     OverForgotten,
     /// It knows more of F than a model that never saw it.
     UnderForgotten,
@@ -29,8 +30,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The verdict from the intervals, low and high, of the differences u - r of the accuracy on F and of the attack's AUC. An end
-/// at exactly 0 is not beyond it.
+/// The verdict from the intervals, low and high, of the differences u - r of the accuracy on F and
+/// of the attack's AUC. An end at exactly 0 is not beyond it.
 #[must_use]
 pub fn verdict(
     forget_accuracy_difference: Option<[f64; 2]>,

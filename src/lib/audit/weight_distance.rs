@@ -1,5 +1,6 @@
-//! How far the weights of two models are apart, by part of the network. Two seeds of a reference can differ by more than an
-//! unlearned model and the one before it do, so this is never evidence alone.
+//! How far the weights of two models are apart, by part of the network. Two seeds of a reference
+//! can differ by more than an unlearned model and the one before it do, so this is never evidence
+//! alone.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +21,8 @@ pub struct Distance {
     pub relative: Option<f64>,
 }
 
-/// Distances by group: `backbone.conv1`, each `backbone.blocks.bI_lJ`, `backbone.conv7`, `backbone.conv9`, `heads`,
-/// [`BUFFERS`] and [`ALL`]. Tensors by name, flat.
+/// Distances by group: `backbone.conv1`, each `backbone.blocks.bI_lJ`, `backbone.conv7`,
+/// `backbone.conv9`, `heads`, [`BUFFERS`] and [`ALL`]. Tensors by name, flat.
 ///
 /// # Errors
 /// A tensor that one model lacks or has in another size, or that holds what is no finite number.

@@ -5,7 +5,8 @@ use super::mean_defined;
 /// What a run did task by task, for groups (subcategories or classes).
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence<'a> {
-    /// `figures[t][g]`: a figure of group g after task t, such as its average precision on the test split.
+    /// `figures[t][g]`: a figure of group g after task t, such as its average precision on the test
+    /// split.
     pub figures: &'a [Vec<Option<f64>>],
     /// `present[t][g]`: whether task t has train clips of group g.
     pub present: &'a [Vec<bool>],
@@ -15,8 +16,8 @@ pub struct Sequence<'a> {
     pub joint: Option<&'a [Option<f64>]>,
 }
 
-/// Means over groups; undefined figures are passed over, and a mean of nothing is `None`. All but the transfers, forgetting and
-/// intransigence lie in the figure's own range, 0..1.
+/// Means over groups; undefined figures are passed over, and a mean of nothing is `None`. All but
+/// the transfers, forgetting and intransigence lie in the figure's own range, 0..1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Continual {
     /// After the last task, over the groups that some task had.
@@ -29,19 +30,20 @@ pub struct Continual {
     pub average_not_yet: Option<f64>,
     /// Average anytime: the mean over tasks of the mean over the groups seen until then.
     pub aaa: Option<f64>,
-    /// Backward transfer (Lopez-Paz and Ranzato, <https://arxiv.org/abs/1706.08840>): after the last task less after the
-    /// group's first. Below 0 is forgetting.
+    /// Backward transfer (Lopez-Paz and Ranzato, <https://arxiv.org/abs/1706.08840>): after the
+    /// last task less after the group's first. Below 0 is forgetting.
     pub bwt: Option<f64>,
     /// Forward transfer: before the group's first task less a new model's. Above 0 is a gain.
     pub fwt: Option<f64>,
-    /// The best since the group's first task, the last task left out, less after the last (Chaudhry et al.,
-    /// <https://arxiv.org/abs/1801.10112>). Negative where the last task is best.
+    /// The best since the group's first task, the last task left out, less after the last (Chaudhry
+    /// et al., <https://arxiv.org/abs/1801.10112>). Negative where the last task is best.
     pub forgetting: Option<f64>,
     /// The same over the groups that the last task has: never wanted.
     pub forgetting_available: Option<f64>,
     /// Of withdrawn groups: after the last task that had them less after the last. Wanted.
     pub forgetting_withdrawn: Option<f64>,
-    /// A from-scratch model's less after the group's first task: what could not be learnt. Lower is better.
+    /// A from-scratch model's less after the group's first task: what could not be learnt. Lower is
+    /// better.
     pub intransigence: Option<f64>,
 }
 

@@ -1,6 +1,7 @@
-//! Linear heads on cached features that are a function of sums over clips: what arrives is added, what leaves subtracted, and the
-//! result is that of a fit without what left, to 1e-9. Ridge regression; RanPAC (McDonnell et al.,
-//! <https://arxiv.org/abs/2307.02251>) behind a random projection.
+//! Linear heads on cached features that are a function of sums over clips: what arrives is added,
+//! what leaves subtracted, and the result is that of a fit without what left, to 1e-9. Ridge
+//! regression; RanPAC (McDonnell et al., <https://arxiv.org/abs/2307.02251>) behind a random
+//! projection.
 
 use std::collections::BTreeSet;
 
@@ -157,7 +158,8 @@ pub struct Ridge {
     pub power: i32,
     /// l.
     pub lambda: f64,
-    /// The mean squared error on the validation clips for each of [`POWERS`]; `None` where the factor fails. Empty without them.
+    /// The mean squared error on the validation clips for each of [`POWERS`]; `None` where the
+    /// factor fails. Empty without them.
     pub errors: Vec<Option<f64>>,
     /// W `[M, C]`, row-major.
     pub weights: Vec<f64>,
@@ -236,7 +238,8 @@ impl ExactHead {
         Ok(())
     }
 
-    /// Whether the sums should be taken anew from the clips that are left, because rounding may have gathered in them.
+    /// Whether the sums should be taken anew from the clips that are left, because rounding may
+    /// have gathered in them.
     #[must_use]
     pub fn wants_refit(&self) -> bool {
         let largest = self.diagonal().fold(0.0, f64::max);
@@ -261,8 +264,9 @@ impl ExactHead {
         Ok(())
     }
 
-    /// Chooses the ridge of least mean squared error of the scores of `validation` against one-hot targets, the larger of equal
-    /// ones, and solves for W. `None` where no factor succeeds: refit and try again. Without clips W is 0.
+    /// Chooses the ridge of least mean squared error of the scores of `validation` against one-hot
+    /// targets, the larger of equal ones, and solves for W. `None` where no factor succeeds: refit
+    /// and try again. Without clips W is 0.
     ///
     /// # Errors
     /// Validation clips that are none of this head.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::share_of;
 
-/// `SalUn`: the floor(share n) elements, over all tensors together, of largest magnitude. Of equal ones the earlier is in: by
-/// sorted names, then C order.
+/// `SalUn`: the floor(share n) elements, over all tensors together, of largest magnitude. Of equal
+/// ones the earlier is in: by sorted names, then C order.
 #[must_use]
 pub fn largest(gradients: &BTreeMap<String, Vec<f64>>, share: f64) -> BTreeMap<String, Vec<bool>> {
     let all: Vec<f64> = gradients.values().flatten().map(|g| g.abs()).collect();
@@ -41,8 +41,9 @@ fn chosen(values: &[f64], share: f64, order: impl Fn(&f64, &f64) -> Ordering) ->
     mask
 }
 
-/// SSD (Foster et al., <https://arxiv.org/abs/2308.07707>): what a weight is multiplied by that matters `forget` to F and `all`
-/// to everything: min(1, lambda all / forget) where forget > alpha all, else 1.
+/// SSD (Foster et al., <https://arxiv.org/abs/2308.07707>): what a weight is multiplied by that
+/// matters `forget` to F and `all` to everything: min(1, lambda all / forget) where forget > alpha
+/// all, else 1.
 #[must_use]
 pub fn dampening(all: f64, forget: f64, alpha: f64, lambda: f64) -> f64 {
     if forget > alpha * all {

@@ -1,5 +1,5 @@
-//! What unlearning decides on plain data: who leaves and who stays, which weights change, at which rates, and heads on cached
-//! features that take clips out exactly.
+//! What unlearning decides on plain data: who leaves and who stays, which weights change, at which
+//! rates, and heads on cached features that take clips out exactly.
 //!
 //! | file | what it is for |
 //! |---|---|
@@ -15,7 +15,8 @@ pub mod rates;
 pub mod sets;
 pub mod sisa;
 
-/// floor(share x count), where a product that only rounding keeps below a whole number counts as that number.
+/// floor(share x count), where a product that only rounding keeps below a whole number counts as
+/// that number.
 #[must_use]
 pub fn share_of(share: f64, count: usize) -> usize {
     // A share of a count of weights is far below 2^52 and not negative.

@@ -3,14 +3,16 @@
 /// Errors this near count as equal.
 const EQUAL: f64 = 1e-12;
 
-/// SCRUB: the factor of the rate of epoch `epoch`, from 1: `decay` to the power of the number of milestones below it.
+/// SCRUB: the factor of the rate of epoch `epoch`, from 1: `decay` to the power of the number of
+/// milestones below it.
 #[must_use]
 pub fn milestones(epoch: u32, decay_after: &[u32], decay: f64) -> f64 {
     let passed = decay_after.iter().filter(|m| **m < epoch).count();
     (0..passed).map(|_| decay).product()
 }
 
-/// MSG: up to the middle epoch, then down: e/h up to h = (E + 1) div 2, then (E + 1 - e)/(E + 1 - h), e from 1.
+/// MSG: up to the middle epoch, then down: e/h up to h = (E + 1) div 2, then (E + 1 - e)/(E + 1 -
+/// h), e from 1.
 #[must_use]
 pub fn up_and_down(epoch: u32, epochs: u32) -> f64 {
     let middle = u32::midpoint(epochs, 1);
@@ -28,7 +30,8 @@ pub fn cosine(epoch: u32, epochs: u32) -> f64 {
     f64::midpoint(1.0, turn.cos())
 }
 
-/// l1-sparse: the factor of the penalty in epoch `epoch`, from 0: a line down to 0 over all epochs but the last `without`.
+/// l1-sparse: the factor of the penalty in epoch `epoch`, from 0: a line down to 0 over all epochs
+/// but the last `without`.
 #[must_use]
 pub fn penalty(epoch: u32, epochs: u32, without: u32) -> f64 {
     let with = epochs.saturating_sub(without);
@@ -39,8 +42,9 @@ pub fn penalty(epoch: u32, epochs: u32, without: u32) -> f64 {
     }
 }
 
-/// SCRUB+R: of epochs 1.. the one whose error on F is nearest to the last epoch's on held-out clips like F, the latest of
-/// equal ones. Errors begin with those before the first epoch, which is no candidate. `None` without held-out clips or epochs.
+/// SCRUB+R: of epochs 1.. the one whose error on F is nearest to the last epoch's on held-out clips
+/// like F, the latest of equal ones. Errors begin with those before the first epoch, which is no
+/// candidate. `None` without held-out clips or epochs.
 #[must_use]
 pub fn rewind(forget_errors: &[f64], heldout_errors: &[f64]) -> Option<usize> {
     let target = *heldout_errors.last()?;

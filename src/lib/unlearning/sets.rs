@@ -11,8 +11,8 @@ pub struct Change<C> {
     pub retain: Vec<C>,
     /// Clips that this task has and the one before has not.
     pub arrived: Vec<C>,
-    /// All clips that some task until now had and this one has not, in the order in which they came. A clip that returns is
-    /// no longer among them.
+    /// All clips that some task until now had and this one has not, in the order in which they
+    /// came. A clip that returns is no longer among them.
     pub departed: Vec<C>,
 }
 
@@ -43,7 +43,8 @@ pub fn change<C: Clone + Ord>(train_lists: &[Vec<C>], task: usize) -> Change<C> 
     }
 }
 
-/// The lists of the path reference of `task`: those of tasks 0 to `task` without what has departed. One may be empty.
+/// The lists of the path reference of `task`: those of tasks 0 to `task` without what has departed.
+/// One may be empty.
 ///
 /// # Panics
 /// When there is no such task.

@@ -1,5 +1,5 @@
-//! SISA: heads trained apart in shards, slice after slice, so that a withdrawal trains again only what came after (Bourtoule et
-//! al., <https://arxiv.org/abs/1912.03817>).
+//! SISA: heads trained apart in shards, slice after slice, so that a withdrawal trains again only
+//! what came after (Bourtoule et al., <https://arxiv.org/abs/1912.03817>).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,8 @@ pub struct Place {
 /// What a withdrawal trains again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// For each shard that holds a clip of F, the first slice that does: it goes back to the checkpoint before.
+    /// For each shard that holds a clip of F, the first slice that does: it goes back to the
+    /// checkpoint before.
     pub restart: BTreeMap<usize, usize>,
     /// Clips visited again in one epoch of every slice.
     pub visits: usize,
@@ -32,7 +33,8 @@ pub struct Plan {
     pub cost: Option<f64>,
 }
 
-/// The plan of withdrawing `forget` from `clips` in `shards` shards, at least 1. What is not there costs nothing.
+/// The plan of withdrawing `forget` from `clips` in `shards` shards, at least 1. What is not there
+/// costs nothing.
 ///
 /// # Panics
 /// When `shards` is 0.
@@ -61,7 +63,8 @@ pub fn plan(clips: &[Place], forget: &BTreeSet<String>, shards: usize) -> Plan {
     }
 }
 
-/// The ensemble's logits of one clip: for each class the mean over the shards that hold clips of it, [`ABSTENTION`] if none does.
+/// The ensemble's logits of one clip: for each class the mean over the shards that hold clips of
+/// it, [`ABSTENTION`] if none does.
 ///
 /// `logits` and `holds` have a row for each shard and a column for each class.
 ///

@@ -1,4 +1,5 @@
-//! A task that withdraws clips: the model unlearns them, and what the approach carries over is made to forget them, too.
+//! A task that withdraws clips: the model unlearns them, and what the approach carries over is made
+//! to forget them, too.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -19,11 +20,13 @@ use crate::train::task_sequence::Task;
 use crate::train::unlearn::{self, Batch, Batches, Clips, RETAINED_SHARE, Set, StepSize};
 use crate::unlearning::share_of;
 
-/// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every one of training.
+/// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every
+/// one of training.
 const FIRST_EPOCH: u64 = 1 << 40;
 
 impl Run<'_> {
-    /// Unlearns what `task` withdraws, where the settings name a method; the model holds the best weights of the task before.
+    /// Unlearns what `task` withdraws, where the settings name a method; the model holds the best
+    /// weights of the task before.
     pub(super) fn withdraw(&mut self, task: usize) -> Result<(), TrainError> {
         let name = self.settings.unlearn;
         if name == UnlearnName::None || task == 0 {
@@ -108,7 +111,8 @@ impl Sets {
     }
 }
 
-/// The clips among `heldout` that share a subcategory with `forget`; if there is none, those that share a category.
+/// The clips among `heldout` that share a subcategory with `forget`; if there is none, those that
+/// share a category.
 fn like(forget: &[Sample], heldout: &[Sample]) -> Vec<Sample> {
     let subcategories: BTreeSet<&str> = forget.iter().map(|s| &s.subcategory[..]).collect();
     let classes: BTreeSet<i64> = forget.iter().map(|s| s.label).collect();
@@ -211,8 +215,8 @@ impl<'a> Withdrawn<'a> {
     }
 }
 
-/// Swaps the first clip of what leaves forward where the first batch has none: a student that equals its teacher has no gradient,
-/// and Adam would divide rounding noise by itself.
+/// Swaps the first clip of what leaves forward where the first batch has none: a student that
+/// equals its teacher has no gradient, and Adam would divide rounding noise by itself.
 fn forget_first(order: &mut [usize], forget: usize, batch_size: usize) {
     if let Some(first) = order.iter().position(|&place| place < forget)
         && first >= batch_size

@@ -1,5 +1,6 @@
-//! Bad teaching (Chundawat et al., <https://arxiv.org/abs/2205.08096>): learn what leaves from a new network and a share of what stays from
-//! the old model. Cost: `epochs` passes over F and that share of R.
+//! Bad teaching (Chundawat et al., <https://arxiv.org/abs/2205.08096>): learn what leaves from a
+//! new network and a share of what stays from the old model. Cost: `epochs` passes over F and that
+//! share of R.
 
 use tch::{Kind, Tensor};
 

@@ -54,13 +54,14 @@ pub trait Clips {
     /// How many batches a training pass over a set has.
     fn batches(&self, set: Set) -> usize;
 
-    /// A training pass: every clip once, augmented, in an order drawn for the set and `epoch`, from 0. The same epoch gives the
-    /// same order again.
+    /// A training pass: every clip once, augmented, in an order drawn for the set and `epoch`, from
+    /// 0. The same epoch gives the same order again.
     fn pass(&self, set: Set, epoch: u32) -> Batches<'_>;
 
     /// Every clip once in list order, in the evaluation view, in batches of at most `most` clips.
     fn in_order(&self, set: Set, most: Option<usize>) -> Batches<'_>;
 
-    /// Labels of F, in its order, that are wrong on purpose: each drawn uniformly from the other classes, anew for each epoch.
+    /// Labels of F, in its order, that are wrong on purpose: each drawn uniformly from the other
+    /// classes, anew for each epoch.
     fn wrong_labels(&self, epoch: u32) -> Vec<i64>;
 }

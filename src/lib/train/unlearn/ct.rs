@@ -1,5 +1,5 @@
-//! CT: transpose every kernel in space, then train on what stays (an entry of the NeurIPS 2023 unlearning challenge). Cost: `epochs`
-//! passes over R.
+//! CT: transpose every kernel in space, then train on what stays (an entry of the NeurIPS 2023
+//! unlearning challenge). Cost: `epochs` passes over R.
 
 use tch::{Tensor, no_grad};
 
@@ -27,7 +27,8 @@ impl Ct {
     }
 }
 
-/// The transpose in the last two axes of a kernel [O, I, t, h, w] with h = w > 1; `None` of any other tensor.
+/// The transpose in the last two axes of a kernel [O, I, t, h, w] with h = w > 1; `None` of any
+/// other tensor.
 #[must_use]
 pub fn transposed(tensor: &Tensor) -> Option<Tensor> {
     match tensor.size()[..] {

@@ -53,7 +53,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Gradient descent with the defaults of all methods; `rate` is for steps of 128 clips and scaled to those of `step`.
+    /// Gradient descent with the defaults of all methods; `rate` is for steps of 128 clips and
+    /// scaled to those of `step`.
     #[must_use]
     pub fn sgd(rate: f64, epochs: u32, step: StepSize) -> Self {
         Self {
@@ -151,7 +152,8 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Adds `weight` times the gradient of the mean of `loss` over `chunk`, and gives `weight` times that mean.
+    /// Adds `weight` times the gradient of the mean of `loss` over `chunk`, and gives `weight`
+    /// times that mean.
     pub(super) fn mean(
         &self,
         chunk: &[Batch],

@@ -1,5 +1,6 @@
-//! Climb the loss of what leaves (Thudi et al., <https://arxiv.org/abs/2109.13398>) until it is that of held-out clips like it.
-//! Cost: up to `epochs` passes over F and five evaluations of F a pass.
+//! Climb the loss of what leaves (Thudi et al., <https://arxiv.org/abs/2109.13398>) until it is
+//! that of held-out clips like it. Cost: up to `epochs` passes over F and five evaluations of F a
+//! pass.
 
 use super::clips::{Clips, Set};
 use super::descent::{Descent, Recipe, StepSize, classification};
@@ -16,7 +17,8 @@ const CHECKS_A_PASS: usize = 5;
 pub struct GradientAscent {
     /// How it steps.
     pub recipe: Recipe,
-    /// The loss to stop at; `None` is that of held-out clips like F, or that of an even guess without them.
+    /// The loss to stop at; `None` is that of held-out clips like F, or that of an even guess
+    /// without them.
     pub threshold: Option<f64>,
     /// Steps between two looks at the loss; `None` is a fifth of a pass.
     pub check_every: Option<usize>,

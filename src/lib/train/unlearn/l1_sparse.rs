@@ -1,5 +1,5 @@
-//! Train on what stays with a penalty on the sum of magnitudes (Jia et al., <https://arxiv.org/abs/2304.04934>), which fades out. Cost:
-//! `epochs` passes over R.
+//! Train on what stays with a penalty on the sum of magnitudes (Jia et al.,
+//! <https://arxiv.org/abs/2304.04934>), which fades out. Cost: `epochs` passes over R.
 
 use tch::{Kind, Tensor};
 

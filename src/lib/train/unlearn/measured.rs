@@ -22,7 +22,8 @@ pub(super) fn loss(
     })
 }
 
-/// The share of a set's clips whose class is not that of the largest logit; `None` for an empty one.
+/// The share of a set's clips whose class is not that of the largest logit; `None` for an empty
+/// one.
 pub(super) fn error(
     learner: &Learner,
     clips: &dyn Clips,

@@ -1,13 +1,16 @@
-//! How a model is changed so that it behaves as if it had never seen what leaves: one hook, run at the start of a task that
-//! withdraws something, when the best weights of the task before are in place.
+//! How a model is changed so that it behaves as if it had never seen what leaves: one hook, run at
+//! the start of a task that withdraws something, when the best weights of the task before are in
+//! place.
 //!
-//! Every method starts at those weights (theta_o), with an optimizer without history. Passes over what stays, or over both, train
-//! as ever; passes over what leaves alone keep the running statistics of the norms, so that they never enter them; measured
-//! gradients are those of evaluation mode. Where two passes make one step, each runs forward and backward before the next
-//! begins: a norm in evaluation mode keeps its running statistics by reference until its backward pass.
+//! Every method starts at those weights (theta_o), with an optimizer without history. Passes over
+//! what stays, or over both, train as ever; passes over what leaves alone keep the running
+//! statistics of the norms, so that they never enter them; measured gradients are those of
+//! evaluation mode. Where two passes make one step, each runs forward and backward before the next
+//! begins: a norm in evaluation mode keeps its running statistics by reference until its backward
+//! pass.
 //!
-//! To add one: write a file beside this one with a struct that implements [`Unlearning`], give it a name in [`UnlearnName`], and a
-//! line in [`make`].
+//! To add one: write a file beside this one with a struct that implements [`Unlearning`], give it a
+//! name in [`UnlearnName`], and a line in [`make`].
 
 mod bad_teacher;
 mod clips;
@@ -62,7 +65,8 @@ pub struct Report {
     pub target: Option<f64>,
     /// Whether the target ended it.
     pub stopped: bool,
-    /// Errors (shares of clips whose class is not the largest) on F before the first epoch and after each.
+    /// Errors (shares of clips whose class is not the largest) on F before the first epoch and
+    /// after each.
     pub forget_errors: Vec<f64>,
     /// The same on held-out clips like F.
     pub heldout_errors: Vec<f64>,
@@ -82,18 +86,20 @@ pub trait Unlearning {
         false
     }
 
-    /// Changes `learner`, which holds theta_o; there is at least one clip that leaves, and one that stays unless the method
-    /// runs without.
+    /// Changes `learner`, which holds theta_o; there is at least one clip that leaves, and one that
+    /// stays unless the method runs without.
     ///
     /// # Errors
     /// When a batch cannot be had or a loss is not finite. The weights are then anything.
     fn unlearn(&mut self, learner: &Learner, clips: &dyn Clips) -> Result<Report, TrainError>;
 }
 
-/// Runs `method` on `learner`. Nothing changes where nothing leaves, and theta_o is put back after an error.
+/// Runs `method` on `learner`. Nothing changes where nothing leaves, and theta_o is put back after
+/// an error.
 ///
 /// # Errors
-/// [`TrainError::NothingRetained`] where nothing stays and the method needs it; those of the method.
+/// [`TrainError::NothingRetained`] where nothing stays and the method needs it; those of the
+/// method.
 pub fn unlearn(
     method: &mut dyn Unlearning,
     learner: &Learner,
@@ -114,8 +120,8 @@ pub fn unlearn(
         .inspect_err(|_| before.put_back(learner))
 }
 
-/// The method of this name with its defaults; `None` for none. `new_network` makes one with fresh weights of a
-/// stream of its own.
+/// The method of this name with its defaults; `None` for none. `new_network` makes one with fresh
+/// weights of a stream of its own.
 #[must_use]
 pub fn make(
     name: UnlearnName,

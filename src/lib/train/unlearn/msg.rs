@@ -1,6 +1,6 @@
-//! MSG: draw anew the kernels' elements whose gradients are least in conflict between what stays and what leaves, then train on what
-//! stays (the kgltop2 entry of the NeurIPS 2023 unlearning challenge). Cost: a pass over F and over as many clips of R, then `epochs`
-//! over R.
+//! MSG: draw anew the kernels' elements whose gradients are least in conflict between what stays
+//! and what leaves, then train on what stays (the kgltop2 entry of the NeurIPS 2023 unlearning
+//! challenge). Cost: a pass over F and over as many clips of R, then `epochs` over R.
 
 use std::collections::BTreeMap;
 

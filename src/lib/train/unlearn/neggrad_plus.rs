@@ -1,5 +1,6 @@
-//! `NegGrad`+ (Kurmanji et al., <https://arxiv.org/abs/2302.09880>): descend the loss of what stays and climb that of what leaves, in one
-//! step. Cost: `epochs` times the larger of both numbers of batches, twice.
+//! `NegGrad`+ (Kurmanji et al., <https://arxiv.org/abs/2302.09880>): descend the loss of what stays
+//! and climb that of what leaves, in one step. Cost: `epochs` times the larger of both numbers of
+//! batches, twice.
 
 use tch::{Kind, Tensor};
 

@@ -12,10 +12,11 @@ use crate::train::learner::Learner;
 /// What the names of running statistics end in.
 const RUNNING: [&str; 2] = [".running_mean", ".running_var"];
 
-/// Makes every norm's running mean and variance the mean, over the batches of R in list order, of each batch's mean and unbiased
-/// variance. Nothing changes without a batch.
+/// Makes every norm's running mean and variance the mean, over the batches of R in list order, of
+/// each batch's mean and unbiased variance. Nothing changes without a batch.
 ///
-/// From statistics of 0 a training pass leaves exactly the momentum times those of the batch, whichever network it is.
+/// From statistics of 0 a training pass leaves exactly the momentum times those of the batch,
+/// whichever network it is.
 ///
 /// # Errors
 /// When a batch cannot be had.

@@ -1,6 +1,7 @@
-//! Train on everything with wrong labels for what leaves (Golatkar et al., <https://arxiv.org/abs/1911.04933>), and `SalUn` (Fan et al.,
-//! <https://arxiv.org/abs/2310.12508>), which does so on the weights alone that matter to what leaves. Cost: `epochs` passes over F and
-//! R; `SalUn` one more over F.
+//! Train on everything with wrong labels for what leaves (Golatkar et al.,
+//! <https://arxiv.org/abs/1911.04933>), and `SalUn` (Fan et al.,
+//! <https://arxiv.org/abs/2310.12508>), which does so on the weights alone that matter to what
+//! leaves. Cost: `epochs` passes over F and R; `SalUn` one more over F.
 
 use std::collections::BTreeMap;
 
@@ -111,8 +112,8 @@ impl Unlearning for SalUn {
             (name, mask)
         };
         let chosen: BTreeMap<String, Tensor> = chosen.into_iter().map(tensor).collect();
-        // With the decay inside the masked gradient, what is outside the mask has a gradient of 0 in every step: neither it
-        // nor its moments ever move.
+        // With the decay inside the masked gradient, what is outside the mask has a gradient of 0
+        // in every step: neither it nor its moments ever move.
         let steps = Recipe {
             weight_decay: 0.0,
             ..self.recipe

@@ -1,6 +1,7 @@
-//! SCRUB (Kurmanji et al., <https://arxiv.org/abs/2302.09880>): move away from the old model on what leaves and stay with it on what
-//! stays; SCRUB+R then goes back to the epoch whose error on what leaves is that of held-out clips like it. Cost: `epochs` passes over
-//! R, `msteps` over F, and with going back an evaluation of F and H an epoch and a copy of the weights of each.
+//! SCRUB (Kurmanji et al., <https://arxiv.org/abs/2302.09880>): move away from the old model on
+//! what leaves and stay with it on what stays; SCRUB+R then goes back to the epoch whose error on
+//! what leaves is that of held-out clips like it. Cost: `epochs` passes over R, `msteps` over F,
+//! and with going back an evaluation of F and H an epoch and a copy of the weights of each.
 
 use super::clips::{Clips, Set};
 use super::descent::{Descent, Recipe, StepSize};

@@ -1,5 +1,5 @@
-//! Stochastic gradient descent as PyTorch has it: a heavy ball whose first buffer is the first gradient, weight decay added to the
-//! gradient.
+//! Stochastic gradient descent as PyTorch has it: a heavy ball whose first buffer is the first
+//! gradient, weight decay added to the gradient.
 
 use tch::{Tensor, no_grad};
 
@@ -21,7 +21,8 @@ impl Sgd {
         }
     }
 
-    /// Updates every parameter from its gradient; one without a gradient counts as one whose gradient is 0.
+    /// Updates every parameter from its gradient; one without a gradient counts as one whose
+    /// gradient is 0.
     pub(super) fn step(&mut self, rate: f64) {
         no_grad(|| {
             for (parameter, buffer) in self.parameters.iter_mut().zip(&mut self.buffers) {

@@ -1,6 +1,6 @@
-//! Selective synaptic dampening (Foster et al., <https://arxiv.org/abs/2308.07707>) and its form without labels
-//! (<https://arxiv.org/abs/2402.01401>): weights that matter more to what leaves than to all are made smaller. Nothing is trained. Cost:
-//! two passes over F and one over R.
+//! Selective synaptic dampening (Foster et al., <https://arxiv.org/abs/2308.07707>) and its form
+//! without labels (<https://arxiv.org/abs/2402.01401>): weights that matter more to what leaves
+//! than to all are made smaller. Nothing is trained. Cost: two passes over F and one over R.
 
 use tch::{Kind, Tensor, no_grad};
 
