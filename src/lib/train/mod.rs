@@ -17,7 +17,7 @@
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
-//! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
+//! | [`profile`] | where the seconds go |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before
 //! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
@@ -43,7 +43,6 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
-pub mod step_bench;
 pub mod task_sequence;
 mod trained;
 pub mod unlearn;
