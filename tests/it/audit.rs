@@ -241,18 +241,18 @@ fn of_lira(inputs: &Fields) -> Value {
 }
 
 fn of_probe(inputs: &Fields) -> Value {
-    let (train, judged) = (
-        inputs.matrix("features"),
-        inputs.matrix("evaluated_features"),
-    );
-    let positive: Vec<bool> = inputs.parse("positive");
-    let judged_positive: Vec<bool> = inputs.parse("evaluated_positive");
     fn set<'a>(features: &'a Matrix, positive: &'a [bool]) -> ProbeSet<'a> {
         ProbeSet {
             features: features.rows(),
             positive,
         }
     }
+    let (train, judged) = (
+        inputs.matrix("features"),
+        inputs.matrix("evaluated_features"),
+    );
+    let positive: Vec<bool> = inputs.parse("positive");
+    let judged_positive: Vec<bool> = inputs.parse("evaluated_positive");
     let found = probe(
         set(&train, &positive),
         set(&judged, &judged_positive),

@@ -2,8 +2,8 @@
 //! made of it, as the NeurIPS 2023 unlearning challenge has them (Triantafillou et al.,
 //! <https://arxiv.org/abs/2406.09073>).
 //!
-//! Thresholds are observed values and no grid, so the published value is never larger. About ln(N -
-//! 1) is the most that N models can show, and two samples of one distribution already give 1.8 (N =
+//! Thresholds are observed values and no grid, so the published value is never larger. N models can
+//! show about ln(N - 1) at most, and two samples of one distribution already give 1.8 (N =
 //! 16) to 2.2 (N = 100): a perfect method has a forget quality of about 0.13 or 0.07, not 1. What
 //! one half of the references has against the other belongs beside every value.
 
@@ -67,8 +67,8 @@ fn of_clip(unlearned: &[f64], retrained: &[f64]) -> f64 {
         (a.min(b), a.max(b))
     };
     if larger <= 0.0 {
-        // Two constants: the same one, or told apart.
-        return if unlearned[0] < retrained[0] || unlearned[0] > retrained[0] {
+        // Two constants: the same one, or two.
+        return if (unlearned[0] - retrained[0]).abs() > 0.0 {
             LARGEST
         } else {
             0.0
@@ -162,6 +162,9 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
+    // What is computed exactly is compared exactly.
+    #![allow(clippy::float_cmp)]
+
     use super::*;
     use proptest::prelude::*;
 

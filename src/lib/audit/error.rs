@@ -86,7 +86,7 @@ pub(super) fn same_length(
 
 /// Refuses values that are no numbers; infinite ones pass.
 pub(super) fn numbers(what: &'static str, values: &[f64]) -> Result<(), AuditError> {
-    refuse(what, values, |v| v.is_nan())
+    refuse(what, values, f64::is_nan)
 }
 
 /// Refuses values that are no finite numbers.

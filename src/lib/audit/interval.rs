@@ -66,7 +66,7 @@ fn share_within(theta: f64, freedom: usize) -> f64 {
     let is_odd = freedom % 2 == 1;
     let (mut term, mut sum) = if is_odd { (cosine, 0.0) } else { (1.0, 0.0) };
     // The powers go up by two, to that of freedom - 2.
-    let first = if is_odd { 1 } else { 0 };
+    let first = usize::from(is_odd);
     for power in (first..freedom.saturating_sub(1)).step_by(2) {
         sum += term;
         term *= cosine * cosine * (power + 1) as f64 / (power + 2) as f64;
@@ -108,10 +108,8 @@ impl Draw {
     fn check(&self, seeds: usize, strata: &[Vec<usize>]) -> Result<(), AuditError> {
         same_length("strata of a draw", strata.len(), self.clips.len())?;
         below("seed", &self.seeds, seeds)?;
-        let pairs = self.clips.iter().zip(strata);
-        pairs
-            .map(|(places, stratum)| below("clip of a stratum", places, stratum.len()))
-            .collect()
+        let mut pairs = self.clips.iter().zip(strata);
+        pairs.try_for_each(|(places, stratum)| below("clip of a stratum", places, stratum.len()))
     }
 }
 

@@ -96,9 +96,7 @@ pub fn lira(phi: Rows<'_>, status: &[Status], variance: Variance) -> Result<Lira
     let pooled = match variance {
         Variance::PerClip => false,
         Variance::Pooled => true,
-        Variance::Auto => shadows
-            .median_count(&sides)
-            .is_some_and(|m| m < POOLED_BELOW),
+        Variance::Auto => median_count(&sides).is_some_and(|m| m < POOLED_BELOW),
     };
     let (mut scores, mut skipped) = (Vec::with_capacity(status.len()), 0);
     for row in 0..phi.count() {
@@ -195,14 +193,6 @@ impl Shadows<'_> {
         sides.iter().enumerate().map(of).collect()
     }
 
-    /// The median, over clips and sides, of the number of models behind a Gaussian.
-    fn median_count(&self, sides: &[[Side; 2]]) -> Option<f64> {
-        let mut counts: Vec<usize> = sides.iter().flatten().map(|side| side.count).collect();
-        counts.sort_unstable();
-        let n = counts.len();
-        (n > 0).then(|| f64::midpoint(counts[(n - 1) / 2] as f64, counts[n / 2] as f64))
-    }
-
     /// The score of the target's clip at place `at`.
     fn score(&self, at: usize, fit: &[Side; 2], pool: Option<[Option<f64>; 2]>) -> Option<f64> {
         if self.status[at] == Status::Retained || fit.iter().any(|side| side.count < 2) {
@@ -229,6 +219,14 @@ fn pooled_variance(fits: &[[Side; 2]], side: usize) -> Option<f64> {
         (squares + side.squares, freedom + side.count - 1)
     });
     (freedom > 0).then(|| squares / freedom as f64)
+}
+
+/// The median, over clips and sides, of the number of models behind a Gaussian.
+fn median_count(sides: &[[Side; 2]]) -> Option<f64> {
+    let mut counts: Vec<usize> = sides.iter().flatten().map(|side| side.count).collect();
+    counts.sort_unstable();
+    let n = counts.len();
+    (n > 0).then(|| f64::midpoint(counts[(n - 1) / 2] as f64, counts[n / 2] as f64))
 }
 
 #[cfg(test)]

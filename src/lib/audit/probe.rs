@@ -123,6 +123,9 @@ fn dense_ranks(scores: &[f64]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    // What is computed exactly is compared exactly.
+    #![allow(clippy::float_cmp)]
+
     use super::*;
 
     fn set<'a>(features: &'a [f64], positive: &'a [bool]) -> ProbeSet<'a> {

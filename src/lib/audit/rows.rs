@@ -58,6 +58,7 @@ impl<'a> Rows<'a> {
     }
 
     /// All rows in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [f64]> + use<'a> {
         let rows = *self;
         (0..self.count).map(move |i| rows.row(i))

@@ -232,6 +232,9 @@ fn of_pairs(
 
 #[cfg(test)]
 mod tests {
+    // What is computed exactly is compared exactly.
+    #![allow(clippy::float_cmp)]
+
     use super::*;
     use Criterion::{Multiclass, Multilabel};
     use proptest::prelude::*;

@@ -470,8 +470,12 @@ mod tests {
             let clips: Vec<Clip<'_>> = (0..30).map(|i| clip(&names[i], &features[i], classes[i])).collect();
             let expansion = if projected { Expansion::random(1, 4, 9) } else { Expansion::Ridge { width: 4 } };
             let mut head = ExactHead::new(expansion, 3);
-            clips.iter().for_each(|c| head.add(*c).unwrap());
-            clips[..leaving].iter().for_each(|c| head.remove(*c).unwrap());
+            for c in &clips {
+                head.add(*c).unwrap();
+            }
+            for c in &clips[..leaving] {
+                head.remove(*c).unwrap();
+            }
             let mut fresh = head.clone();
             fresh.refit(clips[leaving..].iter().copied()).unwrap();
             let ours = head.solve(-2).unwrap().weights;

@@ -56,6 +56,9 @@ pub fn rewind(forget_errors: &[f64], heldout_errors: &[f64]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    // What is computed exactly is compared exactly.
+    #![allow(clippy::float_cmp)]
+
     use super::*;
 
     #[test]

@@ -64,6 +64,8 @@ struct Points {
     y: Vec<i64>,
 }
 
+// The field is named as the file has it.
+#[allow(clippy::struct_field_names)]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Method {
@@ -117,7 +119,7 @@ impl Network for Mlp {
     fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
         let mut x = clips.matmul(&self.first.tr());
         if let Some(bias) = &self.first_bias {
-            x = x + bias;
+            x += bias;
         }
         if let Some([weight, bias, mean, variance]) = &self.norm {
             let train = mode.moves_statistics();

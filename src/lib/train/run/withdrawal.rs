@@ -178,7 +178,7 @@ impl<'a> Withdrawn<'a> {
     }
 
     /// Batches from a loader, which is asked one by one so that two passes can take turns.
-    fn batches_of<'b>(&'b self, set: Set, mut loaded: data::Batches) -> Batches<'b> {
+    fn batches_of(&self, set: Set, mut loaded: data::Batches) -> Batches<'_> {
         let list = self.list(set);
         Box::new(std::iter::from_fn(move || {
             let fed = self.feed.borrow_mut().next_untimed(list, &mut loaded);
@@ -265,12 +265,12 @@ impl Clips for Withdrawn<'_> {
         let others = i64::try_from(self.classes.saturating_sub(1)).unwrap_or(i64::MAX);
         let samples = self.sets.forget.samples().iter();
         // With a single class there is no wrong one.
-        let wrong = |sample: &Sample| match others {
-            0 => sample.label,
-            _ => {
-                let other = rng.random_range(0..others);
-                other + i64::from(other >= sample.label)
+        let wrong = |sample: &Sample| {
+            if others == 0 {
+                return sample.label;
             }
+            let other = rng.random_range(0..others);
+            other + i64::from(other >= sample.label)
         };
         samples.map(wrong).collect()
     }

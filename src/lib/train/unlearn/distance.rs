@@ -9,7 +9,6 @@ use crate::train::settings::CriterionName;
 /// Multiclass: summed over classes, mean over N; its gradient is T (p - q) / N. Multilabel: each
 /// class a Bernoulli, mean over N x C; its gradient T (p - q) / (N C). Logarithms are those of the
 /// library's stable forms, so saturated logits stay finite.
-#[must_use]
 pub fn distance(
     criterion: CriterionName,
     student: &Tensor,
