@@ -1,17 +1,22 @@
 //! The label tables `train.csv`, `validation.csv`, `test.csv`: which clip shows which subcategory.
 //!
-//! Columns are read by name: `label` (the subcategory), `youtube_id`, `time_start`, `time_end`, `split`. The file's name
-//! is the split; the column `split` is the archive folder of Kinetics and is kept as `source_split`. A clip's row is its
-//! 0-based line in its own file, and rows alone decide the splits of every task.
+//! Columns are read by name: `label` (the subcategory), then `youtube_id`, `time_start`, `time_end`, or, for data of one's own,
+//! `clip`, the path of the clip below the folder of clips without its ending. Optional are `group`, which no split may divide
+//! and which withdraws together (a person, a camera, a customer; the YouTube id where nothing else is said), and `split`. The
+//! file's name is the split; the column `split` is the archive folder of Kinetics and is kept as `source_split`. A clip's row is
+//! its 0-based line in its own file, and rows alone decide the splits of every task.
 
-use std::collections::HashMap;
+mod read;
+mod spreadsheet;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::clip::{ClipId, ClipIdError, Split};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
-use crate::named_csv::{NamedCsv, NamedCsvError};
+use crate::named_csv::NamedCsvError;
 use crate::taxonomy::{Taxonomy, TaxonomyError};
 
 /// One labelled clip.
@@ -19,7 +24,9 @@ use crate::taxonomy::{Taxonomy, TaxonomyError};
 pub struct Label {
     /// The clip.
     pub clip: ClipId,
-    /// The subcategory as the table has it.
+    /// What it may not be divided from: the table's group, else the YouTube id; none where there is neither.
+    pub group: Option<String>,
+    /// The subcategory as the taxonomy spells it.
     pub subcategory: String,
     /// The class index of its category.
     pub class: usize,
@@ -34,6 +41,24 @@ pub struct Labels {
     pub taxonomy: Taxonomy,
     tables: [Vec<Label>; 3],
     files: Vec<PathBuf>,
+}
+
+/// Most doubled clips that an error names; the rest is counted.
+const MAX_NAMED: usize = 20;
+
+/// Where a clip stands in the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The table's split.
+    pub split: Split,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.csv line {}", self.split, self.line)
+    }
 }
 
 /// Why label tables were refused.
@@ -93,20 +118,75 @@ pub enum LabelsError {
         /// The taxonomy's file.
         taxonomy: PathBuf,
     },
-    /// The same clip stands in the tables twice.
-    #[error("{path}, line {line}: clip {clip} is already in {first_split} row {first_row}")]
-    Duplicate {
+    /// A clip ends before it starts.
+    #[error("{path}, line {line}: the clip ends at {end} s, before its start at {start} s")]
+    Backwards {
         /// The table's file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The clip.
-        clip: ClipId,
-        /// The split of its first occurrence.
-        first_split: Split,
-        /// The row of its first occurrence.
-        first_row: usize,
+        /// The start, in seconds.
+        start: u32,
+        /// The end, in seconds.
+        end: u32,
     },
+    /// A YouTube id is what a spreadsheet makes of one.
+    #[error(
+        "{path}, line {line}: \"{}\" is no YouTube id but what a spreadsheet has made of one",
+        printable(value)
+    )]
+    Altered {
+        /// The table's file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        value: String,
+    },
+    /// A table names its clips in two ways.
+    #[error(
+        "{path}: it has a column clip and a column youtube_id, and one of them names the clips"
+    )]
+    TwoNames {
+        /// The table's file.
+        path: PathBuf,
+    },
+    /// A group's name is no name.
+    #[error(
+        "{path}, line {line}: \"{}\" cannot be the name of a group: it is too long or holds control characters",
+        printable(group)
+    )]
+    Group {
+        /// The table's file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The name.
+        group: String,
+    },
+    /// Clips stand in the tables more than once.
+    #[error("{}", doubled(clips))]
+    Duplicates {
+        /// Each with its id, its first place, and a further one.
+        clips: Vec<(String, Place, Place)>,
+    },
+}
+
+/// `2 rows repeat a clip: a (train.csv line 2, train.csv line 3), b (...)`.
+fn doubled(clips: &[(String, Place, Place)]) -> String {
+    let one = |(id, first, further): &(String, Place, Place)| {
+        format!("{} ({first}, {further})", printable(id))
+    };
+    let mut named: Vec<String> = clips.iter().take(MAX_NAMED).map(one).collect();
+    if clips.len() > MAX_NAMED {
+        named.push(format!("and {} more", clips.len() - MAX_NAMED));
+    }
+    let rows = if clips.len() == 1 {
+        "row repeats"
+    } else {
+        "rows repeat"
+    };
+    format!("{} {rows} a clip: {}", clips.len(), named.join(", "))
 }
 
 impl Hint for LabelsError {
@@ -122,9 +202,15 @@ impl Hint for LabelsError {
             Self::Subcategory { taxonomy, .. } => {
                 Some(format!("add it to {} under a category, or drop its rows", taxonomy.display()))
             }
-            Self::Duplicate { .. } => Some("a clip can have one label; drop one of the two rows".into()),
+            Self::Duplicates { .. } => Some("a clip can have one label; keep one row of each".into()),
+            Self::Altered { .. } => Some(
+                "in the spreadsheet, give the column the format Text before the ids are pasted, and paste them again".into(),
+            ),
+            Self::Csv(e) if e.hint().is_some() => e.hint(),
             _ => Some(
-                "a label table is a CSV with the columns label, youtube_id, time_start, time_end and (optional) split".into(),
+                "a label table is a CSV with the columns label, youtube_id, time_start, time_end, or label, clip (a path \
+                 below the folder of clips, without its ending), and optionally group and split"
+                    .into(),
             ),
         }
     }
@@ -154,11 +240,12 @@ impl Labels {
             });
         }
         let taxonomy = Taxonomy::read(&files[0])?;
-        let mut seen = HashMap::new();
+        let mut reader = read::Tables::new(&taxonomy, &files[0]);
         let mut tables: [Vec<Label>; 3] = Default::default();
         for (split, path) in Split::ALL.into_iter().zip(&files[1..]) {
-            tables[split as usize] = read_table(path, split, &taxonomy, &files[0], &mut seen)?;
+            tables[split as usize] = reader.read(path, split)?;
         }
+        reader.finish()?;
         Ok(Self {
             taxonomy,
             tables,
@@ -199,67 +286,6 @@ impl Labels {
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
-}
-
-fn read_table(
-    path: &Path,
-    split: Split,
-    taxonomy: &Taxonomy,
-    taxonomy_file: &Path,
-    seen: &mut HashMap<ClipId, (Split, usize)>,
-) -> Result<Vec<Label>, LabelsError> {
-    let table = NamedCsv::open(path)?;
-    let (label, youtube_id) = (table.column("label")?, table.column("youtube_id")?);
-    let (time_start, time_end) = (table.column("time_start")?, table.column("time_end")?);
-    let source_split = table.position("split");
-    let mut labels = Vec::new();
-    for (row, record) in table.rows().enumerate() {
-        let (line, record) = record?;
-        let field = |c: usize| record.get(c).unwrap_or_default();
-        let seconds = |c: usize, column: &'static str| {
-            field(c).parse::<u32>().map_err(|_| LabelsError::Time {
-                path: path.to_owned(),
-                line,
-                column,
-                value: field(c).to_owned(),
-            })
-        };
-        let clip = ClipId::new(
-            field(youtube_id),
-            seconds(time_start, "time_start")?,
-            seconds(time_end, "time_end")?,
-        )
-        .map_err(|source| LabelsError::Clip {
-            path: path.to_owned(),
-            line,
-            source,
-        })?;
-        let subcategory = field(label);
-        let class = taxonomy
-            .class_of(subcategory)
-            .ok_or_else(|| LabelsError::Subcategory {
-                path: path.to_owned(),
-                line,
-                subcategory: subcategory.to_owned(),
-                taxonomy: taxonomy_file.to_owned(),
-            })?;
-        if let Some((first_split, first_row)) = seen.insert(clip.clone(), (split, row)) {
-            return Err(LabelsError::Duplicate {
-                path: path.to_owned(),
-                line,
-                clip,
-                first_split,
-                first_row,
-            });
-        }
-        labels.push(Label {
-            clip,
-            subcategory: subcategory.to_owned(),
-            class,
-            source_split: source_split.map(field).unwrap_or_default().to_owned(),
-        });
-    }
-    Ok(labels)
 }
 
 #[cfg(test)]
@@ -321,13 +347,98 @@ mod tests {
         ));
         assert!(matches!(
             row("1,yawning,abcdefghijk,3,13,t"),
-            Err(E::Duplicate { first_row: 0, .. })
+            Err(E::Duplicates { .. })
         ));
+        assert!(matches!(
+            row("1,yawning,b,13,3,t"),
+            Err(E::Backwards {
+                line: 3,
+                start: 13,
+                end: 3,
+                ..
+            })
+        ));
+        for altered in ["2-Mar", "1.23E+10", "#NAME?"] {
+            let error = row(&format!("1,yawning,{altered},3,13,t"));
+            assert!(
+                matches!(error, Err(E::Altered { line: 3, .. })),
+                "{altered}"
+            );
+        }
         assert!(matches!(row("1,yawning"), Err(E::Csv(_))));
         assert!(matches!(
             read("label,youtube_id,time_start\n"),
             Err(E::Csv(NamedCsvError::Column { column, .. })) if column == "time_end"
         ));
+    }
+
+    #[test]
+    fn clips_may_be_called_by_a_path_and_belong_to_a_group() {
+        let read = read("label,clip,group\nyawning,a/v_X_g01_c01,X g01\nyawning,b,\n").unwrap();
+        let labels = read.of(Split::Train);
+        assert_eq!(labels[0].clip.to_string(), "a/v_X_g01_c01");
+        assert_eq!(labels[0].group.as_deref(), Some("X g01"));
+        assert_eq!(
+            (labels[1].clip.youtube_id(), &labels[1].group),
+            (None, &None)
+        );
+        // Of a piece of a video, the video is the group unless the table knows better.
+        let plain = super::tests::read(GOOD).unwrap();
+        assert_eq!(
+            plain.of(Split::Train)[0].group.as_deref(),
+            Some("abcdefghijk")
+        );
+    }
+
+    #[test]
+    fn paths_that_leave_their_folder_and_groups_that_steer_are_refused() {
+        use LabelsError as E;
+        for path in ["../x", "/x", "a/../../x", "a\\b", "a\u{1b}b", ""] {
+            let error = read(&format!("label,clip,x\nyawning,{path},y\n"));
+            assert!(matches!(error, Err(E::Clip { line: 2, .. })), "{path:?}");
+        }
+        let error = read("label,clip,group\nyawning,a,b\u{202e}c\n");
+        assert!(matches!(error, Err(E::Group { line: 2, .. })));
+        let error = read("label,clip,youtube_id,time_start,time_end\n");
+        assert!(matches!(error, Err(E::TwoNames { .. })));
+    }
+
+    #[test]
+    fn all_doubled_clips_are_named_at_once_with_their_lines() {
+        let rows = "label,clip\nyawning,a\nyawning,b\nyawning,a\nyawning,b\n";
+        assert_eq!(
+            read(rows).unwrap_err().to_string(),
+            "2 rows repeat a clip: a (train.csv line 2, train.csv line 4), b (train.csv line 3, train.csv line 5)"
+        );
+        let many: String = (0..50).map(|n| format!("yawning,c{n}\n")).collect();
+        let error = read(&format!("label,clip\n{many}{many}"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("50 rows repeat") && error.ends_with("and 30 more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn tables_as_pandas_and_spreadsheets_save_them_are_read() {
+        let id = |text: &str| read(text).unwrap().of(Split::Train)[0].clip.to_string();
+        let right = "abcdefghijk_000000_000002";
+        for text in [
+            "label,youtube_id,time_start,time_end\nyawning,abcdefghijk,0.0,2.0\n",
+            "label;youtube_id;time_start;time_end\nyawning;abcdefghijk;0;2\n",
+            "label\tyoutube_id\ttime_start\ttime_end\nyawning\tabcdefghijk\t0\t2\n",
+            "label,youtube_id,time_start,time_end,,\nyawning,abcdefghijk,0,2,,\n,,,,,\n,,,\n",
+        ] {
+            assert_eq!(id(text), right, "{text}");
+        }
+        assert_eq!(
+            read("label,clip\n,,\nyawning,a\n,\n")
+                .unwrap()
+                .of(Split::Train)
+                .len(),
+            1
+        );
     }
 
     #[test]

@@ -55,6 +55,7 @@
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | [`report`] | one page from one or more runs | `metrics` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
@@ -104,6 +105,7 @@ pub mod media;
 pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod own_data;
 pub mod report;
 pub mod shard;
 pub mod tasks;

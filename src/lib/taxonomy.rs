@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::foreign::printable;
+use crate::foreign::{composed, printable};
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 
 /// Most subcategories; the largest published taxonomies have thousands.
 const MAX_SUBCATEGORIES: usize = 1_000_000;
 /// Longest name, in bytes; names become those of folders.
-const MAX_NAME_BYTES: usize = 200;
+pub(crate) const MAX_NAME_BYTES: usize = 200;
 
 /// A category with its subcategories, in the table's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Category {
 pub struct Taxonomy {
     categories: Vec<Category>,
     class_of: HashMap<String, usize>,
+    /// The names that are not in Unicode's composed form, by that form.
+    composed: HashMap<String, String>,
 }
 
 /// Why a taxonomy was refused.
@@ -83,6 +85,11 @@ pub enum TaxonomyError {
 
 impl Hint for TaxonomyError {
     fn hint(&self) -> Option<String> {
+        if let Self::Csv(e) = self
+            && let Some(hint) = e.hint()
+        {
+            return Some(hint);
+        }
         Some("a taxonomy is a CSV with the header Category,Subcategory and one line a subcategory, as in Kinetics/Info/classes.csv".into())
     }
 }
@@ -126,6 +133,7 @@ impl Taxonomy {
         let mut categories: Vec<Category> = Vec::new();
         let mut classes: HashMap<String, usize> = HashMap::new();
         let mut class_of = HashMap::new();
+        let mut composed_names = HashMap::new();
         for (category, subcategory) in pairs {
             let class = classes.get(&category).copied().unwrap_or_else(|| {
                 classes.insert(category.clone(), categories.len());
@@ -140,7 +148,13 @@ impl Taxonomy {
                     path: path.to_owned(),
                 });
             }
-            if class_of.insert(subcategory.clone(), class).is_some() {
+            let plain = composed(&subcategory);
+            let is_other_form = plain != subcategory;
+            let is_known = class_of.contains_key(&*plain) || composed_names.contains_key(&*plain);
+            if is_other_form {
+                composed_names.insert(plain.into_owned(), subcategory.clone());
+            }
+            if class_of.insert(subcategory.clone(), class).is_some() || is_known {
                 return Err(TaxonomyError::Shared {
                     path: path.to_owned(),
                     name: subcategory,
@@ -156,6 +170,7 @@ impl Taxonomy {
         Ok(Self {
             categories,
             class_of,
+            composed: composed_names,
         })
     }
 
@@ -205,6 +220,18 @@ impl Taxonomy {
                     .map(move |subcategory| (category.clone(), subcategory))
             });
         Self::from_pairs(path, pairs)
+    }
+
+    /// The class of a subcategory and its name as the taxonomy spells it, if the taxonomy knows it: the same letters in another
+    /// Unicode form are the same name.
+    #[must_use]
+    pub fn find(&self, subcategory: &str) -> Option<(usize, &str)> {
+        let plain = composed(subcategory);
+        let spelt = self.composed.get(&*plain).map(String::as_str);
+        let spellings = [Some(subcategory), Some(&*plain), spelt];
+        let mut found = spellings.into_iter().flatten();
+        let (name, class) = found.find_map(|name| self.class_of.get_key_value(name))?;
+        Some((*class, name))
     }
 
     /// The class of a subcategory, if the taxonomy knows it.
@@ -315,6 +342,19 @@ mod tests {
             Taxonomy::from_json(path, &serde_json::Value::Null),
             Err(TaxonomyError::Metadata { .. })
         ));
+    }
+
+    #[test]
+    fn a_name_in_another_unicode_form_is_the_same_name_in_the_tables_spelling() {
+        let (one, two) = ("caf\u{e9}", "cafe\u{301}");
+        for (spelt, other) in [(one, two), (two, one)] {
+            let t = read(&format!("Category,Subcategory\na,{spelt}\nb,tea\n")).unwrap();
+            assert_eq!(t.find(spelt), Some((0, spelt)));
+            assert_eq!(t.find(other), Some((0, spelt)));
+            assert_eq!(t.find("cafe"), None);
+            let twice = read(&format!("Category,Subcategory\na,{spelt}\nb,{other}\n"));
+            assert!(matches!(twice, Err(TaxonomyError::Shared { .. })));
+        }
     }
 
     #[test]

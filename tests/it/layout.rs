@@ -38,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
     ("train", &["data", "model", "metrics", "shard"]),
     ("report", &["metrics"]),
@@ -281,6 +282,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

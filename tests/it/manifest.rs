@@ -139,7 +139,10 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     let placed: Vec<_> = rows.iter().map(|r| r.shard.is_some()).collect();
     assert_eq!(placed, [true, false, false, false, true]);
     assert_eq!(rows[4].shard.as_deref(), Some("test-00000.arrow"));
-    assert_eq!((rows[1].time_start_s, rows[1].time_end_s), (5, 15));
+    assert_eq!(
+        (rows[1].time_start_s, rows[1].time_end_s),
+        (Some(5), Some(15))
+    );
     assert_eq!(rows[0].source_split, "train");
     assert_eq!(rows[0].category, "food");
 
