@@ -308,7 +308,12 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
         "change",
         "usable",
     ];
-    for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
+    let batches = if parquet_file::is_foreign(path)? {
+        parquet_file::foreign_batches::<AvailabilityRow>(path)?
+    } else {
+        parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))?
+    };
+    for batch in batches {
         let task = typed::<Int32Array>(path, &batch, "task")?;
         let text = |name| typed::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);

@@ -83,11 +83,10 @@ impl Plan {
         let mut plan = Self::of(&rows, &names, &shards)?;
         plan.tasks_seed = setting("seed").as_u64();
         plan.randomized = setting("randomize").as_bool().unwrap_or(true);
-        for path in [
-            table,
-            availability.join(ScheduleRow::FILE),
-            shards.folder().join(IndexRow::FILE),
-        ] {
+        // Who writes a table of availability by other means may have no schedule.
+        let schedule = Some(availability.join(ScheduleRow::FILE)).filter(|path| path.exists());
+        let index = shards.folder().join(IndexRow::FILE);
+        for path in [table, index].into_iter().chain(schedule) {
             if let Some(name) = path.file_name() {
                 plan.inputs
                     .insert(name.to_string_lossy().into_owned(), hash_file(&path)?);

@@ -127,15 +127,24 @@ pub enum Nonsense {
     },
 }
 
-/// Reads the table at `path` with what its metadata say, and checks its rows.
+/// Reads the table at `path` with what its metadata say, and checks its rows. One that another program has written says nothing
+/// of itself: its columns and rows are all that is known.
 ///
 /// # Errors
 /// When it cannot be read, or a row makes no sense ([`check_availability`]).
 pub fn read_availability(
     path: &Path,
 ) -> Result<(Vec<AvailabilityRow>, Provenance), AvailabilityError> {
-    let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
-    let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
+    let (provenance, rows) = if parquet_file::is_foreign(path)? {
+        tracing::info!(
+            "{}: another program has written it: its columns and rows are checked, and its hash stands for where it comes from",
+            path.display()
+        );
+        (Provenance::default(), parquet_file::read_foreign(path)?)
+    } else {
+        let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
+        (provenance, parquet_file::read(path)?)
+    };
     check_availability(&rows, &category_names(&provenance)).map_err(|fault| {
         AvailabilityError::Row {
             path: path.to_owned(),
@@ -292,6 +301,7 @@ mod tests {
             position: Some(position),
             row: position,
             clip_id: format!("{split}{position}_000000_000010"),
+            group: None,
             category: "food".into(),
             label: 0,
             subcategory: "eating cake".into(),
