@@ -232,6 +232,7 @@ fn config(labels: &Path, scenario: Scenario, out: &Path) -> TasksConfig {
     TasksConfig {
         clips: ClipSource::Labels(labels.to_owned()),
         deal: DealSettings::published(scenario, 0),
+        events: None,
         schedule: scenario.takes_schedule().then(|| schedule_file(scenario)),
         tasks: None,
         out: out.to_owned(),
@@ -372,9 +373,10 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
             let is_stored = row % 100 != 3;
             ClipRow {
                 clip_id: clip.clip_id.clone(),
-                youtube_id: String::new(),
-                time_start_s: 0,
-                time_end_s: 10,
+                group: clip.group.clone(),
+                youtube_id: clip.group.clone(),
+                time_start_s: Some(0),
+                time_end_s: Some(10),
                 split,
                 source_split: "train".into(),
                 row,
@@ -539,6 +541,7 @@ fn two_deals_into_one_folder_leave_the_tables_of_one() {
     let config = TasksConfig {
         clips: ClipSource::Labels(labels.path().to_owned()),
         deal: DealSettings::published(Scenario::Substitution, 0),
+        events: None,
         schedule: None,
         tasks: Some(2),
         out: out.clone(),

@@ -10,10 +10,12 @@
 //! ```
 //!
 //! [`availability`] and [`schedule`] are pure; [`legacy_random`] holds the two generators and the set order of the
-//! original. Files are touched in `source` and `run` alone.
+//! original; [`events`] is the scenario in which nothing is drawn. Files are touched in `source`, `events` and `run` alone.
 
 pub mod availability;
+pub mod events;
 pub mod legacy_random;
+mod remarks;
 mod run;
 pub mod schedule;
 mod source;
@@ -22,6 +24,7 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub use events::{EventFiles, EventsError};
 pub use run::{run, write};
 pub use source::{LabelledClip, Source};
 pub use summary::{SplitSummary, TaskSummary, TasksSummary};
@@ -53,6 +56,8 @@ choice! {
         IncrementalDecremental = "incremental-decremental" (seed "incremental_decremental"),
         /// Clips only arrive.
         JointIncremental = "joint-incremental" (seed "joint_incremental"),
+        /// Clips arrive and leave as a table says.
+        Events = "events",
     }
 }
 
@@ -122,9 +127,12 @@ pub struct TasksConfig {
     pub clips: ClipSource,
     /// What decides the deal.
     pub deal: DealSettings,
+    /// The tables of the scenario `events`, which no other takes.
+    pub events: Option<EventFiles>,
     /// The schedule's CSV, for the scenarios that take one.
     pub schedule: Option<PathBuf>,
-    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one.
+    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one. Events say it themselves; of theirs no
+    /// more than this are written.
     pub tasks: Option<usize>,
     /// The folder of the two tables.
     pub out: PathBuf,
@@ -161,6 +169,18 @@ pub enum TasksError {
     /// The scenario needs a schedule.
     #[error("scenario {scenario} needs a schedule")]
     ScheduleMissing {
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// The events were refused.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The scenario needs events.
+    #[error("scenario events needs a table of events")]
+    EventsMissing,
+    /// Another scenario was given events.
+    #[error("scenario {scenario} takes no events")]
+    EventsUnused {
         /// The scenario.
         scenario: Scenario,
     },
@@ -223,6 +243,12 @@ impl Hint for TasksError {
             Self::Taxonomy(_) | Self::Manifest { .. } => {
                 Some("write the manifest anew with `make manifest`".into())
             }
+            Self::Events(e) => e.hint(),
+            Self::EventsMissing => Some(
+                "give it with --events: a CSV with the columns task, change (arrives or leaves) and clip, group, subcategory or category"
+                    .into(),
+            ),
+            Self::EventsUnused { .. } => Some("--scenario events follows them".into()),
             Self::ScheduleMissing { scenario } => {
                 let file = match scenario {
                     Scenario::Decremental => "subcategories_to_remove.csv",
@@ -253,6 +279,7 @@ impl Hint for TasksError {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Lock(e) => e.exit(),
+            Self::Events(e) => e.exit(),
             // A schedule that contradicts the labels will always do so.
             Self::ScheduleColumn { .. }
             | Self::ScheduleEntry { .. }

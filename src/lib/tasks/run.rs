@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::availability::Plan;
+use super::events::{self, EventFiles};
+use super::remarks::remarks;
 use super::schedule::{Counts, ScheduleFile};
 use super::writer::{AvailabilityWriter, RowRef};
 use super::{
-    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
-    TasksConfig, TasksError, TasksSummary,
+    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Scenario, Source, SplitSummary,
+    TaskSummary, TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
 use crate::clip::Split;
@@ -35,14 +37,70 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     let _lock = Lock::folder(&config.out, "incdec-tasks", Wait::Yes)?;
     artifact::sweep(&config.out)?;
     let source = Source::read(&config.clips)?;
+    let (plan, provenance) = match (&config.events, deal.scenario) {
+        (Some(files), Scenario::Events) => told(files, config, &source)?,
+        (None, Scenario::Events) => return Err(TasksError::EventsMissing),
+        (Some(_), scenario) => return Err(TasksError::EventsUnused { scenario }),
+        (None, _) => dealt(config, &source)?,
+    };
+    let summary = write(&plan, &source, deal, &provenance, &config.out)?;
+    for remark in remarks(&source, &summary) {
+        tracing::warn!("{remark}");
+    }
+    Ok(summary)
+}
+
+/// The plan that is drawn for a scenario, and where it comes from.
+fn dealt(config: &TasksConfig, source: &Source) -> Result<(Plan, Provenance), TasksError> {
+    let deal = &config.deal;
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
     let plan = Plan::new(deal, &source.tables(), tasks, counts);
-    let mut provenance = provenance(deal, tasks, counts, &source);
+    let mut provenance = provenance(deal, tasks, counts, source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
     }
-    write(&plan, &source, deal, &provenance, &config.out)
+    Ok((plan, provenance))
+}
+
+/// The plan that a table of events tells, and where it comes from: no seed among it.
+fn told(
+    files: &EventFiles,
+    config: &TasksConfig,
+    source: &Source,
+) -> Result<(Plan, Provenance), TasksError> {
+    if let Some(schedule) = &config.schedule {
+        tracing::info!(
+            "scenario events follows no schedule: {} was not used",
+            schedule.display()
+        );
+    }
+    let told = events::read(files, source)?;
+    let tasks = config.tasks.map_or(told.tasks, |most| most.min(told.tasks));
+    if !(1..=MAX_TASKS).contains(&tasks) {
+        return Err(TasksError::TaskCount(tasks));
+    }
+    if tasks < told.tasks {
+        tracing::info!(
+            "the events go on to task {}, of which {tasks} tasks are written",
+            told.tasks - 1
+        );
+    }
+    let mut provenance = Provenance::of(&serde_json::json!({
+        "scenario": Scenario::Events.name(),
+        "tasks": tasks,
+        "taxonomy": source.taxonomy.to_json(),
+        "train_class_counts": train_class_counts(source),
+    }));
+    for file in source
+        .files
+        .iter()
+        .chain([&files.events])
+        .chain(&files.start)
+    {
+        provenance = provenance.with_input(file)?;
+    }
+    Ok((Plan::told(&source.tables(), tasks, told.stays), provenance))
 }
 
 /// The number of tasks, and the schedule where the scenario takes one.
@@ -94,10 +152,6 @@ fn provenance(
     counts: Option<&Counts>,
     source: &Source,
 ) -> Provenance {
-    let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
-    for clip in &source.clips[Split::Train as usize] {
-        train_class_counts[clip.class] += 1;
-    }
     Provenance::of(&serde_json::json!({
         "scenario": deal.scenario.name(),
         "seed": deal.seed,
@@ -108,8 +162,17 @@ fn provenance(
         "initial_split": deal.initial_split,
         "schedule": counts.map(Counts::rows),
         "taxonomy": source.taxonomy.to_json(),
-        "train_class_counts": train_class_counts,
+        "train_class_counts": train_class_counts(source),
     }))
+}
+
+/// How many training clips each class has.
+fn train_class_counts(source: &Source) -> Vec<u64> {
+    let mut counts = vec![0; source.taxonomy.classes()];
+    for clip in &source.clips[Split::Train as usize] {
+        counts[clip.class] += 1;
+    }
+    counts
 }
 
 /// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of rows beside the plan.

@@ -165,6 +165,7 @@ impl FakeRun<'_> {
         tasks::run(&TasksConfig {
             clips: ClipSource::Labels(labels),
             deal: DealSettings::published(self.scenario, seed),
+            events: None,
             schedule,
             tasks: None,
             out: folder.to_owned(),
