@@ -164,6 +164,15 @@ pub enum LabelsError {
         /// The name.
         group: String,
     },
+    /// A clip of one's own was to be downloaded.
+    #[error(
+        "clip {} is called by its path: such clips are nobody's to download",
+        printable(clip)
+    )]
+    Own {
+        /// The first such clip.
+        clip: String,
+    },
     /// Clips stand in the tables more than once.
     #[error("{}", doubled(clips))]
     Duplicates {
@@ -203,6 +212,9 @@ impl Hint for LabelsError {
                 Some(format!("add it to {} under a category, or drop its rows", taxonomy.display()))
             }
             Self::Duplicates { .. } => Some("a clip can have one label; keep one row of each".into()),
+            Self::Own { .. } => Some(
+                "nothing needs to be downloaded: give decoding the folder where the videos lie (make ... RAW=folder)".into(),
+            ),
             Self::Altered { .. } => Some(
                 "in the spreadsheet, give the column the format Text before the ids are pasted, and paste them again".into(),
             ),
@@ -267,6 +279,18 @@ impl Labels {
                 .enumerate()
                 .map(move |(row, l)| (s, row, l))
         })
+    }
+
+    /// These labels, where every clip is a piece of a YouTube video, as the archives of Kinetics hold them.
+    ///
+    /// # Errors
+    /// [`LabelsError::Own`] for the first clip that is called by its path.
+    pub fn of_videos(self) -> Result<Self, LabelsError> {
+        let own = self.iter().find_map(|(_, _, label)| label.clip.path());
+        match own.map(str::to_owned) {
+            None => Ok(self),
+            Some(clip) => Err(LabelsError::Own { clip }),
+        }
     }
 
     /// The number of clips in all splits.
@@ -439,6 +463,28 @@ mod tests {
                 .len(),
             1
         );
+    }
+
+    #[test]
+    fn a_label_in_another_unicode_form_is_taken_in_the_taxonomys_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("classes.csv", "Category,Subcategory\nhome,caf\u{e9}\n");
+        write("train.csv", "label,clip\ncafe\u{301},a\n");
+        write("validation.csv", "label,clip\n");
+        write("test.csv", "label,clip\n");
+        let labels = Labels::read(folder.path()).unwrap();
+        assert_eq!(labels.of(Split::Train)[0].subcategory, "caf\u{e9}");
+        // Two spellings of one path are one clip.
+        write(
+            "train.csv",
+            "label,clip\ncaf\u{e9},caf\u{e9}\ncaf\u{e9},cafe\u{301}\n",
+        );
+        assert!(matches!(
+            Labels::read(folder.path()),
+            Err(LabelsError::Duplicates { .. })
+        ));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod make;
 mod manifest;
 mod metrics;
 mod model;
+mod own_data;
 mod pipeline;
 mod report;
 mod shard;

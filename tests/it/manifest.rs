@@ -283,3 +283,17 @@ fn the_audit_finds_what_is_known_of_the_published_tables() {
     let across: Vec<i32> = across.iter().map(|o| o.seconds).collect();
     assert_eq!(across, [8]);
 }
+
+#[test]
+fn of_kinetics_the_group_is_the_youtube_id_and_the_rest_stays() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
+    for row in rows {
+        assert_eq!(row.group, row.youtube_id, "{}", row.clip_id);
+        let video = row.clip_id.split('_').next();
+        assert_eq!(row.youtube_id.as_deref(), video);
+        assert!(row.time_start_s.is_some() && row.time_end_s.is_some());
+    }
+}

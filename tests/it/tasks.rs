@@ -272,7 +272,8 @@ fn the_published_sizes_follow() {
 #[test]
 fn rows_tell_what_changed_and_are_sorted() {
     let labels = LabelFolder::published();
-    for scenario in Scenario::ALL {
+    // The four that draw.
+    for scenario in Scenario::ALL[..4].iter().copied() {
         let out = tempfile::tempdir().unwrap();
         run(&config(labels.path(), scenario, out.path())).unwrap();
         let rows: Vec<AvailabilityRow> =

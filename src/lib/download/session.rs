@@ -28,7 +28,7 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn open(config: &DownloadConfig) -> Result<Self, DownloadError> {
-        let labels = Labels::read(&config.labels)?;
+        let labels = Labels::read(&config.labels)?.of_videos()?;
         let dataset = Sources::read(config.sources.as_deref())?
             .dataset(&config.dataset)?
             .clone();

@@ -128,9 +128,10 @@ impl<R: Read> Utf16<R> {
             .take(CHUNK_BYTES as u64)
             .read_to_end(&mut chunk)?;
         if read == 0 {
-            return match chunk.is_empty() {
-                true => Ok(false),
-                false => damaged("the text is UTF-16 and ends within a character"),
+            return if chunk.is_empty() {
+                Ok(false)
+            } else {
+                damaged("the text is UTF-16 and ends within a character")
             };
         }
         let mut units: Vec<u16> = chunk

@@ -27,7 +27,7 @@ pub fn run(config: &OwnDataConfig) -> Result<OwnDataSummary, OwnDataError> {
         return Err(OwnDataError::NoClips { path: path.clone() });
     }
     let ids: Vec<&str> = clips.iter().map(|clip| clip.id.as_str()).collect();
-    let names = named(config, &ids, &labels)?;
+    let names = named(config, &ids, labels.as_deref())?;
     let groups = match &config.group_by {
         Some(by) => Some(group::groups(by, &ids)?),
         None => None,
@@ -81,7 +81,7 @@ fn labelled(
 fn named(
     config: &OwnDataConfig,
     ids: &[&str],
-    labels: &Option<Vec<String>>,
+    labels: Option<&[String]>,
 ) -> Result<Names, OwnDataError> {
     let taxonomy = config.taxonomy.as_deref();
     match (labels, taxonomy) {

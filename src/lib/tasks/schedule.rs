@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::availability::{Places, Stay};
 use super::legacy_random::{NumpyRandom, PythonRandom};
 use super::{Scenario, TasksError};
-use crate::named_csv::NamedCsv;
+use crate::named_csv::{NamedCsv, whole_number};
 use crate::tables::ScheduleEvent;
 use crate::taxonomy::Taxonomy;
 
@@ -39,8 +39,7 @@ impl Counts {
             let (line, record) = record?;
             let entry = |&column: &usize| {
                 let text = record.get(column).unwrap_or_default();
-                text.parse()
-                    .ok()
+                whole_number(text)
                     .filter(|&count| count <= MAX_COUNT)
                     .ok_or_else(|| TasksError::ScheduleEntry {
                         path: path.to_owned(),
