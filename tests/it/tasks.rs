@@ -1,5 +1,6 @@
 //! The deal equals the seed's on every golden case, and keeps its promises on any other table.
 
+mod events;
 mod peer;
 mod properties;
 

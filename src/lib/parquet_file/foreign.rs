@@ -11,19 +11,22 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
+use super::provenance::KEY_PREFIX;
 use super::read::{arrow_error, damaged, keys, parquet_error};
 use super::{ROWS_PER_BATCH, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
 
-/// Whether a Parquet file was written by another program: it does not say which of our formats it has.
+/// Whether a Parquet file was written by another program: none of its keys is ours. One changed byte in one of our keys makes no
+/// file foreign.
 ///
 /// # Errors
 /// When it cannot be opened, or is not Parquet.
 pub fn is_foreign(path: &Path) -> Result<bool, TableError> {
     let file = File::open(path).map_err(ArtifactError::at("open", path))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error(path))?;
-    Ok(!keys(builder.metadata()).contains_key(super::provenance::FORMAT_KEY))
+    let keys = keys(builder.metadata());
+    Ok(!keys.keys().any(|key| key.starts_with(KEY_PREFIX)))
 }
 
 /// Reads a table that another program has written: columns are found by name, and their values must be those of the table's

@@ -380,6 +380,13 @@ mod tests {
         ));
         super::write(&path, &rows(3), &Provenance::default()).unwrap();
         assert!(!is_foreign(&path).unwrap());
+        // One of our keys, changed, makes no file foreign: its own reader refuses it.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let key = b"incdec.format";
+        let at = bytes.windows(key.len()).position(|w| w == key).unwrap();
+        bytes[at] = b'x';
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(!is_foreign(&path).unwrap());
     }
 
     #[test]

@@ -144,6 +144,12 @@ pub enum RowFault {
         /// The line that says the other.
         line: usize,
     },
+    /// A split has no clips before these arrive.
+    #[error("task 0 has none of the {split} clips: all arrive later, these first")]
+    NothingBefore {
+        /// The split.
+        split: Split,
+    },
     /// A split has no clips left.
     #[error("task {task} is left without {split} clips")]
     LeavesNothing {
@@ -173,7 +179,7 @@ impl Hint for EventsError {
                 "without --start, task 0 holds only what has no row that arrives; --start FILE says who is there from the start"
                     .into(),
             ),
-            Self::Row { what: RowFault::LeavesNothing { .. }, .. } | Self::EmptyStart { .. } => {
+            Self::Row { what: RowFault::LeavesNothing { .. } | RowFault::NothingBefore { .. }, .. } | Self::EmptyStart { .. } => {
                 Some("training needs clips of every split in every task".into())
             }
             Self::Row { .. } => None,
@@ -229,16 +235,26 @@ pub(super) fn read(files: &EventFiles, source: &Source) -> Result<Told, EventsEr
                 .map_err(|what| at(&files.events, event.line, what))?;
         }
         if let Some(split) = world.empty_split() {
-            let last = now.iter().rev().find(|event| {
-                event.change == Change::Leaves && !event.rows[split as usize].is_empty()
-            });
-            return Err(match last {
-                Some(event) => at(
+            let names_some = |event: &&Event| !event.rows[split as usize].is_empty();
+            let leaves = now
+                .iter()
+                .rev()
+                .find(|event| event.change == Change::Leaves && names_some(event));
+            // Without a table of the start, what arrives later is what the start lacks.
+            let arrives = rest
+                .iter()
+                .find(names_some)
+                .filter(|_| files.start.is_none());
+            return Err(match (leaves, arrives) {
+                (Some(event), _) => at(
                     &files.events,
                     event.line,
                     RowFault::LeavesNothing { task, split },
                 ),
-                None => EventsError::EmptyStart {
+                (None, Some(event)) => {
+                    at(&files.events, event.line, RowFault::NothingBefore { split })
+                }
+                (None, None) => EventsError::EmptyStart {
                     path: first_table.clone(),
                     split,
                 },

@@ -207,13 +207,16 @@ fn a_task_left_empty_is_refused_with_the_line_that_empties_it() {
         fault(test, None),
         (6, RowFault::LeavesNothing { task: 1, split })
     );
-    let all = told(
-        "task,change,category\n1,arrives,food\n1,arrives,phone\n",
-        None,
-    );
+    let split = Split::Train;
+    let all = "task,change,category\n1,arrives,food\n1,arrives,phone\n";
+    assert_eq!(fault(all, None), (2, RowFault::NothingBefore { split }));
+    let nobody = told("task,change,group\n1,arrives,one\n", Some("clip\na1\n")).map(|t| t.tasks);
     assert!(matches!(
-        all.map(|t| t.tasks),
-        Err(EventsError::EmptyStart { .. })
+        nobody,
+        Err(EventsError::EmptyStart {
+            split: Split::Train,
+            ..
+        })
     ));
 }
 
