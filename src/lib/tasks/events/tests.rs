@@ -1,4 +1,6 @@
 use super::*;
+use crate::clip::Split;
+use crate::tasks::LabelledClip;
 use crate::taxonomy::Taxonomy;
 
 /// food: cake (a, b), chips (c); phone: texting (d, e). Clips of train, validation and test are called a0, a1, a2, ...; a and c
