@@ -26,7 +26,8 @@ What --group-by keeps together, sought in that path:
 
 The rule of the splits: the groups are put in an order drawn with --seed. In this order each goes as a whole to the split that
 falls furthest short of its share in the group's subcategories, counted by clips and as a part of that share; of splits that
-fall equally short, to train before test before validation. So no group is ever divided.
+fall equally short there, to the one that falls furthest short in all, and then to train before test before validation. So no
+group is ever divided.
 
 Examples:
   incdec-own-data --clips /videos/UCF-101 --taxonomy ucf101.csv --group-by _g([0-9]+)_c --out own/Info --dry-run

@@ -12,8 +12,9 @@
 //!
 //! The groups (each clip alone, where none are asked for) are put in an order drawn with the seed. In this order each goes as a
 //! whole to the split that falls furthest short of its share in the group's subcategories, counted by clips and as a part of
-//! that share; of splits that fall equally short, to train before test before validation. So no group is ever divided, and a
-//! subcategory of at least three groups, none of which is in another, has clips in all three splits.
+//! that share; of splits that fall equally short there, to the one that falls furthest short in all, and then to train before
+//! test before validation. So no group is ever divided, and a subcategory of at least three groups, none of which is in another
+//! subcategory, has clips in all three splits.
 
 mod config;
 mod error;

@@ -29,16 +29,22 @@ pub(super) fn deal(
     let mut groups: Vec<Vec<usize>> = groups.into_values().collect();
     groups.shuffle(&mut stream(seed, PURPOSE, &[]));
     let total: u32 = shares.0.iter().sum();
+    let share = |split: Split| f64::from(shares.0[split as usize]) / f64::from(total);
+    // How far `has` falls short of a split's share of `all`, as a part of that share.
+    let short =
+        |split: Split, has: u32, all: u32| 1.0 - f64::from(has) / (share(split) * f64::from(all));
+    let all: u32 = sizes.iter().sum();
     let mut dealt = vec![[0_u32; 3]; subcategories];
+    let mut dealt_in_all = [0_u32; 3];
     let mut splits = vec![Split::Train; clips.len()];
     for group in groups {
-        let shortage = |split: Split| -> f64 {
+        let shortage = |split: Split| -> (f64, f64) {
             let of_clip = |clip: &usize| {
                 let x = clips[*clip].0;
-                let share = f64::from(shares.0[split as usize]) / f64::from(total);
-                1.0 - f64::from(dealt[x][split as usize]) / (share * f64::from(sizes[x]))
+                short(split, dealt[x][split as usize], sizes[x])
             };
-            group.iter().map(of_clip).sum()
+            let in_all = short(split, dealt_in_all[split as usize], all);
+            (group.iter().map(of_clip).sum(), in_all)
         };
         let mut best = SERVED[0];
         for split in SERVED {
@@ -49,6 +55,7 @@ pub(super) fn deal(
         for clip in group {
             splits[clip] = best;
             dealt[clips[clip].0][best as usize] += 1;
+            dealt_in_all[best as usize] += 1;
         }
     }
     splits
@@ -95,6 +102,25 @@ mod tests {
         let mut again = deal(&turned, 2, Shares::default(), 0);
         again.reverse();
         assert_eq!(again, first);
+    }
+
+    #[test]
+    fn few_groups_that_are_in_several_subcategories_reach_every_split() {
+        // Each of four customers is in two of four subcategories.
+        let clips = [
+            (0, "b"),
+            (0, "d"),
+            (1, "a"),
+            (1, "c"),
+            (2, "a"),
+            (2, "b"),
+            (3, "c"),
+            (3, "d"),
+        ];
+        for seed in 0..50 {
+            let counts = counts(&deal(&clips, 4, Shares::default(), seed));
+            assert!(counts.iter().all(|n| *n > 0), "seed {seed}: {counts:?}");
+        }
     }
 
     proptest! {
