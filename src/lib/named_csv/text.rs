@@ -90,11 +90,13 @@ fn separator(begin: &[u8]) -> u8 {
             _ => {}
         }
     }
-    match counts {
-        [0, 0, 0] => b',',
-        [commas, _, _] if commas > 0 => b',',
-        [_, semicolons, tabs] if semicolons >= tabs => b';',
-        _ => b'\t',
+    let [commas, semicolons, tabs] = counts;
+    if commas > 0 || semicolons + tabs == 0 {
+        b','
+    } else if semicolons >= tabs {
+        b';'
+    } else {
+        b'\t'
     }
 }
 
