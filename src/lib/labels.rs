@@ -46,8 +46,7 @@ impl Labels {
     /// # Errors
     /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
     pub fn read(folder: &Path) -> Result<Self, LabelsError> {
-        let names = Split::ALL.map(|split| format!("{split}.csv"));
-        let names = std::iter::once("classes.csv".to_owned()).chain(names);
+        let names = std::iter::once(Taxonomy::FILE.to_owned()).chain(Split::ALL.map(table_file));
         let files: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
         if let Some(path) = files.iter().find(|path| !path.exists()) {
             return Err(LabelsError::Missing {
@@ -114,6 +113,12 @@ impl Labels {
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
+}
+
+/// The name of a split's table.
+#[must_use]
+pub fn table_file(split: Split) -> String {
+    format!("{split}.csv")
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Source {
         match self {
             Self::File { path, .. } => decode_file(path, settings, deadline),
             Self::Frames { path, .. } => caught(|| decode_folder(path, settings, deadline))
-                .unwrap_or_else(|message| DecodedClip::panicked(&message)),
+                .unwrap_or_else(|message| DecodedClip::panicked(settings, &message)),
         }
     }
 
@@ -61,9 +61,10 @@ impl Source {
     }
 }
 
-/// The files and frame folders by clip. A clip that is called by its path has the files of that path, whatever their ending:
-/// those with a video's ending go before others. Where another clip has several files, one in a folder of its subcategory's name is taken,
-/// then the first by name; a file goes before a folder of frames.
+/// The files and frame folders by clip. A clip that is called by its path has the files of that
+/// path, whatever their ending: those with a video's ending go before others. Where another clip has
+/// several files, one in a folder of its subcategory's name is taken, then the first by name; a file
+/// goes before a folder of frames.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     files: BTreeMap<String, Vec<PathBuf>>,
@@ -95,17 +96,10 @@ impl Sources {
                 .file_stem()
                 .and_then(|s| s.to_str())
                 .unwrap_or_default();
-            let relative = entry
-                .path()
-                .strip_prefix(clips)
-                .ok()
-                .and_then(without_ending);
+            let relative = entry.path().strip_prefix(clips).ok().and_then(without_ending);
             if let Some(relative) = relative.filter(|_| entry.file_type().is_file()) {
                 let relative = composed(&relative).into_owned();
-                by_path
-                    .entry(relative)
-                    .or_default()
-                    .push(entry.path().to_owned());
+                by_path.entry(relative).or_default().push(entry.path().to_owned());
             }
             if entry.file_type().is_file() && name.parse::<ClipId>().is_ok() {
                 files
