@@ -96,10 +96,17 @@ impl Sources {
                 .file_stem()
                 .and_then(|s| s.to_str())
                 .unwrap_or_default();
-            let relative = entry.path().strip_prefix(clips).ok().and_then(without_ending);
+            let relative = entry
+                .path()
+                .strip_prefix(clips)
+                .ok()
+                .and_then(without_ending);
             if let Some(relative) = relative.filter(|_| entry.file_type().is_file()) {
                 let relative = composed(&relative).into_owned();
-                by_path.entry(relative).or_default().push(entry.path().to_owned());
+                by_path
+                    .entry(relative)
+                    .or_default()
+                    .push(entry.path().to_owned());
             }
             if entry.file_type().is_file() && name.parse::<ClipId>().is_ok() {
                 files

@@ -9,8 +9,8 @@ use super::remarks::remarks;
 use super::schedule::{ScheduleCounts, ScheduleFile};
 use super::writer::{AvailabilityWriter, RowRef, int};
 use super::{
-    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Scenario, Source, SplitSummary, TaskSummary,
-    TasksConfig, TasksError, TasksSummary,
+    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Scenario, Source, SplitSummary,
+    TaskSummary, TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
 use crate::choice::Choice;
@@ -104,7 +104,10 @@ fn told(
     {
         provenance = provenance.with_input(file)?;
     }
-    Ok((TaskLists::told(&source.tables(), tasks, told.stays), provenance))
+    Ok((
+        TaskLists::told(&source.tables(), tasks, told.stays),
+        provenance,
+    ))
 }
 
 /// The number of tasks, and the schedule where the scenario takes one.

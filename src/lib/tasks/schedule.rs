@@ -42,7 +42,8 @@ impl ScheduleCounts {
             let (line, record) = record?;
             let entry = |&column: &usize| {
                 let text = record.get(column).unwrap_or_default();
-                whole_number(text).filter(|&count| count <= MAX_COUNT)
+                whole_number(text)
+                    .filter(|&count| count <= MAX_COUNT)
                     .ok_or_else(|| TasksError::ScheduleEntry {
                         path: path.to_owned(),
                         line,

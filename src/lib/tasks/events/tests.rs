@@ -122,7 +122,8 @@ fn the_schedule_follows_the_training_clips() {
     use crate::tables::ScheduleEvent::{Arrived, Kept, Removed, Start};
     let events = "task,change,clip,subcategory\n1,leaves,a0,\n2,leaves,b0,\n2,arrives,,texting\n";
     let told = told(events, None).unwrap();
-    let plan = super::super::availability::TaskLists::told(&source().tables(), told.tasks, told.stays);
+    let plan =
+        super::super::availability::TaskLists::told(&source().tables(), told.tasks, told.stays);
     let food = |task| plan.schedule().events(task, 0).collect::<Vec<_>>();
     assert_eq!(food(0), [(0, Some(0), Start), (1, Some(1), Start)]);
     assert_eq!(food(1), [(0, Some(0), Kept), (1, Some(1), Kept)]);
