@@ -1,31 +1,33 @@
 //! The label tables `train.csv`, `validation.csv`, `test.csv`: which clip shows which subcategory.
 //!
-//! Columns are read by name: `label` (the subcategory), `youtube_id`, `time_start`, `time_end`,
-//! `split`. The file's name is the split; the column `split` is the archive folder of Kinetics and
-//! is kept as `source_split`. A clip's row is its 0-based line in its own file, and rows alone
-//! decide the splits of every task.
+//! Columns are read by name: `label` (the subcategory), then `youtube_id`, `time_start`, `time_end`, or, for data of one's own,
+//! `clip`, the path of the clip below the folder of clips without its ending. Optional are `group`, which no split may divide
+//! and which withdraws together (a person, a camera, a customer; the YouTube id where nothing else is said), and `split`. The
+//! file's name is the split; the column `split` is the archive folder of Kinetics and is kept as `source_split`. A clip's row is
+//! its 0-based line in its own file, and rows alone decide the splits of every task.
 
-use std::collections::HashMap;
+mod error;
+mod read;
+mod spreadsheet;
+
 use std::path::{Path, PathBuf};
 
-use crate::clip::{ClipId, ClipIdError, Split};
-use crate::exit::Exit;
-use crate::foreign::printable;
-use crate::hint::Hint;
-use crate::named_csv::{NamedCsv, NamedCsvError};
-use crate::taxonomy::{Taxonomy, TaxonomyError};
+use crate::clip::{ClipId, Split};
+use crate::taxonomy::Taxonomy;
+pub use error::{LabelsError, Place};
 
 /// One labelled clip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// The clip.
     pub clip: ClipId,
-    /// The subcategory as the table has it.
+    /// What it may not be divided from: the table's group, else the YouTube id; none where there is neither.
+    pub group: Option<String>,
+    /// The subcategory as the taxonomy spells it.
     pub subcategory: String,
     /// The class index of its category.
     pub class: usize,
-    /// The archive folder of Kinetics that holds the clip; empty where the table has no such
-    /// column.
+    /// The archive folder of Kinetics that holds the clip; empty where the table has no such column.
     pub source_split: String,
 }
 
@@ -38,114 +40,11 @@ pub struct Labels {
     files: Vec<PathBuf>,
 }
 
-/// Why label tables were refused.
-#[derive(Debug, thiserror::Error)]
-pub enum LabelsError {
-    /// The taxonomy beside the tables is unusable.
-    #[error(transparent)]
-    Taxonomy(#[from] TaxonomyError),
-    /// A table is absent.
-    #[error("{path}: the label table is missing")]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// Whether other label tables are there, somebody's own for all that is known.
-        others: bool,
-    },
-    /// A table is not readable as CSV, or a needed column is missing.
-    #[error(transparent)]
-    Csv(#[from] NamedCsvError),
-    /// A time is no whole number of seconds.
-    #[error(
-        "{path}, line {line}: {column} is \"{}\", not a whole number of seconds",
-        printable(value)
-    )]
-    Time {
-        /// The table's file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column.
-        column: &'static str,
-        /// What stands there.
-        value: String,
-    },
-    /// The clip's parts give no valid id.
-    #[error("{path}, line {line}: {source}")]
-    Clip {
-        /// The table's file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// Why not.
-        source: ClipIdError,
-    },
-    /// The subcategory is not in the taxonomy.
-    #[error(
-        "{path}, line {line}: subcategory \"{}\" is not in {taxonomy}",
-        printable(subcategory)
-    )]
-    Subcategory {
-        /// The table's file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The unknown subcategory.
-        subcategory: String,
-        /// The taxonomy's file.
-        taxonomy: PathBuf,
-    },
-    /// The same clip stands in the tables twice.
-    #[error("{path}, line {line}: clip {clip} is already in {first_split} row {first_row}")]
-    Duplicate {
-        /// The table's file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The clip.
-        clip: ClipId,
-        /// The split of its first occurrence.
-        first_split: Split,
-        /// The row of its first occurrence.
-        first_row: usize,
-    },
-}
-
-impl Hint for LabelsError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Taxonomy(e) => e.hint(),
-            Self::Missing { others: false, .. } => Some(
-                "get the published tables with `incdec-download labels --out <labels folder>` (make labels)".into(),
-            ),
-            Self::Missing { others: true, .. } => Some(
-                "tables of your own are complete as classes.csv, train.csv, validation.csv and test.csv; one without clips has its header alone".into(),
-            ),
-            Self::Subcategory { taxonomy, .. } => {
-                Some(format!("add it to {} under a category, or drop its rows", taxonomy.display()))
-            }
-            Self::Duplicate { .. } => Some("a clip can have one label; drop one of the two rows".into()),
-            _ => Some(
-                "a label table is a CSV with the columns label, youtube_id, time_start, time_end and (optional) split".into(),
-            ),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Taxonomy(e) => e.exit(),
-            Self::Clip { source, .. } => source.exit(),
-            _ => Exit::Failed,
-        }
-    }
-}
-
 impl Labels {
     /// Reads `classes.csv` and the three label tables of `folder`.
     ///
     /// # Errors
-    /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs
-    /// twice.
+    /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
     pub fn read(folder: &Path) -> Result<Self, LabelsError> {
         let names = std::iter::once(Taxonomy::FILE.to_owned()).chain(Split::ALL.map(table_file));
         let files: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
@@ -156,11 +55,12 @@ impl Labels {
             });
         }
         let taxonomy = Taxonomy::read(&files[0])?;
-        let mut seen = HashMap::new();
+        let mut reader = read::Tables::new(&taxonomy, &files[0]);
         let mut tables: [Vec<Label>; 3] = Default::default();
         for (split, path) in Split::ALL.into_iter().zip(&files[1..]) {
-            tables[split as usize] = read_table(path, split, &taxonomy, &files[0], &mut seen)?;
+            tables[split as usize] = reader.read(path, split)?;
         }
+        reader.finish()?;
         Ok(Self {
             taxonomy,
             tables,
@@ -182,6 +82,18 @@ impl Labels {
                 .enumerate()
                 .map(move |(row, l)| (s, row, l))
         })
+    }
+
+    /// These labels, where every clip is a piece of a YouTube video, as the archives of Kinetics hold them.
+    ///
+    /// # Errors
+    /// [`LabelsError::Own`] for the first clip that is called by its path.
+    pub fn of_videos(self) -> Result<Self, LabelsError> {
+        let own = self.iter().find_map(|(_, _, label)| label.clip.path());
+        match own.map(str::to_owned) {
+            None => Ok(self),
+            Some(clip) => Err(LabelsError::Own { clip }),
+        }
     }
 
     /// The number of clips in all splits.
@@ -209,70 +121,11 @@ pub fn table_file(split: Split) -> String {
     format!("{split}.csv")
 }
 
-fn read_table(
-    path: &Path,
-    split: Split,
-    taxonomy: &Taxonomy,
-    taxonomy_file: &Path,
-    seen: &mut HashMap<ClipId, (Split, usize)>,
-) -> Result<Vec<Label>, LabelsError> {
-    let table = NamedCsv::open(path)?;
-    let (label, youtube_id) = (table.column("label")?, table.column("youtube_id")?);
-    let (time_start, time_end) = (table.column("time_start")?, table.column("time_end")?);
-    let source_split = table.position("split");
-    let mut labels = Vec::new();
-    for (row, record) in table.rows().enumerate() {
-        let (line, record) = record?;
-        let field = |c: usize| record.get(c).unwrap_or_default();
-        let seconds = |c: usize, column: &'static str| {
-            field(c).parse::<u32>().map_err(|_| LabelsError::Time {
-                path: path.to_owned(),
-                line,
-                column,
-                value: field(c).to_owned(),
-            })
-        };
-        let clip = ClipId::new(
-            field(youtube_id),
-            seconds(time_start, "time_start")?,
-            seconds(time_end, "time_end")?,
-        )
-        .map_err(|source| LabelsError::Clip {
-            path: path.to_owned(),
-            line,
-            source,
-        })?;
-        let subcategory = field(label);
-        let class = taxonomy
-            .class_of(subcategory)
-            .ok_or_else(|| LabelsError::Subcategory {
-                path: path.to_owned(),
-                line,
-                subcategory: subcategory.to_owned(),
-                taxonomy: taxonomy_file.to_owned(),
-            })?;
-        if let Some((first_split, first_row)) = seen.insert(clip.clone(), (split, row)) {
-            return Err(LabelsError::Duplicate {
-                path: path.to_owned(),
-                line,
-                clip,
-                first_split,
-                first_row,
-            });
-        }
-        labels.push(Label {
-            clip,
-            subcategory: subcategory.to_owned(),
-            class,
-            source_split: source_split.map(field).unwrap_or_default().to_owned(),
-        });
-    }
-    Ok(labels)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint::Hint;
+    use crate::named_csv::NamedCsvError;
 
     const GOOD: &str =
         ",label,youtube_id,time_start,time_end,split\n0,yawning,abcdefghijk,3,13,train\n";
@@ -329,12 +182,119 @@ mod tests {
         ));
         assert!(matches!(
             row("1,yawning,abcdefghijk,3,13,t"),
-            Err(E::Duplicate { first_row: 0, .. })
+            Err(E::Duplicates { .. })
         ));
+        assert!(matches!(
+            row("1,yawning,b,13,3,t"),
+            Err(E::Backwards {
+                line: 3,
+                start: 13,
+                end: 3,
+                ..
+            })
+        ));
+        for altered in ["2-Mar", "1.23E+10", "#NAME?"] {
+            let error = row(&format!("1,yawning,{altered},3,13,t"));
+            assert!(
+                matches!(error, Err(E::Altered { line: 3, .. })),
+                "{altered}"
+            );
+        }
         assert!(matches!(row("1,yawning"), Err(E::Csv(_))));
         assert!(matches!(
             read("label,youtube_id,time_start\n"),
             Err(E::Csv(NamedCsvError::Column { column, .. })) if column == "time_end"
+        ));
+    }
+
+    #[test]
+    fn clips_may_be_called_by_a_path_and_belong_to_a_group() {
+        let read = read("label,clip,group\nyawning,a/v_X_g01_c01,X g01\nyawning,b,\n").unwrap();
+        let labels = read.of(Split::Train);
+        assert_eq!(labels[0].clip.to_string(), "a/v_X_g01_c01");
+        assert_eq!(labels[0].group.as_deref(), Some("X g01"));
+        assert_eq!(
+            (labels[1].clip.youtube_id(), &labels[1].group),
+            (None, &None)
+        );
+        // Of a piece of a video, the video is the group unless the table knows better.
+        let plain = super::tests::read(GOOD).unwrap();
+        assert_eq!(
+            plain.of(Split::Train)[0].group.as_deref(),
+            Some("abcdefghijk")
+        );
+    }
+
+    #[test]
+    fn paths_that_leave_their_folder_and_groups_that_steer_are_refused() {
+        use LabelsError as E;
+        for path in ["../x", "/x", "a/../../x", "a\\b", "a\u{1b}b", ""] {
+            let error = read(&format!("label,clip,x\nyawning,{path},y\n"));
+            assert!(matches!(error, Err(E::Clip { line: 2, .. })), "{path:?}");
+        }
+        let error = read("label,clip,group\nyawning,a,b\u{202e}c\n");
+        assert!(matches!(error, Err(E::Group { line: 2, .. })));
+        let error = read("label,clip,youtube_id,time_start,time_end\n");
+        assert!(matches!(error, Err(E::TwoNames { .. })));
+    }
+
+    #[test]
+    fn all_doubled_clips_are_named_at_once_with_their_lines() {
+        let rows = "label,clip\nyawning,a\nyawning,b\nyawning,a\nyawning,b\n";
+        assert_eq!(
+            read(rows).unwrap_err().to_string(),
+            "2 rows repeat a clip: a (train.csv line 2, train.csv line 4), b (train.csv line 3, train.csv line 5)"
+        );
+        let many: String = (0..50).map(|n| format!("yawning,c{n}\n")).collect();
+        let error = read(&format!("label,clip\n{many}{many}"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("50 rows repeat") && error.ends_with("and 30 more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn tables_as_pandas_and_spreadsheets_save_them_are_read() {
+        let id = |text: &str| read(text).unwrap().of(Split::Train)[0].clip.to_string();
+        let right = "abcdefghijk_000000_000002";
+        for text in [
+            "label,youtube_id,time_start,time_end\nyawning,abcdefghijk,0.0,2.0\n",
+            "label;youtube_id;time_start;time_end\nyawning;abcdefghijk;0;2\n",
+            "label\tyoutube_id\ttime_start\ttime_end\nyawning\tabcdefghijk\t0\t2\n",
+            "label,youtube_id,time_start,time_end,,\nyawning,abcdefghijk,0,2,,\n,,,,,\n,,,\n",
+        ] {
+            assert_eq!(id(text), right, "{text}");
+        }
+        assert_eq!(
+            read("label,clip\n,,\nyawning,a\n,\n")
+                .unwrap()
+                .of(Split::Train)
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_label_in_another_unicode_form_is_taken_in_the_taxonomys_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("classes.csv", "Category,Subcategory\nhome,caf\u{e9}\n");
+        write("train.csv", "label,clip\ncafe\u{301},a\n");
+        write("validation.csv", "label,clip\n");
+        write("test.csv", "label,clip\n");
+        let labels = Labels::read(folder.path()).unwrap();
+        assert_eq!(labels.of(Split::Train)[0].subcategory, "caf\u{e9}");
+        // Two spellings of one path are one clip.
+        write(
+            "train.csv",
+            "label,clip\ncaf\u{e9},caf\u{e9}\ncaf\u{e9},cafe\u{301}\n",
+        );
+        assert!(matches!(
+            Labels::read(folder.path()),
+            Err(LabelsError::Duplicates { .. })
         ));
     }
 

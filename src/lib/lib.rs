@@ -60,6 +60,7 @@
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
 //! | [`report`] | one page from one or more runs | `metrics` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
@@ -113,6 +114,7 @@ pub mod media;
 pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod own_data;
 pub mod report;
 pub mod shard;
 pub mod tasks;

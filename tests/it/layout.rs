@@ -45,6 +45,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
     (
         "train",
@@ -311,6 +312,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

@@ -27,6 +27,7 @@ mod make;
 mod manifest;
 mod metrics;
 mod model;
+mod own_data;
 mod pipeline;
 mod readme;
 mod report;

@@ -10,6 +10,8 @@ use super::file_hash::hash_in_time;
 use super::folder::{decode_folder, hash_folder};
 use super::{ClipSettings, DecodeError};
 use crate::clip::ClipId;
+use crate::clip::path::{has_video_ending, without_ending};
+use crate::foreign::composed;
 use crate::media::limits::Limits;
 use crate::panics::caught;
 
@@ -59,11 +61,15 @@ impl Source {
     }
 }
 
-/// The files and frame folders by clip. Where a clip has several files, one in a folder of its
-/// subcategory's name is taken, then the first by name; a file goes before a folder of frames.
+/// The files and frame folders by clip. A clip that is called by its path has the files of that
+/// path, whatever their ending: those with a video's ending go before others. Where another clip has
+/// several files, one in a folder of its subcategory's name is taken, then the first by name; a file
+/// goes before a folder of frames.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     files: BTreeMap<String, Vec<PathBuf>>,
+    /// By the path below the folder of clips without its ending, in Unicode's composed form.
+    by_path: BTreeMap<String, Vec<PathBuf>>,
     frame_folders: Option<PathBuf>,
 }
 
@@ -75,6 +81,7 @@ impl Sources {
             });
         }
         let mut files = BTreeMap::<String, Vec<PathBuf>>::new();
+        let mut by_path = BTreeMap::<String, Vec<PathBuf>>::new();
         for entry in WalkDir::new(clips)
             .follow_links(true)
             .max_depth(MAX_DEPTH)
@@ -89,6 +96,18 @@ impl Sources {
                 .file_stem()
                 .and_then(|s| s.to_str())
                 .unwrap_or_default();
+            let relative = entry
+                .path()
+                .strip_prefix(clips)
+                .ok()
+                .and_then(without_ending);
+            if let Some(relative) = relative.filter(|_| entry.file_type().is_file()) {
+                let relative = composed(&relative).into_owned();
+                by_path
+                    .entry(relative)
+                    .or_default()
+                    .push(entry.path().to_owned());
+            }
             if entry.file_type().is_file() && name.parse::<ClipId>().is_ok() {
                 files
                     .entry(name.to_owned())
@@ -96,18 +115,22 @@ impl Sources {
                     .push(entry.into_path());
             }
         }
+        for files in by_path.values_mut() {
+            files.sort_by_key(|file| !has_video_ending(file));
+        }
         Ok(Self {
             files,
+            by_path,
             frame_folders: frame_folders.map(Path::to_owned),
         })
     }
 
     pub(super) fn of(&self, clip: &ClipId, subcategory: &str) -> Option<Source> {
-        let files = self
-            .files
-            .get(&clip.to_string())
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let files = match clip.path() {
+            Some(path) => self.by_path.get(&*composed(path)),
+            None => self.files.get(&clip.to_string()),
+        };
+        let files = files.map(Vec::as_slice).unwrap_or_default();
         let in_place = |p: &&PathBuf| {
             p.parent()
                 .and_then(Path::file_name)

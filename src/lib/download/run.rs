@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         config: &'a DownloadConfig,
         finished: Vec<ArchiveRecord>,
     ) -> Result<Self, DownloadError> {
-        let labels = Labels::read(&config.labels)?;
+        let labels = Labels::read(&config.labels)?.of_videos()?;
         let sources = Sources::read(config.sources.as_deref())?;
         let dataset = sources.dataset(&config.dataset)?.clone();
         let source = config.source.as_ref().unwrap_or(&dataset.base);

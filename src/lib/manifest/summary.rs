@@ -118,6 +118,19 @@ fn findings(
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
+    // Where every group is a video, it is called so.
+    let are_videos = rows.iter().all(|r| r.group == r.youtube_id);
+    let [several_splits, several_subcategories] = if are_videos {
+        [
+            "YouTube ids in several splits",
+            "YouTube ids in several subcategories",
+        ]
+    } else {
+        [
+            "groups in several splits",
+            "groups in several subcategories",
+        ]
+    };
     [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
@@ -125,12 +138,9 @@ fn findings(
             "clips with fewer frames than promised",
             clips(&audit.partial),
         ),
+        (several_splits, videos(&audit.in_several_splits)),
         (
-            "YouTube ids in several splits",
-            videos(&audit.in_several_splits),
-        ),
-        (
-            "YouTube ids in several subcategories",
+            several_subcategories,
             videos(&audit.in_several_subcategories),
         ),
         ("pairs of clips that overlap in time", overlaps),

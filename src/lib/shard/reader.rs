@@ -22,7 +22,7 @@ const MAGIC: &[u8] = b"ARROW1";
 /// A clip in a shard. Frames, id and hash are slices of the memory map: nothing is copied.
 #[derive(Clone, Debug)]
 pub struct StoredClip<'a> {
-    /// `<youtube_id>_<start>_<end>`.
+    /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
     pub clip_id: &'a str,
     /// What is known of it beside the frames.
     pub head: ClipHead,

@@ -53,7 +53,7 @@ impl Default for ShardWriterConfig {
 /// A clip to be stored.
 #[derive(Clone, Debug)]
 pub struct NewClip {
-    /// `<youtube_id>_<start>_<end>`.
+    /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
     pub clip_id: String,
     /// The split that the clip belongs to.
     pub split: Split,

@@ -46,7 +46,7 @@ table_row! {
     pub struct IndexRow in "index.parquet": "incdec.index" version 1 by "make decode"
     added cause
     {
-        /// `<youtube_id>_<start>_<end>`.
+        /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
         pub clip_id: String,
         /// The split whose label table names the clip.
         pub split: Split,

@@ -263,7 +263,7 @@ mod tests {
 
     impl Keeper for FakeKeeper {
         fn wants(&self, clip: &ClipId) -> bool {
-            clip.end_s() == 11
+            clip.end_s() == Some(11)
         }
 
         fn keep(

@@ -129,7 +129,11 @@ pub(crate) fn make(
         let mut rest = clips.remove(class).unwrap_or_default().into_iter();
         for (i, count) in rule.counts.0.into_iter().enumerate() {
             for clip in rest.by_ref().take(count) {
-                let (id, start, end) = (clip.youtube_id(), clip.start_s(), clip.end_s());
+                let (Some(id), Some(start), Some(end)) =
+                    (clip.youtube_id(), clip.start_s(), clip.end_s())
+                else {
+                    continue;
+                };
                 // Writing into a String cannot fail.
                 let _ = writeln!(tables[i], "{},{class},{id},{start},{end},train", rows[i]);
                 rows[i] += 1;
