@@ -245,7 +245,8 @@ mod tests {
             read(rows).unwrap_err().to_string(),
             "2 rows repeat a clip: a (train.csv line 2, train.csv line 4), b (train.csv line 3, train.csv line 5)"
         );
-        let many: String = (0..50).map(|n| format!("yawning,c{n}\n")).collect();
+        let many: Vec<String> = (0..50).map(|n| format!("yawning,c{n}\n")).collect();
+        let many = many.concat();
         let error = read(&format!("label,clip\n{many}{many}"))
             .unwrap_err()
             .to_string();

@@ -32,7 +32,7 @@ pub(super) fn read(
     };
     let text = String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         refused(line, "the text is not UTF-8".to_owned())
     })?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);

@@ -39,14 +39,13 @@ impl<'a> World<'a> {
                 .flat_map(|(split, rows)| rows.iter().map(move |row| (split, *row)))
                 .collect()
         };
-        let (listed, is_start) = match start {
-            Some(start) => (named(&mut start.iter()), true),
-            None => {
-                let arriving = events
-                    .iter()
-                    .filter(|event| event.change == Change::Arrives);
-                (named(&mut arriving.map(|event| &event.rows)), false)
-            }
+        let (listed, is_start) = if let Some(start) = start {
+            (named(&mut start.iter()), true)
+        } else {
+            let arriving = events
+                .iter()
+                .filter(|event| event.change == Change::Arrives);
+            (named(&mut arriving.map(|event| &event.rows)), false)
         };
         let mut counts = [0; 3];
         let states = Split::ALL.map(|split| {
