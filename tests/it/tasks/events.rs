@@ -7,7 +7,7 @@ use incdec::clip::Split;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::parquet_file::{self, Table};
-use incdec::tables::{AvailabilityRow, Change, ScheduleEvent, ScheduleRow, read_availability};
+use incdec::tables::{Availability, AvailabilityRow, Change, ScheduleEvent, ScheduleRow};
 use incdec::tasks::{EventFiles, EventsError, Scenario, TasksConfig, TasksError, run};
 
 use super::LabelFolder;
@@ -43,9 +43,9 @@ impl Told {
     }
 
     fn rows(&self) -> Vec<AvailabilityRow> {
-        read_availability(&self.out.path().join(AvailabilityRow::FILE))
+        Availability::read(&self.out.path().join(AvailabilityRow::FILE))
             .unwrap()
-            .0
+            .rows
     }
 }
 
