@@ -25,7 +25,8 @@ holds the clips. Positions follow the label tables in task 0; who arrives comes 
 closed up.
 
 Examples:
-  incdec-tasks --manifest own/manifests/clips.parquet --scenario events --events leave.csv --out own/tasks/events/seed-0
+  incdec-tasks --manifest own/manifests/clips.parquet --scenario events \\
+    --events leave.csv --out own/tasks/events/seed-0
   incdec-tasks --labels Kinetics/Info --scenario decremental --seed 0 \\
     --schedule Kinetics/Info/subcategories_to_remove.csv --out Kinetics/tasks/decremental/seed-0
 

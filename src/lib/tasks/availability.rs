@@ -5,13 +5,10 @@
 //! than one of few.
 
 use super::legacy_random::{NumpyRandom, set_order};
+use super::place::{Places, Stay};
 use super::schedule::{ScheduleCounts, SubcategorySchedule};
 use super::{DealSettings, Remainder, Scenario};
 use crate::clip::Split;
-
-/// Where each clip of a split belongs: class, and index of the subcategory in the category's list;
-/// by row.
-pub type Places = Vec<(usize, usize)>;
 
 /// The labelled clips of the three splits, and the size of their taxonomy.
 #[derive(Clone, Debug)]
@@ -32,17 +29,6 @@ struct Deal {
     first: Vec<u32>,
     /// Rows that arrive, in shuffled order.
     second: Vec<u32>,
-}
-
-/// The tasks in whose lists a clip stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stay {
-    /// The clip's row.
-    pub row: u32,
-    /// The first of the tasks.
-    pub from: usize,
-    /// The task that no longer has it.
-    pub until: usize,
 }
 
 /// The lists of a scenario's tasks, ready to be read off.

@@ -18,6 +18,7 @@ mod config;
 mod error;
 pub mod events;
 pub mod legacy_random;
+pub mod place;
 mod remarks;
 mod run;
 pub mod schedule;

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::availability::{Places, Stay};
 use super::legacy_random::{NumpyRandom, PythonRandom};
+use super::place::{Places, Stay};
 use super::{Scenario, TasksError};
 use crate::named_csv::{NamedCsv, whole_number};
 use crate::tables::ScheduleEvent;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::{Change, Event, RowFault, Rows, Source};
 use crate::clip::Split;
 use crate::tasks::LabelledClip;
-use crate::tasks::availability::Stay;
+use crate::tasks::place::Stay;
 
 /// How it stands with one clip.
 #[derive(Clone, Copy, Default)]

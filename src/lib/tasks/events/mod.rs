@@ -13,7 +13,7 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::availability::Stay;
+use super::place::Stay;
 use super::{MAX_TASKS, Source};
 use crate::choice::choice;
 use crate::named_csv::{NamedCsv, whole_number};
