@@ -220,7 +220,8 @@ impl<R: Read> NamedCsv<R> {
         })
     }
 
-    /// The rows below the first line, each with the number of its line, from 1. A row that cannot be read is the last.
+    /// The rows below the first line, each with the number of its line, from 1. A row that is no UTF-8 or has another number
+    /// of fields is an error and the next one follows; after any other error there is none.
     pub fn rows(self) -> impl Iterator<Item = Result<(usize, StringRecord), NamedCsvError>> {
         let Self {
             path,
@@ -235,7 +236,10 @@ impl<R: Read> NamedCsv<R> {
                 let mut record = StringRecord::new();
                 let read = reader.read_record(&mut record);
                 row += 1;
-                ended = !matches!(read, Ok(true));
+                ended = match &read {
+                    Ok(more) => !more,
+                    Err(error) => !costs_its_row_alone(error),
+                };
                 match read {
                     Ok(false) => return None,
                     Ok(true) if record.iter().all(str::is_empty) => {}
@@ -249,7 +253,6 @@ impl<R: Read> NamedCsv<R> {
                         if is_even || is_uneven {
                             return Some(Ok((line, record)));
                         }
-                        ended = true;
                         return Some(Err(NamedCsvError::Fields {
                             path: path.clone(),
                             line,
@@ -275,6 +278,12 @@ fn unread(path: &Path, source: csv::Error) -> NamedCsvError {
         },
         _ => NamedCsvError::Read { path, source },
     }
+}
+
+/// Whether the rows behind one with this error can be read.
+fn costs_its_row_alone(error: &csv::Error) -> bool {
+    use csv::ErrorKind::{UnequalLengths, Utf8};
+    matches!(error.kind(), Utf8 { .. } | UnequalLengths { .. })
 }
 
 #[cfg(test)]

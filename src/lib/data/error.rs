@@ -45,14 +45,6 @@ pub enum ClipFault {
         /// What the row promises.
         expected: String,
     },
-    /// The frames could not be resized.
-    #[error("frame {frame}: resize: {message}")]
-    Resize {
-        /// The frame, from 0.
-        frame: usize,
-        /// What the resizer says.
-        message: String,
-    },
     /// The JPEG decoder could not be set up.
     #[error("start the JPEG decoder: {0}")]
     Decoder(String),
