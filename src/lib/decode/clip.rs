@@ -183,6 +183,9 @@ fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> Dec
         // How far it came says something about the machine, not about the clip.
         Err(machine) => return DecodedClip::failed(settings, source, machine),
     };
+    if let Err(picture) = must_move(&facts, tally) {
+        return DecodedClip::failed(settings, source, picture.into());
+    }
     match keeper.scaler.output() {
         Some(size) if !keeper.frames.is_empty() => {
             let damage = stopped.or_else(|| damage(&facts, tally));
@@ -300,12 +303,32 @@ fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
         duration_s: facts.duration_s,
         rotation: facts.orientation.degrees,
         codec: Some(facts.codec.clone()),
-        frames_expected: facts.frames_expected,
+        frames_expected: expected(facts, tally),
         frames_decoded: tally.frames + tally.passed_over,
         frames_concealed: tally.concealed,
         bytes: None,
         blake3: None,
     }
+}
+
+/// Frames that the header promises: it counts packets, and the second field of a picture is no
+/// frame.
+fn expected(facts: &VideoFacts, tally: Tally) -> Option<i64> {
+    Some(facts.frames_expected? - tally.second_fields)
+}
+
+/// Refuses a file that holds one picture of a codec that single pictures have: a thumbnail under
+/// the name of a video.
+///
+/// # Errors
+/// When it does.
+pub(super) fn must_move(facts: &VideoFacts, tally: Tally) -> Result<(), MediaError> {
+    if facts.is_of_pictures && tally.packets == 1 && tally.frames + tally.passed_over == 1 {
+        return Err(MediaError::Picture {
+            codec: facts.codec.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one
@@ -314,14 +337,17 @@ pub(super) fn damage(facts: &VideoFacts, tally: Tally) -> Option<String> {
     let short = facts
         .frames_expected
         .is_some_and(|expected| tally.packets + 1 < expected);
-    if tally.errors == 0 && tally.concealed == 0 && !short {
+    let is_whole = !short && facts.missing_bytes.is_none();
+    if tally.errors == 0 && tally.concealed == 0 && is_whole {
         return None;
     }
-    let expected = facts
-        .frames_expected
-        .map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let expected =
+        expected(facts, tally).map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let cut_off = facts.missing_bytes.map_or_else(String::new, |n| {
+        format!("; the last {n} bytes of the file are missing")
+    });
     Some(format!(
-        "{} of {expected} frames are there, {} of them concealed; {} errors",
+        "{} of {expected} frames are there, {} of them concealed; {} errors{cut_off}",
         tally.frames + tally.passed_over,
         tally.concealed,
         tally.errors
