@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 use super::{ClipSettings, Resample, Subsampling};
 use crate::media::MediaError;
 use crate::media::facts::VideoFacts;
-use crate::media::filter::Interpolation;
+use crate::media::filter::{Filter, Treatment};
 use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
 use crate::media::video::{Picture, ShownFrame, Tally, Video};
@@ -235,32 +235,72 @@ impl<'a> FrameKeeper<'a> {
     }
 
     fn take_frames(&mut self, video: &mut Video) -> Result<(), Trouble> {
-        let instants = Instants::new(
-            self.settings.fps,
-            video.time_base(),
-            self.settings.max_frames,
-        );
         let settings = self.settings;
-        let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
+        let instants = Instants::new(settings.fps, video.time_base(), settings.max_frames);
         let mut sampler = Sampler::new(instants);
-        while let Some(ShownFrame {
-            picture,
-            elapsed,
-            duration,
-        }) = video.next_frame(Some(&wanted))?
-        {
-            let picked = sampler.push(picture, elapsed, duration);
-            self.keep(picked)?;
-            if sampler.is_full() {
-                return Ok(());
+        if settings.deinterlace || settings.tone_map {
+            self.take_treated(video, &mut sampler)?;
+        } else {
+            let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
+            while let Some(shown) = video.next_frame(Some(&wanted))? {
+                self.take(&mut sampler, shown)?;
+                if sampler.is_full() {
+                    return Ok(());
+                }
             }
         }
         let picked = sampler.finish();
         self.keep(picked)
     }
 
+    fn take(&mut self, sampler: &mut Sampler<Picture>, shown: ShownFrame) -> Result<(), Trouble> {
+        let picked = sampler.push(shown.picture, shown.elapsed, shown.duration);
+        self.keep(picked)
+    }
+
+    /// Sends every frame through the filters that are asked for: one that puts fields together
+    /// needs those before and after.
+    fn take_treated(
+        &mut self,
+        video: &mut Video,
+        sampler: &mut Sampler<Picture>,
+    ) -> Result<(), Trouble> {
+        let treatment = Treatment {
+            deinterlace: self.settings.deinterlace,
+            tone_map: self.settings.tone_map,
+        };
+        let mut filter = Filter::treatment(treatment, video.time_base());
+        let mut duration = 0;
+        loop {
+            let shown = video.next_frame(None)?;
+            let ended = shown.is_none();
+            match shown {
+                Some(shown) => {
+                    duration = shown.duration;
+                    filter.push(shown.picture, shown.elapsed)?;
+                }
+                None => filter.finish()?,
+            }
+            while let Some(picture) = filter.take() {
+                let elapsed = picture.pts().unwrap_or_default();
+                let shown = ShownFrame {
+                    picture,
+                    elapsed,
+                    duration,
+                };
+                self.take(sampler, shown)?;
+                if sampler.is_full() {
+                    return Ok(());
+                }
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
     fn take_interpolated(&mut self, video: &mut Video) -> Result<(), Trouble> {
-        let mut between = Interpolation::new(self.settings.fps.to_string(), video.time_base());
+        let mut between = Filter::interpolation(self.settings.fps.to_string(), video.time_base());
         loop {
             let shown = video.next_frame(None)?;
             let ended = shown.is_none();
@@ -308,6 +348,8 @@ fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
         frames_concealed: tally.concealed,
         bytes: None,
         blake3: None,
+        scan: tally.interlaced.then(|| "interlaced".to_owned()),
+        transfer: tally.high_range.map(|range| range.name().to_owned()),
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::format::context::Input;
+use ffmpeg_next::util::color::TransferCharacteristic;
 use ffmpeg_next::{Packet, Rational, Stream, frame};
 
 use super::clock::Clock;
@@ -41,6 +42,40 @@ pub struct Tally {
     pub concealed: i64,
     /// Errors of reading and decoding.
     pub errors: i64,
+    /// Whether the lines of the first picture were taken at two instants.
+    pub interlaced: bool,
+    /// How the first picture codes the levels of high dynamic range, where it does.
+    pub high_range: Option<HighRange>,
+}
+
+/// How levels of high dynamic range are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HighRange {
+    /// SMPTE ST 2084.
+    Pq,
+    /// ARIB STD-B67.
+    Hlg,
+}
+
+impl HighRange {
+    /// How the picture's levels are coded, where that is for high dynamic range.
+    #[must_use]
+    pub fn of(picture: &Picture) -> Option<Self> {
+        match picture.color_transfer_characteristic() {
+            TransferCharacteristic::SMPTE2084 => Some(Self::Pq),
+            TransferCharacteristic::ARIB_STD_B67 => Some(Self::Hlg),
+            _ => None,
+        }
+    }
+
+    /// The name in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pq => "pq",
+            Self::Hlg => "hlg",
+        }
+    }
 }
 
 /// A decoded picture in libav's memory.
@@ -252,6 +287,10 @@ impl Video {
 
     fn shown(&mut self, mut picture: frame::Video) -> ShownFrame {
         self.errors_in_a_row = 0;
+        if self.tally.frames == 0 {
+            self.tally.interlaced = picture.is_interlaced();
+            self.tally.high_range = HighRange::of(&picture);
+        }
         self.tally.frames += 1;
         if picture.is_corrupt() || picture.has_decode_errors() {
             self.tally.concealed += 1;
