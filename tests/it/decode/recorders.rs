@@ -256,7 +256,7 @@ fn an_avi_with_dropped_frames_is_whole_and_one_that_was_cut_is_not() {
 #[test]
 fn white_is_white_in_few_bits_and_grey_without_a_range_is_full() {
     let folder = tempfile::tempdir().unwrap();
-    for format in ["rgb555le", "rgb565le", "bgr565le", "rgb444le"] {
+    for format in ["rgb555le", "rgb565le", "bgr565le"] {
         let args = ["-c:v", "rawvideo", "-pix_fmt", format];
         let file = make(
             folder.path(),
@@ -284,8 +284,8 @@ fn white_is_white_in_few_bits_and_grey_without_a_range_is_full() {
     assert!(levels < 0.5, "{levels}");
 }
 
-/// The fields of interlaced pictures, of each line the number of its field.
-const FIELDS: &str = "color=gray:size=96x64:rate=50:duration=2,geq=lum='60+40*mod(N,2)':cb=128:cr=128,interlace=lowpass=0";
+/// Interlaced pictures whose two fields are of different grey, another one in each.
+const FIELDS: &str = "color=gray:size=96x64:rate=50:duration=2,geq=lum='40+mod(N*37,160)':cb=128:cr=128,interlace=lowpass=0";
 
 #[test]
 fn interlaced_pictures_are_said_and_made_whole_on_request() {
