@@ -213,6 +213,9 @@ fn the_command_prints_summary_and_audit_and_writes_the_same_bytes_again() {
         a_000000_000010 (train, eating cake), a_000020_000030 (validation, eating chips), a_000002_000012 (test, eating cake)
       pairs of clips that overlap in time: 1
         a_000000_000010 (train, eating cake) and a_000002_000012 (test, eating cake): 8 s
+      clips of less than half the length that their label says: 0
+      files that are clips of several ids in several splits: 0
+      files that are clips of several ids in one split: 0
       clips in the shards that no label table names: 1
     ");
 }

@@ -20,6 +20,7 @@ mod error;
 mod file_hash;
 mod folder;
 mod isolate;
+mod near_miss;
 mod plan;
 mod pool;
 mod probe;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use super::file_audit::ShortClip;
 use crate::tables::{ClipRow, ClipStatus};
 
 /// What an audit finds. Everything refers to rows by their index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Audit {
     /// Clips without a file.
     pub missing: Vec<usize>,
@@ -19,6 +20,12 @@ pub struct Audit {
     pub in_several_subcategories: Vec<Vec<usize>>,
     /// Pairs of clips that show the same seconds of the same video.
     pub overlaps: Vec<Overlap>,
+    /// Clips much shorter than their label says.
+    pub short: Vec<ShortClip>,
+    /// Clips of different ids whose files are the same to the byte, in more than one split.
+    pub same_in_several_splits: Vec<Vec<usize>>,
+    /// Those within one split.
+    pub same_in_one_split: Vec<Vec<usize>>,
 }
 
 /// Two clips of one video whose time ranges overlap.
@@ -32,7 +39,7 @@ pub struct Overlap {
     pub seconds: i32,
 }
 
-/// Audits the rows of a manifest.
+/// Audits the rows of a manifest. What their files say, [`Audit::add_files`] adds.
 #[must_use]
 pub fn audit(rows: &[ClipRow]) -> Audit {
     let with_status = |status| {
@@ -103,11 +110,16 @@ fn overlaps(rows: &[ClipRow], clips: &[usize], found: &mut Vec<Overlap>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clip::Split;
 
-    fn row(video: &str, times: (i32, i32), split: Split, subcategory: &str) -> ClipRow {
+    pub(in crate::manifest) fn row(
+        video: &str,
+        times: (i32, i32),
+        split: Split,
+        subcategory: &str,
+    ) -> ClipRow {
         ClipRow {
             clip_id: format!("{video}_{:06}_{:06}", times.0, times.1),
             group: Some(video.into()),

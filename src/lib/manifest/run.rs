@@ -49,10 +49,13 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
         .collect();
+    let mut found = audit(&rows);
+    let files = index.iter().map(|row| (row.clip_id.as_str(), row));
+    found.add_files(&rows, &files.collect());
     let summary = ManifestSummary::new(
         &labels.taxonomy,
         &rows,
-        &audit(&rows),
+        &found,
         &errors,
         by_clip.len(),
         config.listed,

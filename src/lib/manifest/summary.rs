@@ -114,6 +114,10 @@ fn findings(
         let together = |clips: &Vec<usize>| clips.iter().map(|&i| clip(i)).collect::<Vec<_>>();
         videos.iter().map(|v| together(v).join(", ")).collect()
     };
+    let short = audit.short.iter();
+    let short = short
+        .map(|s| format!("{}: {:.1} of {} s", clip(s.row), s.seconds, s.labelled_s))
+        .collect();
     let overlaps = audit.overlaps.iter();
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
@@ -144,6 +148,18 @@ fn findings(
             videos(&audit.in_several_subcategories),
         ),
         ("pairs of clips that overlap in time", overlaps),
+        (
+            "clips of less than half the length that their label says",
+            short,
+        ),
+        (
+            "files that are clips of several ids in several splits",
+            videos(&audit.same_in_several_splits),
+        ),
+        (
+            "files that are clips of several ids in one split",
+            videos(&audit.same_in_one_split),
+        ),
     ]
     .map(|(what, list)| (what.to_owned(), list))
     .into()

@@ -7,13 +7,17 @@
 
 mod axis;
 mod blend;
+mod clock;
 mod colour;
+mod content;
 mod display_order;
 pub mod encode;
+mod ends_early;
 mod error;
 pub mod facts;
 pub mod filter;
 pub mod frame_size;
+mod h264_parser;
 mod input;
 pub mod limits;
 pub mod orientation;

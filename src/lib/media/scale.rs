@@ -30,6 +30,8 @@ pub struct Scaler {
     buffers: Buffers,
     planes: [Vec<u16>; 3],
     sws: Option<scaling::Context>,
+    /// Widens pixels of few bits.
+    widen: Option<scaling::Context>,
 }
 
 impl Scaler {
@@ -45,6 +47,7 @@ impl Scaler {
             buffers: Buffers::default(),
             planes: Default::default(),
             sws: None,
+            widen: None,
         }
     }
 
@@ -132,34 +135,73 @@ impl Scaler {
         Ok(paint(&self.planes, layout.matrix, length, mirrored))
     }
 
-    /// The picture as planes of green, blue and red, of the same size.
+    /// The picture as planes of green, blue and red, of the same size. Pixels of 16 bits and fewer
+    /// are widened first: on its way to planes swscale would leave the new bits zero, and white
+    /// darker than white.
     fn planar(&mut self, picture: &frame::Video) -> Result<frame::Video, String> {
-        let (width, height) = (picture.width(), picture.height());
-        let flags = scaling::Flags::BILINEAR
-            | scaling::Flags::ACCURATE_RND
-            | scaling::Flags::FULL_CHR_H_INT;
-        let same = self.sws.as_ref().is_some_and(|sws| {
-            let input = sws.input();
-            (input.format, input.width, input.height) == (picture.format(), width, height)
-        });
-        if !same {
-            let sws = scaling::Context::get(
-                picture.format(),
-                width,
-                height,
-                Pixel::GBRP,
-                width,
-                height,
-                flags,
-            );
-            self.sws = Some(sws.map_err(|e| e.to_string())?);
+        if is_narrow_rgb(picture) {
+            let wide = convert(&mut self.widen, picture, Pixel::RGB24)?;
+            return convert(&mut self.sws, &wide, Pixel::GBRP);
         }
-        let sws = self.sws.as_mut().ok_or("no converter")?;
-        set_matrix(sws, picture);
-        let mut planar = frame::Video::empty();
-        sws.run(picture, &mut planar).map_err(|e| e.to_string())?;
-        Ok(planar)
+        convert(&mut self.sws, picture, Pixel::GBRP)
     }
+}
+
+/// The picture in another pixel format, of the same size. Keeps the converter between pictures.
+fn convert(
+    converter: &mut Option<scaling::Context>,
+    picture: &frame::Video,
+    format: Pixel,
+) -> Result<frame::Video, String> {
+    let (width, height) = (picture.width(), picture.height());
+    let flags =
+        scaling::Flags::BILINEAR | scaling::Flags::ACCURATE_RND | scaling::Flags::FULL_CHR_H_INT;
+    let fits = |sws: &scaling::Context| {
+        let input = sws.input();
+        (input.format, input.width, input.height) == (picture.format(), width, height)
+    };
+    let mut sws = match converter.take().filter(fits) {
+        Some(sws) => sws,
+        None => scaling::Context::get(
+            picture.format(),
+            width,
+            height,
+            format,
+            width,
+            height,
+            flags,
+        )
+        .map_err(|e| e.to_string())?,
+    };
+    set_matrix(&mut sws, picture);
+    let mut converted = frame::Video::empty();
+    sws.run(picture, &mut converted)
+        .map_err(|e| e.to_string())?;
+    *converter = Some(sws);
+    Ok(converted)
+}
+
+/// Whether the picture is RGB with fewer than 8 bits for a colour, and no palette.
+fn is_narrow_rgb(picture: &frame::Video) -> bool {
+    picture.format().descriptor().is_some_and(|format| {
+        // SAFETY: reads a constant of libav.
+        let format = unsafe { &*format.as_ptr() };
+        let is = |flag: i32| format.flags & flag as u64 != 0;
+        is(ffi::AV_PIX_FMT_FLAG_RGB) && format.comp[0].depth < 8
+    })
+}
+
+/// Whether the picture has nothing but brightness, and perhaps opacity, in levels.
+fn is_grey(picture: &frame::Video) -> bool {
+    picture.format().descriptor().is_some_and(|format| {
+        // SAFETY: reads a constant of libav.
+        let format = unsafe { &*format.as_ptr() };
+        let is = |flag: i32| format.flags & flag as u64 != 0;
+        format.nb_components <= 2
+            && format.comp[0].depth >= 8
+            && !is(ffi::AV_PIX_FMT_FLAG_RGB)
+            && !is(ffi::AV_PIX_FMT_FLAG_PAL)
+    })
 }
 
 /// The size of the output for a picture, as displayed.
@@ -330,7 +372,8 @@ impl Layout {
     }
 }
 
-/// Tells swscale the picture's matrix and range.
+/// Tells swscale the picture's matrix and range. Grey without a stated one has the full range, as
+/// in the `ffmpeg` command line: cameras for heat and microscopes write such.
 fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
     let space = match picture.color_space() {
         color::Space::BT709 => ffi::SWS_CS_ITU709,
@@ -339,7 +382,12 @@ fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
         color::Space::FCC => ffi::SWS_CS_FCC,
         _ => ffi::SWS_CS_DEFAULT,
     };
-    let full = i32::from(picture.color_range() == color::Range::JPEG);
+    let full = match picture.color_range() {
+        color::Range::JPEG => true,
+        color::Range::MPEG => false,
+        color::Range::Unspecified => is_grey(picture),
+    };
+    let full = i32::from(full);
     // SAFETY: the context is alive and the tables are libav's own constants. It says -1 for formats
     // that have no matrix.
     unsafe {
