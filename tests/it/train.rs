@@ -9,7 +9,9 @@ mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod status;
 mod toy;
+mod trouble;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -118,7 +118,7 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// The loss left the numbers.
-    #[error("task {task}, epoch {epoch}, {found}")]
+    #[error("task {task}, epoch {epoch}: {found}")]
     Diverged {
         /// The task.
         task: usize,

@@ -62,17 +62,17 @@ impl fmt::Display for Divergence {
                 texts.join(", ")
             }
         };
-        write!(
-            f,
-            "step {}, batch {} of clips {}: the loss is {}",
-            self.step,
-            self.batch,
-            first_clips(&self.clips),
-            self.loss
-        )?;
+        write!(f, "the loss is {}", self.loss)?;
         if let Some(penalty) = self.penalty {
             write!(f, " and the penalty {penalty}")?;
         }
+        write!(
+            f,
+            " in step {}, batch {} of clips {}",
+            self.step,
+            self.batch,
+            first_clips(&self.clips)
+        )?;
         write!(
             f,
             "; losses before it: {}; gradient norms before it: {}; last good weights: ",

@@ -149,7 +149,9 @@ pub(in crate::train) fn explained<S, T>(
     };
     // Nothing of `state` is used after a panic but what it was busy with.
     match catch_unwind(AssertUnwindSafe(|| work(state))) {
-        Ok(Err(TrainError::Torch(error))) if is_shortage(&error.to_string()) => {
+        Ok(Err(error @ (TrainError::Torch(_) | TrainError::Data(_))))
+            if is_shortage(&error.to_string()) =>
+        {
             short(&error.to_string(), state)
         }
         Ok(result) => result,
