@@ -278,7 +278,7 @@ fn an_unfinished_run_has_its_page_which_says_what_is_missing() {
     write_progress(&folder, vec![TaskOutcome::default(); 2]);
     let (told, last) = page();
     let missing =
-        "2 of 6 tasks are done; missing are tasks 2 to 5, and of task 2 5 epochs are done";
+        "2 of 6 tasks are done; missing are tasks 2 to 5, the first of which has 5 epochs so far";
     assert!(told.contains(&format!("This run is not finished: {missing}.")));
     assert!(
         last.contains(&format!("seed 0 (unfinished: {missing}): last task's")),

@@ -88,11 +88,11 @@ impl fmt::Display for Unfinished {
             0 => f.write_str("; only the summary is missing"),
             1 => write!(
                 f,
-                "; missing is task {done}, of which {epochs} epochs are done"
+                "; missing is task {done}, which has {epochs} epochs so far"
             ),
             _ => write!(
                 f,
-                "; missing are tasks {done} to {}, and of task {done} {epochs} epochs are done",
+                "; missing are tasks {done} to {}, the first of which has {epochs} epochs so far",
                 tasks - 1
             ),
         }

@@ -187,12 +187,6 @@ pub enum TrainError {
         /// Who works in it and may write one, in its own words.
         holder: Option<String>,
     },
-    /// The summary of the run is not what was written.
-    #[error("{path} is not what this run wrote (another hash): it was damaged, edited or replaced")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
     /// The run directory holds something that is no run.
     #[error("{folder} is not empty and holds no run")]
     NotARun {
@@ -260,7 +254,6 @@ impl Hint for TrainError {
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
             Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
-            Self::Damaged { .. } => Some("bring back a copy of that file, or train the run anew in another folder (--out)".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
         }

@@ -20,7 +20,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::lock;
 use crate::parquet_file;
-use crate::run_record::{RUN_FILE, RunHead, RunProgress, is_sealed_document};
+use crate::run_record::{RunHead, RunProgress, RunSummary};
 use crate::tables::HistoryRow;
 
 /// The end of the log that is looked at, in bytes: thousands of lines.
@@ -114,7 +114,7 @@ impl Status {
                 holder: lock::holder(folder)?,
             });
         };
-        let complete = is_complete(folder)?;
+        let complete = RunSummary::read(folder)?.is_some();
         let done = RunProgress::read(folder)?.map_or(0, |progress| progress.tasks.len());
         let holder = lock::holder(folder)?;
         let state = match (complete, &holder) {
@@ -150,18 +150,6 @@ impl Status {
             best: best(&history, shown),
         })
     }
-}
-
-/// Whether the summary is there, and as it was written.
-fn is_complete(folder: &Path) -> Result<bool, TrainError> {
-    let path = folder.join(RUN_FILE);
-    if !path.exists() {
-        return Ok(false);
-    }
-    if is_sealed_document(&path)? {
-        return Ok(true);
-    }
-    Err(TrainError::Damaged { path })
 }
 
 fn setting(head: &RunHead, name: &str) -> Option<String> {

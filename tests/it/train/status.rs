@@ -113,9 +113,7 @@ fn a_foreign_folder_and_a_damaged_run_are_named() {
     ] {
         let path = run.join(name);
         let bytes = fs::read(&path).unwrap();
-        let mut damaged = bytes.clone();
-        damaged[bytes.len() / 2] ^= 1;
-        fs::write(&path, &damaged).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         let said = refused(&run);
         assert!(said.contains(name) && said.contains("hint: "), "{said}");
         fs::write(&path, &bytes).unwrap();
