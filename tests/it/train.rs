@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod forgetting;
 mod goldens;
 mod quirks;
 mod record;
@@ -12,6 +13,8 @@ mod states;
 mod status;
 mod toy;
 mod trouble;
+mod unlearn;
+mod unlearn_movinet;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
