@@ -10,7 +10,9 @@ mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod status;
 mod toy;
+mod trouble;
 mod unlearn;
 mod unlearn_movinet;
 
