@@ -49,6 +49,14 @@ LIST ?=
 APPROACH ?= finetune
 PRETRAINED ?=
 DEVICE ?= auto
+# What make predict applies to which videos (separated by spaces; a name with spaces stands in
+# quotes): a run directory or a file of weights; empty for the run RUN.
+CHECKPOINT ?=
+VIDEOS ?=
+# Where make install puts binaries, man pages and completions: below PREFIX, all of it below
+# DESTDIR where a package is made.
+PREFIX ?= /usr/local
+DESTDIR ?=
 RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
 RUNS ?= $(DATA)/runs
 # Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
@@ -58,6 +66,7 @@ DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 TASKS_FLAGS ?=
 TRAIN_FLAGS ?=
+PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
 # The binaries. Those of another folder are taken as they are.
 BIN ?= target/release
@@ -85,10 +94,10 @@ CAMPAIGN ?=
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT
+PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS \
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS CHECKPOINT DESTDIR \
     UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
@@ -146,7 +155,7 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
     reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -273,6 +282,31 @@ $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' '$(RUN_DIR)')
 	@touch '$@'
+
+# The run is not made for it: an answer may be asked for while other settings are tried.
+predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run RUN or CHECKPOINT
+	$(if $(VIDEOS),,$(error make predict wants VIDEOS='one.mp4 two.mp4'))
+	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
+	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEOS))
+
+# ---- installing ------------------------------------------------------------------------------------------------------
+# Each binary writes its own man pages and completions. The benchmarks stay here, and so does
+# libtorch, where the binaries look for it.
+PROGRAMS := download decode manifest tasks train predict report clean toy weights experiment
+INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
+COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
+
+install: $(BUILT) ## binaries, man pages and completions below PREFIX (/usr/local)
+	@to=$(INSTALL_TO); \
+	share="$$to/share"; \
+	install -d "$$to/bin" "$$share/man/man1" $(foreach kind,$(COMPLETIONS),"$$share/$(lastword $(subst :, ,$(kind)))"); \
+	for name in $(PROGRAMS); do \
+	    program='$(BIN)'/"incdec-$$name"; \
+	    install -m 755 "$$program" "$$to/bin/"; \
+	    "$$program" --generate man "$$share/man/man1"; \
+	    $(foreach kind,$(COMPLETIONS),"$$program" --generate $(firstword $(subst :, ,$(kind))) "$$share/$(lastword $(subst :, ,$(kind)))";) \
+	done; \
+	echo "$$to: binaries, man pages and completions of $(words $(PROGRAMS)) programs"
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
 # A toy source is written, served on loopback, and goes through every stage as the real one would,

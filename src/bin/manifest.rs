@@ -33,15 +33,20 @@ struct Args {
     /// How many findings of each kind are listed; the rest is counted
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LISTED)]
     list: usize,
+    #[command(flatten)]
+    summary: cli::Summary,
 }
 
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
+    let summary = args.summary;
     let config = ManifestConfig {
         labels: args.labels,
         shards: args.shards,
         out: args.out,
         listed: args.list,
     };
-    cli::run(None, || manifest::run(&config).map(cli::news))
+    cli::run(None, || {
+        manifest::run(&config).map(|done| summary.print(done))
+    })
 }

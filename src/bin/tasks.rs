@@ -86,10 +86,13 @@ struct Args {
     /// Start with 1/D of each subcategory's training clips; a number of at least 1
     #[arg(long, value_name = "D", default_value_t = DealSettings::default().initial_split)]
     initial_split: f64,
+    #[command(flatten)]
+    summary: cli::Summary,
 }
 
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
+    let summary = args.summary;
     let clips = match (args.manifest, args.labels) {
         (Some(file), _) => LabelSource::Manifest(file),
         (None, folder) => LabelSource::Labels(folder.unwrap_or_default()),
@@ -112,5 +115,5 @@ fn main() -> ExitCode {
         tasks: args.tasks,
         out: args.out,
     };
-    cli::run(None, || tasks::run(&config).map(cli::news))
+    cli::run(None, || tasks::run(&config).map(|done| summary.print(done)))
 }

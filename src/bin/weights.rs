@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use incdec::artifact;
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
+use incdec::model::instructions::libtorch_version;
 use incdec::model::state_dict::{self, StateDictError};
 
 const EXAMPLE: &str = "\
@@ -110,7 +111,8 @@ fn convert(
 }
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Args>().command;
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let command = cli::parse_linked::<Args>(&[libtorch]).command;
     cli::run(None, || match command {
         Command::Inspect { file, key } => inspect(&file, key.as_deref()),
         Command::Convert { file, key, to, out } => convert(&file, key.as_deref(), &to, out),

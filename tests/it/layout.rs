@@ -51,6 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
+    ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["metrics"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
@@ -60,7 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "bin"]),
+    ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("std::net", &["download", "toy"]),

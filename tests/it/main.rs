@@ -25,6 +25,7 @@ mod help;
 mod layout;
 mod make;
 mod manifest;
+mod manners;
 mod metrics;
 mod model;
 mod own_data;

@@ -2,6 +2,7 @@
 //! for the binaries, so that only make itself is at work.
 
 mod demo;
+mod install;
 mod refusals;
 mod secrets;
 mod signals;

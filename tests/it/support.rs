@@ -15,6 +15,7 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-manifest", env!("CARGO_BIN_EXE_incdec-manifest")),
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
+    ("incdec-predict", env!("CARGO_BIN_EXE_incdec-predict")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
     ("incdec-own-data", env!("CARGO_BIN_EXE_incdec-own-data")),

@@ -128,6 +128,8 @@ pub(crate) struct Stage {
     /// Most memory of a decoder process in MiB (with --isolate process)
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
     clip_memory_mib: u64,
+    #[command(flatten)]
+    pub(crate) summary: cli::Summary,
 }
 
 impl From<Stage> for DecodeConfig {

@@ -50,8 +50,10 @@ pub(crate) struct Command {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// Only say what would be fetched, as the subcommand plan does.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) summary: cli::Summary,
 }
 
 #[derive(Subcommand)]

@@ -104,6 +104,8 @@ pub(crate) struct Args {
     #[arg(long)]
     profile: bool,
     #[command(flatten)]
+    pub(crate) summary: cli::Summary,
+    #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     training: TrainingArgs,

@@ -8,6 +8,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use incdec::exit::Exit;
+use incdec::model::instructions::libtorch_version;
 use incdec::panics;
 use incdec::train::record::LOG_FILE;
 use incdec::train::status::Status;
@@ -16,7 +17,8 @@ use incdec::train::{self, TrainConfig, TrainError};
 use args::{Args, Command, StatusArgs, Task};
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Command>();
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let command = cli::parse_linked::<Command>(&[libtorch]);
     match (command.task, command.run) {
         (Some(Task::Status(args)), _) => cli::finish(status(&args)),
         (None, Some(args)) => train(args),
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn train(args: Args) -> ExitCode {
+    let summary = args.summary;
     let config = TrainConfig::from(args);
     for (name, value) in config.instructions.environment() {
         // SAFETY: no other thread runs yet.
@@ -33,7 +36,9 @@ fn train(args: Args) -> ExitCode {
     }
     quiet_about_memory();
     let log = config.out.join(LOG_FILE);
-    cli::run(Some(&log), || train::run(&config).map(cli::news))
+    cli::run(Some(&log), || {
+        train::run(&config).map(|done| summary.print(done))
+    })
 }
 
 /// Leaves it to the error to say that memory is short, which is a panic of libtorch's bindings first.

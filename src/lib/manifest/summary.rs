@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use serde::{Serialize, Serializer};
+
 use super::audit::Audit;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -10,7 +12,7 @@ use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatusCounts {
     /// All frames decoded.
     pub ok: usize,
@@ -46,17 +48,54 @@ impl StatusCounts {
 }
 
 /// What a manifest holds, and its audit. Its text is the stage's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestSummary {
     /// Clips of each split, in the order of [`Split::ALL`].
+    #[serde(serialize_with = "by_split")]
     pub splits: [StatusCounts; 3],
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
+    #[serde(serialize_with = "by_subcategory")]
     pub subcategories: Vec<(String, String, [StatusCounts; 3])>,
     /// Clips in the index that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
+    #[serde(serialize_with = "counted")]
     findings: Vec<(String, Vec<String>)>,
+    #[serde(skip)]
     listed: usize,
+}
+
+/// Counts of each split under its name.
+fn by_split<S: Serializer>(counts: &[StatusCounts; 3], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(
+        Split::ALL
+            .iter()
+            .map(|split| (split.name(), &counts[*split as usize])),
+    )
+}
+
+/// Subcategories as objects.
+fn by_subcategory<S: Serializer>(
+    rows: &[(String, String, [StatusCounts; 3])],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        category: &'a str,
+        subcategory: &'a str,
+        #[serde(serialize_with = "by_split")]
+        splits: [StatusCounts; 3],
+    }
+    to.collect_seq(rows.iter().map(|(category, subcategory, splits)| Row {
+        category,
+        subcategory,
+        splits: *splits,
+    }))
+}
+
+/// How many findings of each kind there are.
+fn counted<S: Serializer>(findings: &[(String, Vec<String>)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(findings.iter().map(|(what, list)| (what, list.len())))
 }
 
 impl ManifestSummary {

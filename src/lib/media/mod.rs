@@ -25,12 +25,14 @@ mod packets;
 mod resize;
 pub mod scale;
 mod transpose;
+mod version;
 pub mod video;
 
 use std::sync::Once;
 
 pub use error::MediaError;
 use limits::MAX_ALLOCATION_BYTES;
+pub use version::version;
 
 /// Prepares libav once per process: no messages, bounded allocations.
 pub fn start() {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::TrainError;
 use crate::artifact::hash_file;
 use crate::clip::Split;
@@ -26,6 +28,8 @@ pub struct TaskSequence {
     pub tasks: Vec<Task>,
     /// BLAKE3 of each input file, by its name.
     pub inputs: BTreeMap<String, String>,
+    /// The settings that the shards were decoded with, as they say themselves.
+    pub decoding: Map<String, Value>,
 }
 
 /// One task's clips.
@@ -90,6 +94,7 @@ impl TaskSequence {
             dealt: tasks.len(),
             tasks,
             inputs,
+            decoding: shards.provenance().settings.clone(),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! fit listed.
 
 mod error;
+pub mod header;
 mod load;
 mod loaded;
 mod place;
