@@ -48,13 +48,11 @@ impl Args {
         let [shards, videos, raw, labels] =
             ["shards", "Videos", "raw", "Info"].map(|name| self.data_path.join(name));
         let due = !shards.join(IndexRow::FILE).exists() && videos.is_dir();
+        // Without clips the frame folders are all there is.
+        let clips = if raw.is_dir() { &raw } else { &videos };
         due.then(|| {
             flags(&[
-                // Frame folders alone; a folder of clips is looked into where there is one.
-                (
-                    "clips",
-                    &if raw.is_dir() { &raw } else { &videos }.display(),
-                ),
+                ("clips", &clips.display()),
                 ("frame-folders", &videos.display()),
                 ("labels", &labels.display()),
                 ("out", &shards.display()),

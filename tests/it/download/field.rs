@@ -38,7 +38,7 @@ fn tar_of(members: &Members) -> Vec<u8> {
 fn zip_of(members: &Members) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::FileOptions::default();
-    zip.add_directory("some class", options).unwrap();
+    zip.add_directory("yawning", options).unwrap();
     for (n, (name, bytes)) in members.iter().enumerate() {
         let method = if n % 2 == 0 {
             zip::CompressionMethod::Deflated
@@ -412,7 +412,7 @@ fn videos_of_other_kinds_are_kept_under_their_endings_and_strange_names_are_list
 #[test]
 fn indexes_of_any_system_and_names_with_any_letter_work() {
     let mut source = Source::new(3);
-    let names = ["a #1.tar.gz", "what?.tar.gz", "für 100%.tar.gz"];
+    let names = ["a #b.tar.gz", "what?.tar.gz", "für 100%.tar.gz"];
     let mut index = "\u{feff}".to_owned();
     for (n, name) in (2..=4).zip(names) {
         let bytes = source

@@ -91,7 +91,10 @@ fn clips_that_disappear_meanwhile_are_an_error_and_fetched_by_the_next_run() {
             let finished = || {
                 let records = fs::read_dir(config.raw.join(".incdec-download/records"));
                 records.is_ok_and(|mut records| {
-                    records.any(|r| r.is_ok_and(|r| r.path().extension() == Some("json".as_ref())))
+                    records.any(|r| {
+                        let record = r.and_then(|r| fs::read_to_string(r.path()));
+                        record.is_ok_and(|record| record.contains("\"complete\""))
+                    })
                 })
             };
             while !finished() {

@@ -10,13 +10,15 @@ const MAX_BOXES: usize = 100_000;
 /// What the header of a Matroska or WebM file begins with, and its one segment behind that.
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
+/// Bytes of an element's kind and its size at most.
+const HEAD_BYTES: usize = 12;
 
 /// `ok` where the file is whole, else what is wrong, in a few words.
 ///
 /// # Errors
 /// When the file cannot be read.
 pub(crate) fn check(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<String> {
-    let mut head = [0; 12];
+    let mut head = [0; HEAD_BYTES];
     file.seek(SeekFrom::Start(0))?;
     if bytes >= head.len() as u64 {
         file.read_exact(&mut head)?;
@@ -46,12 +48,15 @@ fn whole(stated: u64, bytes: u64) -> String {
 fn check_matroska(file: &mut (impl Read + Seek), bytes: u64) -> io::Result<String> {
     let mut at = 0;
     for kind in [EBML, SEGMENT] {
-        let mut head = [0; 12];
-        if bytes - at < head.len() as u64 {
+        let mut head = Vec::new();
+        file.seek(SeekFrom::Start(at))?;
+        file.by_ref()
+            .take(HEAD_BYTES as u64)
+            .read_to_end(&mut head)?;
+        if head.len() < kind.len() + 1 {
             return Ok("cut: it ends in its header".to_owned());
         }
-        file.seek(SeekFrom::Start(at))?;
-        file.read_exact(&mut head)?;
+        head.resize(HEAD_BYTES, 0);
         if head[..4] != kind {
             return Ok("its segment does not follow its header".to_owned());
         }
