@@ -53,7 +53,7 @@ impl Audit {
 }
 
 fn short(i: usize, row: &ClipRow, file: &IndexRow) -> Option<ShortClip> {
-    let labelled_s = row.time_end_s - row.time_start_s;
+    let labelled_s = row.time_end_s? - row.time_start_s?;
     let counted = |fps: f64| file.source_frames_decoded as f64 / fps;
     let by_frames = file.source_fps.filter(|&fps| fps > 0.0).map(counted);
     let seconds = file.source_duration_s.or(by_frames)?;
