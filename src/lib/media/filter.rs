@@ -9,7 +9,8 @@ use ffmpeg_next as ff;
 use ffmpeg_next::{filter, frame};
 
 use super::facts::TimeBase;
-use super::video::{HighRange, Picture};
+use super::high_range::HighRange;
+use super::video::Picture;
 
 /// The shorter side that the seed scales to before interpolating, in pixels.
 const SHORT_SIDE: u32 = 240;

@@ -39,7 +39,7 @@ pub(super) struct Packets {
     order: Option<DisplayOrder>,
     /// The field whose counterpart the next packet may hold.
     open_field: Option<Field>,
-    /// How long a picture lasts, where some are made of two packets.
+    /// How long a picture lasts, where some are made of fields.
     pub(super) picture_duration: Option<i64>,
     /// What was read so far.
     pub(super) seen: Seen,
@@ -107,7 +107,7 @@ impl Packets {
         }
     }
 
-    /// Whether some pictures are made of two packets, a field each.
+    /// Whether some pictures were seen to be made of fields, which may lie in packets of their own.
     pub(super) fn has_fields(&self) -> bool {
         self.picture_duration.is_some()
     }

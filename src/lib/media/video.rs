@@ -13,13 +13,13 @@ use std::path::Path;
 use ffmpeg_next as ff;
 use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::format::context::Input;
-use ffmpeg_next::util::color::TransferCharacteristic;
 use ffmpeg_next::{Packet, Rational, Stream, frame};
 
 use super::clock::Clock;
 use super::display_order::DisplayOrder;
 use super::facts::{self, TimeBase, VideoFacts};
 use super::h264_parser::Parser;
+use super::high_range::HighRange;
 use super::limits::{Deadline, Limits, MAX_PIXELS};
 use super::packets::{LOOKAHEAD_PACKETS, Packets, Shown};
 use super::{MediaError, input, start};
@@ -46,36 +46,6 @@ pub struct Tally {
     pub interlaced: bool,
     /// How the first picture codes the levels of high dynamic range, where it does.
     pub high_range: Option<HighRange>,
-}
-
-/// How levels of high dynamic range are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HighRange {
-    /// SMPTE ST 2084.
-    Pq,
-    /// ARIB STD-B67.
-    Hlg,
-}
-
-impl HighRange {
-    /// How the picture's levels are coded, where that is for high dynamic range.
-    #[must_use]
-    pub fn of(picture: &Picture) -> Option<Self> {
-        match picture.color_transfer_characteristic() {
-            TransferCharacteristic::SMPTE2084 => Some(Self::Pq),
-            TransferCharacteristic::ARIB_STD_B67 => Some(Self::Hlg),
-            _ => None,
-        }
-    }
-
-    /// The name in tables.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pq => "pq",
-            Self::Hlg => "hlg",
-        }
-    }
 }
 
 /// A decoded picture in libav's memory.

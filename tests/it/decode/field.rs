@@ -244,7 +244,7 @@ fn a_clip_that_another_of_the_same_size_replaces_is_decoded_anew() {
     let other = make(
         folder.0.path(),
         "other.mp4",
-        "testsrc=size=96x64:rate=25:duration=1",
+        "testsrc=size=96x64:rate=25:duration=0.4",
         &["-c:v", "mpeg4"],
     );
     let mut other = fs::read(other).unwrap();

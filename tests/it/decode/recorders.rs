@@ -181,15 +181,7 @@ fn what_is_no_video_is_called_by_its_name() {
         fs::write(&file, content).unwrap();
         assert!(reason(&file).contains(what), "{}", reason(&file));
     }
-    // PNG's header states the size; the checksum behind it is not looked at before.
-    let png = make(
-        folder.path(),
-        "large.png",
-        "color=size=16x16",
-        &["-frames:v", "1"],
-    );
-    let mut bytes = fs::read(&png).unwrap();
-    bytes[16..24].copy_from_slice(&[0, 0, 0x60, 0, 0, 0, 0x60, 0]);
+    // The header states a size that no file of this length has.
     let video = folder.path().join("large.avi");
     let plain = make(
         folder.path(),
