@@ -7,7 +7,6 @@ mod table;
 
 use std::process::ExitCode;
 
-use incdec::foreign::printable;
 use incdec::media;
 use incdec::model::instructions::libtorch_version;
 use incdec::predict::{ClipPrediction, PredictConfig, PredictError, Predictor};
@@ -63,9 +62,4 @@ fn object(categories: &[String], clip: &ClipPrediction) -> Value {
         "prediction": categories.get(clip.class),
         "probabilities": probabilities.collect::<Map<_, _>>(),
     })
-}
-
-/// A path as it is shown.
-fn shown(path: &std::path::Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
 }

@@ -1,11 +1,9 @@
 //! The answers as a table for people.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use incdec::foreign::printable;
 use incdec::predict::ClipPrediction;
-
-use crate::shown;
 
 /// Width of a probability with four decimals.
 const PROBABILITY_WIDTH: usize = 6;
@@ -72,4 +70,9 @@ fn widest(categories: &[String]) -> usize {
         .iter()
         .map(|name| printable(name).chars().count());
     widths.max().unwrap_or(0).max("prediction".len())
+}
+
+/// A path as it is shown.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
 }

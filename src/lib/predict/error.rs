@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::predictor::FailedVideo;
+use super::failed::FailedVideo;
 use crate::data::DataError;
 use crate::exit::Exit;
 use crate::foreign::printable;

@@ -13,11 +13,12 @@
 //! | `weights` | from a run directory or a file: the model, its recipe and its categories |
 //! | `windows` | which frames of a video each of its clips has (pure) |
 //! | `clips` | decoded frames as a source of clips |
-//! | `predictor` | one video after another |
+//! | `predictor`, `failed` | one video after another; those without an answer |
 
 mod clips;
 mod config;
 mod error;
+mod failed;
 mod predictor;
 mod recipe;
 mod weights;
@@ -25,5 +26,6 @@ mod windows;
 
 pub use config::{GivenDecoding, GivenNetwork, PredictConfig};
 pub use error::PredictError;
-pub use predictor::{ClipPrediction, FailedVideo, PredictSummary, Predictor};
+pub use failed::FailedVideo;
+pub use predictor::{ClipPrediction, PredictSummary, Predictor};
 pub use recipe::{NetworkSettings, Recipe};

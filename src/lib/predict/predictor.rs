@@ -1,14 +1,13 @@
 //! One video after another: decoded, cut into clips, judged.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use tch::{Kind, Tensor, no_grad};
 
 use super::PredictError;
 use super::clips::dataset;
 use super::config::PredictConfig;
+use super::failed::FailedVideo;
 use super::recipe::Recipe;
 use super::weights::Weights;
 use super::windows;
@@ -35,22 +34,6 @@ pub struct ClipPrediction {
     pub class: usize,
     /// Probabilities in class order.
     pub probabilities: Vec<f32>,
-}
-
-/// A video without an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FailedVideo {
-    /// The video.
-    pub video: PathBuf,
-    /// Why.
-    pub reason: String,
-}
-
-impl fmt::Display for FailedVideo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let video = self.video.to_string_lossy();
-        write!(f, "{}: {}", printable(&video), printable(&self.reason))
-    }
 }
 
 /// What a run came to.
