@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Worker,
 }
 
+// Each is a switch of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Args)]
 pub(crate) struct Stage {
     /// Folder of clips: <subcategory>/<clip id>.mp4; any other nesting and extension will do

@@ -148,7 +148,8 @@ mod tests {
         ] {
             resizer.resize(&noise(from.0 * from.1 * RGB), from, to, &mut out);
             let hash = Sha256::digest(&out);
-            let hash: String = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
+            let hash: Vec<String> = hash[..8].iter().map(|b| format!("{b:02x}")).collect();
+            let hash = hash.concat();
             assert_eq!(hash, expected, "{from:?} to {to:?}: {:?}", &out[..6]);
         }
     }

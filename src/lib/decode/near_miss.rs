@@ -54,11 +54,9 @@ fn difference(rest: &str, clip: &str, id: &str, times: (&str, &str)) -> Option<S
         ));
     }
     let (start, end) = stem.strip_prefix('_')?.split_once(['_', '-'])?;
-    let seconds = |text: &str| {
-        let seconds: f64 = text.parse().ok()?;
-        Some(seconds)
-    };
-    let same = seconds(start)? == seconds(times.0)? && seconds(end)? == seconds(times.1)?;
+    let seconds = |text: &str| text.parse::<f64>().ok();
+    let same = |one: &str, other: &str| seconds(one).is_some() && seconds(one) == seconds(other);
+    let same = same(start, times.0) && same(end, times.1);
     same.then(|| format!("whose times are not padded to six digits: it should be called {clip}"))
 }
 

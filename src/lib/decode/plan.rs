@@ -59,7 +59,7 @@ pub(super) fn plan(
             }
         })
         .collect();
-    stored.remember_comparison(&config.out, &compared, now);
+    Stored::remember_comparison(&config.out, &compared, now);
     let known = entries.iter().filter_map(|e| e.row.as_ref());
     let too_many = Failures::of(known).exceed(entries.len(), config.max_failed);
     for entry in &mut entries {

@@ -205,7 +205,11 @@ impl Sources {
             Some(path) => self.by_path.get(&*composed(path)),
             None => self.files.get(&clip.to_string()),
         };
-        let mut files: Vec<Source> = files.into_iter().flatten().map(file_source).collect();
+        let mut files: Vec<Source> = files
+            .into_iter()
+            .flatten()
+            .map(|path| file_source(path))
+            .collect();
         files.sort_by_cached_key(|file| {
             let folder = file.path().parent().and_then(Path::file_name);
             let elsewhere = folder.is_none_or(|name| name != subcategory);
@@ -249,9 +253,9 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-fn file_source(path: &PathBuf) -> Source {
+fn file_source(path: &Path) -> Source {
     Source::File {
-        path: path.clone(),
+        path: path.to_owned(),
         bytes: size(path),
     }
 }

@@ -86,12 +86,7 @@ impl Stored {
 
     /// Gives shards whose clips were compared with their files the time of that as their own, so
     /// that the next run need not read the files once more. Where the system refuses, it will.
-    pub(super) fn remember_comparison(
-        &self,
-        folder: &Path,
-        shards: &BTreeSet<String>,
-        at: SystemTime,
-    ) {
+    pub(super) fn remember_comparison(folder: &Path, shards: &BTreeSet<String>, at: SystemTime) {
         for shard in shards {
             let file = File::options().append(true).open(folder.join(shard));
             if let Err(e) = file.and_then(|file| file.set_modified(at)) {

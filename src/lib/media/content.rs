@@ -119,14 +119,15 @@ fn about_mp4(file: &mut File, head: &[u8]) -> io::Result<Option<&'static str>> {
         }
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut bytes[..there])?;
-        let [a, b, c, d, kind @ .., e, f, g, h, i, j, k, l] = bytes;
-        let size = match u32::from_be_bytes([a, b, c, d]) {
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte));
+        let (size, kind, long_size) = (number(&bytes[..4]), &bytes[4..8], number(&bytes[8..]));
+        let size = match size {
             0 => length - at,
-            1 => u64::from_be_bytes([e, f, g, h, i, j, k, l]),
-            size => u64::from(size),
+            1 => long_size,
+            size => size,
         };
         let end = at.saturating_add(size.max(8));
-        if kind == *b"moov" {
+        if kind == b"moov" {
             return Ok(Some(if end > length {
                 "its moov box, the table of contents, is cut off; fetch it again"
             } else {

@@ -44,7 +44,7 @@ pub(super) fn is_narrow_rgb(picture: &frame::Video) -> bool {
     picture.format().descriptor().is_some_and(|format| {
         // SAFETY: reads a constant of libav.
         let format = unsafe { &*format.as_ptr() };
-        let is = |flag: i32| format.flags & flag as u64 != 0;
+        let is = |flag: i32| format.flags & u64::from(flag.unsigned_abs()) != 0;
         is(ffi::AV_PIX_FMT_FLAG_RGB) && format.comp[0].depth < 8
     })
 }
@@ -54,7 +54,7 @@ fn is_grey(picture: &frame::Video) -> bool {
     picture.format().descriptor().is_some_and(|format| {
         // SAFETY: reads a constant of libav.
         let format = unsafe { &*format.as_ptr() };
-        let is = |flag: i32| format.flags & flag as u64 != 0;
+        let is = |flag: i32| format.flags & u64::from(flag.unsigned_abs()) != 0;
         format.nb_components <= 2
             && format.comp[0].depth >= 8
             && !is(ffi::AV_PIX_FMT_FLAG_RGB)

@@ -100,7 +100,7 @@ fn file(config: &PredictConfig) -> Result<PathBuf, PredictError> {
 fn classes(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<i64, PredictError> {
     let head = tensors
         .iter()
-        .find(|(name, _)| name.starts_with(HEAD_PREFIX) && name.ends_with(".bias"));
+        .find(|(name, _)| name.starts_with(HEAD_PREFIX) && name.rsplit('.').next() == Some("bias"));
     let outputs = head.and_then(|(_, bias)| bias.size().first().copied());
     outputs.ok_or_else(|| PredictError::NoHead {
         path: path.to_owned(),

@@ -68,7 +68,7 @@ impl Unfinished {
     /// what it holds.
     fn of(record: &RunRecord) -> Option<Self> {
         let epochs: BTreeSet<i32> = record.under_way.iter().map(|row| row.epoch).collect();
-        (record.summary.is_none() && record.head.tasks > 0).then(|| Self {
+        (record.summary.is_none() && record.head.tasks > 0).then_some(Self {
             tasks: record.head.tasks,
             done: record.progress.tasks.len(),
             epochs: epochs.len(),

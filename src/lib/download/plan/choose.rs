@@ -123,9 +123,9 @@ fn choose(
         },
     };
     (clips > 0).then(|| PlannedArchive {
+        facts,
         clips,
         renewed,
-        facts,
         ..archive.clone()
     })
 }

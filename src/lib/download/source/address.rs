@@ -167,16 +167,9 @@ pub(super) fn unescaped(path: &str) -> Option<String> {
     let mut name = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        match escape_at(bytes, at) {
-            Some(byte) => {
-                name.push(byte);
-                at += 3;
-            }
-            None => {
-                name.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let (byte, length) = escape_at(bytes, at).map_or((bytes[at], 1), |byte| (byte, 3));
+        name.push(byte);
+        at += length;
     }
     let name = String::from_utf8(name).ok()?;
     (name != path).then_some(name)
