@@ -37,6 +37,14 @@ SCENARIO ?= substitution
 SEED ?= 0
 TASKS ?=
 SCHEDULE ?= $(SCHEDULE_OF_SCENARIO)
+# SCENARIO=events: who comes and goes when, and who is there from the start; CSV files.
+EVENTS ?=
+START ?=
+# Label tables of videos of your own (own-data): what no split may divide, and where the folders'
+# names do not tell it, which category each label is of, and which label each video has.
+GROUP_BY ?=
+TAXONOMY ?=
+LIST ?=
 # How the model is updated, and the weights that it starts from; empty for none.
 APPROACH ?= finetune
 PRETRAINED ?=
@@ -53,6 +61,7 @@ RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
 RUNS ?= $(DATA)/runs
 # Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
 # in quotes.
+OWN_DATA_FLAGS ?=
 DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 TASKS_FLAGS ?=
@@ -85,11 +94,11 @@ CAMPAIGN ?=
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := DATA LABELS RAW RUNS RUN SCHEDULE SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
+PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS PREDICT_FLAGS VIDEOS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE CHECKPOINT DESTDIR GEOMETRY CLIPS CLIP_LABELS \
-    UNPACK_BYTES PYTHON GPU
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS CHECKPOINT DESTDIR \
+    UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -125,7 +134,7 @@ refuse_unknown = $(error $(1) is no setting of this Makefile; the nearest is $(s
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(SETTINGS) $(PASSED_ON),$(GIVEN)),$(call refuse_unknown,$(name)))
 $(foreach name,$(SETTINGS),$(call refuse_line_break,$(name)))
-$(foreach name,$(filter-out SCHEDULE,$(PATHS)),$(call refuse_empty,$(name)))
+$(foreach name,$(filter-out SCHEDULE EVENTS START,$(PATHS)),$(call refuse_empty,$(name)))
 $(foreach name,$(PATHS),$(call refuse_space,$(name)))
 $(foreach name,$(PATHS) $(LISTS),$(call refuse_characters,$(name),$(IN_NO_PATH)))
 $(foreach name,$(FLAGS),$(call refuse_characters,$(name),$(IN_NO_FLAGS)))
@@ -146,7 +155,7 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup setup-peers doctor build labels download decode manifest tasks train report predict install demo-data demo kinetics reproduce \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
     reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -204,7 +213,8 @@ DOWNLOAD_SETTINGS = $(if $(DOWNLOAD_SOURCE),--source "$$DOWNLOAD_SOURCE") $(call
     $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
 DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(call flag,--codec,CODEC) \
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
-TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) $(TASKS_FLAGS)
+TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
+    $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
 TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
 
 $(DATA)/.made-by: FORCE
@@ -220,6 +230,10 @@ $(RUN_DIR)/.made-by: FORCE
 
 SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES)
+
+own-data: | $(BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
+	$(call run,'$(BIN)/incdec-own-data' --clips '$(RAW)' --out '$(LABELS)' $(call flag,--group-by,GROUP_BY) \
+	    $(call flag,--taxonomy,TAXONOMY) $(call flag,--list,LIST) $(OWN_DATA_FLAGS))
 
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(call run,'$(BIN)/incdec-download' labels --out '$(LABELS)')
@@ -253,7 +267,7 @@ $(MANIFESTS)/.made: $(INDEX) $(LABEL_TABLES) $(MANIFESTS)/.made-by $(call absent
 
 tasks: $(AVAILABILITY) ## deal the clips out to the tasks of SCENARIO
 $(AVAILABILITY): $(TASK_DIR)/.made ;
-$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
+$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
 	@touch '$@'
 
@@ -372,7 +386,7 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
-	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
+	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens audit:: unlearning::
 
 setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
 	@.ci/setup peers

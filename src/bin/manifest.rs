@@ -14,7 +14,7 @@ Example:
     --out Kinetics/manifests/clips.parquet
 
 Prints how many clips of each split, category and subcategory have frames, and an audit: missing and failed clips,
-YouTube ids that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data
+groups (YouTube ids, persons, customers) that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data
 are used as published.";
 
 /// Join the label tables with the frame shards into one table of clips, and audit it.

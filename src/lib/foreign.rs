@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 /// Longest foreign text that a message shows, in bytes; the rest is counted.
 const MAX_SHOWN_BYTES: usize = 300;
 
@@ -27,8 +29,19 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// `text` in Unicode's composed form (NFC). Letters with marks may be spelt as one character or as two that look the same; file
+/// names of a Mac are spelt the second way.
+#[must_use]
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
 /// Whether a character does something to the place that shows it, instead of standing there.
-fn steers(c: char) -> bool {
+pub(crate) fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -44,6 +57,12 @@ mod tests {
             printable("\u{1b}[2Jgone\r\nerror: forged\u{202e}"),
             "\\u{1b}[2Jgone\\r\\nerror: forged\\u{202e}"
         );
+    }
+
+    #[test]
+    fn two_spellings_of_a_letter_are_composed_to_one() {
+        assert_eq!(composed("cafe\u{301}"), "caf\u{e9}");
+        assert!(matches!(composed("caf\u{e9}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod circles;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "cholesky",
     "choice",
     "clip",
     "exit",
@@ -44,10 +45,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
-    ("train", &["data", "model", "metrics", "shard"]),
+    (
+        "train",
+        &["data", "model", "metrics", "shard", "unlearning"],
+    ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["metrics"]),
+    ("audit", &["metrics"]),
+    ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
 ];
 
@@ -306,6 +313,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

@@ -11,6 +11,7 @@
     clippy::too_many_lines
 )]
 
+mod audit;
 mod checkpoints;
 mod clean;
 mod data;
@@ -19,6 +20,7 @@ mod dependencies;
 mod download;
 mod ends;
 mod event_file;
+mod golden;
 mod help;
 mod layout;
 mod make;
@@ -26,6 +28,7 @@ mod manifest;
 mod manners;
 mod metrics;
 mod model;
+mod own_data;
 mod pipeline;
 mod readme;
 mod report;
@@ -34,3 +37,4 @@ mod support;
 mod tasks;
 mod toy;
 mod train;
+mod unlearning;

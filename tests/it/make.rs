@@ -74,6 +74,7 @@ impl Checkout {
         let checkout = Self { folder };
         for name in [
             "download", "decode", "manifest", "tasks", "train", "report", "clean", "toy",
+            "own-data",
         ] {
             checkout.install(name, BINARY);
         }

@@ -18,6 +18,7 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-predict", env!("CARGO_BIN_EXE_incdec-predict")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
+    ("incdec-own-data", env!("CARGO_BIN_EXE_incdec-own-data")),
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),

@@ -3,13 +3,18 @@
 
 mod approaches;
 mod events;
+mod forgetting;
 mod goldens;
 mod quirks;
 mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod status;
 mod toy;
+mod trouble;
+mod unlearn;
+mod unlearn_movinet;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -53,6 +53,11 @@ pub trait ClipSource: Send + Sync {
         max_frames: usize,
         check: HashCheck,
     ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>>;
+
+    /// What has become of the shard of this name since the source was opened, where that is known.
+    fn changed(&self, _shard: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Whether a clip's stored bytes are compared with the hash that they were stored with, and this with the index's.
@@ -83,6 +88,10 @@ impl ClipSource for Shards {
             frames: clip.frames()[..clip.len().min(max_frames)].to_vec(),
         })
     }
+
+    fn changed(&self, shard: &str) -> Option<&'static str> {
+        Shards::changed(self, shard)
+    }
 }
 
 /// The clips of one list together with the place their frames come from. Shared by the loader's workers.
@@ -105,6 +114,16 @@ impl Dataset {
         }
     }
 
+    /// Other clips from the same source.
+    #[must_use]
+    pub fn of(&self, samples: Vec<Sample>) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            checked: samples.iter().map(|_| AtomicBool::new(false)).collect(),
+            samples,
+        }
+    }
+
     /// The clips, in the order of the task's list.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {
@@ -121,6 +140,13 @@ impl Dataset {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// What has become of the shard of this name since it was opened, `has gone` or `has changed`,
+    /// where that is known.
+    #[must_use]
+    pub fn changed(&self, shard: &str) -> Option<&'static str> {
+        self.source.changed(shard)
     }
 
     /// The first `max_frames` frames of clip `index`.

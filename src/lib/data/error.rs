@@ -45,14 +45,6 @@ pub enum ClipFault {
         /// What the row promises.
         expected: String,
     },
-    /// The frames could not be resized.
-    #[error("frame {frame}: resize: {message}")]
-    Resize {
-        /// The frame, from 0.
-        frame: usize,
-        /// What the resizer says.
-        message: String,
-    },
     /// The JPEG decoder could not be set up.
     #[error("start the JPEG decoder: {0}")]
     Decoder(String),
@@ -125,6 +117,9 @@ pub enum DataError {
         /// The batch, from 0, in its epoch.
         batch: usize,
     },
+    /// Memory is short.
+    #[error("memory for a batch: {0}")]
+    Memory(#[source] tch::TchError),
     /// There is no page-locked memory to be had.
     #[error("pin the memory of a batch: {0}")]
     Pinned(#[source] tch::TchError),

@@ -153,10 +153,27 @@ fn findings(
         let together = |clips: &Vec<usize>| clips.iter().map(|&i| clip(i)).collect::<Vec<_>>();
         videos.iter().map(|v| together(v).join(", ")).collect()
     };
+    let short = audit.short.iter();
+    let short = short
+        .map(|s| format!("{}: {:.1} of {} s", clip(s.row), s.seconds, s.labelled_s))
+        .collect();
     let overlaps = audit.overlaps.iter();
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
+    // Where every group is a video, it is called so.
+    let are_videos = rows.iter().all(|r| r.group == r.youtube_id);
+    let [several_splits, several_subcategories] = if are_videos {
+        [
+            "YouTube ids in several splits",
+            "YouTube ids in several subcategories",
+        ]
+    } else {
+        [
+            "groups in several splits",
+            "groups in several subcategories",
+        ]
+    };
     [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
@@ -164,15 +181,24 @@ fn findings(
             "clips with fewer frames than promised",
             clips(&audit.partial),
         ),
+        (several_splits, videos(&audit.in_several_splits)),
         (
-            "YouTube ids in several splits",
-            videos(&audit.in_several_splits),
-        ),
-        (
-            "YouTube ids in several subcategories",
+            several_subcategories,
             videos(&audit.in_several_subcategories),
         ),
         ("pairs of clips that overlap in time", overlaps),
+        (
+            "clips of less than half the length that their label says",
+            short,
+        ),
+        (
+            "files that are clips of several ids in several splits",
+            videos(&audit.same_in_several_splits),
+        ),
+        (
+            "files that are clips of several ids in one split",
+            videos(&audit.same_in_one_split),
+        ),
     ]
     .map(|(what, list)| (what.to_owned(), list))
     .into()

@@ -16,7 +16,6 @@ choice! {
 
 impl CriterionName {
     /// Probabilities [N, C] of the classes from their logits: sigmoids or the softmax.
-    #[must_use]
     pub fn probabilities(self, logits: &Tensor) -> Tensor {
         match self {
             Self::Multilabel => logits.sigmoid(),

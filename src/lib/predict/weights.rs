@@ -31,7 +31,13 @@ impl Weights {
         let path = file(config)?;
         let held = state_dict::read(&path).map_err(CheckpointError::from)?;
         let recipe = Recipe::new(&path, &held.metadata, &config.decoding, &config.network)?;
-        let classes = classes(&path, &state_dict::seed_names(held.tensors))?;
+        let named = state_dict::seed_names(held.tensors).map_err(|reason| {
+            CheckpointError::from(state_dict::StateDictError::Format {
+                path: path.clone(),
+                reason,
+            })
+        })?;
+        let classes = classes(&path, &named)?;
         let categories = categories(&path, &held.metadata, config.categories.as_deref(), classes)?;
         let network = &recipe.network;
         let device = config.device.find_for(network.precision)?;
@@ -94,7 +100,7 @@ fn file(config: &PredictConfig) -> Result<PathBuf, PredictError> {
 fn classes(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<i64, PredictError> {
     let head = tensors
         .iter()
-        .find(|(name, _)| name.starts_with(HEAD_PREFIX) && name.ends_with(".bias"));
+        .find(|(name, _)| name.starts_with(HEAD_PREFIX) && name.rsplit('.').next() == Some("bias"));
     let outputs = head.and_then(|(_, bias)| bias.size().first().copied());
     outputs.ok_or_else(|| PredictError::NoHead {
         path: path.to_owned(),

@@ -46,14 +46,15 @@ pub struct SplitSummary {
 
 impl fmt::Display for TasksSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}, seed {}, {} task{}",
-            self.scenario,
-            self.seed,
-            self.tasks.len(),
-            if self.tasks.len() == 1 { "" } else { "s" }
-        )?;
+        let tasks = self.tasks.len();
+        let s = if tasks == 1 { "" } else { "s" };
+        match self.scenario {
+            Scenario::Events => writeln!(
+                f,
+                "events, {tasks} task{s}; nothing is drawn, so that --seed changes nothing"
+            )?,
+            scenario => writeln!(f, "{scenario}, seed {}, {tasks} task{s}", self.seed)?,
+        }
         writeln!(
             f,
             "{:>4} {:>9} {:>9} {:>9} {:>11} {:>9} {:>9}",

@@ -11,6 +11,7 @@ use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
 use super::task_sequence::Task;
+use super::trouble;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
@@ -88,12 +89,7 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        let augment = if self.settings.compat.augment_per_frame {
-            Augment::PerFrame
-        } else {
-            Augment::PerClip
-        };
-        Ok(self.start(list, order, keys, augment))
+        Ok(self.start(list, order, keys, self.augment()))
     }
 
     /// Every clip of a list once, in its order, unaugmented.
@@ -104,6 +100,36 @@ impl Feed {
             StreamKeys::default(),
             Augment::None,
         )
+    }
+
+    /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`.
+    pub(super) fn ordered(
+        &self,
+        list: &Arc<Dataset>,
+        order: Vec<usize>,
+        augmented_by: Option<StreamKeys>,
+        most: Option<usize>,
+    ) -> Batches {
+        let config = LoaderConfig {
+            augment: augmented_by.map_or(Augment::None, |_| self.augment()),
+            batch_size: self.batch_size().min(most.unwrap_or(usize::MAX)).max(1),
+            ..self.loader
+        };
+        let keys = augmented_by.unwrap_or_default();
+        Batches::start(list, order, keys, &config, 0)
+    }
+
+    /// Clips of a batch.
+    pub(super) fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+
+    fn augment(&self) -> Augment {
+        if self.settings.compat.augment_per_frame {
+            Augment::PerFrame
+        } else {
+            Augment::PerClip
+        }
     }
 
     /// The batches that a Fisher information is estimated over: whole ones only, unless there is
@@ -144,7 +170,7 @@ impl Feed {
         batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if batch.samples.is_empty() {
                 continue;
@@ -165,7 +191,7 @@ impl Feed {
         batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         for batch in batches {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
                 return Ok(Some(fed(batch, self.device, &mut self.normaliser)));

@@ -15,8 +15,11 @@
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
+//! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
-//! | [`profile`] | where the seconds go |
+//! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
+//! | [`profile`], `forecast` | where the seconds go; how many are left |
+//! | [`status`] | a run directory looked at while another process writes it |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before
 //! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
@@ -32,6 +35,7 @@ mod criterion;
 mod error;
 mod evaluate;
 mod feed;
+mod forecast;
 pub mod learner;
 mod machine;
 pub mod optimizer;
@@ -41,8 +45,11 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
+pub mod status;
 pub mod task_sequence;
 mod trained;
+mod trouble;
+pub mod unlearn;
 
 pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
@@ -50,3 +57,4 @@ pub use evaluate::Evaluation;
 pub use record::TrainSummary;
 pub use run::{run, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
+pub use trouble::{Divergence, Shortage, is_shortage};

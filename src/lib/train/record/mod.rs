@@ -24,6 +24,8 @@ pub mod seed_outputs;
 mod summary;
 pub mod tensorboard;
 
+use std::path::PathBuf;
+
 use tch::Tensor;
 
 pub use folder::LOG_FILE;
@@ -134,6 +136,12 @@ impl<'a> Record<'a> {
         self.folder.done()
     }
 
+    /// The last weights that were published; none before the first task is done.
+    pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let last = self.done().checked_sub(1)?;
+        Some(self.folder.checkpoint(last))
+    }
+
     /// Clips whose frames could not be read in done tasks.
     pub(super) fn skipped(&self) -> &[String] {
         let last = self.folder.progress.tasks.last();
@@ -208,6 +216,9 @@ impl<'a> Record<'a> {
             let state = end.state.into_iter().collect();
             checkpoint::write(&self.folder.state(task), &state, &metadata)
         })?;
+        if self.config.profile {
+            self.say(&format!("task {task}: {}", clock.report_lap()))?;
+        }
         self.folder
             .timing
             .extend(rows::seconds_of_phases(task, clock));

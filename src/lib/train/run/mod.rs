@@ -2,6 +2,7 @@
 
 mod epoch;
 mod pretrained;
+mod withdrawal;
 
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use tch::Device;
 use super::TrainError;
 use super::approach::{self, Approach};
 use super::feed::Feed;
+use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
@@ -17,6 +19,7 @@ use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::TaskSequence;
+use super::trouble::{self, Need, Work};
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::RunHead;
@@ -67,18 +70,22 @@ pub fn run_with(
         Opened::Unfinished(record) => *record,
     };
     record.resume(&learner, approach.as_mut())?;
+    Need::of(config, &data, &learner, record.done()).check(&config.out)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
         settings: &config.settings,
         feed: Feed::new(config, device, record.skipped()),
         data: &data,
+        forecast: Forecast::new(&config.settings, &data),
+        work: Work::Beginning,
         record,
         learner,
         approach,
     };
     for task in run.record.done()..data.tasks.len() {
-        run.task(task)?;
+        let work = |run: &Run<'_>| run.work;
+        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -95,17 +102,22 @@ struct Run<'a> {
     learner: Learner,
     approach: Box<dyn Approach>,
     feed: Feed,
+    forecast: Forecast,
+    /// What the task is busy with.
+    work: Work,
 }
 
 impl Run<'_> {
     /// Trains and evaluates one task.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
+        self.work = Work::Beginning;
         // Without --from-scratch no weights are drawn anew: the model holds the best of the task
         // before.
         if self.settings.from_scratch && task > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        self.withdraw(task)?;
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;
@@ -141,6 +153,7 @@ impl Run<'_> {
     /// Lets the approach take from the task what it needs for the next.
     fn between_tasks(&mut self, task: usize) -> Result<(), TrainError> {
         let begun = Instant::now();
+        self.work = Work::BetweenTasks;
         let lists = &self.data.tasks[task];
         let mut batches = self.feed.fisher(task, lists)?;
         let feed = &mut self.feed;
