@@ -292,7 +292,7 @@ predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
 # libtorch, where the binaries look for it.
-PROGRAMS := download decode manifest tasks train predict report clean toy weights experiment
+PROGRAMS := own-data download decode manifest tasks train predict report clean toy weights experiment
 INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
 COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
 

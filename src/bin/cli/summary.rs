@@ -15,6 +15,11 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// For commands whose flags are a group of their own, which may hold no other group.
+    pub(crate) fn of(json: bool) -> Self {
+        Self { json }
+    }
+
     /// Prints what a stage came to on stdout: news, or the object that was asked for.
     pub(crate) fn print(self, summary: impl Display + Serialize) {
         if self.json {

@@ -130,8 +130,9 @@ pub(crate) struct Stage {
     /// Most memory of a decoder process in MiB (with --isolate process)
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
     clip_memory_mib: u64,
-    #[command(flatten)]
-    pub(crate) summary: cli::Summary,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl From<Stage> for DecodeConfig {

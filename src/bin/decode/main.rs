@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
         (None, Some(stage)) => {
-            let summary = stage.summary;
+            let summary = cli::Summary::of(stage.json);
             decode::run(&stage.into()).map(|done| summary.print(done))
         }
         // Clap asks for the stage's flags where there is no subcommand.

@@ -103,8 +103,9 @@ pub(crate) struct Args {
     /// Print at the end of each task, and of the run, where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
-    #[command(flatten)]
-    pub(crate) summary: cli::Summary,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn train(args: Args) -> ExitCode {
-    let summary = args.summary;
+    let summary = cli::Summary::of(args.json);
     let config = TrainConfig::from(args);
     for (name, value) in config.instructions.environment() {
         // SAFETY: no other thread runs yet.

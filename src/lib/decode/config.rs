@@ -64,9 +64,11 @@ pub struct ClipSettings {
     pub sample_aspect: SampleAspect,
     /// Whether the two fields of interlaced pictures are made whole pictures (libavfilter's
     /// `yadif`). Other pictures stay as they are.
+    #[serde(default)]
     pub deinterlace: bool,
     /// Whether videos of high dynamic range are brought to the usual one (libavfilter's `zscale`
     /// and `tonemap`). Others stay as they are.
+    #[serde(default)]
     pub tone_map: bool,
     /// Whether frames that nobody wants are decoded all the same, which changes nothing but the
     /// time.

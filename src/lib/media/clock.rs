@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn a_restart_and_a_jump_go_on_and_a_gap_stays() {
         assert_eq!(
-            times(true, &[1400, 1440, 1400, 1440]),
-            [1400, 1440, 1480, 1520]
+            times(true, &[1400, 1440, 1480, 1400, 1440]),
+            [1400, 1440, 1480, 1520, 1560]
         );
         assert_eq!(
             times(true, &[0, 40, 90_000, 90_040, 0]),

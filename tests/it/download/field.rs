@@ -175,11 +175,12 @@ fn a_cut_or_hostile_zip_file_keeps_nothing() {
 fn a_folder_of_unpacked_clips_is_a_source() {
     let source = Source::new(3);
     for (n, prefix) in ["", "train/", "k700/train/"].into_iter().enumerate() {
-        let files = source.clips.iter();
-        let files: Vec<_> = files
+        let named: Vec<_> = source
+            .clips
+            .iter()
             .map(|(name, b)| (format!("{prefix}{name}"), b.clone()))
             .collect();
-        let mut files: Vec<_> = files.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
+        let mut files: Vec<_> = named.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
         files.push(("notes.txt", b"x".to_vec()));
         files.push((".incdec-download/staging/ab/yawning.mp4", b"x".to_vec()));
         let at = folder(&source, &format!("source-{n}"), &files);
@@ -192,8 +193,9 @@ fn a_folder_of_unpacked_clips_is_a_source() {
         assert_eq!(run(&config).unwrap().fetched, 0);
     }
     // All in one folder, one of them behind a link.
-    let files = source.clips.iter();
-    let files: Vec<_> = files
+    let files: Vec<_> = source
+        .clips
+        .iter()
         .map(|(name, b)| (name.rsplit('/').next().unwrap(), b.clone()))
         .collect();
     let (linked, rest) = files.split_first().unwrap();

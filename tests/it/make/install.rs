@@ -16,7 +16,8 @@ esac
 echo "$2" >"$3/$file"
 "#;
 
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 12] = [
+    "own-data",
     "download",
     "decode",
     "manifest",
