@@ -205,10 +205,11 @@ pub fn zrf(
 
 /// One outcome's part of a Jensen-Shannon divergence; 0 ln 0 is 0.
 fn half_terms(p: f64, q: f64) -> f64 {
-    let middle = f64::midpoint(p, q);
+    // Half of the smallest number is zero, so the middle of the two is not formed.
+    let both = p + q;
     let term = |p: f64| {
         if p > 0.0 {
-            0.5 * p * (p / middle).ln()
+            0.5 * p * (2.0 * p / both).ln()
         } else {
             0.0
         }
