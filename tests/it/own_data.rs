@@ -179,10 +179,7 @@ fn labels_may_stand_in_a_taxonomy_or_a_list() {
     );
     // Each is alone in its subcategory, so the second goes where clips are short in all.
     assert_eq!(train, "label,clip\npull_push,calm/aisle/customer B/7\n");
-    assert_eq!(
-        validation,
-        "label,clip\nfall,theft/till/customer D/4\n"
-    );
+    assert_eq!(validation, "label,clip\nfall,theft/till/customer D/4\n");
 }
 
 /// A stage that must succeed; gives what it printed.

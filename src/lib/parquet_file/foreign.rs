@@ -102,7 +102,7 @@ fn as_type(column: &ArrayRef, field: &Field) -> Result<ArrayRef, String> {
     if !is_fitting {
         return Err(format!("{from} values, expected {to}"));
     }
-    let whole = if from.is_floating() {
+    let whole = if from.is_floating() && to.is_integer() {
         whole(column)?
     } else {
         column.clone()
