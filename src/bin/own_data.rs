@@ -30,8 +30,7 @@ fall equally short there, to the one that falls furthest short in all, and then 
 group is ever divided.
 
 Examples:
-  incdec-own-data --clips /videos/UCF-101 --taxonomy ucf101.csv \
-    --group-by _g([0-9]+)_c --out own/Info --dry-run
+  incdec-own-data --clips UCF-101 --taxonomy ucf101.csv --group-by _g([0-9]+)_c --out own/Info
   incdec-own-data --clips /videos --list labels.txt --split 70/15/15 --seed 1 --out own/Info";
 
 /// Make label tables (classes.csv, train.csv, validation.csv, test.csv) of videos of your own.
