@@ -25,12 +25,12 @@ What --group-by keeps together, sought in that path:
   the folder in which a clip lies, or a table with the columns clip and group: --group-by folder, --group-by people.csv
 
 The rule of the splits: the groups are put in an order drawn with --seed. In this order each goes as a whole to the split that
-falls furthest short of its share in the group's subcategories, counted by clips and as a part of that share; of splits that
-fall equally short there, to the one that falls furthest short in all, and then to train before test before validation. So no
-group is ever divided.
+falls furthest short of its share in the group's subcategories, counted by clips and as a part of that share. Of splits that
+fall equally short there train comes first, then that of test and validation which falls further short in all, then test. So
+no group is ever divided.
 
 Examples:
-  incdec-own-data --clips /videos/UCF-101 --taxonomy ucf101.csv --group-by _g([0-9]+)_c --out own/Info --dry-run
+  incdec-own-data --clips UCF-101 --taxonomy ucf101.csv --group-by _g([0-9]+)_c --out own/Info
   incdec-own-data --clips /videos --list labels.txt --split 70/15/15 --seed 1 --out own/Info";
 
 /// Make label tables (classes.csv, train.csv, validation.csv, test.csv) of videos of your own.

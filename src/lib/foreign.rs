@@ -29,6 +29,21 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The first `most` of the names, made printable: `a, b and 2 more`.
+#[must_use]
+pub fn first_of(names: &[String], most: usize) -> String {
+    let shown: Vec<_> = names
+        .iter()
+        .take(most)
+        .map(|name| printable(name))
+        .collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// `text` in Unicode's composed form (NFC). Letters with marks may be spelt as one character or as two that look the same; file
 /// names of a Mac are spelt the second way.
 #[must_use]
@@ -49,6 +64,14 @@ pub(crate) fn steers(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_names_are_shown_and_the_others_counted() {
+        let names = ["a", "b\u{1b}", "c"].map(str::to_owned);
+        assert_eq!(first_of(&names, 2), "a, b\\u{1b} and 1 more");
+        assert_eq!(first_of(&names[..1], 2), "a");
+        assert_eq!(first_of(&[], 2), "");
+    }
 
     #[test]
     fn terminal_escapes_lose_their_power_and_words_stay() {

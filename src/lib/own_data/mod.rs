@@ -12,9 +12,9 @@
 //!
 //! The groups (each clip alone, where none are asked for) are put in an order drawn with the seed. In this order each goes as a
 //! whole to the split that falls furthest short of its share in the group's subcategories, counted by clips and as a part of
-//! that share; of splits that fall equally short there, to the one that falls furthest short in all, and then to train before
-//! test before validation. So no group is ever divided, and a subcategory of at least three groups, none of which is in another
-//! subcategory, has clips in all three splits.
+//! that share. Of splits that fall equally short there train comes first, then that of test and validation which falls further
+//! short in all, then test. So no group is ever divided, and a subcategory none of whose groups is in another has training
+//! clips, and clips in all three splits where it has at least three groups.
 
 mod config;
 mod error;

@@ -38,13 +38,17 @@ pub(super) fn deal(
     let mut dealt_in_all = [0_u32; 3];
     let mut splits = vec![Split::Train; clips.len()];
     for group in groups {
-        let shortage = |split: Split| -> (f64, f64) {
+        let shortage = |split: Split| -> (f64, bool, f64) {
             let of_clip = |clip: &usize| {
                 let x = clips[*clip].0;
                 short(split, dealt[x][split as usize], sizes[x])
             };
             let in_all = short(split, dealt_in_all[split as usize], all);
-            (group.iter().map(of_clip).sum(), in_all)
+            (
+                group.iter().map(of_clip).sum(),
+                split == Split::Train,
+                in_all,
+            )
         };
         let mut best = SERVED[0];
         for split in SERVED {
@@ -102,6 +106,14 @@ mod tests {
         let mut again = deal(&turned, 2, Shares::default(), 0);
         again.reverse();
         assert_eq!(again, first);
+    }
+
+    #[test]
+    fn a_subcategory_with_one_clip_has_it_for_training() {
+        let clips = [(0, "a"), (1, "b"), (2, "c"), (3, "d")];
+        for seed in 0..20 {
+            assert_eq!(counts(&deal(&clips, 4, Shares::default(), seed)), [4, 0, 0]);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::clip::Split;
-use crate::foreign::printable;
+use crate::foreign::{first_of, printable};
 
 /// Most names that a line lists; the rest is counted.
 const MAX_NAMED: usize = 10;
@@ -81,7 +81,10 @@ impl OwnDataSummary {
                 .filter(|x| x.clips[split as usize] == 0);
             let without: Vec<String> = without.map(|x| x.subcategory.clone()).collect();
             if !without.is_empty() {
-                remarks.push(format!("without {split} clips: {}", named(&without)));
+                remarks.push(format!(
+                    "without {split} clips: {}",
+                    first_of(&without, MAX_NAMED)
+                ));
             }
         }
         let files: usize = self.passed_over.values().sum();
@@ -96,20 +99,15 @@ impl OwnDataSummary {
             let endings: Vec<String> = endings.collect();
             remarks.push(format!(
                 "passed over: {files} files that are no videos by their ending ({})",
-                named(&endings)
+                first_of(&endings, MAX_NAMED)
             ));
         }
         if !self.unusable.is_empty() {
-            let paths: Vec<String> = self
-                .unusable
-                .iter()
-                .map(|p| printable(p).into_owned())
-                .collect();
             remarks.push(format!(
                 "passed over: {} videos whose path no table can hold (control characters, backslashes, white space at an end, \
                  not UTF-8, too long): {}",
-                paths.len(),
-                named(&paths)
+                self.unusable.len(),
+                first_of(&self.unusable, MAX_NAMED)
             ));
         }
         if self.unlisted > 0 {
@@ -124,20 +122,6 @@ impl OwnDataSummary {
             );
         }
         remarks
-    }
-}
-
-/// `a, b and 2 more`.
-fn named(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(MAX_NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MAX_NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 

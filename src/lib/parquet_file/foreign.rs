@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::provenance::KEY_PREFIX;
-use super::read::{arrow_error, damaged, keys, parquet_error};
+use super::read::{arrow_error, damaged, keys, parquet_error, rows_of};
 use super::{ROWS_PER_BATCH, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
@@ -35,16 +35,7 @@ pub fn is_foreign(path: &Path) -> Result<bool, TableError> {
 /// # Errors
 /// When the file is absent or damaged, lacks a column, or a value is none that its column can have.
 pub fn read_foreign<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
-    let mut rows = Vec::new();
-    for batch in foreign_batches::<T>(path)? {
-        let part: Vec<T> =
-            serde_arrow::from_record_batch(&batch).map_err(|e| TableError::Rows {
-                path: path.to_owned(),
-                source: Box::new(e),
-            })?;
-        rows.extend(part);
-    }
-    Ok(rows)
+    rows_of(path, foreign_batches::<T>(path)?)
 }
 
 /// As [`read_foreign`], column by column.

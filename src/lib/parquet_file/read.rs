@@ -151,8 +151,19 @@ pub(super) fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError 
 pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
     let fields = T::columns();
     let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+    rows_of(
+        path,
+        read_columns(path, &T::FORMAT, Some(&names), T::ADDED)?,
+    )
+}
+
+/// The rows of all batches.
+pub(super) fn rows_of<T: Table>(
+    path: &Path,
+    batches: impl IntoIterator<Item = RecordBatch>,
+) -> Result<Vec<T>, TableError> {
     let mut rows = Vec::new();
-    for batch in read_columns(path, &T::FORMAT, Some(&names), T::ADDED)? {
+    for batch in batches {
         let part: Vec<T> =
             serde_arrow::from_record_batch(&batch).map_err(|e| TableError::Rows {
                 path: path.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::{Source, TasksSummary};
 use crate::clip::Split;
-use crate::foreign::printable;
+use crate::foreign::first_of;
 
 /// Most names that a remark lists; the rest is counted.
 const MAX_NAMED: usize = 5;
@@ -19,7 +19,7 @@ pub(super) fn remarks(source: &Source, summary: &TasksSummary) -> Vec<String> {
         let empty = lists.enumerate().filter(|(_, listed)| *listed == 0);
         let empty: Vec<String> = empty.map(|(task, _)| task.to_string()).collect();
         if !empty.is_empty() {
-            let tasks = named(&empty);
+            let tasks = first_of(&empty, MAX_NAMED);
             remarks.push(format!(
                 "tasks without {split} clips: {tasks}; training ends there"
             ));
@@ -30,14 +30,14 @@ pub(super) fn remarks(source: &Source, summary: &TasksSummary) -> Vec<String> {
         if !classes.is_empty() && !source.clips[split as usize].is_empty() {
             remarks.push(format!(
                 "categories without {split} clips: {}",
-                named(&classes)
+                first_of(&classes, MAX_NAMED)
             ));
         }
         let subcategories = subcategories_without(source, split);
         if !subcategories.is_empty() && !source.clips[split as usize].is_empty() {
             remarks.push(format!(
                 "subcategories without {split} clips: {}",
-                named(&subcategories)
+                first_of(&subcategories, MAX_NAMED)
             ));
         }
     }
@@ -61,9 +61,7 @@ fn classes_without(source: &Source, split: Split) -> Vec<String> {
     }
     let categories = source.taxonomy.categories().iter().zip(counts);
     let empty = categories.filter(|(_, count)| *count == 0);
-    empty
-        .map(|(category, _)| printable(&category.name).into_owned())
-        .collect()
+    empty.map(|(category, _)| category.name.clone()).collect()
 }
 
 /// The subcategories without clips in a split, of categories that have some.
@@ -86,23 +84,9 @@ fn subcategories_without(source: &Source, split: Split) -> Vec<String> {
             .iter()
             .zip(counts)
             .filter(|(_, count)| *count == 0);
-        empty.extend(without.map(|(name, _)| printable(name).into_owned()));
+        empty.extend(without.map(|(name, _)| name.clone()));
     }
     empty
-}
-
-/// `a, b, c and 2 more`.
-fn named(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(MAX_NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MAX_NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 #[cfg(test)]

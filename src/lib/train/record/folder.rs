@@ -136,8 +136,7 @@ impl RunFolder {
     /// # Errors
     /// [`TrainError::Vanished`].
     pub(super) fn still_there(&self) -> Result<(), TrainError> {
-        let from_the_start = [SETTINGS_FILE, AvailabilityRow::FILE, ScheduleRow::FILE];
-        let mut files: Vec<PathBuf> = from_the_start.map(|name| self.path.join(name)).into();
+        let mut files = vec![self.path.join(SETTINGS_FILE)];
         if self.done() > 0 {
             files.push(self.path.join(PROGRESS_FILE));
         }
