@@ -7,7 +7,6 @@ mod cli;
 use std::panic;
 use std::process::ExitCode;
 
-use incdec::exit::Exit;
 use incdec::model::instructions::libtorch_version;
 use incdec::panics;
 use incdec::train::record::LOG_FILE;
@@ -19,11 +18,9 @@ use args::{Args, Command, StatusArgs, Task};
 fn main() -> ExitCode {
     let libtorch = format!("libtorch {}", libtorch_version());
     let command = cli::parse_linked::<Command>(&[libtorch]);
-    match (command.task, command.run) {
-        (Some(Task::Status(args)), _) => cli::finish(status(&args)),
-        (None, Some(args)) => train(args),
-        // The parser has asked for one of the two.
-        (None, None) => ExitCode::from(Exit::Usage.code()),
+    match command {
+        Command::Run(args) => train(*args),
+        Command::Task(Task::Status(args)) => cli::finish(status(&args)),
     }
 }
 
