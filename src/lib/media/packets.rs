@@ -98,6 +98,7 @@ impl Packets {
                 Err(ff::Error::Other {
                     errno: ff::error::EAGAIN,
                 }) if !deadline.is_over() => {}
+                Err(ff::Error::InvalidData) if is_end_of_multipart(input) => self.ended = true,
                 Err(e) => {
                     self.refused = MediaError::refused(e);
                     self.seen.errors += 1;
@@ -211,4 +212,12 @@ pub(super) enum Shown {
 fn is_hidden(packet: &Packet) -> bool {
     // SAFETY: reads a field of a packet that is alive.
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Whether what its demuxer calls damage is the end of JPEG files behind each other, as IP cameras
+/// send them: after the last boundary no header follows.
+fn is_end_of_multipart(input: &Input) -> bool {
+    // SAFETY: reads fields of an input that is open; one that was opened by name has a context of
+    // bytes.
+    input.format().name() == "mpjpeg" && unsafe { (*(*input.as_ptr()).pb).eof_reached != 0 }
 }
