@@ -131,6 +131,19 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
+    /// The unfinished run in the run directory was begun by another version, whose results differ.
+    #[error(
+        "{folder} was begun under version {version} of run directories, this program trains under version {expected}: \
+         the same settings draw other dropout there"
+    )]
+    OtherVersion {
+        /// The run directory.
+        folder: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that this program writes.
+        expected: u32,
+    },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(differences))]
@@ -179,6 +192,9 @@ impl Hint for TrainError {
             Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
+            ),
+            Self::OtherVersion { .. } => Some(
+                "choose another --out to train it anew, or finish it with the incdec that began it".into(),
             ),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,

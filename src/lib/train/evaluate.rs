@@ -56,7 +56,7 @@ pub(super) fn evaluate(
     let begun = Instant::now();
     let mut loss = Tensor::zeros([], (Kind::Double, learner.device()));
     let (mut clips, mut parts) = (Vec::new(), Vec::new());
-    let mut batches = feed.in_order(list);
+    let mut batches = feed.in_order(list, 0);
     while let Some(batch) = feed.next_untimed(list, &mut batches)? {
         no_grad(|| {
             let logits = learner.forward(&batch.device.clips, Mode::Evaluate).logits;

@@ -24,8 +24,9 @@ use crate::train::task_sequence::TaskSequence;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
-/// Version of the run directory's layout.
-const VERSION: u32 = 1;
+/// Version of the run directory. From 2 on, dropout draws from a stream for each micro-batch; before,
+/// from one for each epoch, so that the same settings gave other results.
+const VERSION: u32 = 2;
 
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
@@ -316,10 +317,23 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
         }
         return Ok(ours.write(folder)?);
     };
-    let differences = theirs.differences(ours);
     let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
         .iter()
         .any(|name| folder.join(name).exists());
+    let complete = folder.join(RUN_FILE).exists();
+    if theirs.version != VERSION && begun && !complete {
+        return Err(TrainError::OtherVersion {
+            folder: folder.to_owned(),
+            version: theirs.version,
+            expected: VERSION,
+        });
+    }
+    // A complete run is left as it is, whichever version trained it.
+    let differences = RunHead {
+        version: VERSION,
+        ..theirs.clone()
+    }
+    .differences(ours);
     if begun && !differences.is_empty() {
         return Err(TrainError::OtherRun {
             folder: folder.to_owned(),
@@ -328,7 +342,8 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     }
     let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
     let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
-    if begun || (differences.is_empty() && !moved) {
+    let renewed = theirs.version != VERSION;
+    if begun || (differences.is_empty() && !moved && !renewed) {
         return Ok(());
     }
     tracing::info!(

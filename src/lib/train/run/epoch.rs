@@ -113,16 +113,8 @@ impl Run<'_> {
         optimizer: &mut Optimizer,
         rates: &[f64],
     ) -> Result<Trained, TrainError> {
-        // Dropout draws from libtorch's generator, which begins each epoch from a named stream.
-        let seed = random::stream(
-            self.settings.seed,
-            "dropout",
-            &[task as u64, u64::from(epoch)],
-        )
-        .next_u64();
-        tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
         let lists = &self.data.tasks[task];
-        let mut batches = self.feed.training(task, lists, u64::from(epoch))?;
+        let mut batches = self.feed.training(task, lists, u64::from(epoch), 0)?;
         let total = batches.batches();
         let progress = Progress::new(
             &format!("task {task}, epoch {epoch}"),
@@ -134,6 +126,7 @@ impl Run<'_> {
         let mut pending = 0;
         optimizer.zero_grad();
         while let Some(batch) = self.feed.next(&lists.train, &mut batches)? {
+            seed_dropout(self.settings.seed, task, epoch, batch.number);
             self.add_gradients(task, &batch, &mut trained);
             self.feed.recycle(batch);
             pending += 1;
@@ -197,4 +190,12 @@ impl Run<'_> {
         self.feed.clock.add(Phase::Evaluation, begun.elapsed());
         result
     }
+}
+
+/// Begins libtorch's generator, on every device, for the micro-batch `number`: dropout draws from a
+/// named stream, so nothing of a generator has to be kept to go on behind any of them.
+fn seed_dropout(seed: u64, task: usize, epoch: u32, number: usize) {
+    let keys = [task as u64, u64::from(epoch), number as u64];
+    let drawn = random::stream(seed, "dropout", &keys).next_u64();
+    tch::manual_seed(i64::from_le_bytes(drawn.to_le_bytes()));
 }

@@ -142,7 +142,7 @@ impl Run<'_> {
     fn between_tasks(&mut self, task: usize) -> Result<(), TrainError> {
         let begun = Instant::now();
         let lists = &self.data.tasks[task];
-        let mut batches = self.feed.fisher(task, lists)?;
+        let mut batches = self.feed.fisher(task, lists, 0)?;
         let feed = &mut self.feed;
         let mut on_device = std::iter::from_fn(|| {
             let batch = feed.next_untimed(&lists.train, &mut batches);
