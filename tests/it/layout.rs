@@ -29,6 +29,7 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
+    "signals",
     "tables",
     "taxonomy",
 ];
@@ -56,6 +57,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("tch", &["data", "model", "train", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("signal_hook", &["signals"]),
     ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];

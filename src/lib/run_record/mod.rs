@@ -20,6 +20,7 @@ mod machine;
 mod progress;
 mod read;
 mod summary;
+mod task_checkpoint;
 
 use std::path::Path;
 
@@ -31,6 +32,10 @@ pub use machine::Machine;
 pub use progress::{Rows, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
 pub use summary::{RunFigures, RunSummary, TaskFigures};
+pub use task_checkpoint::{
+    Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, positions,
+    remove_positions, seal_at,
+};
 
 use crate::artifact::ArtifactError;
 

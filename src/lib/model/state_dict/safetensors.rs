@@ -1,6 +1,7 @@
 //! The format of safetensors: a header in JSON, then the tensors' bytes.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -8,7 +9,8 @@ use tch::{Kind, Tensor};
 
 use super::error::StateDictError;
 use super::tensors::{Body, STORED_KINDS, StateDict};
-use crate::artifact;
+use crate::artifact::{self, ArtifactError};
+use crate::run_record::{SEAL, blank_seal, seal_at};
 
 /// The tensors and the metadata of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<(StateDict, BTreeMap<String, String>), String> {
@@ -52,6 +54,32 @@ pub fn write(
         out.write_all(header.as_bytes())?;
         bodies.iter().try_for_each(|body| body.write(out))
     })?;
+    Ok(())
+}
+
+/// [`write`], with the file's own hash in its header: [`SEAL`].
+///
+/// # Errors
+/// As [`write`].
+pub fn write_sealed(
+    path: &Path,
+    tensors: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), StateDictError> {
+    let mut metadata = metadata.clone();
+    metadata.insert(SEAL.to_owned(), blank_seal());
+    let (mut header, bodies) = encode(tensors, &metadata)?;
+    let write = |out: &mut dyn Write, header: &str| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        bodies.iter().try_for_each(|body| body.write(out))
+    };
+    let mut hasher = blake3::Hasher::new();
+    write(&mut hasher, &header).map_err(ArtifactError::at("hash", path))?;
+    if let Some(at) = seal_at(header.as_bytes()) {
+        header.replace_range(at, hasher.finalize().to_hex().as_str());
+    }
+    artifact::publish(path, |out| write(out, &header))?;
     Ok(())
 }
 
