@@ -9,6 +9,7 @@ mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod stops;
 mod toy;
 
 use std::process::Stdio;

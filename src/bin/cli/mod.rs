@@ -126,7 +126,11 @@ pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
         }
         cause = inner.source();
     }
-    complain(format_args!("error: {text}"));
+    match error.exit() {
+        // Nothing has failed: somebody asked for it.
+        Exit::Interrupted | Exit::Terminated => complain(text),
+        _ => complain(format_args!("error: {text}")),
+    }
     if let Some(hint) = error.hint() {
         complain(format_args!("hint: {hint}"));
     }

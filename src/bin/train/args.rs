@@ -18,7 +18,8 @@ use crate::cli;
 ///
 /// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
-/// that was interrupted goes on where the same command is given again; a complete one is left as it is.
+/// that was interrupted goes on where the same command is given again; a complete one is left as it is. SIGINT, SIGTERM and SIGUSR1
+/// finish the step, keep a checkpoint and end; a second SIGINT ends at once.
 // Each is a switch of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Parser)]
@@ -59,6 +60,10 @@ pub(crate) struct Args {
     /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
     #[arg(long, default_value_t = defaults().max_bad, value_name = "SHARE")]
     max_bad: f64,
+    /// Seconds between two checkpoints inside a task, beside those at every end of an epoch; 0: never inside a task. A run that
+    /// is killed loses at most that.
+    #[arg(long, default_value_t = defaults().checkpoint_every, value_name = "SECONDS")]
+    checkpoint_every: u64,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -289,6 +294,7 @@ impl From<Args> for TrainConfig {
             instructions: args.instructions,
             on_bad_clip: args.on_bad_clip,
             max_bad: args.max_bad,
+            checkpoint_every: args.checkpoint_every,
             wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),

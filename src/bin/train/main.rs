@@ -7,7 +7,8 @@ mod cli;
 use std::process::ExitCode;
 
 use incdec::train::record::LOG_FILE;
-use incdec::train::{self, TrainConfig};
+use incdec::train::watch::Watchman;
+use incdec::train::{self, TrainConfig, approach};
 
 use args::Args;
 
@@ -18,5 +19,9 @@ fn main() -> ExitCode {
         unsafe { std::env::set_var(name, value) };
     }
     let log = config.out.join(LOG_FILE);
-    cli::run(Some(&log), || train::run(&config).map(cli::news))
+    let approach = approach::make(&config.settings);
+    let mut watch = Watchman::of_process(config.checkpoint_every);
+    cli::run(Some(&log), || {
+        train::run_watched(&config, approach, &mut watch).map(cli::news)
+    })
 }

@@ -1,5 +1,6 @@
 //! Why a run failed, and what can be done about it.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
@@ -11,8 +12,9 @@ use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::parquet_file::TableError;
-use crate::run_record::{RunRecordError, listed};
+use crate::run_record::{Position, RunRecordError, listed};
 use crate::shard::ShardError;
+use crate::signals::Signal;
 use crate::tables::AvailabilityError;
 
 /// Why a run failed.
@@ -113,6 +115,27 @@ pub enum TrainError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// What lies beside the tensors of a checkpoint cannot be written.
+    #[error("{path}: {source}")]
+    Facts {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the JSON writer said.
+        source: serde_json::Error,
+    },
+    /// The system does not let signals be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(#[source] io::Error),
+    /// The run was asked to end.
+    #[error("{}", stopped(*signal, position.as_ref(), *kept))]
+    Stopped {
+        /// By what.
+        signal: Signal,
+        /// In the midst of which task; none between tasks.
+        position: Option<Position>,
+        /// Whether everything so far is kept.
+        kept: bool,
+    },
     /// The loss left the numbers.
     #[error("task {task}, epoch {epoch}: the loss is {loss}")]
     Diverged {
@@ -161,6 +184,20 @@ pub enum TrainError {
     },
 }
 
+/// Where a run has ended before its time, and what is kept of it.
+fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
+    match position {
+        None => format!("stopped by {signal} between tasks; everything so far is kept"),
+        Some(position) if kept => {
+            format!("stopped by {signal} in {position}; a checkpoint of it is kept")
+        }
+        Some(position) => format!(
+            "stopped by {signal} in {position}; --checkpoint-every 0 keeps nothing of it, task {} begins anew",
+            position.task
+        ),
+    }
+}
+
 /// The share of `clips` that `bad` ones are.
 #[allow(clippy::cast_precision_loss)] // Numbers of clips.
 pub(super) fn share(bad: usize, clips: usize) -> f64 {
@@ -187,6 +224,7 @@ impl Hint for TrainError {
             Self::TooManyBad { .. } | Self::NoReadableClip => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
+            Self::Stopped { .. } => Some("give the same command again to go on".into()),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
             Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
@@ -217,6 +255,7 @@ impl Hint for TrainError {
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
             Self::Vanished { .. } => Exit::TryAgain,
+            Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }
     }

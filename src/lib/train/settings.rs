@@ -179,6 +179,9 @@ impl Settings {
     }
 }
 
+/// Seconds between two checkpoints inside a task.
+const CHECKPOINT_EVERY_SECONDS: u64 = 300;
+
 /// What a run is started with.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
@@ -207,6 +210,9 @@ pub struct TrainConfig {
     pub on_bad_clip: OnBadClip,
     /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over.
     pub max_bad: f64,
+    /// Seconds after which a checkpoint is kept inside a task, beside those at every end of an
+    /// epoch; 0: never inside a task.
+    pub checkpoint_every: u64,
     /// Whether to wait where another program works in the run directory.
     pub wait: Wait,
     /// Whether the seed's output files are written beside the tables.
@@ -237,6 +243,7 @@ impl TrainConfig {
             instructions: Instructions::default(),
             on_bad_clip: OnBadClip::default(),
             max_bad: 0.0,
+            checkpoint_every: CHECKPOINT_EVERY_SECONDS,
             wait: Wait::No,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),

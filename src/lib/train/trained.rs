@@ -5,6 +5,10 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
+use crate::model::state_dict::StateDict;
+
+/// What is summed.
+const SUMS: [&str; 2] = ["loss", "penalty"];
 
 /// The losses of one epoch of training, summed on the device so that no step waits for them.
 #[derive(Debug)]
@@ -26,6 +30,26 @@ impl Trained {
             seconds: 0.0,
             means: [0.0; 2],
         }
+    }
+
+    /// An epoch that goes on behind `clips`, from what [`Trained::state`] gave.
+    pub(super) fn of(device: Device, clips: usize, state: &StateDict) -> Self {
+        let sum = |name| match state.get(name) {
+            Some(sum) => sum.to_device(device),
+            None => Tensor::zeros([], (Kind::Double, device)),
+        };
+        Self {
+            sums: SUMS.map(sum),
+            clips,
+            ..Self::new(device)
+        }
+    }
+
+    /// The sums so far, by name.
+    pub(super) fn state(&self) -> StateDict {
+        let sums = SUMS.into_iter().zip(&self.sums);
+        sums.map(|(name, sum)| (name.to_owned(), sum.shallow_clone()))
+            .collect()
     }
 
     /// Counts a batch's mean classification loss and penalty, weighted by its clips.
@@ -69,7 +93,7 @@ impl Trained {
         self.clips
     }
 
-    /// Seconds that it took.
+    /// Seconds that it took; where it was stopped and went on, since then.
     pub(super) fn seconds(&self) -> f64 {
         self.seconds
     }

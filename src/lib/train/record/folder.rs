@@ -14,7 +14,8 @@ use crate::model::checkpoint::Loaded;
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
+    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
+    remove_positions, run_id, state_file,
 };
 use crate::tables::{self, AvailabilityRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, TimingRow};
@@ -101,8 +102,9 @@ impl RunFolder {
             predictions: found.predictions,
             timing: Vec::new(),
         };
-        record.read_timing()?;
         if let Some(summary) = found.summary {
+            record.read_timing(0)?;
+            remove_positions(folder, |_| false)?;
             return Ok((record, Some(summary)));
         }
         same_machine(folder, &found.head, &head)?;
@@ -228,11 +230,7 @@ impl RunFolder {
             &self.predictions,
             &self.provenance,
         )?;
-        parquet_file::write(
-            &self.path.join(TimingRow::FILE),
-            &self.timing,
-            &self.provenance,
-        )?;
+        self.publish_timing()?;
         self.progress.tasks.push(outcome);
         self.progress.run_id.clone_from(&self.run_id);
         let rows = Rows {
@@ -242,7 +240,20 @@ impl RunFolder {
             predictions: &self.predictions,
         };
         self.progress.add_hashes(&self.path, &rows)?;
-        Ok(self.progress.write(&self.path)?)
+        self.progress.write(&self.path)?;
+        Ok(remove_positions(&self.path, |_| false)?)
+    }
+
+    /// Publishes the seconds so far.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn publish_timing(&self) -> Result<(), TrainError> {
+        Ok(parquet_file::write(
+            &self.path.join(TimingRow::FILE),
+            &self.timing,
+            &self.provenance,
+        )?)
     }
 
     /// Publishes the summary, which marks the run complete.
@@ -257,12 +268,25 @@ impl RunFolder {
         self.still_there()
     }
 
-    /// Reads the seconds of done tasks.
-    fn read_timing(&mut self) -> Result<(), TrainError> {
+    /// Goes on behind the epochs of the task under way that `rows` are the figures of.
+    ///
+    /// # Errors
+    /// When the seconds so far cannot be read.
+    pub(super) fn go_on(&mut self, rows: Vec<HistoryRow>) -> Result<(), TrainError> {
+        let epochs = rows.iter().map(|row| row.epoch + 1).max().unwrap_or(0);
+        self.history.extend(rows);
+        self.read_timing(epochs)
+    }
+
+    /// Reads the seconds of done tasks, and of so many epochs of the next.
+    fn read_timing(&mut self, epochs: i32) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
-        if done > 0 {
+        if done > 0 || epochs > 0 {
             self.timing = parquet_file::read(&self.path.join(TimingRow::FILE))?;
-            self.timing.retain(|row| row.task < done);
+            let is_done = |row: &TimingRow| {
+                row.task < done || (row.task == done && row.epoch.is_some_and(|e| e < epochs))
+            };
+            self.timing.retain(is_done);
         }
         Ok(())
     }
@@ -319,7 +343,8 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     };
     let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
         .iter()
-        .any(|name| folder.join(name).exists());
+        .any(|name| folder.join(name).exists())
+        || !positions(folder)?.is_empty();
     let complete = folder.join(RUN_FILE).exists();
     if theirs.version != VERSION && begun && !complete {
         return Err(TrainError::OtherVersion {

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod pretrained;
+mod under_way;
 
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use tch::Device;
 
 use super::TrainError;
 use super::approach::{self, Approach};
+use super::evaluate::Evaluation;
 use super::feed::Feed;
 use super::learner::{Learner, movinet};
 use super::machine;
@@ -17,13 +19,15 @@ use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::TaskSequence;
+use super::watch::{Moment, Order, Watch, Watchman};
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
-use crate::run_record::RunHead;
+use crate::run_record::{Part, RunHead};
+use under_way::UnderWay;
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
-/// A run that was killed is taken up at its first unfinished task; a complete one is left as it is.
+/// A run that was killed goes on behind its last checkpoint; a complete one is left as it is.
 /// libtorch's random generator belongs to the whole process, so two runs in one process at a time
 /// disturb each other's dropout.
 ///
@@ -44,10 +48,27 @@ pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
 /// As [`run`].
 pub fn run_with(
     config: &TrainConfig,
+    approach: Box<dyn Approach>,
+) -> Result<TrainSummary, TrainError> {
+    run_watched(
+        config,
+        approach,
+        &mut Watchman::new(config.checkpoint_every),
+    )
+}
+
+/// The same, where `watch` says when checkpoints are kept and when the run is to end.
+///
+/// # Errors
+/// Also [`TrainError::Stopped`], where it was to end.
+pub fn run_watched(
+    config: &TrainConfig,
     mut approach: Box<dyn Approach>,
+    watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     let hold = Hold::take(config)?;
+    watch.begin().map_err(TrainError::Signals)?;
     machine::check(config.instructions)?;
     let device = device(config)?;
     if let Some(threads) = threads(config)? {
@@ -76,9 +97,12 @@ pub fn run_with(
         record,
         learner,
         approach,
+        watch,
     };
+    run.may_end(Moment::Starting)?;
     for task in run.record.done()..data.tasks.len() {
         run.task(task)?;
+        run.may_end(Moment::BetweenTasks)?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -95,11 +119,37 @@ struct Run<'a> {
     learner: Learner,
     approach: Box<dyn Approach>,
     feed: Feed,
+    watch: &'a mut dyn Watch,
 }
 
 impl Run<'_> {
-    /// Trains and evaluates one task.
+    /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
+        let mut at = match self.record.take_checkpoint(task) {
+            Some(kept) => self.go_on(kept)?,
+            None => self.begin(task)?,
+        };
+        while at.is_in_epochs() {
+            self.epoch(&mut at)?;
+        }
+        let evaluations = self.evaluate_best(&mut at)?;
+        self.close(&mut at)?;
+        let end = TaskEnd {
+            task,
+            best_epoch: at.selection.best().map_or(0, |best| best.epoch),
+            epochs: at.position.epoch + 1,
+            // Something has, or epochs would still be trained.
+            ended_by: self.ended_by(&at).unwrap_or_default(),
+            evaluations,
+            state: self.approach.state(),
+            skipped: self.feed.skipped.iter().cloned().collect(),
+        };
+        self.record
+            .task_ended(end, &self.learner, &mut self.feed.clock)
+    }
+
+    /// A task from its beginning.
+    fn begin(&mut self, task: usize) -> Result<UnderWay, TrainError> {
         // Without --from-scratch no weights are drawn anew: the model holds the best of the task
         // before.
         if self.settings.from_scratch && task > 0 {
@@ -109,51 +159,75 @@ impl Run<'_> {
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;
+        self.freeze(task);
+        self.record.task_begins(task, &self.learner)?;
+        Ok(self.begin_under_way(task))
+    }
+
+    /// What takes no gradient in `task`.
+    fn freeze(&self, task: usize) {
         self.learner.freeze(
             self.settings.backbone_is_frozen(task),
             self.settings.batch_norm_is_frozen(task),
         );
-        self.record.task_begins(task, &self.learner)?;
+    }
 
-        let (best, epochs, ended_by) = self.epochs(task)?;
-        checkpoint::restore(self.learner.store(), &best.weights)?;
-        let lists = &self.data.tasks[task];
-        let evaluations = [
-            self.evaluation(&lists.validation)?,
-            self.evaluation(&lists.test)?,
-        ];
-        if self.approach.wants_batches() {
-            self.between_tasks(task)?;
+    /// A new optimizer, schedule and selection; what is frozen is frozen.
+    fn begin_under_way(&self, task: usize) -> UnderWay {
+        let rollback = self.settings.compat.rollback_before_best;
+        UnderWay::new(task, self.optimizer(task), rollback, self.learner.device())
+    }
+
+    /// Evaluates the best weights, which are in place, on the validation set and on the test set.
+    fn evaluate_best(&mut self, at: &mut UnderWay) -> Result<[Evaluation; 2], TrainError> {
+        let lists = &self.data.tasks[at.position.task];
+        let (criterion, taxonomy) = (self.learner.criterion(), &self.data.deal.taxonomy);
+        if at.position.part == Part::BestValidation {
+            self.evaluation(at)?;
+            at.enter(Part::BestTest, self.learner.device());
         }
-        let end = TaskEnd {
-            task,
-            best_epoch: best.epoch,
-            epochs,
-            ended_by,
-            evaluations,
-            state: self.approach.state(),
-            skipped: self.feed.skipped.iter().cloned().collect(),
-        };
-        self.record
-            .task_ended(end, &self.learner, &mut self.feed.clock)
+        let [validation, _] = &at.answers;
+        let validation = validation.judge(criterion, taxonomy, &lists.validation)?;
+        if at.position.part == Part::BestTest {
+            self.evaluation(at)?;
+            at.enter(Part::Closing, self.learner.device());
+        }
+        let [_, test] = &at.answers;
+        let test = test.judge(criterion, taxonomy, &lists.test)?;
+        Ok([validation, test])
     }
 
     /// Lets the approach take from the task what it needs for the next.
-    fn between_tasks(&mut self, task: usize) -> Result<(), TrainError> {
-        let begun = Instant::now();
-        let lists = &self.data.tasks[task];
-        let mut batches = self.feed.fisher(task, lists, 0)?;
-        let feed = &mut self.feed;
-        let mut on_device = std::iter::from_fn(|| {
-            let batch = feed.next_untimed(&lists.train, &mut batches);
-            batch
-                .map(|batch| batch.map(|batch| batch.device))
-                .transpose()
-        });
-        self.approach
-            .after_task(&self.learner, task, &mut on_device)?;
+    fn close(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
+        let (data, task) = (self.data, at.position.task);
+        let lists = &data.tasks[task];
+        let mut begun = Instant::now();
+        if self.approach.wants_batches(&self.learner) {
+            let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
+            while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {
+                self.approach.observe(&self.learner, task, &batch.device)?;
+                at.position.batches = pass.position();
+                self.feed.clock.add(Phase::Approach, begun.elapsed());
+                self.look(Moment::Closing, at)?;
+                begun = Instant::now();
+            }
+        }
+        self.look(Moment::Publishing, at)?;
+        self.approach.after_task(&self.learner, task)?;
         self.feed.clock.add(Phase::Approach, begun.elapsed());
         Ok(())
+    }
+
+    /// Ends the run where no task is under way and the watch asks for it.
+    fn may_end(&mut self, moment: Moment) -> Result<(), TrainError> {
+        match self.watch.look(moment) {
+            Order::Stop(signal) => Err(TrainError::Stopped {
+                signal,
+                position: None,
+                kept: true,
+            }),
+            Order::GoOn | Order::Checkpoint => Ok(()),
+        }
     }
 }
 

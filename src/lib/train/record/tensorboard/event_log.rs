@@ -77,6 +77,16 @@ impl EventLog {
         Ok(metadata.len())
     }
 
+    /// Has the disk hold what was written so far.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(in crate::train::record) fn sync(&self) -> Result<(), ArtifactError> {
+        self.file
+            .sync_data()
+            .map_err(ArtifactError::at("sync", &self.path))
+    }
+
     /// Appends a number. A value that is undefined is left out.
     ///
     /// # Errors
