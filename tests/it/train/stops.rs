@@ -452,7 +452,7 @@ fn a_run_with_a_checkpoint_is_not_replaced_by_another_and_clean_takes_it_away() 
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("settings.seed: 0 there, 9 now"));
     let clean = Command::new(support::binary("incdec-clean"))
-        .args(["train", "--out"])
+        .arg("train")
         .arg(&run)
         .output()
         .unwrap();

@@ -24,9 +24,10 @@ impl TeacherOfTask {
 
     /// Takes back what [`TeacherOfTask::state`] gave.
     pub(super) fn go_on(&mut self, learner: &Learner, state: StateDict) -> Result<(), TrainError> {
-        self.0 = match state.is_empty() {
-            true => None,
-            false => Some(learner.teacher_of(state)?),
+        self.0 = if state.is_empty() {
+            None
+        } else {
+            Some(learner.teacher_of(state)?)
         };
         Ok(())
     }
