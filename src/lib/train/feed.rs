@@ -36,6 +36,11 @@ pub(super) struct Pass {
 }
 
 impl Pass {
+    fn new(batches: Batches) -> Self {
+        let end = batches.batches();
+        Self { batches, end }
+    }
+
     /// The number of the next batch. A pass that starts there gives the rest.
     pub(super) fn position(&self) -> usize {
         self.batches.position()
@@ -119,18 +124,43 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        let augment = if self.settings.compat.augment_per_frame {
-            Augment::PerFrame
-        } else {
-            Augment::PerClip
-        };
-        Ok(self.start(list, order, keys, augment, first))
+        Ok(self.start(list, order, keys, self.augment(), first))
     }
 
     /// Every clip of a list once, in its order, unaugmented, from batch `first` on.
     pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Pass {
         let order = (0..list.len()).collect();
         self.start(list, order, StreamKeys::default(), Augment::None, first)
+    }
+
+    /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`.
+    pub(super) fn ordered(
+        &self,
+        list: &Arc<Dataset>,
+        order: Vec<usize>,
+        augmented_by: Option<StreamKeys>,
+        most: Option<usize>,
+    ) -> Pass {
+        let config = LoaderConfig {
+            augment: augmented_by.map_or(Augment::None, |_| self.augment()),
+            batch_size: self.batch_size().min(most.unwrap_or(usize::MAX)).max(1),
+            ..self.loader
+        };
+        let keys = augmented_by.unwrap_or_default();
+        Pass::new(Batches::start(list, order, keys, &config, 0))
+    }
+
+    /// Clips of a batch.
+    pub(super) fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+
+    fn augment(&self) -> Augment {
+        if self.settings.compat.augment_per_frame {
+            Augment::PerFrame
+        } else {
+            Augment::PerClip
+        }
     }
 
     /// The batches that a Fisher information is estimated over, from number `first` on: whole ones
@@ -163,9 +193,7 @@ impl Feed {
             augment,
             ..self.loader
         };
-        let batches = Batches::start(list, order, keys, &config, first);
-        let end = batches.batches();
-        Pass { batches, end }
+        Pass::new(Batches::start(list, order, keys, &config, first))
     }
 
     /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of

@@ -16,6 +16,7 @@
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: hooks around the loop |
 //! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
+//! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | [`profile`] | where the seconds go |
 //!
@@ -45,6 +46,7 @@ mod selection;
 pub mod settings;
 pub mod task_sequence;
 mod trained;
+pub mod unlearn;
 pub mod watch;
 
 pub use device::DeviceChoice;

@@ -72,6 +72,12 @@ impl Approach for Ewc {
         Some(q * factor)
     }
 
+    fn forget(&mut self) {
+        self.fisher.clear();
+        self.old.clear();
+        self.making = None;
+    }
+
     fn wants_batches(&self, learner: &Learner) -> bool {
         // What is frozen keeps the information that it has.
         learner.trainable_backbone().next().is_some()

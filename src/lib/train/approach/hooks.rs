@@ -45,6 +45,10 @@ pub trait Approach {
         None
     }
 
+    /// Lets go of what it took from earlier tasks, because the model has unlearned some of it. Where it wants batches,
+    /// [`Approach::observe`] and [`Approach::after_task`] follow with those of what stays.
+    fn forget(&mut self) {}
+
     /// Whether the approach wants to look at the task's batches when it is over
     /// ([`Approach::observe`]). What is saved depends on [`Approach::state`] alone.
     fn wants_batches(&self, _learner: &Learner) -> bool {

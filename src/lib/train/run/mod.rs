@@ -3,6 +3,7 @@
 mod epoch;
 mod pretrained;
 mod under_way;
+mod withdrawal;
 
 use std::time::Instant;
 
@@ -156,6 +157,7 @@ impl Run<'_> {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        self.withdraw(task)?;
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;
