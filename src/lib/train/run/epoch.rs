@@ -6,7 +6,7 @@ use rand::Rng;
 use tch::Tensor;
 
 use super::Run;
-use super::under_way::{UnderWay, answers_of};
+use super::under_way::{UnderWay, VALIDATION, answers_of};
 use crate::model::Mode;
 use crate::model::checkpoint;
 use crate::progress::{Progress, Unit};
@@ -37,7 +37,8 @@ impl Run<'_> {
         at.trained.end()?;
         let Position { task, epoch, .. } = at.position;
         finite(at.trained.loss() + at.trained.penalty(), task, epoch)?;
-        let validation = self.evaluation(at)?;
+        self.ask(at)?;
+        let validation = self.judged(at, VALIDATION)?;
         let rates = at.schedule.rates().to_vec();
         let mean_ap = validation.metrics.figures.mean_ap;
         let watched = watched_figure(self.settings, validation.loss, mean_ap);
@@ -178,11 +179,10 @@ impl Run<'_> {
         self.look(Moment::Training, at)
     }
 
-    /// Asks the model about the rest of the list that the part of the task is about, and judges.
-    pub(super) fn evaluation(&mut self, at: &mut UnderWay) -> Result<Evaluation, TrainError> {
-        let (data, which) = (self.data, answers_of(at.position.part));
-        let lists = &data.tasks[at.position.task];
-        let list = [&lists.validation, &lists.test][which];
+    /// Asks the model about the rest of the list that the part of the task is about.
+    pub(super) fn ask(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
+        let which = answers_of(at.position.part);
+        let list = self.list(at, which);
         let mut pass = self.feed.in_order(list, at.position.batches);
         let mut begun = Instant::now();
         while let Some(batch) = self.feed.next_untimed(list, &mut pass)? {
@@ -193,8 +193,14 @@ impl Run<'_> {
             self.look(Moment::Evaluation, at)?;
             begun = Instant::now();
         }
-        let criterion = self.learner.criterion();
-        let result = at.answers[which].judge(criterion, &data.deal.taxonomy, list);
+        Ok(())
+    }
+
+    /// How good the answers are, on the validation set or on the test set.
+    pub(super) fn judged(&mut self, at: &UnderWay, which: usize) -> Result<Evaluation, TrainError> {
+        let begun = Instant::now();
+        let (criterion, taxonomy) = (self.learner.criterion(), &self.data.deal.taxonomy);
+        let result = at.answers[which].judge(criterion, taxonomy, self.list(at, which));
         self.feed.clock.add(Phase::Evaluation, begun.elapsed());
         result
     }

@@ -5,6 +5,7 @@ mod pretrained;
 mod under_way;
 mod withdrawal;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tch::Device;
@@ -21,10 +22,11 @@ use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::TaskSequence;
 use super::watch::{Moment, Order, Watch, Watchman};
+use crate::data::Dataset;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::{Part, RunHead};
-use under_way::UnderWay;
+use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
@@ -123,7 +125,7 @@ struct Run<'a> {
     watch: &'a mut dyn Watch,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
         let mut at = match self.record.take_checkpoint(task) {
@@ -182,21 +184,27 @@ impl Run<'_> {
 
     /// Evaluates the best weights, which are in place, on the validation set and on the test set.
     fn evaluate_best(&mut self, at: &mut UnderWay) -> Result<[Evaluation; 2], TrainError> {
-        let lists = &self.data.tasks[at.position.task];
-        let (criterion, taxonomy) = (self.learner.criterion(), &self.data.deal.taxonomy);
+        let device = self.learner.device();
         if at.position.part == Part::BestValidation {
-            self.evaluation(at)?;
-            at.enter(Part::BestTest, self.learner.device());
+            self.ask(at)?;
+            at.enter(Part::BestTest, device);
         }
-        let [validation, _] = &at.answers;
-        let validation = validation.judge(criterion, taxonomy, &lists.validation)?;
+        let validation = self.judged(at, VALIDATION)?;
         if at.position.part == Part::BestTest {
-            self.evaluation(at)?;
-            at.enter(Part::Closing, self.learner.device());
+            self.ask(at)?;
+            at.enter(Part::Closing, device);
         }
-        let [_, test] = &at.answers;
-        let test = test.judge(criterion, taxonomy, &lists.test)?;
-        Ok([validation, test])
+        Ok([validation, self.judged(at, TEST)?])
+    }
+
+    /// The validation set or the test set of the task under way.
+    fn list(&self, at: &UnderWay, which: usize) -> &'a Arc<Dataset> {
+        let lists = &self.data.tasks[at.position.task];
+        if which == VALIDATION {
+            &lists.validation
+        } else {
+            &lists.test
+        }
     }
 
     /// Lets the approach take from the task what it needs for the next.

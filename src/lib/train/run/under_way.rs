@@ -25,6 +25,10 @@ const APPROACH: &str = "approach.";
 const TRAINED: &str = "trained.";
 const ANSWERS: [&str; 2] = ["validation.", "test."];
 
+/// Places of the answers on the validation set and on the test set.
+pub(super) const VALIDATION: usize = 0;
+pub(super) const TEST: usize = 1;
+
 /// A task under way.
 pub(super) struct UnderWay {
     pub(super) position: Position,
@@ -92,7 +96,11 @@ impl UnderWay {
 
 /// Whose answers a part of a task adds to.
 pub(super) fn answers_of(part: Part) -> usize {
-    usize::from(part == Part::BestTest)
+    if part == Part::BestTest {
+        TEST
+    } else {
+        VALIDATION
+    }
 }
 
 impl Run<'_> {
