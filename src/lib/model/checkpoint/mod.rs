@@ -13,5 +13,5 @@ pub use error::CheckpointError;
 pub use load::{HEAD_PREFIX, load, load_own, read_own, read_own_whole};
 pub use loaded::{LoadMode, Loaded, Misshapen};
 pub use place::compare;
-pub use save::{save, save_pytorch, write, write_sealed};
+pub use save::{save, save_pytorch, write};
 pub use snapshot::{Snapshot, restore, snapshot};

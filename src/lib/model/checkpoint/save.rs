@@ -34,18 +34,6 @@ pub fn write(
     Ok(state_dict::write_safetensors(path, tensors, metadata)?)
 }
 
-/// [`write()`], with the file's own hash in its header.
-///
-/// # Errors
-/// As [`write()`].
-pub fn write_sealed(
-    path: &Path,
-    tensors: &StateDict,
-    metadata: &BTreeMap<String, String>,
-) -> Result<(), CheckpointError> {
-    Ok(state_dict::write_sealed(path, tensors, metadata)?)
-}
-
 /// Publishes every variable of `store` at `path` as PyTorch saves a plain state dict.
 ///
 /// # Errors

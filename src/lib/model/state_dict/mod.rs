@@ -8,7 +8,7 @@ mod read;
 mod safetensors;
 mod tensors;
 
-pub use self::safetensors::{write as write_safetensors, write_sealed};
+pub use self::safetensors::{Sealed, write as write_safetensors};
 pub use error::StateDictError;
 pub use names::seed_names;
 pub use pytorch::write as write_pytorch;

@@ -14,8 +14,8 @@ use super::Record;
 use super::folder::RunFolder;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
-use crate::model::checkpoint;
-use crate::model::state_dict::StateDict;
+use crate::model::checkpoint::{self, CheckpointError};
+use crate::model::state_dict::{Sealed, StateDict};
 use crate::run_record::{Position, is_sealed_checkpoint, positions, remove_positions};
 use crate::tables::HistoryRow;
 use crate::train::TrainError;
@@ -165,7 +165,6 @@ impl Record<'_> {
     /// # Errors
     /// When the run directory is gone, or the disk refuses.
     pub(in crate::train) fn keep(&mut self, kept: TaskCheckpoint) -> Result<(), TrainError> {
-        self.folder.still_there()?;
         let TaskCheckpoint {
             position,
             facts,
@@ -195,7 +194,14 @@ impl Record<'_> {
         let mut metadata = self.folder.metadata(position.task);
         metadata.insert(VERSION_FIELD.to_owned(), VERSION.to_owned());
         metadata.insert(FACTS_FIELD.to_owned(), text);
-        checkpoint::write_sealed(&path, &tensors, &metadata)?;
+        let sealed = Sealed::new(&tensors, &metadata).map_err(CheckpointError::from)?;
+        // Copying and hashing take long enough for somebody to remove the directory meanwhile, and
+        // so does writing.
+        self.folder.still_there()?;
+        if let Err(error) = sealed.publish(&path) {
+            self.folder.still_there()?;
+            return Err(error.into());
+        }
         let before = positions(run)?.into_iter().filter(|p| *p < position).max();
         remove_positions(run, |p| p == position || Some(p) == before)?;
         Ok(())
