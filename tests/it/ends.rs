@@ -18,6 +18,7 @@ use walkdir::WalkDir;
 use crate::report;
 use crate::support::{self, BINARIES};
 
+mod signals;
 mod statuses;
 
 /// Flags of a training as small as can be.

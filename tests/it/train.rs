@@ -10,8 +10,10 @@ mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod status;
 mod stops;
 mod toy;
+mod trouble;
 mod unlearn;
 mod unlearn_movinet;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
@@ -20,10 +20,42 @@ use crate::cli;
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
 /// that was interrupted goes on where the same command is given again; a complete one is left as it is. SIGINT, SIGTERM and SIGUSR1
 /// finish the step, keep a checkpoint and end; a second SIGINT ends at once.
+#[derive(Parser)]
+#[command(
+    name = "incdec-train",
+    version,
+    after_help = cli::after_help(EXAMPLE),
+    args_override_self = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+    // Absent where a subcommand stands in its place.
+    #[command(flatten)]
+    pub(crate) run: Option<Args>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Look at a run directory, also while a run works in it: task, epoch, best so far, time left.
+    Status(StatusArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct StatusArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 // Each is a switch of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Parser)]
-#[command(name = "incdec-train", version, after_help = cli::after_help(EXAMPLE), args_override_self = true)]
+#[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
@@ -73,7 +105,7 @@ pub(crate) struct Args {
     /// What the seed's parameters.csv is to say of one of its arguments, where this command cannot know it (repeatable).
     #[arg(long, value_name = "NAME=VALUE", value_parser = named_value, requires = "seed_outputs")]
     seed_argument: Vec<(String, String)>,
-    /// Print at the end where each second went and what bounds the run.
+    /// Print at the end of each task, and of the run, where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
     #[command(flatten)]
@@ -85,7 +117,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLE: &str = "\
-Example: learning without forgetting on the toy data, small enough for a laptop
+Examples: a look at a run, and learning without forgetting on the toy data, small enough for a laptop
+  incdec-train status demo/runs/lwf
   incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards \\
     --out demo/runs/lwf --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 \\
     --lr-first-task 1e-3 --lr-first-task-head 1e-3";

@@ -125,6 +125,9 @@ pub enum DataError {
         /// The batch, from 0, in its epoch.
         batch: usize,
     },
+    /// Memory is short.
+    #[error("memory for a batch: {0}")]
+    Memory(#[source] tch::TchError),
     /// There is no page-locked memory to be had.
     #[error("pin the memory of a batch: {0}")]
     Pinned(#[source] tch::TchError),

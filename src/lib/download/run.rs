@@ -17,7 +17,7 @@ use super::ledger::workplace::Workplace;
 use super::ledger::{
     ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
 };
-use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, free_bytes, plan};
+use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, plan};
 use super::source::{Client, connect};
 use super::summary::DownloadSummary;
 use crate::artifact;
@@ -263,7 +263,7 @@ fn warn_of_space(plan: &Plan, raw: &Path) {
     if let (true, Some(needed), Some(free)) = (
         plan.by_class(),
         plan.estimated_clip_bytes(),
-        free_bytes(raw),
+        artifact::free_bytes(raw),
     ) && needed > free
     {
         let (needed, free) = (HumanBytes(needed), HumanBytes(free));

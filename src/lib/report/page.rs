@@ -73,7 +73,6 @@ fn notes(analyses: &[Analysis]) -> Markup {
         picked.map(|a| a.run.name.as_str()).collect()
     };
     let scratch = names(&|a| a.run.start == Start::Scratch);
-    let unfinished = names(&|a| !a.run.complete);
     let which = |names: &[&str]| {
         if names.len() == analyses.len() {
             if names.len() == 1 {
@@ -92,13 +91,13 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
-        @if !unfinished.is_empty() {
-            p.note.warn {
-                strong { (which(&unfinished)) " is not finished." }
-                " The figures are those of the tasks that are done."
-            }
-        }
         @for run in analyses.iter().map(|a| &a.run) {
+            @if let Some(unfinished) = &run.unfinished {
+                p.note.warn {
+                    strong { (which(&[&run.name])) " is not finished: " (unfinished) "." }
+                    " The figures are those of the tasks that are done."
+                }
+            }
             @if let Start::Partly(share) = &run.start {
                 p.note.warn {
                     strong { (run.name) " started from weights that fit its model " (share) "." }

@@ -55,6 +55,15 @@ pub struct RunProgress {
 }
 
 impl RunProgress {
+    /// Reads the progress of the run in `folder`; `None` where no task is done.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
+        let document = document::read(&folder.join(PROGRESS_FILE))?;
+        Ok(document.map(|document| document.value))
+    }
+
     /// Publishes it in `folder`.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use indicatif::HumanBytes;
+
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
@@ -12,10 +14,12 @@ use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::parquet_file::TableError;
-use crate::run_record::{Position, RunRecordError, listed};
+use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
 use crate::tables::AvailabilityError;
+
+use super::trouble::{Divergence, Shortage};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -145,17 +149,52 @@ pub enum TrainError {
         kept: bool,
     },
     /// The loss left the numbers.
-    #[error("task {task}, epoch {epoch}: the loss is {loss}")]
+    #[error("task {task}, epoch {epoch}: {found}")]
     Diverged {
         /// The task.
         task: usize,
         /// The epoch within it.
         epoch: u32,
-        /// What the loss was.
-        loss: f64,
+        /// What went before it.
+        found: Box<Divergence>,
+    },
+    /// Memory is short.
+    #[error("{0}")]
+    Memory(Box<Shortage>),
+    /// The disk has not the room that the run needs.
+    #[error(
+        "{folder}: this run needs about {} on the disk, {} of it weights, and {} are free",
+        HumanBytes(*needed_bytes),
+        HumanBytes(*weights_bytes),
+        HumanBytes(*free_bytes)
+    )]
+    NoSpace {
+        /// The run directory.
+        folder: PathBuf,
+        /// What the run is still to write.
+        needed_bytes: u64,
+        /// Of this, weights that stay.
+        weights_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// A shard is no longer the file that it was when the run began.
+    #[error(
+        "{fault}; its shard {what} since this run began, and {} clips of the list lie in it: {}",
+        clips.len(),
+        first_clips(clips)
+    )]
+    ShardChanged {
+        /// The clips of the list that lie in it.
+        clips: Vec<String>,
+        /// `has gone` or `has changed`.
+        what: &'static str,
+        /// How it was noticed; it names the shard.
+        #[source]
+        fault: Box<DataError>,
     },
     /// The run directory holds a run under other settings or data.
-    #[error("{folder} holds another run: {}", listed(differences))]
+    #[error("{folder} holds another run: {}", listed(&with_flags(differences)))]
     OtherRun {
         /// The run directory.
         folder: PathBuf,
@@ -177,12 +216,20 @@ pub enum TrainError {
     },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
-    #[error("{folder} was begun on another machine: {}", listed(differences))]
+    #[error("{folder} was begun on another machine: {}", listed(&with_flags(differences)))]
     OtherMachine {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
         differences: Vec<String>,
+    },
+    /// There is no run in the folder.
+    #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// Who works in it and may write one, in its own words.
+        holder: Option<String>,
     },
     /// The run directory holds something that is no run.
     #[error("{folder} is not empty and holds no run")]
@@ -200,10 +247,30 @@ fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
             format!("stopped by {signal} in {position}; a checkpoint of it is kept")
         }
         Some(position) => format!(
-            "stopped by {signal} in {position}; --checkpoint-every 0 keeps nothing of it, task {} begins anew",
+            "stopped by {signal} in {position}; no checkpoint of it is kept, and task {} goes on from what was kept before",
             position.task
         ),
     }
+}
+
+/// How to go on with the run that is there.
+fn way_back(differences: &[String]) -> String {
+    let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
+    flags.sort();
+    flags.dedup();
+    if flags.len() < differences.len() && flags.is_empty() {
+        return "or go on with the version of this program that began it".to_owned();
+    }
+    format!(
+        "or go on with that run: give {} as it was there",
+        flags.join(", ")
+    )
+}
+
+fn in_use(holder: Option<&String>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        format!(" yet; it is in use by {holder}")
+    })
 }
 
 /// The share of `clips` that `bad` ones are.
@@ -234,14 +301,21 @@ impl Hint for TrainError {
             ),
             Self::Stopped { .. } => Some("give the same command again to go on".into()),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
-            Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
-            Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::Diverged { found, .. } => Some(found.remedy().into()),
+            Self::Memory(shortage) => Some(shortage.remedy().into()),
+            Self::NoSpace { .. } => Some("free some space there, or choose an --out on another disk; then give the same command again".into()),
+            Self::ShardChanged { .. } => Some("bring the shard back as it was and give the same command again: what was finished is kept; or make the shards anew with `make decode` and train into another --out".into()),
+            Self::OtherRun { differences, .. } => Some(format!(
+                "choose another --out, or remove that folder to train it anew; {}",
+                way_back(differences)
+            )),
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
             Self::OtherVersion { .. } => Some(
                 "choose another --out to train it anew, or finish it with the incdec that began it".into(),
             ),
+            Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
         }
@@ -262,7 +336,7 @@ impl Hint for TrainError {
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
-            Self::Vanished { .. } => Exit::TryAgain,
+            Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
             Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }

@@ -11,6 +11,7 @@ use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
 use super::task_sequence::Task;
+use super::trouble;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
@@ -204,7 +205,7 @@ impl Feed {
         pass: &mut Pass,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some((number, batch)) = self.clock.time(Phase::Waiting, || pass.next()) {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
                 let (device, normaliser) = (self.device, &mut self.normaliser);
@@ -222,7 +223,7 @@ impl Feed {
         pass: &mut Pass,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some((number, batch)) = pass.next() {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
                 return Ok(Some(fed(number, batch, self.device, &mut self.normaliser)));

@@ -18,7 +18,9 @@
 //! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
-//! | [`profile`] | where the seconds go |
+//! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
+//! | [`profile`], `forecast` | where the seconds go; how many are left |
+//! | [`status`] | a run directory looked at while another process writes it |
 //!
 //! Invariants: a step's result is a function of the inputs, the settings and what a checkpoint inside
 //! a task holds, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
@@ -35,6 +37,7 @@ pub mod device;
 mod error;
 mod evaluate;
 mod feed;
+mod forecast;
 pub mod learner;
 mod machine;
 pub mod optimizer;
@@ -44,8 +47,10 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
+pub mod status;
 pub mod task_sequence;
 mod trained;
+mod trouble;
 pub mod unlearn;
 pub mod watch;
 
@@ -55,3 +60,4 @@ pub use evaluate::Evaluation;
 pub use record::TrainSummary;
 pub use run::{run, run_watched, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
+pub use trouble::{Divergence, Shortage, is_shortage};

@@ -15,6 +15,8 @@ const SUMS: [&str; 2] = ["loss", "penalty"];
 pub(super) struct Trained {
     sums: [Tensor; 2],
     clips: usize,
+    /// Clips before the epoch was stopped and went on.
+    clips_before: usize,
     started: Instant,
     seconds: f64,
     means: [f64; 2],
@@ -26,6 +28,7 @@ impl Trained {
         Self {
             sums: [zero(), zero()],
             clips: 0,
+            clips_before: 0,
             started: Instant::now(),
             seconds: 0.0,
             means: [0.0; 2],
@@ -41,6 +44,7 @@ impl Trained {
         Self {
             sums: SUMS.map(sum),
             clips,
+            clips_before: clips,
             ..Self::new(device)
         }
     }
@@ -91,6 +95,18 @@ impl Trained {
     /// Clips trained on.
     pub(super) fn clips(&self) -> usize {
         self.clips
+    }
+
+    /// Clips trained on in [`Trained::seconds`].
+    pub(super) fn timed_clips(&self) -> usize {
+        self.clips - self.clips_before
+    }
+
+    /// Whether all losses so far are numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        self.sums
+            .iter()
+            .all(|sum| sum.double_value(&[]).is_finite())
     }
 
     /// Seconds that it took; where it was stopped and went on, since then.

@@ -501,7 +501,7 @@ fn a_run_with_a_checkpoint_is_not_replaced_by_another_and_clean_takes_it_away() 
 }
 
 #[test]
-fn without_checkpoints_inside_a_task_a_signal_says_that_it_begins_anew() {
+fn without_checkpoints_inside_a_task_a_signal_says_that_nothing_is_kept() {
     let toy = Toy::new();
     let flags = "--epochs 40 --batch-size 2 --checkpoint-every 0";
     let run = toy.run("stopped");
@@ -512,7 +512,7 @@ fn without_checkpoints_inside_a_task_a_signal_says_that_it_begins_anew() {
     let output = child.wait_with_output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(143), "{said}");
-    assert!(said.contains("task 0 begins anew"), "{said}");
+    assert!(said.contains("no checkpoint of it is kept"), "{said}");
     assert!(positions(&run).unwrap().is_empty());
 }
 

@@ -26,6 +26,8 @@ mod summary;
 mod task_checkpoint;
 pub mod tensorboard;
 
+use std::path::PathBuf;
+
 use tch::Tensor;
 
 pub use folder::LOG_FILE;
@@ -146,6 +148,12 @@ impl<'a> Record<'a> {
         self.folder.done()
     }
 
+    /// The last weights that were published; none before the first task is done.
+    pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let last = self.done().checked_sub(1)?;
+        Some(self.folder.checkpoint(last))
+    }
+
     /// Clips whose frames could not be read in done tasks.
     pub(super) fn skipped(&self) -> &[String] {
         let last = self.folder.progress.tasks.last();
@@ -221,6 +229,9 @@ impl<'a> Record<'a> {
             let state = end.state.into_iter().collect();
             checkpoint::write(&self.folder.state(task), &state, &metadata)
         })?;
+        if self.config.profile {
+            self.say(&format!("task {task}: {}", clock.report_lap()))?;
+        }
         self.folder
             .timing
             .extend(rows::seconds_of_phases(task, clock));

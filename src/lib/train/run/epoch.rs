@@ -16,13 +16,14 @@ use crate::train::TrainError;
 use crate::train::approach::Step;
 use crate::train::evaluate::Evaluation;
 use crate::train::feed::FedBatch;
-use crate::train::learner::finite;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::{RateSchedule, watched_figure};
 use crate::train::record::EpochEnd;
 use crate::train::settings::SchedulerName;
+use crate::train::status;
 use crate::train::trained::Trained;
+use crate::train::trouble::{Divergence, Watch, Work};
 use crate::train::watch::Moment;
 
 impl Run<'_> {
@@ -36,7 +37,6 @@ impl Run<'_> {
         }
         at.trained.end()?;
         let Position { task, epoch, .. } = at.position;
-        finite(at.trained.loss() + at.trained.penalty(), task, epoch)?;
         self.ask(at)?;
         let validation = self.judged(at, VALIDATION)?;
         let rates = at.schedule.rates().to_vec();
@@ -46,7 +46,15 @@ impl Run<'_> {
         at.selection
             .judge(&self.learner, epoch, mean_ap, rate_changed)?;
         let ends_task = self.ended_by(at).is_some();
+        let pace = self.forecast.epoch_ended(
+            (task, epoch),
+            (at.trained.seconds(), at.trained.timed_clips()),
+            (validation.seconds, validation.clips.len()),
+            ends_task,
+        );
+        status::log(task, epoch, &pace);
         self.record.epoch_ended(&EpochEnd {
+            pace: &pace,
             task,
             epoch,
             trained: &at.trained,
@@ -121,29 +129,54 @@ impl Run<'_> {
             Unit::Count("batches"),
         );
         progress.inc(first as u64);
+        let mut watch = Watch::new(self.learner.device());
+        self.work = Work::Training { epoch };
         let every = self.settings.accumulation.max(1);
         let mut pending = 0;
         at.optimizer.zero_grad();
         while let Some(batch) = self.feed.next(&lists.train, &mut pass)? {
             seed_dropout(self.settings.seed, task, epoch, batch.number);
-            self.add_gradients(task, &batch, &mut at.trained);
+            self.add_gradients(task, &batch, &mut at.trained, &mut watch)
+                .map_err(|found| self.diverged(task, epoch, found))?;
             self.feed.recycle(batch);
             progress.inc(1);
             pending += 1;
             if pending == every {
-                self.update(at, pass.position())?;
+                self.update(at, pass.position(), &mut watch)?;
                 pending = 0;
             }
         }
         if pending > 0 {
-            self.update(at, pass.position())?;
+            self.update(at, pass.position(), &mut watch)?;
         }
         progress.finish();
-        Ok(())
+        watch
+            .look()
+            .map_err(|found| self.diverged(task, epoch, found))
     }
 
-    /// Forward and backward through one batch. Nothing here waits for a GPU.
-    fn add_gradients(&mut self, task: usize, batch: &FedBatch, trained: &mut Trained) {
+    /// A loss of `task` and `epoch` that is no number, with the names of its clips.
+    fn diverged(
+        &self,
+        task: usize,
+        epoch: u32,
+        (mut found, clips): (Box<Divergence>, Vec<usize>),
+    ) -> TrainError {
+        let list = self.data.tasks[task].train.samples();
+        let names = clips.iter().filter_map(|&clip| list.get(clip));
+        found.clips = names.map(|sample| sample.clip_id.clone()).collect();
+        found.checkpoint = self.record.last_weights();
+        TrainError::Diverged { task, epoch, found }
+    }
+
+    /// Forward and backward through one batch. Nothing here waits for a GPU but a look of `watch`.
+    fn add_gradients(
+        &mut self,
+        task: usize,
+        batch: &FedBatch,
+        trained: &mut Trained,
+        watch: &mut Watch,
+    ) -> Result<(), (Box<Divergence>, Vec<usize>)> {
         let frozen_norms = self.settings.batch_norm_is_frozen(task)
             && !self.settings.compat.frozen_statistics_move;
         let mode = if frozen_norms {
@@ -163,15 +196,23 @@ impl Run<'_> {
             };
             let penalty = approach.penalty(learner, &step);
             trained.add(&loss, penalty.as_ref(), batch.samples.len());
-            penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty)
-        });
+            watch.loss(&loss, penalty.as_ref(), &batch.samples)?;
+            Ok(penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty))
+        })?;
         self.feed.clock.time(Phase::Backward, || loss.backward());
+        Ok(())
     }
 
     /// A step of the optimizer on the gradients so far, which are forgotten: `batches` of the epoch
     /// are done.
-    fn update(&mut self, at: &mut UnderWay, batches: usize) -> Result<(), TrainError> {
+    fn update(
+        &mut self,
+        at: &mut UnderWay,
+        batches: usize,
+        watch: &mut Watch,
+    ) -> Result<(), TrainError> {
         self.feed.clock.time(Phase::Optimizer, || {
+            watch.step(at.optimizer.gradient_norm());
             at.optimizer.step(at.schedule.rates());
             at.optimizer.zero_grad();
         });
@@ -181,6 +222,7 @@ impl Run<'_> {
 
     /// Asks the model about the rest of the list that the part of the task is about.
     pub(super) fn ask(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
+        self.work = Work::Evaluating;
         let which = answers_of(at.position.part);
         let list = self.list(at, which);
         let mut pass = self.feed.in_order(list, at.position.batches);

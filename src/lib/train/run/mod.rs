@@ -14,6 +14,7 @@ use super::TrainError;
 use super::approach::{self, Approach};
 use super::evaluate::Evaluation;
 use super::feed::Feed;
+use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
@@ -21,6 +22,7 @@ use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::TaskSequence;
+use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
 use crate::data::Dataset;
 use crate::model::ModelConfig;
@@ -91,12 +93,15 @@ pub fn run_watched(
         Opened::Unfinished(record) => *record,
     };
     record.resume(&learner, approach.as_mut())?;
+    Need::of(config, &data, &learner, record.done()).check(&config.out)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
         settings: &config.settings,
         feed: Feed::new(config, device, record.skipped()),
         data: &data,
+        forecast: Forecast::new(&config.settings, &data),
+        work: Work::Beginning,
         record,
         learner,
         approach,
@@ -104,7 +109,8 @@ pub fn run_watched(
     };
     run.may_end(Moment::Starting)?;
     for task in run.record.done()..data.tasks.len() {
-        run.task(task)?;
+        let work = |run: &Run<'_>| run.work;
+        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
         run.may_end(Moment::BetweenTasks)?;
     }
     if config.profile {
@@ -122,12 +128,16 @@ struct Run<'a> {
     learner: Learner,
     approach: Box<dyn Approach>,
     feed: Feed,
+    forecast: Forecast,
+    /// What the task is busy with.
+    work: Work,
     watch: &'a mut dyn Watch,
 }
 
 impl<'a> Run<'a> {
     /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
+        self.work = Work::Beginning;
         let mut at = match self.record.take_checkpoint(task) {
             Some(kept) => self.go_on(kept)?,
             None => self.begin(task)?,
@@ -212,6 +222,7 @@ impl<'a> Run<'a> {
         let (data, task) = (self.data, at.position.task);
         let lists = &data.tasks[task];
         let mut begun = Instant::now();
+        self.work = Work::BetweenTasks;
         if self.approach.wants_batches(&self.learner) {
             let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
             while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {

@@ -108,12 +108,9 @@ impl Run<'_> {
     pub(super) fn look(&mut self, moment: Moment, at: &UnderWay) -> Result<(), TrainError> {
         match self.watch.look(moment) {
             Order::GoOn => Ok(()),
-            Order::Checkpoint => self.keep(at),
+            Order::Checkpoint => self.keep(at).map(drop),
             Order::Stop(signal) => {
-                let kept = self.config.checkpoint_every > 0;
-                if kept {
-                    self.keep(at)?;
-                }
+                let kept = self.config.checkpoint_every > 0 && self.keep(at)?;
                 Err(TrainError::Stopped {
                     signal,
                     position: Some(at.position),
@@ -123,8 +120,12 @@ impl Run<'_> {
         }
     }
 
-    /// Publishes a checkpoint of the task under way.
-    fn keep(&mut self, at: &UnderWay) -> Result<(), TrainError> {
+    /// Publishes a checkpoint of the task under way, and says whether it did: what a loss that is no
+    /// number has spoilt is not kept.
+    fn keep(&mut self, at: &UnderWay) -> Result<bool, TrainError> {
+        if at.position.part == Part::Training && !at.trained.is_finite() {
+            return Ok(false);
+        }
         let begun = std::time::Instant::now();
         let mut tensors = StateDict::new();
         let mut add = |prefix: &str, some: StateDict| {
@@ -162,7 +163,7 @@ impl Run<'_> {
             tensors,
         })?;
         self.feed.clock.add(Phase::Checkpoint, begun.elapsed());
-        Ok(())
+        Ok(true)
     }
 
     /// The task as a checkpoint left it.

@@ -7,9 +7,10 @@ use super::sgd::Sgd;
 use crate::choice::choice;
 use crate::model::Mode;
 use crate::train::TrainError;
-use crate::train::learner::{Learner, finite};
+use crate::train::learner::Learner;
 use crate::train::optimizer::Optimizer;
 use crate::train::settings::OptimizerName;
+use crate::train::trouble::Divergence;
 
 /// Clips a step that the default rates are for.
 const CLIPS_OF_DEFAULT_RATES: f64 = 128.0;
@@ -163,10 +164,26 @@ impl<'a> Descent<'a> {
         let mut sum = 0.0;
         for batch in chunk {
             let term = loss(self.learner, batch) * (weight / chunk.len() as f64);
-            sum += finite(term.double_value(&[]), self.task, self.epoch)?;
+            let value = term.double_value(&[]);
+            if !value.is_finite() {
+                return Err(self.diverged(value));
+            }
+            sum += value;
             term.f_backward()?;
         }
         Ok(sum)
+    }
+
+    /// A loss that is no number.
+    fn diverged(&self, loss: f64) -> TrainError {
+        TrainError::Diverged {
+            task: self.task,
+            epoch: self.epoch,
+            found: Box::new(Divergence {
+                loss,
+                ..Divergence::default()
+            }),
+        }
     }
 
     /// Moves the weights.
