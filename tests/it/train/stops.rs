@@ -327,14 +327,14 @@ fn send(child: &Child, signal: rustix::process::Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-/// Starts a training and waits for a checkpoint behind `last`, which it gives.
-fn started(toy: &Toy, scenario: &str, flags: &str, last: &mut Option<Position>) -> Child {
+/// Starts a training and waits for a checkpoint behind those that are there.
+fn started(toy: &Toy, scenario: &str, flags: &str) -> Child {
     let run = toy.run("stopped");
+    let last = positions(&run).unwrap().last().copied();
     let mut command = toy.command(scenario, "stopped", flags);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let newest = || positions(&run).unwrap().last().copied();
-    wait_until(&mut child, || newest() > *last);
-    *last = newest();
+    wait_until(&mut child, || newest() > last);
     child
 }
 
@@ -344,13 +344,12 @@ fn signals_end_the_program_in_order_with_their_status_and_the_same_command_goes_
     let toy = Toy::new();
     let flags = "--approach ewc --epochs 6 --batch-size 2";
     let whole = toy.train("substitution", "whole", flags);
-    let mut last = None;
     for (signal, name, code) in [
         (Signal::TERM, "SIGTERM", 143),
         (Signal::INT, "SIGINT", 130),
         (Signal::USR1, "SIGUSR1", 143),
     ] {
-        let child = started(&toy, "substitution", flags, &mut last);
+        let child = started(&toy, "substitution", flags);
         send(&child, signal);
         let output = child.wait_with_output().unwrap();
         let said = text(&output.stderr);
@@ -415,9 +414,8 @@ fn ewc_over_three_tasks_killed_six_times_ends_with_the_same_bytes() {
     let toy = Toy::new();
     let flags = "--approach ewc --epochs 5 --batch-size 2 --checkpoint-every 1 --seed-outputs";
     let whole = toy.train("three-tasks", "whole", flags);
-    let mut last = None;
     for _ in 0..6 {
-        let mut child = started(&toy, "three-tasks", flags, &mut last);
+        let mut child = started(&toy, "three-tasks", flags);
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -435,8 +433,7 @@ fn ewc_over_three_tasks_killed_six_times_ends_with_the_same_bytes() {
 /// A run that was stopped in its first task, with two checkpoints.
 fn with_two_checkpoints(toy: &Toy, flags: &str) -> Vec<Position> {
     let run = toy.run("stopped");
-    let mut last = None;
-    let mut child = started(toy, "substitution", flags, &mut last);
+    let mut child = started(toy, "substitution", flags);
     wait_until(&mut child, || positions(&run).unwrap().len() == 2);
     send(&child, rustix::process::Signal::TERM);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));

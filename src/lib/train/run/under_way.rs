@@ -63,7 +63,10 @@ impl UnderWay {
         self.position.part = part;
         self.position.batches = 0;
         match part {
-            Part::Training => self.trained = Trained::new(device),
+            Part::Training => {
+                self.trained = Trained::new(device);
+                self.answers = [Answers::new(device), Answers::new(device)];
+            }
             Part::Validation | Part::BestValidation | Part::BestTest => {
                 self.answers[answers_of(part)] = Answers::new(device);
             }
