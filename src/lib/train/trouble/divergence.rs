@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::first_clips;
+use crate::train::TrainError;
 
 /// Batches between two looks on a GPU.
 const LOOK_EVERY_ON_GPU: usize = 64;
@@ -28,7 +29,7 @@ pub struct Divergence {
     pub loss: f64,
     /// What the approach added.
     pub penalty: Option<f64>,
-    /// The clips of the batch.
+    /// The clips of the batch; none where the loss is not of a batch of an epoch's.
     pub clips: Vec<String>,
     /// The losses of the batches before it, the last one last.
     pub losses: Vec<f64>,
@@ -44,7 +45,7 @@ impl Divergence {
     pub fn remedy(&self) -> &'static str {
         if self.loss.is_finite() {
             "lower the penalty's weight (--ewc-lambda, --lwf-lambda, --fd-lambda), then the learning rates (--lr-backbone, --lr-head)"
-        } else if self.losses.is_empty() {
+        } else if self.losses.is_empty() && !self.clips.is_empty() {
             "the first step has no number already: look at the weights to start from (`incdec-weights inspect`), and try --precision f32"
         } else {
             "lower the learning rates (--lr-first-task, --lr-first-task-head, --lr-backbone, --lr-head), take a larger --batch-size or --accumulation, or try --precision f32"
@@ -66,6 +67,9 @@ impl fmt::Display for Divergence {
         if let Some(penalty) = self.penalty {
             write!(f, " and the penalty {penalty}")?;
         }
+        if self.clips.is_empty() {
+            return Ok(());
+        }
         write!(
             f,
             " in step {}, batch {} of clips {}",
@@ -84,6 +88,25 @@ impl fmt::Display for Divergence {
             None => f.write_str("those that the run started from"),
         }
     }
+}
+
+/// Turns a loss beside the epochs' own that is no finite number into an error.
+///
+/// # Errors
+/// [`TrainError::Diverged`].
+pub(in crate::train) fn finite(loss: f64, task: usize, epoch: u32) -> Result<f64, TrainError> {
+    if loss.is_finite() {
+        return Ok(loss);
+    }
+    let found = Divergence {
+        loss,
+        ..Divergence::default()
+    };
+    Err(TrainError::Diverged {
+        task,
+        epoch,
+        found: Box::new(found),
+    })
 }
 
 /// A batch whose loss is on the device.
@@ -251,8 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_that_is_no_number_is_an_error() {
+        assert!(finite(0.5, 0, 0).is_ok());
+        let error = finite(f64::NAN, 2, 3).unwrap_err();
+        assert_eq!(error.to_string(), "task 2, epoch 3: the loss is NaN");
+        assert!(matches!(
+            error,
+            TrainError::Diverged {
+                task: 2,
+                epoch: 3,
+                ..
+            }
+        ));
+    }
+
+    #[test]
     fn the_first_step_and_a_penalty_have_remedies_of_their_own() {
         let (found, _) = diverging(1, 0);
+        let found = Divergence {
+            clips: vec!["a".to_owned()],
+            ..*found
+        };
         assert!(found.losses.is_empty() && found.remedy().contains("weights to start from"));
         let mut watch = Watch::with(1);
         let (found, _) = watch

@@ -7,7 +7,7 @@ mod shard;
 mod space;
 
 pub use divergence::Divergence;
-pub(super) use divergence::Watch;
+pub(super) use divergence::{Watch, finite};
 pub use memory::{Shortage, is_shortage};
 pub(super) use memory::{Work, explained, peak_bytes};
 pub(super) use shard::explained as explained_shard;

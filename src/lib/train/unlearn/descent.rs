@@ -10,7 +10,7 @@ use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::optimizer::Optimizer;
 use crate::train::settings::OptimizerName;
-use crate::train::trouble::Divergence;
+use crate::train::trouble::finite;
 
 /// Clips a step that the default rates are for.
 const CLIPS_OF_DEFAULT_RATES: f64 = 128.0;
@@ -164,26 +164,10 @@ impl<'a> Descent<'a> {
         let mut sum = 0.0;
         for batch in chunk {
             let term = loss(self.learner, batch) * (weight / chunk.len() as f64);
-            let value = term.double_value(&[]);
-            if !value.is_finite() {
-                return Err(self.diverged(value));
-            }
-            sum += value;
+            sum += finite(term.double_value(&[]), self.task, self.epoch)?;
             term.f_backward()?;
         }
         Ok(sum)
-    }
-
-    /// A loss that is no number.
-    fn diverged(&self, loss: f64) -> TrainError {
-        TrainError::Diverged {
-            task: self.task,
-            epoch: self.epoch,
-            found: Box::new(Divergence {
-                loss,
-                ..Divergence::default()
-            }),
-        }
     }
 
     /// Moves the weights.
