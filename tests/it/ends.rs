@@ -147,6 +147,7 @@ impl Data {
         tasks::run(&TasksConfig {
             clips: LabelSource::Manifest(at("clips.parquet")),
             deal: DealSettings::published(Scenario::Substitution, 0),
+            events: None,
             schedule: None,
             tasks: Some(2),
             out: at("tasks"),

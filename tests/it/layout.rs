@@ -46,11 +46,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
     (
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
+    ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["metrics"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
@@ -60,7 +62,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "bin"]),
+    ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("signal_hook", &["signals"]),
@@ -313,6 +315,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

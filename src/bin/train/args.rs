@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
@@ -29,33 +29,8 @@ use crate::cli;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
-pub(crate) struct Command {
-    #[command(subcommand)]
-    pub(crate) task: Option<Task>,
-    // Absent where a subcommand stands in its place.
-    #[command(flatten)]
-    pub(crate) run: Option<Args>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Task {
-    /// Look at a run directory, also while a run works in it: task, epoch, best so far, time left.
-    Status(StatusArgs),
-}
-
-#[derive(clap::Args)]
-pub(crate) struct StatusArgs {
-    /// The run directory.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-    /// Print one JSON object instead of lines.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 // Each is a switch of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(clap::Args)]
 pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
@@ -108,12 +83,63 @@ pub(crate) struct Args {
     /// Print at the end of each task, and of the run, where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     training: TrainingArgs,
     #[command(flatten)]
     approach: ApproachArgs,
+}
+
+/// What was asked for: a run, or a subcommand in its place, which needs none of a run's arguments.
+pub(crate) enum Command {
+    Run(Box<Args>),
+    Task(Task),
+}
+
+impl Parser for Command {}
+
+impl CommandFactory for Command {
+    fn command() -> clap::Command {
+        Task::augment_subcommands(Args::command())
+    }
+
+    fn command_for_update() -> clap::Command {
+        Self::command()
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Task::from_arg_matches(matches).map(Self::Task),
+            None => Args::from_arg_matches(matches).map(|args| Self::Run(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Look at a run directory, also while a run works in it: task, epoch, best so far, time left.
+    Status(StatusArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct StatusArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const EXAMPLE: &str = "\

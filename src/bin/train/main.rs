@@ -7,7 +7,7 @@ mod cli;
 use std::panic;
 use std::process::ExitCode;
 
-use incdec::exit::Exit;
+use incdec::model::instructions::libtorch_version;
 use incdec::panics;
 use incdec::train::record::LOG_FILE;
 use incdec::train::status::Status;
@@ -17,16 +17,16 @@ use incdec::train::{self, TrainConfig, TrainError, approach};
 use args::{Args, Command, StatusArgs, Task};
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Command>();
-    match (command.task, command.run) {
-        (Some(Task::Status(args)), _) => cli::finish(status(&args)),
-        (None, Some(args)) => train(args),
-        // The parser has asked for one of the two.
-        (None, None) => ExitCode::from(Exit::Usage.code()),
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let command = cli::parse_linked::<Command>(&[libtorch]);
+    match command {
+        Command::Run(args) => train(*args),
+        Command::Task(Task::Status(args)) => cli::finish(status(&args)),
     }
 }
 
 fn train(args: Args) -> ExitCode {
+    let summary = cli::Summary::of(args.json);
     let config = TrainConfig::from(args);
     for (name, value) in config.instructions.environment() {
         // SAFETY: no other thread runs yet.
@@ -37,7 +37,7 @@ fn train(args: Args) -> ExitCode {
     let approach = approach::make(&config.settings);
     let mut watch = Watchman::of_process(config.checkpoint_every);
     cli::run(Some(&log), || {
-        train::run_watched(&config, approach, &mut watch).map(cli::news)
+        train::run_watched(&config, approach, &mut watch).map(|done| summary.print(done))
     })
 }
 

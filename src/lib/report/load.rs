@@ -68,7 +68,7 @@ impl Unfinished {
     /// what it holds.
     fn of(record: &RunRecord) -> Option<Self> {
         let epochs: BTreeSet<i32> = record.under_way.iter().map(|row| row.epoch).collect();
-        (record.summary.is_none() && record.head.tasks > 0).then(|| Self {
+        (record.summary.is_none() && record.head.tasks > 0).then_some(Self {
             tasks: record.head.tasks,
             done: record.progress.tasks.len(),
             epochs: epochs.len(),
@@ -368,7 +368,12 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
         "change",
         "usable",
     ];
-    for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
+    let batches = if parquet_file::is_foreign(path)? {
+        parquet_file::foreign_batches::<AvailabilityRow>(path)?
+    } else {
+        parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))?
+    };
+    for batch in batches {
         let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
         let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);

@@ -70,7 +70,6 @@ impl Settings {
             ("--epochs", self.epochs as usize),
             ("--batch-size", self.batch_size),
             ("--size", self.size as usize),
-            ("--early-stop", self.early_stop as usize),
         ];
         if let Some((flag, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return refuse(flag, "must be at least 1");

@@ -1,6 +1,7 @@
 //! The settings that are one of a few named values, with the seed's spellings as aliases.
 
 use crate::choice::choice;
+pub use crate::model::CriterionName;
 
 choice! {
     /// How the model is updated from task to task.
@@ -14,16 +15,6 @@ choice! {
         /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
         /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
-    }
-}
-
-choice! {
-    /// What the classification loss compares.
-    pub enum CriterionName: "criterion" {
-        /// Binary cross-entropy of each class's sigmoid.
-        Multilabel = "multilabel",
-        /// Cross-entropy of the softmax.
-        Multiclass = "multiclass",
     }
 }
 

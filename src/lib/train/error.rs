@@ -13,6 +13,7 @@ use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
 use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
@@ -33,19 +34,9 @@ pub enum TrainError {
         /// What it may be.
         why: String,
     },
-    /// There is no such device.
-    #[error("there is no device cuda:{index}: libtorch sees {found} GPUs")]
-    Device {
-        /// The GPU that was asked for.
-        index: usize,
-        /// How many there are.
-        found: i64,
-    },
-    /// bfloat16 on a processor that has no instructions for it.
-    #[error(
-        "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
-    )]
-    Bf16,
+    /// The device cannot be computed on.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -283,8 +274,7 @@ impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
-            Self::Device { .. } => Some("use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into()),
-            Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
+            Self::Device(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Availability(e) => e.hint(),
@@ -324,6 +314,7 @@ impl Hint for TrainError {
     fn exit(&self) -> Exit {
         match self {
             Self::Setting { .. } => Exit::Usage,
+            Self::Device(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Availability(e) => e.exit(),

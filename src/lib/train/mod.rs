@@ -9,7 +9,7 @@
 //! | file | what it is for |
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
-//! | [`device`], `machine` | where a run computes, and what of it can change the last bits |
+//! | `machine` | what of the place where a run computes can change the last bits |
 //! | [`task_sequence`] | which clips each task trains and evaluates on |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
@@ -33,7 +33,6 @@ mod check;
 mod choices;
 mod compat;
 mod criterion;
-pub mod device;
 mod error;
 mod evaluate;
 mod feed;
@@ -54,7 +53,7 @@ mod trouble;
 pub mod unlearn;
 pub mod watch;
 
-pub use device::DeviceChoice;
+pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use record::TrainSummary;

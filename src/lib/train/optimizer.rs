@@ -100,7 +100,6 @@ impl Optimizer {
     }
 
     /// The Euclidean norm of all gradients together, a scalar on the device; 0 without any.
-    #[must_use]
     pub fn gradient_norm(&self) -> Tensor {
         no_grad(|| {
             let parameters = self.groups.iter().flat_map(|group| &group.parameters);

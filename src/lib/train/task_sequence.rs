@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::TrainError;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
-use crate::parquet_file;
+use crate::parquet_file::{self, Provenance};
 use crate::shard::Shards;
 use crate::tables::{
     self, Availability, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow,
@@ -26,6 +28,8 @@ pub struct TaskSequence {
     pub tasks: Vec<Task>,
     /// BLAKE3 of each input file, by its name.
     pub inputs: BTreeMap<String, String>,
+    /// The settings that the shards were decoded with, as they say themselves.
+    pub decoding: Map<String, Value>,
 }
 
 /// One task's clips.
@@ -72,9 +76,15 @@ impl TaskSequence {
         let tasks = tasks.collect::<Result<Vec<Task>, TrainError>>()?;
         let mut inputs = BTreeMap::new();
         let schedule = availability.join(ScheduleRow::FILE);
-        // Training takes nothing from it, but the run keeps a copy, which must be sound.
-        parquet_file::read::<ScheduleRow>(&schedule)?;
-        for path in [table, schedule, shards.folder().join(IndexRow::FILE)] {
+        // Who writes a table of availability by other means may have no schedule.
+        let is_foreign = read.provenance == Provenance::default();
+        let schedule = Some(schedule).filter(|path| !is_foreign || path.exists());
+        if let Some(schedule) = &schedule {
+            // Training takes nothing from it, but the run keeps a copy, which must be sound.
+            parquet_file::read::<ScheduleRow>(schedule)?;
+        }
+        let index = shards.folder().join(IndexRow::FILE);
+        for path in [table, index].into_iter().chain(schedule) {
             if let Some(name) = path.file_name() {
                 inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
             }
@@ -84,6 +94,7 @@ impl TaskSequence {
             dealt: tasks.len(),
             tasks,
             inputs,
+            decoding: shards.provenance().settings.clone(),
         })
     }
 }

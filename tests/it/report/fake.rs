@@ -170,6 +170,7 @@ impl FakeRun<'_> {
         tasks::run(&TasksConfig {
             clips: LabelSource::Labels(labels),
             deal: DealSettings::published(self.scenario, seed),
+            events: None,
             schedule,
             tasks: None,
             out: folder.to_owned(),

@@ -1,7 +1,8 @@
 //! From the bytes of an archive to its clips.
 //!
 //! - `fetch`: one archive, retried until it is sound; `watched`: its bytes are counted and copied.
-//! - `gunzip`, `extract`: the bytes as members; `member`: what is let in.
+//! - `packing`: what the bytes are; `gunzip`, `extract`, `unzip`: the bytes as members; `member`:
+//!   what is let in.
 //! - `staging`: clips until their archive is known to be sound; `container`: whether one is whole.
 
 pub(super) mod container;
@@ -9,10 +10,13 @@ mod extract;
 mod fetch;
 mod gunzip;
 mod member;
+mod packing;
 mod staging;
+mod unzip;
 mod watched;
 
 pub use extract::{ExtractError, Keeper, Tally, extract};
 pub(super) use fetch::{Outcome, Work};
 pub use gunzip::Gunzip;
-pub(super) use member::{class_of, has_drive};
+pub(super) use member::{class_of, has_drive, video_name};
+pub(super) use packing::{Packing, packing};

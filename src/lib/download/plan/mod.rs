@@ -1,11 +1,13 @@
 //! What has to be fetched.
 //!
-//! - `sources`: `sources.toml`, where each dataset lies; `wanted`: the clips that are asked for.
+//! - `sources`: `sources.toml`, where each dataset lies; `wanted`: the clips that are asked for, by
+//!   `classes` among other filters.
 //! - `choose`: which archives are read for them, by `index` (what the source says of itself) and
 //!   `probe` (first headers); `planned`: the plan that comes of it.
 //! - `text`: a plan as it is printed.
 
 mod choose;
+mod classes;
 mod index;
 mod planned;
 mod probe;

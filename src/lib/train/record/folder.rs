@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::hold::Hold;
 use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
 use crate::artifact::{self, ArtifactError, hash_file};
-use crate::model::checkpoint::Loaded;
+use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
@@ -39,6 +39,8 @@ pub(in crate::train) struct RunFolder {
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
+    /// The settings that the shards were decoded with.
+    decoding: Map<String, Value>,
     /// Which tasks are done.
     pub(super) progress: RunProgress,
     /// Rows of `history.parquet`.
@@ -96,6 +98,7 @@ impl RunFolder {
             categories: data.deal.taxonomy.category_names(),
             run_id: head.run_id.clone(),
             provenance,
+            decoding: data.decoding.clone(),
             progress: found.progress,
             history: found.history,
             metrics: found.metrics,
@@ -170,9 +173,14 @@ impl RunFolder {
         named.then_some(path)
     }
 
-    /// What a checkpoint's header says of itself, this program's version included.
+    /// What a checkpoint's header says of itself, this program's version included and, where the
+    /// shards say it, how videos become the frames that it was trained on.
     pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
         let mut metadata = self.origin(task);
+        if !self.decoding.is_empty() {
+            let decoding = Value::Object(self.decoding.clone()).to_string();
+            metadata.insert(header::DECODING.to_owned(), decoding);
+        }
         metadata.insert(
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
@@ -183,14 +191,14 @@ impl RunFolder {
     /// What the header of a checkpoint of this run and of `task` must say.
     pub(super) fn origin(&self, task: usize) -> BTreeMap<String, String> {
         BTreeMap::from([
-            ("incdec.run_id".to_owned(), self.run_id.clone()),
+            (header::RUN_ID.to_owned(), self.run_id.clone()),
             (
-                "incdec.settings".to_owned(),
+                header::SETTINGS.to_owned(),
                 Value::Object(self.provenance.settings.clone()).to_string(),
             ),
-            ("incdec.task".to_owned(), task.to_string()),
+            (header::TASK.to_owned(), task.to_string()),
             (
-                "incdec.categories".to_owned(),
+                header::CATEGORIES.to_owned(),
                 Value::from(self.categories.clone()).to_string(),
             ),
         ])
