@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
@@ -52,6 +52,20 @@ impl fmt::Display for Signal {
     }
 }
 
+/// Whether SIGUSR1 still ends the process wherever it is.
+static ENDS_AT_USER1: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+
+/// Has SIGUSR1 end the process at once with the status of SIGTERM, which ends it by itself, until
+/// [`Signals::catch`] is called.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub fn end_at_user1() -> io::Result<()> {
+    let status = i32::from(Signal::User1.exit().code());
+    flag::register_conditional_shutdown(SIGUSR1, status, Arc::clone(&ENDS_AT_USER1))?;
+    Ok(())
+}
+
 /// The signals that this process has got since they were caught.
 #[derive(Debug)]
 pub struct Signals {
@@ -76,6 +90,7 @@ impl Signals {
             let number = usize::try_from(signal.number()).unwrap_or_default();
             flag::register_usize(signal.number(), Arc::clone(&last), number)?;
         }
+        ENDS_AT_USER1.store(false, Ordering::Relaxed);
         Ok(Self { last })
     }
 

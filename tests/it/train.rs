@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod extend;
 mod forgetting;
 mod goldens;
 mod quirks;

@@ -6,6 +6,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
+use incdec::run_record::Extension;
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
     SamplerName, SchedulerName, UnlearnName,
@@ -71,6 +72,13 @@ pub(crate) struct Args {
     /// is killed loses at most that.
     #[arg(long, default_value_t = defaults().checkpoint_every, value_name = "SECONDS")]
     checkpoint_every: u64,
+    /// Train the last task of the run in --out for at most N epochs instead of --epochs. Every task before it must have ended
+    /// early; where it is done itself, it is trained anew.
+    #[arg(long, value_name = "N", conflicts_with = "extend_tasks")]
+    extend_epochs: Option<u32>,
+    /// Go on with the tasks that --stop-after-first-task left out of the run in --out.
+    #[arg(long)]
+    extend_tasks: bool,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -340,7 +348,8 @@ impl From<Args> for TrainConfig {
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
             unlearn: approach.unlearn,
-            stop_after_first_task: training.stop_after_first_task,
+            // The run was begun under it.
+            stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,
             seed: training.seed,
             compat: training.compat,
@@ -358,6 +367,10 @@ impl From<Args> for TrainConfig {
             on_bad_clip: args.on_bad_clip,
             max_bad: args.max_bad,
             checkpoint_every: args.checkpoint_every,
+            extend: Extension {
+                epochs: args.extend_epochs,
+                tasks: args.extend_tasks,
+            },
             wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),

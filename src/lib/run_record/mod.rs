@@ -14,6 +14,7 @@
 mod difference;
 mod document;
 mod error;
+mod extension;
 mod files;
 mod head;
 mod machine;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
+pub use extension::Extension;
 pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;

@@ -214,6 +214,16 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
+    /// The run in the run directory cannot go beyond what it was begun for.
+    #[error("{folder} cannot be extended by {flag}: {why}")]
+    CannotExtend {
+        /// The run directory.
+        folder: PathBuf,
+        /// The flag that asks for it.
+        flag: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// There is no run in the folder.
     #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
     NoRun {
@@ -252,10 +262,19 @@ fn way_back(differences: &[String]) -> String {
     if flags.len() < differences.len() && flags.is_empty() {
         return "or go on with the version of this program that began it".to_owned();
     }
-    format!(
+    let mut way = format!(
         "or go on with that run: give {} as it was there",
         flags.join(", ")
-    )
+    );
+    for (flag, longer) in [
+        ("--epochs", "--extend-epochs"),
+        ("--stop-after-first-task", "--extend-tasks"),
+    ] {
+        if flags.iter().any(|found| found == flag) {
+            way += &format!(", and {longer} beside it where the run is to be longer");
+        }
+    }
+    way
 }
 
 fn in_use(holder: Option<&String>) -> String {
@@ -305,6 +324,9 @@ impl Hint for TrainError {
             Self::OtherVersion { .. } => Some(
                 "choose another --out to train it anew, or finish it with the incdec that began it".into(),
             ),
+            Self::CannotExtend { flag, .. } => Some(format!(
+                "leave {flag} out to go on with the run as it is, or train with the longer settings into another --out"
+            )),
             Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,

@@ -10,6 +10,8 @@ use crate::signals::{Signal, Signals};
 pub enum Moment {
     /// Inputs are read, nothing is trained yet.
     Starting,
+    /// Before a batch of clips that the model unlearns or keeps beside them.
+    Unlearning,
     /// Behind a step of the optimizer.
     Training,
     /// Behind a batch of a validation or test set.
@@ -22,6 +24,13 @@ pub enum Moment {
     Publishing,
     /// A task is published.
     BetweenTasks,
+}
+
+impl Moment {
+    /// Whether a task is under way that can be kept.
+    fn has_task(self) -> bool {
+        !matches!(self, Self::Starting | Self::Unlearning | Self::BetweenTasks)
+    }
 }
 
 /// What to do at a moment.
@@ -95,7 +104,7 @@ impl Watch for Watchman {
         if let Some(signal) = self.signals.as_ref().and_then(Signals::caught) {
             return Order::Stop(signal);
         }
-        let Some(every) = self.every else {
+        let Some(every) = self.every.filter(|_| moment.has_task()) else {
             return Order::GoOn;
         };
         if moment == Moment::EpochEnd || self.last.elapsed() >= every {
@@ -117,6 +126,7 @@ mod tests {
         assert_eq!(watch.look(Moment::EpochEnd), Order::Checkpoint);
         watch.every = Some(Duration::ZERO);
         assert_eq!(watch.look(Moment::Evaluation), Order::Checkpoint);
+        assert_eq!(watch.look(Moment::Unlearning), Order::GoOn);
         assert_eq!(Watchman::new(0).look(Moment::EpochEnd), Order::GoOn);
     }
 }

@@ -3,6 +3,7 @@
 //! Stops happen in processes of their own (libtorch's random generator belongs to a whole process): this test binary,
 //! started anew for the one test [`child`], whose watch stops the run at a look of a given number.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -16,14 +17,17 @@ use incdec::hint::Hint;
 use incdec::random;
 use incdec::run_record::{Position, RunHead, RunProgress, is_sealed_checkpoint, positions};
 use incdec::signals::{Signal, Signals};
+use incdec::train::approach::{Approach, Step};
+use incdec::train::learner::Learner;
 use incdec::train::settings::{
-    ApproachName, FisherEstimate, PlateauCheck, SamplerName, SchedulerName,
+    ApproachName, FisherEstimate, PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::watch::{Moment, Order, Watch, Watchman};
 use incdec::train::{self, Settings, TrainConfig, TrainError, approach};
 use rand::RngExt;
 use rustix::process::{Pid, getpid, kill_process};
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 use super::record::stop_after_first_task;
 use super::toy::{Toy, assert_same_contents, contents, text};
@@ -217,6 +221,13 @@ fn cases() -> Vec<(&'static str, Settings)> {
         ),
         ("from-scratch", case(|s| s.from_scratch = true)),
         (
+            "unlearning",
+            case(|s| {
+                s.approach = ApproachName::Ewc;
+                s.unlearn = UnlearnName::Finetune;
+            }),
+        ),
+        (
             "plateau",
             case(|s| {
                 s.scheduler = SchedulerName::ReduceOnPlateau;
@@ -229,7 +240,8 @@ fn cases() -> Vec<(&'static str, Settings)> {
 }
 
 /// Moments that stops are drawn from, one after the other.
-const MOMENTS: [&str; 7] = [
+const MOMENTS: [&str; 8] = [
+    "Unlearning",
     "Training",
     "Evaluation",
     "Closing",
@@ -541,6 +553,38 @@ fn an_unfinished_run_of_the_version_before_is_refused_and_a_complete_one_left_as
         "{said}"
     );
     assert!(said.contains("hint: choose another --out"), "{said}");
+}
+
+/// Adds nothing for some steps, and then what is no number.
+struct Poison(Cell<usize>);
+
+impl Approach for Poison {
+    fn penalty(&self, _learner: &Learner, step: &Step<'_>) -> Option<Tensor> {
+        self.0.set(self.0.get().saturating_sub(1));
+        let value = if self.0.get() == 0 { f64::NAN } else { 0.0 };
+        Some(step.output.logits.sum(tch::Kind::Float) * value)
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_the_last_good_checkpoint_of_its_task() {
+    let toy = Toy::new();
+    let mut config = TrainConfig::new(toy.tasks("substitution"), toy.shards(), toy.run("run"));
+    config.device = support::device_choice();
+    config.settings = small();
+    let mut script = Script {
+        stop: None,
+        moments: Vec::new(),
+        watchman: Watchman::new(config.checkpoint_every),
+    };
+    // In the second epoch, which has as many steps as the first.
+    let poison = Box::new(Poison(Cell::new(8)));
+    let error = train::run_watched(&config, poison, &mut script).unwrap_err();
+    let newest = positions(&config.out).unwrap().last().unwrap().file();
+    let said = error.to_string();
+    assert!(said.starts_with("task 0, epoch 1: "), "{said}");
+    let named = format!("last good weights: {}", config.out.join(newest).display());
+    assert!(said.contains(&named), "{said}");
 }
 
 #[test]

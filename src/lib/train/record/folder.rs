@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::extend;
 use super::hold::Hold;
 use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
+    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress,
+    RunRecord, RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
     remove_positions, run_id, state_file,
 };
 use crate::tables::{self, AvailabilityRow, ScheduleRow};
@@ -65,6 +66,7 @@ impl RunFolder {
         data: &TaskSequence,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<(Self, Option<RunSummary>), TrainError> {
         let folder = &config.out;
@@ -80,7 +82,10 @@ impl RunFolder {
                 .inputs
                 .insert("pretrained".into(), hash_file(pretrained)?);
         }
-        let head = head(data, &provenance, partial.clone(), machine);
+        let head = RunHead {
+            extension,
+            ..head(data, &provenance, partial.clone(), machine)
+        };
         claim(folder, &head)?;
         let Some(found) = RunRecord::read(folder)? else {
             return Err(TrainError::NotARun {
@@ -325,12 +330,13 @@ fn head(
         settings: provenance.settings.clone(),
         inputs: provenance.inputs.clone(),
         pretrained,
+        extension: Extension::default(),
         machine: Some(machine),
     }
 }
 
 /// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
-/// run. The settings of a start that finished no epoch bind nobody: others replace them, so that a
+/// run, and extends it where that is asked for. The settings of a start that finished no epoch bind nobody: others replace them, so that a
 /// failed start needs no other directory.
 fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let Some(theirs) = RunHead::read(folder)? else {
@@ -354,7 +360,8 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
         .any(|name| folder.join(name).exists())
         || !positions(folder)?.is_empty();
     let complete = folder.join(RUN_FILE).exists();
-    if theirs.version != VERSION && begun && !complete {
+    let extended = theirs.extension != ours.extension;
+    if theirs.version != VERSION && begun && (!complete || extended) {
         return Err(TrainError::OtherVersion {
             folder: folder.to_owned(),
             version: theirs.version,
@@ -364,6 +371,7 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     // A complete run is left as it is, whichever version trained it.
     let differences = RunHead {
         version: VERSION,
+        tasks: if extended { ours.tasks } else { theirs.tasks },
         ..theirs.clone()
     }
     .differences(ours);
@@ -373,10 +381,14 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
             differences,
         });
     }
+    if begun && extended {
+        same_machine(folder, &theirs, ours)?;
+        return extend::extend(folder, &theirs, ours);
+    }
     let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
     let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
     let renewed = theirs.version != VERSION;
-    if begun || (differences.is_empty() && !moved && !renewed) {
+    if begun || (differences.is_empty() && !moved && !renewed && !extended) {
         return Ok(());
     }
     tracing::info!(

@@ -13,10 +13,11 @@
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
 //!
-//! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
+//! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
 //! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `task_checkpoint` keeps
 //! the task under way, `summary` says what a run comes to.
 
+pub(super) mod extend;
 mod folder;
 mod hold;
 mod resume;
@@ -45,7 +46,7 @@ use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
-use crate::run_record::{Machine, TaskOutcome};
+use crate::run_record::{Extension, Machine, TaskOutcome, positions};
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
 use task_checkpoint::Found;
@@ -103,9 +104,11 @@ impl<'a> Record<'a> {
         learner: &Learner,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<Opened<'a>, TrainError> {
-        let (mut folder, summary) = RunFolder::open(config, data, pretrained, machine, hold)?;
+        let (mut folder, summary) =
+            RunFolder::open(config, data, pretrained, machine, extension, hold)?;
         if let Some(summary) = summary {
             tracing::info!("{} is complete; nothing to do", config.out.display());
             let missing = !folder
@@ -148,8 +151,15 @@ impl<'a> Record<'a> {
         self.folder.done()
     }
 
-    /// The last weights that were published; none before the first task is done.
+    /// The last good weights in the run directory: those of the newest checkpoint of the task under
+    /// way, or of the last task done.
     pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let run = self.folder.path();
+        // Where the folder cannot be listed, it is not said what lies there.
+        let kept = positions(run).unwrap_or_default();
+        if let Some(newest) = kept.last() {
+            return Some(run.join(newest.file()));
+        }
         let last = self.done().checked_sub(1)?;
         Some(self.folder.checkpoint(last))
     }

@@ -19,7 +19,7 @@ use crate::train::feed::FedBatch;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::{RateSchedule, watched_figure};
-use crate::train::record::EpochEnd;
+use crate::train::record::{EpochEnd, extend};
 use crate::train::settings::SchedulerName;
 use crate::train::status;
 use crate::train::trained::Trained;
@@ -83,8 +83,8 @@ impl Run<'_> {
         } else {
             at.schedule.is_spent().then_some("rate spent")
         };
-        let is_last = at.position.epoch + 1 == self.settings.epochs;
-        ended.or(is_last.then_some("epochs"))
+        let is_last = at.position.epoch + 1 == self.epochs[at.position.task];
+        ended.or(is_last.then_some(extend::LAST_EPOCH))
     }
 
     /// A new optimizer without history and a new schedule. Equal rates: one group; otherwise the

@@ -18,7 +18,7 @@ use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
-use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
+use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary, extend};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::TaskSequence;
@@ -27,7 +27,7 @@ use super::watch::{Moment, Order, Watch, Watchman};
 use crate::data::Dataset;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
-use crate::run_record::{Part, RunHead};
+use crate::run_record::{Extension, Part, RunHead};
 use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
@@ -81,26 +81,31 @@ pub fn run_watched(
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
     let machine = machine::here(device, config.instructions)?;
-    let data = tasks(config)?;
+    let extension = extend::wanted(config)?;
+    let data = tasks(config, extension)?;
     let learner = Learner::new(
         movinet(model(config, &data)),
         device,
         config.settings.criterion,
     );
     let loaded = pretrained::load(config, &learner)?;
-    let mut record = match Record::open(config, &data, &learner, loaded.as_ref(), machine, hold)? {
+    let loaded = loaded.as_ref();
+    let mut record = match Record::open(config, &data, &learner, loaded, machine, extension, hold)?
+    {
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
     record.resume(&learner, approach.as_mut())?;
-    Need::of(config, &data, &learner, record.done()).check(&config.out)?;
+    let epochs = epochs(config, &data, extension);
+    Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
         settings: &config.settings,
         feed: Feed::new(config, device, record.skipped()),
         data: &data,
-        forecast: Forecast::new(&config.settings, &data),
+        forecast: Forecast::new(&config.settings, &data, epochs.clone()),
+        epochs,
         work: Work::Beginning,
         record,
         learner,
@@ -129,6 +134,8 @@ struct Run<'a> {
     approach: Box<dyn Approach>,
     feed: Feed,
     forecast: Forecast,
+    /// Most epochs of each task.
+    epochs: Vec<u32>,
     /// What the task is busy with.
     work: Work,
     watch: &'a mut dyn Watch,
@@ -265,15 +272,23 @@ impl Weights for Learner {
 }
 
 /// The tasks to train.
-fn tasks(config: &TrainConfig) -> Result<TaskSequence, TrainError> {
+fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, TrainError> {
     let mut data = TaskSequence::read(&config.availability, &config.shards)?;
-    if config.settings.stop_after_first_task {
+    if config.settings.stop_after_first_task && !extension.tasks {
         data.tasks.truncate(1);
     }
     if data.tasks.is_empty() {
         return Err(TrainError::NoTask);
     }
     Ok(data)
+}
+
+/// Most epochs of each task.
+fn epochs(config: &TrainConfig, data: &TaskSequence, extension: Extension) -> Vec<u32> {
+    let (tasks, setting) = (data.tasks.len(), config.settings.epochs);
+    (0..tasks)
+        .map(|task| extension.epochs_of(task, tasks, setting))
+        .collect()
 }
 
 /// The threads that are asked for; else those that an unfinished run began with, where it says so.
