@@ -20,7 +20,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::lock;
 use crate::parquet_file;
-use crate::run_record::{RunHead, RunProgress, RunSummary};
+use crate::run_record::{RunHead, RunProgress, RunRecordError, RunSummary};
 use crate::tables::HistoryRow;
 
 /// The end of the log that is looked at, in bytes: thousands of lines.
@@ -125,7 +125,7 @@ impl Status {
         let task = (!complete && done < head.tasks).then_some(done);
         let history = folder.join(HistoryRow::FILE);
         let history: Vec<HistoryRow> = if history.exists() {
-            parquet_file::read(&history)?
+            parquet_file::read(&history).map_err(RunRecordError::from)?
         } else {
             Vec::new()
         };

@@ -46,8 +46,8 @@ pub enum Order {
 
 /// Whoever decides when a run keeps a checkpoint and when it ends.
 pub trait Watch {
-    /// Called when the run directory is held and work begins. Before, a signal ends the process as
-    /// it always does.
+    /// Called when inputs are read and work begins. Before, a signal ends the process as it always
+    /// does.
     ///
     /// # Errors
     /// When the system refuses.

@@ -73,7 +73,6 @@ pub fn run_watched(
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     let hold = Hold::take(config)?;
-    watch.begin().map_err(TrainError::Signals)?;
     machine::check(config.instructions)?;
     let device = device(config)?;
     if let Some(threads) = threads(config)? {
@@ -98,6 +97,7 @@ pub fn run_watched(
     record.resume(&learner, approach.as_mut())?;
     let epochs = epochs(config, &data, extension);
     Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
