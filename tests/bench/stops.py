@@ -3,14 +3,15 @@
     python3 tests/bench/stops.py target/release/incdec-train demo/tasks/substitution/seed-0 demo/shards
 
 Prints, for EWC on one thread: the seconds of a checkpoint inside a task and their share of 300 seconds of training, the
-seconds from the start of a program that goes on to the end of its first step, and the total time of a run that is killed six
-times beside that of one that is not.
+seconds from the start of a program that goes on to where its first step begins, from a SIGTERM to the end, and the total time of
+a run that is killed six times beside that of one that is not.
 """
 
 import json
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import time
 # The default of --checkpoint-every.
 EVERY_SECONDS = 300
 KILLS = 6
+SIGNALS = 12
 FLAGS = "--approach ewc --frames 8 --resize 72 --size 64 --batch-size 8 --threads 1 --workers 1".split()
 
 
@@ -82,6 +84,26 @@ def going_on(trainings):
     training.wait()
 
 
+def ended(trainings):
+    """The longest time from a SIGTERM at any moment of a run to its end with 143."""
+    flags = ["--epochs", "10", "--checkpoint-every", "1"]
+    rng = random.Random(1)
+    seconds = []
+    while len(seconds) < SIGNALS:
+        training = trainings.start("ended", *flags)
+        time.sleep(rng.uniform(1.0, 6.0))
+        if training.poll() is not None:
+            break
+        begun = time.monotonic()
+        training.terminate()
+        said = training.communicate()[1]
+        seconds.append(time.monotonic() - begun)
+        # One that has not begun yet ends by the signal itself.
+        if training.returncode not in (143, -signal.SIGTERM):
+            sys.exit(said)
+    print(f"{len(seconds)} SIGTERMs: the run has ended within {max(seconds):.2f} s")
+
+
 def killed(trainings):
     """A run that is killed six times, beside one that is not."""
     flags = ["--epochs", "30", "--checkpoint-every", "1"]
@@ -104,6 +126,7 @@ def main():
         trainings = Trainings(*sys.argv[1:4], folder)
         price(trainings)
         going_on(trainings)
+        ended(trainings)
         killed(trainings)
 
 

@@ -525,10 +525,11 @@ fn without_checkpoints_inside_a_task_a_signal_says_that_nothing_is_kept() {
     assert!(positions(&run).unwrap().is_empty());
 }
 
-/// Makes `run` one of the version before.
-fn of_version_1(run: &Path) {
-    let head = RunHead::read(run).unwrap().unwrap();
-    RunHead { version: 1, ..head }.write(run).unwrap();
+/// Makes `run` one whose settings.json says otherwise.
+fn change_head(run: &Path, change: impl FnOnce(&mut RunHead)) {
+    let mut head = RunHead::read(run).unwrap().unwrap();
+    change(&mut head);
+    head.write(run).unwrap();
     let path = run.join("progress.json");
     let mut progress: RunProgress = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let hash = hash_file(&run.join("settings.json")).unwrap();
@@ -540,7 +541,7 @@ fn of_version_1(run: &Path) {
 fn an_unfinished_run_of_the_version_before_is_refused_and_a_complete_one_left_as_it_is() {
     let toy = Toy::new();
     let run = toy.train("substitution", "old", "");
-    of_version_1(&run);
+    change_head(&run, |head| head.version = 1);
     let before = contents(&run);
     toy.train("substitution", "old", "");
     assert!(before == contents(&run));
@@ -553,6 +554,27 @@ fn an_unfinished_run_of_the_version_before_is_refused_and_a_complete_one_left_as
         "{said}"
     );
     assert!(said.contains("hint: choose another --out"), "{said}");
+}
+
+#[test]
+fn an_unfinished_run_of_another_kind_of_device_is_refused_by_name() {
+    let toy = Toy::new();
+    let run = toy.train("substitution", "run", "");
+    stop_after_first_task(&run);
+    change_head(&run, |head| {
+        head.machine.as_mut().unwrap().device = "abacus".into();
+    });
+    let output = toy.command("substitution", "run", "").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("machine.device: \"abacus\" there, \"") && said.contains(" now (--device)"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: go on with that many --threads, that --device"),
+        "{said}"
+    );
 }
 
 /// Adds nothing for some steps, and then what is no number.
