@@ -9,7 +9,7 @@ use super::record::stop_after_first_task;
 use super::toy::{Toy, contents, events, summary, tensors, text};
 
 /// Everything but what says under which settings it was made: rows, weights and events.
-fn assert_same_values(longer: &Path, extended: &Path) {
+pub(super) fn assert_same_values(longer: &Path, extended: &Path) {
     let [a, b] = [longer, extended].map(|run| RunRecord::read(run).unwrap().unwrap());
     assert!(a.history == b.history && a.metrics == b.metrics && a.predictions == b.predictions);
     assert_eq!(a.progress.tensorboard_bytes, b.progress.tensorboard_bytes);

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use incdec::artifact::hash_file;
 use incdec::hint::Hint;
 use incdec::random;
-use incdec::run_record::{Position, RunHead, RunProgress, is_sealed_checkpoint, positions};
+use incdec::run_record::{
+    Extension, Part, Position, RunHead, RunProgress, is_sealed_checkpoint, positions,
+};
 use incdec::signals::{Signal, Signals};
 use incdec::train::approach::{Approach, Step};
 use incdec::train::learner::Learner;
@@ -29,6 +31,7 @@ use rustix::process::{Pid, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::extend::assert_same_values;
 use super::record::stop_after_first_task;
 use super::toy::{Toy, assert_same_contents, contents, text};
 use crate::support;
@@ -61,6 +64,7 @@ struct Errand {
     out: PathBuf,
     workers: usize,
     settings: Settings,
+    extend: Extension,
     /// The look at which it stops, from 0.
     stop: Option<(usize, How)>,
     /// Takes the name of every moment, a line each.
@@ -109,6 +113,7 @@ fn child() {
     config.threads = Some(1);
     config.workers = errand.workers;
     config.settings = errand.settings;
+    config.extend = errand.extend;
     let mut script = Script {
         stop: errand.stop,
         moments: Vec::new(),
@@ -150,6 +155,7 @@ impl Errand {
             out: toy.run(name),
             workers: 1,
             settings: settings.clone(),
+            extend: Extension::default(),
             stop: None,
             moments: toy.folder.path().join(format!("{name}.moments")),
         }
@@ -523,6 +529,31 @@ fn without_checkpoints_inside_a_task_a_signal_says_that_nothing_is_kept() {
     assert_eq!(output.status.code(), Some(143), "{said}");
     assert!(said.contains("no checkpoint of it is kept"), "{said}");
     assert!(positions(&run).unwrap().is_empty());
+}
+
+#[test]
+fn a_last_task_that_was_stopped_behind_its_epochs_goes_back_for_more() {
+    let toy = Toy::new();
+    let settings = |epochs| Settings {
+        epochs,
+        stop_after_first_task: true,
+        ..small()
+    };
+    let longer = Errand::new(&toy, "longer", &settings(3));
+    longer.succeed();
+    let whole = Errand::new(&toy, "whole", &settings(2));
+    whole.succeed();
+    let moments = whole.moments();
+    let publishing = moments.iter().position(|m| m == "Publishing").unwrap();
+    let mut errand = Errand::new(&toy, "stopped", &settings(2));
+    errand.stop = Some((publishing, How::Order));
+    errand.succeed();
+    let newest = *positions(&errand.out).unwrap().last().unwrap();
+    assert_eq!(newest.part, Part::Closing);
+    errand.stop = None;
+    errand.extend.epochs = Some(3);
+    errand.succeed();
+    assert_same_values(&longer.out, &errand.out);
 }
 
 /// Makes `run` one whose settings.json says otherwise.

@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::tensorboard::{self, EventLog};
 use crate::artifact::ArtifactError;
 use crate::run_record::{
-    Extension, RUN_FILE, RunHead, RunProgress, RunRecord, TaskOutcome, remove_positions,
+    Extension, PROGRESS_FILE, Part, RUN_FILE, RunHead, RunProgress, RunRecord, TaskOutcome,
+    remove_positions,
 };
 use crate::train::TrainError;
 use crate::train::settings::TrainConfig;
@@ -74,6 +75,8 @@ pub(super) fn extend(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<
         if progress.tasks.len() == theirs.tasks {
             reopen_last(folder, &mut progress)?;
         }
+        // Behind the epochs a checkpoint holds the best weights alone.
+        remove_positions(folder, |position| position.part < Part::BestValidation)?;
     }
     // From here on it is a run that is not complete, of whose settings no hash is kept until its
     // next task is done.
@@ -81,7 +84,7 @@ pub(super) fn extend(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<
     if summary.exists() {
         fs::remove_file(&summary).map_err(ArtifactError::at("remove", &summary))?;
     }
-    if folder.join(crate::run_record::PROGRESS_FILE).exists() {
+    if folder.join(PROGRESS_FILE).exists() {
         progress.files.clear();
         progress.write(folder)?;
     }
@@ -135,7 +138,7 @@ fn reopen_last(folder: &Path, progress: &mut RunProgress) -> Result<(), TrainErr
     );
     let events = folder.join(tensorboard::FOLDER);
     progress.tensorboard_bytes = EventLog::bytes_before_task(&events, task)?;
-    Ok(remove_positions(folder, |_| false)?)
+    Ok(())
 }
 
 /// The flag that asks for an extension, if it is one.
