@@ -40,6 +40,7 @@
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //!
 //! Above it:
@@ -100,6 +101,7 @@ pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
+pub mod signals;
 pub mod tables;
 pub mod taxonomy;
 

@@ -30,6 +30,7 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
+    "signals",
     "tables",
     "taxonomy",
 ];
@@ -64,6 +65,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("signal_hook", &["signals"]),
     ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];

@@ -274,7 +274,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
         taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
-        settings: settings.clone(),
+        settings: head.extended_settings(),
         clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
         figures,
         predictions,

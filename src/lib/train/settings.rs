@@ -19,6 +19,7 @@ use super::device::DeviceChoice;
 use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
+use crate::run_record::Extension;
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,6 +191,9 @@ impl Settings {
     }
 }
 
+/// Seconds between two checkpoints inside a task.
+const CHECKPOINT_EVERY_SECONDS: u64 = 300;
+
 /// What a run is started with.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
@@ -209,7 +213,6 @@ pub struct TrainConfig {
     pub workers: usize,
     /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own
     /// choice for a new run.
-    ///
     pub threads: Option<usize>,
     /// The instructions to compute with. The program that runs this has set
     /// [`Instructions::environment`] before.
@@ -218,6 +221,11 @@ pub struct TrainConfig {
     pub on_bad_clip: OnBadClip,
     /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over.
     pub max_bad: f64,
+    /// Seconds after which a checkpoint is kept inside a task, beside those at every end of an
+    /// epoch; 0: never inside a task.
+    pub checkpoint_every: u64,
+    /// By what the run that is there is to go beyond its settings.
+    pub extend: Extension,
     /// Whether to wait where another program works in the run directory.
     pub wait: Wait,
     /// Whether the seed's output files are written beside the tables.
@@ -248,6 +256,8 @@ impl TrainConfig {
             instructions: Instructions::default(),
             on_bad_clip: OnBadClip::default(),
             max_bad: 0.0,
+            checkpoint_every: CHECKPOINT_EVERY_SECONDS,
+            extend: Extension::default(),
             wait: Wait::No,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),
