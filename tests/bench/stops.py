@@ -20,6 +20,7 @@ import time
 
 # The default of --checkpoint-every.
 EVERY_SECONDS = 300
+EPOCHS = 8
 KILLS = 6
 SIGNALS = 12
 FLAGS = "--approach ewc --frames 8 --resize 72 --size 64 --batch-size 8 --threads 1 --workers 1".split()
@@ -60,11 +61,11 @@ def price(trainings):
     """Seconds of a checkpoint inside a task: what the profile says of a run with many, beside one with none."""
     seconds = []
     for name, every in [("without", "0"), ("with", "300")]:
-        _, said = trainings.train(name, "--epochs", "20", "--stop-after-first-task", "--checkpoint-every", every, "--profile")
+        _, said = trainings.train(name, "--epochs", str(EPOCHS), "--stop-after-first-task", "--checkpoint-every", every, "--profile")
         lines = [line for line in said.splitlines() if re.search(r"\bcheckpoint\b.* s", line)]
         seconds.append(float(re.search(r"checkpoint\s+([0-9.]+)", lines[-1]).group(1)))
     # One at the end of each epoch.
-    each = (seconds[1] - seconds[0]) / 20
+    each = (seconds[1] - seconds[0]) / EPOCHS
     print(f"a checkpoint inside a task: {each:.3f} s, {100 * each / EVERY_SECONDS:.3f} % of {EVERY_SECONDS} s")
 
 
@@ -113,7 +114,7 @@ def ended(trainings):
 
 def killed(trainings):
     """A run that is killed six times, beside one that is not."""
-    flags = ["--epochs", "30", "--checkpoint-every", "1"]
+    flags = ["--epochs", "4", "--checkpoint-every", "1"]
     before = spent()
     whole, _ = trainings.train("whole", *flags)
     of_whole = spent() - before

@@ -98,7 +98,7 @@ impl Watch for Script {
             _ => {}
         }
         match self.watchman.look(moment) {
-            Order::GoOn if number % KEEP_EVERY == 0 => Order::Checkpoint,
+            Order::GoOn if number.is_multiple_of(KEEP_EVERY) => Order::Checkpoint,
             order => order,
         }
     }

@@ -26,8 +26,8 @@ use crate::train::task_sequence::TaskSequence;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
-/// Version of the run directory. From 2 on, dropout draws from a stream for each micro-batch; before,
-/// from one for each epoch, so that the same settings gave other results.
+/// Version of the run directory. From 2 on, dropout draws from a stream for each micro-batch;
+/// before, from one for each epoch, so that the same settings gave other results.
 const VERSION: u32 = 2;
 
 /// A run directory with the tables in memory as the files hold them.
@@ -336,8 +336,8 @@ fn head(
 }
 
 /// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
-/// run, and extends it where that is asked for. The settings of a start that finished no epoch bind nobody: others replace them, so that a
-/// failed start needs no other directory.
+/// run, and extends it where that is asked for. The settings of a start that finished no epoch bind
+/// nobody: others replace them, so that a failed start needs no other directory.
 fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let Some(theirs) = RunHead::read(folder)? else {
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
@@ -375,20 +375,20 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
         ..theirs.clone()
     }
     .differences(ours);
-    if begun && !differences.is_empty() {
+    if (begun || extended) && !differences.is_empty() {
         return Err(TrainError::OtherRun {
             folder: folder.to_owned(),
             differences,
         });
     }
-    if begun && extended {
+    if extended {
         same_machine(folder, &theirs, ours)?;
         return extend::extend(folder, &theirs, ours);
     }
     let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
     let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
     let renewed = theirs.version != VERSION;
-    if begun || (differences.is_empty() && !moved && !renewed && !extended) {
+    if begun || (differences.is_empty() && !moved && !renewed) {
         return Ok(());
     }
     tracing::info!(

@@ -13,9 +13,10 @@
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
 //!
-//! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
-//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `task_checkpoint` keeps
-//! the task under way, `summary` says what a run comes to.
+//! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
+//! `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
+//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
+//! run comes to.
 
 pub(super) mod extend;
 mod folder;
