@@ -13,6 +13,7 @@ use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 use crate::taxonomy::{Taxonomy, TaxonomyError};
+use crate::withdrawn::{Withdrawn, WithdrawnError};
 
 /// One labelled clip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Label {
 pub struct Labels {
     /// Categories and subcategories.
     pub taxonomy: Taxonomy,
+    /// The clips that have been withdrawn, by the list beside the tables.
+    pub withdrawn: Withdrawn,
     tables: [Vec<Label>; 3],
     files: Vec<PathBuf>,
 }
@@ -42,6 +45,9 @@ pub enum LabelsError {
     /// The taxonomy beside the tables is unusable.
     #[error(transparent)]
     Taxonomy(#[from] TaxonomyError),
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
     /// A table is absent.
     #[error("{path}: the label table is missing")]
     Missing {
@@ -113,6 +119,7 @@ impl Hint for LabelsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Taxonomy(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
             Self::Missing { others: false, .. } => Some(
                 "get the published tables with `incdec-download labels --out <labels folder>` (make labels)".into(),
             ),
@@ -132,6 +139,7 @@ impl Hint for LabelsError {
     fn exit(&self) -> Exit {
         match self {
             Self::Taxonomy(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::Clip { source, .. } => source.exit(),
             _ => Exit::Failed,
         }
@@ -139,7 +147,7 @@ impl Hint for LabelsError {
 }
 
 impl Labels {
-    /// Reads `classes.csv` and the three label tables of `folder`.
+    /// Reads `classes.csv` and the three label tables of `folder`, and the list of withdrawn clips where there is one.
     ///
     /// # Errors
     /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
@@ -154,15 +162,18 @@ impl Labels {
             });
         }
         let taxonomy = Taxonomy::read(&files[0])?;
+        let withdrawn = Withdrawn::beside(folder)?;
         let mut seen = HashMap::new();
         let mut tables: [Vec<Label>; 3] = Default::default();
         for (split, path) in Split::ALL.into_iter().zip(&files[1..]) {
             tables[split as usize] = read_table(path, split, &taxonomy, &files[0], &mut seen)?;
         }
+        let list = withdrawn.file().map(Path::to_owned);
         Ok(Self {
             taxonomy,
+            withdrawn,
             tables,
-            files,
+            files: files.into_iter().chain(list).collect(),
         })
     }
 

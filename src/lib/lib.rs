@@ -29,6 +29,7 @@
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
+//! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`parquet_file`] | the one place that writes and reads Parquet; format versions and lineage |
@@ -91,6 +92,7 @@ pub mod random;
 pub mod run_record;
 pub mod tables;
 pub mod taxonomy;
+pub mod withdrawn;
 
 pub mod clean;
 #[cfg(feature = "torch")]

@@ -25,6 +25,7 @@ const GROUND: &[&str] = &[
     "run_record",
     "tables",
     "taxonomy",
+    "withdrawn",
 ];
 
 /// What each module above the ground floor may import beside the ground floor.
