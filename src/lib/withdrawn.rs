@@ -176,14 +176,19 @@ impl Withdrawn {
                         line,
                         source,
                     })?,
-                withdrawn_on: Date::from_str(field(day)).ok().filter(|date| date.to_string() == field(day))
+                withdrawn_on: Date::from_str(field(day))
+                    .ok()
+                    .filter(|date| date.to_string() == field(day))
                     .ok_or_else(|| WithdrawnError::Day {
-                    path: path.to_owned(),
-                    line,
-                    value: field(day).to_owned(),
-                })?,
+                        path: path.to_owned(),
+                        line,
+                        value: field(day).to_owned(),
+                    })?,
                 request: field(request).to_owned(),
-                reason: reason.map(field).filter(|r| !r.is_empty()).map(str::to_owned),
+                reason: reason
+                    .map(field)
+                    .filter(|r| !r.is_empty())
+                    .map(str::to_owned),
             };
             let clip = withdrawal.clip.to_string();
             if withdrawal.request.is_empty() {
@@ -258,6 +263,44 @@ impl Withdrawn {
     }
 }
 
+/// Reads which clips a file names: a CSV with a column `clip_id`, as a list of withdrawn clips is one, or a text with one id a
+/// line.
+///
+/// # Errors
+/// When it cannot be read, or a line names no clip.
+pub fn read_ids(path: &Path) -> Result<BTreeSet<String>, WithdrawnError> {
+    let clip = |line: usize, text: &str| {
+        let parsed: Result<ClipId, _> = text.parse();
+        parsed
+            .map(|clip| clip.to_string())
+            .map_err(|source| WithdrawnError::Clip {
+                path: path.to_owned(),
+                line,
+                source,
+            })
+    };
+    let table = NamedCsv::uneven(path, open(path)?)?;
+    if let Some(column) = table.position(CLIP_ID) {
+        let rows = table.rows().map(|row| {
+            let (line, record) = row?;
+            clip(line, record.get(column).unwrap_or_default())
+        });
+        return rows.collect();
+    }
+    let first = table.columns().join(",");
+    let mut ids = BTreeSet::from([clip(1, &first)?]);
+    for row in table.rows() {
+        let (line, record) = row?;
+        let text: Vec<&str> = record.iter().collect();
+        ids.insert(clip(line, &text.join(","))?);
+    }
+    Ok(ids)
+}
+
+fn open(path: &Path) -> Result<fs::File, ArtifactError> {
+    fs::File::open(path).map_err(ArtifactError::at("open", path))
+}
+
 /// Adds lines at the end of the list in the folder of label tables, which is made where it is missing; those of clips that
 /// stand in it already are passed over. What people have written stays as it is, byte for byte. The list is published
 /// anew as a whole, so nobody ever reads half a line.
@@ -324,7 +367,10 @@ mod tests {
         .unwrap();
         assert_eq!(list.len(), 2);
         assert!(list.contains("abc_000001_000011") && !list.contains("abc_000001_000012"));
-        assert!(list.iter().all(|(_, line)| line.request == "R-7" && line.reason.is_none()));
+        assert!(
+            list.iter()
+                .all(|(_, line)| line.request == "R-7" && line.reason.is_none())
+        );
         let empty = Withdrawn::beside(Path::new("/nowhere")).unwrap();
         assert!(empty.is_empty() && empty.file().is_none());
     }
@@ -333,15 +379,38 @@ mod tests {
     fn every_fault_is_named_with_its_line() {
         let head = "clip_id,withdrawn_on,request,reason";
         for (text, said) in [
-            ("clip_id,withdrawn_on,request,why\n".to_owned(), "column why is none of"),
-            ("clip_id,request\n".to_owned(), "column withdrawn_on is missing"),
-            (format!("{head}\nabc_1_2,2026-03-31,r,\n"), "line 2: \"abc_1_2\" is no clip id"),
-            (format!("{head}\na_000000_000010,31.3.2026,r,\n"), "line 2: withdrawn_on is \"31.3.2026\""),
-            (format!("{head}\na_000000_000010,2026-02-30,r,\n"), "line 2: withdrawn_on is"),
-            (format!("{head}\na_000000_000010,20260301,r,\n"), "line 2: withdrawn_on is"),
-            (format!("{head}\na_000000_000010,2026-03-31,,\n"), "line 2: clip a_000000_000010 has no request"),
             (
-                format!("{head}\na_000000_000010,2026-03-31,r,\nb_000000_000010,2026-03-31,r,\na_000000_000010,2026-03-31,q,\n"),
+                "clip_id,withdrawn_on,request,why\n".to_owned(),
+                "column why is none of",
+            ),
+            (
+                "clip_id,request\n".to_owned(),
+                "column withdrawn_on is missing",
+            ),
+            (
+                format!("{head}\nabc_1_2,2026-03-31,r,\n"),
+                "line 2: \"abc_1_2\" is no clip id",
+            ),
+            (
+                format!("{head}\na_000000_000010,31.3.2026,r,\n"),
+                "line 2: withdrawn_on is \"31.3.2026\"",
+            ),
+            (
+                format!("{head}\na_000000_000010,2026-02-30,r,\n"),
+                "line 2: withdrawn_on is",
+            ),
+            (
+                format!("{head}\na_000000_000010,20260301,r,\n"),
+                "line 2: withdrawn_on is",
+            ),
+            (
+                format!("{head}\na_000000_000010,2026-03-31,,\n"),
+                "line 2: clip a_000000_000010 has no request",
+            ),
+            (
+                format!(
+                    "{head}\na_000000_000010,2026-03-31,r,\nb_000000_000010,2026-03-31,r,\na_000000_000010,2026-03-31,q,\n"
+                ),
                 "line 4: clip a_000000_000010 is already in line 2",
             ),
         ] {
@@ -349,6 +418,28 @@ mod tests {
             assert!(refused.to_string().contains(said), "{refused} / {said}");
             assert!(refused.hint().is_some());
         }
+    }
+
+    #[test]
+    fn ids_are_read_from_a_list_a_table_or_plain_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids");
+        let ids = BTreeSet::from(["a_000000_000010".to_owned(), "-b_000000_000010".to_owned()]);
+        for text in [
+            "a_000000_000010\n-b_000000_000010\n",
+            "a_000000_000010\n\n-b_000000_000010",
+            "split,clip_id\ntest,a_000000_000010\ntrain,-b_000000_000010\n",
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read_ids(&path).unwrap(), ids, "{text}");
+        }
+        fs::write(&path, "a_000000_000010\nb\n").unwrap();
+        assert!(
+            read_ids(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("line 2: \"b\"")
+        );
     }
 
     #[test]
@@ -369,7 +460,10 @@ mod tests {
         // By hand: another order of the columns, no reason, and no line break at the end.
         let own = "request , clip_id,withdrawn_on\nR-1,  b_000000_000010 ,2026-01-01";
         fs::write(&path, own).unwrap();
-        let lines = [line("b_000000_000010", None), line("a_000000_000010", Some("lost"))];
+        let lines = [
+            line("b_000000_000010", None),
+            line("a_000000_000010", Some("lost")),
+        ];
         append(folder.path(), &lines).unwrap();
         append(folder.path(), &lines).unwrap();
         assert_eq!(

@@ -17,6 +17,16 @@ pub(super) struct Entry {
     pub(super) source: Option<Source>,
     /// Its row of the index; none where it is to be decoded.
     pub(super) row: Option<IndexRow>,
+    /// Whether it has been withdrawn: it is not decoded, and no limit counts it.
+    pub(super) withdrawn: bool,
+}
+
+impl Entry {
+    /// Whether it has been withdrawn and its bytes are still there.
+    pub(super) fn is_to_be_erased(&self) -> bool {
+        let is_stored = self.row.as_ref().is_some_and(|row| row.shard.is_some());
+        self.withdrawn && (self.source.is_some() || is_stored)
+    }
 }
 
 /// Every labelled clip in order, with its row where that is known and still holds.
@@ -32,7 +42,9 @@ pub(super) fn plan(
             let clip_id = label.clip.to_string();
             let source = sources.of(&label.clip, &label.subcategory);
             let known = stored.known.get(&clip_id).map_or(&[][..], Vec::as_slice);
+            let withdrawn = labels.withdrawn.contains(&clip_id);
             let row = match &source {
+                _ if withdrawn => Some(withdrawn_row(&clip_id, split, known)),
                 None => Some(missing(&clip_id, split)),
                 Some(source) => current(config, known, split, source).cloned(),
             };
@@ -41,11 +53,13 @@ pub(super) fn plan(
                 split,
                 source,
                 row,
+                withdrawn,
             }
         })
         .collect();
-    let known = entries.iter().filter_map(|e| e.row.as_ref());
-    let too_many = Failures::of(known).exceed(entries.len(), config.max_failed);
+    let counted = entries.iter().filter(|e| !e.withdrawn);
+    let known = counted.clone().filter_map(|e| e.row.as_ref());
+    let too_many = Failures::of(known).exceed(counted.count(), config.max_failed);
     for entry in &mut entries {
         entry.row = entry
             .row
@@ -64,6 +78,16 @@ fn missing(clip_id: &str, split: Split) -> IndexRow {
         ClipStatus::Missing,
         reason,
     )
+}
+
+/// The row of a withdrawn clip. Where its frames are stored the index goes on saying so, until they are erased.
+fn withdrawn_row(clip_id: &str, split: Split, known: &[IndexRow]) -> IndexRow {
+    let stored = known
+        .iter()
+        .find(|row| row.split == split && row.shard.is_some());
+    stored
+        .cloned()
+        .unwrap_or_else(|| IndexRow::withdrawn(clip_id.to_owned(), split))
 }
 
 /// The row of those known that is of the very file that is there now. A whole clip is told by its size; where it is not whole,

@@ -19,6 +19,7 @@ use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
 use crate::shard::{IndexRow, ShardError, Writer, WriterConfig, shard_files, write_index};
 use crate::tables::ClipStatus;
+use crate::withdrawn::ERASE_COMMAND;
 
 /// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and publishes the index. The
 /// folder is locked meanwhile.
@@ -41,6 +42,13 @@ pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
     let stored = Stored::read(&config.out, &settings)?;
     let mut entries = plan(config, &labels, &sources, &stored);
     let (decoded, shards) = decode_missing(config, &settings, &stored, &mut entries)?;
+    let withdrawn = count_withdrawn(&entries);
+    let counted: Vec<&IndexRow> = entries
+        .iter()
+        .filter(|e| !e.withdrawn)
+        .filter_map(|e| e.row.as_ref())
+        .collect();
+    let counted = Summary::of(&counted);
     let rows: Vec<IndexRow> = entries.into_iter().filter_map(|e| e.row).collect();
     check_shards(&config.out, &rows)?;
     let is_same = config.out.join(IndexRow::FILE).exists()
@@ -55,11 +63,23 @@ pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
     let summary = Summary {
         decoded,
         shards,
+        withdrawn,
         up_to_date: is_same && decoded == 0,
-        ..Summary::of(&rows)
+        ..counted
     };
     summary.check_failures(config.max_failed)?;
     Ok(summary)
+}
+
+/// Counts the withdrawn clips, and warns where the bytes of some are still there.
+fn count_withdrawn(entries: &[Entry]) -> usize {
+    let held = entries.iter().filter(|e| e.is_to_be_erased()).count();
+    if held > 0 {
+        tracing::warn!(
+            "{held} withdrawn clips still have files or stored frames; erase them with `{ERASE_COMMAND}`"
+        );
+    }
+    entries.iter().filter(|e| e.withdrawn).count()
 }
 
 /// Compares what the index is to name with what is there: somebody may have removed the folder, and writing has made it anew.

@@ -43,7 +43,7 @@ impl Stored {
                 }
             }
             let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
-            if is_there && row.status != ClipStatus::Missing {
+            if is_there && !matches!(row.status, ClipStatus::Missing | ClipStatus::Withdrawn) {
                 stored.learn(row.clone());
             }
         }

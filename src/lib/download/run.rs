@@ -63,6 +63,7 @@ pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, Summary), DownloadErr
         present: session.wanted.len() - open.len() - absent,
         frames: session.frames.len(),
         missing: open.len(),
+        withdrawn: session.count_withdrawn(config),
         absent,
         wire_bytes: meter.wire_bytes(),
         ..Summary::default()
@@ -95,7 +96,10 @@ pub(super) fn run_in(
             "an earlier run was stopped in the middle of {begun} archives: these are read again from their start"
         );
     }
-    let mut summary = Summary::default();
+    let mut summary = Summary {
+        withdrawn: session.count_withdrawn(config),
+        ..Summary::default()
+    };
     let mut open = session.open_clips(&config.raw, &known);
     if config.adopt {
         for clip in adopt(&config.raw, &open, config.jobs)? {

@@ -11,6 +11,7 @@ use super::sources::{Dataset, Sources};
 use super::state::Known;
 use crate::clip::Split;
 use crate::labels::Labels;
+use crate::withdrawn::ERASE_COMMAND;
 
 /// Classes that an error lists.
 const LISTED_CLASSES: usize = 50;
@@ -22,6 +23,8 @@ pub(super) struct Session {
     pub(super) remote: Box<dyn Remote>,
     /// Clips asked for, by id, but for those that exist as frames.
     pub(super) wanted: BTreeMap<String, WantedClip>,
+    /// Clips asked for that have been withdrawn, with their subcategories: they are never fetched.
+    pub(super) withdrawn: BTreeMap<String, String>,
     /// Clips asked for that exist as frames, with their subcategories.
     pub(super) frames: BTreeMap<String, String>,
 }
@@ -35,6 +38,7 @@ impl Session {
         let source = config.source.as_ref().unwrap_or(&dataset.base);
         let remote = remote::open(source, &config.http)?;
         let mut wanted = choose_clips(&labels, config)?;
+        let withdrawn = take_withdrawn(&mut wanted, &labels);
         let mut frames = BTreeMap::new();
         if let Some(folder) = &config.frame_folders {
             wanted.retain(|id, clip| {
@@ -50,8 +54,25 @@ impl Session {
             dataset,
             remote,
             wanted,
+            withdrawn,
             frames,
         })
+    }
+
+    /// Counts the withdrawn clips, and warns where the bytes of some are still there.
+    pub(super) fn count_withdrawn(&self, config: &DownloadConfig) -> usize {
+        let is_held = |(id, subcategory): &(&String, &String)| {
+            let file = config.raw.join(subcategory).join(format!("{id}.mp4"));
+            let frames = config.frame_folders.as_ref();
+            file.exists() || frames.is_some_and(|folder| has_frames(folder, id))
+        };
+        let held = self.withdrawn.iter().filter(is_held).count();
+        if held > 0 {
+            tracing::warn!(
+                "{held} withdrawn clips still have files; erase them with `{ERASE_COMMAND}`"
+            );
+        }
+        self.withdrawn.len()
     }
 
     /// The wanted clips that are neither on disk nor known to be nowhere.
@@ -65,6 +86,22 @@ impl Session {
             .map(|(id, clip)| (id.clone(), clip.clone()))
             .collect()
     }
+}
+
+/// Takes the withdrawn clips out of the wanted ones; gives them with their subcategories.
+fn take_withdrawn(
+    wanted: &mut BTreeMap<String, WantedClip>,
+    labels: &Labels,
+) -> BTreeMap<String, String> {
+    let mut withdrawn = BTreeMap::new();
+    wanted.retain(|id, clip| {
+        let stays = !labels.withdrawn.contains(id);
+        if !stays {
+            withdrawn.insert(id.clone(), clip.subcategory.clone());
+        }
+        stays
+    });
+    withdrawn
 }
 
 /// The clips that the tables name and the filters let through.

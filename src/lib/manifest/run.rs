@@ -10,7 +10,7 @@ use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
-use crate::shard::{IndexRow, parse_shard_name};
+use crate::shard::{IndexRow, parse_shard_name, strays};
 use crate::tables::{ClipRow, ClipStatus};
 
 /// Writes the manifest and says what is in it.
@@ -43,6 +43,11 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
             joined(&labels, split, row, label, indexed)
         })
         .collect();
+    let mut stored = Stored {
+        unlabelled: by_clip.keys().map(|id| (*id).to_owned()).collect(),
+        ..Stored::default()
+    };
+    stored.look(&labels, config, &index)?;
     let errors: BTreeMap<&str, &str> = index
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
@@ -52,7 +57,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         &rows,
         &audit(&rows),
         &errors,
-        by_clip.len(),
+        &stored,
         config.listed,
     );
     let settings = serde_json::json!({ "taxonomy": labels.taxonomy.to_json() });
@@ -62,6 +67,40 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
     Ok(summary)
+}
+
+/// Stored clips that should not be there.
+#[derive(Default)]
+pub(super) struct Stored {
+    /// Those that no label table names.
+    pub(super) unlabelled: BTreeSet<String>,
+    /// Those that have been withdrawn.
+    pub(super) withdrawn: BTreeSet<String>,
+}
+
+impl Stored {
+    /// Looks at the index and at the stored rows that it does not name.
+    fn look(
+        &mut self,
+        labels: &Labels,
+        config: &ManifestConfig,
+        index: &[IndexRow],
+    ) -> Result<(), ManifestError> {
+        let labelled: BTreeSet<String> =
+            labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
+        for stray in strays(&config.shards, index)? {
+            if labels.withdrawn.contains(&stray.clip_id) {
+                self.withdrawn.insert(stray.clip_id);
+            } else if !labelled.contains(&stray.clip_id) {
+                self.unlabelled.insert(stray.clip_id);
+            }
+        }
+        let named = index.iter().filter(|row| row.shard.is_some());
+        let withdrawn = named.filter(|row| labels.withdrawn.contains(&row.clip_id));
+        self.withdrawn
+            .extend(withdrawn.map(|row| row.clip_id.clone()));
+        Ok(())
+    }
 }
 
 /// A clip has frames exactly where its row says where they lie.
@@ -98,11 +137,19 @@ fn joined(
     label: &Label,
     indexed: Option<&IndexRow>,
 ) -> ClipRow {
+    let clip_id = label.clip.to_string();
+    let is_withdrawn = labels.withdrawn.contains(&clip_id);
+    let indexed = indexed.filter(|_| !is_withdrawn);
+    let status = if is_withdrawn {
+        ClipStatus::Withdrawn
+    } else {
+        indexed.map_or(ClipStatus::Missing, |r| r.status)
+    };
     // Rows, classes and seconds (six digits) are far below 2^31.
     let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
     let seconds = |s: u32| i32::try_from(s).unwrap_or(i32::MAX);
     ClipRow {
-        clip_id: label.clip.to_string(),
+        clip_id,
         youtube_id: label.clip.youtube_id().to_owned(),
         time_start_s: seconds(label.clip.start_s()),
         time_end_s: seconds(label.clip.end_s()),
@@ -114,6 +161,6 @@ fn joined(
         subcategory: label.subcategory.clone(),
         shard: indexed.and_then(|r| r.shard.clone()),
         shard_row: indexed.and_then(|r| r.shard_row),
-        status: indexed.map_or(ClipStatus::Missing, |r| r.status),
+        status,
     }
 }

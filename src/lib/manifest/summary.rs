@@ -1,9 +1,10 @@
 //! What the manifest holds and what the audit found, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use super::audit::Audit;
+use super::run::Stored;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::tables::{ClipRow, ClipStatus};
@@ -20,13 +21,15 @@ pub struct Counts {
     pub failed: usize,
     /// No file.
     pub missing: usize,
+    /// Withdrawn: neither fetched nor decoded nor used.
+    pub withdrawn: usize,
 }
 
 impl Counts {
     /// All clips.
     #[must_use]
     pub fn labelled(&self) -> usize {
-        self.ok + self.partial + self.failed + self.missing
+        self.ok + self.partial + self.failed + self.missing + self.withdrawn
     }
 
     /// Clips with frames.
@@ -41,6 +44,7 @@ impl Counts {
             ClipStatus::Partial => self.partial += 1,
             ClipStatus::Failed => self.failed += 1,
             ClipStatus::Missing => self.missing += 1,
+            ClipStatus::Withdrawn => self.withdrawn += 1,
         }
     }
 }
@@ -52,7 +56,7 @@ pub struct ManifestSummary {
     pub splits: [Counts; 3],
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
     pub subcategories: Vec<(String, String, [Counts; 3])>,
-    /// Clips in the index that no label table names.
+    /// Clips in the shards that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
     findings: Vec<(String, Vec<String>)>,
@@ -65,7 +69,7 @@ impl ManifestSummary {
         rows: &[ClipRow],
         audit: &Audit,
         errors: &BTreeMap<&str, &str>,
-        unlabelled: usize,
+        stored: &Stored,
         listed: usize,
     ) -> Self {
         let mut splits = [Counts::default(); 3];
@@ -85,8 +89,8 @@ impl ManifestSummary {
         Self {
             splits,
             subcategories,
-            unlabelled,
-            findings: findings(rows, audit, errors),
+            unlabelled: stored.unlabelled.len(),
+            findings: findings(rows, audit, errors, stored),
             listed,
         }
     }
@@ -96,6 +100,7 @@ fn findings(
     rows: &[ClipRow],
     audit: &Audit,
     errors: &BTreeMap<&str, &str>,
+    stored: &Stored,
 ) -> Vec<(String, Vec<String>)> {
     let clip = |i: usize| {
         let r = &rows[i];
@@ -118,7 +123,8 @@ fn findings(
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
-    [
+    let ids = |ids: &BTreeSet<String>| ids.iter().map(|id| printable(id).into_owned()).collect();
+    let mut found: Vec<(String, Vec<String>)> = [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
         (
@@ -136,7 +142,26 @@ fn findings(
         ("pairs of clips that overlap in time", overlaps),
     ]
     .map(|(what, list)| (what.to_owned(), list))
-    .into()
+    .into();
+    // Said only where there is something to do, with the command that does it.
+    for (what, clips, selector) in [
+        (
+            "withdrawn clips whose frames are still stored",
+            &stored.withdrawn,
+            "--clips <labels>/withdrawn.csv",
+        ),
+        (
+            "clips in the shards that no label table names",
+            &stored.unlabelled,
+            "--unlabelled",
+        ),
+    ] {
+        if !clips.is_empty() {
+            let command = format!("make erase ERASE='{selector}' REQUEST=<name of the request>");
+            found.push((format!("{what} (erase them with `{command}`)"), ids(clips)));
+        }
+    }
+    found
 }
 
 impl fmt::Display for ManifestSummary {
@@ -158,6 +183,10 @@ impl fmt::Display for ManifestSummary {
                 c.failed,
                 c.missing
             )?;
+        }
+        let withdrawn: usize = self.splits.iter().map(|c| c.withdrawn).sum();
+        if withdrawn > 0 {
+            writeln!(f, "\n{withdrawn} clips have been withdrawn")?;
         }
         f.write_str("\nclips with frames / labelled\n")?;
         let width = self
@@ -197,11 +226,10 @@ impl fmt::Display for ManifestSummary {
                 writeln!(f, "    and {} more", list.len() - self.listed)?;
             }
         }
-        writeln!(
-            f,
-            "  clips in the shards that no label table names: {}",
-            self.unlabelled
-        )
+        if self.unlabelled == 0 {
+            f.write_str("  clips in the shards that no label table names: 0\n")?;
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +243,7 @@ impl ManifestSummary {
                 sum.partial += c.partial;
                 sum.failed += c.failed;
                 sum.missing += c.missing;
+                sum.withdrawn += c.withdrawn;
             }
         }
         sum

@@ -55,6 +55,7 @@ mod format;
 mod message;
 mod reader;
 mod shards;
+mod strays;
 mod writer;
 
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{Codec, FORMAT};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
+pub use strays::{Stray, strays};
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, Writer, WriterConfig, write_index};
 
 use crate::artifact::ArtifactError;

@@ -35,6 +35,7 @@ use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
 use crate::taxonomy::TaxonomyError;
+use crate::withdrawn::WithdrawnError;
 
 /// Tasks where neither a number nor a schedule is given.
 pub const DEFAULT_TASKS: usize = 6;
@@ -111,7 +112,7 @@ impl DealSettings {
 pub enum ClipSource {
     /// A manifest (`clips.parquet`), which knows the clips without frames.
     Manifest(PathBuf),
-    /// A folder of label tables; every clip counts as usable.
+    /// A folder of label tables; every clip that is not withdrawn counts as usable.
     Labels(PathBuf),
 }
 
@@ -120,6 +121,8 @@ pub enum ClipSource {
 pub struct TasksConfig {
     /// The labelled clips.
     pub clips: ClipSource,
+    /// A list of clips that count as having no frames from the start: the same draws without them. Default none.
+    pub without: Option<PathBuf>,
     /// What decides the deal.
     pub deal: DealSettings,
     /// The schedule's CSV, for the scenarios that take one.
@@ -136,6 +139,9 @@ pub enum TasksError {
     /// The label tables are unusable.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// The list of clips to do without is unusable.
+    #[error(transparent)]
+    Without(#[from] WithdrawnError),
     /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -217,6 +223,7 @@ impl Hint for TasksError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Labels(e) => e.hint(),
+            Self::Without(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Lock(e) => e.hint(),
@@ -250,6 +257,7 @@ impl Hint for TasksError {
     fn exit(&self) -> Exit {
         match self {
             Self::Labels(e) => e.exit(),
+            Self::Without(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Lock(e) => e.exit(),

@@ -16,6 +16,10 @@ use crate::parquet_file::{self, Provenance, TableError};
 use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
+use crate::withdrawn;
+
+/// The role of the list of clips to do without, among the inputs.
+const WITHOUT: &str = "without";
 
 /// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
 ///
@@ -34,13 +38,20 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     // Two tables belong together. Dealing takes a moment, so a second one waits for the first.
     let _lock = Lock::folder(&config.out, "incdec-tasks", Wait::Yes)?;
     artifact::sweep(&config.out)?;
-    let source = Source::read(&config.clips)?;
+    let mut source = Source::read(&config.clips)?;
+    if let Some(list) = &config.without {
+        source.without(&withdrawn::read_ids(list)?);
+    }
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
     let plan = Plan::new(deal, &source.tables(), tasks, counts);
     let mut provenance = provenance(deal, tasks, counts, &source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
+    }
+    if let Some(list) = &config.without {
+        let hash = artifact::hash_file(list)?;
+        provenance.inputs.insert(WITHOUT.to_owned(), hash);
     }
     write(&plan, &source, deal, &provenance, &config.out)
 }
