@@ -145,6 +145,7 @@ impl Data {
         .unwrap();
         tasks::run(&TasksConfig {
             clips: ClipSource::Manifest(at("clips.parquet")),
+            without: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
             schedule: None,
             tasks: Some(2),

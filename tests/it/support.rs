@@ -1,8 +1,11 @@
 //! What several areas share: the binaries, the places where goldens and optional data lie, and the device that tests compute on.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use incdec::lock::{Lock, Wait};
+use incdec::shard::{self, Deleted, Deletion, ShardError};
 use incdec::train::DeviceChoice;
 use tch::Device;
 
@@ -123,4 +126,15 @@ pub(crate) fn python() -> PathBuf {
 #[allow(clippy::explicit_write)]
 pub(crate) fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+/// Deletes the clips from a folder of shards, and their rows of its index.
+pub(crate) fn delete_clips(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
+    let held = Lock::folder(folder, "a test", Wait::No)?;
+    let deletion = Deletion {
+        clips,
+        keeps_row: &|_| false,
+        list: None,
+    };
+    shard::delete(folder, &deletion, &held)
 }

@@ -61,7 +61,7 @@ mod writer;
 use std::path::PathBuf;
 
 pub use crate::tables::{Cause, IndexRow, SourceFacts};
-pub use delete::{Deleted, delete};
+pub use delete::{Deleted, Deletion, delete};
 pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{Codec, FORMAT};
 pub use reader::{Shard, StoredClip};

@@ -164,6 +164,7 @@ impl FakeRun<'_> {
         let seed = u32::try_from(self.seed).unwrap();
         tasks::run(&TasksConfig {
             clips: ClipSource::Labels(labels),
+            without: None,
             deal: DealSettings::published(self.scenario, seed),
             schedule,
             tasks: None,
