@@ -55,6 +55,7 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | [`report`] | one page from one or more runs | `metrics` |
+//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
@@ -100,6 +101,7 @@ pub mod data;
 #[cfg(feature = "media")]
 pub mod decode;
 pub mod download;
+pub mod erase;
 pub mod manifest;
 #[cfg(feature = "media")]
 pub mod media;

@@ -43,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("train", &["data", "model", "metrics", "shard"]),
     ("report", &["metrics"]),
     ("clean", &["download", "report", "shard"]),
+    ("erase", &["manifest", "shard"]),
 ];
 
 /// Packages that only some modules may name (a module, or `bin` for the binaries).
@@ -282,6 +283,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-erase"),
     ] {
         let needed = libraries(binary);
         assert!(

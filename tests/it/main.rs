@@ -17,6 +17,7 @@ mod data;
 mod decode;
 mod download;
 mod ends;
+mod erase;
 mod help;
 mod layout;
 mod make;

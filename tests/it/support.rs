@@ -18,6 +18,7 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
+    ("incdec-erase", env!("CARGO_BIN_EXE_incdec-erase")),
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),

@@ -9,7 +9,7 @@ use crate::parquet_file::Table;
 use crate::run_record::{PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE, read_progress};
 use crate::tables::PredictionRow;
 use crate::tables::{AvailabilityRow, ScheduleRow};
-use crate::tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
+use crate::tables::{HistoryRow, MetricRow, PREDICTIONS, SeenRow, TimingRow};
 
 /// What no promise of equal bytes covers, and so no hash: the log and the event file.
 const LOG_FILE: &str = "log.jsonl";
@@ -28,6 +28,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
             (MetricRow::FILE, Proof::Table(MetricRow::FORMAT)),
             (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
             (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
+            (SeenRow::FILE, Proof::Table(SeenRow::FORMAT)),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])

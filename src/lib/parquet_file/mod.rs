@@ -48,7 +48,7 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches, verify};
+pub use read::{provenance, read, read_batches, scan, verify};
 pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, Writer, rows_hash, write};

@@ -15,14 +15,16 @@ mod head;
 mod machine;
 mod progress;
 mod read;
+mod seen;
 
 use std::path::{Path, PathBuf};
 
 pub use difference::{MACHINE, differences, listed};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
-pub use progress::{Progress, Rows, TaskHashes, TaskOutcome};
+pub use progress::{Progress, Rows, RunErasure, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
+pub use seen::seen;
 
 use serde::Serialize;
 
@@ -59,6 +61,16 @@ pub fn state_file(task: usize) -> String {
 /// When the disk refuses.
 pub fn write_summary(folder: &Path, summary: &impl Serialize) -> Result<(), RunRecordError> {
     document::write(&folder.join(RUN_FILE), summary)
+}
+
+/// The summary of the run in `folder`; `None` where there is none, or none that is as it was written.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn read_summary(
+    folder: &Path,
+) -> Result<Option<serde_json::Map<String, serde_json::Value>>, ArtifactError> {
+    document::sealed(&folder.join(RUN_FILE))
 }
 
 /// The progress of the run in `folder`; `None` where there is none, or none that is as it was written.

@@ -38,6 +38,17 @@ pub struct TaskHashes {
     pub rows: BTreeMap<String, String>,
 }
 
+/// What the erasure of withdrawn clips has changed in a run directory. Its metrics stay as they were judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunErasure {
+    /// The row of the ledger of withdrawals.
+    pub number: i64,
+    /// Clips that the run was judged with and that were withdrawn since.
+    pub judged: usize,
+    /// The BLAKE3 of the inputs that were written anew without the clips, by name.
+    pub inputs: BTreeMap<String, String>,
+}
+
 /// Which tasks are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -51,9 +62,29 @@ pub struct Progress {
     /// The BLAKE3 of the files that all tasks share (settings and copies of the tasks), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// What was erased from the run since, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<RunErasure>,
 }
 
 impl Progress {
+    /// The inputs that a run was given as they are now, after what was erased from them.
+    #[must_use]
+    pub fn inputs_now(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut now = given.clone();
+        for erasure in &self.erasures {
+            let renewed = erasure.inputs.iter().map(|(k, v)| (k.clone(), v.clone()));
+            now.extend(renewed);
+        }
+        now
+    }
+
+    /// Clips that the run was judged with and that were withdrawn since.
+    #[must_use]
+    pub fn withdrawn_since(&self) -> usize {
+        self.erasures.iter().map(|erasure| erasure.judged).sum()
+    }
+
     /// Publishes it in `folder`.
     ///
     /// # Errors

@@ -1,0 +1,93 @@
+//! `seen.parquet`: which clips a run has seen. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::clip::Split;
+use crate::tables::{AvailabilityRow, SeenRow, Use};
+
+/// What a run has seen whose done tasks had these numbers of epochs, by the lists of its tasks: the usable clips of a done
+/// task's training and validation lists. Nothing is chosen or trained by the test lists.
+#[must_use]
+pub fn seen(availability: &[AvailabilityRow], epochs: &[u32]) -> Vec<SeenRow> {
+    let mut seen: BTreeMap<(&str, Use), SeenRow> = BTreeMap::new();
+    for row in availability {
+        let r#use = match row.split {
+            Split::Train => Use::Train,
+            Split::Validation => Use::Validation,
+            Split::Test => continue,
+        };
+        let task = usize::try_from(row.task).ok();
+        let Some(passes) = task.and_then(|task| epochs.get(task)) else {
+            continue;
+        };
+        if row.position.is_none() || !row.usable {
+            continue;
+        }
+        let found = seen
+            .entry((&row.clip_id, r#use))
+            .or_insert_with(|| SeenRow {
+                clip_id: row.clip_id.clone(),
+                r#use,
+                first_task: row.task,
+                last_task: row.task,
+                passes: 0,
+            });
+        found.first_task = found.first_task.min(row.task);
+        found.last_task = found.last_task.max(row.task);
+        found.passes += i64::from(*passes);
+    }
+    seen.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Change;
+
+    #[test]
+    fn a_clip_is_seen_by_the_done_tasks_whose_lists_have_it() {
+        let row = |task, split, clip: &str, usable| AvailabilityRow {
+            task,
+            split,
+            position: Some(0),
+            row: 0,
+            clip_id: clip.into(),
+            category: String::new(),
+            label: 0,
+            subcategory: String::new(),
+            change: Change::Kept,
+            usable,
+        };
+        let gone = AvailabilityRow {
+            position: None,
+            ..row(1, Split::Train, "left", true)
+        };
+        let rows = [
+            row(0, Split::Train, "left", true),
+            gone,
+            row(0, Split::Validation, "valid", true),
+            row(1, Split::Validation, "valid", true),
+            row(1, Split::Train, "without frames", false),
+            row(1, Split::Test, "tested", true),
+            row(2, Split::Train, "later", true),
+        ];
+        let seen = seen(&rows, &[5, 3]);
+        let told: Vec<_> = seen
+            .iter()
+            .map(|r| {
+                (
+                    r.clip_id.as_str(),
+                    r.r#use,
+                    r.first_task,
+                    r.last_task,
+                    r.passes,
+                )
+            })
+            .collect();
+        let expected = [
+            ("left", Use::Train, 0, 0, 5),
+            ("valid", Use::Validation, 0, 1, 8),
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,6 @@
+//! Withdrawal that is done: what plan finds, what apply erases and leaves, what verify notices.
+
+mod cases;
+mod kill;
+mod places;
+mod world;
