@@ -70,7 +70,7 @@ impl Checkout {
         }
         let checkout = Self { folder };
         for name in [
-            "download", "decode", "manifest", "tasks", "train", "report", "clean", "toy",
+            "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
         ] {
             checkout.install(name, BINARY);
         }
