@@ -1,7 +1,8 @@
-//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics classes).
+//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics
+//! classes).
 //!
-//! The order is part of the scientific contract: the first appearance of a category is its class index, and the random
-//! draws of the splits go through categories and subcategories in this order.
+//! The order is part of the scientific contract: the first appearance of a category is its class
+//! index, and the random draws of the splits go through categories and subcategories in this order.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -91,7 +92,8 @@ impl Taxonomy {
     /// Reads `classes.csv`.
     ///
     /// # Errors
-    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs twice.
+    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs
+    /// twice.
     pub fn read(path: &Path) -> Result<Self, TaxonomyError> {
         let table = NamedCsv::open(path)?;
         let (category, subcategory) = (table.column("Category")?, table.column("Subcategory")?);
@@ -115,7 +117,8 @@ impl Taxonomy {
         Self::from_pairs(path, pairs)
     }
 
-    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names the table in errors.
+    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names
+    /// the table in errors.
     ///
     /// # Errors
     /// When there is no pair or a subcategory occurs twice.
@@ -171,6 +174,12 @@ impl Taxonomy {
         self.categories.len()
     }
 
+    /// The categories' names in class order.
+    #[must_use]
+    pub fn category_names(&self) -> Vec<String> {
+        self.categories.iter().map(|c| c.name.clone()).collect()
+    }
+
     /// All subcategories with their class, in the table's order within each category.
     pub fn subcategories(&self) -> impl Iterator<Item = (usize, &str)> {
         self.categories
@@ -179,7 +188,9 @@ impl Taxonomy {
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
     }
 
-    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
+    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]],
+    /// ...]` in class order. A table alone then suffices, though its rows cannot tell the order of
+    /// the subcategories.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         self.categories

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use incdec::model::checkpoint::{self, LoadMode};
 use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Variant, fill, state_dict};
-use incdec::train::seed_outputs::write_state_dict;
+use incdec::train::record::seed_outputs::write_state_dict;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tch::nn::VarStore;

@@ -13,7 +13,9 @@ use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
-use incdec::run_record::{Progress, Rows, RunHead, TaskOutcome, checkpoint_file, write_summary};
+use incdec::run_record::{
+    Rows, RunHead, RunProgress, RunSummary, TaskOutcome, checkpoint_file, write_summary,
+};
 use incdec::shard::{
     Codec, NewClip, SourceFacts, Writer, WriterConfig, parse_shard_name, write_index,
 };
@@ -316,9 +318,9 @@ fn trained(folder: &Path) {
         &folder.join("log.jsonl"),
         "{\"timestamp\":\"t\",\"level\":\"INFO\",\"target\":\"incdec\"}\n",
     );
-    let mut progress = Progress {
+    let mut progress = RunProgress {
         tasks: vec![TaskOutcome::default()],
-        ..Progress::default()
+        ..RunProgress::default()
     };
     let rows = Rows {
         history: &[],
@@ -328,7 +330,7 @@ fn trained(folder: &Path) {
     };
     progress.add_hashes(folder, &rows).unwrap();
     progress.write(folder).unwrap();
-    write_summary(folder, &serde_json::json!({"mean_ap": 0.4})).unwrap();
+    write_summary(folder, &RunSummary::default()).unwrap();
     write(&folder.join(".made"), "");
 }
 

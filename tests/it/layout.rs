@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use incdec::choice::Choice;
+use incdec::tasks::Scenario;
 use walkdir::WalkDir;
 
 /// Modules that import none of the others below and that every other may import.
@@ -147,6 +149,23 @@ fn the_library_imports_one_way() {
                 || (!ground && allowed[module.as_str()].contains(&import.as_str()));
             if !fine {
                 wrong.push(format!("{} imports crate::{import}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn nobody_behind_the_tasks_knows_a_scenario_by_its_name() {
+    let mut wrong = Vec::new();
+    for folder in ["src/lib/data", "src/lib/train", "src/lib/report"] {
+        for (file, code) in sources(folder) {
+            for scenario in Scenario::ALL {
+                for name in [scenario.name(), scenario.seed_name()] {
+                    if code.contains(&format!("\"{name}\"")) {
+                        wrong.push(format!("{} names {name}", file.display()));
+                    }
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ mod decode;
 mod download;
 mod ends;
 mod erase;
+mod event_file;
 mod help;
 mod layout;
 mod make;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use incdec::train::tensorboard;
+use crate::event_file;
 use rand::RngExt;
 use walkdir::WalkDir;
 
@@ -199,7 +199,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let relative = entry.path().strip_prefix(root).unwrap().to_owned();
             let mut bytes = fs::read(entry.path()).unwrap();
             if name.contains("tfevents") {
-                let events = tensorboard::read(&bytes);
+                let events = event_file::read(&bytes);
                 assert!(!events.is_empty(), "{}", entry.path().display());
                 bytes = format!("{events:?}").into_bytes();
             }

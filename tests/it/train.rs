@@ -8,6 +8,7 @@ mod quirks;
 mod record;
 mod seed_files;
 mod starts;
+mod states;
 mod toy;
 
 use std::process::Stdio;

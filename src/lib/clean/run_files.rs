@@ -6,7 +6,7 @@ use super::place::Candidate;
 use super::proof::Proof;
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
-use crate::run_record::{PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE, read_progress};
+use crate::run_record::{PROGRESS_FILE, RUN_FILE, RunProgress, SETTINGS_FILE, read_progress};
 use crate::tables::PredictionRow;
 use crate::tables::{AvailabilityRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PREDICTIONS, SeenRow, TimingRow};
@@ -43,7 +43,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
 }
 
 /// The files whose hashes the progress holds, but for the settings, which tell whose they are and go later.
-fn hashed(progress: &Progress) -> impl Iterator<Item = (&String, &String)> {
+fn hashed(progress: &RunProgress) -> impl Iterator<Item = (&String, &String)> {
     let of_tasks = progress
         .tasks
         .iter()
@@ -55,7 +55,7 @@ fn hashed(progress: &Progress) -> impl Iterator<Item = (&String, &String)> {
 }
 
 /// The copies of the tasks' tables, where no task is done that would have their hashes.
-fn copies(progress: &Progress) -> Vec<(&'static str, Proof)> {
+fn copies(progress: &RunProgress) -> Vec<(&'static str, Proof)> {
     if !progress.files.is_empty() {
         return Vec::new();
     }

@@ -4,142 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use tch::Tensor;
-
-use super::assemble::Assembler;
+use super::assemble::{Assembler, Batch};
+use super::config::LoaderConfig;
 use super::prefetch::{Gone, Prefetch};
-use super::{Augment, DataError, Dataset};
-use crate::choice::choice;
-
-/// Most worker threads of one loader.
-pub const MAX_WORKERS: usize = 256;
-
-/// Most finished batches that wait in one worker's queue.
-pub const MAX_QUEUE_DEPTH: usize = 64;
-
-/// Largest batch, in bytes.
-pub const MAX_BATCH_BYTES: usize = 4 << 30;
-
-choice! {
-    /// What to do about a clip that cannot be loaded.
-    #[derive(Default)]
-    pub enum OnBadClip: "way to treat a bad clip" {
-        /// Its batch is an error.
-        #[default]
-        Fail = "fail",
-        /// It is left out of its batch, logged and counted.
-        Skip = "skip",
-    }
-}
-
-/// What kind of host memory batches lie in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum HostMemory {
-    /// Ordinary memory.
-    #[default]
-    Pageable,
-    /// Page-locked memory, from which a CUDA device copies while the host goes on. Needs a CUDA device.
-    Pinned,
-}
-
-/// How an epoch is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoaderConfig {
-    /// Clips per batch (4); the last batch may be smaller.
-    pub batch_size: usize,
-    /// Frames per clip (50): shorter clips are repeated from their start, longer ones cut.
-    pub frames: usize,
-    /// Side of the square that frames are resized to where they are not stored so, in pixels (200).
-    pub resize: usize,
-    /// Side of the square that is taken from it, in pixels (172).
-    pub crop: usize,
-    /// Threads that load ahead (2); 0 loads in the caller's own thread.
-    pub workers: usize,
-    /// Finished batches that wait for the consumer, per worker (2).
-    pub queue_depth: usize,
-    /// What to do about a clip that cannot be loaded (fail).
-    pub on_bad_clip: OnBadClip,
-    /// Which part of the frames is taken (the centre).
-    pub augment: Augment,
-    /// What kind of memory batches lie in (pageable).
-    pub memory: HostMemory,
-    /// Seed of the augmentation's streams (0).
-    pub seed: u64,
-}
-
-impl Default for LoaderConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: 4,
-            frames: 50,
-            resize: 200,
-            crop: 172,
-            workers: 2,
-            queue_depth: 2,
-            on_bad_clip: OnBadClip::Fail,
-            augment: Augment::None,
-            memory: HostMemory::Pageable,
-            seed: 0,
-        }
-    }
-}
-
-impl LoaderConfig {
-    /// Looks for settings that make no sense.
-    ///
-    /// # Errors
-    /// With the setting and its limits in words.
-    pub fn check(&self) -> Result<(), DataError> {
-        let refuse = |text: String| Err(DataError::Settings(text));
-        if self.batch_size == 0 || self.frames == 0 || self.crop == 0 {
-            return refuse("batch size, frames and crop must be at least 1".to_owned());
-        }
-        if self.crop > self.resize {
-            return refuse(format!(
-                "a crop of {} pixels does not fit into frames of {}",
-                self.crop, self.resize
-            ));
-        }
-        if self.workers > MAX_WORKERS {
-            return refuse(format!("{} workers, at most {MAX_WORKERS}", self.workers));
-        }
-        if !(1..=MAX_QUEUE_DEPTH).contains(&self.queue_depth) {
-            return refuse(format!(
-                "a queue depth of {}, allowed are 1 to {MAX_QUEUE_DEPTH}",
-                self.queue_depth
-            ));
-        }
-        let bytes = [self.batch_size, self.frames, self.crop, self.crop, 3]
-            .iter()
-            .try_fold(1usize, |product, n| product.checked_mul(*n));
-        if bytes.is_none_or(|bytes| bytes > MAX_BATCH_BYTES) {
-            return refuse(format!("a batch needs more than {MAX_BATCH_BYTES} bytes"));
-        }
-        Ok(())
-    }
-}
-
-/// What tells one epoch's random streams from another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct StreamKeys {
-    /// The task, from 0.
-    pub task: u64,
-    /// The epoch within the task, from 0.
-    pub epoch: u64,
-}
-
-/// Clips that go through the model together.
-#[derive(Debug)]
-pub struct Batch {
-    /// The clips, bytes `[N, T, H, W, 3]`, on the host.
-    pub clips: Tensor,
-    /// Their class indices, int64 `[N]`, on the host.
-    pub labels: Tensor,
-    /// Their indices in the data set, N of them.
-    pub samples: Vec<usize>,
-    /// The indices of clips that belong here but could not be loaded ([`OnBadClip::Skip`]).
-    pub skipped: Vec<usize>,
-}
+use super::stream_keys::StreamKeys;
+use super::{DataError, Dataset};
 
 /// The batches of an epoch, in order. Iterating after an error goes on with the next batch.
 pub struct Batches {
@@ -153,15 +22,16 @@ enum Feed {
         left: Range<usize>,
     },
     Ahead(Prefetch<Result<Batch, DataError>>),
-    /// The settings were refused; told once.
+    /// The settings were refused; said once.
     Refused(Option<DataError>),
 }
 
 impl Batches {
     /// Starts loading the clips `order` (indices into the data set) from batch `first_batch` on.
     ///
-    /// The batches from there are the same as those of an epoch that starts at batch 0, so the number of batches done is all
-    /// that has to be kept to go on in the midst of an epoch. Settings that make no sense are told as the first item.
+    /// The batches from there are the same as those of an epoch that starts at batch 0, so the
+    /// number of batches done is all that has to be kept to go on in the middle of an epoch.
+    /// Settings that make no sense are the first item, an error.
     #[must_use]
     pub fn start(
         dataset: &Arc<Dataset>,
@@ -213,7 +83,8 @@ impl Batches {
         self.batches
     }
 
-    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the epoch.
+    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the
+    /// epoch.
     #[must_use]
     pub fn position(&self) -> usize {
         match &self.feed {

@@ -17,6 +17,7 @@ mod assemble;
 pub mod augment;
 mod batches;
 pub mod bench;
+mod config;
 mod dataset;
 mod error;
 mod jpeg;
@@ -26,13 +27,16 @@ mod normalise;
 mod pixels;
 mod prefetch;
 pub mod sampler;
+mod stream_keys;
 
+pub use assemble::Batch;
 pub use augment::Augment;
-pub use batches::{
-    Batch, Batches, HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS,
-    OnBadClip, StreamKeys,
+pub use batches::Batches;
+pub use config::{
+    HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS, OnBadClip,
 };
 pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
 pub use error::{ClipFault, DataError, first_clips};
 pub use lists::{List, Lists};
 pub use normalise::{MEAN, Normaliser, STD};
+pub use stream_keys::StreamKeys;

@@ -1,7 +1,7 @@
 //! Run directories: finding them, and which checkpoints saw a clip.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use walkdir::WalkDir;
@@ -11,11 +11,10 @@ use super::config::Places;
 use super::held::{Action, HeldRow, Place, What};
 use super::ids::Ids;
 use super::ledger::KnownByRun;
-use crate::parquet_file;
 use crate::run_record::{
-    Progress, RunHead, SETTINGS_FILE, checkpoint_file, read_progress, seen, state_file,
+    RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, read_progress, seen_by, state_file,
 };
-use crate::tables::{AvailabilityRow, SeenRow, Use};
+use crate::tables::Use;
 
 /// Deepest folder below a folder of runs that is looked into.
 const MAX_DEPTH: usize = 6;
@@ -42,24 +41,6 @@ pub(super) fn run_folders(places: &Places) -> Vec<PathBuf> {
     found
 }
 
-/// What a run has seen: what it says itself or, where a version before trained it, what its lists say.
-///
-/// # Errors
-/// When a table of the run cannot be read.
-pub(super) fn seen_by(folder: &Path, progress: &Progress) -> Result<Vec<SeenRow>, EraseError> {
-    let own = folder.join(SeenRow::FILE);
-    if own.exists() {
-        return Ok(parquet_file::read(&own)?);
-    }
-    let lists = folder.join(AvailabilityRow::FILE);
-    if !lists.exists() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<AvailabilityRow> = parquet_file::read(&lists)?;
-    let epochs: Vec<u32> = progress.tasks.iter().map(|task| task.epochs).collect();
-    Ok(seen(&rows, &epochs))
-}
-
 /// A checkpoint and how it knows a clip.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Taint {
@@ -77,7 +58,7 @@ pub(super) struct Taints(BTreeMap<PathBuf, Vec<Taint>>);
 /// What tainting needs to know of a run.
 struct Run {
     folder: PathBuf,
-    progress: Progress,
+    progress: RunProgress,
     pretrained: Option<String>,
     from_scratch: bool,
 }

@@ -35,7 +35,7 @@ pub use average_precision::{PrCurve, Ranking, average_precision};
 pub use chance::{ChanceLevel, chance_level};
 pub use confusion::{argmax, one_vs_rest, true_by_predicted};
 pub use evaluate::{Metrics, evaluate, mean_average_precision};
-pub use figures::{FigureRow, Figures, Names, flatten};
+pub use figures::{FigureRow, Figures, Names, figures_of, flatten};
 pub use forgetting::{forgetting, forgetting_of_figures, mean_and_deviation, mean_defined};
 
 /// How logits were turned into probabilities, which decides the figures that exist.

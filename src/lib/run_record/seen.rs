@@ -1,9 +1,44 @@
-//! `seen.parquet`: which clips a run has seen. Pure.
+//! `seen.parquet`: which clips a run has seen.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use super::RunProgress;
 use crate::clip::Split;
+use crate::parquet_file::{self, TableError};
 use crate::tables::{AvailabilityRow, SeenRow, Use};
+
+/// What the run in `folder` has seen in its done tasks: what its own table says, and its lists. A run of a version before has
+/// no table; of one from which clips were erased the lists say less than the table.
+///
+/// # Errors
+/// When a table cannot be read.
+pub fn seen_by(folder: &Path, progress: &RunProgress) -> Result<Vec<SeenRow>, TableError> {
+    let (own, lists) = (
+        folder.join(SeenRow::FILE),
+        folder.join(AvailabilityRow::FILE),
+    );
+    let mut rows: BTreeMap<(String, Use), SeenRow> = BTreeMap::new();
+    if own.exists() {
+        let known: Vec<SeenRow> = parquet_file::read(&own)?;
+        rows.extend(
+            known
+                .into_iter()
+                .map(|row| ((row.clip_id.clone(), row.r#use), row)),
+        );
+    }
+    if lists.exists() {
+        let lists: Vec<AvailabilityRow> = parquet_file::read(&lists)?;
+        let epochs: Vec<u32> = progress.tasks.iter().map(|task| task.epochs).collect();
+        let listed = seen(&lists, &epochs);
+        rows.extend(
+            listed
+                .into_iter()
+                .map(|row| ((row.clip_id.clone(), row.r#use), row)),
+        );
+    }
+    Ok(rows.into_values().collect())
+}
 
 /// What a run has seen whose done tasks had these numbers of epochs, by the lists of its tasks: the usable clips of a done
 /// task's training and validation lists. Nothing is chosen or trained by the test lists.

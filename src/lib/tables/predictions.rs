@@ -12,7 +12,8 @@ use crate::parquet_file::{self, BatchWriter, Format, Provenance, RowsHash, Table
 
 /// A row of `predictions.parquet`: what the model said of one clip at the end of one task.
 ///
-/// The file has a column `p_<category>` for each class, in class order. Sorted by task, split, position.
+/// The file has a column `p_<category>` for each class, in class order. Sorted by task, split,
+/// position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictionRow {
     /// The task, from 0.

@@ -34,6 +34,7 @@ use crate::labels::LabelsError;
 use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
+use crate::tables::ClassCountsOver;
 use crate::taxonomy::TaxonomyError;
 use crate::withdrawn::WithdrawnError;
 
@@ -62,6 +63,17 @@ impl Scenario {
     #[must_use]
     pub fn takes_schedule(self) -> bool {
         matches!(self, Self::Decremental | Self::IncrementalDecremental)
+    }
+
+    /// Which clips of a class the imbalanced sampler counts: the seed counts a task's list only where
+    /// subcategories come and go.
+    #[must_use]
+    pub fn class_counts_over(self) -> ClassCountsOver {
+        if self.takes_schedule() {
+            ClassCountsOver::List
+        } else {
+            ClassCountsOver::Table
+        }
     }
 }
 

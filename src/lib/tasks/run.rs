@@ -1,5 +1,6 @@
 //! The stage itself: reads the clips, deals them out, and streams both tables to disk.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use super::availability::Plan;
@@ -10,6 +11,7 @@ use super::{
     TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
+use crate::choice::Choice;
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, TableError};
@@ -45,7 +47,7 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
     let plan = Plan::new(deal, &source.tables(), tasks, counts);
-    let mut provenance = provenance(deal, tasks, counts, &source);
+    let mut provenance = provenance(deal, tasks, schedule.as_ref(), &source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
     }
@@ -97,12 +99,13 @@ fn tasks_and_schedule(
     }
 }
 
-/// The settings that decide the content, and what training needs to know but the rows cannot tell: the taxonomy's order,
-/// and how many clips of each class the whole training table has.
+/// The settings that decide the content, and what training needs to know but the rows cannot tell: the
+/// taxonomy's order, how many clips of each class the whole training table has and whether the sampler
+/// counts those, the seed's name of the scenario and the name of the schedule's file.
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
-    counts: Option<&Counts>,
+    schedule: Option<&ScheduleFile>,
     source: &Source,
 ) -> Provenance {
     let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
@@ -117,7 +120,10 @@ fn provenance(
         "remainder": deal.remainder.name(),
         "arrivals": deal.arrivals,
         "initial_split": deal.initial_split,
-        "schedule": counts.map(Counts::rows),
+        "schedule": schedule.map(|file| file.counts.rows()),
+        "schedule_file": schedule.and_then(|file| file.path.file_name()).map(OsStr::to_string_lossy),
+        "pipeline": deal.scenario.seed_name(),
+        "class_counts_over": deal.scenario.class_counts_over(),
         "taxonomy": source.taxonomy.to_json(),
         "train_class_counts": train_class_counts,
     }))

@@ -1,11 +1,12 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings, TrainConfig};
+use super::settings::{ApproachName, CriterionName, OnTainted, Settings, TrainConfig};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
-/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
+/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the
+/// last stage.
 const LEAST_SIZE_SEED_PX: u32 = 57;
 
 /// The largest frames that clips are resized to, in pixels a side.
@@ -45,6 +46,22 @@ impl TrainConfig {
         }
         if self.max_bad > 0.0 && self.on_bad_clip == OnBadClip::Fail {
             return refuse("--max-bad", "belongs to --on-bad-clip skip");
+        }
+        let rolls_back = self.on_tainted == OnTainted::Rollback;
+        if rolls_back != self.from_run.is_some() {
+            return refuse(
+                "--from-run",
+                "belongs to --on-tainted rollback, and that to it",
+            );
+        }
+        if self.from_run.as_ref() == Some(&self.out) {
+            return refuse("--from-run", "the run stays as it is: choose another --out");
+        }
+        if rolls_back && self.withdrawn.is_none() {
+            return refuse(
+                "--on-tainted",
+                "rollback needs the list of withdrawn clips (--withdrawn)",
+            );
         }
         Ok(())
     }

@@ -11,8 +11,23 @@ choice! {
         Lwf = "lwf" (seed "incdec_lwf"),
         /// Feature distillation: stay close to the features of the model before the task.
         Fd = "fd" (seed "incdec_fd"),
-        /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information is large.
+        /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
+        /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
+    }
+}
+
+choice! {
+    /// What becomes of a run that saw clips which have been withdrawn since.
+    #[derive(Default)]
+    pub enum OnTainted: "way with a run that saw withdrawn clips" {
+        /// It is not gone on with.
+        #[default]
+        Refuse = "refuse",
+        /// It is gone on with, and that is said.
+        Warn = "warn",
+        /// A new run takes over the tasks before the first that saw one, and goes on without them.
+        Rollback = "rollback",
     }
 }
 
@@ -73,7 +88,8 @@ choice! {
     pub enum FisherEstimate: "Fisher estimate" {
         /// Squared gradient of each batch's mean loss, times the batch size, as the seed.
         Batch = "batch",
-        /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a batch's size.
+        /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a
+        /// batch's size.
         PerSample = "per-sample",
     }
 }

@@ -1,6 +1,6 @@
 //! Why a run failed, and what can be done about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
@@ -14,6 +14,7 @@ use crate::parquet_file::TableError;
 use crate::run_record::{RunRecordError, listed};
 use crate::shard::ShardError;
 use crate::tables::AvailabilityError;
+use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,7 @@ pub enum TrainError {
     /// Weights cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The run directory cannot be trusted, or not be read.    /// The run directory cannot be trusted, or not be read.
+    /// The run directory cannot be trusted, or not be read.
     #[error(transparent)]
     Record(#[from] RunRecordError),
     /// The model's answers cannot be judged.
@@ -76,12 +77,6 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// The class indices are not 0, 1, 2, ...
-    #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
-    Classes {
-        /// The class indices found.
-        labels: Vec<i32>,
-    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,
@@ -140,13 +135,51 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
-    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    /// The run in the run directory began on another machine, or on other threads, instructions or
+    /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(differences))]
     OtherMachine {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
         differences: Vec<String>,
+    },
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The shards still hold frames of withdrawn clips.
+    #[error(
+        "{folder} still holds the frames of {clips} withdrawn clips, the first of them {first}"
+    )]
+    WithdrawnStored {
+        /// The folder of shards.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The first of them.
+        first: String,
+    },
+    /// The run saw clips that have been withdrawn since.
+    #[error(
+        "{folder} saw {clips} clips that have been withdrawn since, the first of them {first} in task {task}"
+    )]
+    Tainted {
+        /// The run directory.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The clip that it saw first.
+        first: String,
+        /// The task that saw it, from 0.
+        task: usize,
+    },
+    /// A run cannot be taken over: its lists are others, not only without the withdrawn clips.
+    #[error("{folder} cannot be taken over: {why}")]
+    NotTakenOver {
+        /// The run directory.
+        folder: PathBuf,
+        /// Why not.
+        why: String,
     },
     /// The run directory holds something that is no run.
     #[error("{folder} is not empty and holds no run")]
@@ -160,6 +193,18 @@ pub enum TrainError {
 #[allow(clippy::cast_precision_loss)] // Numbers of clips.
 pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
+}
+
+/// The ways out for a run that saw a withdrawn clip first in `task`.
+fn tainted_hint(folder: &Path, task: usize) -> String {
+    let clean = match task.checked_sub(1) {
+        Some(last) => format!("task {last} is the last that never knew it"),
+        None => "no task is without it".to_owned(),
+    };
+    format!(
+        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
+        folder.display()
+    )
 }
 
 impl Hint for TrainError {
@@ -176,6 +221,10 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
+            Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
+            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
+            Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
@@ -204,8 +253,8 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
-            Self::Classes { .. }
-            | Self::NoTask
+            Self::Withdrawn(e) => e.exit(),
+            Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,

@@ -14,7 +14,7 @@ use incdec::labels::Labels;
 use incdec::lock::Wait;
 use incdec::manifest::{self, ManifestConfig};
 use incdec::parquet_file::{self, Provenance};
-use incdec::run_record::{self, Progress, Rows, RunHead, TaskOutcome};
+use incdec::run_record::{self, Rows, RunHead, RunProgress, RunSummary, TaskOutcome};
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::tables::{
     AvailabilityRow, ClipStatus, HistoryRow, Kind, LedgerRow, MetricRow, PredictionRow, TimingRow,
@@ -350,7 +350,7 @@ impl World {
             )
             .unwrap();
         }
-        let mut progress = Progress {
+        let mut progress = RunProgress {
             run_id: head.run_id.clone(),
             tasks: vec![
                 TaskOutcome {
@@ -360,7 +360,7 @@ impl World {
                 };
                 TASKS
             ],
-            ..Progress::default()
+            ..RunProgress::default()
         };
         let rows = Rows {
             history: &history,
@@ -370,7 +370,11 @@ impl World {
         };
         progress.add_hashes(&folder, &rows).unwrap();
         progress.write(&folder).unwrap();
-        let summary = serde_json::json!({"run_id": head.run_id, "skipped_clips": [unread]});
+        let summary = RunSummary {
+            run_id: head.run_id.clone(),
+            skipped_clips: vec![unread],
+            ..RunSummary::default()
+        };
         run_record::write_summary(&folder, &summary).unwrap();
         self.texts_of_run(&folder);
         folder

@@ -9,9 +9,10 @@ use incdec::parquet_file::{self, Provenance};
 use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
-use incdec::train::tensorboard::{self, Logged};
+use incdec::train::record::tensorboard;
 use tempfile::TempDir;
 
+use crate::event_file::{self, Logged};
 use crate::support;
 
 /// Side of the stored frames; the model sees a crop of [`CROP`].
@@ -293,7 +294,7 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
         }
         let bytes = std::fs::read(entry.path()).unwrap();
         let bytes = if name.contains("tfevents") {
-            format!("{:?}", tensorboard::read(&bytes)).into_bytes()
+            format!("{:?}", event_file::read(&bytes)).into_bytes()
         } else {
             bytes
         };
@@ -327,7 +328,7 @@ pub(super) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
 
 /// Tag, step and value of everything in a run's event file.
 pub(super) fn events(run: &Path) -> Vec<(String, i64, Logged)> {
-    tensorboard::read(&std::fs::read(run.join("tensorboard").join(tensorboard::FILE)).unwrap())
+    event_file::read(&std::fs::read(run.join("tensorboard").join(tensorboard::FILE)).unwrap())
 }
 
 /// The tensors of a safetensors file as bytes, by name.

@@ -3,26 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-
 use super::Work;
 use super::tables::{Lineage, renew};
 use crate::erase::EraseError;
-use crate::erase::runs::{run_folders, seen_by};
+use crate::erase::runs::run_folders;
 use crate::parquet_file;
 use crate::run_record::{
-    PROGRESS_FILE, Progress, RUN_FILE, RunErasure, RunHead, read_progress, read_summary,
-    write_summary,
+    PROGRESS_FILE, RUN_FILE, RunErasure, RunHead, RunProgress, read_progress, read_summary,
+    seen_by, write_summary,
 };
 use crate::tables::{
     AvailabilityRow, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow, predictions_hash,
     read_predictions, write_predictions,
 };
-
-/// What a summary says of the withdrawals since.
-const ERASURES_KEY: &str = "erasures";
-/// The clips that could not be read, in a summary.
-const SKIPPED_KEY: &str = "skipped_clips";
 
 /// The files of a run that are written anew.
 pub(super) fn files_of_run(folder: &Path) -> Vec<PathBuf> {
@@ -126,7 +119,7 @@ impl RunFolder<'_, '_> {
     }
 
     /// Writes down what the run has seen, where a version before did not, before its lists no longer say so.
-    fn keep_seen(&self, progress: &Progress) -> Result<(), EraseError> {
+    fn keep_seen(&self, progress: &RunProgress) -> Result<(), EraseError> {
         let path = self.folder.join(SeenRow::FILE);
         if path.exists() || progress.tasks.is_empty() {
             return Ok(());
@@ -139,7 +132,7 @@ impl RunFolder<'_, '_> {
     }
 
     /// Takes the clips' rows out of the predictions of a run that was judged with some, and gives each task's rows their new hash.
-    fn predictions(&self, progress: &mut Progress) -> Result<(), EraseError> {
+    fn predictions(&self, progress: &mut RunProgress) -> Result<(), EraseError> {
         let path = self.folder.join(PredictionRow::FILE);
         if !path.exists() {
             return Ok(());
@@ -176,32 +169,23 @@ impl RunFolder<'_, '_> {
     }
 
     /// Takes the clips out of those that could not be read.
-    fn forget_skipped(&self, progress: &mut Progress) {
+    fn forget_skipped(&self, progress: &mut RunProgress) {
         for outcome in &mut progress.tasks {
             outcome.skipped.retain(|id| !self.work.ids.contains(id));
         }
     }
 
     /// Marks the summary of a complete run.
-    fn summary(&self, progress: &Progress) -> Result<(), EraseError> {
+    fn summary(&self, progress: &RunProgress) -> Result<(), EraseError> {
         let Some(before) = read_summary(&self.folder)? else {
             return Ok(());
         };
-        let mut summary: Map<String, Value> = before.clone();
-        // The hash of the document itself, which is written anew.
-        summary.shift_remove("blake3");
-        if !progress.erasures.is_empty() {
-            summary.insert(
-                ERASURES_KEY.to_owned(),
-                serde_json::json!(progress.erasures),
-            );
-        }
-        if let Some(Value::Array(skipped)) = summary.get_mut(SKIPPED_KEY) {
-            skipped.retain(|id| id.as_str().is_none_or(|id| !self.work.ids.contains(id)));
-        }
-        let mut same = before;
-        same.shift_remove("blake3");
-        if summary != same {
+        let mut summary = before.clone();
+        summary.erasures.clone_from(&progress.erasures);
+        summary
+            .skipped_clips
+            .retain(|id| !self.work.ids.contains(id));
+        if summary != before {
             write_summary(&self.folder, &summary)?;
         }
         Ok(())

@@ -1,53 +1,11 @@
-//! Reads `availability.parquet` and refuses rows that make no sense, before anybody counts on them.
+//! Refuses rows of `availability.parquet` that make no sense, before anybody counts on them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
-use super::{AvailabilityRow, Change};
+use super::row::{AvailabilityRow, Change};
 use crate::clip::Split;
-use crate::exit::Exit;
 use crate::foreign::printable;
-use crate::hint::Hint;
-use crate::parquet_file::{self, Provenance, Table, TableError};
-
-/// Each category with its subcategories, in class order.
-pub type CategoryNames = Vec<(String, Vec<String>)>;
-
-/// Why an availability table could not be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AvailabilityError {
-    /// The table cannot be read.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A row makes no sense.
-    #[error("{path}: {fault}")]
-    Row {
-        /// The table.
-        path: PathBuf,
-        /// The row, and what is wrong with it.
-        fault: RowFault,
-    },
-}
-
-impl Hint for AvailabilityError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Table(e) => e.hint(),
-            Self::Row { .. } => Some(format!(
-                "`{}` makes it anew",
-                AvailabilityRow::FORMAT.rebuild
-            )),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Table(e) => e.exit(),
-            Self::Row { .. } => Exit::Hopeless,
-        }
-    }
-}
+use crate::taxonomy::Taxonomy;
 
 /// A row that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,43 +85,19 @@ pub enum Nonsense {
     },
 }
 
-/// Reads the table at `path` with what its metadata say, and checks its rows.
-///
-/// # Errors
-/// When it cannot be read, or a row makes no sense ([`check_availability`]).
-pub fn read_availability(
-    path: &Path,
-) -> Result<(Vec<AvailabilityRow>, Provenance), AvailabilityError> {
-    let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
-    let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
-    check_availability(&rows, &category_names(&provenance)).map_err(|fault| {
-        AvailabilityError::Row {
-            path: path.to_owned(),
-            fault,
-        }
-    })?;
-    Ok((rows, provenance))
-}
-
-/// The categories that an availability table's metadata name; none where they are silent.
-#[must_use]
-pub fn category_names(provenance: &Provenance) -> CategoryNames {
-    let recorded = provenance.settings.get("taxonomy").cloned();
-    serde_json::from_value(recorded.unwrap_or_default()).unwrap_or_default()
-}
-
-/// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train, validation and test in
-/// this order, in each list the positions 0, 1, 2, ... and no clip twice, and labels that are the classes of their
-/// categories: those of `names` or, where that is empty, one class for a category and one category for a class.
+/// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train,
+/// validation and test in this order, in each list the positions 0, 1, 2, ... and no clip twice,
+/// and labels that are the classes of their categories: those of `taxonomy` or, without one, one
+/// class for a category and one category for a class.
 ///
 /// # Errors
 /// With the first row that makes no sense.
 pub fn check_availability(
     rows: &[AvailabilityRow],
-    names: &[(String, Vec<String>)],
+    taxonomy: Option<&Taxonomy>,
 ) -> Result<(), RowFault> {
     let mut lists = Lists::default();
-    let mut classes = Classes::new(names);
+    let mut classes = Classes::new(taxonomy);
     for (number, row) in rows.iter().enumerate() {
         lists
             .take(row)
@@ -238,18 +172,14 @@ impl<'a> Lists<'a> {
 /// Which category each class is.
 enum Classes<'a> {
     /// As the table's metadata have them.
-    Named(&'a [(String, Vec<String>)]),
+    Named(&'a Taxonomy),
     /// As the rows so far have them: categories by class.
     Found(BTreeMap<i32, &'a str>),
 }
 
 impl<'a> Classes<'a> {
-    fn new(names: &'a [(String, Vec<String>)]) -> Self {
-        if names.is_empty() {
-            Self::Found(BTreeMap::new())
-        } else {
-            Self::Named(names)
-        }
+    fn new(taxonomy: Option<&'a Taxonomy>) -> Self {
+        taxonomy.map_or_else(|| Self::Found(BTreeMap::new()), Self::Named)
     }
 
     fn check(&mut self, row: &'a AvailabilityRow) -> Result<(), Nonsense> {
@@ -258,8 +188,8 @@ impl<'a> Classes<'a> {
             category: row.category.clone(),
         };
         let class = usize::try_from(row.label).map_err(|_| label())?;
-        let names = match self {
-            Self::Named(names) => names,
+        let taxonomy = match self {
+            Self::Named(taxonomy) => taxonomy,
             Self::Found(found) => {
                 let known = found.entry(row.label).or_insert(&row.category);
                 return if *known == row.category {
@@ -269,9 +199,11 @@ impl<'a> Classes<'a> {
                 };
             }
         };
-        let known = names.get(class).filter(|(name, _)| *name == row.category);
-        let (_, subcategories) = known.ok_or_else(label)?;
-        if subcategories.contains(&row.subcategory) {
+        let known = taxonomy.categories().get(class);
+        known
+            .filter(|known| known.name == row.category)
+            .ok_or_else(label)?;
+        if taxonomy.class_of(&row.subcategory) == Some(class) {
             return Ok(());
         }
         Err(Nonsense::Subcategory {
@@ -284,6 +216,11 @@ impl<'a> Classes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    use crate::exit::Exit;
+    use crate::hint::Hint;
+    use crate::tables::AvailabilityError;
 
     fn row(task: i32, split: Split, position: i32) -> AvailabilityRow {
         AvailabilityRow {
@@ -300,11 +237,10 @@ mod tests {
         }
     }
 
-    fn names() -> CategoryNames {
-        vec![
-            ("food".into(), vec!["eating cake".into()]),
-            ("phone".into(), vec!["texting".into()]),
-        ]
+    fn taxonomy() -> Taxonomy {
+        let pairs = [("food", "eating cake"), ("phone", "texting")];
+        let pairs = pairs.map(|(category, name)| (category.to_owned(), name.to_owned()));
+        Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap()
     }
 
     /// Two tasks with three lists of three clips; in task 1 one more has left.
@@ -327,16 +263,16 @@ mod tests {
     fn fault(at: usize, change: impl FnOnce(&mut Vec<AvailabilityRow>)) -> Nonsense {
         let mut rows = table();
         change(&mut rows);
-        let fault = check_availability(&rows, &names()).unwrap_err();
+        let fault = check_availability(&rows, Some(&taxonomy())).unwrap_err();
         assert_eq!(fault.row, at, "{fault}");
         fault.what
     }
 
     #[test]
     fn a_table_as_the_tasks_stage_writes_it_is_taken() {
-        check_availability(&table(), &names()).unwrap();
-        check_availability(&table(), &[]).unwrap();
-        check_availability(&[], &[]).unwrap();
+        check_availability(&table(), Some(&taxonomy())).unwrap();
+        check_availability(&table(), None).unwrap();
+        check_availability(&[], None).unwrap();
     }
 
     #[test]
@@ -396,7 +332,7 @@ mod tests {
         // Without names, a class is one category.
         let mut rows = table();
         rows[4].category = "phone".into();
-        let what = check_availability(&rows, &[]).unwrap_err().what;
+        let what = check_availability(&rows, None).unwrap_err().what;
         assert_eq!(what, label(0, "phone"));
     }
 
@@ -407,7 +343,7 @@ mod tests {
         rows[10].position = Some(7);
         let error = AvailabilityError::Row {
             path: "tasks/availability.parquet".into(),
-            fault: check_availability(&rows, &names()).unwrap_err(),
+            fault: check_availability(&rows, Some(&taxonomy())).unwrap_err(),
         };
         assert_eq!(
             error.to_string(),

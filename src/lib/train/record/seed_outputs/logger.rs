@@ -1,7 +1,8 @@
-//! `logger/` (test) and `validation_logger/`: one line a task, rewritten whole, 0 for tasks to come.
+//! `logger/` (test) and `validation_logger/`: one line a task, rewritten whole, 0 for tasks to
+//! come.
 
-use super::SeedOutputs;
 use super::python::three_decimals;
+use super::view::SeedOutputs;
 use crate::clip::Split;
 use crate::tables::MetricRow;
 use crate::train::TrainError;
@@ -56,7 +57,7 @@ pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), Train
                 .map(|v| v * 100.0)
         })?;
     }
-    let categories = &outputs.plan.categories;
+    let categories = outputs.taxonomy().category_names();
     for (file, metric) in PER_CLASS {
         logger.matrix(file, None, |task| {
             categories
@@ -73,15 +74,12 @@ pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), Train
                 .collect()
         })?;
     }
-    let subcategories = &outputs.plan.subcategories;
-    let names: Vec<&str> = subcategories
-        .iter()
-        .map(|(_, name)| name.as_str())
-        .collect();
+    let subcategories: Vec<(usize, &str)> = outputs.taxonomy().subcategories().collect();
+    let names: Vec<&str> = subcategories.iter().map(|(_, name)| *name).collect();
     let header = format!("# {}", names.join(","));
     for (file, metric) in FORGOTTEN_PER_SUBCATEGORY {
         logger.matrix(file, Some(&header), |task| {
-            let of = |(class, name): &(usize, String)| {
+            let of = |(class, name): &(usize, &str)| {
                 logger.forgetting(task, metric, Some(&categories[*class]), Some(name))
             };
             subcategories.iter().map(of).collect()
@@ -90,8 +88,8 @@ pub(super) fn write(outputs: &SeedOutputs<'_>, split: Split) -> Result<(), Train
     logger.best_epochs(None)
 }
 
-/// Writes `best_epoch_tasks.out` of `split` after an epoch of the task that is under way, whose best epoch is `best` so
-/// far.
+/// Writes `best_epoch_tasks.out` of `split` after an epoch of the task that is under way, whose
+/// best epoch is `best` so far.
 pub(super) fn write_best_epochs(
     outputs: &SeedOutputs<'_>,
     split: Split,
@@ -126,7 +124,7 @@ impl<'a> Logger<'a> {
         class: Option<&str>,
         subcategory: Option<&str>,
     ) -> Option<&MetricRow> {
-        self.outputs.record.metrics.iter().find(|row| {
+        self.outputs.folder.metrics.iter().find(|row| {
             usize::try_from(row.task) == Ok(task)
                 && row.split == self.split
                 && row.metric == metric
@@ -139,8 +137,8 @@ impl<'a> Logger<'a> {
         self.find(task, metric, None, None)?.value
     }
 
-    /// What was forgotten; the seed leaves it at 0 on the validation set, and in the first task even where the figure is
-    /// undefined.
+    /// What was forgotten; the seed leaves it at 0 on the validation set, and in the first task
+    /// even where the figure is undefined.
     fn forgetting(
         &self,
         task: usize,
@@ -173,8 +171,8 @@ impl<'a> Logger<'a> {
             values.join(",")
         };
         let columns = match header {
-            Some(_) => self.outputs.plan.subcategories.len(),
-            None => self.outputs.plan.categories.len(),
+            Some(_) => self.outputs.taxonomy().subcategories().count(),
+            None => self.outputs.taxonomy().classes(),
         };
         let text = self.lines(header, line, columns);
         self.outputs
@@ -194,7 +192,7 @@ impl<'a> Logger<'a> {
             text.push('\n');
         }
         for task in 0..self.outputs.tasks() {
-            text += &if task < self.outputs.record.done() {
+            text += &if task < self.outputs.folder.done() {
                 of_task(task)
             } else {
                 zeros.clone()
@@ -204,9 +202,10 @@ impl<'a> Logger<'a> {
         text
     }
 
-    /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for tasks not begun.
+    /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for
+    /// tasks not begun.
     fn best_epochs(&self, under_way: Option<u32>) -> Result<(), TrainError> {
-        let done = self.outputs.record.progress.tasks.iter();
+        let done = self.outputs.folder.progress.tasks.iter();
         let known: Vec<u32> = done.map(|task| task.best_epoch).chain(under_way).collect();
         let line = |task: usize| {
             known

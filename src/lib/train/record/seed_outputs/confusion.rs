@@ -1,6 +1,6 @@
 //! `confusion_matrices/`: counts as numpy arrays and as text.
 
-use super::SeedOutputs;
+use super::view::SeedOutputs;
 use crate::clip::Split;
 use crate::train::TrainError;
 use crate::train::settings::CriterionName;
@@ -16,9 +16,9 @@ pub(super) fn write(
     task: usize,
     split: Split,
 ) -> Result<(), TrainError> {
-    let categories = &outputs.plan.categories;
+    let categories = outputs.taxonomy().category_names();
     let count = |metric: &str, class: &str| -> i64 {
-        let found = outputs.record.metrics.iter().find(|row| {
+        let found = outputs.folder.metrics.iter().find(|row| {
             usize::try_from(row.task) == Ok(task)
                 && row.split == split
                 && row.metric == metric

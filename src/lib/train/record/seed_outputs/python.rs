@@ -12,8 +12,8 @@ pub(super) fn three_decimals(value: Option<f64>) -> String {
     value.map_or_else(|| "nan".to_owned(), |value| format!("{value:.3}"))
 }
 
-/// The shortest decimal that gives back the value, of 32 or 64 bits, as `repr` and numpy write it: with a point or an
-/// exponent, exponents with a sign and two digits at least.
+/// The shortest decimal that gives back the value, of 32 or 64 bits, as `repr` and numpy write it:
+/// with a point or an exponent, exponents with a sign and two digits at least.
 pub(super) fn shortest<F: Copy + Debug + LowerExp + Into<f64>>(value: F) -> String {
     let size = value.into().abs();
     if size == 0.0 || (LEAST_PLAIN..LEAST_LARGE).contains(&size) || !size.is_finite() {

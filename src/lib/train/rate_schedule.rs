@@ -1,5 +1,5 @@
-//! Learning-rate schedules: plain arithmetic, one step an epoch, numerically PyTorch's `MultiStepLR` and
-//! `ReduceLROnPlateau`.
+//! Learning-rate schedules: plain arithmetic, one step an epoch, numerically PyTorch's
+//! `MultiStepLR` and `ReduceLROnPlateau`.
 
 use super::settings::{PlateauCheck, SchedulerName, Settings};
 
@@ -25,7 +25,7 @@ pub enum Better {
 
 /// The schedule of one task's learning rates.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct RateSchedule {
     rule: Rule,
     /// The rate of each parameter group.
     rates: Vec<f64>,
@@ -45,7 +45,7 @@ enum Rule {
     },
 }
 
-impl Schedule {
+impl RateSchedule {
     /// The schedule of `task` for parameter groups that start with `rates`.
     #[must_use]
     pub fn new(settings: &Settings, task: usize, rates: Vec<f64>) -> Self {
@@ -68,8 +68,8 @@ impl Schedule {
         &self.rates
     }
 
-    /// Ends an epoch whose watched figure was `figure` (not a number where undefined). Says whether the rate of the first
-    /// group changed.
+    /// Ends an epoch whose watched figure was `figure` (not a number where undefined). Says whether
+    /// the rate of the first group changed.
     pub fn step(&mut self, figure: f64) -> bool {
         let before = self.rates.first().copied();
         match &mut self.rule {
@@ -106,7 +106,8 @@ impl Schedule {
         before != self.rates.first().copied()
     }
 
-    /// Whether the task ends because the rate of the first group has fallen so low. `fixed` never ends a task.
+    /// Whether the task ends because the rate of the first group has fallen so low. `fixed` never
+    /// ends a task.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         !matches!(self.rule, Rule::Fixed)
@@ -154,7 +155,7 @@ mod tests {
     }
 
     /// The rate after each epoch.
-    fn trace(schedule: &mut Schedule, figures: &[f64]) -> Vec<f64> {
+    fn trace(schedule: &mut RateSchedule, figures: &[f64]) -> Vec<f64> {
         figures
             .iter()
             .map(|&figure| {
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn fixed_never_changes_and_never_ends() {
-        let mut schedule = Schedule::new(&settings(SchedulerName::Fixed, 0), 0, vec![1e-6]);
+        let mut schedule = RateSchedule::new(&settings(SchedulerName::Fixed, 0), 0, vec![1e-6]);
         assert!(close(&trace(&mut schedule, &[0.1; 50]), &[1e-6; 50]));
         assert!(!schedule.is_spent());
     }
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn multi_step_falls_after_20_and_40_epochs_and_then_ends_below_the_least_rate() {
         let mut schedule =
-            Schedule::new(&settings(SchedulerName::MultiStep, 0), 0, vec![1e-4, 1e-3]);
+            RateSchedule::new(&settings(SchedulerName::MultiStep, 0), 0, vec![1e-4, 1e-3]);
         let rates = trace(&mut schedule, &[0.0; 45]);
         assert!(close(&rates[..19], &[1e-4; 19]));
         assert!(close(&rates[19..39], &[1e-5; 20]));
@@ -189,10 +190,10 @@ mod tests {
 
     #[test]
     fn a_plateau_counts_from_the_last_improvement_by_more_than_the_threshold() {
-        // Of PyTorch's ReduceLROnPlateau(mode="max", factor=0.1, patience=2): the third epoch in a row without
-        // improvement lowers the rate; 0.50004 is within the threshold of 0.5.
+        // Of PyTorch's ReduceLROnPlateau(mode="max", factor=0.1, patience=2): the third epoch in a
+        // row without improvement lowers the rate; 0.50004 is within the threshold of 0.5.
         let mut schedule =
-            Schedule::new(&settings(SchedulerName::ReduceOnPlateau, 2), 0, vec![1.0]);
+            RateSchedule::new(&settings(SchedulerName::ReduceOnPlateau, 2), 0, vec![1.0]);
         let figures = [0.4, 0.5, 0.500_04, 0.5, 0.49, 0.6, 0.6, 0.6, 0.6, 0.6];
         let expected = [1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1, 0.01, 0.01];
         assert!(close(&trace(&mut schedule, &figures), &expected));
@@ -210,7 +211,7 @@ mod tests {
             ..ours.clone()
         };
         let last = |settings: &Settings, task| {
-            trace(&mut Schedule::new(settings, task, vec![1.0]), &rising)[3]
+            trace(&mut RateSchedule::new(settings, task, vec![1.0]), &rising)[3]
         };
         assert!((last(&ours, 1) - 1.0).abs() < 1e-12);
         assert!((last(&seeds, 0) - 1.0).abs() < 1e-12);
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn an_undefined_figure_is_no_improvement() {
         let mut schedule =
-            Schedule::new(&settings(SchedulerName::ReduceOnPlateau, 0), 0, vec![1.0]);
+            RateSchedule::new(&settings(SchedulerName::ReduceOnPlateau, 0), 0, vec![1.0]);
         assert!(schedule.step(f64::NAN));
     }
 }

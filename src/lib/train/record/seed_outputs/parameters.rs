@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use super::names::{PARAMETERS_FILE, SUMMARY_FILE};
 use super::python::shortest;
-use super::{PARAMETERS_FILE, SUMMARY_FILE, SeedOutputs, finished};
+use super::view::{SeedOutputs, finished};
 use crate::choice::Choice;
 use crate::clip::Split;
 use crate::train::TrainError;
 use crate::train::device::DeviceChoice;
+
+/// The seed's default schedule, which it names where it reads none.
+const DEFAULT_SCHEDULE: &str = "subcategories_to_remove.csv";
 
 /// `parameters.csv`: what the run was started with, under the seed's names.
 pub(super) fn write_parameters(outputs: &SeedOutputs<'_>) -> Result<(), TrainError> {
@@ -19,7 +23,7 @@ pub(super) fn write_summary(outputs: &SeedOutputs<'_>) -> Result<(), TrainError>
     let mut columns = columns(outputs)?;
     for (name, metric) in [("mAP", "mean_ap"), ("weighted_mAP", "mean_ap_weighted")] {
         let of_task = |task: usize| {
-            let found = outputs.record.metrics.iter().find(|row| {
+            let found = outputs.folder.metrics.iter().find(|row| {
                 usize::try_from(row.task) == Ok(task)
                     && row.split == Split::Test
                     && row.metric == metric
@@ -41,14 +45,14 @@ pub(super) fn write_summary(outputs: &SeedOutputs<'_>) -> Result<(), TrainError>
 /// `avg_time.csv`: mean seconds of an epoch, training and validation, over all epochs of all tasks.
 pub(super) fn write_average_time(outputs: &SeedOutputs<'_>) -> Result<(), TrainError> {
     let epochs: u32 = outputs
-        .record
+        .folder
         .progress
         .tasks
         .iter()
         .map(|outcome| outcome.epochs)
         .sum();
     let seconds: f64 = outputs
-        .record
+        .folder
         .timing
         .iter()
         .filter(|row| row.epoch.is_some())
@@ -74,8 +78,8 @@ fn write_row(
     outputs.write(file, &finished(writer)?)
 }
 
-/// The folder's name and the seed's arguments in its order, with the values of this run; those that were given as the
-/// seed's command line spelt them stand as they were given.
+/// The folder's name and the seed's arguments in its order, with the values of this run; those that
+/// were given as the seed's command line spelt them stand as they were given.
 fn columns(outputs: &SeedOutputs<'_>) -> Result<Vec<Column>, TrainError> {
     let mut columns = vec![("Model_name", file_name(&outputs.config.out))];
     columns.extend(arguments_of_training(outputs));
@@ -106,14 +110,10 @@ fn yes_no(yes: bool) -> String {
 /// From `approach` to `patience`.
 fn arguments_of_training(outputs: &SeedOutputs<'_>) -> [Column; 24] {
     let (config, s) = (outputs.config, &outputs.config.settings);
-    let pipeline = match outputs.plan.scenario.as_str() {
-        "substitution" => "baseline".to_owned(),
-        other => other.replace('-', "_"),
-    };
     let out = config.out.parent();
     [
         ("approach", s.approach.seed_name().to_owned()),
-        ("pipeline", pipeline),
+        ("pipeline", outputs.data.deal.pipeline.clone()),
         ("n_accumulation", s.accumulation.to_string()),
         (
             "outpath",
@@ -151,10 +151,8 @@ fn arguments_of_data(outputs: &SeedOutputs<'_>) -> [Column; 10] {
         DeviceChoice::Cpu => "cpu".to_owned(),
     };
     let data_path = outputs.data_path();
-    let schedule = match outputs.plan.scenario.as_str() {
-        "incremental-decremental" => "subcategories_to_substitute.csv",
-        _ => "subcategories_to_remove.csv",
-    };
+    let deal = &outputs.data.deal;
+    let schedule = deal.schedule_file.as_deref().unwrap_or(DEFAULT_SCHEDULE);
     let pretrained = config.pretrained.as_ref();
     [
         ("device", device),
@@ -165,7 +163,7 @@ fn arguments_of_data(outputs: &SeedOutputs<'_>) -> [Column; 10] {
             "subcategories_csv_path",
             format!("{data_path}/Info/{schedule}"),
         ),
-        ("subcategories_randomize", yes_no(outputs.plan.randomized)),
+        ("subcategories_randomize", yes_no(deal.randomized)),
         ("n_task", outputs.tasks().to_string()),
         ("sampler", s.sampler.seed_name().to_owned()),
         ("backbone", s.variant.seed_name().to_owned()),

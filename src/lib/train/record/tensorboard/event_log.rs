@@ -1,21 +1,19 @@
-//! `TensorBoard` event files: scalars and images under tags, appended as training goes.
+//! An event file that is appended to, record by record.
 //!
-//! An event file is a sequence of records (length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes), each
-//! a protobuf `Event`. We write four message types with a handful of fields, so the encoding stands here rather than
-//! behind a protobuf compiler. (Formats: `tensorflow/core/lib/io/record_writer.cc`, `tensorflow/core/util/event.proto`,
+//! An event file is a sequence of records (length, masked CRC-32C of the length, bytes, masked
+//! CRC-32C of the bytes), each a protobuf `Event`. We write four message types with a handful of
+//! fields, so the encoding stands here rather than behind a protobuf compiler. (Formats:
+//! `tensorflow/core/lib/io/record_writer.cc`, `tensorflow/core/util/event.proto`,
 //! `tensorflow/core/framework/summary.proto`.)
-
-pub mod image;
-mod message;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::image::Image;
+use super::message::{Event, Value};
 use crate::artifact::ArtifactError;
-use image::Image;
-use message::{Event, Value};
 
 /// Folder of the event file within the run directory.
 pub const FOLDER: &str = "tensorboard";
@@ -28,18 +26,21 @@ const CRC_MASK: u32 = 0xa282_ead8;
 
 /// An event file that is being written.
 #[derive(Debug)]
-pub struct EventLog {
+pub(in crate::train::record) struct EventLog {
     path: PathBuf,
     file: File,
 }
 
 impl EventLog {
-    /// Opens the event file in `folder` and goes on after its first `keep_bytes` bytes; what a killed run wrote behind them
-    /// is cut off. With nothing to keep, a new file begins.
+    /// Opens the event file in `folder` and goes on after its first `keep_bytes` bytes; what a
+    /// killed run wrote behind them is cut off. With nothing to keep, a new file begins.
     ///
     /// # Errors
     /// When the file cannot be made or cut.
-    pub fn open(folder: &Path, keep_bytes: u64) -> Result<Self, ArtifactError> {
+    pub(in crate::train::record) fn open(
+        folder: &Path,
+        keep_bytes: u64,
+    ) -> Result<Self, ArtifactError> {
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
         let path = folder.join(FILE);
         let mut file = OpenOptions::new()
@@ -64,11 +65,11 @@ impl EventLog {
         Ok(log)
     }
 
-    /// Bytes written so far: what [`EventLog::open`] is told to keep.
+    /// Bytes written so far: what [`EventLog::open`] is asked to keep.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn bytes(&self) -> Result<u64, ArtifactError> {
+    pub(in crate::train::record) fn bytes(&self) -> Result<u64, ArtifactError> {
         let metadata = self
             .file
             .metadata()
@@ -80,7 +81,7 @@ impl EventLog {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn scalar(
+    pub(in crate::train::record) fn scalar(
         &mut self,
         tag: &str,
         step: u32,
@@ -96,7 +97,7 @@ impl EventLog {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn image(
+    pub(in crate::train::record) fn image(
         &mut self,
         tag: &str,
         step: u32,
@@ -143,44 +144,6 @@ fn masked_crc(bytes: &[u8]) -> u32 {
         .wrapping_add(CRC_MASK)
 }
 
-/// A value read back from an event file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Logged {
-    /// A number.
-    Scalar(f32),
-    /// An image as PNG bytes.
-    Png(Vec<u8>),
-}
-
-/// Reads the tagged values of an event file: tag, step, value. A record that is cut off or damaged ends the reading.
-#[must_use]
-pub fn read(bytes: &[u8]) -> Vec<(String, i64, Logged)> {
-    let mut values = Vec::new();
-    let mut rest = bytes;
-    while let Some((length, tail)) = rest.split_at_checked(8) {
-        let size = u64::from_le_bytes(length.try_into().unwrap_or_default());
-        let Some((crc, tail)) = tail.split_at_checked(4) else {
-            break;
-        };
-        let Ok(size) = usize::try_from(size) else {
-            break;
-        };
-        let Some((body, tail)) = tail.split_at_checked(size) else {
-            break;
-        };
-        let Some((body_crc, tail)) = tail.split_at_checked(4) else {
-            break;
-        };
-        let matches = |bytes: &[u8], crc: &[u8]| masked_crc(bytes).to_le_bytes() == crc;
-        if !matches(length, crc) || !matches(body, body_crc) {
-            break;
-        }
-        values.extend(message::parse(body));
-        rest = tail;
-    }
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,28 +157,21 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_back_and_reopening_cuts_what_came_after() {
+    fn reopening_cuts_what_came_after() {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
         let mut log = EventLog::open(folder.path(), 0).unwrap();
         log.scalar("a/b", 3, Some(0.5)).unwrap();
-        log.scalar("undefined", 3, None).unwrap();
         let kept = log.bytes().unwrap();
-        let image = Image::new(4, 2);
-        log.image("picture", 7, &image, &image.png().unwrap())
-            .unwrap();
+        log.scalar("undefined", 3, None).unwrap();
+        assert_eq!(log.bytes().unwrap(), kept, "what is undefined is left out");
+        let before = fs::read(&path).unwrap();
+        log.scalar("too late", 7, Some(1.0)).unwrap();
         drop(log);
-        let path = folder.path().join(FILE);
-        let all = read(&fs::read(&path).unwrap());
-        assert_eq!(all[0], ("a/b".into(), 3, Logged::Scalar(0.5)));
-        assert!(
-            matches!(&all[1], (tag, 7, Logged::Png(png)) if tag == "picture" && png.starts_with(b"\x89PNG"))
-        );
         let mut log = EventLog::open(folder.path(), kept).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), before);
         log.scalar("c", 4, Some(-1.0)).unwrap();
-        let tags: Vec<String> = read(&fs::read(&path).unwrap())
-            .into_iter()
-            .map(|v| v.0)
-            .collect();
-        assert_eq!(tags, ["a/b", "c"]);
+        assert!(fs::read(&path).unwrap().starts_with(&before));
+        assert!(log.bytes().unwrap() > kept);
     }
 }

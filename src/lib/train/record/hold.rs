@@ -1,25 +1,27 @@
-//! The run directory while a run works in it: locked against others, and looked after, since publishing a file makes the
-//! folders that it lacks and would bring back a directory that somebody has removed.
+//! The run directory while a run works in it: locked against others, and looked after, since
+//! publishing a file makes the folders that it lacks and would bring back a directory that somebody
+//! has removed.
 
 use std::path::{Path, PathBuf};
 
-use super::TrainError;
-use super::settings::TrainConfig;
 use crate::lock::Lock;
+use crate::train::TrainError;
+use crate::train::settings::TrainConfig;
 
 /// Who holds the lock, for messages.
 const HOLDER: &str = "incdec-train";
 
 /// A run directory that this run alone writes to.
 #[derive(Debug)]
-pub(super) struct Hold(Lock);
+pub(in crate::train) struct Hold(Lock);
 
 impl Hold {
-    /// Locks the run directory of `config`, which is made if it is missing; the first thing that a run does there.
+    /// Locks the run directory of `config`, which is made if it is missing; the first thing that a
+    /// run does there.
     ///
     /// # Errors
     /// When another program holds it and the settings say not to wait.
-    pub(super) fn take(config: &TrainConfig) -> Result<Self, TrainError> {
+    pub(in crate::train) fn take(config: &TrainConfig) -> Result<Self, TrainError> {
         Ok(Self(Lock::folder(&config.out, HOLDER, config.wait)?))
     }
 
@@ -27,7 +29,7 @@ impl Hold {
     ///
     /// # Errors
     /// When it or one of them has gone.
-    pub(super) fn check<'a>(
+    pub(in crate::train) fn check<'a>(
         &self,
         folder: &Path,
         files: impl Iterator<Item = &'a PathBuf>,

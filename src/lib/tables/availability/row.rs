@@ -1,15 +1,8 @@
-//! `availability.parquet`: which clips each task has.
-
-mod check;
+//! The rows of `availability.parquet`.
 
 use crate::choice::choice;
 use crate::clip::Split;
 use crate::parquet_file::table_row;
-
-pub use check::{
-    AvailabilityError, CategoryNames, Nonsense, RowFault, category_names, check_availability,
-    read_availability,
-};
 
 choice! {
     /// What happened to a clip on entering a task.

@@ -1,7 +1,7 @@
 //! `error_analysis/`: what the model said of every clip.
 
 use super::python::shortest;
-use super::{SeedOutputs, finished};
+use super::view::{SeedOutputs, finished};
 use crate::clip::{ClipId, Split};
 use crate::tables::PredictionRow;
 use crate::train::TrainError;
@@ -14,13 +14,13 @@ pub(super) fn write(
     split: Split,
 ) -> Result<(), TrainError> {
     let rows = outputs
-        .record
+        .folder
         .predictions
         .iter()
         .filter(|row| usize::try_from(row.task) == Ok(task) && row.split == split);
     let bytes = table(
         rows,
-        &outputs.plan.categories,
+        &outputs.taxonomy().category_names(),
         outputs.config.settings.criterion,
         &outputs.data_path(),
     )?;

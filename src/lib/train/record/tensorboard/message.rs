@@ -1,6 +1,4 @@
-//! The few protobuf messages of an event file, written and read by hand.
-
-use super::Logged;
+//! The few protobuf messages of an event file, written by hand.
 
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
@@ -95,84 +93,4 @@ fn bytes(out: &mut Vec<u8>, field: u64, value: &[u8]) {
     key(out, field, BYTES);
     varint(out, value.len() as u64);
     out.extend(value);
-}
-
-/// A field of a message: its number and its bytes (little-endian for numbers).
-type Field<'a> = (u64, &'a [u8], u64);
-
-/// The values of an `Event`: tag, step, value.
-pub(super) fn parse(event: &[u8]) -> Vec<(String, i64, Logged)> {
-    let mut step = 0;
-    let mut values = Vec::new();
-    for (field, body, number) in fields(event) {
-        match field {
-            2 => step = i64::try_from(number).unwrap_or(0),
-            5 => values.extend(
-                fields(body)
-                    .filter(|f| f.0 == 1)
-                    .filter_map(|(_, value, _)| tagged(value)),
-            ),
-            _ => {}
-        }
-    }
-    values
-        .into_iter()
-        .map(|(tag, value)| (tag, step, value))
-        .collect()
-}
-
-fn tagged(value: &[u8]) -> Option<(String, Logged)> {
-    let (mut tag, mut logged) = (None, None);
-    for (field, body, _) in fields(value) {
-        match field {
-            1 => tag = String::from_utf8(body.to_vec()).ok(),
-            2 => {
-                logged = body
-                    .try_into()
-                    .ok()
-                    .map(|b| Logged::Scalar(f32::from_le_bytes(b)));
-            }
-            4 => {
-                logged = fields(body)
-                    .find(|f| f.0 == 4)
-                    .map(|(_, png, _)| Logged::Png(png.to_vec()));
-            }
-            _ => {}
-        }
-    }
-    Some((tag?, logged?))
-}
-
-/// The fields of a message until its end or the first that makes no sense.
-fn fields(mut rest: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    std::iter::from_fn(move || {
-        let key = read_varint(&mut rest)?;
-        let mut number = 0;
-        let length = match key & 7 {
-            VARINT => {
-                number = read_varint(&mut rest)?;
-                0
-            }
-            FIXED64 => 8,
-            FIXED32 => 4,
-            BYTES => usize::try_from(read_varint(&mut rest)?).ok()?,
-            _ => return None,
-        };
-        let (body, tail) = rest.split_at_checked(length)?;
-        rest = tail;
-        Some((key >> 3, body, number))
-    })
-}
-
-fn read_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, tail) = rest.split_first()?;
-        *rest = tail;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }

@@ -1,7 +1,7 @@
 //! Small pictures for `TensorBoard`: precision-recall curves and confusion matrices.
 //!
-//! A raster of our own with an 8 x 8 pixel font, because bitmap backends of plotting crates look for fonts on the system,
-//! and a training machine may have none.
+//! A raster of our own with an 8 x 8 pixel font, because bitmap backends of plotting crates look
+//! for fonts on the system, and a training machine may have none.
 
 use font8x8::UnicodeFonts;
 
@@ -19,7 +19,8 @@ const LETTER: u32 = 8;
 const WHITE: [u8; 3] = [255, 255, 255];
 const BLACK: [u8; 3] = [0, 0, 0];
 const GREY: [u8; 3] = [200, 200, 200];
-/// Colours of the classes, told apart by the colour-blind too (Okabe and Ito); they repeat after eight.
+/// Colours of the classes, which the colour-blind can distinguish (Okabe and Ito); they repeat after
+/// eight.
 const COLOURS: [[u8; 3]; 8] = [
     [0, 114, 178],
     [213, 94, 0],
@@ -33,7 +34,7 @@ const COLOURS: [[u8; 3]; 8] = [
 
 /// An RGB picture.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub(in crate::train::record) struct Image {
     width: u32,
     height: u32,
     pixels: Vec<u8>,
@@ -42,7 +43,7 @@ pub struct Image {
 impl Image {
     /// A white picture.
     #[must_use]
-    pub fn new(width: u32, height: u32) -> Self {
+    pub(super) fn new(width: u32, height: u32) -> Self {
         Self {
             width,
             height,
@@ -52,13 +53,13 @@ impl Image {
 
     /// Width in pixels.
     #[must_use]
-    pub fn width(&self) -> u32 {
+    pub(super) fn width(&self) -> u32 {
         self.width
     }
 
     /// Height in pixels.
     #[must_use]
-    pub fn height(&self) -> u32 {
+    pub(super) fn height(&self) -> u32 {
         self.height
     }
 
@@ -66,7 +67,7 @@ impl Image {
     ///
     /// # Errors
     /// When the encoder refuses; it does not for a picture with pixels.
-    pub fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
+    pub(super) fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
@@ -127,7 +128,7 @@ impl Image {
 
 /// A precision-recall curve for each class, with a legend of `categories`.
 #[must_use]
-pub fn precision_recall(curves: &[PrCurve], categories: &[String]) -> Image {
+pub(super) fn precision_recall(curves: &[PrCurve], categories: &[String]) -> Image {
     let legend = width_of(categories.iter().map(String::as_str)) + 2 * LETTER;
     let mut image = Image::new(
         MARGIN + PLOT + MARGIN / 2 + legend + MARGIN,
@@ -177,7 +178,7 @@ pub fn precision_recall(curves: &[PrCurve], categories: &[String]) -> Image {
 
 /// Counts of clips, rows the true class, columns the predicted one; darker is more of the row.
 #[must_use]
-pub fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
+pub(super) fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
     let left = width_of(categories.iter().map(String::as_str)) + 2 * LETTER;
     let classes = u32::try_from(counts.len()).unwrap_or(u32::MAX);
     let top = 4 * LETTER;
@@ -216,7 +217,8 @@ pub fn confusion(counts: &[Vec<u64>], categories: &[String]) -> Image {
     image
 }
 
-/// The width of the longest of some texts, in pixels, at most that of a cell for numbers of eight digits.
+/// The width of the longest of some texts, in pixels, at most that of a cell for numbers of eight
+/// digits.
 fn width_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
     let letters = texts
         .into_iter()
