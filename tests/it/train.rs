@@ -10,6 +10,7 @@ mod seed_files;
 mod starts;
 mod states;
 mod toy;
+mod withdrawal;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

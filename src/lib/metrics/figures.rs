@@ -289,6 +289,7 @@ mod tests {
         };
         let rows = flatten(&second, Some(&forgotten), names);
         assert!(rows.is_sorted_by(|a, b| a.metric <= b.metric));
+        assert_eq!(figures_of(&rows, names), second.figures, "and back");
         assert_eq!(rows.len(), 4 + 4 * 2 + 4 * 2 + 4 + 8);
         let find = |metric: &str, class: Option<&str>, subcategory: Option<&str>| {
             rows.iter()
