@@ -254,7 +254,7 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(ca
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' '$(RUN_DIR)')
+	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') '$(RUN_DIR)')
 	@touch '$@'
 
 # ---- withdrawing ------------------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ struct Args {
     /// Also write every figure's mean and standard deviation over seeds to this table (Parquet)
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
+    /// The list of withdrawn clips, where there is one: the page says which runs were judged with some
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
     /// How often each test set's labels are permuted to measure the level of chance
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         runs: args.runs,
         out: args.out,
         table: args.table,
+        withdrawn: args.withdrawn,
         permutations: args.permutations,
     };
     cli::run(None, || report::run(&config).map(cli::news))

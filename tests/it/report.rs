@@ -29,6 +29,7 @@ fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
         runs,
         out: root.join("report.html"),
         table: Some(root.join("report.parquet")),
+        withdrawn: None,
         permutations: 200,
     }
 }

@@ -14,6 +14,7 @@ use crate::parquet_file::{self, Table, TableError};
 use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE, Subcategory};
 use crate::tables::AvailabilityRow;
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
+use crate::withdrawn::Withdrawn;
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -43,6 +44,10 @@ pub(super) struct Run {
     pub(super) complete: bool,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: Vec<String>,
+    /// Clips that it was judged with and that were withdrawn since.
+    pub(super) withdrawn_since: usize,
+    /// Those of the list of withdrawn clips that its predictions still name.
+    pub(super) withdrawn_held: usize,
     /// Categories in class order.
     pub(super) categories: Vec<String>,
     /// Class and name of each subcategory, in the taxonomy's order.
@@ -169,7 +174,7 @@ pub(super) struct Measured {
 }
 
 /// Reads a run directory whose every file is what the run wrote.
-pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
+pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportError> {
     let not_a_run = |file| ReportError::NotARun {
         path: folder.to_owned(),
         file,
@@ -193,6 +198,9 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         path: predictions_file.clone(),
         source,
     })?;
+    let predicted = record.predictions.iter().map(|row| row.clip_id.as_str());
+    let held: BTreeSet<&str> = predicted.filter(|id| withdrawn.contains(id)).collect();
+    let withdrawn_held = held.len();
     let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
     for row in record
         .predictions
@@ -222,6 +230,8 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         criterion: criterion.unwrap_or(Criterion::Multilabel),
         start: start(head),
         complete: record.summary.is_some(),
+        withdrawn_since: record.progress.withdrawn_since() + withdrawn_held,
+        withdrawn_held,
         skipped: record
             .progress
             .tasks

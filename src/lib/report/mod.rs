@@ -36,6 +36,7 @@ use crate::hint::Hint;
 use crate::metrics::MetricsError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
+use crate::withdrawn::WithdrawnError;
 
 /// Permutations of a test set's labels that measure the level of chance.
 pub const PERMUTATIONS: usize = 1_000;
@@ -55,6 +56,8 @@ pub struct ReportConfig {
     pub out: PathBuf,
     /// The table of figures over seeds to write, where wanted.
     pub table: Option<PathBuf>,
+    /// The list of withdrawn clips. Default none.
+    pub withdrawn: Option<PathBuf>,
     /// Permutations of each test set's labels. Default: [`PERMUTATIONS`].
     pub permutations: usize,
 }
@@ -68,6 +71,9 @@ pub enum ReportError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
     /// No run was given.
     #[error("no run directory was given")]
     NoRuns,
@@ -123,6 +129,7 @@ impl Hint for ReportError {
         match self {
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
             Self::NoRuns => Some("name the run directories after the options: incdec-report --out report.html RUN...".into()),
             Self::NotARun { .. } | Self::Empty { .. } => {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
@@ -139,6 +146,7 @@ impl Hint for ReportError {
         match self {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::NoRuns => Exit::Usage,
             Self::Metrics { .. } | Self::Unknown { .. } => Exit::Hopeless,

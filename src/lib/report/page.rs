@@ -10,6 +10,7 @@ use super::load::Start;
 use super::parts::{card, number, spread};
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
 use crate::run_record::Machine;
+use crate::withdrawn::ERASE_COMMAND;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -109,6 +110,15 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 p.note {
                     strong { (copy.display()) " is a copy of " (run.folder.display()) }
                     ": the same settings, inputs, machine and predictions. It is counted once."
+                }
+            }
+            @if run.withdrawn_since > 0 {
+                p.note.warn {
+                    strong { (run.name) " was judged with " (run.withdrawn_since) " clips that have been withdrawn since." }
+                    " Its figures stay as they were judged."
+                    @if run.withdrawn_held > 0 {
+                        " The predictions of " (run.withdrawn_held) " of them are still in it: " code { (ERASE_COMMAND) } " takes them away."
+                    }
                 }
             }
             @if !run.skipped.is_empty() {

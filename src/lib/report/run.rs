@@ -12,6 +12,7 @@ use crate::artifact::{self, ArtifactError};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::SETTINGS_FILE;
 use crate::tables::MetricRow;
+use crate::withdrawn::Withdrawn;
 
 /// Writes the page of the given runs, and the table where one is wanted.
 ///
@@ -22,7 +23,9 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         return Err(ReportError::NoRuns);
     }
     sweep(config)?;
-    let runs = config.runs.iter().map(|folder| load(folder));
+    let withdrawn = config.withdrawn.as_deref().map(Withdrawn::read);
+    let withdrawn = withdrawn.transpose()?.unwrap_or_default();
+    let runs = config.runs.iter().map(|folder| load(folder, &withdrawn));
     let analyses = without_copies(runs.collect::<Result<_, _>>()?)
         .into_iter()
         .map(|run| Analysis::new(run, config.permutations))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::parquet_file;
-use incdec::report::{SummaryRow, run};
+use incdec::report::{ReportConfig, SummaryRow, run};
 use incdec::run_record::{RunHead, TaskOutcome};
 
 use super::config;
@@ -174,6 +174,42 @@ fn clips_that_were_passed_over_are_counted_and_named() {
     let page = fs::read_to_string(&config.out).unwrap();
     assert!(page.contains("2 clips of decremental-finetune-0 could not be read"));
     assert!(page.contains("a_000000_000010, b_000000_000010"));
+}
+
+#[test]
+fn a_run_that_was_judged_with_clips_withdrawn_since_is_marked() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let mut config = config(root.path(), vec![folder.clone()]);
+    let page = |config: &ReportConfig| {
+        run(config).unwrap();
+        fs::read_to_string(&config.out).unwrap()
+    };
+    assert!(!page(&config).contains("withdrawn since"));
+    // Still in the predictions: the list knows.
+    let list = root.path().join("withdrawn.csv");
+    let (_, rows) = incdec::tables::read_predictions(&folder.join("predictions.parquet")).unwrap();
+    let line = format!("{},2026-03-31,R-1\n", rows[0].clip_id);
+    fs::write(&list, format!("clip_id,withdrawn_on,request\n{line}")).unwrap();
+    config.withdrawn = Some(list);
+    let marked = page(&config);
+    assert!(
+        marked.contains("was judged with 1 clips that have been withdrawn since"),
+        "{marked}"
+    );
+    assert!(marked.contains("The predictions of 1 of them are still in it"));
+    // Erased: the run's record knows.
+    config.withdrawn = None;
+    let mut progress = incdec::run_record::read_progress(&folder).unwrap().unwrap();
+    progress.erasures.push(incdec::run_record::RunErasure {
+        number: 1,
+        judged: 3,
+        ..Default::default()
+    });
+    progress.write(&folder).unwrap();
+    let marked = page(&config);
+    assert!(marked.contains("was judged with 3 clips that have been withdrawn since"));
+    assert!(!marked.contains("are still in it"));
 }
 
 #[test]
