@@ -82,7 +82,8 @@ impl Plan {
     /// Whether apply would have nothing to do but to note the request.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let lasts = |row: &HeldRow| matches!(row.action, Action::Keep | Action::Taint);
+        let lasts =
+            |row: &HeldRow| matches!(row.action, Action::Keep | Action::Taint | Action::ByHand);
         self.listed == self.clips.len() && self.held.iter().all(lasts)
     }
 

@@ -219,7 +219,7 @@ impl Work<'_> {
         self.shards()?;
         let config = self.config;
         let places = &config.places;
-        if places.manifest.exists() {
+        if places.manifest.exists() && places.shards.join(IndexRow::FILE).exists() {
             manifest::run(&ManifestConfig {
                 labels: places.labels.clone(),
                 shards: places.shards.clone(),

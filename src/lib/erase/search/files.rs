@@ -41,7 +41,9 @@ impl Search<'_> {
         let looked = match (place, extension.as_str()) {
             (_, "arrow") => self.shard(place, path).map_err(|e| e.to_string()),
             (_, "parquet") => self.table(place, path).map_err(|e| e.to_string()),
-            (Place::Archives, _) => self.archive(path).map_err(|e| e.to_string()),
+            (Place::Archives, "tar" | "gz" | "tgz") => {
+                self.archive(path).map_err(|e| e.to_string())
+            }
             (Place::Raw | Place::Staging | Place::FrameFolders, _) => {
                 self.video(place, path, &name).map_err(|e| e.to_string())
             }
