@@ -129,8 +129,8 @@ impl From<PlaceArgs> for Places {
 #[derive(Args)]
 #[group(required = true, multiple = true)]
 struct Chosen {
-    /// Clips by id
-    #[arg(value_name = "CLIP", allow_hyphen_values = true)]
+    /// Clips by id; -- goes before one that begins with a dash
+    #[arg(value_name = "CLIP")]
     ids: Vec<String>,
     /// The clips that a file names: one id a line, or a CSV with a column clip_id
     #[arg(long, value_name = "FILE")]
