@@ -21,11 +21,11 @@ pub fn seen_by(folder: &Path, progress: &RunProgress) -> Result<Vec<SeenRow>, Ta
     let mut rows: BTreeMap<(String, Use), SeenRow> = BTreeMap::new();
     if own.exists() {
         let known: Vec<SeenRow> = parquet_file::read(&own)?;
-        rows.extend(
-            known
-                .into_iter()
-                .map(|row| ((row.clip_id.clone(), row.r#use), row)),
-        );
+        // A run that was killed as it ended a task has written this table, and not yet that the
+        // task is done.
+        let done = i32::try_from(progress.tasks.len()).unwrap_or(i32::MAX);
+        let known = known.into_iter().filter(|row| row.first_task < done);
+        rows.extend(known.map(|row| ((row.clip_id.clone(), row.r#use), row)));
     }
     if lists.exists() {
         let lists: Vec<AvailabilityRow> = parquet_file::read(&lists)?;

@@ -276,7 +276,13 @@ fn a_list_a_ledger_or_a_place_that_is_not_whole_is_named() {
     // What cannot be read was not searched.
     fs::write(world.path("shards/test-00902.arrow"), b"no shard").unwrap();
     let mut places = world.places();
-    places.runs.push(world.path("../elsewhere"));
+    let beside = world
+        .path("runs")
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .join("elsewhere");
+    places.runs.push(beside);
     let verdict = verify(&places).unwrap();
     let named: Vec<_> = verdict
         .unsearched

@@ -177,7 +177,7 @@ fn a_run_that_saw_a_withdrawn_clip_is_not_gone_on_with_and_one_that_did_not_is()
         let mut progress = incdec::run_record::read_progress(run).unwrap().unwrap();
         progress.tasks.truncate(1);
         progress.write(run).unwrap();
-        for name in ["run.json", &checkpoint_file(1), "seen.parquet"] {
+        for name in ["run.json", &checkpoint_file(1)] {
             fs::remove_file(run.join(name)).unwrap();
         }
     };
