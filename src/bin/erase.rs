@@ -1,4 +1,5 @@
-//! `incdec-erase`: what is held of clips, taking it away everywhere, and seeing that nothing is left.
+//! `incdec-erase`: what is held of clips, taking it away everywhere, and seeing that nothing is
+//! left.
 
 mod cli;
 
@@ -54,7 +55,8 @@ enum Command {
         /// Why, as it is to stand in the list
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
-        /// What becomes of kept archives that hold a clip: refuse, or delete with everything else in them
+        /// What becomes of kept archives that hold a clip: refuse, or delete with everything else
+        /// in them
         #[arg(long, value_parser = cli::one_of::<Archives>(), default_value = "refuse")]
         archives: Archives,
         /// Do what plan does
@@ -144,7 +146,8 @@ struct Chosen {
     /// Stored clips that no label table names any more
     #[arg(long)]
     unlabelled: bool,
-    /// All clips that have left the lists of this availability.parquet by --task and do not come back
+    /// All clips that have left the lists of this availability.parquet by --task and do not come
+    /// back
     #[arg(long, value_name = "FILE", requires = "task")]
     departed: Option<PathBuf>,
     /// The task, from 0

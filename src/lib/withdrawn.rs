@@ -1,8 +1,8 @@
 //! `withdrawn.csv`: which clips have been withdrawn, on which day, and by which request.
 //!
-//! The list lies beside the label tables and is an input of every stage. A withdrawn clip keeps its label row and its
-//! place in every draw; it is fetched, decoded and used nowhere. People may add lines by hand; [`append`] does it for
-//! the programs.
+//! The list lies beside the label tables and is an input of every stage. A withdrawn clip keeps its
+//! label row and its place in every draw; it is fetched, decoded and used nowhere. People may add
+//! lines by hand; [`append`] does it for the programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -151,7 +151,8 @@ impl Withdrawn {
     /// Reads the list at `path`.
     ///
     /// # Errors
-    /// When it is absent or no list: an unknown or missing column, a clip twice, a line without a clip, a day or a request.
+    /// When it is absent or no list: an unknown or missing column, a clip twice, a line without a
+    /// clip, a day or a request.
     pub fn read(path: &Path) -> Result<Self, WithdrawnError> {
         let table = NamedCsv::open(path)?;
         let unknown = |name: &&String| !name.is_empty() && !COLUMNS.contains(&name.as_str());
@@ -214,7 +215,8 @@ impl Withdrawn {
         })
     }
 
-    /// Reads the list in the folder of label tables; where there is none, nothing has been withdrawn.
+    /// Reads the list in the folder of label tables; where there is none, nothing has been
+    /// withdrawn.
     ///
     /// # Errors
     /// As [`Withdrawn::read`].
@@ -263,8 +265,8 @@ impl Withdrawn {
     }
 }
 
-/// Reads which clips a file names: a CSV with a column `clip_id`, as a list of withdrawn clips is one, or a text with one id a
-/// line.
+/// Reads which clips a file names: a CSV with a column `clip_id`, as a list of withdrawn clips is
+/// one, or a text with one id a line.
 ///
 /// # Errors
 /// When it cannot be read, or a line names no clip.
@@ -301,9 +303,10 @@ fn open(path: &Path) -> Result<fs::File, ArtifactError> {
     fs::File::open(path).map_err(ArtifactError::at("open", path))
 }
 
-/// Adds lines at the end of the list in the folder of label tables, which is made where it is missing; those of clips that
-/// stand in it already are passed over. What people have written stays as it is, byte for byte. The list is published
-/// anew as a whole, so nobody ever reads half a line.
+/// Adds lines at the end of the list in the folder of label tables, which is made where it is
+/// missing; those of clips that stand in it already are passed over. What people have written stays
+/// as it is, byte for byte. The list is published anew as a whole, so nobody ever reads half a
+/// line.
 ///
 /// # Errors
 /// When the list that is there is none, or the disk refuses.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::choice::choice;
 use crate::lock::Wait;
 
-/// Where the pipeline's files lie. A place that does not exist holds nothing; one that was named by hand and does not exist
-/// was not searched.
+/// Where the pipeline's files lie. A place that does not exist holds nothing; one that was named by
+/// hand and does not exist was not searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
     /// The data folder: the ledger of withdrawals, and the download's ledger.

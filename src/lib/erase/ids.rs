@@ -46,7 +46,8 @@ impl Ids {
         self.contains(&id).then_some(id)
     }
 
-    /// Those of the ids that stand somewhere in `bytes`. The time does not depend on how many ids there are.
+    /// Those of the ids that stand somewhere in `bytes`. The time does not depend on how many ids
+    /// there are.
     #[must_use]
     pub fn within(&self, bytes: &[u8]) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -75,7 +76,8 @@ impl Ids {
 pub(super) fn clip_of_name(name: &str) -> Option<ClipId> {
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
     let parse = |text: &str| text.parse::<ClipId>().ok();
-    // A video whose YouTube id begins with `id_` has the plain name; a folder of frames has the longer one.
+    // A video whose YouTube id begins with `id_` has the plain name; a folder of frames has the
+    // longer one.
     parse(
         stem.strip_prefix("id_")
             .filter(|_| !name.contains('.'))

@@ -1,4 +1,5 @@
-//! The ledger of withdrawals: what was asked for, what was done, and a chain that shows whether the ledger is whole.
+//! The ledger of withdrawals: what was asked for, what was done, and a chain that shows whether the
+//! ledger is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -68,7 +69,8 @@ impl Ledger {
         self.rows.last().filter(|row| row.finished.is_none())
     }
 
-    /// What is wrong with the chain, where something is: a row that was changed, left out or put in.
+    /// What is wrong with the chain, where something is: a row that was changed, left out or put
+    /// in.
     #[must_use]
     pub fn broken(&self) -> Option<String> {
         let mut previous: Option<&String> = None;

@@ -1,14 +1,17 @@
-//! Withdrawal that is done: what is held of a clip, taking it away everywhere, and seeing that nothing is left.
+//! Withdrawal that is done: what is held of a clip, taking it away everywhere, and seeing that
+//! nothing is left.
 //!
-//! [`plan`] looks everywhere and writes nothing. [`apply`] notes the request in the ledger `erasures.parquet`, adds the
-//! clips to the list `withdrawn.csv`, and writes every file that holds one anew without it: shards, index, manifest, tables of
-//! tasks, the download's ledger, the predictions, texts and documents of runs; files and folders of frames are deleted. Other
-//! files keep their bytes. [`verify`] reads everything again and believes no index.
+//! [`plan`] looks everywhere and writes nothing. [`apply`] notes the request in the ledger
+//! `erasures.parquet`, adds the clips to the list `withdrawn.csv`, and writes every file that holds
+//! one anew without it: shards, index, manifest, tables of tasks, the download's ledger, the
+//! predictions, texts and documents of runs; files and folders of frames are deleted. Other files
+//! keep their bytes. [`verify`] reads everything again and believes no index.
 //!
-//! A run's metrics stay as they were judged; its record says with how many clips since withdrawn, and which checkpoints saw
-//! one. Nothing here says that a model has forgotten anything.
+//! A run's metrics stay as they were judged; its record says with how many clips since withdrawn,
+//! and which checkpoints saw one. Nothing here says that a model has forgotten anything.
 //!
-//! What is claimed: files are unlinked and rewritten. Blocks of a disk, snapshots and backups are beyond a program's reach.
+//! What is claimed: files are unlinked and rewritten. Blocks of a disk, snapshots and backups are
+//! beyond a program's reach.
 
 mod apply;
 mod census;

@@ -55,7 +55,8 @@ impl fmt::Display for Near {
     }
 }
 
-/// Clips like those of `ids` that are not among them, by source and time, by the files' bytes, and by the stored frames.
+/// Clips like those of `ids` that are not among them, by source and time, by the files' bytes, and
+/// by the stored frames.
 ///
 /// # Errors
 /// When index, ledger or a shard cannot be read.
@@ -125,7 +126,8 @@ fn by_bytes(places: &Places, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<()
     Ok(())
 }
 
-/// Frames are hashed only of clips that have as many frames of the same sizes as one that is to be erased.
+/// Frames are hashed only of clips that have as many frames of the same sizes as one that is to be
+/// erased.
 fn by_frames(folder: &Path, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(), EraseError> {
     if !folder.is_dir() {
         return Ok(());

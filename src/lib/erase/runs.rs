@@ -64,7 +64,8 @@ struct Run {
 }
 
 impl Taints {
-    /// Looks into all runs: what they trained on and chose by, and what the weights they began with did.
+    /// Looks into all runs: what they trained on and chose by, and what the weights they began with
+    /// did.
     ///
     /// # Errors
     /// When a run's record or table cannot be read.
@@ -89,7 +90,8 @@ impl Taints {
             found.dedup();
             taints.0.insert(run.folder.clone(), found);
         }
-        // A run that begins with a checkpoint that saw a clip passes that on to all of its own, and so on.
+        // A run that begins with a checkpoint that saw a clip passes that on to all of its own, and
+        // so on.
         while runs.iter().any(|run| taints.inherit(run, &runs)) {}
         taints.0.retain(|_, found| !found.is_empty());
         Ok(taints)

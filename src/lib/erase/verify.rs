@@ -39,7 +39,8 @@ pub struct Verdict {
 /// Looks for every clip of the list and of the ledger in all places, by name and by content.
 ///
 /// # Errors
-/// When list, ledger or label tables cannot be read. Whatever else cannot be read is named in the verdict.
+/// When list, ledger or label tables cannot be read. Whatever else cannot be read is named in the
+/// verdict.
 pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
     let begun = Instant::now();
     let ledger = Ledger::read(&places.data)?;

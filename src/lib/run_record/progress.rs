@@ -39,7 +39,8 @@ pub struct TaskHashes {
     pub rows: BTreeMap<String, String>,
 }
 
-/// What the erasure of withdrawn clips has changed in a run directory. Its metrics stay as they were judged.
+/// What the erasure of withdrawn clips has changed in a run directory. Its metrics stay as they
+/// were judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunErasure {
     /// The row of the ledger of withdrawals.

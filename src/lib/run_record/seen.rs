@@ -8,8 +8,9 @@ use crate::clip::Split;
 use crate::parquet_file::{self, TableError};
 use crate::tables::{AvailabilityRow, SeenRow, Use};
 
-/// What the run in `folder` has seen in its done tasks: what its own table says, and its lists. A run of a version before has
-/// no table; of one from which clips were erased the lists say less than the table.
+/// What the run in `folder` has seen in its done tasks: what its own table says, and its lists. A
+/// run of a version before has no table; of one from which clips were erased the lists say less
+/// than the table.
 ///
 /// # Errors
 /// When a table cannot be read.
@@ -40,8 +41,9 @@ pub fn seen_by(folder: &Path, progress: &RunProgress) -> Result<Vec<SeenRow>, Ta
     Ok(rows.into_values().collect())
 }
 
-/// What a run has seen whose done tasks had these numbers of epochs, by the lists of its tasks: the usable clips of a done
-/// task's training and validation lists. Nothing is chosen or trained by the test lists.
+/// What a run has seen whose done tasks had these numbers of epochs, by the lists of its tasks: the
+/// usable clips of a done task's training and validation lists. Nothing is chosen or trained by the
+/// test lists.
 #[must_use]
 pub fn seen(availability: &[AvailabilityRow], epochs: &[u32]) -> Vec<SeenRow> {
     let mut seen: BTreeMap<(&str, Use), SeenRow> = BTreeMap::new();

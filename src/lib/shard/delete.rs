@@ -38,12 +38,14 @@ pub struct Deletion<'a> {
     pub list: Option<&'a Path>,
 }
 
-/// Removes every stored copy of the clips, and their rows of the index or what these say. Shards that hold none of them keep
-/// every byte; one that holds some is replaced by a shard under a new number, so that at no instant the index and the shards
-/// disagree. Shards that the index does not name go where they hold one of the clips, or nothing but copies of what the index
-/// names (a deletion that was stopped has left them). Until the replaced shards are gone, the index has their hashes among its
-/// inputs: should this be stopped before, decoding removes them, too, and takes nothing from them. Call it again where it was
-/// interrupted. `_held` is the lock of the folder.
+/// Removes every stored copy of the clips, and their rows of the index or what these say. Shards
+/// that hold none of them keep every byte; one that holds some is replaced by a shard under a new
+/// number, so that at no instant the index and the shards disagree. Shards that the index does not
+/// name go where they hold one of the clips, or nothing but copies of what the index names (a
+/// deletion that was stopped has left them). Until the replaced shards are gone, the index has
+/// their hashes among its inputs: should this be stopped before, decoding removes them, too, and
+/// takes nothing from them. Call it again where it was interrupted. `_held` is the lock of the
+/// folder.
 ///
 /// # Errors
 /// When the index or a shard cannot be read, or the disk refuses.
@@ -106,7 +108,8 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
     Ok(deleted)
 }
 
-/// Takes the clips out of the rows of the index, or says that they are withdrawn. Gives the number of rows that changed.
+/// Takes the clips out of the rows of the index, or says that they are withdrawn. Gives the number
+/// of rows that changed.
 fn forget(rows: &mut Vec<IndexRow>, deletion: &Deletion<'_>) -> usize {
     let before = rows.len();
     rows.retain(|row| !deletion.clips.contains(&row.clip_id) || (deletion.keeps_row)(&row.clip_id));
@@ -136,7 +139,8 @@ fn lasting(before: &Provenance, deletion: &Deletion<'_>) -> Result<Provenance, S
     }
 }
 
-/// Removes the shards that the index does not name and that hold one of the clips, or nothing but copies.
+/// Removes the shards that the index does not name and that hold one of the clips, or nothing but
+/// copies.
 fn remove_unnamed(
     folder: &Path,
     deletion: &Deletion<'_>,
@@ -182,7 +186,8 @@ fn kept_rows(shard: &Shard, clips: &BTreeSet<String>) -> Result<Vec<i64>, ShardE
     Ok(kept)
 }
 
-/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old row.
+/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old
+/// row.
 fn rewrite(
     folder: &Path,
     shard: &Shard,

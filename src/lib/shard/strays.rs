@@ -20,8 +20,9 @@ pub struct Stray {
     pub clip_id: String,
 }
 
-/// The stored rows of `folder` that `index` does not name, sorted by shard and row. Only the shards that have more rows than the
-/// index names are looked into; one that cannot be read is passed over with a warning.
+/// The stored rows of `folder` that `index` does not name, sorted by shard and row. Only the shards
+/// that have more rows than the index names are looked into; one that cannot be read is passed over
+/// with a warning.
 ///
 /// # Errors
 /// When the folder cannot be listed.

@@ -5,8 +5,8 @@ use crate::parquet_file::table_row;
 table_row! {
     /// A row of `erasures.parquet`: one request and what was done about it. Sorted by number.
     ///
-    /// Columns of JSON hold objects with sorted keys. The row is written when the work begins and again when it is finished;
-    /// until then the columns that tell its end are null.
+    /// Columns of JSON hold objects with sorted keys. The row is written when the work begins and
+    /// again when it is finished; until then the columns that tell its end are null.
     pub struct ErasureRow in "erasures.parquet": "incdec.erasures" version 1 by "make erase" {
         /// Counted from 1.
         pub number: i64,
@@ -22,19 +22,20 @@ table_row! {
         pub finished: Option<String>,
         /// What was held where: JSON, place to its number of things and their bytes.
         pub places: String,
-        /// The BLAKE3 of each file that held something, before and after: JSON, file to `before` and `after` (null where it is
-        /// gone or not yet known).
+        /// The BLAKE3 of each file that held something, before and after: JSON, file to `before`
+        /// and `after` (null where it is gone or not yet known).
         pub files: String,
         /// The BLAKE3 hashes of what was erased: JSON, clip to an array of hashes.
         pub erased: String,
-        /// The runs that know a clip: JSON, run to `judged` (how many of the clips it was judged with) and `checkpoints` (file to
-        /// `trained` or `selected`, for each that saw one).
+        /// The runs that know a clip: JSON, run to `judged` (how many of the clips it was judged
+        /// with) and `checkpoints` (file to `trained` or `selected`, for each that saw one).
         pub runs: String,
         /// Version of the program.
         pub crate_version: String,
         /// The chain of the row before; null in the first.
         pub previous: Option<String>,
-        /// The BLAKE3 over `previous` and this row as JSON with sorted keys; null until it is finished.
+        /// The BLAKE3 over `previous` and this row as JSON with sorted keys; null until it is
+        /// finished.
         pub chain: Option<String>,
     }
 }

@@ -661,7 +661,8 @@ fn a_plan_is_a_table_and_a_file_and_writes_nothing_else() {
     );
 }
 
-/// Work grows with what is erased: shards without a clip are not touched, those with one are written once.
+/// Work grows with what is erased: shards without a clip are not touched, those with one are
+/// written once.
 #[test]
 fn five_thousand_of_fifty_thousand_rows_rewrite_what_holds_them_once() {
     let world = World::of([10_000, 1_250, 1_250], 1, 12_000);

@@ -78,7 +78,8 @@ fn killed_at_random_moments_the_same_command_ends_in_the_same_state() {
             killed += 1;
         }
         child.wait().unwrap();
-        // Every other time the work goes on from where it was killed, else it is done and begins anew.
+        // Every other time the work goes on from where it was killed, else it is done and begins
+        // anew.
         if rng.random::<bool>() {
             let out = world.erase(&args);
             assert!(

@@ -1,5 +1,5 @@
-//! A small data set in every place that the pipeline has: label tables, files, the download's ledger, shards, manifest, tasks,
-//! and a run that might have been trained.
+//! A small data set in every place that the pipeline has: label tables, files, the download's
+//! ledger, shards, manifest, tasks, and a run that might have been trained.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,7 +65,8 @@ impl World {
         world
     }
 
-    /// Everything but a run: clips of each subcategory in each split, the side of a frame, and the bytes of a shard.
+    /// Everything but a run: clips of each subcategory in each split, the side of a frame, and the
+    /// bytes of a shard.
     pub(super) fn of(clips: [usize; 3], side: usize, shard_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = Self {
@@ -440,7 +441,8 @@ impl World {
     }
 }
 
-/// The clips in the order of the label tables; the first of each split's second subcategory is of the shared source.
+/// The clips in the order of the label tables; the first of each split's second subcategory is of
+/// the shared source.
 fn made(counts: [usize; 3]) -> Vec<Made> {
     let mut clips = Vec::new();
     for (split, (count, shared)) in Split::ALL

@@ -1,4 +1,5 @@
-//! Withdrawn clips and runs: what a run says that it has seen, what it refuses, and how a new one goes on without them.
+//! Withdrawn clips and runs: what a run says that it has seen, what it refuses, and how a new one
+//! goes on without them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,8 +18,9 @@ const ARRIVES: &str = "tr02_000000_000010";
 const VALIDATION: &str = "va00_000000_000010";
 const TEST: &str = "te10_000000_000010";
 
-/// Withdraws clips as erasing does: from shards and index, from the lists, and into the list of withdrawn clips, whose path
-/// this gives. The tasks without them lie in the folder `without-<scenario>`.
+/// Withdraws clips as erasing does: from shards and index, from the lists, and into the list of
+/// withdrawn clips, whose path this gives. The tasks without them lie in the folder
+/// `without-<scenario>`.
 fn withdraw(toy: &Toy, scenario: &str, clips: &[&str]) -> PathBuf {
     let gone = clips.iter().map(|&clip| clip.to_owned()).collect();
     delete_clips(&toy.shards(), &gone).unwrap();

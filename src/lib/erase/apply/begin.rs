@@ -1,4 +1,5 @@
-//! The beginning of a request: what is refused, and the row of the ledger that everything after it goes by.
+//! The beginning of a request: what is refused, and the row of the ledger that everything after it
+//! goes by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -45,7 +46,8 @@ pub(super) fn refuse(config: &EraseConfig, plan: &Plan) -> Result<(), EraseError
     Ok(())
 }
 
-/// The row of the ledger as the work begins: everything that cannot be found out later stands in it.
+/// The row of the ledger as the work begins: everything that cannot be found out later stands in
+/// it.
 pub(super) fn row(config: &EraseConfig, plan: &Plan) -> Result<ErasureRow, EraseError> {
     let mut sums: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
     for row in plan.held.iter().filter(|row| row.action != Action::Keep) {

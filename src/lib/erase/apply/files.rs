@@ -12,7 +12,8 @@ use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::search::{has_text, without_lines};
 
 impl Work<'_> {
-    /// Deletes videos, folders of frames, archives, records of a download and pages, and takes lines out of texts.
+    /// Deletes videos, folders of frames, archives, records of a download and pages, and takes
+    /// lines out of texts.
     pub(super) fn files(&self, held: &[HeldRow]) -> Result<(), EraseError> {
         let mut done = BTreeSet::new();
         for row in held {

@@ -1,7 +1,8 @@
-//! Erasing: the request is written down, then every place is written anew without the clips, then the request is closed.
+//! Erasing: the request is written down, then every place is written anew without the clips, then
+//! the request is closed.
 //!
-//! Each step looks for itself what is left to do, and every file is published whole, so that the same command goes on
-//! wherever it was stopped.
+//! Each step looks for itself what is left to do, and every file is published whole, so that the
+//! same command goes on wherever it was stopped.
 
 mod begin;
 mod files;
@@ -128,8 +129,9 @@ fn canonical(folder: &Path) -> PathBuf {
 /// Erases the clips that the request means, or goes on where the same request was stopped.
 ///
 /// # Errors
-/// When nothing is known of the clips, another request was begun and not finished, a kept archive holds one and is not to be
-/// deleted, another program works in one of the places, a file cannot be read, or the disk refuses.
+/// When nothing is known of the clips, another request was begun and not finished, a kept archive
+/// holds one and is not to be deleted, another program works in one of the places, a file cannot be
+/// read, or the disk refuses.
 pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
     let places = &config.places;
     let locks = Locks::take(config)?;

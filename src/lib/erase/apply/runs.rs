@@ -118,7 +118,8 @@ impl RunFolder<'_, '_> {
         self.summary(&progress)
     }
 
-    /// Writes down what the run has seen, where a version before did not, before its lists no longer say so.
+    /// Writes down what the run has seen, where a version before did not, before its lists no
+    /// longer say so.
     fn keep_seen(&self, progress: &RunProgress) -> Result<(), EraseError> {
         let path = self.folder.join(SeenRow::FILE);
         if path.exists() || progress.tasks.is_empty() {
@@ -131,7 +132,8 @@ impl RunFolder<'_, '_> {
         Ok(parquet_file::write(&path, &rows, &self.head.provenance())?)
     }
 
-    /// Takes the clips' rows out of the predictions of a run that was judged with some, and gives each task's rows their new hash.
+    /// Takes the clips' rows out of the predictions of a run that was judged with some, and gives
+    /// each task's rows their new hash.
     fn predictions(&self, progress: &mut RunProgress) -> Result<(), EraseError> {
         let path = self.folder.join(PredictionRow::FILE);
         if !path.exists() {

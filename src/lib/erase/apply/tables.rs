@@ -106,8 +106,8 @@ impl Lineage {
     }
 }
 
-/// Writes a table of tasks anew: rows of the clips are no longer usable, and inputs that were written anew have their new
-/// hashes. The bytes are those that the stage would give.
+/// Writes a table of tasks anew: rows of the clips are no longer usable, and inputs that were
+/// written anew have their new hashes. The bytes are those that the stage would give.
 pub(super) fn renew(path: &Path, ids: &Ids, lineage: &Lineage) -> Result<(), TableError> {
     let is_schedule = path
         .file_name()

@@ -54,7 +54,8 @@ impl Search<'_> {
         }
     }
 
-    /// A file among the clips: a video by its name or, where content counts, by its bytes; else a text.
+    /// A file among the clips: a video by its name or, where content counts, by its bytes; else a
+    /// text.
     fn video(&mut self, place: Place, path: &Path, name: &str) -> Result<(), ArtifactError> {
         let bytes = fs::metadata(path)
             .map_err(ArtifactError::at("look at", path))?

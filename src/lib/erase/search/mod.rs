@@ -1,5 +1,5 @@
-//! Looking for clips everywhere. Nothing is believed that an index says: every folder is walked, every table and every shard
-//! is read.
+//! Looking for clips everywhere. Nothing is believed that an index says: every folder is walked,
+//! every table and every shard is read.
 
 mod files;
 mod stored;
@@ -116,7 +116,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Looks through everything below a folder. A folder that is not there holds nothing, but for one that a person named.
+    /// Looks through everything below a folder. A folder that is not there holds nothing, but for
+    /// one that a person named.
     fn folder(&mut self, place: Place, folder: &Path) {
         if !folder.exists() {
             let named = *self.places != Places::below(&self.places.data);

@@ -15,9 +15,9 @@ use crate::train::withdrawals;
 use crate::withdrawn::Withdrawn;
 
 impl Run<'_> {
-    /// Takes the tasks over that `old` has done before the first that trained on or validated with a
-    /// withdrawn clip. Weights, the approach's state and the figures of epochs are those of `old`;
-    /// each task is evaluated once more, on its lists without the withdrawn clips.
+    /// Takes the tasks over that `old` has done before the first that trained on or validated with
+    /// a withdrawn clip. Weights, the approach's state and the figures of epochs are those of
+    /// `old`; each task is evaluated once more, on its lists without the withdrawn clips.
     ///
     /// # Errors
     /// When `old` is no run, one under other settings, one whose lists are others, or damaged.
