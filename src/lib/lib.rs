@@ -39,6 +39,7 @@
 //! | [`random`] | named random streams |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
+//! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
 //! Above it:
 //!
@@ -82,6 +83,7 @@ pub mod choice;
 pub mod clip;
 pub mod exit;
 pub mod foreign;
+pub mod guide;
 pub mod hint;
 pub mod labels;
 pub mod lock;

@@ -16,6 +16,7 @@ const GROUND: &[&str] = &[
     "clip",
     "exit",
     "foreign",
+    "guide",
     "hint",
     "labels",
     "lock",
