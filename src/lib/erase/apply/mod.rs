@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use walkdir::WalkDir;
 
 use super::EraseError;
 use super::census::Census;
@@ -217,6 +218,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(mut self, ledger: &mut Ledger) -> Result<Applied, EraseError> {
+        self.sweep()?;
         self.list()?;
         self.shards()?;
         let config = self.config;
@@ -238,6 +240,23 @@ impl Work<'_> {
         let by_hand = by_hand.map(|row| format!("{} of {} in {}", row.what, row.clip_id, row.file));
         let by_hand: Vec<String> = by_hand.collect();
         self.close(ledger, by_hand)
+    }
+
+    /// Removes what was being written when this was stopped: it may hold what is to be erased. The
+    /// shards and the manifest are swept by those who write them.
+    fn sweep(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        artifact::sweep(&places.labels)?;
+        for folder in tables::task_folders(places) {
+            artifact::sweep(&folder)?;
+        }
+        for run in run_folders(places) {
+            let folders = WalkDir::new(&run).into_iter().filter_map(Result::ok);
+            for folder in folders.filter(|entry| entry.file_type().is_dir()) {
+                artifact::sweep(folder.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The list of withdrawn clips.
