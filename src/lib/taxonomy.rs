@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
@@ -21,7 +23,7 @@ const MAX_NAME_BYTES: usize = 200;
 pub struct Category {
     /// The category's name, a class of the model.
     pub name: String,
-    /// Its subcategories, each a Kinetics class; never empty.
+    /// Its subcategories, each a Kinetics class.
     pub subcategories: Vec<String>,
 }
 
@@ -29,7 +31,18 @@ pub struct Category {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taxonomy {
     categories: Vec<Category>,
-    class_of: HashMap<String, usize>,
+    places: HashMap<String, Place>,
+}
+
+/// Where a subcategory stands in its taxonomy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The class index of its category.
+    pub class: usize,
+    /// Its index among the category's subcategories.
+    pub index: usize,
+    /// Its number among all subcategories, category after category.
+    pub number: usize,
 }
 
 /// Why a taxonomy was refused.
@@ -89,6 +102,11 @@ impl Hint for TaxonomyError {
 }
 
 impl Taxonomy {
+    /// The name of the file.
+    pub const FILE: &str = "classes.csv";
+    /// The key of the taxonomy among a table's settings.
+    pub const SETTING: &str = "taxonomy";
+
     /// Reads `classes.csv`.
     ///
     /// # Errors
@@ -128,7 +146,6 @@ impl Taxonomy {
     ) -> Result<Self, TaxonomyError> {
         let mut categories: Vec<Category> = Vec::new();
         let mut classes: HashMap<String, usize> = HashMap::new();
-        let mut class_of = HashMap::new();
         for (category, subcategory) in pairs {
             let class = classes.get(&category).copied().unwrap_or_else(|| {
                 classes.insert(category.clone(), categories.len());
@@ -138,28 +155,41 @@ impl Taxonomy {
                 });
                 categories.len() - 1
             });
-            if class_of.len() == MAX_SUBCATEGORIES {
-                return Err(TaxonomyError::TooMany {
-                    path: path.to_owned(),
-                });
-            }
-            if class_of.insert(subcategory.clone(), class).is_some() {
-                return Err(TaxonomyError::Shared {
-                    path: path.to_owned(),
-                    name: subcategory,
-                });
-            }
             categories[class].subcategories.push(subcategory);
         }
+        Self::new(path, categories)
+    }
+
+    /// The taxonomy of these categories; `path` only names the table in errors.
+    ///
+    /// # Errors
+    /// When there is no category, or a subcategory occurs twice.
+    pub fn new(path: &Path, categories: Vec<Category>) -> Result<Self, TaxonomyError> {
+        let path = || path.to_owned();
         if categories.is_empty() {
-            return Err(TaxonomyError::Empty {
-                path: path.to_owned(),
-            });
+            return Err(TaxonomyError::Empty { path: path() });
         }
-        Ok(Self {
-            categories,
-            class_of,
-        })
+        let mut places = HashMap::new();
+        for (class, category) in categories.iter().enumerate() {
+            for (index, name) in category.subcategories.iter().enumerate() {
+                let number = places.len();
+                if number == MAX_SUBCATEGORIES {
+                    return Err(TaxonomyError::TooMany { path: path() });
+                }
+                let place = Place {
+                    class,
+                    index,
+                    number,
+                };
+                if places.insert(name.clone(), place).is_some() {
+                    return Err(TaxonomyError::Shared {
+                        path: path(),
+                        name: name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(Self { categories, places })
     }
 
     /// The categories in class order.
@@ -174,13 +204,13 @@ impl Taxonomy {
         self.categories.len()
     }
 
-    /// The categories' names in class order.
+    /// The names of the categories in class order.
     #[must_use]
     pub fn category_names(&self) -> Vec<String> {
         self.categories.iter().map(|c| c.name.clone()).collect()
     }
 
-    /// All subcategories with their class, in the table's order within each category.
+    /// All subcategories with their class, by their numbers.
     pub fn subcategories(&self) -> impl Iterator<Item = (usize, &str)> {
         self.categories
             .iter()
@@ -188,40 +218,44 @@ impl Taxonomy {
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
     }
 
-    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]],
-    /// ...]` in class order. A table alone then suffices, though its rows cannot tell the order of
-    /// the subcategories.
+    /// Where a subcategory stands, if the taxonomy knows it.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn place(&self, subcategory: &str) -> Option<Place> {
+        self.places.get(subcategory).copied()
+    }
+
+    /// The class index of a subcategory's category, if the taxonomy knows it.
+    #[must_use]
+    pub fn class_of(&self, subcategory: &str) -> Option<usize> {
+        self.place(subcategory).map(|place| place.class)
+    }
+
+    /// The taxonomy as tables carry it among their settings:
+    /// `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though
+    /// its rows cannot tell the order of the subcategories.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
         self.categories
             .iter()
             .map(|c| serde_json::json!([c.name, c.subcategories]))
             .collect()
     }
 
-    /// Reads what [`Taxonomy::to_json`] wrote; `path` only names the table in errors.
+    /// Reads the taxonomy among a table's settings; `path` only names the table in errors.
     ///
     /// # Errors
-    /// When the value is no taxonomy.
-    pub fn from_json(path: &Path, value: &serde_json::Value) -> Result<Self, TaxonomyError> {
-        let categories: Vec<(String, Vec<String>)> = serde_json::from_value(value.clone())
-            .map_err(|_| TaxonomyError::Metadata {
+    /// When there is none, or what is there is no taxonomy.
+    pub fn of_settings(path: &Path, settings: &Map<String, Value>) -> Result<Self, TaxonomyError> {
+        let recorded = settings.get(Self::SETTING).cloned().unwrap_or_default();
+        let recorded: Vec<(String, Vec<String>)> =
+            serde_json::from_value(recorded).map_err(|_| TaxonomyError::Metadata {
                 path: path.to_owned(),
             })?;
-        let pairs = categories
-            .into_iter()
-            .flat_map(|(category, subcategories)| {
-                subcategories
-                    .into_iter()
-                    .map(move |subcategory| (category.clone(), subcategory))
-            });
+        let pairs = recorded.into_iter().flat_map(|(category, all)| {
+            let category = move |subcategory| (category.clone(), subcategory);
+            all.into_iter().map(category)
+        });
         Self::from_pairs(path, pairs)
-    }
-
-    /// The class of a subcategory, if the taxonomy knows it.
-    #[must_use]
-    pub fn class_of(&self, subcategory: &str) -> Option<usize> {
-        self.class_of.get(subcategory).copied()
     }
 }
 
@@ -259,7 +293,12 @@ mod tests {
             .map(|c| c.subcategories.len())
             .collect();
         assert_eq!(sizes, [14, 3, 3, 5, 12]);
-        assert_eq!(t.class_of("yawning"), Some(3));
+        let yawning = Place {
+            class: 3,
+            index: 1,
+            number: 21,
+        };
+        assert_eq!(t.place("yawning"), Some(yawning));
     }
 
     #[test]
@@ -296,7 +335,11 @@ mod tests {
         let pairs = (0..200_000).map(|n| (format!("c{n}"), format!("s{n}")));
         let taxonomy = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap();
         assert_eq!(taxonomy.classes(), 200_000);
-        assert_eq!(taxonomy.class_of("s123456"), Some(123_456));
+        let place = taxonomy.place("s123456").unwrap();
+        assert_eq!(
+            (place.class, place.index, place.number),
+            (123_456, 0, 123_456)
+        );
         let pairs = (0..=MAX_SUBCATEGORIES).map(|n| ("c".to_owned(), n.to_string()));
         let error = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap_err();
         assert!(matches!(error, TaxonomyError::TooMany { .. }));
@@ -321,9 +364,10 @@ mod tests {
     fn a_taxonomy_survives_a_tables_settings() {
         let t = read("Category,Subcategory\nb,x\na,y\nb,z\n").unwrap();
         let path = Path::new("clips.parquet");
-        assert_eq!(Taxonomy::from_json(path, &t.to_json()).unwrap(), t);
+        let settings = Map::from_iter([(Taxonomy::SETTING.to_owned(), t.to_json())]);
+        assert_eq!(Taxonomy::of_settings(path, &settings).unwrap(), t);
         assert!(matches!(
-            Taxonomy::from_json(path, &serde_json::Value::Null),
+            Taxonomy::of_settings(path, &Map::new()),
             Err(TaxonomyError::Metadata { .. })
         ));
     }

@@ -9,6 +9,8 @@ use incdec::choice::Choice;
 use incdec::tasks::Scenario;
 use walkdir::WalkDir;
 
+mod circles;
+
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
@@ -21,7 +23,9 @@ const GROUND: &[&str] = &[
     "labels",
     "lock",
     "named_csv",
+    "npy",
     "panics",
+    "parallel",
     "parquet_file",
     "progress",
     "random",
@@ -38,7 +42,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("download", &[]),
     ("tasks", &[]),
-    ("shard", &["media"]),
+    ("shard", &[]),
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
@@ -49,12 +53,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("erase", &["manifest", "shard"]),
 ];
 
-/// Packages that only some modules may name (a module, or `bin` for the binaries).
+/// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
     ("tch", &["data", "model", "train", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];
 

@@ -11,9 +11,6 @@ use super::pixels::FrameReader;
 use super::{ClipFault, DataError, Dataset, HostMemory, LoaderConfig, OnBadClip, StreamKeys};
 use crate::panics::caught;
 
-/// Bytes of an RGB pixel.
-const RGB: usize = 3;
-
 /// Clips that go through the model together.
 #[derive(Debug)]
 pub struct Batch {
@@ -26,6 +23,9 @@ pub struct Batch {
     /// The indices of clips that belong here but could not be loaded ([`OnBadClip::Skip`]).
     pub skipped: Vec<usize>,
 }
+
+/// Bytes of an RGB pixel.
+const RGB: usize = 3;
 
 /// What one worker needs for its batches.
 pub(super) struct Assembler {

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::stream_keys::StreamKeys;
+use super::StreamKeys;
 use crate::random;
 
 /// Purpose of the stream that crops and flips are drawn from.

@@ -4,11 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::assemble::{Assembler, Batch};
-use super::config::LoaderConfig;
+use super::assemble::Assembler;
 use super::prefetch::{Gone, Prefetch};
-use super::stream_keys::StreamKeys;
-use super::{DataError, Dataset};
+use super::{Batch, DataError, Dataset, LoaderConfig, StreamKeys};
 
 /// The batches of an epoch, in order. Iterating after an error goes on with the next batch.
 pub struct Batches {
@@ -22,16 +20,15 @@ enum Feed {
         left: Range<usize>,
     },
     Ahead(Prefetch<Result<Batch, DataError>>),
-    /// The settings were refused; said once.
+    /// The settings were refused; told once.
     Refused(Option<DataError>),
 }
 
 impl Batches {
     /// Starts loading the clips `order` (indices into the data set) from batch `first_batch` on.
     ///
-    /// The batches from there are the same as those of an epoch that starts at batch 0, so the
-    /// number of batches done is all that has to be kept to go on in the middle of an epoch.
-    /// Settings that make no sense are the first item, an error.
+    /// The batches from there are the same as those of an epoch that starts at batch 0, so the number of batches done is all
+    /// that has to be kept to go on in the midst of an epoch. Settings that make no sense are told as the first item.
     #[must_use]
     pub fn start(
         dataset: &Arc<Dataset>,
@@ -83,8 +80,7 @@ impl Batches {
         self.batches
     }
 
-    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the
-    /// epoch.
+    /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the epoch.
     #[must_use]
     pub fn position(&self) -> usize {
         match &self.feed {

@@ -1,4 +1,4 @@
-//! How an epoch is loaded: the loader's settings with their defaults and limits.
+//! How an epoch is loaded.
 
 use super::{Augment, DataError};
 use crate::choice::choice;
@@ -30,8 +30,7 @@ pub enum HostMemory {
     /// Ordinary memory.
     #[default]
     Pageable,
-    /// Page-locked memory, from which a CUDA device copies while the host goes on. Needs a CUDA
-    /// device.
+    /// Page-locked memory, from which a CUDA device copies while the host goes on. Needs a CUDA device.
     Pinned,
 }
 

@@ -16,18 +16,17 @@
 mod assemble;
 pub mod augment;
 mod batches;
-pub mod bench;
 mod config;
 mod dataset;
 mod error;
 mod jpeg;
+mod keys;
 mod lists;
-mod memory;
+pub mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;
 pub mod sampler;
-mod stream_keys;
 
 pub use assemble::Batch;
 pub use augment::Augment;
@@ -37,6 +36,6 @@ pub use config::{
 };
 pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
 pub use error::{ClipFault, DataError, first_clips};
+pub use keys::StreamKeys;
 pub use lists::{List, Lists};
 pub use normalise::{MEAN, Normaliser, STD};
-pub use stream_keys::StreamKeys;

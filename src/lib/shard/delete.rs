@@ -7,7 +7,7 @@ use std::path::Path;
 use super::ShardError;
 use super::folder::{parse_shard_name, shard_files};
 use super::reader::{Shard, StoredClip};
-use super::writer::{NewClip, Writer, WriterConfig, write_index};
+use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::lock::Lock;
@@ -63,10 +63,8 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
             places.entry(shard.clone()).or_default().push(place);
         }
     }
-    let mut next_number: BTreeMap<Split, u32> = BTreeMap::new();
-    for (split, number) in shard_files(folder)?.into_keys() {
-        next_number.insert(split, number + 1);
-    }
+    let named = places.keys().filter_map(|name| parse_shard_name(name));
+    let mut taken: BTreeSet<(Split, u32)> = named.chain(shard_files(folder)?.into_keys()).collect();
     let mut provenance = lasting(&before, deletion)?;
     let last = provenance.clone();
     let mut replaced = Vec::new();
@@ -82,7 +80,7 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
         let Some((split, _)) = parse_shard_name(name) else {
             continue;
         };
-        let moved = rewrite(folder, &shard, split, &kept, &mut next_number)?;
+        let moved = rewrite(folder, &shard, split, &kept, &mut taken)?;
         let new = moved.values().next().map(|(shard, _)| shard.clone());
         deleted.written.extend(new);
         for &place in places {
@@ -193,39 +191,31 @@ fn rewrite(
     shard: &Shard,
     split: Split,
     kept: &[i64],
-    next_number: &mut BTreeMap<Split, u32>,
+    taken: &mut BTreeSet<(Split, u32)>,
 ) -> Result<BTreeMap<i64, (String, i64)>, ShardError> {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: u64::MAX,
-        first_number: next_number.clone(),
+        taken: taken.clone(),
     };
     let provenance: Provenance = shard.provenance().clone();
-    let mut writer = Writer::new(folder, provenance, config);
+    let mut writer = ShardWriter::new(folder, provenance, config);
     let mut moved = BTreeMap::new();
     for &row in kept {
-        let new = writer.push(&copy(&shard.clip(row)?, split))?;
+        let new = writer.push(&copy(shard.clip(row)?, split))?;
         if let (Some(shard), Some(shard_row)) = (new.shard, new.shard_row) {
             moved.insert(row, (shard, shard_row));
         }
     }
-    if !writer.finish()?.is_empty() {
-        *next_number.entry(split).or_insert(0) += 1;
-    }
+    let written = writer.finish()?;
+    taken.extend(written.iter().filter_map(|name| parse_shard_name(name)));
     Ok(moved)
 }
 
-fn copy(clip: &StoredClip<'_>, split: Split) -> NewClip {
-    let side = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+fn copy(clip: StoredClip<'_>, split: Split) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.to_owned(),
         split,
-        codec: clip.codec,
-        height: side(clip.height),
-        width: side(clip.width),
-        fps: clip.fps,
         frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
-        source: clip.source().clone(),
-        status: clip.status(),
-        error: clip.error().map(str::to_owned),
+        head: clip.head,
     }
 }

@@ -20,8 +20,8 @@ mod timing;
 #[cfg(feature = "torch")]
 pub(crate) use availability::class_counts;
 pub use availability::{
-    AvailabilityError, AvailabilityRow, Change, ClassCountsOver, Deal, Nonsense, RowFault,
-    check_availability, read_availability,
+    Availability, AvailabilityError, AvailabilityRow, Change, ClassCountsOver, Deal, Nonsense,
+    RowFault, check_availability,
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};

@@ -41,9 +41,6 @@ pub enum TrainError {
         "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
     )]
     Bf16,
-    /// The system does not tell what this process has used.
-    #[error("read /proc/self/status: {0}")]
-    Usage(std::io::Error),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -16,8 +16,7 @@
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
-//! | `withdrawals` | what of withdrawn clips must not be touched, and what a run saw of them |
-//! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
+//! | [`profile`] | where the seconds go |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before
 //! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
@@ -43,7 +42,6 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
-pub mod step_bench;
 pub mod task_sequence;
 mod trained;
 mod withdrawals;

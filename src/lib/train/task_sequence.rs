@@ -9,8 +9,11 @@ use super::TrainError;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
+use crate::parquet_file;
 use crate::shard::Shards;
-use crate::tables::{self, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow};
+use crate::tables::{
+    self, Availability, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow,
+};
 
 /// Everything that the run needs to know of its data.
 #[derive(Clone, Debug)]
@@ -60,18 +63,18 @@ impl TaskSequence {
     /// usable, or a task has a list without any usable clip.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
         let table = availability.join(AvailabilityRow::FILE);
-        let (rows, deal) = tables::read_availability(&table)?;
+        let read = Availability::read(&table)?;
+        let (rows, deal) = (&read.rows, Deal::of(&read));
         let shards = Arc::new(Shards::open(shards)?);
         let dealt = rows.last().map_or(0, |row| row.task + 1);
-        let mut lists = Lists::join(&rows, shards.index())?;
-        let tasks = (0..dealt).map(|task| task_of(task, &rows, &deal, &mut lists, &shards));
+        let mut lists = Lists::join(rows, shards.index())?;
+        let tasks = (0..dealt).map(|task| task_of(task, rows, &deal, &mut lists, &shards));
         let tasks = tasks.collect::<Result<Vec<Task>, TrainError>>()?;
         let mut inputs = BTreeMap::new();
-        for path in [
-            table,
-            availability.join(ScheduleRow::FILE),
-            shards.folder().join(IndexRow::FILE),
-        ] {
+        let schedule = availability.join(ScheduleRow::FILE);
+        // Training takes nothing from it, but the run keeps a copy, which must be sound.
+        parquet_file::read::<ScheduleRow>(&schedule)?;
+        for path in [table, schedule, shards.folder().join(IndexRow::FILE)] {
             if let Some(name) = path.file_name() {
                 inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
             }

@@ -15,7 +15,9 @@ use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::parquet_file;
 use incdec::run_record::RunRecord;
-use incdec::shard::{Shard, Shards, SourceFacts, Writer, WriterConfig, shard_files, write_index};
+use incdec::shard::{
+    Shard, ShardWriter, ShardWriterConfig, Shards, SourceFacts, shard_files, write_index,
+};
 use incdec::tables::{ClipRow, ClipStatus, IndexRow, LedgerRow, SeenRow};
 use incdec::withdrawn::Withdrawn;
 
@@ -374,12 +376,15 @@ fn a_clip_that_is_held_twice_goes_twice_and_under_another_name_it_is_named() {
     let mut index: Vec<IndexRow> = parquet_file::read(&index_file).unwrap();
     let made_from =
         parquet_file::provenance(&index_file, &<IndexRow as parquet_file::Table>::FORMAT).unwrap();
-    let config = WriterConfig {
-        first_number: BTreeMap::from([(Split::Train, 900)]),
-        ..WriterConfig::default()
+    let config = ShardWriterConfig {
+        taken: shard_files(&world.path("shards"))
+            .unwrap()
+            .into_keys()
+            .collect(),
+        ..ShardWriterConfig::default()
     };
     let settings = incdec::decode::ClipSettings::default().provenance();
-    let mut writer = Writer::new(&world.path("shards"), settings, config);
+    let mut writer = ShardWriter::new(&world.path("shards"), settings, config);
     let source = SourceFacts {
         bytes: Some(bytes.len() as i64),
         blake3: Some(artifact::hash_file(&hidden).unwrap()),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use incdec::clip::Split;
 use incdec::erase::{Place, Selector, What, apply, verify};
 use incdec::parquet_file::{self, Provenance, Table};
-use incdec::shard::{SourceFacts, Writer, WriterConfig};
+use incdec::shard::{ShardWriter, ShardWriterConfig, SourceFacts};
 use incdec::tables::{
     AvailabilityRow, ClipRow, ClipStatus, ErasureRow, IndexRow, LedgerRow, PREDICTIONS,
     read_predictions, write_predictions,
@@ -229,7 +229,7 @@ impl Table for Own {
 fn stored(world: &World, path: &PathBuf, clip: &str, number: usize) {
     let folder = tempfile::tempdir().unwrap();
     let settings = incdec::decode::ClipSettings::default().provenance();
-    let mut writer = Writer::new(folder.path(), settings, WriterConfig::default());
+    let mut writer = ShardWriter::new(folder.path(), settings, ShardWriterConfig::default());
     let clip = world.stored(clip, Split::Test, number, SourceFacts::default());
     writer.push(&clip).unwrap();
     let name = writer.finish().unwrap().remove(0);

@@ -15,12 +15,14 @@ use incdec::lock::Wait;
 use incdec::manifest::{self, ManifestConfig};
 use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{self, Rows, RunHead, RunProgress, RunSummary, TaskOutcome};
-use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
 use incdec::tables::{
     AvailabilityRow, ClipStatus, HistoryRow, Kind, LedgerRow, MetricRow, PredictionRow, TimingRow,
     write_predictions,
 };
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use walkdir::WalkDir;
 
 const SUBCATEGORIES: [(&str, &str); 4] = [
@@ -228,11 +230,11 @@ impl World {
 
     fn write_shards(&self, shard_bytes: u64) {
         let provenance = ClipSettings::default().provenance();
-        let config = WriterConfig {
+        let config = ShardWriterConfig {
             shard_bytes,
-            ..WriterConfig::default()
+            ..ShardWriterConfig::default()
         };
-        let mut writer = Writer::new(&self.path("shards"), provenance.clone(), config);
+        let mut writer = ShardWriter::new(&self.path("shards"), provenance.clone(), config);
         let mut index = Vec::new();
         for (n, clip) in self.clips.iter().enumerate() {
             let path = self.raw_file(clip);
@@ -254,23 +256,26 @@ impl World {
 
     /// A clip to be stored whose frames are those of number `n`.
     pub(super) fn stored(&self, id: &str, split: Split, n: usize, source: SourceFacts) -> NewClip {
+        let side = self.side as u32;
         NewClip {
             clip_id: id.to_owned(),
             split,
-            codec: Codec::Raw,
-            height: self.side as i32,
-            width: self.side as i32,
-            fps: 5.0,
+            head: ClipHead {
+                codec: Codec::Raw,
+                height: side,
+                width: side,
+                fps: 5.0,
+                source,
+                status: ClipStatus::Ok,
+                error: None,
+            },
             frames: (0..4)
                 .map(|t| {
-                    let bytes =
-                        (0..self.side * self.side * 3).map(|i| ((n * 37 + t * 11 + i) % 251) as u8);
+                    let pixels = 0..self.side * self.side * 3;
+                    let bytes = pixels.map(|i| ((n * 37 + t * 11 + i) % 251) as u8);
                     bytes.collect()
                 })
                 .collect(),
-            source,
-            status: ClipStatus::Ok,
-            error: None,
         }
     }
 
@@ -284,7 +289,7 @@ impl World {
         })
         .unwrap();
         tasks::run(&TasksConfig {
-            clips: ClipSource::Manifest(self.path("manifests/clips.parquet")),
+            clips: LabelSource::Manifest(self.path("manifests/clips.parquet")),
             without: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
             schedule: None,

@@ -16,7 +16,7 @@ use incdec::run_record::{
 };
 use incdec::tables::AvailabilityRow;
 use incdec::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
 
@@ -168,7 +168,7 @@ impl FakeRun<'_> {
         };
         let seed = u32::try_from(self.seed).unwrap();
         tasks::run(&TasksConfig {
-            clips: ClipSource::Labels(labels),
+            clips: LabelSource::Labels(labels),
             without: None,
             deal: DealSettings::published(self.scenario, seed),
             schedule,

@@ -6,9 +6,12 @@ use std::process::Command;
 
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance};
-use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
+use incdec::tasks::Scenario;
 use incdec::train::record::tensorboard;
 use tempfile::TempDir;
 
@@ -25,12 +28,6 @@ pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
     (0, "eating chips"),
     (1, "texting"),
     (1, "looking at phone"),
-];
-pub(super) const SCENARIOS: [&str; 4] = [
-    "substitution",
-    "decremental",
-    "incremental-decremental",
-    "joint-incremental",
 ];
 
 /// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
@@ -64,10 +61,10 @@ impl Toy {
             folder: tempfile::tempdir().unwrap(),
         };
         let clips = labelled();
-        let mut writer = Writer::new(
+        let mut writer = ShardWriter::new(
             &toy.shards(),
             Provenance::default(),
-            WriterConfig::default(),
+            ShardWriterConfig::default(),
         );
         let mut index = Vec::new();
         for clip in &clips {
@@ -75,7 +72,7 @@ impl Toy {
         }
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
-        for scenario in SCENARIOS {
+        for scenario in Scenario::ALL.map(Scenario::name) {
             write_tasks(&toy.tasks(scenario), scenario, &clips);
         }
         toy
@@ -169,14 +166,16 @@ fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.clone(),
         split: clip.split,
-        codec: Codec::Raw,
-        height: SIDE as i32,
-        width: SIDE as i32,
-        fps: 5.0,
         frames: (0..FRAMES).map(frame).collect(),
-        source: SourceFacts::default(),
-        status: ClipStatus::Ok,
-        error: None,
+        head: ClipHead {
+            codec: Codec::Raw,
+            height: SIDE as u32,
+            width: SIDE as u32,
+            fps: 5.0,
+            source: SourceFacts::default(),
+            status: ClipStatus::Ok,
+            error: None,
+        },
     }
 }
 

@@ -1,89 +1,11 @@
-//! Refuses rows of `availability.parquet` that make no sense, before anybody counts on them.
+//! What the rows of `availability.parquet` must be, so that training can count on them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::row::{AvailabilityRow, Change};
+use super::fault::{Nonsense, RowFault};
+use super::{AvailabilityRow, Change};
 use crate::clip::Split;
-use crate::foreign::printable;
 use crate::taxonomy::Taxonomy;
-
-/// A row that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "row {row} (task {task}, {split}, clip {}): {what}",
-    printable(clip_id)
-)]
-pub struct RowFault {
-    /// The row, from 0.
-    pub row: usize,
-    /// The task that it says.
-    pub task: i32,
-    /// The split that it says.
-    pub split: Split,
-    /// The clip.
-    pub clip_id: String,
-    /// What is wrong.
-    pub what: Nonsense,
-}
-
-/// What is wrong with a row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Nonsense {
-    /// A task below 0, or one that does not follow on the one before.
-    #[error("task {found} follows on {}", before.map_or("nothing".to_owned(), |t| format!("task {t}")))]
-    Task {
-        /// The row's task.
-        found: i32,
-        /// That of the row before; none before the first.
-        before: Option<i32>,
-    },
-    /// A list that comes after one that belongs behind it.
-    #[error(
-        "the list stands after that of {before}: rows are sorted by task, then train, validation, test"
-    )]
-    Split {
-        /// The split of the row before.
-        before: Split,
-    },
-    /// A position that is not the next one of its list.
-    #[error("position {found}, expected {expected}: positions count from 0, each once, in order")]
-    Position {
-        /// The row's position.
-        found: i32,
-        /// The one that should stand there.
-        expected: i32,
-    },
-    /// A removed clip with a position, or a listed one without.
-    #[error("{}", if *.removed { "removed, but it has a position" } else { "in the list, but without a position" })]
-    Presence {
-        /// Whether the row says that the clip was removed.
-        removed: bool,
-    },
-    /// A clip that the list has already.
-    #[error("the clip stands in this list twice")]
-    Doubled,
-    /// A label that is not the class of the row's category.
-    #[error("label {label} is not the class of {:?}", printable(category))]
-    Label {
-        /// The class index.
-        label: i32,
-        /// The category.
-        category: String,
-    },
-    /// A subcategory that the category does not have.
-    #[error(
-        "{:?} has no subcategory {:?}",
-        printable(category),
-        printable(subcategory)
-    )]
-    Subcategory {
-        /// The category.
-        category: String,
-        /// The subcategory.
-        subcategory: String,
-    },
-}
 
 /// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train,
 /// validation and test in this order, in each list the positions 0, 1, 2, ... and no clip twice,
@@ -171,56 +93,53 @@ impl<'a> Lists<'a> {
 
 /// Which category each class is.
 enum Classes<'a> {
-    /// As the table's metadata have them.
-    Named(&'a Taxonomy),
+    /// As the table's settings have them.
+    Recorded(&'a Taxonomy),
     /// As the rows so far have them: categories by class.
     Found(BTreeMap<i32, &'a str>),
 }
 
 impl<'a> Classes<'a> {
     fn new(taxonomy: Option<&'a Taxonomy>) -> Self {
-        taxonomy.map_or_else(|| Self::Found(BTreeMap::new()), Self::Named)
+        taxonomy.map_or_else(|| Self::Found(BTreeMap::new()), Self::Recorded)
     }
 
     fn check(&mut self, row: &'a AvailabilityRow) -> Result<(), Nonsense> {
-        let label = || Nonsense::Label {
+        let wrong_label = || Nonsense::Label {
             label: row.label,
             category: row.category.clone(),
         };
-        let class = usize::try_from(row.label).map_err(|_| label())?;
+        let class = usize::try_from(row.label).map_err(|_| wrong_label())?;
         let taxonomy = match self {
-            Self::Named(taxonomy) => taxonomy,
+            Self::Recorded(taxonomy) => taxonomy,
             Self::Found(found) => {
                 let known = found.entry(row.label).or_insert(&row.category);
-                return if *known == row.category {
-                    Ok(())
-                } else {
-                    Err(label())
-                };
+                let same = *known == row.category;
+                return same.then_some(()).ok_or_else(wrong_label);
             }
         };
-        let known = taxonomy.categories().get(class);
-        known
-            .filter(|known| known.name == row.category)
-            .ok_or_else(label)?;
-        if taxonomy.class_of(&row.subcategory) == Some(class) {
-            return Ok(());
+        let category = taxonomy.categories().get(class);
+        if category.is_none_or(|category| category.name != row.category) {
+            return Err(wrong_label());
         }
-        Err(Nonsense::Subcategory {
-            category: row.category.clone(),
-            subcategory: row.subcategory.clone(),
-        })
+        match taxonomy.place(&row.subcategory) {
+            Some(place) if place.class == class => Ok(()),
+            _ => Err(Nonsense::Subcategory {
+                category: row.category.clone(),
+                subcategory: row.subcategory.clone(),
+            }),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::path::Path;
 
+    use super::super::AvailabilityError;
+    use super::*;
     use crate::exit::Exit;
     use crate::hint::Hint;
-    use crate::tables::AvailabilityError;
 
     fn row(task: i32, split: Split, position: i32) -> AvailabilityRow {
         AvailabilityRow {

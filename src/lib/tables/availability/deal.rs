@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::row::AvailabilityRow;
+use super::{Availability, AvailabilityRow};
 use crate::choice::{self, choice};
 use crate::clip::Split;
-use crate::parquet_file::Provenance;
 use crate::taxonomy::Taxonomy;
 
 choice! {
@@ -41,12 +40,14 @@ pub struct Deal {
 }
 
 impl Deal {
-    /// What `provenance` says, and `rows` where it is silent.
-    pub(super) fn of(
-        provenance: &Provenance,
-        taxonomy: Taxonomy,
-        rows: &[AvailabilityRow],
-    ) -> Self {
+    /// What the metadata of `availability` say, and its rows where they are silent.
+    #[must_use]
+    pub fn of(availability: &Availability) -> Self {
+        let Availability {
+            rows,
+            taxonomy,
+            provenance,
+        } = availability;
         let setting = |name: &str| provenance.settings.get(name).cloned().unwrap_or_default();
         let text = |name: &str| setting(name).as_str().map(str::to_owned);
         let scenario = text("scenario").unwrap_or_default();
@@ -57,7 +58,7 @@ impl Deal {
             .filter(|counts: &Vec<u64>| counts.len() == taxonomy.classes());
         let in_table = || rows.iter().filter(|row| row.split == Split::Train);
         Self {
-            train_class_counts: recorded.unwrap_or_else(|| class_counts(&taxonomy, in_table())),
+            train_class_counts: recorded.unwrap_or_else(|| class_counts(taxonomy, in_table())),
             class_counts_over: text("class_counts_over")
                 .and_then(|text| choice::parse(&text).ok())
                 .unwrap_or(over),
@@ -69,7 +70,7 @@ impl Deal {
             seed: setting("seed").as_u64(),
             randomized: setting("randomize").as_bool().unwrap_or(true),
             scenario,
-            taxonomy,
+            taxonomy: taxonomy.clone(),
         }
     }
 }
@@ -109,4 +110,99 @@ pub(crate) fn class_counts<'a>(
         }
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+    use crate::hint::Hint;
+    use crate::parquet_file;
+    use crate::parquet_file::Provenance;
+    use crate::tables::AvailabilityError;
+    use crate::tables::Change;
+
+    fn read(labels: &[i32], settings: &serde_json::Value) -> Result<Deal, AvailabilityError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(AvailabilityRow::FILE);
+        let rows: Vec<AvailabilityRow> = (0..)
+            .zip(labels)
+            .map(|(position, &label)| AvailabilityRow {
+                task: 0,
+                split: Split::Train,
+                position: Some(position),
+                row: position,
+                clip_id: format!("clip{position}"),
+                category: format!("category {label}"),
+                label,
+                subcategory: format!("subcategory {}", 9 - position),
+                change: Change::Initial,
+                usable: true,
+            })
+            .collect();
+        parquet_file::write(&path, &rows, &Provenance::of(settings)).unwrap();
+        Availability::read(&path).map(|table| Deal::of(&table))
+    }
+
+    #[test]
+    fn a_table_of_a_version_before_is_read_by_its_rows_and_the_name_of_its_scenario() {
+        let over = |scenario: &str| {
+            let settings = serde_json::json!({"scenario": scenario});
+            let deal = read(&[0, 0, 1], &settings).unwrap();
+            let names: Vec<_> = deal
+                .taxonomy
+                .subcategories()
+                .map(|(class, name)| (class, name.to_owned()))
+                .collect();
+            let wanted = [
+                (0, "subcategory 8"),
+                (0, "subcategory 9"),
+                (1, "subcategory 7"),
+            ];
+            assert_eq!(names, wanted.map(|(class, name)| (class, name.to_owned())));
+            assert_eq!(deal.train_class_counts, [2, 1]);
+            (deal.class_counts_over, deal.pipeline, deal.schedule_file)
+        };
+        let removed = Some("subcategories_to_remove.csv".to_owned());
+        assert_eq!(
+            over("substitution"),
+            (ClassCountsOver::Table, "baseline".into(), None)
+        );
+        assert_eq!(
+            over("decremental"),
+            (ClassCountsOver::List, "decremental".into(), removed)
+        );
+        assert_eq!(
+            over("joint-incremental"),
+            (ClassCountsOver::Table, "joint_incremental".into(), None)
+        );
+    }
+
+    #[test]
+    fn what_the_metadata_say_counts_whatever_the_scenario_is_called() {
+        let settings = serde_json::json!({
+            "scenario": "substitution", "class_counts_over": "list", "pipeline": "another",
+            "schedule_file": "mine.csv", "train_class_counts": [7, 8], "seed": 3, "randomize": false,
+        });
+        let deal = read(&[0, 1], &settings).unwrap();
+        assert_eq!(deal.class_counts_over, ClassCountsOver::List);
+        assert_eq!(
+            (deal.pipeline.as_str(), deal.schedule_file.as_deref()),
+            ("another", Some("mine.csv"))
+        );
+        assert_eq!((deal.seed, deal.randomized), (Some(3), false));
+        assert_eq!(deal.train_class_counts, [7, 8]);
+    }
+
+    #[test]
+    fn classes_without_a_gap_are_asked_for() {
+        let error = read(&[0, 2], &serde_json::json!({})).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("the classes are [0, 2], not 0, 1, 2, ..."),
+            "{error}"
+        );
+        assert_eq!(error.exit(), Exit::Hopeless);
+    }
 }

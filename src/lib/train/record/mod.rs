@@ -52,7 +52,7 @@ use tensorboard::EventLog;
 /// What is left to do in a run directory.
 pub(super) enum Opened<'a> {
     /// Nothing: the run is complete.
-    Complete(TrainSummary),
+    Complete(Box<TrainSummary>),
     /// Some tasks, perhaps all, are still to be trained.
     Unfinished(Box<Record<'a>>),
 }
@@ -116,7 +116,8 @@ impl<'a> Record<'a> {
                 }
                 .of_complete_run(learner.store())?;
             }
-            return Ok(Opened::Complete(TrainSummary::new(config, summary, true)));
+            let summary = TrainSummary::new(config, summary, true);
+            return Ok(Opened::Complete(Box::new(summary)));
         }
         let events = folder.path().join(tensorboard::FOLDER);
         let transcript = config

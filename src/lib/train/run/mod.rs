@@ -69,7 +69,7 @@ pub fn run_with(
     );
     let loaded = pretrained::load(config, &learner)?;
     let mut record = match Record::open(config, &data, &learner, loaded.as_ref(), machine, hold)? {
-        Opened::Complete(summary) => return Ok(summary),
+        Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
     withdrawals::check_run(

@@ -11,7 +11,6 @@ mod errors;
 mod logger;
 pub(super) mod names;
 mod parameters;
-mod pth;
 mod python;
 mod transcript;
 mod view;
@@ -26,7 +25,6 @@ use crate::train::TrainError;
 use names::{START_FILE, SUBCATEGORIES};
 use view::finished;
 
-pub use pth::write_state_dict;
 pub(super) use transcript::Transcript;
 pub(super) use view::SeedOutputs;
 
@@ -42,7 +40,7 @@ impl SeedOutputs<'_> {
         &self,
         store: &VarStore,
     ) -> Result<(), TrainError> {
-        write_state_dict(&self.path(START_FILE), store)
+        Ok(checkpoint::save_pytorch(&self.path(START_FILE), store)?)
     }
 
     /// What the seed rewrites after each epoch that does not end the task: its best epoch so far.
@@ -71,7 +69,7 @@ impl SeedOutputs<'_> {
         task: usize,
         store: &VarStore,
     ) -> Result<(), TrainError> {
-        write_state_dict(
+        checkpoint::save_pytorch(
             &self.path(&format!("best_mAP_task_{task}_model.pth")),
             store,
         )?;
@@ -94,7 +92,7 @@ impl SeedOutputs<'_> {
         for task in 0..self.folder.done() {
             let origin = self.folder.origin(task);
             checkpoint::load_own(&self.folder.checkpoint(task), store, &origin)?;
-            write_state_dict(
+            checkpoint::save_pytorch(
                 &self.path(&format!("best_mAP_task_{task}_model.pth")),
                 store,
             )?;

@@ -3,7 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
 
 use crate::artifact::ArtifactError;
 
@@ -19,10 +20,7 @@ pub(crate) struct Transcript {
 impl Transcript {
     /// Files in `folder` named by the minute (UTC) at which the run was started; both are there from the start.
     pub(crate) fn start(folder: &Path) -> Result<Self, ArtifactError> {
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
-        let minute = minute_of(seconds);
+        let minute = minute_of(Timestamp::now());
         Ok(Self {
             stdout: Copy::open(folder.join(format!("stdout-{minute}.txt")))?,
             stderr: Copy::open(folder.join(format!("stderr-{minute}.txt")))?,
@@ -62,29 +60,9 @@ impl Copy {
     }
 }
 
-/// `<year>-<month>-<day>-<hour>-<minute>` of seconds since 1970, in UTC. (Days to a date: Howard Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.)
-fn minute_of(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year}-{month:02}-{day:02}-{:02}-{:02}",
-        rest / 3600,
-        rest % 3600 / 60
-    )
+/// `<year>-<month>-<day>-<hour>-<minute>` of a moment, in UTC.
+fn minute_of(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d-%H-%M").to_string()
 }
 
 #[cfg(test)]
@@ -93,6 +71,7 @@ mod tests {
 
     #[test]
     fn seconds_become_dates() {
+        let minute_of = |seconds| minute_of(Timestamp::from_second(seconds).unwrap());
         assert_eq!(minute_of(0), "1970-01-01-00-00");
         assert_eq!(minute_of(951_782_400 + 3600 + 120), "2000-02-29-01-02");
         assert_eq!(minute_of(1_735_689_599), "2024-12-31-23-59");
