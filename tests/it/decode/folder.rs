@@ -14,7 +14,7 @@ use rand::RngExt;
 
 use super::isolate::worker_that;
 use super::stage::Data;
-use crate::support::{self, root};
+use crate::support::{self, delete_clips, root};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
