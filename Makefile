@@ -218,6 +218,8 @@ $(RUN_DIR)/.made-by: FORCE
 SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
 # The list of withdrawn clips is an input of every stage where it exists.
 WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
+# The ledger of withdrawals, which the report tells of where it exists.
+WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
 
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
@@ -264,8 +266,8 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(ca
 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
-$(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') '$(RUN_DIR)')
+$(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
+	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
 	@touch '$@'
 
 # ---- withdrawing ------------------------------------------------------------------------------------------------------

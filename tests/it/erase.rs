@@ -2,5 +2,6 @@
 
 mod cases;
 mod kill;
+mod page;
 mod places;
 mod world;

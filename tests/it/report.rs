@@ -30,6 +30,7 @@ fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
         out: root.join("report.html"),
         table: Some(root.join("report.parquet")),
         withdrawn: None,
+        withdrawals: None,
         permutations: 200,
     }
 }

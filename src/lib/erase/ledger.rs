@@ -20,6 +20,15 @@ pub struct FileHashes {
     pub after: Option<String>,
 }
 
+/// What was held in one place when a request was begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAt {
+    /// Bytes of all things.
+    pub bytes: i64,
+    /// Things: files, rows, lines, members.
+    pub things: usize,
+}
+
 /// What a run knew of the clips of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownByRun {
@@ -43,12 +52,22 @@ impl Ledger {
     /// When it cannot be read.
     pub fn read(data: &Path) -> Result<Self, EraseError> {
         let path = data.join(ErasureRow::FILE);
-        let rows = if path.exists() {
-            parquet_file::read(&path)?
-        } else {
-            Vec::new()
-        };
+        if path.exists() {
+            return Self::open(&path);
+        }
+        let rows = Vec::new();
         Ok(Self { path, rows })
+    }
+
+    /// Reads the ledger at `path`.
+    ///
+    /// # Errors
+    /// When it is absent or cannot be read.
+    pub fn open(path: &Path) -> Result<Self, EraseError> {
+        Ok(Self {
+            path: path.to_owned(),
+            rows: parquet_file::read(path)?,
+        })
     }
 
     /// The rows by number.
@@ -119,7 +138,7 @@ impl Ledger {
     }
 
     /// Reads a column of JSON.
-    pub(super) fn json<T: serde::de::DeserializeOwned>(
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(
         &self,
         row: &ErasureRow,
         text: &str,
@@ -194,6 +213,7 @@ mod tests {
             files: "{}".into(),
             erased: "{\"a_000000_000010\":[\"ab\"]}".into(),
             runs: "{}".into(),
+            left: "[]".into(),
             crate_version: "0".into(),
             previous: None,
             chain: None,

@@ -31,7 +31,7 @@ pub use config::{Archives, EraseConfig, Places, Selector};
 pub use error::EraseError;
 pub use held::{Action, HeldRow, Place, What};
 pub use ids::Ids;
-pub use ledger::{FileHashes, KnownByRun, Ledger};
+pub use ledger::{FileHashes, HeldAt, KnownByRun, Ledger};
 pub use near::{Likeness, Near};
 pub use plan::{Plan, plan};
 pub use verify::{Verdict, verify};

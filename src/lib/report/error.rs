@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
+use crate::erase::EraseError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::metrics::MetricsError;
@@ -23,6 +24,9 @@ pub enum ReportError {
     /// The list of withdrawn clips is unusable.
     #[error(transparent)]
     Withdrawn(#[from] WithdrawnError),
+    /// The ledger of withdrawals is unusable.
+    #[error(transparent)]
+    Ledger(#[from] EraseError),
     /// No run was given.
     #[error("no run directory was given")]
     NoRuns,
@@ -82,6 +86,7 @@ impl Hint for ReportError {
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Withdrawn(e) => e.hint(),
+            Self::Ledger(e) => e.hint(),
             Self::NoRuns => Some("name the run directories after the options: incdec-report --out report.html RUN...".into()),
             Self::NotARun { .. } | Self::Empty { .. } => {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
@@ -99,6 +104,7 @@ impl Hint for ReportError {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Withdrawn(e) => e.exit(),
+            Self::Ledger(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::NoRuns => Exit::Usage,
             Self::Metrics { .. } | Self::Taxonomy(_) | Self::Unknown { .. } => Exit::Hopeless,

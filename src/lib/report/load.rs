@@ -87,11 +87,13 @@ pub(super) struct Flow {
     pub(super) kept: usize,
     pub(super) arrived: usize,
     pub(super) removed: usize,
+    /// In the list, and in that of withdrawn clips; in none of the other counts.
+    pub(super) withdrawn: usize,
 }
 
 impl Flow {
     pub(super) fn listed(self) -> usize {
-        self.kept + self.arrived
+        self.kept + self.arrived + self.withdrawn
     }
 }
 
@@ -239,7 +241,7 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
             .unwrap_or_default(),
         taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
         settings: settings.clone(),
-        clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
+        clips: count_clips(&folder.join(AvailabilityRow::FILE), withdrawn)?,
         figures,
         predictions,
         predictions_file,
@@ -319,7 +321,7 @@ fn taxonomy(
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.
-fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
+fn count_clips(path: &Path, withdrawn: &Withdrawn) -> Result<TaskClips, TableError> {
     let mut counted = TaskClips::default();
     if !path.exists() {
         return Ok(counted);
@@ -327,6 +329,7 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
     let columns = [
         "task",
         "split",
+        "clip_id",
         "category",
         "subcategory",
         "change",
@@ -335,7 +338,7 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
     for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
         let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
         let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
-        let (split, category) = (text("split")?, text("category")?);
+        let (split, category, clip) = (text("split")?, text("category")?, text("clip_id")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
         let usable = parquet_file::typed_column::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
@@ -360,8 +363,9 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
             let flow = counted.train.entry((task, category.value(i).to_owned()));
             let flow = flow.or_default();
             match change {
-                Change::Arrived => flow.arrived += 1,
                 Change::Removed => flow.removed += 1,
+                _ if withdrawn.contains(clip.value(i)) => flow.withdrawn += 1,
+                Change::Arrived => flow.arrived += 1,
                 Change::Initial | Change::Kept => flow.kept += 1,
             }
         }

@@ -8,6 +8,7 @@ use super::analyse::Analysis;
 use super::groups::Group;
 use super::load::Start;
 use super::parts::{card, number, spread};
+use super::withdrawals::Withdrawals;
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
 use crate::run_record::Machine;
 use crate::withdrawn::ERASE_COMMAND;
@@ -18,21 +19,21 @@ const STYLE: &str = include_str!("style.css");
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
+    withdrawals: Option<&Withdrawals>,
     permutations: usize,
     quantile: f64,
 ) -> Result<String, ReportError> {
     let title = match analyses {
+        [] => "Withdrawals".to_owned(),
         [one] => format!(
             "{} · {} · seed {}",
             one.run.scenario, one.run.approach, one.run.seed
         ),
         _ => format!("{} runs compared", analyses.len()),
     };
-    let line = match analyses {
-        [one] => summary::one_line(one),
-        _ => summary::several(analyses, groups),
-    };
+    let line = summary::last_line(analyses, groups, withdrawals);
     let body = match analyses {
+        [] => html! {},
         [one] => detail::sections(one, permutations, quantile)?,
         _ => several(analyses, groups, permutations, quantile)?,
     };
@@ -56,6 +57,7 @@ pub(super) fn page(
                 main {
                     (notes(analyses))
                     (body)
+                    @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
                 }
                 footer {
                     "Written by incdec " (env!("CARGO_PKG_VERSION"))

@@ -30,6 +30,8 @@ table_row! {
         /// The runs that know a clip: JSON, run to `judged` (how many of the clips it was judged
         /// with) and `checkpoints` (file to `trained` or `selected`, for each that saw one).
         pub runs: String,
+        /// What was left to a person: JSON, an array of files.
+        pub left: String,
         /// Version of the program.
         pub crate_version: String,
         /// The chain of the row before; null in the first.

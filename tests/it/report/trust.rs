@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use incdec::clip::Split;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::parquet_file;
 use incdec::report::{ReportConfig, SummaryRow, run};
 use incdec::run_record::{RunHead, TaskOutcome};
+use incdec::tables::AvailabilityRow;
 
 use super::config;
 use super::fake::{DECREMENTAL, FakeRun, write_progress};
@@ -210,6 +212,31 @@ fn a_run_that_was_judged_with_clips_withdrawn_since_is_marked() {
     let marked = page(&config);
     assert!(marked.contains("was judged with 3 clips that have been withdrawn since"));
     assert!(!marked.contains("are still in it"));
+}
+
+#[test]
+fn the_chart_of_availability_marks_withdrawn_clips_where_there_are_some() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let listed: Vec<AvailabilityRow> =
+        parquet_file::read(&folder.join("availability.parquet")).unwrap();
+    let first = |split| listed.iter().find(move |row| row.split == split).unwrap();
+    let list = root.path().join("withdrawn.csv");
+    let marked = |clip: &str| {
+        let line = format!("clip_id,withdrawn_on,request\n{clip},2026-03-31,R-1\n");
+        fs::write(&list, line).unwrap();
+        let mut config = config(root.path(), vec![folder.clone()]);
+        config.withdrawn = Some(list.clone());
+        run(&config).unwrap();
+        let page = fs::read_to_string(&config.out).unwrap();
+        (
+            page.contains("in the list, and withdrawn"),
+            page.contains(" withdrawn 1"),
+        )
+    };
+    // The chart and its numbers are about training clips.
+    assert_eq!(marked(&first(Split::Train).clip_id), (true, true));
+    assert_eq!(marked(&first(Split::Test).clip_id), (false, false));
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn page(run: &Path) -> String {
         out: out.clone(),
         table: None,
         withdrawn: None,
+        withdrawals: None,
         permutations: 20,
     })
     .unwrap();

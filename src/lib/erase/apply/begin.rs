@@ -9,7 +9,7 @@ use crate::erase::EraseError;
 use crate::erase::config::{Archives, EraseConfig, said};
 use crate::erase::held::{Action, HeldRow, Place, What};
 use crate::erase::ids::Ids;
-use crate::erase::ledger::{FileHashes, KnownByRun};
+use crate::erase::ledger::{FileHashes, HeldAt, KnownByRun};
 use crate::erase::now;
 use crate::erase::plan::Plan;
 use crate::erase::runs::Taints;
@@ -49,18 +49,12 @@ pub(super) fn refuse(config: &EraseConfig, plan: &Plan) -> Result<(), EraseError
 /// The row of the ledger as the work begins: everything that cannot be found out later stands in
 /// it.
 pub(super) fn row(config: &EraseConfig, plan: &Plan) -> Result<ErasureRow, EraseError> {
-    let mut sums: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<&str, HeldAt> = BTreeMap::new();
     for row in plan.held.iter().filter(|row| row.action != Action::Keep) {
         let sum = sums.entry(row.place.name()).or_default();
-        sum.0 += 1;
-        sum.1 = sum.1.saturating_add(row.bytes);
+        sum.things += 1;
+        sum.bytes = sum.bytes.saturating_add(row.bytes);
     }
-    let sums: BTreeMap<&str, serde_json::Value> = sums
-        .into_iter()
-        .map(|(place, (things, bytes))| {
-            (place, serde_json::json!({"things": things, "bytes": bytes}))
-        })
-        .collect();
     let ids = Ids::new(plan.clips.clone());
     Ok(ErasureRow {
         number: 0,
@@ -73,6 +67,7 @@ pub(super) fn row(config: &EraseConfig, plan: &Plan) -> Result<ErasureRow, Erase
         files: serde_json::json!(files_before(config, plan)?).to_string(),
         erased: serde_json::json!(hashes_of(config, plan, &ids)?).to_string(),
         runs: serde_json::json!(known_by_runs(config, plan, &ids)?).to_string(),
+        left: "[]".to_owned(),
         crate_version: env!("CARGO_PKG_VERSION").to_owned(),
         previous: None,
         chain: None,

@@ -20,7 +20,7 @@ use walkdir::WalkDir;
 use super::EraseError;
 use super::census::Census;
 use super::config::{EraseConfig, said};
-use super::held::Action;
+use super::held::{Action, HeldRow};
 use super::ids::Ids;
 use super::ledger::{FileHashes, KnownByRun, Ledger};
 use super::plan::Plan;
@@ -237,9 +237,8 @@ impl Work<'_> {
         self.downloads()?;
         self.files(&found.held)?;
         let by_hand = found.held.iter().filter(|row| row.action == Action::ByHand);
-        let by_hand = by_hand.map(|row| format!("{} of {} in {}", row.what, row.clip_id, row.file));
-        let by_hand: Vec<String> = by_hand.collect();
-        self.close(ledger, by_hand)
+        let by_hand: Vec<&HeldRow> = by_hand.collect();
+        self.close(ledger, &by_hand)
     }
 
     /// Removes what was being written when this was stopped: it may hold what is to be erased. The
@@ -328,7 +327,7 @@ impl Work<'_> {
     }
 
     /// Writes into the ledger that all is done.
-    fn close(mut self, ledger: &mut Ledger, by_hand: Vec<String>) -> Result<Applied, EraseError> {
+    fn close(mut self, ledger: &mut Ledger, by_hand: &[&HeldRow]) -> Result<Applied, EraseError> {
         let places = &self.config.places;
         for (name, hashes) in &mut self.before {
             let path = places.path_of(name);
@@ -344,6 +343,8 @@ impl Work<'_> {
             .filter(|hashes| hashes.before != hashes.after);
         let files = changed.count();
         self.row.files = serde_json::json!(self.before).to_string();
+        let left: BTreeSet<&String> = by_hand.iter().map(|row| &row.file).collect();
+        self.row.left = serde_json::json!(left).to_string();
         let saw = self
             .known
             .values()
@@ -359,7 +360,10 @@ impl Work<'_> {
             runs,
             chain,
             already: false,
-            by_hand,
+            by_hand: by_hand
+                .iter()
+                .map(|row| format!("{} of {} in {}", row.what, row.clip_id, row.file))
+                .collect(),
         })
     }
 }
