@@ -11,6 +11,7 @@
     clippy::too_many_lines
 )]
 
+mod audit;
 mod checkpoints;
 mod clean;
 mod data;
@@ -20,6 +21,7 @@ mod download;
 mod ends;
 mod erase;
 mod event_file;
+mod golden;
 mod help;
 mod layout;
 mod make;
@@ -34,3 +36,4 @@ mod support;
 mod tasks;
 mod toy;
 mod train;
+mod unlearning;

@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod forgetting;
 mod goldens;
 mod quirks;
 mod record;
@@ -10,6 +11,8 @@ mod seed_files;
 mod starts;
 mod states;
 mod toy;
+mod unlearn;
+mod unlearn_movinet;
 mod withdrawal;
 
 use std::process::Stdio;

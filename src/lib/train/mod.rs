@@ -15,6 +15,7 @@
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
+//! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | [`profile`] | where the seconds go |
 //!
@@ -44,6 +45,7 @@ mod selection;
 pub mod settings;
 pub mod task_sequence;
 mod trained;
+pub mod unlearn;
 mod withdrawals;
 
 pub use device::DeviceChoice;

@@ -3,6 +3,7 @@
 mod epoch;
 mod pretrained;
 mod rollback;
+mod withdrawal;
 
 use std::time::Instant;
 
@@ -121,6 +122,7 @@ impl Run<'_> {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        self.withdraw(task)?;
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;
