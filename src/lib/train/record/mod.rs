@@ -1,4 +1,4 @@
-//! What a run leaves, behind one door: the loop tells the [`Record`] one thing for each event.
+//! What a run leaves, behind one door: the loop tells the record one thing for each event.
 //!
 //! | file of a run | what it holds | published |
 //! |---|---|---|
