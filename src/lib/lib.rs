@@ -60,7 +60,7 @@
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
-//! | [`report`] | one page from one or more runs | `metrics` |
+//! | [`report`] | one page from runs, and of what was withdrawn | `erase`, `metrics` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |

@@ -52,7 +52,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
-    ("report", &["metrics"]),
+    ("report", &["erase", "metrics"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
