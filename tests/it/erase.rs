@@ -2,6 +2,7 @@
 
 mod cases;
 mod kill;
+mod measure;
 mod page;
 mod places;
 mod world;

@@ -273,7 +273,12 @@ impl World {
                 .map(|t| {
                     let pixels = 0..self.side * self.side * 3;
                     let bytes = pixels.map(|i| ((n * 37 + t * 11 + i) % 251) as u8);
-                    bytes.collect()
+                    let mut bytes: Vec<u8> = bytes.collect();
+                    // No two clips have the same frames, where a frame has room for a number.
+                    if let Some(first) = bytes.first_chunk_mut() {
+                        *first = (n as u32).to_le_bytes();
+                    }
+                    bytes
                 })
                 .collect(),
         }
