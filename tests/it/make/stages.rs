@@ -264,4 +264,13 @@ fn a_list_of_withdrawn_clips_is_an_input_of_every_stage_where_it_exists() {
         "{arguments}"
     );
     assert_eq!(checkout.ran(&["report"]), NOTHING);
+    // The ledger is told of in the report alone.
+    fs::write(checkout.at("data/erasures.parquet"), "").unwrap();
+    assert_eq!(checkout.ran(&["report"]), ["report"]);
+    let arguments = checkout.arguments("report").join(" ");
+    assert!(
+        arguments.contains("--withdrawals data/erasures.parquet"),
+        "{arguments}"
+    );
+    assert_eq!(checkout.ran(&["report"]), NOTHING);
 }
