@@ -27,8 +27,9 @@ const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The binaries that compute with no tensor.
-const WITHOUT_TORCH: [&str; 10] = [
+const WITHOUT_TORCH: [&str; 11] = [
     "clean",
+    "erase",
     "download",
     "decode",
     "manifest",

@@ -12,7 +12,7 @@ const EXAMPLE: &str = "\
 Examples:
   incdec-report --out report.html runs/decremental-ewc-0
   incdec-report --out all.html --table all.parquet runs/*
-  incdec-report --out withdrawals.html --withdrawals Kinetics/erasures.parquet --withdrawn Kinetics/Info/withdrawn.csv
+  incdec-report --out withdrawals.html --withdrawals Kinetics/erasures.parquet
 
 One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
 Several runs: the same for each, after a comparison with mean and standard deviation over seeds by scenario and approach.

@@ -9,6 +9,7 @@ pub mod audit;
 mod config;
 mod error;
 mod run;
+mod stored;
 mod summary;
 
 pub use config::{DEFAULT_LISTED, ManifestConfig};

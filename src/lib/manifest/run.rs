@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::audit::audit;
+use super::stored::Stored;
 use super::{ManifestConfig, ManifestError, ManifestSummary};
 use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
-use crate::shard::{IndexRow, parse_shard_name, strays};
+use crate::shard::{IndexRow, parse_shard_name};
 use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
@@ -49,7 +50,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         unlabelled: by_clip.keys().map(|id| (*id).to_owned()).collect(),
         ..Stored::default()
     };
-    stored.look(&labels, config, &index)?;
+    stored.look(&labels, &config.shards, &index)?;
     let errors: BTreeMap<&str, &str> = index
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
@@ -69,40 +70,6 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
     Ok(summary)
-}
-
-/// Stored clips that should not be there.
-#[derive(Default)]
-pub(super) struct Stored {
-    /// Those that no label table names.
-    pub(super) unlabelled: BTreeSet<String>,
-    /// Those that have been withdrawn.
-    pub(super) withdrawn: BTreeSet<String>,
-}
-
-impl Stored {
-    /// Looks at the index and at the stored rows that it does not name.
-    fn look(
-        &mut self,
-        labels: &Labels,
-        config: &ManifestConfig,
-        index: &[IndexRow],
-    ) -> Result<(), ManifestError> {
-        let labelled: BTreeSet<String> =
-            labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
-        for stray in strays(&config.shards, index)? {
-            if labels.withdrawn.contains(&stray.clip_id) {
-                self.withdrawn.insert(stray.clip_id);
-            } else if !labelled.contains(&stray.clip_id) {
-                self.unlabelled.insert(stray.clip_id);
-            }
-        }
-        let named = index.iter().filter(|row| row.shard.is_some());
-        let withdrawn = named.filter(|row| labels.withdrawn.contains(&row.clip_id));
-        self.withdrawn
-            .extend(withdrawn.map(|row| row.clip_id.clone()));
-        Ok(())
-    }
 }
 
 /// A clip has frames exactly where its row says where they lie.

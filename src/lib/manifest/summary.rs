@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use super::audit::Audit;
-use super::run::Stored;
+use super::stored::Stored;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::tables::{ClipRow, ClipStatus};
