@@ -37,6 +37,14 @@ SCENARIO ?= substitution
 SEED ?= 0
 TASKS ?=
 SCHEDULE ?= $(SCHEDULE_OF_SCENARIO)
+# SCENARIO=events: who comes and goes when, and who is there from the start; CSV files.
+EVENTS ?=
+START ?=
+# Label tables of videos of your own (own-data): what no split may divide, and where the folders'
+# names do not tell it, which category each label is of, and which label each video has.
+GROUP_BY ?=
+TAXONOMY ?=
+LIST ?=
 # How the model is updated, and the weights that it starts from; empty for none.
 APPROACH ?= finetune
 PRETRAINED ?=
@@ -47,14 +55,24 @@ ERASE ?=
 REQUEST ?=
 CLIP ?=
 KEEP_ARCHIVES ?=
+# What make predict applies to which videos (separated by spaces; a name with spaces stands in
+# quotes): a run directory or a file of weights; empty for the run RUN.
+CHECKPOINT ?=
+VIDEOS ?=
+# Where make install puts binaries, man pages and completions: below PREFIX, all of it below
+# DESTDIR where a package is made.
+PREFIX ?= /usr/local
+DESTDIR ?=
 RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
 RUNS ?= $(DATA)/runs
 # Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
 # in quotes.
+OWN_DATA_FLAGS ?=
 DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 TASKS_FLAGS ?=
 TRAIN_FLAGS ?=
+PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
 # The binaries. Those of another folder are taken as they are.
 BIN ?= target/release
@@ -82,11 +100,11 @@ CAMPAIGN ?=
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := DATA LABELS RAW RUNS RUN SCHEDULE SCENARIO APPROACH SEED BIN DEMO_PORT
+PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES VIDEOS CLIP_LABELS \
-    UNPACK_BYTES PYTHON GPU
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -122,7 +140,7 @@ refuse_unknown = $(error $(1) is no setting of this Makefile; the nearest is $(s
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(SETTINGS) $(PASSED_ON),$(GIVEN)),$(call refuse_unknown,$(name)))
 $(foreach name,$(SETTINGS),$(call refuse_line_break,$(name)))
-$(foreach name,$(filter-out SCHEDULE,$(PATHS)),$(call refuse_empty,$(name)))
+$(foreach name,$(filter-out SCHEDULE EVENTS START,$(PATHS)),$(call refuse_empty,$(name)))
 $(foreach name,$(PATHS),$(call refuse_space,$(name)))
 $(foreach name,$(PATHS) $(LISTS),$(call refuse_characters,$(name),$(IN_NO_PATH)))
 $(foreach name,$(FLAGS),$(call refuse_characters,$(name),$(IN_NO_FLAGS)))
@@ -143,7 +161,7 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup setup-peers doctor build labels download decode manifest tasks train report demo-data demo kinetics reproduce \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
     reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -201,7 +219,8 @@ DOWNLOAD_SETTINGS = $(if $(DOWNLOAD_SOURCE),--source "$$DOWNLOAD_SOURCE") $(call
     $(call flag,--keep-archives,KEEP_ARCHIVES) $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
 DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(call flag,--codec,CODEC) \
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
-TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) $(TASKS_FLAGS)
+TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
+    $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
 TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
 
 $(DATA)/.made-by: FORCE
@@ -221,6 +240,10 @@ WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
 # The ledger of withdrawals, which the report tells of where it exists.
 WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
+
+own-data: | $(BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
+	$(call run,'$(BIN)/incdec-own-data' --clips '$(RAW)' --out '$(LABELS)' $(call flag,--group-by,GROUP_BY) \
+	    $(call flag,--taxonomy,TAXONOMY) $(call flag,--list,LIST) $(OWN_DATA_FLAGS))
 
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(call run,'$(BIN)/incdec-download' labels --out '$(LABELS)')
@@ -254,14 +277,14 @@ $(MANIFESTS)/.made: $(INDEX) $(LABEL_TABLES) $(MANIFESTS)/.made-by $(call absent
 
 tasks: $(AVAILABILITY) ## deal the clips out to the tasks of SCENARIO
 $(AVAILABILITY): $(TASK_DIR)/.made ;
-$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
+$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
 $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(TRAIN_SETTINGS))
+	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS))
 	@touch '$@'
 
 report: $(REPORT) ## one HTML page of the run
@@ -285,6 +308,31 @@ where: | $(BUILT) ## say what is held of one clip, and where (CLIP=id)
 	$(call run,'$(BIN)/incdec-erase' plan $(ERASE_PLACES) -- $(call as_word,CLIP))
 verify-erased: | $(BUILT) ## read everything again and list what is left of withdrawn clips
 	$(call run,'$(BIN)/incdec-erase' verify $(ERASE_PLACES))
+
+# The run is not made for it: an answer may be asked for while other settings are tried.
+predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run RUN or CHECKPOINT
+	$(if $(VIDEOS),,$(error make predict wants VIDEOS='one.mp4 two.mp4'))
+	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
+	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEOS))
+
+# ---- installing ------------------------------------------------------------------------------------------------------
+# Each binary writes its own man pages and completions. The benchmarks stay here, and so does
+# libtorch, where the binaries look for it.
+PROGRAMS := own-data download decode manifest tasks train predict report erase clean toy weights experiment
+INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
+COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
+
+install: $(BUILT) ## binaries, man pages and completions below PREFIX (/usr/local)
+	@to=$(INSTALL_TO); \
+	share="$$to/share"; \
+	install -d "$$to/bin" "$$share/man/man1" $(foreach kind,$(COMPLETIONS),"$$share/$(lastword $(subst :, ,$(kind)))"); \
+	for name in $(PROGRAMS); do \
+	    program='$(BIN)'/"incdec-$$name"; \
+	    install -m 755 "$$program" "$$to/bin/"; \
+	    "$$program" --generate man "$$share/man/man1"; \
+	    $(foreach kind,$(COMPLETIONS),"$$program" --generate $(firstword $(subst :, ,$(kind))) "$$share/$(lastword $(subst :, ,$(kind)))";) \
+	done; \
+	echo "$$to: binaries, man pages and completions of $(words $(PROGRAMS)) programs"
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
 # A toy source is written, served on loopback, and goes through every stage as the real one would,

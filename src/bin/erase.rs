@@ -137,7 +137,7 @@ struct Chosen {
     /// The clips that a file names: one id a line, or a CSV with a column clip_id
     #[arg(long, value_name = "FILE")]
     clips: Option<PathBuf>,
-    /// All clips of a YouTube id
+    /// All clips of a source: a group of the label tables, or a YouTube id
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     source: Vec<String>,
     /// All clips of a subcategory

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use incdec::media;
 use incdec::toy::serve::{self, Server};
 use incdec::toy::{self, Layout, ToyConfig, ToyError};
 
@@ -114,7 +115,7 @@ fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
 }
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Args>().command;
+    let command = cli::parse_linked::<Args>(&[format!("FFmpeg {}", media::version())]).command;
     cli::run(None, || match command {
         Command::Write(args) => write(&args.into()),
         Command::Serve { dir, port } => serve(&dir, port),

@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 use incdec::artifact;
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
-use incdec::model::state_dict;
+use incdec::model::instructions::libtorch_version;
+use incdec::model::state_dict::{self, StateDictError};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -36,11 +37,17 @@ enum Command {
     Inspect {
         /// The file of weights.
         file: PathBuf,
+        /// Where the state dict lies in a PyTorch file that holds several: its keys with dots between them.
+        #[arg(long)]
+        key: Option<String>,
     },
     /// Writes the weights in another format, under this program's names.
     Convert {
         /// The file of weights.
         file: PathBuf,
+        /// Where the state dict lies in a PyTorch file that holds several: its keys with dots between them.
+        #[arg(long)]
+        key: Option<String>,
         /// The format to write.
         #[arg(long, value_parser = ["safetensors"])]
         to: String,
@@ -50,8 +57,8 @@ enum Command {
     },
 }
 
-fn inspect(file: &Path) -> Result<(), CheckpointError> {
-    let held = state_dict::read(file)?;
+fn inspect(file: &Path, key: Option<&str>) -> Result<(), CheckpointError> {
+    let held = state_dict::read_named(file, key)?;
     let mut parameters = 0;
     for (name, tensor) in &held.tensors {
         parameters += tensor.numel();
@@ -77,8 +84,17 @@ fn inspect(file: &Path) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-fn convert(file: &Path, to: &str, out: Option<PathBuf>) -> Result<(), CheckpointError> {
-    let held = state_dict::read(file)?;
+fn convert(
+    file: &Path,
+    key: Option<&str>,
+    to: &str,
+    out: Option<PathBuf>,
+) -> Result<(), CheckpointError> {
+    let tensors = checkpoint::read_foreign(file, key)?;
+    state_dict::only_seed_names(&tensors).map_err(|reason| StateDictError::Format {
+        path: file.to_owned(),
+        reason,
+    })?;
     let out = out.unwrap_or_else(|| file.with_extension(to));
     // What a conversion that was killed left beside the file.
     if let Some(folder) = out.parent() {
@@ -89,15 +105,16 @@ fn convert(file: &Path, to: &str, out: Option<PathBuf>) -> Result<(), Checkpoint
         })?;
     }
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    checkpoint::write(&out, &state_dict::seed_names(held.tensors), &metadata)?;
+    checkpoint::write(&out, &tensors, &metadata)?;
     cli::news(out.display());
     Ok(())
 }
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Args>().command;
+    let libtorch = format!("libtorch {}", libtorch_version());
+    let command = cli::parse_linked::<Args>(&[libtorch]).command;
     cli::run(None, || match command {
-        Command::Inspect { file } => inspect(&file),
-        Command::Convert { file, to, out } => convert(&file, &to, out),
+        Command::Inspect { file, key } => inspect(&file, key.as_deref()),
+        Command::Convert { file, key, to, out } => convert(&file, key.as_deref(), &to, out),
     })
 }

@@ -246,6 +246,17 @@ fn remove_abandoned(path: &Path) -> Result<(), ArtifactError> {
     }
 }
 
+/// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it; `None` where the system
+/// does not say.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let existing = folder
+        .ancestors()
+        .find(|a| a.exists() && !a.as_os_str().is_empty());
+    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("."))).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
 /// The BLAKE3 hash of a file's bytes in hexadecimal, as lineage and the ledgers keep it.
 ///
 /// # Errors

@@ -59,16 +59,18 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
+//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
 //! | [`report`] | one page from runs, and of what was withdrawn | `erase`, `metrics` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
 //!
 //! * Only `download` opens an outward socket; `toy` serves on loopback.
-//! * Only `media` names `ffmpeg_next`; only `data`, `model` and `train` name `tch`; clap lives in the binaries.
+//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train` and `predict` name `tch`; clap lives in the binaries.
 //! * The library reads no environment variable and no current directory.
 //! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
 //!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
@@ -80,7 +82,8 @@
 //!
 //! # Cargo features
 //!
-//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default. The binaries of a stage link
+//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default;
+//! predict needs both. The binaries of a stage link
 //! only what the stage needs.
 
 pub mod artifact;
@@ -119,6 +122,9 @@ pub mod media;
 pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod own_data;
+#[cfg(all(feature = "media", feature = "torch"))]
+pub mod predict;
 pub mod report;
 pub mod shard;
 pub mod tasks;

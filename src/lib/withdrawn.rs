@@ -15,7 +15,7 @@ use jiff::civil::Date;
 use crate::artifact::{self, ArtifactError};
 use crate::clip::{ClipId, ClipIdError};
 use crate::exit::Exit;
-use crate::foreign::printable;
+use crate::foreign::{composed, printable};
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 
@@ -50,6 +50,7 @@ pub struct Withdrawal {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Withdrawn {
     file: Option<PathBuf>,
+    /// By the ids, in Unicode's composed form.
     clips: BTreeMap<String, Withdrawal>,
 }
 
@@ -170,13 +171,13 @@ impl Withdrawn {
             let (line, record) = record?;
             let field = |c: usize| record.get(c).unwrap_or_default();
             let withdrawal = Withdrawal {
-                clip: field(clip_id)
-                    .parse()
-                    .map_err(|source| WithdrawnError::Clip {
+                clip: ClipId::of_either_kind(field(clip_id)).map_err(|source| {
+                    WithdrawnError::Clip {
                         path: path.to_owned(),
                         line,
                         source,
-                    })?,
+                    }
+                })?,
                 withdrawn_on: Date::from_str(field(day))
                     .ok()
                     .filter(|date| date.to_string() == field(day))
@@ -191,7 +192,7 @@ impl Withdrawn {
                     .filter(|r| !r.is_empty())
                     .map(str::to_owned),
             };
-            let clip = withdrawal.clip.to_string();
+            let clip = composed(&withdrawal.clip.to_string()).into_owned();
             if withdrawal.request.is_empty() {
                 return Err(WithdrawnError::NoRequest {
                     path: path.to_owned(),
@@ -238,7 +239,7 @@ impl Withdrawn {
     /// Whether the clip has been withdrawn.
     #[must_use]
     pub fn contains(&self, clip_id: &str) -> bool {
-        self.clips.contains_key(clip_id)
+        self.clips.contains_key(&*composed(clip_id))
     }
 
     /// The clips with their lines, sorted by id.
@@ -249,7 +250,8 @@ impl Withdrawn {
     /// The clips' ids.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<String> {
-        self.clips.keys().cloned().collect()
+        let ids = self.clips.values().map(|line| line.clip.to_string());
+        ids.collect()
     }
 
     /// How many clips have been withdrawn.
@@ -272,8 +274,7 @@ impl Withdrawn {
 /// When it cannot be read, or a line names no clip.
 pub fn read_ids(path: &Path) -> Result<BTreeSet<String>, WithdrawnError> {
     let clip = |line: usize, text: &str| {
-        let parsed: Result<ClipId, _> = text.parse();
-        parsed
+        ClipId::of_either_kind(text)
             .map(|clip| clip.to_string())
             .map_err(|source| WithdrawnError::Clip {
                 path: path.to_owned(),
@@ -391,8 +392,8 @@ mod tests {
                 "column withdrawn_on is missing",
             ),
             (
-                format!("{head}\nabc_1_2,2026-03-31,r,\n"),
-                "line 2: \"abc_1_2\" is no clip id",
+                format!("{head}\n../abc,2026-03-31,r,\n"),
+                "line 2: \"../abc\" cannot be a clip's path",
             ),
             (
                 format!("{head}\na_000000_000010,31.3.2026,r,\n"),
@@ -436,12 +437,14 @@ mod tests {
             fs::write(&path, text).unwrap();
             assert_eq!(read_ids(&path).unwrap(), ids, "{text}");
         }
-        fs::write(&path, "a_000000_000010\nb\n").unwrap();
+        fs::write(&path, "a_000000_000010\nwalk/b, c\n").unwrap();
+        assert!(read_ids(&path).unwrap().contains("walk/b, c"));
+        fs::write(&path, "a_000000_000010\n/b\n").unwrap();
         assert!(
             read_ids(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("line 2: \"b\"")
+                .contains("line 2: \"/b\"")
         );
     }
 

@@ -18,6 +18,7 @@ use walkdir::WalkDir;
 use crate::report;
 use crate::support::{self, BINARIES};
 
+mod signals;
 mod statuses;
 
 /// Flags of a training as small as can be.
@@ -147,6 +148,7 @@ impl Data {
             clips: LabelSource::Manifest(at("clips.parquet")),
             without: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
+            events: None,
             schedule: None,
             tasks: Some(2),
             out: at("tasks"),

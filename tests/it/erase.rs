@@ -3,6 +3,7 @@
 mod cases;
 mod kill;
 mod measure;
+mod own;
 mod page;
 mod places;
 mod world;

@@ -47,22 +47,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
     (
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
+    ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["erase", "metrics"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
-    ("erase", &["manifest", "shard"]),
+    ("erase", &["download", "manifest", "shard"]),
 ];
 
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "bin"]),
+    ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("std::net", &["download", "toy"]),
@@ -315,6 +317,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
         env!("CARGO_BIN_EXE_incdec-erase"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

@@ -2,6 +2,7 @@
 //! for the binaries, so that only make itself is at work.
 
 mod demo;
+mod install;
 mod refusals;
 mod secrets;
 mod signals;
@@ -73,6 +74,7 @@ impl Checkout {
         let checkout = Self { folder };
         for name in [
             "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
+            "own-data",
         ] {
             checkout.install(name, BINARY);
         }

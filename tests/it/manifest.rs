@@ -143,7 +143,10 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     let placed: Vec<_> = rows.iter().map(|r| r.shard.is_some()).collect();
     assert_eq!(placed, [true, false, false, false, true]);
     assert_eq!(rows[4].shard.as_deref(), Some("test-00000.arrow"));
-    assert_eq!((rows[1].time_start_s, rows[1].time_end_s), (5, 15));
+    assert_eq!(
+        (rows[1].time_start_s, rows[1].time_end_s),
+        (Some(5), Some(15))
+    );
     assert_eq!(rows[0].source_split, "train");
     assert_eq!(rows[0].category, "food");
 
@@ -210,6 +213,9 @@ fn the_command_prints_summary_and_audit_and_writes_the_same_bytes_again() {
         a_000000_000010 (train, eating cake), a_000020_000030 (validation, eating chips), a_000002_000012 (test, eating cake)
       pairs of clips that overlap in time: 1
         a_000000_000010 (train, eating cake) and a_000002_000012 (test, eating cake): 8 s
+      clips of less than half the length that their label says: 0
+      files that are clips of several ids in several splits: 0
+      files that are clips of several ids in one split: 0
       clips in the shards that no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1
         z_000000_000010
     ");
@@ -323,4 +329,18 @@ fn stored_clips_that_nothing_names_any_more_are_told_with_the_command_that_erase
     assert_eq!(told.unlabelled, 1);
     let said = "no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1\n    z_000000_000010\n";
     assert!(told.to_string().contains(said), "{told}");
+}
+
+#[test]
+fn of_kinetics_the_group_is_the_youtube_id_and_the_rest_stays() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
+    for row in rows {
+        assert_eq!(row.group, row.youtube_id, "{}", row.clip_id);
+        let video = row.clip_id.split('_').next();
+        assert_eq!(row.youtube_id.as_deref(), video);
+        assert!(row.time_start_s.is_some() && row.time_end_s.is_some());
+    }
 }

@@ -266,6 +266,51 @@ fn clips_without_frames_are_told() {
 }
 
 #[test]
+fn an_unfinished_run_has_its_page_which_says_what_is_missing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    fs::remove_file(folder.join("run.json")).unwrap();
+    let config = config(root.path(), vec![folder.clone()]);
+    let page = || {
+        let summary = run(&config).unwrap().to_string();
+        let page = fs::read_to_string(&config.out).unwrap();
+        assert_self_contained_and_well_formed(&page);
+        (page, summary.lines().last().unwrap().to_owned())
+    };
+    write_progress(&folder, vec![TaskOutcome::default(); 2]);
+    let (told, last) = page();
+    let missing =
+        "2 of 6 tasks are done; missing are tasks 2 to 5, the first of which has 5 epochs so far";
+    assert!(told.contains(&format!("This run is not finished: {missing}.")));
+    assert!(
+        last.contains(&format!("seed 0 (unfinished: {missing}): last task's")),
+        "{last}"
+    );
+
+    // In the midst of its first task there is nothing but epochs.
+    write_progress(&folder, vec![]);
+    for name in ["metrics.parquet", "predictions.parquet", "timing.parquet"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let (told, last) = page();
+    assert!(
+        told.contains("This run is not finished: 0 of 6 tasks are done; missing are tasks 0 to 5")
+    );
+    assert!(told.contains("Classification loss of each epoch"));
+    assert!(last.contains("mean over 0 tasks"), "{last}");
+
+    // Beside a finished one, too.
+    let finished = FakeRun {
+        seed: 1,
+        ..DECREMENTAL
+    }
+    .write(root.path());
+    run(&super::report::config(root.path(), vec![finished, folder])).unwrap();
+    let told = fs::read_to_string(&config.out).unwrap();
+    assert!(told.contains("decremental-finetune-0 is not finished"));
+}
+
+#[test]
 fn what_is_no_run_is_refused_with_a_hint() {
     let root = tempfile::tempdir().unwrap();
     let refused = |runs: Vec<PathBuf>| run(&config(root.path(), runs)).unwrap_err();

@@ -1,5 +1,6 @@
 //! The deal equals the seed's on every golden case, and keeps its promises on any other table.
 
+mod events;
 mod peer;
 mod properties;
 
@@ -232,6 +233,7 @@ fn config(labels: &Path, scenario: Scenario, out: &Path) -> TasksConfig {
         clips: LabelSource::Labels(labels.to_owned()),
         without: None,
         deal: DealSettings::published(scenario, 0),
+        events: None,
         schedule: scenario.takes_schedule().then(|| schedule_file(scenario)),
         tasks: None,
         out: out.to_owned(),
@@ -327,7 +329,8 @@ fn the_published_sizes_follow() {
 #[test]
 fn rows_tell_what_changed_and_are_sorted() {
     let labels = LabelFolder::published();
-    for scenario in Scenario::ALL {
+    // The four that draw.
+    for scenario in Scenario::ALL[..4].iter().copied() {
         let out = tempfile::tempdir().unwrap();
         run(&config(labels.path(), scenario, out.path())).unwrap();
         let rows: Vec<AvailabilityRow> =
@@ -428,9 +431,10 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
             let is_stored = row % 100 != 3;
             ClipRow {
                 clip_id: clip.clip_id.clone(),
-                youtube_id: String::new(),
-                time_start_s: 0,
-                time_end_s: 10,
+                group: clip.group.clone(),
+                youtube_id: clip.group.clone(),
+                time_start_s: Some(0),
+                time_end_s: Some(10),
                 split,
                 source_split: "train".into(),
                 row,
@@ -596,6 +600,7 @@ fn two_deals_into_one_folder_leave_the_tables_of_one() {
         clips: LabelSource::Labels(labels.path().to_owned()),
         without: None,
         deal: DealSettings::published(Scenario::Substitution, 0),
+        events: None,
         schedule: None,
         tasks: Some(2),
         out: out.clone(),

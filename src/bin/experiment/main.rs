@@ -28,14 +28,19 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs the two programs that the seed's command line stands for.
+/// Runs the programs that the seed's command line stands for.
 fn one_experiment(args: &flags::Args, given: &[OsString]) -> anyhow::Result<ExitCode> {
     let text: Vec<_> = given.iter().skip(1).map(|a| a.to_string_lossy()).collect();
     let commands = args.commands(&device(args.device), &text.join("\n"));
-    for (name, arguments) in [
+    let decode = commands
+        .decode
+        .iter()
+        .map(|arguments| ("incdec-decode", arguments));
+    let others = [
         ("incdec-tasks", &commands.tasks),
         ("incdec-train", &commands.train),
-    ] {
+    ];
+    for (name, arguments) in decode.chain(others) {
         let status = program::run(name, arguments)?;
         if !status.success() {
             // It has said why; a scheduler sees the same status as from the program itself.

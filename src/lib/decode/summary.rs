@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::DecodeError;
 use crate::exit::Exit;
 use crate::shard::{Cause, IndexRow};
 use crate::tables::ClipStatus;
 
 /// What the stage did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DecodeSummary {
     /// Labelled clips that have not been withdrawn.
     pub clips: usize,
@@ -31,7 +33,7 @@ pub struct DecodeSummary {
 }
 
 /// Labelled clips without frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Failures {
     /// Those without a file.
     pub missing: usize,

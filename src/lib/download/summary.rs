@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use indicatif::HumanBytes;
 
 use super::ledger::ArchiveRecord;
 
 /// What a run came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DownloadSummary {
     /// Clips asked for.
     pub wanted: usize,

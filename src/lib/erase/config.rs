@@ -67,7 +67,7 @@ pub enum Selector {
     Ids(Vec<String>),
     /// The ids that a file names.
     Clips(PathBuf),
-    /// All clips of a YouTube id.
+    /// All clips of a source: of a group of the label tables, else of a YouTube id.
     Source(String),
     /// All clips of a subcategory.
     Subcategory(String),

@@ -82,6 +82,11 @@ impl Ledger {
         self.rows.iter().rev().find_map(|row| row.chain.as_deref())
     }
 
+    /// The values of the chain, oldest first.
+    pub(super) fn chains(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter_map(|row| row.chain.as_deref())
+    }
+
     /// The row whose work was begun and not finished.
     #[must_use]
     pub fn unfinished(&self) -> Option<&ErasureRow> {

@@ -25,6 +25,7 @@ mod plan;
 mod runs;
 mod search;
 mod verify;
+mod witness;
 
 pub use apply::{Applied, apply};
 pub use config::{Archives, EraseConfig, Places, Selector};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::EraseError;
-use super::census::{Census, source_of};
+use super::census::Census;
 use super::config::Places;
 use super::ids::Ids;
 use super::search::frames_hash;
@@ -69,31 +69,39 @@ pub(super) fn near(places: &Places, ids: &Ids, census: &Census) -> Result<Vec<Ne
 }
 
 fn by_source(ids: &Ids, census: &Census, found: &mut BTreeSet<Near>) {
-    let mut others: BTreeMap<&str, Vec<ClipId>> = BTreeMap::new();
+    let mut others: BTreeMap<String, Vec<&String>> = BTreeMap::new();
     for id in census.all().filter(|id| !ids.contains(id)) {
-        if let (Some(source), Ok(clip)) = (source_of(id), id.parse()) {
-            others.entry(source).or_default().push(clip);
+        if let Some(source) = census.source_of(id) {
+            others.entry(source).or_default().push(id);
         }
     }
     for id in ids.sorted() {
-        let Ok(clip) = id.parse::<ClipId>() else {
-            continue;
-        };
-        for other in others.get(clip.youtube_id()).into_iter().flatten() {
-            let end = clip.end_s().min(other.end_s());
-            let seconds = end.saturating_sub(clip.start_s().max(other.start_s()));
-            let likeness = match seconds {
+        let source = census.source_of(id);
+        for other in source.and_then(|s| others.get(&s)).into_iter().flatten() {
+            let likeness = match seconds_shared(id, other) {
                 0 => Likeness::Source,
                 seconds => Likeness::Overlap { seconds },
             };
-            let (clip_id, like) = (other.to_string(), id.clone());
             found.insert(Near {
                 likeness,
-                clip_id,
-                like,
+                clip_id: (*other).clone(),
+                like: id.clone(),
             });
         }
     }
+}
+
+/// How many seconds two pieces of one video have in common; 0 where they are no pieces of one.
+fn seconds_shared(one: &str, other: &str) -> u32 {
+    let (Ok(one), Ok(other)) = (one.parse::<ClipId>(), other.parse::<ClipId>()) else {
+        return 0;
+    };
+    let shared = || {
+        let end = one.end_s()?.min(other.end_s()?);
+        Some(end.saturating_sub(one.start_s()?.max(other.start_s()?)))
+    };
+    let is_one_video = one.youtube_id() == other.youtube_id();
+    shared().filter(|_| is_one_video).unwrap_or(0)
 }
 
 fn by_bytes(places: &Places, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(), EraseError> {

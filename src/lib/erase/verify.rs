@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::ledger::{KnownByRun, Ledger};
 use super::runs::Taints;
 use super::search::{Depth, Search};
+use super::witness;
 use crate::withdrawn::Withdrawn;
 
 /// Things left that the text lists one by one.
@@ -61,6 +62,7 @@ pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
     let ids = Ids::new(listed.union(&erased).cloned().collect());
     let found = Search::everywhere(places, &ids, Depth::Content, &ledger.erased()?)?;
     problems.extend(unmarked(places, &ids, &ledger)?);
+    problems.extend(witness::strangers(places, &ledger));
     let left = found
         .held
         .into_iter()

@@ -8,6 +8,7 @@
 pub mod audit;
 mod config;
 mod error;
+mod file_audit;
 mod run;
 mod stored;
 mod summary;

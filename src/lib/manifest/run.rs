@@ -55,10 +55,13 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
         .collect();
+    let mut found = audit(&rows);
+    let files = index.iter().map(|row| (row.clip_id.as_str(), row));
+    found.add_files(&rows, &files.collect());
     let summary = ManifestSummary::new(
         &labels.taxonomy,
         &rows,
-        &audit(&rows),
+        &found,
         &errors,
         &stored,
         config.listed,
@@ -116,10 +119,11 @@ fn joined(
     };
     // Rows, classes and seconds (six digits) are far below 2^31.
     let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    let seconds = |s: u32| i32::try_from(s).unwrap_or(i32::MAX);
+    let seconds = |s: Option<u32>| s.map(|s| i32::try_from(s).unwrap_or(i32::MAX));
     ClipRow {
         clip_id,
-        youtube_id: label.clip.youtube_id().to_owned(),
+        group: label.group.clone(),
+        youtube_id: label.clip.youtube_id().map(str::to_owned),
         time_start_s: seconds(label.clip.start_s()),
         time_end_s: seconds(label.clip.end_s()),
         split,

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use serde::{Serialize, Serializer};
+
 use super::audit::Audit;
 use super::stored::Stored;
 use crate::clip::Split;
@@ -11,7 +13,7 @@ use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatusCounts {
     /// All frames decoded.
     pub ok: usize,
@@ -50,17 +52,54 @@ impl StatusCounts {
 }
 
 /// What a manifest holds, and its audit. Its text is the stage's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestSummary {
     /// Clips of each split, in the order of [`Split::ALL`].
+    #[serde(serialize_with = "by_split")]
     pub splits: [StatusCounts; 3],
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
+    #[serde(serialize_with = "by_subcategory")]
     pub subcategories: Vec<(String, String, [StatusCounts; 3])>,
     /// Clips in the shards that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
+    #[serde(serialize_with = "counted")]
     findings: Vec<(String, Vec<String>)>,
+    #[serde(skip)]
     listed: usize,
+}
+
+/// Counts of each split under its name.
+fn by_split<S: Serializer>(counts: &[StatusCounts; 3], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(
+        Split::ALL
+            .iter()
+            .map(|split| (split.name(), &counts[*split as usize])),
+    )
+}
+
+/// Subcategories as objects.
+fn by_subcategory<S: Serializer>(
+    rows: &[(String, String, [StatusCounts; 3])],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        category: &'a str,
+        subcategory: &'a str,
+        #[serde(serialize_with = "by_split")]
+        splits: [StatusCounts; 3],
+    }
+    to.collect_seq(rows.iter().map(|(category, subcategory, splits)| Row {
+        category,
+        subcategory,
+        splits: *splits,
+    }))
+}
+
+/// How many findings of each kind there are.
+fn counted<S: Serializer>(findings: &[(String, Vec<String>)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(findings.iter().map(|(what, list)| (what, list.len())))
 }
 
 impl ManifestSummary {
@@ -119,11 +158,28 @@ fn findings(
         let together = |clips: &Vec<usize>| clips.iter().map(|&i| clip(i)).collect::<Vec<_>>();
         videos.iter().map(|v| together(v).join(", ")).collect()
     };
+    let short = audit.short.iter();
+    let short = short
+        .map(|s| format!("{}: {:.1} of {} s", clip(s.row), s.seconds, s.labelled_s))
+        .collect();
     let overlaps = audit.overlaps.iter();
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
     let ids = |ids: &BTreeSet<String>| ids.iter().map(|id| printable(id).into_owned()).collect();
+    // Where every group is a video, it is called so.
+    let are_videos = rows.iter().all(|r| r.group == r.youtube_id);
+    let [several_splits, several_subcategories] = if are_videos {
+        [
+            "YouTube ids in several splits",
+            "YouTube ids in several subcategories",
+        ]
+    } else {
+        [
+            "groups in several splits",
+            "groups in several subcategories",
+        ]
+    };
     let mut found: Vec<(String, Vec<String>)> = [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
@@ -131,15 +187,24 @@ fn findings(
             "clips with fewer frames than promised",
             clips(&audit.partial),
         ),
+        (several_splits, videos(&audit.in_several_splits)),
         (
-            "YouTube ids in several splits",
-            videos(&audit.in_several_splits),
-        ),
-        (
-            "YouTube ids in several subcategories",
+            several_subcategories,
             videos(&audit.in_several_subcategories),
         ),
         ("pairs of clips that overlap in time", overlaps),
+        (
+            "clips of less than half the length that their label says",
+            short,
+        ),
+        (
+            "files that are clips of several ids in several splits",
+            videos(&audit.same_in_several_splits),
+        ),
+        (
+            "files that are clips of several ids in one split",
+            videos(&audit.same_in_one_split),
+        ),
     ]
     .map(|(what, list)| (what.to_owned(), list))
     .into();

@@ -61,8 +61,7 @@ impl Analysis {
         mean_defined(later.map(|t| self.test(t.task, metric).forgetting))
     }
 
-    /// The last task that was evaluated. There is one: a run without any is refused when it is
-    /// read.
+    /// The last task that was evaluated; none in a run whose first task is under way.
     pub(super) fn last(&self) -> Option<&TaskAnalysis> {
         self.tasks.last()
     }

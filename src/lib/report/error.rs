@@ -38,7 +38,7 @@ pub enum ReportError {
         /// The file that is missing.
         file: &'static str,
     },
-    /// No task of the run has been evaluated.
+    /// No task of a run that calls itself complete has been evaluated.
     #[error("{path}: no task has been evaluated yet")]
     Empty {
         /// The run directory.

@@ -42,8 +42,8 @@ pub(super) struct Run {
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
     pub(super) start: Start,
-    /// Whether the run says that all its tasks are done.
-    pub(super) complete: bool,
+    /// What is missing; none where the run says that all its tasks are done.
+    pub(super) unfinished: Option<Unfinished>,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: Vec<String>,
     /// Clips that it was judged with and that were withdrawn since.
@@ -57,6 +57,51 @@ pub(super) struct Run {
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
+}
+
+/// What an unfinished run has not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    pub(super) tasks: usize,
+    pub(super) done: usize,
+    /// Epochs of the task after those that are done.
+    pub(super) epochs: usize,
+}
+
+impl Unfinished {
+    /// What `record` lacks. A directory that does not say how many tasks its run has is taken for
+    /// what it holds.
+    fn of(record: &RunRecord) -> Option<Self> {
+        let epochs: BTreeSet<i32> = record.under_way.iter().map(|row| row.epoch).collect();
+        (record.summary.is_none() && record.head.tasks > 0).then_some(Self {
+            tasks: record.head.tasks,
+            done: record.progress.tasks.len(),
+            epochs: epochs.len(),
+        })
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tasks,
+            done,
+            epochs,
+        } = self;
+        write!(f, "{done} of {tasks} tasks are done")?;
+        match tasks - done {
+            0 => f.write_str("; only the summary is missing"),
+            1 => write!(
+                f,
+                "; missing is task {done}, which has {epochs} epochs so far"
+            ),
+            _ => write!(
+                f,
+                "; missing are tasks {done} to {}, the first of which has {epochs} epochs so far",
+                tasks - 1
+            ),
+        }
+    }
 }
 
 /// What a run's weights were before its first task.
@@ -181,11 +226,12 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
         file,
     };
     let record = RunRecord::read(folder)?.ok_or_else(|| not_a_run(SETTINGS_FILE))?;
-    if !folder.join(MetricRow::FILE).exists() {
+    let unfinished = Unfinished::of(&record);
+    if unfinished.is_none() && !folder.join(MetricRow::FILE).exists() {
         return Err(not_a_run(MetricRow::FILE));
     }
     let figures = RunFigures::new(record.metrics);
-    if figures.tasks().is_empty() {
+    if unfinished.is_none() && figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),
         });
@@ -230,7 +276,7 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
         tasks_seed: head.tasks_seed,
         criterion: criterion.unwrap_or(Criterion::Multilabel),
         start: start(head),
-        complete: record.summary.is_some(),
+        unfinished,
         withdrawn_since: record.progress.withdrawn_since() + withdrawn_held,
         withdrawn_held,
         skipped: record
@@ -245,7 +291,7 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
         figures,
         predictions,
         predictions_file,
-        history: record.history,
+        history: record.history.into_iter().chain(record.under_way).collect(),
     })
 }
 
@@ -335,7 +381,12 @@ fn count_clips(path: &Path, withdrawn: &Withdrawn) -> Result<TaskClips, TableErr
         "change",
         "usable",
     ];
-    for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
+    let batches = if parquet_file::is_foreign(path)? {
+        parquet_file::foreign_batches::<AvailabilityRow>(path)?
+    } else {
+        parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))?
+    };
+    for batch in batches {
         let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
         let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
         let (split, category, clip) = (text("split")?, text("category")?, text("clip_id")?);

@@ -11,6 +11,7 @@ use super::parts::{card, number, spread};
 use super::withdrawals::Withdrawals;
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
 use crate::run_record::Machine;
+use crate::tables::ErasureRow;
 use crate::withdrawn::ERASE_COMMAND;
 
 const STYLE: &str = include_str!("style.css");
@@ -45,6 +46,9 @@ pub(super) fn page(
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // The page's own hash, when it is sealed.
                 meta name="blake3" content="";
+                @if let Some(chain) = withdrawals.and_then(Withdrawals::chain) {
+                    meta name=(ErasureRow::CHAIN_KEY) content=(chain);
+                }
                 title { "incdec: " (title) }
                 style { (PreEscaped(STYLE)) }
             }
@@ -76,7 +80,6 @@ fn notes(analyses: &[Analysis]) -> Markup {
         picked.map(|a| a.run.name.as_str()).collect()
     };
     let scratch = names(&|a| a.run.start == Start::Scratch);
-    let unfinished = names(&|a| !a.run.complete);
     let which = |names: &[&str]| {
         if names.len() == analyses.len() {
             if names.len() == 1 {
@@ -95,13 +98,13 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
-        @if !unfinished.is_empty() {
-            p.note.warn {
-                strong { (which(&unfinished)) " is not finished." }
-                " The figures are those of the tasks that are done."
-            }
-        }
         @for run in analyses.iter().map(|a| &a.run) {
+            @if let Some(unfinished) = &run.unfinished {
+                p.note.warn {
+                    strong { (which(&[&run.name])) " is not finished: " (unfinished) "." }
+                    " The figures are those of the tasks that are done."
+                }
+            }
             @if let Start::Partly(share) = &run.start {
                 p.note.warn {
                     strong { (run.name) " started from weights that fit its model " (share) "." }

@@ -39,9 +39,14 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         let rows: Vec<SummaryRow> = groups.iter().flat_map(super::groups::Group::rows).collect();
         let mut provenance = Provenance::default();
         for (k, Analysis { run, .. }) in analyses.iter().enumerate() {
-            let hash = artifact::hash_file(&run.folder.join(MetricRow::FILE))?;
-            let name = format!("run {k}: {}", run.name);
-            provenance.inputs.insert(name, hash);
+            let metrics = run.folder.join(MetricRow::FILE);
+            // A run whose first task is under way has none.
+            if metrics.exists() {
+                let name = format!("run {k}: {}", run.name);
+                provenance
+                    .inputs
+                    .insert(name, artifact::hash_file(&metrics)?);
+            }
         }
         parquet_file::write(path, &rows, &provenance)?;
     }

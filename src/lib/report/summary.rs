@@ -96,8 +96,11 @@ fn one_line(analysis: &Analysis) -> String {
         (Some(_), Some(_)) => "NOT above chance",
         _ => "chance unknown",
     };
+    let unfinished = run.unfinished.map_or_else(String::new, |unfinished| {
+        format!(" (unfinished: {unfinished})")
+    });
     format!(
-        "{} {} seed {}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
+        "{} {} seed {}{unfinished}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
         run.scenario,
         run.approach,
         run.seed,

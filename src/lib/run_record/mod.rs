@@ -24,7 +24,7 @@ mod summary;
 
 use std::path::Path;
 
-pub use difference::{MACHINE, differences, listed};
+pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
 pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
 pub use head::{RunHead, Subcategory, run_id};

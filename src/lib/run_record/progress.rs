@@ -16,9 +16,9 @@ use crate::tables::{AvailabilityRow, ScheduleRow};
 pub struct TaskOutcome {
     /// The epoch whose weights are kept.
     pub best_epoch: u32,
-    /// Epochs trained.
+    /// Epochs trained; 0 where the task was passed over.
     pub epochs: u32,
-    /// Why it ended: `epochs`, `early stop` or `rate spent`.
+    /// Why it ended: `epochs`, `early stop`, `rate spent` or, of a task that was passed over, `no clips`.
     pub ended_by: String,
     /// Listed clips without frames: train, validation, test.
     pub unusable: [usize; 3],
@@ -27,6 +27,14 @@ pub struct TaskOutcome {
     /// Hashes of what the task left; absent in a directory of a version before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hashes: Option<TaskHashes>,
+}
+
+impl TaskOutcome {
+    /// Whether it was trained; else it was passed over and left no weights and no rows.
+    #[must_use]
+    pub fn was_trained(&self) -> bool {
+        self.epochs > 0
+    }
 }
 
 /// Hashes of what a task left.
@@ -70,6 +78,21 @@ pub struct RunProgress {
 }
 
 impl RunProgress {
+    /// The last task that was trained.
+    #[must_use]
+    pub fn last_trained(&self) -> Option<usize> {
+        self.tasks.iter().rposition(TaskOutcome::was_trained)
+    }
+
+    /// Reads the progress of the run in `folder`; `None` where no task is done.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
+        let document = document::read(&folder.join(PROGRESS_FILE))?;
+        Ok(document.map(|document| document.value))
+    }
+
     /// The inputs that a run was given as they are now, after what was erased from them.
     #[must_use]
     pub fn inputs_now(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -42,7 +42,7 @@ pub fn seen_by(folder: &Path, progress: &RunProgress) -> Result<Vec<SeenRow>, Ta
 }
 
 /// What a run has seen whose done tasks had these numbers of epochs, by the lists of its tasks: the
-/// usable clips of a done task's training and validation lists. Nothing is chosen or trained by the
+/// usable clips of the training and validation lists of a done task that was not passed over. Nothing is chosen or trained by the
 /// test lists.
 #[must_use]
 pub fn seen(availability: &[AvailabilityRow], epochs: &[u32]) -> Vec<SeenRow> {
@@ -54,7 +54,7 @@ pub fn seen(availability: &[AvailabilityRow], epochs: &[u32]) -> Vec<SeenRow> {
             Split::Test => continue,
         };
         let task = usize::try_from(row.task).ok();
-        let Some(passes) = task.and_then(|task| epochs.get(task)) else {
+        let Some(passes) = task.and_then(|task| epochs.get(task)).filter(|n| **n > 0) else {
             continue;
         };
         if row.position.is_none() || !row.usable {
@@ -92,6 +92,7 @@ mod tests {
             category: String::new(),
             label: 0,
             subcategory: String::new(),
+            group: None,
             change: Change::Kept,
             usable,
         };

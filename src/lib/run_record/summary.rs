@@ -1,8 +1,10 @@
 //! `run.json`: what a run comes to.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::RunErasure;
+use super::{RUN_FILE, RunErasure, RunRecordError, document};
 
 /// The summary of a complete run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,15 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
+    /// Reads the summary of the run in `folder`; `None` where the run is not complete.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
+        let document = document::read(&folder.join(RUN_FILE))?;
+        Ok(document.map(|document| document.value))
+    }
+
     /// What `run.json` says that it is.
     pub const FORMAT: &'static str = "incdec.run-summary";
     /// Version of the layout of `run.json`.

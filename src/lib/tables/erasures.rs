@@ -1,6 +1,8 @@
 //! `erasures.parquet`: the ledger of withdrawals that were done.
 
-use crate::parquet_file::table_row;
+use std::path::Path;
+
+use crate::parquet_file::{self, TableError, table_row};
 
 table_row! {
     /// A row of `erasures.parquet`: one request and what was done about it. Sorted by number.
@@ -39,5 +41,20 @@ table_row! {
         /// The BLAKE3 over `previous` and this row as JSON with sorted keys; null until it is
         /// finished.
         pub chain: Option<String>,
+    }
+}
+
+impl ErasureRow {
+    /// Under which name what is written later carries the newest value of the chain: a checkpoint in its header, a page in its
+    /// head.
+    pub const CHAIN_KEY: &str = "incdec.withdrawals";
+
+    /// The newest value of the chain of the ledger at `ledger`; none where no request is finished.
+    ///
+    /// # Errors
+    /// When it is absent or cannot be read.
+    pub fn newest_chain(ledger: &Path) -> Result<Option<String>, TableError> {
+        let rows: Vec<Self> = parquet_file::read(ledger)?;
+        Ok(rows.into_iter().rev().find_map(|row| row.chain))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::EventFiles;
 use crate::choice::choice;
 use crate::tables::ClassCountsOver;
 
@@ -23,6 +24,8 @@ choice! {
         IncrementalDecremental = "incremental-decremental" (seed "incremental_decremental"),
         /// Clips only arrive.
         JointIncremental = "joint-incremental" (seed "joint_incremental"),
+        /// Clips arrive and leave as a table says.
+        Events = "events",
     }
 }
 
@@ -34,10 +37,10 @@ impl Scenario {
     }
 
     /// Which clips of a class the imbalanced sampler counts: the seed counts a task's list only
-    /// where subcategories come and go.
+    /// where subcategories come and go, and events may be anything.
     #[must_use]
     pub fn class_counts_over(self) -> ClassCountsOver {
-        if self.takes_schedule() {
+        if self.takes_schedule() || self == Self::Events {
             ClassCountsOver::List
         } else {
             ClassCountsOver::Table
@@ -114,9 +117,12 @@ pub struct TasksConfig {
     pub without: Option<PathBuf>,
     /// What decides the deal.
     pub deal: DealSettings,
+    /// The tables of the scenario `events`, which no other takes.
+    pub events: Option<EventFiles>,
     /// The schedule's CSV, for the scenarios that take one.
     pub schedule: Option<PathBuf>,
-    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one.
+    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one. Events
+    /// say it themselves; of theirs no more than this are written.
     pub tasks: Option<usize>,
     /// The folder of the two tables.
     pub out: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{MAX_TASKS, Scenario};
+use super::{EventsError, MAX_TASKS, Scenario};
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
@@ -47,6 +47,18 @@ pub enum TasksError {
     /// The scenario needs a schedule.
     #[error("scenario {scenario} needs a schedule")]
     ScheduleMissing {
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// The events were refused.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The scenario needs events.
+    #[error("scenario events needs a table of events")]
+    EventsMissing,
+    /// Another scenario was given events.
+    #[error("scenario {scenario} takes no events")]
+    EventsUnused {
         /// The scenario.
         scenario: Scenario,
     },
@@ -110,6 +122,13 @@ impl Hint for TasksError {
             Self::Taxonomy(_) | Self::Manifest { .. } => {
                 Some("write the manifest anew with `make manifest`".into())
             }
+            Self::Events(e) => e.hint(),
+            Self::EventsMissing => Some(
+                "give it with --events: a CSV with the columns task, change (arrives or leaves) and clip, group, subcategory \
+                 or category"
+                    .into(),
+            ),
+            Self::EventsUnused { .. } => Some("--scenario events follows them".into()),
             Self::ScheduleMissing { scenario } => {
                 let file = match scenario {
                     Scenario::Decremental => "subcategories_to_remove.csv",
@@ -141,6 +160,7 @@ impl Hint for TasksError {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Lock(e) => e.exit(),
+            Self::Events(e) => e.exit(),
             // A schedule that contradicts the labels will always do so.
             Self::ScheduleColumn { .. }
             | Self::ScheduleEntry { .. }

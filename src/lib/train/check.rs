@@ -86,7 +86,6 @@ impl Settings {
             ("--epochs", self.epochs as usize),
             ("--batch-size", self.batch_size),
             ("--size", self.size as usize),
-            ("--early-stop", self.early_stop as usize),
         ];
         if let Some((flag, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return refuse(flag, "must be at least 1");
@@ -188,15 +187,6 @@ impl Settings {
                 "new weights have nothing to unlearn: not together with --from-scratch",
             );
         }
-        if self.from_scratch && self.approach != ApproachName::Finetune {
-            return refuse(
-                "--from-scratch",
-                format!(
-                    "new weights in each task leave {} nothing to hold on to; use --approach finetune",
-                    self.approach
-                ),
-            );
-        }
         Ok(())
     }
 }
@@ -242,11 +232,6 @@ mod tests {
             s.lwf_temperature = 2.0;
         };
         assert!(refused(tempered).contains("needs --criterion multiclass"));
-        let anew = |s: &mut Settings| {
-            s.approach = ApproachName::Ewc;
-            s.from_scratch = true;
-        };
-        assert!(refused(anew).contains("leave ewc nothing to hold on to"));
     }
 
     #[test]

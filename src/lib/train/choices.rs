@@ -1,6 +1,7 @@
 //! The settings that are one of a few named values, with the seed's spellings as aliases.
 
 use crate::choice::choice;
+pub use crate::model::CriterionName;
 
 choice! {
     /// How the model is updated from task to task.
@@ -28,16 +29,6 @@ choice! {
         Warn = "warn",
         /// A new run takes over the tasks before the first that saw one, and goes on without them.
         Rollback = "rollback",
-    }
-}
-
-choice! {
-    /// What the classification loss compares.
-    pub enum CriterionName: "criterion" {
-        /// Binary cross-entropy of each class's sigmoid.
-        Multilabel = "multilabel",
-        /// Cross-entropy of the softmax.
-        Multiclass = "multiclass",
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use indicatif::HumanBytes;
+
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
@@ -10,11 +12,14 @@ use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
-use crate::run_record::{RunRecordError, listed};
+use crate::run_record::{RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::tables::AvailabilityError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
+
+use super::trouble::{Divergence, Shortage};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,19 +33,9 @@ pub enum TrainError {
         /// What it may be.
         why: String,
     },
-    /// There is no such device.
-    #[error("there is no device cuda:{index}: libtorch sees {found} GPUs")]
-    Device {
-        /// The GPU that was asked for.
-        index: usize,
-        /// How many there are.
-        found: i64,
-    },
-    /// bfloat16 on a processor that has no instructions for it.
-    #[error(
-        "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
-    )]
-    Bf16,
+    /// The device cannot be computed on.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -89,7 +84,7 @@ pub enum TrainError {
     #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
     EmptyList {
         /// The task.
-        task: i32,
+        task: usize,
         /// Whose list.
         split: Split,
         /// Clips that are listed.
@@ -123,17 +118,52 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// The loss left the numbers.
-    #[error("task {task}, epoch {epoch}: the loss is {loss}")]
+    #[error("task {task}, epoch {epoch}: {found}")]
     Diverged {
         /// The task.
         task: usize,
         /// The epoch within it.
         epoch: u32,
-        /// What the loss was.
-        loss: f64,
+        /// What went before it.
+        found: Box<Divergence>,
+    },
+    /// Memory is short.
+    #[error("{0}")]
+    Memory(Box<Shortage>),
+    /// The disk has not the room that the run needs.
+    #[error(
+        "{folder}: this run needs about {} on the disk, {} of it weights, and {} are free",
+        HumanBytes(*needed_bytes),
+        HumanBytes(*weights_bytes),
+        HumanBytes(*free_bytes)
+    )]
+    NoSpace {
+        /// The run directory.
+        folder: PathBuf,
+        /// What the run is still to write.
+        needed_bytes: u64,
+        /// Of this, weights that stay.
+        weights_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// A shard is no longer the file that it was when the run began.
+    #[error(
+        "{fault}; its shard {what} since this run began, and {} clips of the list lie in it: {}",
+        clips.len(),
+        first_clips(clips)
+    )]
+    ShardChanged {
+        /// The clips of the list that lie in it.
+        clips: Vec<String>,
+        /// `has gone` or `has changed`.
+        what: &'static str,
+        /// How it was noticed; it names the shard.
+        #[source]
+        fault: Box<DataError>,
     },
     /// The run directory holds a run under other settings or data.
-    #[error("{folder} holds another run: {}", listed(differences))]
+    #[error("{folder} holds another run: {}", listed(&with_flags(differences)))]
     OtherRun {
         /// The run directory.
         folder: PathBuf,
@@ -142,7 +172,7 @@ pub enum TrainError {
     },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
-    #[error("{folder} was begun on another machine: {}", listed(differences))]
+    #[error("{folder} was begun on another machine: {}", listed(&with_flags(differences)))]
     OtherMachine {
         /// The run directory.
         folder: PathBuf,
@@ -154,27 +184,29 @@ pub enum TrainError {
     Withdrawn(#[from] WithdrawnError),
     /// The shards still hold frames of withdrawn clips.
     #[error(
-        "{folder} still holds the frames of {clips} withdrawn clips, the first of them {first}"
+        "{folder} still holds the frames of {clips} withdrawn clips{}",
+        first_of(first.as_ref())
     )]
     WithdrawnStored {
         /// The folder of shards.
         folder: PathBuf,
         /// How many clips.
         clips: usize,
-        /// The first of them.
-        first: String,
+        /// The first of them, where logs may name it.
+        first: Option<String>,
     },
     /// The run saw clips that have been withdrawn since.
     #[error(
-        "{folder} saw {clips} clips that have been withdrawn since, the first of them {first} in task {task}"
+        "{folder} saw {clips} clips that have been withdrawn since, from task {task} on{}",
+        first_of(first.as_ref())
     )]
     Tainted {
         /// The run directory.
         folder: PathBuf,
         /// How many clips.
         clips: usize,
-        /// The clip that it saw first.
-        first: String,
+        /// The clip that it saw first, where logs may name it.
+        first: Option<String>,
         /// The task that saw it, from 0.
         task: usize,
     },
@@ -186,12 +218,45 @@ pub enum TrainError {
         /// Why not.
         why: String,
     },
+    /// There is no run in the folder.
+    #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// Who works in it and may write one, in its own words.
+        holder: Option<String>,
+    },
     /// The run directory holds something that is no run.
     #[error("{folder} is not empty and holds no run")]
     NotARun {
         /// The folder.
         folder: PathBuf,
     },
+}
+
+/// How to go on with the run that is there.
+fn way_back(differences: &[String]) -> String {
+    let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
+    flags.sort();
+    flags.dedup();
+    if flags.len() < differences.len() && flags.is_empty() {
+        return "or go on with the version of this program that began it".to_owned();
+    }
+    format!(
+        "or go on with that run: give {} as it was there",
+        flags.join(", ")
+    )
+}
+
+/// `, the first of them a_000001_000011`; nothing where logs may not name it.
+fn first_of(first: Option<&String>) -> String {
+    first.map_or_else(String::new, |first| format!(", the first of them {first}"))
+}
+
+fn in_use(holder: Option<&String>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        format!(" yet; it is in use by {holder}")
+    })
 }
 
 /// The share of `clips` that `bad` ones are.
@@ -216,8 +281,7 @@ impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
-            Self::Device { .. } => Some("use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into()),
-            Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
+            Self::Device(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Availability(e) => e.hint(),
@@ -237,11 +301,18 @@ impl Hint for TrainError {
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
-            Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
-            Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::Diverged { found, .. } => Some(found.remedy().into()),
+            Self::Memory(shortage) => Some(shortage.remedy().into()),
+            Self::NoSpace { .. } => Some("free some space there, or choose an --out on another disk; then give the same command again".into()),
+            Self::ShardChanged { .. } => Some("bring the shard back as it was and give the same command again: what was finished is kept; or make the shards anew with `make decode` and train into another --out".into()),
+            Self::OtherRun { differences, .. } => Some(format!(
+                "choose another --out, or remove that folder to train it anew; {}",
+                way_back(differences)
+            )),
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
+            Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
         }
@@ -250,6 +321,7 @@ impl Hint for TrainError {
     fn exit(&self) -> Exit {
         match self {
             Self::Setting { .. } => Exit::Usage,
+            Self::Device(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Availability(e) => e.exit(),
@@ -263,7 +335,7 @@ impl Hint for TrainError {
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
-            Self::Vanished { .. } => Exit::TryAgain,
+            Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
             _ => Exit::Failed,
         }
     }

@@ -11,6 +11,7 @@ use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
 use super::task_sequence::Task;
+use super::trouble;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
@@ -169,7 +170,7 @@ impl Feed {
         batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if batch.samples.is_empty() {
                 continue;
@@ -190,7 +191,7 @@ impl Feed {
         batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         for batch in batches {
-            let batch = batch?;
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
                 return Ok(Some(fed(batch, self.device, &mut self.normaliser)));

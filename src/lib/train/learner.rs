@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Tensor, nn, no_grad};
 
-use super::TrainError;
 use super::settings::CriterionName;
 use crate::model::{Mode, ModelConfig, Movinet, Output};
 
@@ -172,18 +171,6 @@ impl Teacher {
     }
 }
 
-/// Turns a loss that is no finite number into an error.
-///
-/// # Errors
-/// [`TrainError::Diverged`].
-pub(super) fn finite(loss: f64, task: usize, epoch: u32) -> Result<f64, TrainError> {
-    if loss.is_finite() {
-        Ok(loss)
-    } else {
-        Err(TrainError::Diverged { task, epoch, loss })
-    }
-}
-
 /// A network small enough for tests: features are a linear map of the clip's mean colour with
 /// dropout-free batch norm left out, logits a linear map of the features.
 #[cfg(test)]
@@ -296,18 +283,5 @@ mod tests {
         learner.restart();
         assert!((learner.parameters["heads.bias"].double_value(&[0]) - 0.5).abs() < 1e-9);
         assert!(learner.parameters["heads.bias"].requires_grad());
-    }
-
-    #[test]
-    fn a_loss_that_is_no_number_is_an_error() {
-        assert!(finite(0.5, 0, 0).is_ok());
-        assert!(matches!(
-            finite(f64::NAN, 2, 3),
-            Err(TrainError::Diverged {
-                task: 2,
-                epoch: 3,
-                ..
-            })
-        ));
     }
 }

@@ -57,6 +57,19 @@ impl Optimizer {
         adam::forget_gradients(self.groups.iter().flat_map(|g| &g.parameters));
     }
 
+    /// The Euclidean norm of all gradients together, a scalar on the device; 0 without any.
+    pub fn gradient_norm(&self) -> Tensor {
+        no_grad(|| {
+            let parameters = self.groups.iter().flat_map(|group| &group.parameters);
+            let gradients = parameters.map(Tensor::grad).filter(Tensor::defined);
+            let pieces: Vec<Tensor> = gradients.map(|gradient| gradient.reshape([-1])).collect();
+            if pieces.is_empty() {
+                return Tensor::from(0.0);
+            }
+            Tensor::cat(&pieces, 0).norm()
+        })
+    }
+
     /// Updates every parameter from its gradient; group i moves at `rates[i]`. A parameter without
     /// a gradient counts as one whose gradient is 0.
     pub fn step(&mut self, rates: &[f64]) {
@@ -285,9 +298,11 @@ mod tests {
     fn gradients_add_up_until_they_are_forgotten() {
         let a = parameter(&[1.0]);
         let optimizer = Optimizer::new(OptimizerName::Adam, 0.0, vec![vec![a.shallow_clone()]]);
+        assert!(optimizer.gradient_norm().double_value(&[]).abs() < 1e-9);
         for _ in 0..2 {
             (&a * 3.0).sum(Kind::Float).backward();
         }
+        assert!((optimizer.gradient_norm().double_value(&[]) - 6.0).abs() < 1e-6);
         assert!((a.grad().double_value(&[0]) - 6.0).abs() < 1e-6);
         optimizer.zero_grad();
         assert!(!a.grad().defined());

@@ -23,7 +23,8 @@ pub(super) fn read(config: &TrainConfig) -> Result<Withdrawn, TrainError> {
 ///
 /// # Errors
 /// [`TrainError::WithdrawnStored`], and when the index cannot be read.
-pub(super) fn check_shards(withdrawn: &Withdrawn, folder: &Path) -> Result<(), TrainError> {
+pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Result<(), TrainError> {
+    let folder = &config.shards;
     if withdrawn.is_empty() {
         return Ok(());
     }
@@ -40,9 +41,9 @@ pub(super) fn check_shards(withdrawn: &Withdrawn, folder: &Path) -> Result<(), T
     match held.first() {
         None => Ok(()),
         Some(first) => Err(TrainError::WithdrawnStored {
-            folder: folder.to_owned(),
+            folder: folder.clone(),
             clips: held.len(),
-            first: (*first).clone(),
+            first: config.log_ids.then(|| (*first).clone()),
         }),
     }
 }
@@ -71,11 +72,10 @@ pub(super) fn seen_of(
 /// [`TrainError::Tainted`], and when a table of the run cannot be read.
 pub(super) fn check_run(
     withdrawn: &Withdrawn,
-    on_tainted: OnTainted,
-    folder: &Path,
+    config: &TrainConfig,
     progress: &RunProgress,
 ) -> Result<(), TrainError> {
-    let seen = seen_of(withdrawn, folder, progress)?;
+    let seen = seen_of(withdrawn, &config.out, progress)?;
     let Some(first) = seen.first() else {
         return Ok(());
     };
@@ -83,12 +83,12 @@ pub(super) fn check_run(
     clips.sort_unstable();
     clips.dedup();
     let tainted = TrainError::Tainted {
-        folder: folder.to_owned(),
+        folder: config.out.clone(),
         clips: clips.len(),
-        first: first.clip_id.clone(),
+        first: config.log_ids.then(|| first.clip_id.clone()),
         task: usize::try_from(first.first_task).unwrap_or(0),
     };
-    if on_tainted == OnTainted::Warn {
+    if config.on_tainted == OnTainted::Warn {
         tracing::warn!("{tainted}; going on all the same");
         return Ok(());
     }

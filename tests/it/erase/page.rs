@@ -40,6 +40,8 @@ fn the_page_tells_each_request_and_names_no_clip() {
     let ledger = Ledger::read(&world.path("")).unwrap();
     let chain = ledger.chain().unwrap();
     assert!(told.contains(chain) && page.contains(chain), "{told}");
+    let entry = format!("name=\"incdec.withdrawals\" content=\"{chain}\"");
+    assert!(page.contains(&entry), "{page}");
     let clips = ledger.clips().unwrap();
     let said = format!(
         "{} clips withdrawn by 2 requests, 0 of them not finished",
@@ -73,6 +75,16 @@ fn the_page_tells_each_request_and_names_no_clip() {
     // The page itself holds nothing of them.
     fs::write(&list, &lines).unwrap();
     assert!(verify(&world.places()).unwrap().is_clean());
+    // A ledger that is cut short is noticed by the page that was written before.
+    let ledger = world.path("erasures.parquet");
+    let whole = fs::read(&ledger).unwrap();
+    let mut rows: Vec<ErasureRow> = parquet_file::read(&ledger).unwrap();
+    rows.pop();
+    parquet_file::write(&ledger, &rows, &Provenance::default()).unwrap();
+    let problems = verify(&world.places()).unwrap().problems.join("; ");
+    let said = "runs/withdrawals.html was written when the ledger's newest chain value was";
+    assert!(problems.contains(said), "{problems}");
+    fs::write(&ledger, whole).unwrap();
     // A deleted model is told as one, and a changed ledger is.
     fs::remove_file(world.path("runs/one/checkpoints/task-2.safetensors")).unwrap();
     let mut rows: Vec<ErasureRow> = parquet_file::read(&world.path("erasures.parquet")).unwrap();

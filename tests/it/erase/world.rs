@@ -49,6 +49,8 @@ pub(super) struct Made {
     pub(super) id: String,
     pub(super) split: Split,
     pub(super) subcategory: &'static str,
+    /// Of data of one's own: who is seen.
+    pub(super) person: Option<String>,
 }
 
 pub(super) struct World {
@@ -70,11 +72,28 @@ impl World {
     /// Everything but a run: clips of each subcategory in each split, the side of a frame, and the
     /// bytes of a shard.
     pub(super) fn of(clips: [usize; 3], side: usize, shard_bytes: u64) -> Self {
+        Self::with(made(clips), side, shard_bytes)
+    }
+
+    /// Data of one's own: clips that are called by their path, and persons who are seen in several.
+    pub(super) fn own() -> Self {
+        let mut clips = made(CLIPS);
+        for (n, clip) in clips.iter_mut().enumerate() {
+            clip.id = format!("{}/caf\u{e9} {n}", clip.subcategory.replace(' ', "_"));
+            clip.person = Some(format!("person {}", n % 7));
+        }
+        let world = Self::with(clips, 2, 700);
+        fs::remove_file(world.path("downloads.parquet")).unwrap();
+        world.fake_run("one");
+        world
+    }
+
+    fn with(clips: Vec<Made>, side: usize, shard_bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = Self {
             root: folder.path().join("data"),
             _folder: folder,
-            clips: made(clips),
+            clips,
             side,
         };
         world.write_labels();
@@ -131,6 +150,9 @@ impl World {
     }
 
     pub(super) fn raw_file(&self, clip: &Made) -> PathBuf {
+        if clip.person.is_some() {
+            return self.path("raw").join(format!("{}.avi", clip.id));
+        }
         self.path("raw")
             .join(clip.subcategory)
             .join(format!("{}.mp4", clip.id))
@@ -168,6 +190,9 @@ impl World {
                 .iter()
                 .filter(|clip| clip.split == split)
                 .map(|clip| {
+                    if let Some(person) = &clip.person {
+                        return format!("{},{},{person}\n", clip.subcategory, clip.id);
+                    }
                     let (source, times) = clip.id.split_at(clip.id.len() - 14);
                     let number =
                         |range: std::ops::Range<usize>| times[range].parse::<u32>().unwrap();
@@ -178,10 +203,12 @@ impl World {
                         number(8..14)
                     )
                 });
-            let text = format!(
-                "label,youtube_id,time_start,time_end,split\n{}",
-                rows.collect::<String>()
-            );
+            let columns = if self.clips[0].person.is_some() {
+                "label,clip,group"
+            } else {
+                "label,youtube_id,time_start,time_end,split"
+            };
+            let text = format!("{columns}\n{}", rows.collect::<String>());
             fs::write(info.join(format!("{split}.csv")), text).unwrap();
         }
     }
@@ -296,6 +323,7 @@ impl World {
         tasks::run(&TasksConfig {
             clips: LabelSource::Manifest(self.path("manifests/clips.parquet")),
             without: None,
+            events: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
             schedule: None,
             tasks: Some(TASKS),
@@ -470,6 +498,7 @@ fn made(counts: [usize; 3]) -> Vec<Made> {
                     id,
                     split,
                     subcategory,
+                    person: None,
                 });
             }
         }

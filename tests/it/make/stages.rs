@@ -273,4 +273,50 @@ fn a_list_of_withdrawn_clips_is_an_input_of_every_stage_where_it_exists() {
         "{arguments}"
     );
     assert_eq!(checkout.ran(&["report"]), NOTHING);
+    // What is trained from now on carries its newest value.
+    checkout.ran(&["train", "TRAIN_FLAGS=--profile"]);
+    let arguments = checkout.arguments("train").join(" ");
+    assert!(
+        arguments.contains("--withdrawals data/erasures.parquet"),
+        "{arguments}"
+    );
+}
+
+#[test]
+fn own_data_makes_tables_of_the_videos_with_the_expression_to_the_letter() {
+    let checkout = Checkout::new();
+    let group = r"GROUP_BY=_g(\d+)_c$|'x'";
+    let ran = checkout.ran(&["own-data", "RAW=videos", group, "OWN_DATA_FLAGS=--seed 3"]);
+    assert_eq!(ran, ["own-data"]);
+    let given = fs::read_to_string(checkout.at("bin/own-data.arguments")).unwrap();
+    let given: Vec<&str> = given.lines().collect();
+    let expected = [
+        "--clips",
+        "videos",
+        "--out",
+        "data/Info",
+        "--group-by",
+        r"_g(\d+)_c$|'x'",
+        "--seed",
+        "3",
+    ];
+    assert_eq!(given, expected);
+}
+
+#[test]
+fn a_changed_table_of_events_deals_anew() {
+    let checkout = Checkout::new();
+    fs::write(checkout.at("events.csv"), "").unwrap();
+    let tasks = ["tasks", "SCENARIO=events", "EVENTS=events.csv"];
+    assert_eq!(checkout.ran(&tasks).last().unwrap(), "tasks");
+    let given = fs::read_to_string(checkout.at("bin/tasks.arguments")).unwrap();
+    assert!(given.contains("--scenario\nevents\n") && given.contains("--events\nevents.csv\n"));
+    assert_eq!(checkout.ran(&tasks), NOTHING);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let file = fs::File::options()
+        .write(true)
+        .open(checkout.at("events.csv"))
+        .unwrap();
+    file.set_modified(later).unwrap();
+    assert_eq!(checkout.ran(&tasks), ["tasks"]);
 }

@@ -171,6 +171,7 @@ impl FakeRun<'_> {
             clips: LabelSource::Labels(labels),
             without: None,
             deal: DealSettings::published(self.scenario, seed),
+            events: None,
             schedule,
             tasks: None,
             out: folder.to_owned(),

@@ -235,6 +235,24 @@ fn a_multiclass_run_has_other_matrices_and_its_weights_are_those_of_the_checkpoi
 }
 
 #[test]
+fn the_epoch_that_ends_a_task_is_not_written_as_its_best() {
+    let toy = Toy::new();
+    // Early stopping after no epoch without a better mAP ends each task with its first one.
+    for (name, late) in [("at-once", false), ("later", true)] {
+        let flags = "--epochs 3 --early-stop 0";
+        let outputs = format!("{flags} --seed-outputs");
+        let mut run = toy.train("substitution", name, if late { flags } else { &outputs });
+        if late {
+            run = toy.train("substitution", name, &outputs);
+        }
+        for folder in ["logger", "validation_logger"] {
+            let file = format!("{folder}/best_epoch_tasks.out");
+            assert_eq!(lines(&run, &file), ["-1", "-1"], "{name}");
+        }
+    }
+}
+
+#[test]
 fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
     let toy = Toy::new();
     let run = toy.train(

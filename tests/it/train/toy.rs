@@ -218,6 +218,7 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
                     position: present.then_some(position),
                     row: clip.row,
                     clip_id: clip.clip_id.clone(),
+                    group: None,
                     category: CATEGORIES[label].to_owned(),
                     label: i32::try_from(label).unwrap(),
                     subcategory: subcategory.to_owned(),

@@ -1,14 +1,15 @@
 //! Withdrawn clips and runs: what a run says that it has seen, what it refuses, and how a new one
 //! goes on without them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use incdec::artifact::hash_file;
+use incdec::clip::Split;
 use incdec::parquet_file::{self, Table};
 use incdec::run_record::{RunRecord, checkpoint_file};
-use incdec::tables::{AvailabilityRow, SeenRow, Use};
+use incdec::tables::{AvailabilityRow, ErasureRow, SeenRow, Use};
 
 use super::toy::{Toy, text};
 use crate::support::delete_clips;
@@ -146,12 +147,13 @@ fn shards_that_still_hold_a_withdrawn_clip_are_refused() {
     let output = toy.command("substitution", "run", &flags).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains(&format!(
-            "frames of 1 withdrawn clips, the first of them {ARRIVES}"
-        )),
-        "{said}"
-    );
+    assert!(said.contains("frames of 1 withdrawn clips\n"), "{said}");
+    assert!(!said.contains(ARRIVES), "nobody asked for its name: {said}");
+    let named = format!("{flags} --log-ids");
+    let output = toy.command("substitution", "run", &named).output().unwrap();
+    let told = text(&output.stderr);
+    let first = format!("frames of 1 withdrawn clips, the first of them {ARRIVES}");
+    assert!(told.contains(&first), "{told}");
     assert!(
         said.contains("hint: erase them first, with `make erase"),
         "{said}"
@@ -194,7 +196,24 @@ fn a_run_that_saw_a_withdrawn_clip_is_not_gone_on_with_and_one_that_did_not_is()
         .unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("saw 1 clips that have been withdrawn since, the first of them tr00_000000_000010 in task 0"), "{said}");
+    assert!(
+        said.contains("saw 1 clips that have been withdrawn since, from task 0 on"),
+        "{said}"
+    );
+    let log = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();
+    for text in [&said, &log] {
+        assert!(!text.contains("tr00_000000_000010"), "{text}");
+    }
+    let named = format!("{again} --log-ids");
+    let output = toy
+        .command("without-substitution", "run", &named)
+        .output()
+        .unwrap();
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("the first of them tr00_000000_000010"),
+        "{told}"
+    );
     assert!(
         said.contains("no task is without it") && said.contains("--on-tainted rollback --out NEW"),
         "{said}"
@@ -345,4 +364,90 @@ fn a_run_of_other_settings_or_lists_is_not_taken_over() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn checkpoints_carry_the_newest_value_of_the_ledgers_chain() {
+    let toy = Toy::new();
+    let ledger = toy.folder.path().join("erasures.parquet");
+    let row = |number: i64, chain: Option<&str>| ErasureRow {
+        number,
+        request: "R-1".into(),
+        selector: "--source x".into(),
+        clips: "[]".into(),
+        begun: "2026-03-31T10:00:00Z".into(),
+        finished: chain.map(|_| "2026-03-31T10:00:01Z".into()),
+        places: "{}".into(),
+        files: "{}".into(),
+        erased: "{}".into(),
+        runs: "{}".into(),
+        left: "[]".into(),
+        crate_version: "0".into(),
+        previous: None,
+        chain: chain.map(str::to_owned),
+    };
+    let rows = [row(1, Some("ab")), row(2, Some("cd")), row(3, None)];
+    parquet_file::write(&ledger, &rows, &parquet_file::Provenance::default()).unwrap();
+    let flags = format!("--withdrawals {}", ledger.display());
+    let run = toy.train("substitution", "run", &flags);
+    let plain = toy.train("substitution", "plain", "");
+    for task in [0, 1] {
+        let header = |run: &Path| weights(&run.join(checkpoint_file(task))).0;
+        assert_eq!(header(&run)["incdec.withdrawals"], "cd");
+        assert!(!header(&plain).contains_key("incdec.withdrawals"));
+    }
+    // What is said of it changes nothing else.
+    assert_same_run(&run, &plain);
+}
+
+/// A task of which every clip is withdrawn is passed over; the next is trained as the first, by its own number's draws.
+#[test]
+fn a_task_without_clips_leaves_nothing_and_the_next_is_trained_as_the_first() {
+    let toy = Toy::new();
+    let rates = "--lr-first-task 1e-3 --lr-first-task-head 1e-3 --lr-backbone 1e-4 --lr-head 1e-4";
+    let table = toy.tasks("substitution").join(AvailabilityRow::FILE);
+    let rows: Vec<AvailabilityRow> = parquet_file::read(&table).unwrap();
+    let listed = |task: i32| -> BTreeSet<&str> {
+        let is_trained = |row: &&AvailabilityRow| {
+            row.task == task && row.split == Split::Train && row.position.is_some()
+        };
+        rows.iter()
+            .filter(is_trained)
+            .map(|row| row.clip_id.as_str())
+            .collect()
+    };
+    // What task 1 has without the clips that it shares with task 0.
+    let gone: Vec<&str> = listed(0).into_iter().collect();
+    assert!(listed(1).iter().any(|clip| !gone.contains(clip)));
+    withdraw(&toy, "substitution", &gone);
+    let scratch = format!("--approach finetune --from-scratch {rates}");
+    let scratch = toy.train("without-substitution", "scratch", &scratch);
+    for approach in ["finetune", "lwf", "fd", "ewc"] {
+        let flags = format!("--approach {approach} {rates}");
+        let run = toy.train("without-substitution", approach, &flags);
+        let record = RunRecord::read(&run).unwrap().unwrap();
+        let [passed, trained] = &record.progress.tasks[..] else {
+            panic!("two tasks");
+        };
+        assert_eq!((passed.epochs, passed.ended_by.as_str()), (0, "no clips"));
+        assert!(trained.was_trained());
+        assert!(!run.join(checkpoint_file(0)).exists());
+        assert!(record.metrics.iter().all(|row| row.task == 1));
+        assert!(record.history.iter().all(|row| row.task == 1));
+        assert!(record.predictions.iter().all(|row| row.task == 1));
+        let seen: Vec<SeenRow> = parquet_file::read(&run.join(SeenRow::FILE)).unwrap();
+        assert!(seen.iter().all(|row| row.first_task == 1));
+        let of_task_1 = |run: &Path| weights(&run.join(checkpoint_file(1))).1;
+        assert!(of_task_1(&run) == of_task_1(&scratch), "{approach}");
+        // Taken up behind the task that was passed over, it comes to the same.
+        let mut progress = record.progress.clone();
+        progress.tasks.truncate(1);
+        progress.write(&run).unwrap();
+        let before = of_task_1(&run);
+        for name in ["run.json", &checkpoint_file(1)] {
+            fs::remove_file(run.join(name)).unwrap();
+        }
+        toy.train("without-substitution", approach, &flags);
+        assert!(of_task_1(&run) == before, "{approach}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::classes::named;
 use super::planned::WantedClip;
 use crate::clip::Split;
 use crate::download::config::DownloadConfig;
@@ -86,20 +87,20 @@ fn choose_clips(
         .iter()
         .map(|(_, _, l)| l.subcategory.as_str())
         .collect();
-    if let Some(class) = config.classes.iter().find(|c| !known.contains(c.as_str())) {
+    let classes = named(&config.classes, &known).map_err(|class| {
         let mut listed: Vec<&str> = known.iter().copied().take(LISTED_CLASSES).collect();
         if known.len() > LISTED_CLASSES {
             listed.push("...");
         }
-        return Err(DownloadError::Class {
-            class: class.clone(),
+        DownloadError::Class {
+            class,
             known: listed.join(", "),
-        });
-    }
+        }
+    })?;
     let mut counts: BTreeMap<(Split, &str), usize> = BTreeMap::new();
     let mut wanted = BTreeMap::new();
     for (split, _, label) in labels.iter() {
-        let class_wanted = config.classes.is_empty() || config.classes.contains(&label.subcategory);
+        let class_wanted = classes.is_empty() || classes.contains(&label.subcategory);
         let split_wanted = config.splits.is_empty() || config.splits.contains(&split);
         if !class_wanted || !split_wanted {
             continue;

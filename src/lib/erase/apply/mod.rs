@@ -266,7 +266,7 @@ impl Work<'_> {
         let withdrawn_on = begun.to_zoned(TimeZone::UTC).date();
         let line = |id: &String| -> Result<Withdrawal, EraseError> {
             Ok(Withdrawal {
-                clip: id.parse::<ClipId>()?,
+                clip: ClipId::of_either_kind(id)?,
                 withdrawn_on,
                 request: self.row.request.clone(),
                 reason: self.config.reason.clone(),

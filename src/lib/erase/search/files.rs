@@ -5,29 +5,31 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use walkdir::WalkDir;
 
 use super::{Depth, Search};
 use crate::artifact::{ArtifactError, hash_file};
+use crate::clip::path::has_video_ending;
+use crate::download::archive::member_names;
 use crate::erase::held::{Action, Place, What};
-use crate::erase::ids::{Ids, MAX_ID_BYTES, clip_of_name};
+use crate::erase::ids::{Ids, clip_of_name};
 use crate::foreign::printable;
 use crate::run_record::{PROGRESS_FILE, RUN_FILE};
 
 /// Bytes that are searched at a time.
 const PIECE_BYTES: usize = 1 << 20;
+/// The endings of archives; what is packed in a way that is not read cannot be searched.
+const ARCHIVES: &[&str] = &[
+    "7z", "bz2", "gz", "rar", "tar", "tbz2", "tgz", "txz", "tzst", "xz", "zip", "zst",
+];
 /// Folder below the clips where a download keeps what is not finished.
 const WORK_FOLDER: &str = ".incdec-download";
+/// Folder in a clip's folder of frames where the seed has them.
+const FRAMES: &str = "jpgs";
 
 impl Search<'_> {
-    /// Looks into one file.
-    pub(super) fn file(&mut self, place: Place, path: &Path) {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+    /// Looks into one file below the folder `root` of a place.
+    pub(super) fn file(&mut self, place: Place, root: &Path, path: &Path) {
         let extension = path
             .extension()
             .unwrap_or_default()
@@ -41,11 +43,11 @@ impl Search<'_> {
         let looked = match (place, extension.as_str()) {
             (_, "arrow") => self.shard(place, path).map_err(|e| e.to_string()),
             (_, "parquet") => self.table(place, path).map_err(|e| e.to_string()),
-            (Place::Archives, "tar" | "gz" | "tgz") => {
+            (Place::Archives, ending) if ARCHIVES.contains(&ending) => {
                 self.archive(path).map_err(|e| e.to_string())
             }
             (Place::Raw | Place::Staging | Place::FrameFolders, _) => {
-                self.video(place, path, &name).map_err(|e| e.to_string())
+                self.video(place, root, path).map_err(|e| e.to_string())
             }
             _ => self.text(place, path).map_err(|e| e.to_string()),
         };
@@ -56,11 +58,12 @@ impl Search<'_> {
 
     /// A file among the clips: a video by its name or, where content counts, by its bytes; else a
     /// text.
-    fn video(&mut self, place: Place, path: &Path, name: &str) -> Result<(), ArtifactError> {
+    fn video(&mut self, place: Place, root: &Path, path: &Path) -> Result<(), ArtifactError> {
         let bytes = fs::metadata(path)
             .map_err(ArtifactError::at("look at", path))?
             .len();
-        if let Some(id) = self.ids.of_name(name) {
+        let relative = path.strip_prefix(root).unwrap_or(path);
+        if let Some(id) = self.ids.of_file(relative) {
             self.hold(place, path, &id, What::Video, bytes, Action::Erase, None);
             return Ok(());
         }
@@ -71,33 +74,43 @@ impl Search<'_> {
                 return Ok(());
             }
         }
-        if clip_of_name(name).is_some() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if clip_of_name(&name).is_some() || has_video_ending(path) {
             return Ok(());
         }
         self.text(place, path)
     }
 
-    /// The folder of frames that a file lies in, `id_<clip>` below `root`, where it lies in one.
-    pub(super) fn frame_folder(&self, root: &Path, path: &Path) -> Option<PathBuf> {
+    /// The folder of frames below `root` that a file lies in, where it lies in one: it has the name of a clip, the frames lie in
+    /// its folder `jpgs`, or it has the path of a clip that is looked for.
+    pub(super) fn frame_folder(&self, place: Place, root: &Path, path: &Path) -> Option<PathBuf> {
         let mut folders = path
             .ancestors()
             .skip(1)
             .take_while(|folder| *folder != root);
-        let is_one = |folder: &&Path| {
+        let are_frames = place == Place::FrameFolders;
+        let is_named = |folder: &&Path| {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("id_") && clip_of_name(&name).is_some()
+            (are_frames || name.starts_with("id_")) && clip_of_name(&name).is_some()
         };
-        folders.find(is_one).map(Path::to_owned)
+        let named = folders.find(is_named).map(Path::to_owned);
+        let of_path = || {
+            let folder = path.parent()?;
+            if folder.ends_with(FRAMES) {
+                return folder.parent().filter(|folder| *folder != root);
+            }
+            let relative = folder.strip_prefix(root).ok()?;
+            let id = self.ids.of_folder(relative).filter(|_| are_frames);
+            id.map(|_| folder)
+        };
+        named.or_else(|| of_path().map(Path::to_owned))
     }
 
     /// A folder of frames.
-    pub(super) fn frames(&mut self, place: Place, folder: &Path) {
-        let name = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let id = self.ids.of_name(&name);
+    pub(super) fn frames(&mut self, place: Place, root: &Path, folder: &Path) {
+        let id = self
+            .ids
+            .of_folder(folder.strip_prefix(root).unwrap_or(folder));
         if id.is_none() && self.depth == Depth::Names {
             return;
         }
@@ -138,29 +151,15 @@ impl Search<'_> {
         }
     }
 
-    /// An archive of clips, compressed or not, by the names of its members.
-    fn archive(&mut self, path: &Path) -> Result<(), ArtifactError> {
-        let read = ArtifactError::at("read", path);
+    /// An archive of clips by the names of its members.
+    fn archive(&mut self, path: &Path) -> io::Result<()> {
         let mut found: Vec<(String, u64, String)> = Vec::new();
-        let mut scan = || -> io::Result<()> {
-            let mut head = [0; 2];
-            let gzip = File::open(path)?.read_exact(&mut head).is_ok() && head == [0x1f, 0x8b];
-            let bytes: Box<dyn Read> = if gzip {
-                Box::new(MultiGzDecoder::new(File::open(path)?))
-            } else {
-                Box::new(File::open(path)?)
-            };
-            for entry in tar::Archive::new(bytes).entries()? {
-                let entry = entry?;
-                let name = entry.path()?.to_string_lossy().into_owned();
-                let last = name.rsplit('/').next().unwrap_or_default();
-                if let Some(id) = self.ids.of_name(last) {
-                    found.push((id, entry.size(), printable(&name).into_owned()));
-                }
+        member_names(path, |name, bytes| {
+            if let Some(id) = self.of_member(name) {
+                let name = name.to_string_lossy();
+                found.push((id, bytes, printable(&name).into_owned()));
             }
-            Ok(())
-        };
-        scan().map_err(read)?;
+        })?;
         for (id, bytes, member) in found {
             self.hold(
                 Place::Archives,
@@ -173,6 +172,17 @@ impl Search<'_> {
             );
         }
         Ok(())
+    }
+
+    /// The id of a member of an archive: a clip's path may stand behind any folders.
+    fn of_member(&self, path: &Path) -> Option<String> {
+        let mut parts = path.components();
+        loop {
+            let id = self.ids.of_file(parts.as_path());
+            if id.is_some() || parts.next().is_none() {
+                return id;
+            }
+        }
     }
 
     /// Any other file: the names that stand in it.
@@ -200,21 +210,23 @@ impl Search<'_> {
 /// The ids that stand in a file, and its size. It is read piece by piece.
 fn names_within(path: &Path, ids: &Ids) -> io::Result<(BTreeSet<String>, u64)> {
     let mut file = File::open(path)?;
-    let mut piece = Vec::with_capacity(PIECE_BYTES + MAX_ID_BYTES);
+    let overlap = ids.overlap_bytes();
+    let mut piece = Vec::with_capacity(PIECE_BYTES + overlap);
     let (mut found, mut total) = (BTreeSet::new(), 0);
     loop {
         // What an id at the end of the piece before may begin with.
-        let kept = piece.len().min(MAX_ID_BYTES);
+        let kept = piece.len().min(overlap);
         piece.drain(..piece.len() - kept);
         let read = file
             .by_ref()
             .take(PIECE_BYTES as u64)
             .read_to_end(&mut piece)?;
-        if read == 0 {
+        let (is_first, is_last) = (total == 0, read < PIECE_BYTES);
+        total += read as u64;
+        found.extend(ids.within_piece(&piece, is_first, is_last));
+        if is_last {
             return Ok((found, total));
         }
-        total += read as u64;
-        found.extend(ids.within(&piece));
     }
 }
 

@@ -80,7 +80,7 @@ impl<'a> Search<'a> {
         }
         let ledger = places.data.join(crate::tables::LedgerRow::FILE);
         if ledger.exists() {
-            search.file(Place::Downloads, &ledger);
+            search.file(Place::Downloads, &places.data, &ledger);
         }
         search.folder(Place::Shards, &places.shards);
         if let Some(folder) = places.manifest.parent() {
@@ -118,35 +118,35 @@ impl<'a> Search<'a> {
 
     /// Looks through everything below a folder. A folder that is not there holds nothing, but for
     /// one that a person named.
-    fn folder(&mut self, place: Place, folder: &Path) {
-        if !folder.exists() {
+    fn folder(&mut self, place: Place, root: &Path) {
+        if !root.exists() {
             let named = *self.places != Places::below(&self.places.data);
-            if named && !folder.starts_with(&self.places.data) {
-                self.unsearched(folder, "it does not exist");
+            if named && !root.starts_with(&self.places.data) {
+                self.unsearched(root, "it does not exist");
             }
             return;
         }
-        let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name();
+        let walk = WalkDir::new(root).follow_links(true).sort_by_file_name();
         let mut frame_folders = BTreeSet::new();
         for entry in walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
-                    match self.frame_folder(folder, entry.path()) {
+                    match self.frame_folder(place, root, entry.path()) {
                         Some(found) => {
                             frame_folders.insert(found);
                         }
-                        None => self.file(place, entry.path()),
+                        None => self.file(place, root, entry.path()),
                     }
                 }
                 Ok(_) => {}
                 Err(e) => {
-                    let path = e.path().unwrap_or(folder).to_owned();
+                    let path = e.path().unwrap_or(root).to_owned();
                     self.unsearched(&path, &e.to_string());
                 }
             }
         }
         for folder in frame_folders {
-            self.frames(place, &folder);
+            self.frames(place, root, &folder);
         }
     }
 

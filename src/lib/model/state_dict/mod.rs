@@ -2,6 +2,7 @@
 //! `torch.save`, of which nothing is ever executed.
 
 mod error;
+mod kind;
 mod names;
 mod pytorch;
 mod read;
@@ -10,7 +11,7 @@ mod tensors;
 
 pub use self::safetensors::write as write_safetensors;
 pub use error::StateDictError;
-pub use names::seed_names;
+pub use names::{only_seed_names, seed_names};
 pub use pytorch::write as write_pytorch;
-pub use read::{Format, StateFile, read};
+pub use read::{Format, StateFile, read, read_named};
 pub use tensors::StateDict;

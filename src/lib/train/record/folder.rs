@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use super::hold::Hold;
 use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
 use crate::artifact::{self, ArtifactError, hash_file};
-use crate::model::checkpoint::Loaded;
+use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
     RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
 };
-use crate::tables::{self, AvailabilityRow, ScheduleRow};
+use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
 use crate::train::TrainError;
 use crate::train::settings::TrainConfig;
@@ -38,6 +38,10 @@ pub(in crate::train) struct RunFolder {
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
+    /// The newest chain value of the ledger of withdrawals.
+    withdrawals: Option<String>,
+    /// The settings that the shards were decoded with.
+    decoding: Map<String, Value>,
     /// Which tasks are done.
     pub(super) progress: RunProgress,
     /// Rows of `history.parquet`.
@@ -96,6 +100,11 @@ impl RunFolder {
             // Its own, whatever has been erased from its inputs since it began.
             run_id: found.head.id(),
             provenance: found.head.provenance(),
+            withdrawals: match &config.withdrawals {
+                Some(ledger) => ErasureRow::newest_chain(ledger)?,
+                None => None,
+            },
+            decoding: data.decoding.clone(),
             progress: found.progress,
             history: found.history,
             metrics: found.metrics,
@@ -144,7 +153,8 @@ impl RunFolder {
         if self.done() > 0 {
             files.push(self.path.join(PROGRESS_FILE));
         }
-        files.extend((0..self.done()).map(|task| self.checkpoint(task)));
+        let trained = (0..self.done()).filter(|&task| self.progress.tasks[task].was_trained());
+        files.extend(trained.map(|task| self.checkpoint(task)));
         self.hold.check(&self.path, files.iter())
     }
 
@@ -174,14 +184,22 @@ impl RunFolder {
         named.then_some(path)
     }
 
-    /// What a checkpoint's header says of itself, this program's version and its parents included.
+    /// What a checkpoint's header says of itself, this program's version, its parents and the state
+    /// of the ledger of withdrawals included and, where the shards say it, how videos become the frames that it was trained on.
     pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
         let mut metadata = self.origin(task);
+        if !self.decoding.is_empty() {
+            let decoding = Value::Object(self.decoding.clone()).to_string();
+            metadata.insert(header::DECODING.to_owned(), decoding);
+        }
         metadata.insert(
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        metadata.insert("incdec.parents".to_owned(), self.parents(task).to_string());
+        metadata.insert(header::PARENTS.to_owned(), self.parents(task).to_string());
+        if let Some(chain) = &self.withdrawals {
+            metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
+        }
         metadata
     }
 
@@ -189,8 +207,10 @@ impl RunFolder {
     /// task before or, where there is none, the file to start from.
     fn parents(&self, task: usize) -> Value {
         let from_scratch = self.provenance.settings.get("from_scratch");
-        let before = task
-            .checked_sub(1)
+        let done = &self.progress.tasks[..task.min(self.done())];
+        let before = done
+            .iter()
+            .rposition(TaskOutcome::was_trained)
             .filter(|_| from_scratch != Some(&Value::Bool(true)));
         let (role, hash) = match before {
             Some(before) => {
@@ -305,11 +325,11 @@ pub(in crate::train) fn origin(
 ) -> BTreeMap<String, String> {
     let settings = Value::Object(settings.clone()).to_string();
     BTreeMap::from([
-        ("incdec.run_id".to_owned(), run_id.to_owned()),
-        ("incdec.settings".to_owned(), settings),
-        ("incdec.task".to_owned(), task.to_string()),
+        (header::RUN_ID.to_owned(), run_id.to_owned()),
+        (header::SETTINGS.to_owned(), settings),
+        (header::TASK.to_owned(), task.to_string()),
         (
-            "incdec.categories".to_owned(),
+            header::CATEGORIES.to_owned(),
             Value::from(categories.to_vec()).to_string(),
         ),
     ])

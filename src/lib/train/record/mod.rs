@@ -25,6 +25,8 @@ pub mod seed_outputs;
 mod summary;
 pub mod tensorboard;
 
+use std::path::PathBuf;
+
 use tch::Tensor;
 
 pub use folder::LOG_FILE;
@@ -43,11 +45,14 @@ use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
 use crate::parquet_file::Provenance;
-use crate::run_record::{Machine, RunProgress, TaskOutcome};
+use crate::run_record::{Machine, RunProgress, TaskHashes, TaskOutcome};
 use crate::tables::HistoryRow;
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
 use tensorboard::EventLog;
+
+/// What ended a task that was passed over.
+const PASSED_OVER: &str = "no clips";
 
 /// What is left to do in a run directory.
 pub(super) enum Opened<'a> {
@@ -138,6 +143,12 @@ impl<'a> Record<'a> {
         self.folder.done()
     }
 
+    /// The last weights that were published; none before the first task is done.
+    pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let last = self.folder.progress.last_trained()?;
+        Some(self.folder.checkpoint(last))
+    }
+
     /// Clips whose frames could not be read in done tasks.
     pub(super) fn skipped(&self) -> &[String] {
         let last = self.folder.progress.tasks.last();
@@ -151,7 +162,7 @@ impl<'a> Record<'a> {
         };
         outputs.at_start()?;
         // A run may have been killed between a task's end and its files.
-        match self.done().checked_sub(1) {
+        match self.folder.progress.last_trained() {
             Some(last) => outputs.after_task(last, learner.store()),
             None => Ok(()),
         }
@@ -177,6 +188,25 @@ impl<'a> Record<'a> {
             Some(outputs) => outputs.at_start_of_task(learner.store()),
             None => Ok(()),
         }
+    }
+
+    /// A task has nothing to train on, or nothing to choose by: it is done, and leaves no weights and no rows.
+    pub(super) fn task_passed_over(&mut self, task: usize) -> Result<(), TrainError> {
+        let unusable = self.data.tasks[task].unusable;
+        self.say(&format!(
+            "task {task} of {}: none of the {} clips to train on or none of the {} to validate has frames; it is passed over",
+            self.data.tasks.len(),
+            unusable[Split::Train as usize],
+            unusable[Split::Validation as usize],
+        ))?;
+        self.folder.publish_task(TaskOutcome {
+            ended_by: PASSED_OVER.to_owned(),
+            unusable,
+            skipped: self.skipped().to_vec(),
+            // There is nothing that could be changed.
+            hashes: Some(TaskHashes::default()),
+            ..TaskOutcome::default()
+        })
     }
 
     /// An epoch is over.
@@ -227,6 +257,9 @@ impl<'a> Record<'a> {
             let state = end.state.into_iter().collect();
             checkpoint::write(&self.folder.state(task), &state, &metadata)
         })?;
+        if self.config.profile {
+            self.say(&format!("task {task}: {}", clock.report_lap()))?;
+        }
         self.folder
             .timing
             .extend(rows::seconds_of_phases(task, clock));

@@ -20,14 +20,16 @@ impl Record<'_> {
         approach: &mut dyn Approach,
     ) -> Result<(), TrainError> {
         let done = self.done();
-        let Some(last) = done.checked_sub(1) else {
+        if done > 0 {
+            tracing::info!(
+                "{}: {done} of {} tasks are done; going on",
+                self.config.out.display(),
+                self.data.tasks.len()
+            );
+        }
+        let Some(last) = self.folder.progress.last_trained() else {
             return Ok(());
         };
-        tracing::info!(
-            "{}: {done} of {} tasks are done; going on",
-            self.config.out.display(),
-            self.data.tasks.len()
-        );
         let origin = self.folder.origin(last);
         checkpoint::load_own(&self.folder.checkpoint(last), learner.store(), &origin)?;
         if let Some(path) = self.folder.named_state(last) {
@@ -45,7 +47,8 @@ impl Record<'_> {
             categories: &categories,
             subcategories: &subcategories,
         };
-        for task in 0..done {
+        let outcomes = &self.folder.progress.tasks;
+        for task in (0..done).filter(|&task| outcomes[task].was_trained()) {
             let of_task = |row: &&MetricRow| {
                 usize::try_from(row.task) == Ok(task) && row.split == Split::Test
             };

@@ -16,14 +16,15 @@ use crate::train::TrainError;
 use crate::train::approach::Step;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::feed::FedBatch;
-use crate::train::learner::finite;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::{RateSchedule, watched_figure};
 use crate::train::record::EpochEnd;
 use crate::train::selection::{Best, Selection};
 use crate::train::settings::SchedulerName;
+use crate::train::status;
 use crate::train::trained::Trained;
+use crate::train::trouble::{Divergence, Watch, Work};
 
 impl Run<'_> {
     /// Trains epochs until the schedule, early stopping or the limit ends the task. Gives the best
@@ -43,7 +44,15 @@ impl Run<'_> {
                 schedule.step(watched_figure(self.settings, validation.loss, mean_ap));
             selection.judge(&self.learner, epoch, mean_ap, rate_changed)?;
             let ended_by = self.ended_by(epoch, &schedule, &selection);
+            let pace = self.forecast.epoch_ended(
+                (task, epoch),
+                (trained.seconds(), trained.clips()),
+                (validation.seconds, validation.clips.len()),
+                ended_by.is_some(),
+            );
+            status::log(task, epoch, &pace);
             self.record.epoch_ended(&EpochEnd {
+                pace: &pace,
                 task,
                 epoch,
                 trained: &trained,
@@ -90,7 +99,8 @@ impl Run<'_> {
         };
         let head = tensors(&mut self.learner.trainable_head());
         let backbone = tensors(&mut self.learner.trainable_backbone());
-        let (backbone_rate, head_rate) = self.settings.rates(task);
+        let stage = self.stage(task);
+        let (backbone_rate, head_rate) = self.settings.rates(stage);
         #[allow(clippy::float_cmp)]
         // The seed makes one group where the two settings are the same number.
         let (groups, rates) = if backbone_rate == head_rate {
@@ -102,7 +112,7 @@ impl Run<'_> {
             (vec![head, backbone], vec![head_rate, backbone_rate])
         };
         let optimizer = Optimizer::new(self.settings.optimizer, self.settings.weight_decay, groups);
-        (optimizer, RateSchedule::new(self.settings, task, rates))
+        (optimizer, RateSchedule::new(self.settings, stage, rates))
     }
 
     /// One pass over the training list.
@@ -130,31 +140,56 @@ impl Run<'_> {
             Unit::Count("batches"),
         );
         let mut trained = Trained::new(self.learner.device());
+        let mut watch = Watch::new(self.learner.device());
+        self.work = Work::Training { epoch };
         let every = self.settings.accumulation.max(1);
         let mut pending = 0;
         optimizer.zero_grad();
         while let Some(batch) = self.feed.next(&lists.train, &mut batches)? {
-            self.add_gradients(task, &batch, &mut trained);
+            self.add_gradients(task, &batch, &mut trained, &mut watch)
+                .map_err(|found| self.diverged(task, epoch, found))?;
             self.feed.recycle(batch);
             pending += 1;
             if pending == every {
-                self.update(optimizer, rates);
+                self.update(optimizer, rates, &mut watch);
                 pending = 0;
             }
             progress.inc(1);
         }
         if pending > 0 {
-            self.update(optimizer, rates);
+            self.update(optimizer, rates, &mut watch);
         }
         progress.finish();
+        watch
+            .look()
+            .map_err(|found| self.diverged(task, epoch, found))?;
         trained.end()?;
-        finite(trained.loss() + trained.penalty(), task, epoch)?;
         Ok(trained)
     }
 
-    /// Forward and backward through one batch. Nothing here waits for a GPU.
-    fn add_gradients(&mut self, task: usize, batch: &FedBatch, trained: &mut Trained) {
-        let frozen_norms = self.settings.batch_norm_is_frozen(task)
+    /// A loss of `task` and `epoch` that is no number, with the names of its clips.
+    fn diverged(
+        &self,
+        task: usize,
+        epoch: u32,
+        (mut found, clips): (Box<Divergence>, Vec<usize>),
+    ) -> TrainError {
+        let list = self.data.tasks[task].train.samples();
+        let names = clips.iter().filter_map(|&clip| list.get(clip));
+        found.clips = names.map(|sample| sample.clip_id.clone()).collect();
+        found.checkpoint = self.record.last_weights();
+        TrainError::Diverged { task, epoch, found }
+    }
+
+    /// Forward and backward through one batch. Nothing here waits for a GPU but a look of `watch`.
+    fn add_gradients(
+        &mut self,
+        task: usize,
+        batch: &FedBatch,
+        trained: &mut Trained,
+        watch: &mut Watch,
+    ) -> Result<(), (Box<Divergence>, Vec<usize>)> {
+        let frozen_norms = self.settings.batch_norm_is_frozen(self.stage(task))
             && !self.settings.compat.frozen_statistics_move;
         let mode = if frozen_norms {
             Mode::TrainFrozenNorms
@@ -173,14 +208,17 @@ impl Run<'_> {
             };
             let penalty = approach.penalty(learner, &step);
             trained.add(&loss, penalty.as_ref(), batch.samples.len());
-            penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty)
-        });
+            watch.loss(&loss, penalty.as_ref(), &batch.samples)?;
+            Ok(penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty))
+        })?;
         self.feed.clock.time(Phase::Backward, || loss.backward());
+        Ok(())
     }
 
     /// A step of the optimizer on the gradients so far, which are forgotten.
-    fn update(&mut self, optimizer: &mut Optimizer, rates: &[f64]) {
+    fn update(&mut self, optimizer: &mut Optimizer, rates: &[f64], watch: &mut Watch) {
         self.feed.clock.time(Phase::Optimizer, || {
+            watch.step(optimizer.gradient_norm());
             optimizer.step(rates);
             optimizer.zero_grad();
         });
@@ -188,6 +226,7 @@ impl Run<'_> {
 
     pub(super) fn evaluation(&mut self, list: &Arc<Dataset>) -> Result<Evaluation, TrainError> {
         let begun = Instant::now();
+        self.work = Work::Evaluating;
         let result = evaluate(
             &self.learner,
             &self.data.deal.taxonomy,

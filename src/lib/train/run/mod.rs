@@ -12,15 +12,18 @@ use tch::Device;
 use super::TrainError;
 use super::approach::{self, Approach};
 use super::feed::Feed;
+use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
 use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
-use super::task_sequence::TaskSequence;
+use super::task_sequence::{Task, TaskSequence};
+use super::trouble::{self, Need, Work};
 use super::withdrawals;
 use crate::artifact::hash_file;
+use crate::clip::Split;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::RunHead;
@@ -61,7 +64,7 @@ pub fn run_with(
     }
     let machine = machine::here(device, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
-    withdrawals::check_shards(&withdrawn, &config.shards)?;
+    withdrawals::check_shards(&withdrawn, config)?;
     let data = tasks(config)?;
     let learner = Learner::new(
         movinet(model(config, &data)),
@@ -73,19 +76,17 @@ pub fn run_with(
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
-    withdrawals::check_run(
-        &withdrawn,
-        config.on_tainted,
-        &config.out,
-        record.progress(),
-    )?;
+    withdrawals::check_run(&withdrawn, config, record.progress())?;
     record.resume(&learner, approach.as_mut())?;
+    Need::of(config, &data, &learner, record.done()).check(&config.out)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
         settings: &config.settings,
         feed: Feed::new(config, device, record.skipped()),
         data: &data,
+        forecast: Forecast::new(&config.settings, &data),
+        work: Work::Beginning,
         record,
         learner,
         approach,
@@ -94,7 +95,12 @@ pub fn run_with(
         run.take_over(old, &withdrawn)?;
     }
     for task in run.record.done()..data.tasks.len() {
-        run.task(task)?;
+        if data.tasks[task].is_empty() {
+            run.record.task_passed_over(task)?;
+            continue;
+        }
+        let work = |run: &Run<'_>| run.work;
+        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -111,24 +117,32 @@ struct Run<'a> {
     learner: Learner,
     approach: Box<dyn Approach>,
     feed: Feed,
+    forecast: Forecast,
+    /// What the task is busy with.
+    work: Work,
 }
 
 impl Run<'_> {
     /// Trains and evaluates one task.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
+        self.work = Work::Beginning;
         // Without --from-scratch no weights are drawn anew: the model holds the best of the task
         // before.
-        if self.settings.from_scratch && task > 0 {
+        let stage = self.stage(task);
+        if self.settings.from_scratch && stage > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
         self.withdraw(task)?;
+        // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
+        let is_first = self.settings.is_first(stage);
+        let seen_as = if is_first { 0 } else { task };
         self.feed.clock.time(Phase::Approach, || {
-            self.approach.before_task(&self.learner, task)
+            self.approach.before_task(&self.learner, seen_as)
         })?;
         self.learner.freeze(
-            self.settings.backbone_is_frozen(task),
-            self.settings.batch_norm_is_frozen(task),
+            self.settings.backbone_is_frozen(stage),
+            self.settings.batch_norm_is_frozen(stage),
         );
         self.record.task_begins(task, &self.learner)?;
 
@@ -139,7 +153,7 @@ impl Run<'_> {
             self.evaluation(&lists.validation)?,
             self.evaluation(&lists.test)?,
         ];
-        if self.approach.wants_batches() {
+        if self.approach.wants_batches() && !self.settings.from_scratch {
             self.between_tasks(task)?;
         }
         let end = TaskEnd {
@@ -155,9 +169,16 @@ impl Run<'_> {
             .task_ended(end, &self.learner, &mut self.feed.clock)
     }
 
+    /// The place of `task` among those that have clips, from 0: what it is trained by. Whatever is drawn goes by its own number.
+    pub(super) fn stage(&self, task: usize) -> usize {
+        let before = self.data.tasks[..task].iter();
+        before.filter(|task| !task.is_empty()).count()
+    }
+
     /// Lets the approach take from the task what it needs for the next.
     fn between_tasks(&mut self, task: usize) -> Result<(), TrainError> {
         let begun = Instant::now();
+        self.work = Work::BetweenTasks;
         let lists = &self.data.tasks[task];
         let mut batches = self.feed.fisher(task, lists)?;
         let feed = &mut self.feed;
@@ -194,6 +215,12 @@ fn tasks(config: &TrainConfig) -> Result<TaskSequence, TrainError> {
     }
     if data.tasks.is_empty() {
         return Err(TrainError::NoTask);
+    }
+    // The seed's files have a place for every task.
+    if config.seed_outputs
+        && let Some(task) = data.tasks.iter().position(Task::is_empty)
+    {
+        return Err(data.tasks[task].empty_list(task, Split::Train));
     }
     if let Some(list) = &config.withdrawn {
         data.inputs

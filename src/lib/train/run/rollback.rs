@@ -58,7 +58,11 @@ impl Run<'_> {
             old.display()
         );
         for task in self.record.done()..clean {
-            self.take_task(old, &record, task)?;
+            if self.data.tasks[task].is_empty() {
+                self.record.task_passed_over(task)?;
+            } else {
+                self.take_task(old, &record, task)?;
+            }
         }
         Ok(())
     }
