@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use incdec::shard::shard_files;
 
@@ -42,37 +43,34 @@ fn erasing_few_of_many() {
     let leaving: String = leaving.map(|clip| format!("{}\n", clip.id)).collect();
     let list = world.path("../leaving.txt");
     fs::write(&list, leaving).unwrap();
-    let begun = Instant::now();
-    let args = [
-        "apply",
-        "--request",
-        "R-1",
-        "--clips",
-        list.to_str().unwrap(),
-    ];
-    let out = world.erase(&args);
-    let seconds = begun.elapsed().as_secs_f64();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let erased = run(world.command(&["apply", "--request", "R-1", "--clips", list.to_str().unwrap()]));
     let written: BTreeSet<String> = shards().difference(&before).cloned().collect();
-    say(&String::from_utf8_lossy(&out.stdout));
+    say(&erased);
     say(&format!(
-        "{LEAVING} of {} clips erased in {seconds:.1} s; {} of {} shards written anew, {:.0} of {:.0} MB",
+        "{LEAVING} of {} clips; {} of {} shards written anew, {:.0} of {:.0} MB",
         world.clips.len(),
         written.len(),
         before.len(),
         size(&written) as f64 / 1e6,
         bytes as f64 / 1e6,
     ));
+    say(&run(world.command(&["verify"])));
+}
+
+/// What the command says, how long it took, and the most memory that it had.
+fn run(mut command: Command) -> String {
     let begun = Instant::now();
-    let out = world.erase(&["verify"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut peak = String::new();
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        peak = line.map_or(peak, str::to_owned);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let out = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{told}");
-    say(&format!(
-        "verified in {:.1} s: {told}",
-        begun.elapsed().as_secs_f64()
-    ));
+    format!("{seconds:.1} s, {peak}: {told}")
 }
