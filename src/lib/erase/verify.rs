@@ -156,7 +156,10 @@ impl fmt::Display for Verdict {
         )?;
         match &self.chain {
             Some(chain) => writeln!(f, "chain of the ledger: {chain}"),
-            None => writeln!(f, "there is no ledger"),
+            None => writeln!(
+                f,
+                "no request is finished, so the ledger has no chain value"
+            ),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 
+use arrow::array::RecordBatch;
 use incdec::artifact;
 use incdec::clip::Split;
 use incdec::decode::{self, DecodeConfig};
@@ -13,12 +14,12 @@ use incdec::erase::{
 };
 use incdec::exit::Exit;
 use incdec::hint::Hint;
-use incdec::parquet_file;
+use incdec::parquet_file::{self, BatchWriter, Table as _};
 use incdec::run_record::RunRecord;
 use incdec::shard::{
     Shard, ShardWriter, ShardWriterConfig, Shards, SourceFacts, shard_files, write_index,
 };
-use incdec::tables::{ClipRow, ClipStatus, IndexRow, LedgerRow, SeenRow};
+use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, IndexRow, LedgerRow, SeenRow};
 use incdec::withdrawn::Withdrawn;
 
 use super::world::{SHARED, SHARED_CLIPS, TASKS, World};
@@ -664,6 +665,36 @@ fn a_plan_is_a_table_and_a_file_and_writes_nothing_else() {
         told.contains("checkpoint selected by it") && !told.contains("prediction of"),
         "{told}"
     );
+}
+
+#[test]
+fn a_table_of_a_version_before_keeps_the_columns_that_it_has() {
+    let world = World::new();
+    let table = world.path("tasks/substitution/seed-0/availability.parquet");
+    let format = AvailabilityRow::FORMAT;
+    let made_from = parquet_file::provenance(&table, &format).unwrap();
+    let batches = parquet_file::read_batches(&table, &format, None).unwrap();
+    let without_group = |batch: &RecordBatch| {
+        let fields = batch.schema();
+        let kept = (0..batch.num_columns()).filter(|&at| fields.field(at).name() != "group");
+        batch.project(&kept.collect::<Vec<_>>()).unwrap()
+    };
+    let batches: Vec<RecordBatch> = batches.iter().map(without_group).collect();
+    let schema = batches[0].schema();
+    assert_eq!(schema.fields().len() + 1, AvailabilityRow::columns().len());
+    let mut writer = BatchWriter::create(&table, schema.clone(), &format, &made_from).unwrap();
+    batches
+        .iter()
+        .for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+
+    let id = &world.clip(Split::Train).id;
+    apply(&world.config(ids(&[id]))).unwrap();
+    let rows = world.availability();
+    assert!(rows.iter().all(|row| row.usable == (row.clip_id != *id)));
+    let batches = parquet_file::read_batches(&table, &format, None).unwrap();
+    assert_eq!(batches[0].schema().fields(), schema.fields());
+    assert!(verify(&world.places()).unwrap().is_clean());
 }
 
 /// Work grows with what is erased: shards without a clip are not touched, those with one are

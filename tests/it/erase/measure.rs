@@ -43,7 +43,13 @@ fn erasing_few_of_many() {
     let leaving: String = leaving.map(|clip| format!("{}\n", clip.id)).collect();
     let list = world.path("../leaving.txt");
     fs::write(&list, leaving).unwrap();
-    let erased = run(world.command(&["apply", "--request", "R-1", "--clips", list.to_str().unwrap()]));
+    let erased = run(world.command(&[
+        "apply",
+        "--request",
+        "R-1",
+        "--clips",
+        list.to_str().unwrap(),
+    ]));
     let written: BTreeSet<String> = shards().difference(&before).cloned().collect();
     say(&erased);
     say(&format!(

@@ -119,9 +119,12 @@ pub(super) fn renew(path: &Path, ids: &Ids, lineage: &Lineage) -> Result<(), Tab
     };
     let before = parquet_file::provenance(path, &format)?;
     let after = lineage.of(&before);
-    let names: Vec<&str> = columns.iter().map(|field| field.name().as_str()).collect();
-    let batches = parquet_file::read_batches(path, &format, Some(&names))?;
-    let schema = Arc::new(Schema::new(columns.clone()));
+    // A table of a version before keeps the columns that it has.
+    let batches = parquet_file::read_batches(path, &format, None)?;
+    let schema = Arc::new(match batches.first() {
+        Some(batch) => Schema::new(batch.schema().fields().clone()),
+        None => Schema::new(columns),
+    });
     let arrow = |source| TableError::Arrow {
         path: path.to_owned(),
         source,
