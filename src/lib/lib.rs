@@ -41,6 +41,7 @@
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
@@ -104,6 +105,7 @@ pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
+pub mod signals;
 pub mod tables;
 pub mod taxonomy;
 pub mod withdrawn;

@@ -31,6 +31,7 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
+    "signals",
     "tables",
     "taxonomy",
     "withdrawn",
@@ -67,6 +68,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("signal_hook", &["signals"]),
     ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];

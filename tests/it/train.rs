@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod extend;
 mod forgetting;
 mod goldens;
 mod quirks;
@@ -11,6 +12,7 @@ mod seed_files;
 mod starts;
 mod states;
 mod status;
+mod stops;
 mod toy;
 mod trouble;
 mod unlearn;

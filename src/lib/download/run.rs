@@ -249,6 +249,7 @@ impl<'a> Run<'a> {
                     // From now on it is expected to be there, and no longer as something that lay
                     // there.
                     if self.open.remove(&clip.clip_id).is_some() {
+                        self.summary.fetched += 1;
                         known.others.remove(&clip.clip_id);
                     }
                 }

@@ -43,10 +43,9 @@ pub struct DownloadSummary {
 }
 
 impl DownloadSummary {
-    /// Counts an archive that was read to its end.
+    /// Counts an archive that was read to its end. Which of its clips were open the caller knows.
     pub(super) fn add(&mut self, record: &ArchiveRecord) {
         self.archives += 1;
-        self.fetched += record.kept.len();
         self.refused += record.members_refused;
         let bytes = record.bytes.unwrap_or(0);
         self.archive_bytes = self.archive_bytes.saturating_add(bytes);

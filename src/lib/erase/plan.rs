@@ -12,7 +12,7 @@ use super::config::{Places, Selector};
 use super::held::{Action, HeldRow, Place};
 use super::ids::Ids;
 use super::near::{Near, near};
-use super::runs::Taints;
+use super::runs::{Taints, rows_under_way};
 use super::search::{Depth, Erased, Search};
 use crate::parquet_file::{self, Provenance};
 
@@ -58,6 +58,7 @@ pub(super) fn plan_of(
     let near = near(places, &ids, census)?;
     let mut held = found.held;
     held.extend(Taints::of(places, &ids)?.rows(places));
+    held.extend(rows_under_way(places, &ids)?);
     held.sort_by(HeldRow::order);
     let listed = ids
         .sorted()

@@ -1,7 +1,7 @@
 //! Run directories: finding them, and which checkpoints saw a clip.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use walkdir::WalkDir;
@@ -11,10 +11,13 @@ use super::config::Places;
 use super::held::{Action, HeldRow, Place, What};
 use super::ids::Ids;
 use super::ledger::KnownByRun;
+use crate::clip::Split;
+use crate::parquet_file;
 use crate::run_record::{
-    RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, read_progress, seen_by, state_file,
+    Position, RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, positions, read_progress,
+    seen_by, state_file,
 };
-use crate::tables::Use;
+use crate::tables::{AvailabilityRow, Use};
 
 /// Deepest folder below a folder of runs that is looked into.
 const MAX_DEPTH: usize = 6;
@@ -164,12 +167,71 @@ impl Taints {
             for taint in taints {
                 let how = files.entry(taint.file.clone()).or_default();
                 if taint.trained || how.is_empty() {
-                    *how = if taint.trained { TRAINED } else { SELECTED }.to_owned();
+                    if taint.trained { TRAINED } else { SELECTED }.clone_into(how);
                 }
             }
         }
         runs
     }
+}
+
+/// The checkpoints inside a task of the run in `folder` whose task trains on one of the clips or chooses by it, each with these
+/// clips. They go, and the task begins anew without the clips.
+///
+/// # Errors
+/// When the folder or the run's lists cannot be read.
+pub(super) fn under_way(
+    folder: &Path,
+    ids: &Ids,
+) -> Result<BTreeMap<Position, BTreeSet<String>>, EraseError> {
+    let (there, lists) = (positions(folder)?, folder.join(AvailabilityRow::FILE));
+    let mut found = BTreeMap::new();
+    if there.is_empty() || !lists.exists() {
+        return Ok(found);
+    }
+    let rows: Vec<AvailabilityRow> = parquet_file::read(&lists)?;
+    for position in there {
+        let is_known = |row: &&AvailabilityRow| {
+            usize::try_from(row.task) == Ok(position.task)
+                && row.split != Split::Test
+                && row.usable
+                && row.position.is_some()
+                && ids.contains(&row.clip_id)
+        };
+        let clips: BTreeSet<String> = rows
+            .iter()
+            .filter(is_known)
+            .map(|row| row.clip_id.clone())
+            .collect();
+        if !clips.is_empty() {
+            found.insert(position, clips);
+        }
+    }
+    Ok(found)
+}
+
+/// The checkpoints inside tasks of all runs as rows of a plan.
+///
+/// # Errors
+/// As [`under_way`].
+pub(super) fn rows_under_way(places: &Places, ids: &Ids) -> Result<Vec<HeldRow>, EraseError> {
+    let mut rows = Vec::new();
+    for folder in run_folders(places) {
+        for (position, clips) in under_way(&folder, ids)? {
+            let path = folder.join(position.file());
+            let bytes = path.metadata().map_or(0, |meta| meta.len());
+            rows.extend(clips.into_iter().map(|clip_id| HeldRow {
+                place: Place::Runs,
+                file: places.name_of(&path),
+                clip_id,
+                what: What::Trained,
+                bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+                action: Action::Erase,
+                note: Some(format!("task {} begins anew", position.task)),
+            }));
+        }
+    }
+    Ok(rows)
 }
 
 impl Run {

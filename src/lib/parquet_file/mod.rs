@@ -183,6 +183,10 @@ impl Hint for TableError {
                 "remove it and write it anew with `{}`, or bring back a copy of it",
                 expected.rebuild
             )),
+            Self::Parquet { .. } | Self::Arrow { .. } | Self::Metadata { .. } => Some(
+                "bring back a copy of it, or remove it and run the stage again that writes it"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -286,7 +286,7 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
         taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
-        settings: settings.clone(),
+        settings: head.extended_settings(),
         clips: count_clips(&folder.join(AvailabilityRow::FILE), withdrawn)?,
         figures,
         predictions,

@@ -14,6 +14,7 @@
 mod difference;
 mod document;
 mod error;
+mod extension;
 mod files;
 mod head;
 mod machine;
@@ -21,11 +22,13 @@ mod progress;
 mod read;
 mod seen;
 mod summary;
+mod task_checkpoint;
 
 use std::path::Path;
 
 pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
+pub use extension::Extension;
 pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
@@ -33,6 +36,10 @@ pub use progress::{Rows, RunErasure, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
 pub use seen::{seen, seen_by};
 pub use summary::{RunFigures, RunSummary, TaskFigures};
+pub use task_checkpoint::{
+    Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, positions,
+    remove_positions, seal_at,
+};
 
 use crate::artifact::ArtifactError;
 

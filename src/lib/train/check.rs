@@ -41,6 +41,9 @@ impl TrainConfig {
                 format!("{threads} must lie in 1..{MAX_THREADS}"),
             );
         }
+        if self.extend.tasks && self.extend.epochs.is_some() {
+            return refuse("--extend-epochs", "does not go with --extend-tasks");
+        }
         if !(0.0..=1.0).contains(&self.max_bad) {
             return refuse("--max-bad", format!("{} must lie in 0..1", self.max_bad));
         }

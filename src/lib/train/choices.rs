@@ -18,6 +18,16 @@ choice! {
     }
 }
 
+/// Whether messages, and so the log, name withdrawn clips; else they are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogIds {
+    /// They are counted.
+    #[default]
+    No,
+    /// The first of them is named.
+    Yes,
+}
+
 choice! {
     /// What becomes of a run that saw clips which have been withdrawn since.
     #[derive(Default)]

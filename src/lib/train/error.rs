@@ -1,5 +1,6 @@
 //! Why a run failed, and what can be done about it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
@@ -14,8 +15,9 @@ use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
-use crate::run_record::{RunRecordError, flag, listed, with_flags};
+use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
+use crate::signals::Signal;
 use crate::tables::AvailabilityError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
@@ -117,6 +119,27 @@ pub enum TrainError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// What lies beside the tensors of a checkpoint cannot be written.
+    #[error("{path}: {source}")]
+    Facts {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the JSON writer said.
+        source: serde_json::Error,
+    },
+    /// The system does not let signals be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(#[source] io::Error),
+    /// The run was asked to end.
+    #[error("{}", stopped(*signal, position.as_ref(), *kept))]
+    Stopped {
+        /// By what.
+        signal: Signal,
+        /// In the midst of which task; none between tasks.
+        position: Option<Position>,
+        /// Whether everything so far is kept.
+        kept: bool,
+    },
     /// The loss left the numbers.
     #[error("task {task}, epoch {epoch}: {found}")]
     Diverged {
@@ -170,6 +193,19 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
+    /// The unfinished run in the run directory was begun by another version, whose results differ.
+    #[error(
+        "{folder} was begun under version {version} of run directories, this program trains under version {expected}: \
+         the same settings draw other dropout there"
+    )]
+    OtherVersion {
+        /// The run directory.
+        folder: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that this program writes.
+        expected: u32,
+    },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(&with_flags(differences)))]
@@ -218,6 +254,16 @@ pub enum TrainError {
         /// Why not.
         why: String,
     },
+    /// The run in the run directory cannot go beyond what it was begun for.
+    #[error("{folder} cannot be extended by {flag}: {why}")]
+    CannotExtend {
+        /// The run directory.
+        folder: PathBuf,
+        /// The flag that asks for it.
+        flag: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// There is no run in the folder.
     #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
     NoRun {
@@ -234,6 +280,20 @@ pub enum TrainError {
     },
 }
 
+/// Where a run has ended before its time, and what is kept of it.
+fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
+    match position {
+        None => format!("stopped by {signal} between tasks; everything so far is kept"),
+        Some(position) if kept => {
+            format!("stopped by {signal} in {position}; a checkpoint of it is kept")
+        }
+        Some(position) => format!(
+            "stopped by {signal} in {position}; no checkpoint of it is kept, and task {} goes on from what was kept before",
+            position.task
+        ),
+    }
+}
+
 /// How to go on with the run that is there.
 fn way_back(differences: &[String]) -> String {
     let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
@@ -242,10 +302,19 @@ fn way_back(differences: &[String]) -> String {
     if flags.len() < differences.len() && flags.is_empty() {
         return "or go on with the version of this program that began it".to_owned();
     }
-    format!(
+    let mut way = format!(
         "or go on with that run: give {} as it was there",
         flags.join(", ")
-    )
+    );
+    for (flag, longer) in [
+        ("--epochs", "--extend-epochs"),
+        ("--stop-after-first-task", "--extend-tasks"),
+    ] {
+        if flags.iter().any(|found| found == flag) {
+            way += &format!(", and {longer} beside it where the run is to be longer");
+        }
+    }
+    way
 }
 
 /// `, the first of them a_000001_000011`; nothing where logs may not name it.
@@ -300,6 +369,7 @@ impl Hint for TrainError {
             Self::TooManyBad { .. } | Self::NoReadableClip => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
+            Self::Stopped { .. } => Some("give the same command again to go on".into()),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { found, .. } => Some(found.remedy().into()),
             Self::Memory(shortage) => Some(shortage.remedy().into()),
@@ -312,6 +382,12 @@ impl Hint for TrainError {
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
+            Self::OtherVersion { .. } => Some(
+                "choose another --out to train it anew, or finish it with the incdec that began it".into(),
+            ),
+            Self::CannotExtend { flag, .. } => Some(format!(
+                "leave {flag} out to go on with the run as it is, or train with the longer settings into another --out"
+            )),
             Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
@@ -336,6 +412,7 @@ impl Hint for TrainError {
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
             Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
+            Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }
     }

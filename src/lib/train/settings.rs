@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use super::choices::{
-    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OnTainted, OptimizerName,
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
     PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 pub use super::compat::Compat;
@@ -19,6 +19,7 @@ use super::device::DeviceChoice;
 use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
+use crate::run_record::Extension;
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,6 +199,9 @@ impl Settings {
     }
 }
 
+/// Seconds between two checkpoints inside a task.
+const CHECKPOINT_EVERY_SECONDS: u64 = 300;
+
 /// What a run is started with.
 #[derive(Clone, Debug)]
 pub struct TrainConfig {
@@ -214,7 +218,7 @@ pub struct TrainConfig {
     /// The ledger of withdrawals, whose newest chain value checkpoints carry; default none.
     pub withdrawals: Option<PathBuf>,
     /// Whether messages, and so the log, may name withdrawn clips. Default no: they are counted.
-    pub log_ids: bool,
+    pub log_ids: LogIds,
     /// What becomes of a run that saw one of them. Default it is refused.
     pub on_tainted: OnTainted,
     /// The run directory whose tasks are taken over as far as they never knew a withdrawn clip;
@@ -228,7 +232,6 @@ pub struct TrainConfig {
     pub workers: usize,
     /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own
     /// choice for a new run.
-    ///
     pub threads: Option<usize>,
     /// The instructions to compute with. The program that runs this has set
     /// [`Instructions::environment`] before.
@@ -237,6 +240,11 @@ pub struct TrainConfig {
     pub on_bad_clip: OnBadClip,
     /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over.
     pub max_bad: f64,
+    /// Seconds after which a checkpoint is kept inside a task, beside those at every end of an
+    /// epoch; 0: never inside a task.
+    pub checkpoint_every: u64,
+    /// By what the run that is there is to go beyond its settings.
+    pub extend: Extension,
     /// Whether to wait where another program works in the run directory.
     pub wait: Wait,
     /// Whether the seed's output files are written beside the tables.
@@ -262,7 +270,7 @@ impl TrainConfig {
             pretrained: None,
             withdrawn: None,
             withdrawals: None,
-            log_ids: false,
+            log_ids: LogIds::default(),
             on_tainted: OnTainted::default(),
             from_run: None,
             allow_partial: false,
@@ -272,6 +280,8 @@ impl TrainConfig {
             instructions: Instructions::default(),
             on_bad_clip: OnBadClip::default(),
             max_bad: 0.0,
+            checkpoint_every: CHECKPOINT_EVERY_SECONDS,
+            extend: Extension::default(),
             wait: Wait::No,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),

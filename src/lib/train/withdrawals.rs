@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::TrainError;
-use super::settings::{OnTainted, TrainConfig};
-use crate::run_record::{RunProgress, seen_by};
+use super::settings::{LogIds, OnTainted, TrainConfig};
+use crate::run_record::{RunProgress, TaskOutcome, positions, seen_by};
 use crate::shard::{Shards, strays};
 use crate::tables::SeenRow;
 use crate::withdrawn::Withdrawn;
@@ -43,7 +43,7 @@ pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Resul
         Some(first) => Err(TrainError::WithdrawnStored {
             folder: folder.clone(),
             clips: held.len(),
-            first: config.log_ids.then(|| (*first).clone()),
+            first: named(config, first),
         }),
     }
 }
@@ -75,7 +75,17 @@ pub(super) fn check_run(
     config: &TrainConfig,
     progress: &RunProgress,
 ) -> Result<(), TrainError> {
-    let seen = seen_of(withdrawn, &config.out, progress)?;
+    // A checkpoint inside a task has trained on that task's lists, too.
+    let mut progress = progress.clone();
+    if let Some(newest) = positions(&config.out)?.last() {
+        let under_way = TaskOutcome {
+            epochs: 1,
+            ..TaskOutcome::default()
+        };
+        let tasks = progress.tasks.len().max(newest.task + 1);
+        progress.tasks.resize(tasks, under_way);
+    }
+    let seen = seen_of(withdrawn, &config.out, &progress)?;
     let Some(first) = seen.first() else {
         return Ok(());
     };
@@ -85,7 +95,7 @@ pub(super) fn check_run(
     let tainted = TrainError::Tainted {
         folder: config.out.clone(),
         clips: clips.len(),
-        first: config.log_ids.then(|| first.clip_id.clone()),
+        first: named(config, &first.clip_id),
         task: usize::try_from(first.first_task).unwrap_or(0),
     };
     if config.on_tainted == OnTainted::Warn {
@@ -93,4 +103,9 @@ pub(super) fn check_run(
         return Ok(());
     }
     Err(tainted)
+}
+
+/// The clip's id, where messages may name it.
+fn named(config: &TrainConfig, clip_id: &str) -> Option<String> {
+    (config.log_ids == LogIds::Yes).then(|| clip_id.to_owned())
 }

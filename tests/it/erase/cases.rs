@@ -667,6 +667,43 @@ fn a_plan_is_a_table_and_a_file_and_writes_nothing_else() {
     );
 }
 
+/// What a task under way has learned is not gone on with: the checkpoints inside it go, and it begins anew.
+#[test]
+fn a_checkpoint_inside_a_task_goes_with_a_clip_of_that_task_and_no_other() {
+    let world = World::new();
+    let folder = world.path("runs/one");
+    fs::remove_file(folder.join("run.json")).unwrap();
+    let mut progress = incdec::run_record::read_progress(&folder).unwrap().unwrap();
+    progress.tasks.pop();
+    progress.write(&folder).unwrap();
+    let inside = folder.join("checkpoints/task-2-epoch-1-training-4.safetensors");
+    fs::write(&inside, "weights").unwrap();
+    let rows = world.availability();
+    let listed = |task: i32| -> BTreeSet<&str> {
+        let trained = rows
+            .iter()
+            .filter(|row| row.split == Split::Train && row.position.is_some());
+        let of_task = trained.filter(|row| row.task == task);
+        of_task.map(|row| row.clip_id.as_str()).collect()
+    };
+    let gone = *listed(0).difference(&listed(2)).next().unwrap();
+    apply(&world.config(ids(&[gone]))).unwrap();
+    assert!(inside.exists());
+    let known = *listed(2).iter().next().unwrap();
+    let plan = plan(&world.places(), &ids(&[known])).unwrap();
+    let held = plan.held.iter().find(|row| row.file.contains("epoch-1"));
+    let held = held.unwrap();
+    assert_eq!((held.action, held.bytes), (Action::Erase, 7));
+    assert_eq!(held.note.as_deref(), Some("task 2 begins anew"));
+    let second = EraseConfig {
+        request: "R-2".into(),
+        ..world.config(ids(&[known]))
+    };
+    apply(&second).unwrap();
+    assert!(!inside.exists());
+    assert!(verify(&world.places()).unwrap().is_clean());
+}
+
 #[test]
 fn a_table_of_a_version_before_keeps_the_columns_that_it_has() {
     let world = World::new();

@@ -15,18 +15,20 @@ use crate::support::say;
 const LEAVING: usize = 100;
 /// Bytes of a shard.
 const SHARD_BYTES: u64 = 4 << 20;
-/// Side of a frame in pixels.
+/// Side of a frame in pixels, unless INCDEC_ERASE_SIDE sets another number.
 const SIDE: usize = 16;
-
 /// Clips, unless INCDEC_ERASE_CLIPS sets another number.
 const CLIPS: usize = 650_000;
 
 #[test]
 #[ignore = "a measurement: some minutes and gigabytes"]
 fn erasing_few_of_many() {
-    let clips = std::env::var("INCDEC_ERASE_CLIPS").map_or(CLIPS, |n| n.parse().unwrap());
+    let number =
+        |name: &str, usual: usize| std::env::var(name).map_or(usual, |n| n.parse().unwrap());
+    let clips = number("INCDEC_ERASE_CLIPS", CLIPS);
+    let side = number("INCDEC_ERASE_SIDE", SIDE);
     // Eight of ten are for training, in four subcategories.
-    let world = World::of([clips / 5, clips / 40, clips / 40], SIDE, SHARD_BYTES);
+    let world = World::of([clips / 5, clips / 40, clips / 40], side, SHARD_BYTES);
     let size = |names: &BTreeSet<String>| -> u64 {
         let sizes = names
             .iter()

@@ -203,6 +203,7 @@ impl FakeRun<'_> {
             run_id: run_record::run_id(&provenance),
             scenario: self.scenario.name().to_owned(),
             tasks: 6,
+            categories: taxonomy.category_names(),
             subcategories: listed.collect(),
             settings: provenance.settings,
             inputs: provenance.inputs,

@@ -1,12 +1,14 @@
 //! Run directories, written anew without the clips: their metrics stay as they were judged.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Work;
 use super::tables::{Lineage, renew};
+use crate::artifact::ArtifactError;
 use crate::erase::EraseError;
-use crate::erase::runs::run_folders;
+use crate::erase::runs::{run_folders, under_way};
 use crate::parquet_file;
 use crate::run_record::{
     PROGRESS_FILE, RUN_FILE, RunErasure, RunHead, RunProgress, read_progress, read_summary,
@@ -70,6 +72,11 @@ impl RunFolder<'_, '_> {
         let mut progress = read_progress(&self.folder)?.unwrap_or_default();
         let before = progress.clone();
         self.keep_seen(&progress)?;
+        // Before the lists no longer say which clips the task under way had.
+        for position in under_way(&self.folder, &self.work.ids)?.into_keys() {
+            let path = self.folder.join(position.file());
+            fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+        }
         let inputs_before = before.inputs_now(&self.head.inputs);
         let mut inputs = BTreeMap::new();
         for name in [AvailabilityRow::FILE, ScheduleRow::FILE] {

@@ -1,4 +1,4 @@
-//! How the model is updated from task to task: three hooks around one loop.
+//! How the model is updated from task to task: hooks around one loop.
 //!
 //! The loop and the evaluation never know which approach runs. To add one: write a file beside this
 //! one with a struct that implements [`Approach`], give it a name in [`ApproachName`], and a line

@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::extend;
 use super::hold::Hold;
 use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
+    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress,
+    RunRecord, RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
+    remove_positions, run_id, state_file,
 };
 use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
@@ -25,8 +27,9 @@ use crate::withdrawn::WITHDRAWN_FILE;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
-/// Version of the run directory's layout.
-const VERSION: u32 = 1;
+/// Version of the run directory. From 2 on, dropout draws from a stream for each micro-batch; before,
+/// from one for each epoch, so that the same settings gave other results.
+const VERSION: u32 = 2;
 
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ impl RunFolder {
         data: &TaskSequence,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<(Self, Option<RunSummary>), TrainError> {
         let folder = &config.out;
@@ -81,7 +85,10 @@ impl RunFolder {
                 .inputs
                 .insert("pretrained".into(), hash_file(pretrained)?);
         }
-        let head = head(data, &provenance, partial.clone(), machine);
+        let head = RunHead {
+            extension,
+            ..head(data, &provenance, partial.clone(), machine)
+        };
         claim(folder, &head)?;
         let Some(found) = RunRecord::read(folder)? else {
             return Err(TrainError::NotARun {
@@ -111,8 +118,9 @@ impl RunFolder {
             predictions: found.predictions,
             timing: Vec::new(),
         };
-        record.read_timing()?;
         if let Some(summary) = found.summary {
+            record.read_timing(0)?;
+            remove_positions(folder, |_| false)?;
             return Ok((record, Some(summary)));
         }
         same_machine(folder, &found.head, &head)?;
@@ -185,8 +193,12 @@ impl RunFolder {
     }
 
     /// What a checkpoint's header says of itself, this program's version, its parents and the state
-    /// of the ledger of withdrawals included and, where the shards say it, how videos become the frames that it was trained on.
-    pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
+    /// of the ledger of withdrawals included and, where the shards say it, how videos become the
+    /// frames that it was trained on.
+    ///
+    /// # Errors
+    /// When the weights before it cannot be read.
+    pub(super) fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
         let mut metadata = self.origin(task);
         if !self.decoding.is_empty() {
             let decoding = Value::Object(self.decoding.clone()).to_string();
@@ -196,16 +208,20 @@ impl RunFolder {
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        metadata.insert(header::PARENTS.to_owned(), self.parents(task).to_string());
+        let parents = self.parents(task)?.to_string();
+        metadata.insert(header::PARENTS.to_owned(), parents);
         if let Some(chain) = &self.withdrawals {
             metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
         }
-        metadata
+        Ok(metadata)
     }
 
     /// The weights that those of `task` were trained from, by their hashes: the checkpoint of the
     /// task before or, where there is none, the file to start from.
-    fn parents(&self, task: usize) -> Value {
+    ///
+    /// # Errors
+    /// When that checkpoint, whose hash a version before did not keep, cannot be read.
+    fn parents(&self, task: usize) -> Result<Value, TrainError> {
         let from_scratch = self.provenance.settings.get("from_scratch");
         let done = &self.progress.tasks[..task.min(self.done())];
         let before = done
@@ -214,20 +230,21 @@ impl RunFolder {
             .filter(|_| from_scratch != Some(&Value::Bool(true)));
         let (role, hash) = match before {
             Some(before) => {
-                let hashes = self
-                    .progress
-                    .tasks
-                    .get(before)
-                    .and_then(|t| t.hashes.as_ref());
-                (
-                    "task before",
-                    hashes.and_then(|h| h.files.get(&checkpoint_file(before))),
-                )
+                let hashes = done[before].hashes.as_ref();
+                let kept = hashes.and_then(|h| h.files.get(&checkpoint_file(before)).cloned());
+                let hash = match kept {
+                    Some(hash) => hash,
+                    None => hash_file(&self.checkpoint(before))?,
+                };
+                ("task before", Some(hash))
             }
-            None => ("pretrained", self.provenance.inputs.get("pretrained")),
+            None => (
+                "pretrained",
+                self.provenance.inputs.get("pretrained").cloned(),
+            ),
         };
         let parent = hash.map(|hash| serde_json::json!({"role": role, "blake3": hash}));
-        Value::Array(parent.into_iter().collect())
+        Ok(Value::Array(parent.into_iter().collect()))
     }
 
     /// What the header of a checkpoint of this run and of `task` must say.
@@ -274,11 +291,7 @@ impl RunFolder {
             &self.predictions,
             &self.provenance,
         )?;
-        parquet_file::write(
-            &self.path.join(TimingRow::FILE),
-            &self.timing,
-            &self.provenance,
-        )?;
+        self.publish_timing()?;
         self.progress.tasks.push(outcome);
         self.progress.run_id.clone_from(&self.run_id);
         let rows = Rows {
@@ -290,7 +303,20 @@ impl RunFolder {
         self.progress.add_hashes(&self.path, &rows)?;
         let seen = run_record::seen_by(&self.path, &self.progress)?;
         parquet_file::write(&self.path.join(SeenRow::FILE), &seen, &self.provenance)?;
-        Ok(self.progress.write(&self.path)?)
+        self.progress.write(&self.path)?;
+        Ok(remove_positions(&self.path, |_| false)?)
+    }
+
+    /// Publishes the seconds so far.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn publish_timing(&self) -> Result<(), TrainError> {
+        Ok(parquet_file::write(
+            &self.path.join(TimingRow::FILE),
+            &self.timing,
+            &self.provenance,
+        )?)
     }
 
     /// Publishes the summary, which marks the run complete.
@@ -305,12 +331,25 @@ impl RunFolder {
         self.still_there()
     }
 
-    /// Reads the seconds of done tasks.
-    fn read_timing(&mut self) -> Result<(), TrainError> {
+    /// Goes on behind the epochs of the task under way that `rows` are the figures of.
+    ///
+    /// # Errors
+    /// When the seconds so far cannot be read.
+    pub(super) fn go_on(&mut self, rows: Vec<HistoryRow>) -> Result<(), TrainError> {
+        let epochs = rows.iter().map(|row| row.epoch + 1).max().unwrap_or(0);
+        self.history.extend(rows);
+        self.read_timing(epochs)
+    }
+
+    /// Reads the seconds of done tasks, and of so many epochs of the next.
+    fn read_timing(&mut self, epochs: i32) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
-        if done > 0 {
+        if done > 0 || epochs > 0 {
             self.timing = parquet_file::read(&self.path.join(TimingRow::FILE))?;
-            self.timing.retain(|row| row.task < done);
+            let is_done = |row: &TimingRow| {
+                row.task < done || (row.task == done && row.epoch.is_some_and(|e| e < epochs))
+            };
+            self.timing.retain(is_done);
         }
         Ok(())
     }
@@ -360,12 +399,13 @@ fn head(
         settings: provenance.settings.clone(),
         inputs: provenance.inputs.clone(),
         pretrained,
+        extension: Extension::default(),
         machine: Some(machine),
     }
 }
 
 /// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
-/// run. The settings of a start that finished no epoch bind nobody: others replace them, so that a
+/// run, and extends it where that is asked for. The settings of a start that finished no epoch bind nobody: others replace them, so that a
 /// failed start needs no other directory.
 fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let Some(theirs) = RunHead::read(folder)? else {
@@ -384,19 +424,40 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
         }
         return Ok(ours.write(folder)?);
     };
-    let differences = since_withdrawals(folder, &theirs)?.differences(&lasting(ours));
     let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
         .iter()
-        .any(|name| folder.join(name).exists());
+        .any(|name| folder.join(name).exists())
+        || !positions(folder)?.is_empty();
+    let complete = folder.join(RUN_FILE).exists();
+    let extended = theirs.extension != ours.extension;
+    if theirs.version != VERSION && begun && (!complete || extended) {
+        return Err(TrainError::OtherVersion {
+            folder: folder.to_owned(),
+            version: theirs.version,
+            expected: VERSION,
+        });
+    }
+    // A complete run is left as it is, whichever version trained it.
+    let differences = RunHead {
+        version: VERSION,
+        tasks: if extended { ours.tasks } else { theirs.tasks },
+        ..since_withdrawals(folder, &theirs)?
+    }
+    .differences(&lasting(ours));
     if begun && !differences.is_empty() {
         return Err(TrainError::OtherRun {
             folder: folder.to_owned(),
             differences,
         });
     }
+    if begun && extended {
+        same_machine(folder, &theirs, ours)?;
+        return extend::extend(folder, &theirs, ours);
+    }
     let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
     let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
-    if begun || (differences.is_empty() && !moved) {
+    let renewed = theirs.version != VERSION;
+    if begun || (differences.is_empty() && !moved && !renewed && !extended) {
         return Ok(());
     }
     tracing::info!(

@@ -4,25 +4,28 @@
 //! |---|---|---|
 //! | `settings.json` | what can change the result: settings, a hash of each input, and the machine | first |
 //! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
-//! | `history.parquet` | figures of every epoch | after each epoch |
+//! | `history.parquet`, `timing.parquet` | figures and seconds of every epoch | after each epoch |
+//! | `checkpoints/task-<t>-epoch-<e>-<part>-<batches>.safetensors` | the task under way, whole; the two newest | as it goes; gone when the task is done |
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
 //! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
-//! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
+//! | `metrics.parquet`, `predictions.parquet` | figures, predictions | after task t |
 //! | `seen.parquet` | which clips done tasks trained on and chose by | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
 //!
-//! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
-//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary`
-//! says what a run comes to.
+//! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
+//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `task_checkpoint` keeps
+//! the task under way, `summary` says what a run comes to.
 
+pub(super) mod extend;
 mod folder;
 mod hold;
 mod resume;
 mod rows;
 pub mod seed_outputs;
 mod summary;
+mod task_checkpoint;
 pub mod tensorboard;
 
 use std::path::PathBuf;
@@ -34,6 +37,7 @@ pub(super) use folder::origin;
 pub(super) use hold::Hold;
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
+pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};
 
 use super::TrainError;
 use super::evaluate::Evaluation;
@@ -45,10 +49,11 @@ use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
 use crate::parquet_file::Provenance;
-use crate::run_record::{Machine, RunProgress, TaskHashes, TaskOutcome};
+use crate::run_record::{Extension, Machine, RunProgress, TaskHashes, TaskOutcome, positions};
 use crate::tables::HistoryRow;
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
+use task_checkpoint::Found;
 use tensorboard::EventLog;
 
 /// What ended a task that was passed over.
@@ -89,6 +94,8 @@ pub(super) struct Record<'a> {
     transcript: Option<Transcript>,
     /// The test figures of the tasks done.
     tested: Vec<Figures>,
+    /// Where the task under way was stopped.
+    under_way: Option<TaskCheckpoint>,
 }
 
 impl<'a> Record<'a> {
@@ -104,9 +111,11 @@ impl<'a> Record<'a> {
         learner: &Learner,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<Opened<'a>, TrainError> {
-        let (folder, summary) = RunFolder::open(config, data, pretrained, machine, hold)?;
+        let (mut folder, summary) =
+            RunFolder::open(config, data, pretrained, machine, extension, hold)?;
         if let Some(summary) = summary {
             tracing::info!("{} is complete; nothing to do", config.out.display());
             let missing = !folder
@@ -124,14 +133,20 @@ impl<'a> Record<'a> {
             let summary = TrainSummary::new(config, summary, true);
             return Ok(Opened::Complete(Box::new(summary)));
         }
+        let found = Found::newest(&folder)?;
+        folder.go_on(found.iter().flat_map(Found::rows).collect())?;
+        let keep_bytes = found
+            .as_ref()
+            .map_or(folder.progress.tensorboard_bytes, |f| f.tensorboard_bytes);
         let events = folder.path().join(tensorboard::FOLDER);
         let transcript = config
             .seed_outputs
             .then(|| Transcript::start(folder.path()));
         Ok(Opened::Unfinished(Box::new(Self {
-            events: EventLog::open(&events, folder.progress.tensorboard_bytes)?,
+            events: EventLog::open(&events, keep_bytes)?,
             transcript: transcript.transpose()?,
             tested: Vec::new(),
+            under_way: found.map(|found| found.checkpoint),
             config,
             data,
             folder,
@@ -143,8 +158,15 @@ impl<'a> Record<'a> {
         self.folder.done()
     }
 
-    /// The last weights that were published; none before the first task is done.
+    /// The last good weights in the run directory: those of the newest checkpoint of the task under
+    /// way, or of the last task done.
     pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let run = self.folder.path();
+        // Where the folder cannot be listed, it is not said what lies there.
+        let kept = positions(run).unwrap_or_default();
+        if let Some(newest) = kept.last() {
+            return Some(run.join(newest.file()));
+        }
         let last = self.folder.progress.last_trained()?;
         Some(self.folder.checkpoint(last))
     }
@@ -214,6 +236,7 @@ impl<'a> Record<'a> {
         self.folder.history.extend(rows::history(end));
         self.folder.publish_history()?;
         self.folder.timing.extend(rows::seconds_of_epoch(end));
+        self.folder.publish_timing()?;
         self.events.epoch(end)?;
         self.say(&end.to_string())?;
         match self.seed_outputs()? {
@@ -248,8 +271,8 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
+        let metadata = self.folder.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
-            let metadata = self.folder.metadata(task);
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
             if end.state.is_empty() {
                 return Ok(());

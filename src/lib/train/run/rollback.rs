@@ -7,7 +7,9 @@ use super::Run;
 use crate::clip::Split;
 use crate::model::checkpoint;
 use crate::parquet_file;
-use crate::run_record::{RunRecord, checkpoint_file, differences, listed, state_file};
+use crate::run_record::{
+    Part, RunHead, RunRecord, checkpoint_file, differences, listed, state_file,
+};
 use crate::tables::{AvailabilityRow, HistoryRow};
 use crate::train::TrainError;
 use crate::train::record::{TaskEnd, origin};
@@ -30,7 +32,13 @@ impl Run<'_> {
             folder: old.to_owned(),
         })?;
         let ours = self.record.provenance();
-        let mut found = differences("settings", &record.head.settings, &ours.settings);
+        let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
+        let mut found = differences("version", &record.head.version, &version);
+        found.extend(differences(
+            "settings",
+            &record.head.settings,
+            &ours.settings,
+        ));
         let pretrained =
             |inputs: &std::collections::BTreeMap<String, String>| inputs.get("pretrained").cloned();
         found.extend(differences(
@@ -88,11 +96,9 @@ impl Run<'_> {
         let of_task = |row: &&HistoryRow| usize::try_from(row.task) == Ok(task);
         let history = record.history.iter().filter(of_task).cloned().collect();
         self.record.epochs_taken_over(history);
-        let lists = &self.data.tasks[task];
-        let evaluations = [
-            self.evaluation(&lists.validation)?,
-            self.evaluation(&lists.test)?,
-        ];
+        let mut at = self.begin_under_way(task);
+        at.enter(Part::BestValidation, self.learner.device());
+        let evaluations = self.evaluate_best(&mut at)?;
         let end = TaskEnd {
             task,
             best_epoch: outcome.best_epoch,
