@@ -28,6 +28,13 @@ pub enum LogIds {
     Yes,
 }
 
+impl LogIds {
+    /// The clip's id, where messages may name it.
+    pub(in crate::train) fn named(self, clip_id: &str) -> Option<String> {
+        (self == Self::Yes).then(|| clip_id.to_owned())
+    }
+}
+
 choice! {
     /// What becomes of a run that saw clips which have been withdrawn since.
     #[derive(Default)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::TrainError;
-use super::settings::{LogIds, OnTainted, TrainConfig};
+use super::settings::{OnTainted, TrainConfig};
 use crate::run_record::{RunProgress, TaskOutcome, positions, seen_by};
 use crate::shard::{Shards, strays};
 use crate::tables::SeenRow;
@@ -43,7 +43,7 @@ pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Resul
         Some(first) => Err(TrainError::WithdrawnStored {
             folder: folder.clone(),
             clips: held.len(),
-            first: named(config, first),
+            first: config.log_ids.named(first),
         }),
     }
 }
@@ -95,7 +95,7 @@ pub(super) fn check_run(
     let tainted = TrainError::Tainted {
         folder: config.out.clone(),
         clips: clips.len(),
-        first: named(config, &first.clip_id),
+        first: config.log_ids.named(&first.clip_id),
         task: usize::try_from(first.first_task).unwrap_or(0),
     };
     if config.on_tainted == OnTainted::Warn {
@@ -103,9 +103,4 @@ pub(super) fn check_run(
         return Ok(());
     }
     Err(tainted)
-}
-
-/// The clip's id, where messages may name it.
-fn named(config: &TrainConfig, clip_id: &str) -> Option<String> {
-    (config.log_ids == LogIds::Yes).then(|| clip_id.to_owned())
 }
