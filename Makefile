@@ -49,6 +49,12 @@ LIST ?=
 APPROACH ?= finetune
 PRETRAINED ?=
 DEVICE ?= auto
+# What is erased: flags that choose clips (--clips FILE, --source ID, --subcategory NAME, --unlabelled, ...), a name for the
+# request, and the clip that `make where` looks for. Archives that the download keeps; empty for none.
+ERASE ?=
+REQUEST ?=
+CLIP ?=
+KEEP_ARCHIVES ?=
 # What make predict applies to which videos (separated by spaces; a name with spaces stands in
 # quotes): a run directory or a file of weights; empty for the run RUN.
 CHECKPOINT ?=
@@ -83,7 +89,7 @@ REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampl
 # What the benchmarks work on, how much, and the python with PyTorch and the other programs that
 # ours is held against (`make setup-peers` makes one); the GPU of what only a GPU can show.
 BENCH := build/bench
-CLIPS ?= $(BENCH)/clips
+VIDEOS ?= $(BENCH)/clips
 CLIP_LABELS ?=
 UNPACK_BYTES ?= 3e8
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
@@ -96,9 +102,9 @@ CAMPAIGN ?=
 # one word of a command line.
 PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS CHECKPOINT DESTDIR \
-    UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -156,7 +162,7 @@ FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
 .PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
-    reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
+    reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -210,7 +216,7 @@ endef
 # The source reaches the program by the environment: no make that prints its recipes prints it.
 export DOWNLOAD_SOURCE := $(call content,SOURCE)
 DOWNLOAD_SETTINGS = $(if $(DOWNLOAD_SOURCE),--source "$$DOWNLOAD_SOURCE") $(call flag,--frame-folders,FRAME_FOLDERS) \
-    $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
+    $(call flag,--keep-archives,KEEP_ARCHIVES) $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
 DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(call flag,--codec,CODEC) \
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
 TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
@@ -229,7 +235,11 @@ $(RUN_DIR)/.made-by: FORCE
 	$(call made_by,'$(TASK_DIR)' $(TRAIN_SETTINGS))
 
 SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
-LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES)
+# The list of withdrawn clips is an input of every stage where it exists.
+WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
+# The ledger of withdrawals, which the report tells of where it exists.
+WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
+LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
 
 own-data: | $(BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
 	$(call run,'$(BIN)/incdec-own-data' --clips '$(RAW)' --out '$(LABELS)' $(call flag,--group-by,GROUP_BY) \
@@ -273,15 +283,31 @@ $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-
 
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
-$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(TRAIN_SETTINGS))
+$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
+	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS))
 	@touch '$@'
 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
-$(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' '$(RUN_DIR)')
+$(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
+	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
 	@touch '$@'
+
+# ---- withdrawing ------------------------------------------------------------------------------------------------------
+# Where erasing looks and works.
+ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
+    --runs-folder '$(RUNS)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
+# $(call needs,VARIABLE): what a target cannot do without.
+needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
+
+erase: | $(BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
+	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
+	$(call run,'$(BIN)/incdec-erase' apply $(ERASE) $(call flag,--request,REQUEST) $(ERASE_PLACES))
+where: | $(BUILT) ## say what is held of one clip, and where (CLIP=id)
+	$(call needs,CLIP,the clip's id)
+	$(call run,'$(BIN)/incdec-erase' plan $(ERASE_PLACES) -- $(call as_word,CLIP))
+verify-erased: | $(BUILT) ## read everything again and list what is left of withdrawn clips
+	$(call run,'$(BIN)/incdec-erase' verify $(ERASE_PLACES))
 
 # The run is not made for it: an answer may be asked for while other settings are tried.
 predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run RUN or CHECKPOINT
@@ -292,7 +318,7 @@ predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
 # libtorch, where the binaries look for it.
-PROGRAMS := own-data download decode manifest tasks train predict report clean toy weights experiment
+PROGRAMS := own-data download decode manifest tasks train predict report erase clean toy weights experiment
 INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
 COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
 
@@ -394,18 +420,18 @@ setup-peers: ## install the programs that ours is compared with (about 6 GB, int
 test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and compare logits (after make setup-peers)
 	INCDEC_PYTORCH=$$(command -v $(call as_word,PYTHON)) OMP_NUM_THREADS=1 exec cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
 
-# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer
+# Ours and other programs in turn on the same work. Without VIDEOS the toy's videos serve; a peer
 # that PYTHON lacks is named in the table. Criterion's benchmarks of single functions are `cargo
 # bench`.
 TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
-bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
+bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
 	'$(BIN)/incdec-toy' write --out $(BENCH)/toy $(TOY_VIDEOS)
-	$(if $(filter $(BENCH)/clips,$(CLIPS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
-	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,CLIPS) \
+	$(if $(filter $(BENCH)/clips,$(VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
+	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,VIDEOS) \
 	    --json $(BENCH)/decode.json
 	python3 tests/bench/load_peers.py $(call flag,--python,PYTHON) --bin '$(BIN)' --work $(BENCH)/load --json $(BENCH)/load.json \
-	    $(if $(CLIP_LABELS),$(call flag,--clips,CLIPS) $(call flag,--labels,CLIP_LABELS))
+	    $(if $(CLIP_LABELS),$(call flag,--clips,VIDEOS) $(call flag,--labels,CLIP_LABELS))
 	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack $(call flag,--bytes,UNPACK_BYTES) --program '$(BIN)/incdec-download' \
 	    --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' --json $(BENCH)/step.json

@@ -27,9 +27,10 @@ const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The binaries that compute with no tensor.
-const WITHOUT_TORCH: [&str; 11] = [
+const WITHOUT_TORCH: [&str; 12] = [
     "own-data",
     "clean",
+    "erase",
     "download",
     "decode",
     "manifest",

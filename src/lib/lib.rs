@@ -29,6 +29,7 @@
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
+//! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`npy`] | the header of numpy's arrays |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
@@ -42,6 +43,7 @@
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
+//! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
 //! Above it:
 //!
@@ -60,7 +62,8 @@
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
-//! | [`report`] | one page from one or more runs | `metrics` |
+//! | [`report`] | one page from runs, and of what was withdrawn | `erase`, `metrics` |
+//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
@@ -90,6 +93,7 @@ pub mod cholesky;
 pub mod clip;
 pub mod exit;
 pub mod foreign;
+pub mod guide;
 pub mod hint;
 pub mod labels;
 pub mod lock;
@@ -104,6 +108,7 @@ pub mod run_record;
 pub mod signals;
 pub mod tables;
 pub mod taxonomy;
+pub mod withdrawn;
 
 pub mod audit;
 pub mod clean;
@@ -112,6 +117,7 @@ pub mod data;
 #[cfg(feature = "media")]
 pub mod decode;
 pub mod download;
+pub mod erase;
 pub mod manifest;
 #[cfg(feature = "media")]
 pub mod media;

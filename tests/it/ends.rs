@@ -146,6 +146,7 @@ impl Data {
         .unwrap();
         tasks::run(&TasksConfig {
             clips: LabelSource::Manifest(at("clips.parquet")),
+            without: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
             events: None,
             schedule: None,

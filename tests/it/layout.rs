@@ -19,6 +19,7 @@ const GROUND: &[&str] = &[
     "clip",
     "exit",
     "foreign",
+    "guide",
     "hint",
     "labels",
     "lock",
@@ -33,6 +34,7 @@ const GROUND: &[&str] = &[
     "signals",
     "tables",
     "taxonomy",
+    "withdrawn",
 ];
 
 /// What each module above the ground floor may import beside the ground floor.
@@ -53,10 +55,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
-    ("report", &["metrics"]),
+    ("report", &["erase", "metrics"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
+    ("erase", &["download", "manifest", "shard"]),
 ];
 
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
@@ -315,6 +318,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-erase"),
         env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);

@@ -19,6 +19,7 @@ mod decode;
 mod dependencies;
 mod download;
 mod ends;
+mod erase;
 mod event_file;
 mod golden;
 mod help;

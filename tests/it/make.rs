@@ -73,7 +73,7 @@ impl Checkout {
         }
         let checkout = Self { folder };
         for name in [
-            "download", "decode", "manifest", "tasks", "train", "report", "clean", "toy",
+            "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
             "own-data",
         ] {
             checkout.install(name, BINARY);

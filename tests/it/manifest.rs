@@ -216,7 +216,8 @@ fn the_command_prints_summary_and_audit_and_writes_the_same_bytes_again() {
       clips of less than half the length that their label says: 0
       files that are clips of several ids in several splits: 0
       files that are clips of several ids in one split: 0
-      clips in the shards that no label table names: 1
+      clips in the shards that no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1
+        z_000000_000010
     ");
 }
 
@@ -289,6 +290,45 @@ fn the_audit_finds_what_is_known_of_the_published_tables() {
     assert_eq!(train.len(), 5);
     let across: Vec<i32> = across.iter().map(|o| o.seconds).collect();
     assert_eq!(across, [8]);
+}
+
+#[test]
+fn a_withdrawn_clip_keeps_its_row_without_a_place_and_what_is_stored_of_it_is_told() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    fs::write(
+        fixture.path().join("withdrawn.csv"),
+        "clip_id,withdrawn_on,request\na_000000_000010,2026-03-31,R-1\nc_000000_000010,2026-03-31,R-1\n",
+    )
+    .unwrap();
+    let told = run(&config).unwrap().to_string();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
+    for row in [&rows[0], &rows[2]] {
+        assert_eq!(row.status, ClipStatus::Withdrawn);
+        assert!(row.shard.is_none() && row.shard_row.is_none());
+    }
+    assert_eq!(rows.len(), 5);
+    for said in [
+        "2 clips have been withdrawn",
+        "clips without a file: 1\n",
+        "withdrawn clips whose frames are still stored (erase them with `make erase ERASE='--clips <labels>/withdrawn.csv'",
+        "REQUEST=<name of the request>`): 1\n    a_000000_000010\n",
+    ] {
+        assert!(told.contains(said), "{told}");
+    }
+    let provenance = parquet_file::provenance(&config.out, &ClipRow::FORMAT).unwrap();
+    assert!(provenance.inputs.contains_key("withdrawn.csv"));
+}
+
+/// Decoding drops the index's row of a clip whose label went; its frames stay in the shard.
+#[test]
+fn stored_clips_that_nothing_names_any_more_are_told_with_the_command_that_erases_them() {
+    let fixture = Fixture::new();
+    fixture.with_index(|rows| rows.retain(|row| row.clip_id != "z_000000_000010"));
+    let told = run(&fixture.config()).unwrap();
+    assert_eq!(told.unlabelled, 1);
+    let said = "no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1\n    z_000000_000010\n";
+    assert!(told.to_string().contains(said), "{told}");
 }
 
 #[test]

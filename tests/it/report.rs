@@ -29,6 +29,8 @@ fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
         runs,
         out: root.join("report.html"),
         table: Some(root.join("report.parquet")),
+        withdrawn: None,
+        withdrawals: None,
         permutations: 200,
     }
 }

@@ -17,6 +17,7 @@ mod toy;
 mod trouble;
 mod unlearn;
 mod unlearn_movinet;
+mod withdrawal;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

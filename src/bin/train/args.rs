@@ -8,8 +8,8 @@ use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 use incdec::run_record::Extension;
 use incdec::train::settings::{
-    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName, UnlearnName,
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
+    PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
@@ -45,6 +45,22 @@ pub(crate) struct Args {
     /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// The list of withdrawn clips, where there is one: training begins on no shard that still holds one of them.
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, where there is one: checkpoints carry the newest value of its chain.
+    #[arg(long, value_name = "LEDGER")]
+    withdrawals: Option<PathBuf>,
+    /// Let messages and the log name withdrawn clips; else they are counted.
+    #[arg(long)]
+    log_ids: bool,
+    /// What becomes of a run that saw a withdrawn clip: refuse, warn, or rollback (with --from-run).
+    #[arg(long, value_parser = cli::one_of::<OnTainted>(), default_value_t)]
+    on_tainted: OnTainted,
+    /// With --on-tainted rollback: the run whose tasks are taken over as far as they never knew a withdrawn clip; it stays
+    /// as it is.
+    #[arg(long, value_name = "RUN")]
+    from_run: Option<PathBuf>,
     /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
@@ -253,7 +269,8 @@ struct TrainingArgs {
     /// End after task 0.
     #[arg(long)]
     stop_after_first_task: bool,
-    /// Start each task from new weights: the reference that unlearning is compared with.
+    /// Start each task from new weights and train it as task 0, with no penalty, teacher or Fisher: the reference that
+    /// unlearning is compared with.
     #[arg(long)]
     from_scratch: bool,
     /// Seed of every random choice of the training.
@@ -359,6 +376,15 @@ impl From<Args> for TrainConfig {
             shards: args.shards,
             out: args.out,
             pretrained: args.pretrained,
+            withdrawn: args.withdrawn,
+            withdrawals: args.withdrawals,
+            log_ids: if args.log_ids {
+                LogIds::Yes
+            } else {
+                LogIds::No
+            },
+            on_tainted: args.on_tainted,
+            from_run: args.from_run,
             allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,

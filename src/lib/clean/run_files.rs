@@ -9,7 +9,8 @@ use crate::run_record::{
     PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions, read_progress,
 };
 use crate::tables::{
-    AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, TimingRow,
+    AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
+    TimingRow,
 };
 
 /// What no promise of equal bytes covers, and so no hash: the log and the event file.
@@ -35,6 +36,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
             (MetricRow::FILE, Proof::Table(MetricRow::FORMAT)),
             (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
             (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
+            (SeenRow::FILE, Proof::Table(SeenRow::FORMAT)),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])

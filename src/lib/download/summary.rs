@@ -22,6 +22,8 @@ pub struct DownloadSummary {
     /// Of the missing, those whose archive could not be read this time and may be read another
     /// time.
     pub unread: usize,
+    /// Clips asked for that have been withdrawn; no other number counts them.
+    pub withdrawn: usize,
     /// In a plan, the clips that earlier runs looked for everywhere and did not find.
     pub absent: usize,
     /// Clips fetched by this run.
@@ -57,6 +59,9 @@ impl fmt::Display for DownloadSummary {
             "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
             self.wanted, self.present, self.fetched, self.frames, self.missing,
         )?;
+        if self.withdrawn > 0 {
+            write!(f, "{} more withdrawn; ", self.withdrawn)?;
+        }
         if self.adopted > 0 {
             write!(f, "{} adopted as they lay there; ", self.adopted)?;
         }

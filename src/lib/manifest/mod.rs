@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod file_audit;
 mod run;
+mod stored;
 mod summary;
 
 pub use config::{DEFAULT_LISTED, ManifestConfig};

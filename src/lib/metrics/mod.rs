@@ -49,4 +49,4 @@ pub use evaluate::{Metrics, evaluate, mean_average_precision};
 pub use figures::Figures;
 pub use forgetting::{forgetting, forgetting_of_figures, mean_and_deviation, mean_defined};
 pub use predictions::Predictions;
-pub use rows::{FigureRow, Names, flatten};
+pub use rows::{FigureRow, Names, figures_of, flatten};

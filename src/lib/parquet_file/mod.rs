@@ -50,7 +50,7 @@ use crate::hint::Hint;
 
 pub use foreign::{foreign_batches, is_foreign, read_foreign};
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches, typed_column, verify};
+pub use read::{provenance, read, read_batches, scan, typed_column, verify};
 pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, RowWriter, rows_hash, write};

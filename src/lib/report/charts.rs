@@ -30,6 +30,7 @@ pub(super) const MUTED: RGBColor = RGBColor(148, 163, 184);
 const ARRIVED: RGBColor = RGBColor(0, 158, 115);
 const KEPT: RGBColor = RGBColor(0, 114, 178);
 const REMOVED: RGBColor = RGBColor(213, 94, 0);
+const WITHDRAWN: RGBColor = RGBColor(88, 88, 88);
 const FONT_SIZE: u32 = 13;
 /// Panels beside one another before a new row begins.
 const PANELS_A_ROW: usize = 5;
@@ -49,12 +50,14 @@ pub(super) fn hex(color: RGBColor) -> String {
     format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2)
 }
 
-/// The colours that availability is drawn in, with what they mean.
-pub(super) fn flow_legend() -> [(RGBColor, &'static str); 3] {
+/// The colours that availability is drawn in, with what they mean; the last only where a clip is
+/// withdrawn.
+pub(super) fn flow_legend() -> [(RGBColor, &'static str); 4] {
     [
         (KEPT, "there before (in task 0: from the start)"),
         (ARRIVED, "arrived"),
         (REMOVED, "removed"),
+        (WITHDRAWN, "in the list, and withdrawn: no task uses them"),
     ]
 }
 
@@ -332,13 +335,15 @@ fn draw_panel(
             Rectangle::new([(x - 0.36, from), (x + 0.36, to)], color.filled())
         };
         let (kept, listed) = (count(flow.kept), count(flow.listed()));
+        let usable = kept + count(flow.arrived);
         let bars = [
             bar(0.0, kept, KEPT),
-            bar(kept, listed, ARRIVED),
+            bar(kept, usable, ARRIVED),
+            bar(usable, listed, WITHDRAWN),
             bar(0.0, -count(flow.removed), REMOVED),
         ];
-        let empty = [flow.kept == 0, flow.arrived == 0, flow.removed == 0];
-        let shown = bars.into_iter().zip(empty).filter(|(_, empty)| !empty);
+        let heights = [flow.kept, flow.arrived, flow.withdrawn, flow.removed];
+        let shown = bars.into_iter().zip(heights).filter(|(_, n)| *n > 0);
         chart.draw_series(shown.map(|(bar, _)| bar))?;
     }
     let axis = PathElement::new(
@@ -376,6 +381,7 @@ mod tests {
             kept: 3,
             arrived: 1,
             removed: 2,
+            withdrawn: 1,
         };
         let svg = flows("availability", &[("a<b & c".into(), vec![(0, flow)])]).unwrap();
         assert!(svg.contains("a&lt;b &amp; c"), "{svg}");

@@ -14,12 +14,16 @@ pub const MAX_DETAILED_RUNS: usize = 12;
 /// The stage's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportConfig {
-    /// The run directories.
+    /// The run directories; may be none where there is a ledger of withdrawals.
     pub runs: Vec<PathBuf>,
     /// The page to write.
     pub out: PathBuf,
     /// The table of figures over seeds to write, where wanted.
     pub table: Option<PathBuf>,
+    /// The list of withdrawn clips. Default none.
+    pub withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, for the page to say what was done about each request. Default none.
+    pub withdrawals: Option<PathBuf>,
     /// Permutations of each test set's labels.
     pub permutations: usize,
 }

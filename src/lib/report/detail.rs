@@ -140,7 +140,10 @@ fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
     let svg = charts::flows("availability", &panels)?;
     let of_task = |task| tables::unusable(run, task);
     let unusable = (0..run.clips.tasks).map(of_task).max().unwrap_or(0);
-    let meanings = charts::flow_legend().map(|(color, meaning)| (color, false, meaning));
+    let withdrawn = run.clips.train.values().any(|flow| flow.withdrawn > 0);
+    let meanings = charts::flow_legend().into_iter();
+    let meanings = meanings.take(if withdrawn { 4 } else { 3 });
+    let meanings = meanings.map(|(color, meaning)| (color, false, meaning));
     Ok(html! {
         section {
             h2 { "Availability" }

@@ -4,6 +4,7 @@
 //! ```text
 //! run directories --load, copies--> Run --analyse--> Analysis --groups--> Group (mean and deviation over seeds)
 //!                                                  \--page, charts, parts--> report.html
+//! ledger of withdrawals --withdrawals--------------------------------------------------/
 //! ```
 //!
 //! Only finished files are read, without a lock, and each is compared with what its run says that
@@ -26,6 +27,7 @@ mod run;
 mod seal;
 mod summary;
 mod tables;
+mod withdrawals;
 
 pub use config::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig,

@@ -8,8 +8,11 @@ use super::analyse::Analysis;
 use super::groups::Group;
 use super::load::Start;
 use super::parts::{card, number, spread};
+use super::withdrawals::Withdrawals;
 use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
 use crate::run_record::Machine;
+use crate::tables::ErasureRow;
+use crate::withdrawn::ERASE_COMMAND;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -17,21 +20,21 @@ const STYLE: &str = include_str!("style.css");
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
+    withdrawals: Option<&Withdrawals>,
     permutations: usize,
     quantile: f64,
 ) -> Result<String, ReportError> {
     let title = match analyses {
+        [] => "Withdrawals".to_owned(),
         [one] => format!(
             "{} · {} · seed {}",
             one.run.scenario, one.run.approach, one.run.seed
         ),
         _ => format!("{} runs compared", analyses.len()),
     };
-    let line = match analyses {
-        [one] => summary::one_line(one),
-        _ => summary::several(analyses, groups),
-    };
+    let line = summary::last_line(analyses, groups, withdrawals);
     let body = match analyses {
+        [] => html! {},
         [one] => detail::sections(one, permutations, quantile)?,
         _ => several(analyses, groups, permutations, quantile)?,
     };
@@ -43,6 +46,9 @@ pub(super) fn page(
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 // The page's own hash, when it is sealed.
                 meta name="blake3" content="";
+                @if let Some(chain) = withdrawals.and_then(Withdrawals::chain) {
+                    meta name=(ErasureRow::CHAIN_KEY) content=(chain);
+                }
                 title { "incdec: " (title) }
                 style { (PreEscaped(STYLE)) }
             }
@@ -55,6 +61,7 @@ pub(super) fn page(
                 main {
                     (notes(analyses))
                     (body)
+                    @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
                 }
                 footer {
                     "Written by incdec " (env!("CARGO_PKG_VERSION"))
@@ -108,6 +115,15 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 p.note {
                     strong { (copy.display()) " is a copy of " (run.folder.display()) }
                     ": the same settings, inputs, machine and predictions. It is counted once."
+                }
+            }
+            @if run.withdrawn_since > 0 {
+                p.note.warn {
+                    strong { (run.name) " was judged with " (run.withdrawn_since) " clips that have been withdrawn since." }
+                    " Its figures stay as they were judged."
+                    @if run.withdrawn_held > 0 {
+                        " The predictions of " (run.withdrawn_held) " of them are still in it: " code { (ERASE_COMMAND) } " takes them away."
+                    }
                 }
             }
             @if !run.skipped.is_empty() {

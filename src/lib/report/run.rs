@@ -7,22 +7,29 @@ use super::copies::without_copies;
 use super::groups::{SummaryRow, group};
 use super::load::load;
 use super::seal::seal;
+use super::withdrawals::Withdrawals;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
 use crate::artifact::{self, ArtifactError};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::SETTINGS_FILE;
 use crate::tables::MetricRow;
+use crate::withdrawn::Withdrawn;
 
 /// Writes the page of the given runs, and the table where one is wanted.
 ///
 /// # Errors
 /// When a run cannot be read or makes no sense, or the disk refuses.
 pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
-    if config.runs.is_empty() {
+    if config.runs.is_empty() && config.withdrawals.is_none() {
         return Err(ReportError::NoRuns);
     }
     sweep(config)?;
-    let runs = config.runs.iter().map(|folder| load(folder));
+    let withdrawn = config.withdrawn.as_deref().map(Withdrawn::read);
+    let withdrawn = withdrawn.transpose()?.unwrap_or_default();
+    let ledger = config.withdrawals.as_deref();
+    let ledger = ledger.map(|path| Withdrawals::read(path, &withdrawn));
+    let ledger = ledger.transpose()?;
+    let runs = config.runs.iter().map(|folder| load(folder, &withdrawn));
     let analyses = without_copies(runs.collect::<Result<_, _>>()?)
         .into_iter()
         .map(|run| Analysis::new(run, config.permutations))
@@ -43,10 +50,21 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         }
         parquet_file::write(path, &rows, &provenance)?;
     }
-    let page = page::page(&analyses, &groups, config.permutations, CHANCE_QUANTILE)?;
+    let page = page::page(
+        &analyses,
+        &groups,
+        ledger.as_ref(),
+        config.permutations,
+        CHANCE_QUANTILE,
+    )?;
     let page = seal(&page);
     artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
-    Ok(ReportSummary::new(&config.out, &analyses, &groups))
+    Ok(ReportSummary::new(
+        &config.out,
+        &analyses,
+        &groups,
+        ledger.as_ref(),
+    ))
 }
 
 /// Removes what a killed report left beside the page and the table; never in a run directory,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::analyse::Analysis;
 use super::groups::Group;
 use super::parts::{number, spread};
+use super::withdrawals::Withdrawals;
 
 /// What the report says, in short. Its text is the stage's output; the last line is a summary of
 /// its own.
@@ -17,16 +18,37 @@ pub struct ReportSummary {
 }
 
 impl ReportSummary {
-    pub(super) fn new(page: &Path, analyses: &[Analysis], groups: &[Group<'_>]) -> Self {
-        let (lines, last) = match analyses {
-            [one] => (of_tasks(one), one_line(one)),
-            _ => (of_groups(groups), several(analyses, groups)),
+    pub(super) fn new(
+        page: &Path,
+        analyses: &[Analysis],
+        groups: &[Group<'_>],
+        withdrawals: Option<&Withdrawals>,
+    ) -> Self {
+        let mut lines = match analyses {
+            [] => Vec::new(),
+            [one] => of_tasks(one),
+            _ => of_groups(groups),
         };
+        let chain = withdrawals.and_then(Withdrawals::chain);
+        lines.extend(chain.map(|chain| format!("chain of the ledger of withdrawals: {chain}")));
         Self {
             lines,
-            last,
+            last: last_line(analyses, groups, withdrawals),
             page: page.to_owned(),
         }
+    }
+}
+
+/// Everything in one line.
+pub(super) fn last_line(
+    analyses: &[Analysis],
+    groups: &[Group<'_>],
+    withdrawals: Option<&Withdrawals>,
+) -> String {
+    match (analyses, withdrawals) {
+        ([], Some(withdrawals)) => withdrawals.one_line(),
+        ([one], _) => one_line(one),
+        _ => several(analyses, groups),
     }
 }
 
@@ -64,7 +86,7 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
 }
 
 /// One run in one line.
-pub(super) fn one_line(analysis: &Analysis) -> String {
+fn one_line(analysis: &Analysis) -> String {
     let run = &analysis.run;
     let last = analysis.last();
     let map = last.and_then(|t| analysis.test(t.task, "mean_ap").value);
@@ -112,7 +134,7 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
 }
 
 /// Several runs in one line.
-pub(super) fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
+fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
     let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
     let best = groups
         .iter()

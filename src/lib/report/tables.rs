@@ -66,7 +66,11 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
     };
     let text = |f: Flow| {
         let mut text = f.listed().to_string();
-        for (sign, n) in [("+", f.arrived), ("−", f.removed)] {
+        for (sign, n) in [
+            ("+", f.arrived),
+            ("−", f.removed),
+            ("withdrawn ", f.withdrawn),
+        ] {
             if n > 0 {
                 text += &format!(" {sign}{n}");
             }

@@ -20,6 +20,7 @@ mod head;
 mod machine;
 mod progress;
 mod read;
+mod seen;
 mod summary;
 mod task_checkpoint;
 
@@ -31,8 +32,9 @@ pub use extension::Extension;
 pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
-pub use progress::{Rows, RunProgress, TaskHashes, TaskOutcome};
+pub use progress::{Rows, RunErasure, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
+pub use seen::{seen, seen_by};
 pub use summary::{RunFigures, RunSummary, TaskFigures};
 pub use task_checkpoint::{
     Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, positions,
@@ -47,6 +49,15 @@ use crate::artifact::ArtifactError;
 /// When the disk refuses.
 pub fn write_summary(folder: &Path, summary: &RunSummary) -> Result<(), RunRecordError> {
     document::write(&folder.join(RUN_FILE), summary)
+}
+
+/// The summary of the run in `folder`; `None` where there is none, or none that is as it was
+/// written.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn read_summary(folder: &Path) -> Result<Option<RunSummary>, ArtifactError> {
+    document::sealed(&folder.join(RUN_FILE))
 }
 
 /// The progress of the run in `folder`; `None` where there is none, or none that is as it was

@@ -1,7 +1,7 @@
 //! Why a run failed, and what can be done about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
 
@@ -19,6 +19,7 @@ use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
 use crate::tables::AvailabilityError;
+use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
 
@@ -85,7 +86,7 @@ pub enum TrainError {
     #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
     EmptyList {
         /// The task.
-        task: i32,
+        task: usize,
         /// Whose list.
         split: Split,
         /// Clips that are listed.
@@ -214,6 +215,45 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The shards still hold frames of withdrawn clips.
+    #[error(
+        "{folder} still holds the frames of {clips} withdrawn clips{}",
+        first_of(first.as_ref())
+    )]
+    WithdrawnStored {
+        /// The folder of shards.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The first of them, where logs may name it.
+        first: Option<String>,
+    },
+    /// The run saw clips that have been withdrawn since.
+    #[error(
+        "{folder} saw {clips} clips that have been withdrawn since, from task {task} on{}",
+        first_of(first.as_ref())
+    )]
+    Tainted {
+        /// The run directory.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The clip that it saw first, where logs may name it.
+        first: Option<String>,
+        /// The task that saw it, from 0.
+        task: usize,
+    },
+    /// A run cannot be taken over: its lists are others, not only without the withdrawn clips.
+    #[error("{folder} cannot be taken over: {why}")]
+    NotTakenOver {
+        /// The run directory.
+        folder: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The run in the run directory cannot go beyond what it was begun for.
     #[error("{folder} cannot be extended by {flag}: {why}")]
     CannotExtend {
@@ -277,6 +317,11 @@ fn way_back(differences: &[String]) -> String {
     way
 }
 
+/// `, the first of them a_000001_000011`; nothing where logs may not name it.
+fn first_of(first: Option<&String>) -> String {
+    first.map_or_else(String::new, |first| format!(", the first of them {first}"))
+}
+
 fn in_use(holder: Option<&String>) -> String {
     holder.map_or_else(String::new, |holder| {
         format!(" yet; it is in use by {holder}")
@@ -287,6 +332,18 @@ fn in_use(holder: Option<&String>) -> String {
 #[allow(clippy::cast_precision_loss)] // Numbers of clips.
 pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
+}
+
+/// The ways out for a run that saw a withdrawn clip first in `task`.
+fn tainted_hint(folder: &Path, task: usize) -> String {
+    let clean = match task.checked_sub(1) {
+        Some(last) => format!("task {last} is the last that never knew it"),
+        None => "no task is without it".to_owned(),
+    };
+    format!(
+        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
+        folder.display()
+    )
 }
 
 impl Hint for TrainError {
@@ -302,6 +359,10 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
+            Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
+            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
+            Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
@@ -345,6 +406,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }

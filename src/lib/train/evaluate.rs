@@ -172,25 +172,6 @@ fn judge<'a>(
     })?)
 }
 
-/// The metrics of predictions read back from a table.
-///
-/// # Errors
-/// When the rows are not of this taxonomy.
-pub(super) fn judge_rows(
-    taxonomy: &Taxonomy,
-    criterion: CriterionName,
-    rows: &[&PredictionRow],
-) -> Result<Metrics, TrainError> {
-    let probabilities: Vec<f32> = rows
-        .iter()
-        .flat_map(|row| row.probabilities.iter().copied())
-        .collect();
-    let truth = rows
-        .iter()
-        .map(|row| (i64::from(row.label), row.subcategory.as_str()));
-    judge(taxonomy, criterion, &probabilities, truth)
-}
-
 impl Evaluation {
     /// The evaluation as rows of `predictions.parquet`.
     #[must_use]

@@ -52,6 +52,7 @@ mod trained;
 mod trouble;
 pub mod unlearn;
 pub mod watch;
+mod withdrawals;
 
 pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;

@@ -145,7 +145,9 @@ impl RateSchedule {
 fn plateau_direction(settings: &Settings, task: usize) -> Better {
     match settings.plateau_check {
         PlateauCheck::Loss => Better::Less,
-        PlateauCheck::Map if task > 0 && settings.compat.plateau_map_minimised => Better::Less,
+        PlateauCheck::Map if !settings.is_first(task) && settings.compat.plateau_map_minimised => {
+            Better::Less
+        }
         PlateauCheck::Map => Better::More,
     }
 }

@@ -169,6 +169,7 @@ impl FakeRun<'_> {
         let seed = u32::try_from(self.seed).unwrap();
         tasks::run(&TasksConfig {
             clips: LabelSource::Labels(labels),
+            without: None,
             deal: DealSettings::published(self.scenario, seed),
             events: None,
             schedule,

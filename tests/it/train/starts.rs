@@ -35,6 +35,8 @@ fn page(run: &Path) -> String {
         runs: vec![run.to_owned()],
         out: out.clone(),
         table: None,
+        withdrawn: None,
+        withdrawals: None,
         permutations: 20,
     })
     .unwrap();

@@ -88,7 +88,13 @@ pub(super) fn extend(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<
         progress.files.clear();
         progress.write(folder)?;
     }
-    Ok(ours.write(folder)?)
+    // Inputs from which something was erased since have other hashes; the run stays the same.
+    let extended = RunHead {
+        run_id: theirs.run_id.clone(),
+        inputs: theirs.inputs.clone(),
+        ..ours.clone()
+    };
+    Ok(extended.write(folder)?)
 }
 
 /// Whether `epochs` epochs change the last task of `head`'s run and no other.

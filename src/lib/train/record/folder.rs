@@ -18,11 +18,12 @@ use crate::run_record::{
     RunRecord, RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
     remove_positions, run_id, state_file,
 };
-use crate::tables::{self, AvailabilityRow, ScheduleRow};
-use crate::tables::{HistoryRow, MetricRow, PredictionRow, TimingRow};
+use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
+use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
 use crate::train::TrainError;
 use crate::train::settings::TrainConfig;
 use crate::train::task_sequence::TaskSequence;
+use crate::withdrawn::WITHDRAWN_FILE;
 
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
@@ -40,6 +41,8 @@ pub(in crate::train) struct RunFolder {
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
+    /// The newest chain value of the ledger of withdrawals.
+    withdrawals: Option<String>,
     /// The settings that the shards were decoded with.
     decoding: Map<String, Value>,
     /// Which tasks are done.
@@ -101,8 +104,13 @@ impl RunFolder {
             path: folder.clone(),
             partial,
             categories: data.deal.taxonomy.category_names(),
-            run_id: head.run_id.clone(),
-            provenance,
+            // Its own, whatever has been erased from its inputs since it began.
+            run_id: found.head.id(),
+            provenance: found.head.provenance(),
+            withdrawals: match &config.withdrawals {
+                Some(ledger) => ErasureRow::newest_chain(ledger)?,
+                None => None,
+            },
             decoding: data.decoding.clone(),
             progress: found.progress,
             history: found.history,
@@ -132,6 +140,11 @@ impl RunFolder {
         &self.run_id
     }
 
+    /// The run's settings, and the hashes of its inputs.
+    pub(super) fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
     /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was
     /// all, or there were none.
     pub(super) fn partial(&self) -> Option<&str> {
@@ -148,7 +161,8 @@ impl RunFolder {
         if self.done() > 0 {
             files.push(self.path.join(PROGRESS_FILE));
         }
-        files.extend((0..self.done()).map(|task| self.checkpoint(task)));
+        let trained = (0..self.done()).filter(|&task| self.progress.tasks[task].was_trained());
+        files.extend(trained.map(|task| self.checkpoint(task)));
         self.hold.check(&self.path, files.iter())
     }
 
@@ -178,9 +192,13 @@ impl RunFolder {
         named.then_some(path)
     }
 
-    /// What a checkpoint's header says of itself, this program's version included and, where the
-    /// shards say it, how videos become the frames that it was trained on.
-    pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
+    /// What a checkpoint's header says of itself, this program's version, its parents and the state
+    /// of the ledger of withdrawals included and, where the shards say it, how videos become the
+    /// frames that it was trained on.
+    ///
+    /// # Errors
+    /// When the weights before it cannot be read.
+    pub(super) fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
         let mut metadata = self.origin(task);
         if !self.decoding.is_empty() {
             let decoding = Value::Object(self.decoding.clone()).to_string();
@@ -190,23 +208,53 @@ impl RunFolder {
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        metadata
+        let parents = self.parents(task)?.to_string();
+        metadata.insert(header::PARENTS.to_owned(), parents);
+        if let Some(chain) = &self.withdrawals {
+            metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
+        }
+        Ok(metadata)
+    }
+
+    /// The weights that those of `task` were trained from, by their hashes: the checkpoint of the
+    /// task before or, where there is none, the file to start from.
+    ///
+    /// # Errors
+    /// When that checkpoint, whose hash a version before did not keep, cannot be read.
+    fn parents(&self, task: usize) -> Result<Value, TrainError> {
+        let from_scratch = self.provenance.settings.get("from_scratch");
+        let done = &self.progress.tasks[..task.min(self.done())];
+        let before = done
+            .iter()
+            .rposition(TaskOutcome::was_trained)
+            .filter(|_| from_scratch != Some(&Value::Bool(true)));
+        let (role, hash) = match before {
+            Some(before) => {
+                let hashes = done[before].hashes.as_ref();
+                let kept = hashes.and_then(|h| h.files.get(&checkpoint_file(before)).cloned());
+                let hash = match kept {
+                    Some(hash) => hash,
+                    None => hash_file(&self.checkpoint(before))?,
+                };
+                ("task before", Some(hash))
+            }
+            None => (
+                "pretrained",
+                self.provenance.inputs.get("pretrained").cloned(),
+            ),
+        };
+        let parent = hash.map(|hash| serde_json::json!({"role": role, "blake3": hash}));
+        Ok(Value::Array(parent.into_iter().collect()))
     }
 
     /// What the header of a checkpoint of this run and of `task` must say.
     pub(super) fn origin(&self, task: usize) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            (header::RUN_ID.to_owned(), self.run_id.clone()),
-            (
-                header::SETTINGS.to_owned(),
-                Value::Object(self.provenance.settings.clone()).to_string(),
-            ),
-            (header::TASK.to_owned(), task.to_string()),
-            (
-                header::CATEGORIES.to_owned(),
-                Value::from(self.categories.clone()).to_string(),
-            ),
-        ])
+        origin(
+            &self.run_id,
+            &self.provenance.settings,
+            &self.categories,
+            task,
+        )
     }
 
     /// Publishes the figures of the epochs so far.
@@ -253,6 +301,8 @@ impl RunFolder {
             predictions: &self.predictions,
         };
         self.progress.add_hashes(&self.path, &rows)?;
+        let seen = run_record::seen_by(&self.path, &self.progress)?;
+        parquet_file::write(&self.path.join(SeenRow::FILE), &seen, &self.provenance)?;
         self.progress.write(&self.path)?;
         Ok(remove_positions(&self.path, |_| false)?)
     }
@@ -303,6 +353,25 @@ impl RunFolder {
         }
         Ok(())
     }
+}
+
+/// What the header of a checkpoint of a run and of `task` must say.
+pub(in crate::train) fn origin(
+    run_id: &str,
+    settings: &Map<String, Value>,
+    categories: &[String],
+    task: usize,
+) -> BTreeMap<String, String> {
+    let settings = Value::Object(settings.clone()).to_string();
+    BTreeMap::from([
+        (header::RUN_ID.to_owned(), run_id.to_owned()),
+        (header::SETTINGS.to_owned(), settings),
+        (header::TASK.to_owned(), task.to_string()),
+        (
+            header::CATEGORIES.to_owned(),
+            Value::from(categories.to_vec()).to_string(),
+        ),
+    ])
 }
 
 /// What `settings.json` is to say.
@@ -372,9 +441,9 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     let differences = RunHead {
         version: VERSION,
         tasks: if extended { ours.tasks } else { theirs.tasks },
-        ..theirs.clone()
+        ..since_withdrawals(folder, &theirs)?
     }
-    .differences(ours);
+    .differences(&lasting(ours));
     if (begun || extended) && !differences.is_empty() {
         return Err(TrainError::OtherRun {
             folder: folder.to_owned(),
@@ -397,6 +466,23 @@ fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
     );
     remove_start(folder)?;
     Ok(ours.write(folder)?)
+}
+
+/// A run's head with the inputs as they are after what was erased from them.
+fn since_withdrawals(folder: &Path, theirs: &RunHead) -> Result<RunHead, TrainError> {
+    let progress = run_record::read_progress(folder)?.unwrap_or_default();
+    Ok(lasting(&RunHead {
+        inputs: progress.inputs_now(&theirs.inputs),
+        ..theirs.clone()
+    }))
+}
+
+/// A run's head without the list of withdrawn clips, which grows: whether a run may go on is asked
+/// clip by clip.
+fn lasting(head: &RunHead) -> RunHead {
+    let mut head = head.clone();
+    head.inputs.remove(WITHDRAWN_FILE);
+    head
 }
 
 /// Removes what a start that finished no epoch left beside its settings.

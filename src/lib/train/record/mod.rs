@@ -9,6 +9,7 @@
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
 //! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
 //! | `metrics.parquet`, `predictions.parquet` | figures, predictions | after task t |
+//! | `seen.parquet` | which clips done tasks trained on and chose by | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use tch::Tensor;
 
 pub use folder::LOG_FILE;
+pub(super) use folder::origin;
 pub(super) use hold::Hold;
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
@@ -47,11 +49,16 @@ use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
-use crate::run_record::{Extension, Machine, TaskOutcome, positions};
+use crate::parquet_file::Provenance;
+use crate::run_record::{Extension, Machine, RunProgress, TaskHashes, TaskOutcome, positions};
+use crate::tables::HistoryRow;
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
 use task_checkpoint::Found;
 use tensorboard::EventLog;
+
+/// What ended a task that was passed over.
+const PASSED_OVER: &str = "no clips";
 
 /// What is left to do in a run directory.
 pub(super) enum Opened<'a> {
@@ -69,7 +76,7 @@ pub(super) struct TaskEnd {
     /// Epochs trained.
     pub(super) epochs: u32,
     /// What ended the last one.
-    pub(super) ended_by: &'static str,
+    pub(super) ended_by: String,
     /// The validation set, then the test set.
     pub(super) evaluations: [Evaluation; 2],
     /// What the approach must have again for the next task.
@@ -161,7 +168,7 @@ impl<'a> Record<'a> {
         if let Some(newest) = kept.last() {
             return Some(run.join(newest.file()));
         }
-        let last = self.done().checked_sub(1)?;
+        let last = self.folder.progress.last_trained()?;
         Some(self.folder.checkpoint(last))
     }
 
@@ -178,7 +185,7 @@ impl<'a> Record<'a> {
         };
         outputs.at_start()?;
         // A run may have been killed between a task's end and its files.
-        match self.done().checked_sub(1) {
+        match self.folder.progress.last_trained() {
             Some(last) => outputs.after_task(last, learner.store()),
             None => Ok(()),
         }
@@ -206,6 +213,25 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// A task has nothing to train on, or nothing to choose by: it is done, and leaves no weights and no rows.
+    pub(super) fn task_passed_over(&mut self, task: usize) -> Result<(), TrainError> {
+        let unusable = self.data.tasks[task].unusable;
+        self.say(&format!(
+            "task {task} of {}: none of the {} clips to train on or none of the {} to validate has frames; it is passed over",
+            self.data.tasks.len(),
+            unusable[Split::Train as usize],
+            unusable[Split::Validation as usize],
+        ))?;
+        self.folder.publish_task(TaskOutcome {
+            ended_by: PASSED_OVER.to_owned(),
+            unusable,
+            skipped: self.skipped().to_vec(),
+            // There is nothing that could be changed.
+            hashes: Some(TaskHashes::default()),
+            ..TaskOutcome::default()
+        })
+    }
+
     /// An epoch is over.
     pub(super) fn epoch_ended(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
         self.folder.history.extend(rows::history(end));
@@ -220,6 +246,21 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// What the tasks done are called in the run's record.
+    pub(super) fn progress(&self) -> &RunProgress {
+        &self.folder.progress
+    }
+
+    /// The run's settings, and the hashes of its inputs.
+    pub(super) fn provenance(&self) -> &Provenance {
+        self.folder.provenance()
+    }
+
+    /// The epochs of a task that another run has trained.
+    pub(super) fn epochs_taken_over(&mut self, history: Vec<HistoryRow>) {
+        self.folder.history.extend(history);
+    }
+
     /// A task is over: publishes its weights, the approach's state and the tables, and, last, that
     /// it is done. Of the state `progress.json` has the name, where there is any.
     pub(super) fn task_ended(
@@ -231,8 +272,8 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
+        let metadata = self.folder.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
-            let metadata = self.folder.metadata(task);
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
             if end.state.is_empty() {
                 return Ok(());
@@ -250,7 +291,7 @@ impl<'a> Record<'a> {
         self.folder.publish_task(TaskOutcome {
             best_epoch: end.best_epoch,
             epochs: end.epochs,
-            ended_by: end.ended_by.to_owned(),
+            ended_by: end.ended_by,
             unusable: self.data.tasks[task].unusable,
             skipped: end.skipped,
             hashes: None,

@@ -97,7 +97,8 @@ impl Run<'_> {
         };
         let head = tensors(&mut self.learner.trainable_head());
         let backbone = tensors(&mut self.learner.trainable_backbone());
-        let (backbone_rate, head_rate) = self.settings.rates(task);
+        let stage = self.stage(task);
+        let (backbone_rate, head_rate) = self.settings.rates(stage);
         #[allow(clippy::float_cmp)]
         // The seed makes one group where the two settings are the same number.
         let (groups, rates) = if backbone_rate == head_rate {
@@ -109,7 +110,7 @@ impl Run<'_> {
             (vec![head, backbone], vec![head_rate, backbone_rate])
         };
         let optimizer = Optimizer::new(self.settings.optimizer, self.settings.weight_decay, groups);
-        (optimizer, RateSchedule::new(self.settings, task, rates))
+        (optimizer, RateSchedule::new(self.settings, stage, rates))
     }
 
     /// The rest of a pass over the training list. Where it may be stopped, no gradient is pending.
@@ -177,7 +178,7 @@ impl Run<'_> {
         trained: &mut Trained,
         watch: &mut Watch,
     ) -> Result<(), (Box<Divergence>, Vec<usize>)> {
-        let frozen_norms = self.settings.batch_norm_is_frozen(task)
+        let frozen_norms = self.settings.batch_norm_is_frozen(self.stage(task))
             && !self.settings.compat.frozen_statistics_move;
         let mode = if frozen_norms {
             Mode::TrainFrozenNorms

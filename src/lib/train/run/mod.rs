@@ -2,6 +2,7 @@
 
 mod epoch;
 mod pretrained;
+mod rollback;
 mod under_way;
 mod withdrawal;
 
@@ -21,13 +22,17 @@ use super::profile::Phase;
 use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary, extend};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
-use super::task_sequence::TaskSequence;
+use super::task_sequence::{Task, TaskSequence};
 use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
+use super::withdrawals;
+use crate::artifact::hash_file;
+use crate::clip::Split;
 use crate::data::Dataset;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::{Extension, Part, RunHead};
+use crate::withdrawn::WITHDRAWN_FILE;
 use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
@@ -80,6 +85,8 @@ pub fn run_watched(
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
     let machine = machine::here(device, config.instructions)?;
+    let withdrawn = withdrawals::read(config)?;
+    withdrawals::check_shards(&withdrawn, config)?;
     let extension = extend::wanted(config)?;
     let data = tasks(config, extension)?;
     let learner = Learner::new(
@@ -94,6 +101,7 @@ pub fn run_watched(
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
+    withdrawals::check_run(&withdrawn, config, record.progress())?;
     record.resume(&learner, approach.as_mut())?;
     let epochs = epochs(config, &data, extension);
     Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
@@ -113,7 +121,14 @@ pub fn run_watched(
         watch,
     };
     run.may_end(Moment::Starting)?;
+    if let Some(old) = &config.from_run {
+        run.take_over(old, &withdrawn)?;
+    }
     for task in run.record.done()..data.tasks.len() {
+        if data.tasks[task].is_empty() {
+            run.record.task_passed_over(task)?;
+            continue;
+        }
         let work = |run: &Run<'_>| run.work;
         trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
         run.may_end(Moment::BetweenTasks)?;
@@ -159,7 +174,7 @@ impl<'a> Run<'a> {
             best_epoch: at.selection.best().map_or(0, |best| best.epoch),
             epochs: at.position.epoch + 1,
             // Something has, or epochs would still be trained.
-            ended_by: self.ended_by(&at).unwrap_or_default(),
+            ended_by: self.ended_by(&at).unwrap_or_default().to_owned(),
             evaluations,
             state: self.approach.state(),
             skipped: self.feed.skipped.iter().cloned().collect(),
@@ -172,13 +187,17 @@ impl<'a> Run<'a> {
     fn begin(&mut self, task: usize) -> Result<UnderWay, TrainError> {
         // Without --from-scratch no weights are drawn anew: the model holds the best of the task
         // before.
-        if self.settings.from_scratch && task > 0 {
+        let stage = self.stage(task);
+        if self.settings.from_scratch && stage > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
         self.withdraw(task)?;
+        // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
+        let is_first = self.settings.is_first(stage);
+        let seen_as = if is_first { 0 } else { task };
         self.feed.clock.time(Phase::Approach, || {
-            self.approach.before_task(&self.learner, task)
+            self.approach.before_task(&self.learner, seen_as)
         })?;
         self.freeze(task);
         self.record.task_begins(task, &self.learner)?;
@@ -187,9 +206,10 @@ impl<'a> Run<'a> {
 
     /// What takes no gradient in `task`.
     fn freeze(&self, task: usize) {
+        let stage = self.stage(task);
         self.learner.freeze(
-            self.settings.backbone_is_frozen(task),
-            self.settings.batch_norm_is_frozen(task),
+            self.settings.backbone_is_frozen(stage),
+            self.settings.batch_norm_is_frozen(stage),
         );
     }
 
@@ -224,12 +244,21 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The place of `task` among those that have clips, from 0: what it is trained by. Whatever is drawn goes by its own number.
+    pub(super) fn stage(&self, task: usize) -> usize {
+        let before = self.data.tasks[..task].iter();
+        before.filter(|task| !task.is_empty()).count()
+    }
+
     /// Lets the approach take from the task what it needs for the next.
     fn close(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
         let (data, task) = (self.data, at.position.task);
         let lists = &data.tasks[task];
         let mut begun = Instant::now();
         self.work = Work::BetweenTasks;
+        if self.settings.from_scratch {
+            return self.look(Moment::Publishing, at);
+        }
         if self.approach.wants_batches(&self.learner) {
             let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
             while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {
@@ -279,6 +308,16 @@ fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, Tra
     }
     if data.tasks.is_empty() {
         return Err(TrainError::NoTask);
+    }
+    // The seed's files have a place for every task.
+    if config.seed_outputs
+        && let Some(task) = data.tasks.iter().position(Task::is_empty)
+    {
+        return Err(data.tasks[task].empty_list(task, Split::Train));
+    }
+    if let Some(list) = &config.withdrawn {
+        data.inputs
+            .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
     }
     Ok(data)
 }

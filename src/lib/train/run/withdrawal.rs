@@ -32,15 +32,17 @@ impl Run<'_> {
     /// weights of the task before.
     pub(super) fn withdraw(&mut self, task: usize) -> Result<(), TrainError> {
         let name = self.settings.unlearn;
-        if name == UnlearnName::None || task == 0 {
+        if name == UnlearnName::None {
             return Ok(());
         }
-        let Some(sets) = Sets::between(&self.data.tasks[task - 1], &self.data.tasks[task]) else {
+        let trained = self.data.tasks[..task].iter().rfind(|t| !t.is_empty());
+        let sets = trained.and_then(|before| Sets::between(before, &self.data.tasks[task]));
+        let Some(sets) = sets else {
             return Ok(());
         };
         self.learner.freeze(
-            self.settings.backbone_is_frozen(task),
-            self.settings.batch_norm_is_frozen(task),
+            self.settings.backbone_is_frozen(self.stage(task)),
+            self.settings.batch_norm_is_frozen(self.stage(task)),
         );
         let seed = self.settings.seed;
         let draw = |purpose| stream(seed, purpose, &[task as u64]).next_u64();
