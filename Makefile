@@ -58,7 +58,7 @@ KEEP_ARCHIVES ?=
 # What make predict applies to which videos (separated by spaces; a name with spaces stands in
 # quotes): a run directory or a file of weights; empty for the run RUN.
 CHECKPOINT ?=
-VIDEOS ?=
+VIDEO ?=
 # Where make install puts binaries, man pages and completions: below PREFIX, all of it below
 # DESTDIR where a package is made.
 PREFIX ?= /usr/local
@@ -102,7 +102,7 @@ CAMPAIGN ?=
 # one word of a command line.
 PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
@@ -310,10 +310,10 @@ verify-erased: | $(BUILT) ## read everything again and list what is left of with
 	$(call run,'$(BIN)/incdec-erase' verify $(ERASE_PLACES))
 
 # The run is not made for it: an answer may be asked for while other settings are tried.
-predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run RUN or CHECKPOINT
-	$(if $(VIDEOS),,$(error make predict wants VIDEOS='one.mp4 two.mp4'))
+predict: | $(BUILT) ## the probabilities of each category for VIDEO, by the run RUN or CHECKPOINT
+	$(if $(VIDEO),,$(error make predict wants VIDEO='one.mp4 two.mp4'))
 	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
-	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEOS))
+	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEO))
 
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
