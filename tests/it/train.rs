@@ -47,6 +47,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "progress.json",
             "run.json",
             "schedule.parquet",
+            "seen.parquet",
             "settings.json",
             "tensorboard/events.out.tfevents.0.incdec",
         ]

@@ -144,7 +144,7 @@ impl Census {
                     chosen.extend(stray.cloned());
                 }
                 Selector::Departed { availability, task } => {
-                    let rows: Vec<AvailabilityRow> = parquet_file::read(availability)?;
+                    let rows: Vec<AvailabilityRow> = parquet_file::read_any(availability)?;
                     chosen.extend(departed(&rows, *task));
                 }
             }

@@ -48,7 +48,7 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 
-pub use foreign::{foreign_batches, is_foreign, read_foreign};
+pub use foreign::{foreign_batches, is_foreign, read_any, read_foreign};
 pub use provenance::Provenance;
 pub use read::{provenance, read, read_batches, scan, typed_column, verify};
 pub(crate) use row::table_row;

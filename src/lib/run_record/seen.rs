@@ -29,7 +29,7 @@ pub fn seen_by(folder: &Path, progress: &RunProgress) -> Result<Vec<SeenRow>, Ta
         rows.extend(known.map(|row| ((row.clip_id.clone(), row.r#use), row)));
     }
     if lists.exists() {
-        let lists: Vec<AvailabilityRow> = parquet_file::read(&lists)?;
+        let lists: Vec<AvailabilityRow> = parquet_file::read_any(&lists)?;
         let epochs: Vec<u32> = progress.tasks.iter().map(|task| task.epochs).collect();
         let listed = seen(&lists, &epochs);
         rows.extend(

@@ -122,7 +122,7 @@ impl Run<'_> {
     ) -> Result<(), TrainError> {
         let lists = |folder: &Path| -> Result<Vec<AvailabilityRow>, TrainError> {
             let mut rows: Vec<AvailabilityRow> =
-                parquet_file::read(&folder.join(AvailabilityRow::FILE))?;
+                parquet_file::read_any(&folder.join(AvailabilityRow::FILE))?;
             rows.retain(|row| {
                 usize::try_from(row.task).is_ok_and(|task| task < clean) && row.split != Split::Test
             });
