@@ -720,9 +720,9 @@ fn a_table_of_a_version_before_keeps_the_columns_that_it_has() {
     let schema = batches[0].schema();
     assert_eq!(schema.fields().len() + 1, AvailabilityRow::columns().len());
     let mut writer = BatchWriter::create(&table, schema.clone(), &format, &made_from).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in &batches {
+        writer.write(batch).unwrap();
+    }
     writer.finish().unwrap();
 
     let id = &world.clip(Split::Train).id;

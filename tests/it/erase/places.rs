@@ -1,7 +1,7 @@
 //! What a test smuggles back into each place, verify finds; what it cannot look into, it names.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use incdec::clip::Split;
 use incdec::erase::{Place, Selector, What, apply, verify};
@@ -63,7 +63,7 @@ impl Smuggler {
 }
 
 /// The table at `path` with rows changed by `change`.
-fn edit<T: Table>(path: &PathBuf, change: impl FnOnce(&mut Vec<T>)) {
+fn edit<T: Table>(path: &Path, change: impl FnOnce(&mut Vec<T>)) {
     let mut rows: Vec<T> = parquet_file::read(path).unwrap();
     change(&mut rows);
     parquet_file::write(path, &rows, &Provenance::default()).unwrap();
