@@ -14,7 +14,8 @@ Examples:
   incdec-report --out all.html --table all.parquet runs/*
 
 One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
-Several runs: the same for each, after a comparison with mean and standard deviation over seeds by scenario and approach.
+Several runs: the same for each, after a comparison over seeds by scenario and approach; more than 12 runs get pages of
+their own, in the folder NAME-runs beside NAME.html.
 The page loads nothing from anywhere. The last line on stdout sums everything up.";
 
 /// Make one HTML page of one or more runs.
@@ -30,7 +31,7 @@ struct Args {
     /// Also write every figure's mean and standard deviation over seeds to this table (Parquet)
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
-    /// How often each test set's labels are permuted to measure the level of chance
+    /// How often each test set's labels are permuted to measure the level of chance, and its clips drawn again for intervals
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
 }
