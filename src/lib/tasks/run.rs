@@ -47,7 +47,7 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
         (None, _) => dealt(config, &source)?,
     };
     let summary = write(&plan, &source, deal, &provenance, &config.out)?;
-    for remark in remarks(&source, &summary) {
+    for remark in remarks(&source, &summary, deal.arrivals) {
         tracing::warn!("{remark}");
     }
     Ok(summary)
