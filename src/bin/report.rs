@@ -31,6 +31,9 @@ struct Args {
     /// Also write every figure's mean and standard deviation over seeds to this table (Parquet)
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
+    /// Also show frames of clips that were withdrawn or lost, from this folder of frame shards; people can be seen in them
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
     /// How often each test set's labels are permuted to measure the level of chance, and its clips drawn again for intervals
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         runs: args.runs,
         out: args.out,
         table: args.table,
+        frames: args.frames,
         permutations: args.permutations,
     };
     cli::run(None, || report::run(&config).map(cli::news))

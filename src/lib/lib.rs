@@ -59,7 +59,7 @@
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
-//! | [`report`] | one page from one or more runs | `audit`, `metrics` |
+//! | [`report`] | one page from one or more runs | `audit`, `metrics`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |

@@ -52,7 +52,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
-    ("report", &["audit", "metrics"]),
+    ("report", &["audit", "metrics", "shard"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),

@@ -31,6 +31,7 @@ fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
         runs,
         out: root.join("report.html"),
         table: Some(root.join("report.parquet")),
+        frames: None,
         permutations: 200,
     }
 }

@@ -1,21 +1,18 @@
 //! What the page shows of a run beyond the figures that it recorded: confusion, curves, and what
 //! each figure must be held against: its bootstrap interval and the level of chance.
 
+use super::judgement::{Bounds, Judgement, Place, pick};
 use super::load::{Measured, Run};
 use super::populations::{self, Populations};
 use super::{CHANCE_QUANTILE, ReportError};
-use crate::audit::interval::{Draw, t_interval};
+use crate::audit::interval::Draw;
 use crate::clip::Split;
 use crate::metrics::{
     ChanceLevel, Figures, Judged, Metrics, Predictions, chance_level, evaluate,
-    forgetting_of_figures, mean_and_deviation, mean_defined, mean_of_figures, quantile_of,
-    quantile_of_figures,
+    forgetting_of_figures, mean_defined, mean_of_figures,
 };
 use crate::random;
 use crate::tables::PredictionRow;
-
-/// The ends of a 95 % interval among the sorted draws.
-const ENDS: [f64; 2] = [0.025, 0.975];
 
 /// A run with what was found out about it.
 #[derive(Clone, Debug)]
@@ -26,6 +23,19 @@ pub(super) struct Analysis {
     /// Intervals of the means over tasks, and of the forgetting's over tasks 1 and up.
     mean: Bounds,
     mean_forgetting: Bounds,
+    /// Clips of what was withdrawn or lost; none where the page is not to show frames.
+    pub(super) examples: Vec<Example>,
+}
+
+/// A clip of a subcategory that was withdrawn or lost.
+#[derive(Clone, Debug)]
+pub(super) struct Example {
+    pub(super) category: String,
+    pub(super) subcategory: String,
+    /// What became of the subcategory.
+    pub(super) why: String,
+    /// JPEG pictures.
+    pub(super) frames: Vec<Vec<u8>>,
 }
 
 /// One task of a run, judged on the test set.
@@ -44,89 +54,6 @@ pub(super) struct TaskAnalysis {
     /// The subcategories by whether they are there, were withdrawn, or are yet to come; none where
     /// the run has no lists of its clips.
     pub(super) populations: Option<Populations>,
-}
-
-/// The ends of a 95 % interval of every figure.
-#[derive(Clone, Debug, Default)]
-struct Bounds {
-    low: Figures,
-    high: Figures,
-}
-
-impl Bounds {
-    fn of(draws: &[Figures]) -> Self {
-        let draws: Vec<&Figures> = draws.iter().collect();
-        let [low, high] = ENDS.map(|end| quantile_of_figures(&draws, end));
-        Self { low, high }
-    }
-
-    fn pick(&self, metric: &str, place: Place) -> Option<Interval> {
-        Interval::new(
-            pick(&self.low, metric, place),
-            pick(&self.high, metric, place),
-        )
-    }
-}
-
-/// A 95 % interval: of one run by the bootstrap over its test clips, of several over their seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Interval {
-    pub(super) low: f64,
-    pub(super) high: f64,
-}
-
-impl Interval {
-    fn new(low: Option<f64>, high: Option<f64>) -> Option<Self> {
-        let (low, high) = low.zip(high)?;
-        Some(Self { low, high })
-    }
-
-    /// The interval of one value from its draws.
-    pub(super) fn of(draws: &[Option<f64>]) -> Option<Self> {
-        let [low, high] = ENDS.map(|end| quantile_of(draws, end));
-        Self::new(low, high)
-    }
-}
-
-/// What a figure is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The whole test set.
-    Overall,
-    /// A class, by its number.
-    Class(usize),
-    /// A subcategory, by its number in the taxonomy.
-    Subcategory(usize),
-}
-
-/// A figure with everything that it must be read beside.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Judgement {
-    pub(super) value: Option<f64>,
-    pub(super) interval: Option<Interval>,
-    pub(super) forgetting: Option<f64>,
-    pub(super) forgetting_interval: Option<Interval>,
-    /// The mean and the asked quantile of permuted labels.
-    pub(super) chance: Option<f64>,
-    pub(super) chance_quantile: Option<f64>,
-    /// Test clips that it is about.
-    pub(super) clips: Option<usize>,
-}
-
-/// One of the figures.
-fn pick(figures: &Figures, metric: &str, place: Place) -> Option<f64> {
-    let of = |lists: &[(&str, &[Option<f64>])], k: usize| {
-        let list = lists.iter().find(|(name, _)| *name == metric)?.1;
-        list.get(k).copied().flatten()
-    };
-    match place {
-        Place::Overall => {
-            let overall = figures.overall();
-            overall.iter().find(|(name, _)| *name == metric)?.1
-        }
-        Place::Class(class) => of(&figures.per_class(), class),
-        Place::Subcategory(subcategory) => of(&figures.per_subcategory(), subcategory),
-    }
 }
 
 impl Analysis {
@@ -164,12 +91,25 @@ impl Analysis {
             over_tasks(&drawn),
             over_tasks(forgotten.get(1..).unwrap_or_default()),
         );
-        populations::add(&run, &mut tasks, &drawn);
+        let numbers: Vec<i32> = tasks.iter().map(|t| t.task).collect();
+        let clips: Vec<&[usize]> = tasks
+            .iter()
+            .map(|t| t.subcategory_clips.as_slice())
+            .collect();
+        let chance = tasks
+            .iter()
+            .map(|t| t.chance.mean.ap_per_subcategory.as_slice());
+        let chance: Vec<&[Option<f64>]> = chance.collect();
+        let found = populations::of_tasks(&run, &numbers, &clips, &chance, &drawn);
+        for (task, populations) in tasks.iter_mut().zip(found) {
+            task.populations = Some(populations);
+        }
         Ok(Self {
             run,
             tasks,
             mean,
             mean_forgetting,
+            examples: Vec::new(),
         })
     }
 
@@ -218,9 +158,9 @@ impl Analysis {
 
     /// The two means with what they must be read beside.
     pub(super) fn over_tasks(&self, metric: &str) -> Judgement {
-        let chance = |pick: fn(&ChanceLevel) -> &Figures| {
+        let chance = |of: fn(&ChanceLevel) -> &Figures| {
             let tasks = self.tasks.iter();
-            mean_defined(tasks.map(|t| self::pick(pick(&t.chance), metric, Place::Overall)))
+            mean_defined(tasks.map(|t| pick(of(&t.chance), metric, Place::Overall)))
         };
         Judgement {
             value: self.mean(metric),
@@ -231,6 +171,11 @@ impl Analysis {
             chance_quantile: chance(|chance| &chance.quantile),
             clips: self.last().and_then(|t| t.clips(Place::Overall)),
         }
+    }
+
+    /// The numbers of the tasks that were evaluated, in order.
+    pub(super) fn task_numbers(&self) -> Vec<i32> {
+        self.tasks.iter().map(|t| t.task).collect()
     }
 
     /// The last task that was evaluated; none in a run whose first task is under way.
@@ -351,29 +296,4 @@ fn times(draw: u64, strata: &[Vec<usize>], clips: usize) -> Vec<u32> {
         }
     }
     times
-}
-
-/// Mean, standard deviation (n - 1) and interval of the defined values, with their number.
-pub(super) fn over_runs(values: impl IntoIterator<Item = Option<f64>>) -> Spread {
-    let values: Vec<f64> = values.into_iter().flatten().collect();
-    let (mean, deviation) = mean_and_deviation(&values);
-    let t = t_interval(&values.iter().copied().map(Some).collect::<Vec<_>>());
-    Spread {
-        runs: values.len(),
-        mean,
-        deviation,
-        interval: Interval::new(t.low, t.high),
-    }
-}
-
-/// A figure over several runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Spread {
-    /// Runs in which it is defined.
-    pub(super) runs: usize,
-    pub(super) mean: Option<f64>,
-    /// Standard deviation with n - 1; `None` with one run.
-    pub(super) deviation: Option<f64>,
-    /// Student's 95 % interval of the mean; `None` with one run.
-    pub(super) interval: Option<Interval>,
 }

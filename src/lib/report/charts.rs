@@ -11,7 +11,7 @@ use plotters::prelude::*;
 
 use super::ReportError;
 use super::load::Flow;
-use super::parts::number;
+use super::numbers::number;
 
 // The style sheet turns these two over on a dark page.
 const INK: RGBColor = RGBColor(71, 85, 105);

@@ -6,15 +6,17 @@ use maud::{Markup, html};
 use plotters::style::RGBColor;
 
 use super::ReportError;
-use super::analyse::{Spread, TaskAnalysis};
+use super::analyse::TaskAnalysis;
 use super::charts::{self, Axes, CHART_SIZE, Series};
 use super::colors;
 use super::export::Export;
 use super::groups::Group;
+use super::judgement::Spread;
+use super::numbers::{ends, number, spread};
 use super::paired::comparisons;
 use super::parts::{
-    Column, ends, figure, forgetting_spread_cell, legend_of, number, ordered_table,
-    share_spread_cell, spread, spread_cell, table,
+    Column, figure, forgetting_spread_cell, legend_of, ordered_table, share_spread_cell,
+    spread_cell, table,
 };
 use super::populations::{Population, Populations};
 use super::section::Section;

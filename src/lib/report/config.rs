@@ -20,6 +20,9 @@ pub struct ReportConfig {
     pub out: PathBuf,
     /// The table of figures over seeds to write, where wanted.
     pub table: Option<PathBuf>,
+    /// The frame shards, where example frames of what was withdrawn or lost are wanted. Default
+    /// none: people can be seen in frames.
+    pub frames: Option<PathBuf>,
     /// Permutations of each test set's labels, and draws of its clips.
     pub permutations: usize,
 }

@@ -4,12 +4,16 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::ReportError;
-use super::analyse::{Analysis, Interval, Place, TaskAnalysis};
+use super::analyse::{Analysis, TaskAnalysis};
 use super::charts::{self, Axes, CHART_SIZE, Series};
 use super::colors::color;
+use super::examples;
+use super::judgement::{Interval, Place};
 use super::load::Flow;
-use super::parts::{Column, card, ends, figure, legend, legend_of, number, table};
-use super::populations::{self, Population};
+use super::numbers::{ends, number};
+use super::parts::{Column, card, figure, legend, legend_of, table};
+use super::population_section;
+use super::populations::Population;
 use super::section::Section;
 use super::tables;
 use crate::clip::Split;
@@ -49,7 +53,7 @@ pub(super) fn sections(
         (tables::by_subcategory(analysis))
     };
     let mut sections = vec![Section::new("over-tasks", "mAP over tasks", over_tasks)];
-    sections.extend(populations::section(analysis)?);
+    sections.extend(population_section::section(analysis)?);
     sections.extend(availability(analysis)?);
     sections.push(Section::new("by-category", "By category", by_category));
     sections.push(Section::new(
@@ -57,6 +61,7 @@ pub(super) fn sections(
         "By subcategory",
         by_subcategory,
     ));
+    sections.extend(examples::section(&analysis.examples));
     sections.extend(confusion(analysis));
     sections.extend(curves(analysis)?);
     sections.extend(history(analysis)?);

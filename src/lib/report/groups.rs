@@ -6,8 +6,9 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::analyse::{Analysis, Spread, TaskAnalysis, over_runs};
+use super::analyse::{Analysis, TaskAnalysis};
 use super::copies::set_apart;
+use super::judgement::{Spread, over_runs};
 use super::load::{Measured, Run};
 use crate::clip::Split;
 use crate::metrics::mean_defined;

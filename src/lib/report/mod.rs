@@ -8,8 +8,8 @@
 //!
 //! Only finished files are read, without a lock, and each is compared with what its run says that
 //! it wrote ([`RunRecord`](crate::run_record::RunRecord)). Everything that the page shows lies in
-//! the page: styles, figures (SVG), a script that sorts and filters and without which nothing is
-//! missing, no address of anything else but of the pages of single runs. The level that chance
+//! the page: styles, figures (SVG), where asked for frames of clips, a script that sorts and filters
+//! and without which nothing is missing, no address of anything else but of the pages of single runs. The level that chance
 //! reaches is measured on each test set itself, by permuting its labels; intervals come from draws
 //! of its clips.
 
@@ -21,12 +21,16 @@ mod config;
 mod copies;
 mod detail;
 mod error;
+mod examples;
 mod export;
 mod groups;
+mod judgement;
 mod load;
+mod numbers;
 mod page;
 mod paired;
 mod parts;
+mod population_section;
 mod populations;
 mod run;
 mod seal;

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::analyse::{Analysis, Place};
+use super::analyse::Analysis;
 use super::groups::Group;
+use super::judgement::Place;
 use super::load::Start;
-use super::parts::{Column, card, judged_cell, number, spread, table};
+use super::numbers::{number, spread};
+use super::parts::{Column, card, judged_cell, table};
 use super::section::{Section, contents};
 use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;

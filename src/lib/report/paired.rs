@@ -1,7 +1,8 @@
 //! Two approaches on the same seeds: whether one is better by more than the seeds differ.
 
-use super::analyse::{Interval, Spread, over_runs};
+use super::analyse::Analysis;
 use super::groups::Group;
+use super::judgement::{Interval, Spread, over_runs};
 
 /// Most pairs of which every choice of signs is tried; with more, the sign test's place is taken by
 /// the interval alone.
@@ -43,7 +44,7 @@ pub(super) fn comparisons(groups: &[&Group<'_>]) -> Vec<Paired> {
 
 fn differences(first: &Group<'_>, second: &Group<'_>) -> Vec<f64> {
     let of_seed = |seed: u64| second.runs.iter().find(|a| a.run.seed == seed);
-    let pair = |a: &&super::analyse::Analysis| {
+    let pair = |a: &&Analysis| {
         let other = of_seed(a.run.seed)?;
         Some(a.mean("mean_ap")? - other.mean("mean_ap")?)
     };
@@ -64,7 +65,7 @@ fn sign_flips(differences: &[f64]) -> Option<f64> {
     let as_far = (0..choices).filter(|choice| {
         let signed = differences.iter().enumerate();
         let sum: f64 = signed
-            .map(|(k, d)| if choice >> k & 1 == 1 { -d } else { *d })
+            .map(|(k, d)| if (choice >> k) & 1 == 1 { -d } else { *d })
             .sum();
         sum.abs() >= far - close
     });

@@ -9,11 +9,14 @@ use super::copies::without_copies;
 use super::groups::{SummaryRow, group};
 use super::load::load;
 use super::seal::seal;
-use super::{CHANCE_QUANTILE, MAX_DETAILED_RUNS, ReportConfig, ReportError, ReportSummary, page};
+use super::{
+    CHANCE_QUANTILE, MAX_DETAILED_RUNS, ReportConfig, ReportError, ReportSummary, examples, page,
+};
 use crate::artifact::{self, ArtifactError};
 use crate::parallel;
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::SETTINGS_FILE;
+use crate::shard::Shards;
 use crate::tables::MetricRow;
 
 /// Writes the page of the given runs, and the table where one is wanted. More runs than
@@ -32,7 +35,13 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     let analyses = parallel::each(&runs, threads, |run| {
         Analysis::new(run.clone(), config.permutations)
     });
-    let analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
+    if let Some(folder) = &config.frames {
+        let shards = Shards::open(folder)?;
+        for analysis in &mut analyses {
+            analysis.examples = examples::of_run(analysis, &shards)?;
+        }
+    }
     let groups = group(&analyses);
     if let Some(path) = &config.table {
         let rows: Vec<SummaryRow> = groups.iter().flat_map(super::groups::Group::rows).collect();

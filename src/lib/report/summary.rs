@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::analyse::{Analysis, TaskAnalysis};
 use super::groups::Group;
-use super::parts::{number, spread};
+use super::numbers::{number, spread};
 
 /// What the report says, in short. Its text is the stage's output; the last line is a summary of
 /// its own.

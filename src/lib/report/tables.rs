@@ -2,9 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::analyse::{Analysis, Place};
+use super::analyse::Analysis;
+use super::judgement::Place;
 use super::load::{Flow, Run};
-use super::parts::{Column, away_cell, forgotten_cell, judged_cell, number, ordered_table, table};
+use super::numbers::number;
+use super::parts::{Column, away_cell, forgotten_cell, judged_cell, ordered_table, table};
 use super::populations::{Presence, presence};
 use crate::clip::Split;
 use crate::metrics::Metrics;
@@ -183,7 +185,7 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
             tr {
                 th.name scope="row" { (subcategory) }
                 td.n { (count(ap.clips)) }
-                @for (t, presence) in analysis.tasks.iter().zip(presence(run, &analysis.tasks, subcategory)) {
+                @for (t, presence) in analysis.tasks.iter().zip(presence(run, &analysis.task_numbers(), subcategory)) {
                     @match mark(presence) {
                         None => (judged_cell(&of(t, "ap_per_subcategory"))),
                         Some(mark) => (away_cell(&of(t, "ap_per_subcategory"), mark)),

@@ -35,6 +35,7 @@ fn page(run: &Path) -> String {
         runs: vec![run.to_owned()],
         out: out.clone(),
         table: None,
+        frames: None,
         permutations: 20,
     })
     .unwrap();
