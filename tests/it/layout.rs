@@ -55,7 +55,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("report", &["audit", "metrics", "shard"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
-    ("clean", &["download", "report", "shard"]),
+    ("weights", &["download"]),
+    ("clean", &["download", "manifest", "report", "shard"]),
 ];
 
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).

@@ -38,3 +38,4 @@ mod tasks;
 mod toy;
 mod train;
 mod unlearning;
+mod weights;
