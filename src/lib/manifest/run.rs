@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::audit::audit;
-use super::{ManifestConfig, ManifestError, ManifestSummary};
+use super::{ManifestConfig, ManifestError, ManifestSummary, croissant};
 use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -66,6 +66,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         provenance = provenance.with_input(file)?;
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
+    croissant::write(&config.out, &rows)?;
     Ok(summary)
 }
 
