@@ -10,99 +10,140 @@ MAKEFLAGS += --no-builtin-rules
 $(if $(wildcard Cargo.toml),,$(error run make in the checkout: every path here begins there))
 
 # ---- what may be set: make report DATA=build/clips SCENARIO=decremental ... ----------------------------------------
+# `make help` lists these, each with the comment above it and with what it is.
+
 # The data folder; everything that a stage makes lies below it.
 DATA ?= Kinetics
-# The label tables, and the clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is
-# never downloaded into.
+# Folder of the label tables.
 LABELS ?= $(DATA)/Info
+# The clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is never downloaded into.
 RAW ?= $(DATA)/raw
 # Where to download from: empty for the official archives, else a URL or a folder of the same
 # layout.
 SOURCE ?=
 # Clips that exist only as the seed's frame folders (id_<clip>/jpgs); empty for none.
 FRAME_FOLDERS ?=
-# Jobs of a stage, and the share of labelled clips that may be missing at the source, and fail at
-# decoding.
+# Jobs of a stage at a time.
 JOBS ?= $(shell nproc)
+# Share of the labelled clips that may be missing at the source, and of clips that may fail at
+# decoding.
 MAX_FAILED ?= 0.01
 # Anything, to decode once more what the machine and not the file kept from being decoded; empty for
 # no.
 RETRY ?=
+# Frames a second that are decoded.
 FPS ?= 5
+# Width x height of decoded frames, in pixels.
 FRAME_SIZE ?= 200x200
+# How decoded frames are stored.
 CODEC ?= jpeg
+# Quality of stored JPEG frames, 1 to 100.
 QUALITY ?= 90
-# Which clips come and go, and when.
+# Which clips come and go from task to task: substitution, decremental, incremental-decremental,
+# joint-incremental or events.
 SCENARIO ?= substitution
+# Seed of the tasks and of the training.
 SEED ?= 0
+# Number of tasks; empty for the schedule's, or 6.
 TASKS ?=
+# How many subcategories leave or are exchanged when: a CSV file, empty for none.
 SCHEDULE ?= $(SCHEDULE_OF_SCENARIO)
-# SCENARIO=events: who comes and goes when, and who is there from the start; CSV files.
+# SCENARIO=events: a CSV file of who comes and goes when.
 EVENTS ?=
+# SCENARIO=events: a CSV file of who is there from the start; empty for everyone.
 START ?=
-# Label tables of videos of your own (own-data): what no split may divide, and where the folders'
-# names do not tell it, which category each label is of, and which label each video has.
+# Label tables of videos of your own (own-data): what no split may divide.
 GROUP_BY ?=
+# The same: which category each label is of, a CSV file, where the folders' names do not tell it.
 TAXONOMY ?=
+# The same: which label each video has, a CSV file, where the folders' names do not tell it.
 LIST ?=
-# How the model is updated, and the weights that it starts from; empty for none.
+# How the model is updated: finetune, ewc, lwf or fd.
 APPROACH ?= finetune
+# Weights that training starts from (make weights fetches some); empty for none.
 PRETRAINED ?=
+# Which published weights make weights fetches: what `incdec-weights list` names.
+WEIGHTS ?= seed
+# Where to compute: auto, cpu or cuda:N; for make setup, cpu or cuda.
 DEVICE ?= auto
-# What is erased: flags that choose clips (--clips FILE, --source ID, --subcategory NAME, --unlabelled, ...), a name for the
-# request, and the clip that `make where` looks for. Archives that the download keeps; empty for none.
+# What is erased: flags that choose clips (--clips FILE, --source ID, --subcategory NAME, --unlabelled, ...).
 ERASE ?=
+# A name for the request to erase.
 REQUEST ?=
+# The clip that make where looks for.
 CLIP ?=
+# Folder of the archives that the download keeps, where erasing looks too; empty for none.
 KEEP_ARCHIVES ?=
-# What make predict applies to which videos (separated by spaces; a name with spaces stands in
-# quotes): a run directory or a file of weights; empty for the run RUN.
+# What make predict applies to VIDEO: a run directory or a file of weights; empty for the run RUN.
 CHECKPOINT ?=
+# Videos that make predict looks at, separated by spaces; a name with spaces stands in quotes.
 VIDEO ?=
-# Where make install puts binaries, man pages and completions: below PREFIX, all of it below
-# DESTDIR where a package is made.
+# Where make install puts binaries, man pages and completions.
 PREFIX ?= /usr/local
+# What stands before PREFIX where a package is made.
 DESTDIR ?=
+# Name of the run, which is its folder's below RUNS.
 RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
+# Folder of the run directories.
 RUNS ?= $(DATA)/runs
-# Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
-# in quotes.
+# Other flags of incdec-own-data, as its --help lists them; a value with spaces stands in quotes.
 OWN_DATA_FLAGS ?=
+# Other flags of incdec-download.
 DOWNLOAD_FLAGS ?=
+# Other flags of incdec-decode.
 DECODE_FLAGS ?=
+# Other flags of incdec-tasks.
 TASKS_FLAGS ?=
+# Other flags of incdec-train.
 TRAIN_FLAGS ?=
+# Other flags of incdec-predict.
 PREDICT_FLAGS ?=
+# Other flags of incdec-clean: --dry-run only lists.
 CLEAN_FLAGS ?=
-# The binaries. Those of another folder are taken as they are.
+# Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
-# The demo's server and toy clips.
+# Port of the demo's server.
 DEMO_PORT ?= 8713
-DEMO_TOY ?= --train 8 --validation 2 --test 3
-# The cells of `make reproduce`, and how they are trained.
+# The demo's clips: flags of incdec-toy write. Ten training clips a subcategory are the fewest of
+# which the decremental scenario has some arrive in every task; the appearance as a cue lets a model
+# learn in minutes.
+DEMO_TOY ?= --train 10 --validation 2 --test 3 --cue appearance
+# How the demo trains: flags of incdec-train.
+DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 5 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
+    --lr-first-task-head 1e-3 --lr-backbone 5e-4 --lr-head 5e-4
+# Scenarios of make reproduce.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
+# Methods of make reproduce.
 METHODS ?= finetune feature-extraction ewc lwf fd
+# Seeds of make reproduce.
 SEEDS ?= 0 1 2
+# Geometry of the model of make reproduce: seed for the seed's checkpoint, tf for the public
+# Kinetics-600 weights.
 GEOMETRY ?= seed
+# How make reproduce trains: flags of incdec-train.
 REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10
-# What the benchmarks work on, how much, and the python with PyTorch and the other programs that
-# ours is held against (`make setup-peers` makes one); the GPU of what only a GPU can show.
 BENCH := build/bench
+# Folder of videos that the benchmarks work on.
 VIDEOS ?= $(BENCH)/clips
+# Label tables of those videos, where there are some.
 CLIP_LABELS ?=
+# Bytes that the benchmark of unpacking works on.
 UNPACK_BYTES ?= 3e8
+# The python with PyTorch and the other programs that the benchmarks compare with (`make
+# setup-peers` makes one).
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+# The GPU of what only a GPU can show.
 GPU ?= cuda:0
-# How much the campaign tries.
+# How much the campaign tries: flags of tests/campaign/run.py.
 CAMPAIGN ?=
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
+PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEO
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
@@ -161,14 +202,15 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce weights try predict install \
     reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
-help: ## list the targets
+help: ## list the targets and the settings
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-18s %s\n", $$1, $$2 }'
-	@echo 'Settings, with what they are now: DATA=$(DATA) SCENARIO=$(SCENARIO) APPROACH=$(APPROACH) SEED=$(SEED)' DEVICE=$(call quoted,$(DEVICE))
+	@printf '\n%s\n\n' 'Settings (make TARGET NAME=value ...), each with what it is now:'
+	@{ $(foreach name,$(SETTINGS),printf '%s=%s\n' $(name) $(call as_word,$(name));) } | $(without_secrets) | .ci/settings Makefile
 
 # ---- installing and building -----------------------------------------------------------------------------------------
 # Here DEVICE chooses the wheel: `make setup DEVICE=cuda` installs the full one.
@@ -315,6 +357,10 @@ predict: | $(BUILT) ## the probabilities of each category for VIDEO, by the run 
 	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
 	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEO))
 
+# The file is checked by the id that git gives its content, and what is there already stays.
+weights: | $(BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, kinetics-600-a0, -a1 or -a2)
+	$(call run,'$(BIN)/incdec-weights' fetch '$(WEIGHTS)' --out 'weights/$(WEIGHTS).pt')
+
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
 # libtorch, where the binaries look for it.
@@ -341,8 +387,6 @@ DEMO_SOURCE := demo/source
 DEMO_URL = http://127.0.0.1:$(DEMO_PORT)
 DEMO_SCENARIOS := substitution decremental
 DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
-DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 6 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
-    --lr-backbone 5e-4 --lr-head 5e-4
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo RAW=demo/raw LABELS=$(DEMO_SOURCE)/Info RUNS=demo/runs \
     SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
 
@@ -371,6 +415,11 @@ demo: $(DEMO_SCENARIOS:%=demo-train-%) ## the whole pipeline on a toy data set, 
 	@[ demo/report.html -nt demo/.begun ] || echo 'demo: everything was there already; nothing was done'
 	@echo "demo/report.html: $$(tail -n 1 demo/summary.txt)"
 
+# The playground: one run on the demo's data, whatever the scenario, approach and seed.
+try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
+	@exec $(DEMO_MAKE) report
+	@echo 'the page: demo/runs/$(RUN)/report.html'
+
 demo/report.html: demo/.reported ;
 demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
 	$(call run,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS) >demo/summary.txt)
@@ -386,7 +435,8 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 # Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed,
 # is a run of its own in RUNS: what is done is passed over, what was stopped goes on, `make -k`
 # passes over a cell that fails, JOBS=2 trains two at a time, and SCENARIOS, METHODS and SEEDS
-# choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
+# choose a part. `make weights`, then `make reproduce DEVICE=cuda:0 PRETRAINED=weights/seed.pt`: the
+# seed's checkpoint has the seed's geometry; the public Kinetics-600 weights want GEOMETRY=tf.
 
 # One run at a time where JOBS is not given: training wants the whole machine.
 TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))

@@ -15,7 +15,8 @@ Examples:
   incdec-report --out withdrawals.html --withdrawals Kinetics/erasures.parquet
 
 One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
-Several runs: the same for each, after a comparison with mean and standard deviation over seeds by scenario and approach.
+Several runs: the same for each, after a comparison over seeds by scenario and approach; more than 12 runs get pages of
+their own, in the folder NAME-runs beside NAME.html.
 The page loads nothing from anywhere. The last line on stdout sums everything up.";
 
 /// Make one HTML page of one or more runs.
@@ -38,7 +39,10 @@ struct Args {
     /// Without runs it says nothing else
     #[arg(long, value_name = "LEDGER")]
     withdrawals: Option<PathBuf>,
-    /// How often each test set's labels are permuted to measure the level of chance
+    /// Also show frames of clips that were withdrawn or lost, from this folder of frame shards; people can be seen in them
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// How often each test set's labels are permuted to measure the level of chance, and its clips drawn again for intervals
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
 }
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         table: args.table,
         withdrawn: args.withdrawn,
         withdrawals: args.withdrawals,
+        frames: args.frames,
         permutations: args.permutations,
     };
     cli::run(None, || report::run(&config).map(cli::news))

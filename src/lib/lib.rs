@@ -62,15 +62,16 @@
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
-//! | [`report`] | one page from runs, and of what was withdrawn | `erase`, `metrics` |
+//! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
-//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |
+//! | [`weights`] | published weights, fetched and checked | `download` |
 //! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket; `toy` serves on loopback.
+//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train` and `predict` name `tch`; clap lives in the binaries.
 //! * The library reads no environment variable and no current directory.
 //! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
@@ -135,3 +136,4 @@ pub mod toy;
 #[cfg(feature = "torch")]
 pub mod train;
 pub mod unlearning;
+pub mod weights;

@@ -55,10 +55,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
-    ("report", &["erase", "metrics"]),
+    ("report", &["audit", "erase", "metrics", "shard"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
-    ("clean", &["download", "report", "shard"]),
+    ("weights", &["download"]),
+    ("clean", &["download", "manifest", "report", "shard"]),
     ("erase", &["download", "manifest", "shard"]),
 ];
 

@@ -39,3 +39,4 @@ mod tasks;
 mod toy;
 mod train;
 mod unlearning;
+mod weights;

@@ -5,6 +5,7 @@ mod demo;
 mod install;
 mod refusals;
 mod secrets;
+mod settings;
 mod signals;
 mod stages;
 mod table;

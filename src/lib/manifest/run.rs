@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::audit::audit;
 use super::stored::Stored;
-use super::{ManifestConfig, ManifestError, ManifestSummary};
+use super::{ManifestConfig, ManifestError, ManifestSummary, croissant};
 use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -72,6 +72,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         provenance = provenance.with_input(file)?;
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
+    croissant::write(&config.out, &rows)?;
     Ok(summary)
 }
 

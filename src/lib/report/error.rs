@@ -9,6 +9,7 @@ use crate::hint::Hint;
 use crate::metrics::MetricsError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
+use crate::shard::ShardError;
 use crate::taxonomy::TaxonomyError;
 use crate::withdrawn::WithdrawnError;
 
@@ -27,6 +28,9 @@ pub enum ReportError {
     /// The ledger of withdrawals is unusable.
     #[error(transparent)]
     Ledger(#[from] EraseError),
+    /// A shard that frames were asked of is unusable.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// No run was given.
     #[error("no run directory was given")]
     NoRuns,
@@ -87,6 +91,7 @@ impl Hint for ReportError {
             Self::Artifact(e) => e.hint(),
             Self::Withdrawn(e) => e.hint(),
             Self::Ledger(e) => e.hint(),
+            Self::Shard(e) => e.hint(),
             Self::NoRuns => Some("name the run directories after the options: incdec-report --out report.html RUN...".into()),
             Self::NotARun { .. } | Self::Empty { .. } => {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
@@ -105,6 +110,7 @@ impl Hint for ReportError {
             Self::Artifact(e) => e.exit(),
             Self::Withdrawn(e) => e.exit(),
             Self::Ledger(e) => e.exit(),
+            Self::Shard(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::NoRuns => Exit::Usage,
             Self::Metrics { .. } | Self::Taxonomy(_) | Self::Unknown { .. } => Exit::Hopeless,

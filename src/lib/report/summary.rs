@@ -1,11 +1,12 @@
 //! The report in a few lines, the last one for those who read only one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::analyse::Analysis;
+use super::analyse::{Analysis, TaskAnalysis};
 use super::groups::Group;
-use super::parts::{number, spread};
+use super::numbers::{number, spread};
 use super::withdrawals::Withdrawals;
 
 /// What the report says, in short. Its text is the stage's output; the last line is a summary of
@@ -76,8 +77,8 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
             &task.task.to_string(),
             &train.map_or_else(|| "–".to_owned(), usize::to_string),
             &number(map.value),
-            &number(task.chance.map(|c| c.mean)),
-            &number(task.chance.map(|c| c.quantile)),
+            &number(task.chance.mean.mean_ap),
+            &number(task.chance_quantile()),
             &number(map.forgetting),
             &number(analysis.test(task.task, "accuracy").value),
         ]));
@@ -90,7 +91,7 @@ fn one_line(analysis: &Analysis) -> String {
     let run = &analysis.run;
     let last = analysis.last();
     let map = last.and_then(|t| analysis.test(t.task, "mean_ap").value);
-    let chance = last.and_then(|t| t.chance).map(|c| c.quantile);
+    let chance = last.and_then(TaskAnalysis::chance_quantile);
     let verdict = match (map, chance) {
         (Some(map), Some(chance)) if map > chance => "above chance",
         (Some(_), Some(_)) => "NOT above chance",
@@ -113,7 +114,7 @@ fn one_line(analysis: &Analysis) -> String {
 }
 
 fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
-    let name = |g: &Group<'_>| format!("{} {}", g.scenario, g.approach);
+    let name = |g: &Group<'_>| format!("{} {}", g.scenario, g.short_name());
     let names = groups.iter().map(|g| name(g).chars().count());
     let width = names.max().unwrap_or(0).max(8);
     let mut lines = vec![format!(
@@ -130,6 +131,21 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
             spread(&forgetting)
         ));
     }
+    let mut letters: BTreeMap<String, String> = BTreeMap::new();
+    for group in groups {
+        if let Some(letter) = &group.letter {
+            let settings = group.differing.iter();
+            let settings: Vec<String> = settings
+                .map(|(key, value)| format!("{key} {value}"))
+                .collect();
+            letters.insert(format!("{} {letter}", group.approach), settings.join(", "));
+        }
+    }
+    lines.extend(
+        letters
+            .iter()
+            .map(|(name, settings)| format!("{name}: {settings}")),
+    );
     lines
 }
 
@@ -148,7 +164,7 @@ fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
             "; highest mean test mAP {} ({} {})",
             spread(&map(g)),
             g.scenario,
-            g.approach
+            g.short_name()
         )
     });
     format!("{} runs in {} groups{best}", analyses.len(), groups.len())

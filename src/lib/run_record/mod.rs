@@ -69,6 +69,17 @@ pub fn read_progress(folder: &Path) -> Result<Option<RunProgress>, ArtifactError
     document::sealed(&folder.join(PROGRESS_FILE))
 }
 
+/// Publishes `value`, which serialises to an object, with the hash of its text as its last field.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_sealed_document(
+    path: &Path,
+    value: &impl serde::Serialize,
+) -> Result<(), RunRecordError> {
+    document::write(path, value)
+}
+
 /// Whether the document at `path` has its own hash, and is as it was written.
 ///
 /// # Errors

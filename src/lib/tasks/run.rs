@@ -58,7 +58,7 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
         provenance.inputs.insert(WITHOUT.to_owned(), hash);
     }
     let summary = write(&plan, &source, deal, &provenance, &config.out)?;
-    for remark in remarks(&source, &summary) {
+    for remark in remarks(&source, &summary, deal.arrivals) {
         tracing::warn!("{remark}");
     }
     Ok(summary)

@@ -27,6 +27,7 @@ fn the_page_tells_each_request_and_names_no_clip() {
     let lines = fs::read_to_string(&list).unwrap();
     fs::write(&list, format!("{lines}{waiting},2026-03-31,R-3,\n")).unwrap();
     let mut config = ReportConfig {
+        frames: None,
         runs: Vec::new(),
         // Where verify looks.
         out: world.path("runs/withdrawals.html"),
@@ -109,6 +110,7 @@ fn what_was_left_to_a_person_stands_in_ledger_and_page() {
     let ledger = Ledger::read(&world.path("")).unwrap();
     assert_eq!(ledger.rows()[0].left, "[\"runs/one/tensorboard/events\"]");
     let config = ReportConfig {
+        frames: None,
         runs: Vec::new(),
         out: world.path("page.html"),
         table: None,

@@ -37,6 +37,7 @@ fn page(run: &Path) -> String {
         table: None,
         withdrawn: None,
         withdrawals: None,
+        frames: None,
         permutations: 20,
     })
     .unwrap();

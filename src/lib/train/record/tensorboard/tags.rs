@@ -1,4 +1,4 @@
-//! Under which tags epochs and tasks stand: those of the seed.
+//! Under which tags epochs and tasks stand: those of the seed, and curves over tasks.
 
 use std::path::Path;
 
@@ -64,6 +64,9 @@ impl EventLog {
             ("weighted_mAP", figures.mean_ap_weighted),
         ] {
             self.scalar(&tag(name), step, value)?;
+            // A curve over tasks, which the seed's tags do not give.
+            let number = u32::try_from(task).unwrap_or(u32::MAX);
+            self.scalar(&format!("{split}/{name}"), number, value)?;
         }
         let categories = taxonomy.category_names();
         let curves = image::precision_recall(&evaluation.metrics.pr_curves, &categories);
