@@ -4,6 +4,7 @@
 //! It names no clip: what it says of the data are columns, counts and the hash of the table.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -88,7 +89,11 @@ fn sha256(path: &Path) -> Result<String, ArtifactError> {
         hasher.update(&buffer[..n]);
     }
     let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
 }
 
 fn description(file: &str, sha256: &str, rows: &[ClipRow]) -> Value {

@@ -155,9 +155,12 @@ fn overview(groups: &[Group<'_>]) -> Section {
     Section::new("over-seeds", "Over seeds", body)
 }
 
+/// The settings that each letter of an approach stands for.
+type Letters<'a> = BTreeMap<&'a str, &'a [(String, String)]>;
+
 /// What the letters of the groups stand for; nothing where there are none.
 fn settings(groups: &[Group<'_>]) -> Option<Section> {
-    let mut approaches: BTreeMap<&str, BTreeMap<&str, &[(String, String)]>> = BTreeMap::new();
+    let mut approaches: BTreeMap<&str, Letters<'_>> = BTreeMap::new();
     for group in groups {
         if let Some(letter) = &group.letter {
             let letters = approaches.entry(&group.approach).or_default();

@@ -1,5 +1,6 @@
 //! The id that git gives the content of a file.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -30,7 +31,11 @@ pub fn blob_id(path: &Path) -> Result<String, ArtifactError> {
         hasher.update(&buffer[..n]);
     }
     let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ fn complete(client: &Client, path: &str, partial: &Path) -> Result<u64, WeightsE
     }
     let progress = Progress::new("fetching weights", facts.bytes, Unit::Bytes);
     progress.inc(begun);
-    let stream = Stream::new(client, path, Facts::default()).from_byte(begun);
+    let stream = Stream::new(client, path, Facts::default()).starting_at(begun);
     let result = append(stream, &mut file, begun, path, partial, &progress);
     progress.finish();
     file.sync_all()

@@ -60,8 +60,13 @@ fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is()
         checkout.at("bin/incdec-toy"),
     )
     .unwrap();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = format!("DEMO_PORT={}", port.local_addr().unwrap().port());
+    // A port that was free a moment ago.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let port = format!("DEMO_PORT={port}");
     let toy = "DEMO_TOY=--train 1 --validation 0 --test 0 --seconds 0.2 --size 16 --fps 5";
     let asked = ["try", "SCENARIO=decremental", "APPROACH=ewc", "SEED=3"];
     let output = checkout.make(&asked).args([&port, toy]).output().unwrap();

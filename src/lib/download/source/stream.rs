@@ -123,7 +123,7 @@ impl<'a> Stream<'a> {
 
     /// The same from a byte on: what stands before it is there already.
     #[must_use]
-    pub(crate) fn from_byte(mut self, position: u64) -> Self {
+    pub(crate) fn starting_at(mut self, position: u64) -> Self {
         self.position = position;
         self
     }
