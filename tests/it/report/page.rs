@@ -232,8 +232,8 @@ fn letters_name_settings_and_a_table_says_which_and_no_seed_counts_twice() {
     let with = |seed, epochs, pretrained, place: &str| {
         let run = FakeRun {
             seed,
-            epochs,
             pretrained,
+            epochs,
             ..DECREMENTAL
         };
         run.write(&root.path().join(place))
