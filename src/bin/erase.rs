@@ -16,9 +16,10 @@ Examples:
   incdec-erase apply --clips request.csv --request 2026-17
   incdec-erase verify
 
-plan writes nothing. apply notes the request in DATA/erasures.parquet and the clips in LABELS/withdrawn.csv, and writes every
-file that holds one anew without it; stopped at any moment, the same command goes on. verify reads everything again. Files are
-unlinked and rewritten: blocks of a disk, snapshots and backups are beyond a program's reach.";
+plan writes nothing. apply notes the request in DATA/erasures.parquet and the clips in
+LABELS/withdrawn.csv, and writes every file that holds one anew without it; stopped at any moment,
+the same command goes on. verify reads everything again. Files are unlinked and rewritten: blocks of
+a disk, snapshots and backups are beyond a program's reach.";
 
 /// Find, erase and verify withdrawn clips.
 #[derive(Parser)]
