@@ -189,7 +189,7 @@ pub(super) fn under_way(
     if there.is_empty() || !lists.exists() {
         return Ok(found);
     }
-    let rows: Vec<AvailabilityRow> = parquet_file::read(&lists)?;
+    let rows: Vec<AvailabilityRow> = parquet_file::read_any(&lists)?;
     for position in there {
         let is_known = |row: &&AvailabilityRow| {
             usize::try_from(row.task) == Ok(position.task)
