@@ -15,6 +15,7 @@
 
 mod apply;
 mod census;
+mod checkpoint_header;
 mod config;
 mod error;
 mod held;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use walkdir::WalkDir;
 
 use super::EraseError;
+use super::checkpoint_header::entry;
 use super::config::Places;
 use super::held::{Action, HeldRow, Place, What};
 use super::ids::Ids;
@@ -14,8 +15,8 @@ use super::ledger::KnownByRun;
 use crate::clip::Split;
 use crate::parquet_file;
 use crate::run_record::{
-    Position, RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, positions, read_progress,
-    seen_by, state_file,
+    Position, REMEDIES, Remedy, RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, positions,
+    read_progress, seen_by, state_file,
 };
 use crate::tables::{AvailabilityRow, Use};
 
@@ -268,14 +269,26 @@ impl Run {
                     "chosen by it"
                 };
                 found.extend(self.files(task).into_iter().map(|file| Taint {
-                    file,
                     clip_id: row.clip_id.clone(),
                     trained,
-                    note: format!("{verb} from task {first} on"),
+                    note: format!("{verb} from task {first} on{}", self.remedies(&file)),
+                    file,
                 }));
             }
         }
         Ok(found)
+    }
+
+    /// What a file says becomes of its tensors, in words; nothing where it does not say.
+    fn remedies(&self, file: &str) -> String {
+        let said = entry(&self.folder.join(file), REMEDIES).ok().flatten();
+        let by_remedy = said.and_then(|said| serde_json::from_str(&said).ok());
+        let by_remedy: BTreeMap<Remedy, Vec<String>> = by_remedy.unwrap_or_default();
+        let counted = by_remedy.iter().map(|(remedy, names)| match remedy {
+            Remedy::Rebuilt => format!("; {} tensors can be rebuilt from what stays", names.len()),
+            Remedy::Tainted => format!("; {} tensors only by going back", names.len()),
+        });
+        counted.collect()
     }
 
     /// The weights and the approach's state after a task, as far as they are there.
@@ -299,4 +312,31 @@ fn checkpoint_of<'a>(runs: &'a [Run], hash: &str) -> Option<(&'a Run, &'a String
         let mut files = hashes.flat_map(|hashes| &hashes.files);
         files.find(|(_, h)| *h == hash).map(|(name, _)| (run, name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_state_says_of_how_many_tensors_what_becomes_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = r#"{"rebuilt":["a","b"],"tainted":["c"]}"#;
+        let header = serde_json::json!({"__metadata__": {REMEDIES: said}}).to_string();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        fs::write(folder.path().join("state"), bytes).unwrap();
+        let run = Run {
+            folder: folder.path().to_owned(),
+            progress: RunProgress::default(),
+            pretrained: None,
+            from_scratch: false,
+        };
+        assert_eq!(
+            run.remedies("state"),
+            "; 2 tensors can be rebuilt from what stays; 1 tensors only by going back"
+        );
+        assert_eq!(run.remedies("absent"), "");
+    }
 }

@@ -6,15 +6,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde_json::Value;
 use walkdir::WalkDir;
 
+use super::checkpoint_header::entry;
 use super::config::Places;
 use super::ledger::Ledger;
 use crate::tables::ErasureRow;
 
-/// Longest header of a checkpoint that is read: what the format's own reader allows.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
 /// Bytes of a page's beginning in which its head lies.
 const HEAD_BYTES: u64 = 4096;
 
@@ -41,25 +39,10 @@ pub(super) fn strangers(places: &Places, ledger: &Ledger) -> Vec<String> {
 /// The value that a file carries; none where it is neither a checkpoint nor a page, or carries none.
 fn carried(path: &Path) -> Option<String> {
     match path.extension()?.to_str()? {
-        "safetensors" => of_checkpoint(path).ok().flatten(),
+        "safetensors" => entry(path, ErasureRow::CHAIN_KEY).ok().flatten(),
         "html" => of_page(path).ok().flatten(),
         _ => None,
     }
-}
-
-fn of_checkpoint(path: &Path) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
-    let mut bytes = [0; 8];
-    file.read_exact(&mut bytes)?;
-    let length = u64::from_le_bytes(bytes);
-    if length > MAX_HEADER_BYTES {
-        return Ok(None);
-    }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header)?;
-    let header: Value = serde_json::from_slice(&header)?;
-    let value = header["__metadata__"][ErasureRow::CHAIN_KEY].as_str();
-    Ok(value.map(str::to_owned))
 }
 
 fn of_page(path: &Path) -> io::Result<Option<String>> {

@@ -20,6 +20,7 @@ mod head;
 mod machine;
 mod progress;
 mod read;
+mod remedy;
 mod seen;
 mod summary;
 mod task_checkpoint;
@@ -34,6 +35,7 @@ pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
 pub use progress::{Rows, RunErasure, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
+pub use remedy::{REMEDIES, Remedy};
 pub use seen::{seen, seen_by};
 pub use summary::{RunFigures, RunSummary, TaskFigures};
 pub use task_checkpoint::{

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use incdec::artifact::hash_file;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Table};
-use incdec::run_record::{RunRecord, checkpoint_file};
+use incdec::run_record::{REMEDIES, Remedy, RunRecord, checkpoint_file, state_file};
 use incdec::tables::{AvailabilityRow, ErasureRow, SeenRow, Use};
 
 use super::toy::{Toy, text};
@@ -402,6 +402,23 @@ fn checkpoints_carry_the_newest_value_of_the_ledgers_chain() {
 }
 
 /// A task of which every clip is withdrawn is passed over; the next is trained as the first, by its own number's draws.
+#[test]
+fn what_an_approach_keeps_says_tensor_by_tensor_what_becomes_of_it() {
+    let toy = Toy::new();
+    let run = toy.train("decremental", "ewc", "--approach ewc --epochs 1");
+    for task in 0..2 {
+        let (header, tensors) = weights(&run.join(state_file(task)));
+        let said: BTreeMap<Remedy, BTreeSet<String>> =
+            serde_json::from_str(&header[REMEDIES]).unwrap();
+        // Fisher information is made anew from the clips that stay.
+        assert_eq!(said[&Remedy::Rebuilt], tensors.into_keys().collect());
+        assert_eq!(said.len(), 1);
+        // The weights themselves know every clip.
+        let (header, _) = weights(&run.join(checkpoint_file(task)));
+        assert!(!header.contains_key(REMEDIES));
+    }
+}
+
 #[test]
 fn a_task_without_clips_leaves_nothing_and_the_next_is_trained_as_the_first() {
     let toy = Toy::new();

@@ -11,6 +11,7 @@ use super::{Approach, DeviceBatch, DeviceBatches, Step};
 use crate::model::Mode;
 use crate::model::checkpoint;
 use crate::model::state_dict::StateDict;
+use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, FisherEstimate, Settings};
@@ -155,6 +156,11 @@ impl Approach for Ewc {
             .iter()
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect()
+    }
+
+    /// All of it is Fisher information.
+    fn remedy(&self, _name: &str) -> Remedy {
+        Remedy::Rebuilt
     }
 
     fn restore(

@@ -1,11 +1,13 @@
 //! The hooks of an approach and what it is shown.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::Tensor;
 
 use crate::model::Output;
 use crate::model::state_dict::StateDict;
+use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 
@@ -107,6 +109,12 @@ pub trait Approach {
         Vec::new()
     }
 
+    /// What becomes of the tensor `name` of [`Approach::state`] once a clip that it has seen is
+    /// withdrawn.
+    fn remedy(&self, _name: &str) -> Remedy {
+        Remedy::Tainted
+    }
+
     /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the
     /// best weights of the task then done.
     ///
@@ -119,5 +127,26 @@ pub trait Approach {
         _state: StateDict,
     ) -> Result<(), TrainError> {
         Ok(())
+    }
+}
+
+/// What an approach keeps of a task for the next.
+pub struct Kept {
+    /// The tensors of [`Approach::state`].
+    pub tensors: StateDict,
+    /// Their names, by what becomes of them once a clip that they have seen is withdrawn.
+    pub remedies: BTreeMap<Remedy, Vec<String>>,
+}
+
+impl Kept {
+    /// What `approach` keeps now.
+    pub fn by(approach: &dyn Approach) -> Self {
+        let tensors: StateDict = approach.state().into_iter().collect();
+        let mut remedies: BTreeMap<Remedy, Vec<String>> = BTreeMap::new();
+        for name in tensors.keys() {
+            let names = remedies.entry(approach.remedy(name)).or_default();
+            names.push(name.clone());
+        }
+        Self { tensors, remedies }
     }
 }

@@ -16,7 +16,7 @@ use super::settings::{ApproachName, Settings};
 pub use ewc::{Ewc, Fisher, estimate, quadratic};
 pub use fd::{FeatureDistillation, distance};
 pub use finetune::Finetune;
-pub use hooks::{Approach, DeviceBatch, DeviceBatches, Step};
+pub use hooks::{Approach, DeviceBatch, DeviceBatches, Kept, Step};
 pub use lwf::{Lwf, distillation};
 
 /// The approach that `settings` name.

@@ -31,8 +31,6 @@ pub mod tensorboard;
 
 use std::path::PathBuf;
 
-use tch::Tensor;
-
 pub use folder::LOG_FILE;
 pub(super) use folder::origin;
 pub(super) use hold::Hold;
@@ -41,6 +39,7 @@ pub use summary::TrainSummary;
 pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};
 
 use super::TrainError;
+use super::approach::Kept;
 use super::evaluate::Evaluation;
 use super::learner::Learner;
 use super::profile::{Clock, Phase};
@@ -50,7 +49,9 @@ use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
 use crate::parquet_file::Provenance;
-use crate::run_record::{Extension, Machine, RunProgress, TaskHashes, TaskOutcome, positions};
+use crate::run_record::{
+    Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions,
+};
 use crate::tables::HistoryRow;
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
@@ -80,7 +81,7 @@ pub(super) struct TaskEnd {
     /// The validation set, then the test set.
     pub(super) evaluations: [Evaluation; 2],
     /// What the approach must have again for the next task.
-    pub(super) state: Vec<(String, Tensor)>,
+    pub(super) state: Kept,
     /// Clips whose frames could not be read so far.
     pub(super) skipped: Vec<String>,
 }
@@ -272,14 +273,16 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
-        let metadata = self.folder.metadata(task)?;
+        let mut metadata = self.folder.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
-            if end.state.is_empty() {
+            let Kept { tensors, remedies } = &end.state;
+            if tensors.is_empty() {
                 return Ok(());
             }
-            let state = end.state.into_iter().collect();
-            checkpoint::write(&self.folder.state(task), &state, &metadata)
+            let remedies = serde_json::json!(remedies).to_string();
+            metadata.insert(REMEDIES.to_owned(), remedies);
+            checkpoint::write(&self.folder.state(task), tensors, &metadata)
         })?;
         if self.config.profile {
             self.say(&format!("task {task}: {}", clock.report_lap()))?;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use tch::Device;
 
 use super::TrainError;
-use super::approach::{self, Approach};
+use super::approach::{self, Approach, Kept};
 use super::evaluate::Evaluation;
 use super::feed::Feed;
 use super::forecast::Forecast;
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
             // Something has, or epochs would still be trained.
             ended_by: self.ended_by(&at).unwrap_or_default().to_owned(),
             evaluations,
-            state: self.approach.state(),
+            state: Kept::by(self.approach.as_ref()),
             skipped: self.feed.skipped.iter().cloned().collect(),
         };
         self.record

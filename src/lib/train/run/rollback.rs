@@ -12,6 +12,7 @@ use crate::run_record::{
 };
 use crate::tables::{AvailabilityRow, HistoryRow};
 use crate::train::TrainError;
+use crate::train::approach::Kept;
 use crate::train::record::{TaskEnd, origin};
 use crate::train::withdrawals;
 use crate::withdrawn::Withdrawn;
@@ -105,7 +106,7 @@ impl Run<'_> {
             epochs: outcome.epochs,
             ended_by: outcome.ended_by,
             evaluations,
-            state: self.approach.state(),
+            state: Kept::by(self.approach.as_ref()),
             skipped: outcome.skipped,
         };
         self.record
