@@ -4,9 +4,6 @@
 //! It names no clip: what it says of the data are columns, counts and the hash of the table.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use arrow::datatypes::DataType;
@@ -14,15 +11,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ManifestError;
-use crate::artifact::ArtifactError;
+use crate::artifact::{self, ArtifactError};
 use crate::parquet_file::Table;
 use crate::run_record::write_sealed_document;
 use crate::tables::ClipRow;
 
 /// The file's name, beside the manifest.
 pub const CROISSANT_FILE: &str = "croissant.json";
-/// Bytes that are hashed at a time.
-const CHUNK_BYTES: usize = 64 * 1024;
 const RECORDS: &str = "clips";
 const CONFORMS_TO: &str = "http://mlcommons.org/croissant/1.0";
 
@@ -77,23 +72,9 @@ pub(super) fn write(manifest: &Path, rows: &[ClipRow]) -> Result<(), ManifestErr
 }
 
 fn sha256(path: &Path) -> Result<String, ArtifactError> {
-    let failed = |source| ArtifactError::at("read", path)(source);
-    let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        let n = file.read(&mut buffer).map_err(failed)?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n]);
-    }
-    let digest = hasher.finalize();
-    Ok(digest.iter().fold(String::new(), |mut hex, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    artifact::read_pieces(path, |piece| hasher.update(piece))?;
+    Ok(artifact::hexadecimal(&hasher.finalize()))
 }
 
 fn description(file: &str, sha256: &str, rows: &[ClipRow]) -> Value {
