@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use incdec::model::instructions::libtorch_version;
 use incdec::panics;
-use incdec::train::record::LOG_FILE;
+use incdec::run_record::LOG_FILE;
 use incdec::train::status::Status;
 use incdec::train::watch::Watchman;
 use incdec::train::{self, TrainConfig, TrainError, approach};

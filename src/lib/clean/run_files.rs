@@ -6,15 +6,15 @@ use super::proof::{Candidate, Proof};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
 use crate::run_record::{
-    PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions, read_progress,
+    LOG_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions,
+    read_progress,
 };
 use crate::tables::{
     AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
     TimingRow,
 };
 
-/// What no promise of equal bytes covers, and so no hash: the log and the event file.
-const LOG_FILE: &str = "log.jsonl";
+/// What no promise of equal bytes covers, and so no hash, beside the log.
 const EVENT_FILE: &str = "tensorboard/events.out.tfevents.0.incdec";
 
 /// The files of the run in `folder`, the documents that describe it last.

@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::forecast::Pace;
-use super::record::LOG_FILE;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::lock;
 use crate::parquet_file;
-use crate::run_record::{RunHead, RunProgress, RunRecordError, RunSummary};
+use crate::run_record::{LOG_FILE, RunHead, RunProgress, RunRecordError, RunSummary};
 use crate::tables::HistoryRow;
 
 /// The end of the log that is looked at, in bytes: thousands of lines.

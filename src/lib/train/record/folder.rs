@@ -7,29 +7,22 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::extend;
+use super::claim::{VERSION, claim, same_machine};
 use super::hold::Hold;
-use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
+use super::seed_outputs::names::FOLDERS;
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress,
-    RunRecord, RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, positions,
-    remove_positions, run_id, state_file,
+    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, Rows, RunHead, RunProgress, RunRecord,
+    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, remove_positions, run_id,
+    state_file,
 };
 use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
 use crate::train::TrainError;
 use crate::train::settings::TrainConfig;
 use crate::train::task_sequence::TaskSequence;
-use crate::withdrawn::WITHDRAWN_FILE;
-
-/// What happened when, as JSON lines; outside every promise of equal bytes.
-pub const LOG_FILE: &str = "log.jsonl";
-/// Version of the run directory. From 2 on, dropout draws from a stream for each micro-batch;
-/// before, from one for each epoch, so that the same settings gave other results.
-const VERSION: u32 = 2;
 
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
@@ -402,117 +395,6 @@ fn head(
         extension: Extension::default(),
         machine: Some(machine),
     }
-}
-
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
-/// run, and extends it where that is asked for. The settings of a start that finished no epoch bind
-/// nobody: others replace them, so that a failed start needs no other directory.
-fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
-    let Some(theirs) = RunHead::read(folder)? else {
-        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
-        let strangers = fs::read_dir(folder)
-            .map_err(ArtifactError::at("list", folder))?
-            .filter_map(Result::ok)
-            .any(|entry| {
-                !entry.file_name().to_string_lossy().starts_with(['.'])
-                    && entry.file_name() != LOG_FILE
-            });
-        if strangers {
-            return Err(TrainError::NotARun {
-                folder: folder.to_owned(),
-            });
-        }
-        return Ok(ours.write(folder)?);
-    };
-    let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
-        .iter()
-        .any(|name| folder.join(name).exists())
-        || !positions(folder)?.is_empty();
-    let complete = folder.join(RUN_FILE).exists();
-    let extended = theirs.extension != ours.extension;
-    if theirs.version != VERSION && begun && (!complete || extended) {
-        return Err(TrainError::OtherVersion {
-            folder: folder.to_owned(),
-            version: theirs.version,
-            expected: VERSION,
-        });
-    }
-    // A complete run is left as it is, whichever version trained it.
-    let differences = RunHead {
-        version: VERSION,
-        tasks: if extended { ours.tasks } else { theirs.tasks },
-        ..since_withdrawals(folder, &theirs)?
-    }
-    .differences(&lasting(ours));
-    if (begun || extended) && !differences.is_empty() {
-        return Err(TrainError::OtherRun {
-            folder: folder.to_owned(),
-            differences,
-        });
-    }
-    if extended {
-        same_machine(folder, &theirs, ours)?;
-        return extend::extend(folder, &theirs, ours);
-    }
-    let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
-    let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
-    let renewed = theirs.version != VERSION;
-    if begun || (differences.is_empty() && !moved && !renewed) {
-        return Ok(());
-    }
-    tracing::info!(
-        "{}: a start under other settings finished no epoch here and is replaced",
-        folder.display()
-    );
-    remove_start(folder)?;
-    Ok(ours.write(folder)?)
-}
-
-/// A run's head with the inputs as they are after what was erased from them.
-fn since_withdrawals(folder: &Path, theirs: &RunHead) -> Result<RunHead, TrainError> {
-    let progress = run_record::read_progress(folder)?.unwrap_or_default();
-    Ok(lasting(&RunHead {
-        inputs: progress.inputs_now(&theirs.inputs),
-        ..theirs.clone()
-    }))
-}
-
-/// A run's head without the list of withdrawn clips, which grows: whether a run may go on is asked
-/// clip by clip.
-fn lasting(head: &RunHead) -> RunHead {
-    let mut head = head.clone();
-    head.inputs.remove(WITHDRAWN_FILE);
-    head
-}
-
-/// Removes what a start that finished no epoch left beside its settings.
-fn remove_start(folder: &Path) -> Result<(), TrainError> {
-    let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].into_iter();
-    let files = copies.chain(START_FILES);
-    for path in files.map(|name| folder.join(name)).filter(|p| p.exists()) {
-        fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-    }
-    let folder = folder.join(SUBCATEGORIES);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
-    }
-    Ok(())
-}
-
-/// Checks that an unfinished run goes on where it began. One of a version before, which does not
-/// know, goes on here.
-fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
-    let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
-        return Ok(ours.write(folder)?);
-    };
-    let differences = there.differences(here);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(TrainError::OtherMachine {
-        folder: folder.to_owned(),
-        differences,
-    })
 }
 
 /// Copies `from` to `to` where it differs; a missing source is passed over.

@@ -19,6 +19,7 @@
 //! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
 //! run comes to.
 
+mod claim;
 pub(super) mod extend;
 mod folder;
 mod hold;
@@ -31,7 +32,6 @@ pub mod tensorboard;
 
 use std::path::PathBuf;
 
-pub use folder::LOG_FILE;
 pub(super) use folder::origin;
 pub(super) use hold::Hold;
 pub(super) use rows::EpochEnd;
