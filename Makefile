@@ -221,17 +221,24 @@ doctor: ## say what is there, what is missing and how to get it
 	@.ci/doctor
 
 SOURCES := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs' -o -name '*.cpp' -o -name '*.h')
+# The stages' programs are what a newcomer waits for; the others are built when a target wants one.
+STAGES := toy download decode manifest tasks train report
 BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
+ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked --bins
+	cargo build --release --locked $(STAGES:%=--bin incdec-%)
 	@touch '$@'
 
-build: $(BUILT) ## build the release binaries into target/release
+$(ALL_BUILT): $(SOURCES) $(INSTALLED)
+	cargo build --release --locked --bins
+	@touch '$(BUILT)' '$@'
+
+build: $(ALL_BUILT) ## build the release binaries into target/release
 
 # ---- the stages ------------------------------------------------------------------------------------------------------
 # A recipe becomes its program (exec), so that a signal which ends make ends the program, and
@@ -283,7 +290,7 @@ WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
 WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
 
-own-data: | $(BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
+own-data: | $(ALL_BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
 	$(call run,'$(BIN)/incdec-own-data' --clips '$(RAW)' --out '$(LABELS)' $(call flag,--group-by,GROUP_BY) \
 	    $(call flag,--taxonomy,TAXONOMY) $(call flag,--list,LIST) $(OWN_DATA_FLAGS))
 
@@ -342,23 +349,23 @@ ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(
 # $(call needs,VARIABLE): what a target cannot do without.
 needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
-erase: | $(BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
+erase: | $(ALL_BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
 	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
 	$(call run,'$(BIN)/incdec-erase' apply $(ERASE) $(call flag,--request,REQUEST) $(ERASE_PLACES))
-where: | $(BUILT) ## say what is held of one clip, and where (CLIP=id)
+where: | $(ALL_BUILT) ## say what is held of one clip, and where (CLIP=id)
 	$(call needs,CLIP,the clip's id)
 	$(call run,'$(BIN)/incdec-erase' plan $(ERASE_PLACES) -- $(call as_word,CLIP))
-verify-erased: | $(BUILT) ## read everything again and list what is left of withdrawn clips
+verify-erased: | $(ALL_BUILT) ## read everything again and list what is left of withdrawn clips
 	$(call run,'$(BIN)/incdec-erase' verify $(ERASE_PLACES))
 
 # The run is not made for it: an answer may be asked for while other settings are tried.
-predict: | $(BUILT) ## the probabilities of each category for VIDEO, by the run RUN or CHECKPOINT
+predict: | $(ALL_BUILT) ## the probabilities of each category for VIDEO, by the run RUN or CHECKPOINT
 	$(if $(VIDEO),,$(error make predict wants VIDEO='one.mp4 two.mp4'))
 	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
 	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEO))
 
 # The file is checked by the id that git gives its content, and what is there already stays.
-weights: | $(BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, kinetics-600-a0, -a1 or -a2)
+weights: | $(ALL_BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, kinetics-600-a0, -a1 or -a2)
 	$(call run,'$(BIN)/incdec-weights' fetch '$(WEIGHTS)' --out 'weights/$(WEIGHTS).pt')
 
 # ---- installing ------------------------------------------------------------------------------------------------------
@@ -368,7 +375,7 @@ PROGRAMS := own-data download decode manifest tasks train predict report erase c
 INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
 COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
 
-install: $(BUILT) ## binaries, man pages and completions below PREFIX (/usr/local)
+install: $(ALL_BUILT) ## binaries, man pages and completions below PREFIX (/usr/local)
 	@to=$(INSTALL_TO); \
 	share="$$to/share"; \
 	install -d "$$to/bin" "$$share/man/man1" $(foreach kind,$(COMPLETIONS),"$$share/$(lastword $(subst :, ,$(kind)))"); \
@@ -445,7 +452,7 @@ KEEP_GOING = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep-going)
 # The tasks are the published ones: what would have no effect is refused.
 refuse_given = $(if $(filter command,$(origin $(1))),$(error make reproduce takes no $(1): its tasks are the published ones))
 $(if $(filter reproduce%,$(MAKECMDGOALS)),$(foreach name,TASKS SCHEDULE TASKS_FLAGS,$(call refuse_given,$(name))))
-reproduce: $(MANIFEST) | $(BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+reproduce: $(MANIFEST) | $(ALL_BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
 	$(call run,'$(BIN)/incdec-experiment' table --labels '$(LABELS)' --manifest '$(MANIFEST)' --shards '$(SHARDS)' --tasks-dir '$(DATA)/tasks' \
 	    --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
 	    -- $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(REPRODUCE_TRAIN))
@@ -475,7 +482,7 @@ test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and com
 # bench`.
 TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
-bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
+bench: $(ALL_BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
 	'$(BIN)/incdec-toy' write --out $(BENCH)/toy $(TOY_VIDEOS)
 	$(if $(filter $(BENCH)/clips,$(VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
 	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,VIDEOS) \
@@ -489,12 +496,12 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 # Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has
 # the rest.
 .PHONY: campaign
-campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
+campaign: $(ALL_BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
 	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 
 # What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make
 # setup-peers` come first.
-bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
+bench-gpu: $(ALL_BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
 
@@ -510,17 +517,17 @@ lint: $(INSTALLED) ## formatting, clippy, documentation and this file's quoting,
 # ---- removing ----------------------------------------------------------------------------------------------------------
 # What a record proves to be a stage's own work, unchanged, is removed; everything else stays, and
 # is counted. CLEAN_FLAGS=--dry-run only lists.
-clean-download: | $(BUILT) ## remove the clips of DATA that were downloaded, and their ledger
+clean-download: | $(ALL_BUILT) ## remove the clips of DATA that were downloaded, and their ledger
 	$(call run,'$(BIN)/incdec-clean' download '$(DATA)' --clips '$(RAW)' $(CLEAN_FLAGS))
-clean-decode: | $(BUILT) ## remove the shards of DATA
+clean-decode: | $(ALL_BUILT) ## remove the shards of DATA
 	$(call run,'$(BIN)/incdec-clean' decode '$(SHARDS)' $(CLEAN_FLAGS))
-clean-manifest: | $(BUILT) ## remove the manifest of DATA
+clean-manifest: | $(ALL_BUILT) ## remove the manifest of DATA
 	$(call run,'$(BIN)/incdec-clean' manifest '$(MANIFESTS)' $(CLEAN_FLAGS))
-clean-tasks: | $(BUILT) ## remove all tasks of DATA
+clean-tasks: | $(ALL_BUILT) ## remove all tasks of DATA
 	$(call run,'$(BIN)/incdec-clean' tasks '$(DATA)/tasks' $(CLEAN_FLAGS))
-clean-train: | $(BUILT) ## remove the run RUN
+clean-train: | $(ALL_BUILT) ## remove the run RUN
 	$(call run,'$(BIN)/incdec-clean' train '$(RUN_DIR)' $(CLEAN_FLAGS))
-clean-report: | $(BUILT) ## remove the report of RUN
+clean-report: | $(ALL_BUILT) ## remove the report of RUN
 	$(call run,'$(BIN)/incdec-clean' report '$(RUN_DIR)' $(CLEAN_FLAGS))
 clean-demo: ## remove the demo
 	rm -rf ./demo
