@@ -133,6 +133,9 @@ UNPACK_BYTES ?= 3e8
 # The python with PyTorch and the other programs that the benchmarks compare with (`make
 # setup-peers` makes one).
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+# Which of the README's and the guide's commands make test-readme runs, by what they need: quick,
+# demo, peers, network, gpu, cluster or audit.
+MARKS ?= quick demo peers
 # The GPU of what only a GPU can show.
 GPU ?= cuda:0
 # How much the campaign tries: flags of tests/campaign/run.py.
@@ -142,7 +145,7 @@ CAMPAIGN ?=
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
 PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
-LISTS := SCENARIOS METHODS SEEDS
+LISTS := SCENARIOS METHODS SEEDS MARKS
 FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
@@ -203,7 +206,7 @@ FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
 .PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce weights try predict install \
-    reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
+    reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -227,15 +230,18 @@ BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
+# A run says of which commit the program was that trained it.
+with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
+
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked $(STAGES:%=--bin incdec-%)
+	$(with_commit) cargo build --release --locked $(STAGES:%=--bin incdec-%)
 	@touch '$@'
 
 $(ALL_BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked --bins
+	$(with_commit) cargo build --release --locked --bins
 	@touch '$(BUILT)' '$@'
 
 build: $(ALL_BUILT) ## build the release binaries into target/release
@@ -470,6 +476,10 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 
 test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens audit:: unlearning::
+
+test-readme: $(ALL_BUILT) $(INSTALLED) .venv/.finished ## run the commands of README and guide that need what MARKS names, and compare what they print
+	INCDEC_README=$(call as_word,MARKS) INCDEC_README_BIN='$(BIN)' INCDEC_PYTORCH=$$(command -v $(call as_word,PYTHON)) OMP_NUM_THREADS=1 \
+	    exec cargo test --locked --test it -- --ignored --nocapture readme::
 
 setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
 	@.ci/setup peers
