@@ -27,6 +27,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
+//! | [`card`] | cards in Markdown beside what they describe |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
@@ -89,6 +90,7 @@
 //! only what the stage needs.
 
 pub mod artifact;
+pub mod card;
 pub mod choice;
 pub mod cholesky;
 pub mod clip;

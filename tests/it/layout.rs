@@ -14,6 +14,7 @@ mod circles;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "card",
     "cholesky",
     "choice",
     "clip",

@@ -11,7 +11,7 @@ use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
-use crate::manifest::CROISSANT_FILE;
+use crate::manifest::{CROISSANT_FILE, DATA_CARD_FILE};
 use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
@@ -127,6 +127,7 @@ impl Place {
             }
             Stage::Manifest => vec![
                 at(CROISSANT_FILE, Proof::Document),
+                at(DATA_CARD_FILE, Proof::Card),
                 at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT)),
             ],
             Stage::Tasks => self

@@ -6,8 +6,8 @@ use super::proof::{Candidate, Proof};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
 use crate::run_record::{
-    LOG_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions,
-    read_progress,
+    LOG_FILE, MODEL_CARD_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE,
+    positions, read_progress,
 };
 use crate::tables::{
     AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
@@ -37,6 +37,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
             (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
             (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
             (SeenRow::FILE, Proof::Table(SeenRow::FORMAT)),
+            (MODEL_CARD_FILE, Proof::Card),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])
