@@ -240,7 +240,7 @@ fn several_runs_are_summed_up_over_seeds() {
             r.scenario.clone(),
             r.approach.clone(),
             r.metric.clone(),
-            r.class.clone(),
+            r.category.clone(),
             r.subcategory.clone(),
             r.task,
         )

@@ -18,7 +18,9 @@ choice! {
 
 table_row! {
     /// A row of `downloads.parquet`. Sorted by kind, archive, name.
-    pub struct LedgerRow in "downloads.parquet": "incdec.downloads" version 1 by "make download" {
+    pub struct LedgerRow in "downloads.parquet": "incdec.downloads" version 1 by "make download"
+    unique name blake3;
+    {
         /// What the row is about.
         pub kind: Kind,
         /// The archive's path below the source; null for a clip that no archive had.

@@ -44,6 +44,8 @@ pub const PREDICTIONS: Format = Format {
     name: "incdec.predictions",
     version: 1,
     rebuild: "make train",
+    sorted: &["task"],
+    unique: &["position"],
 };
 
 /// Publishes `predictions.parquet` for the classes named `categories`.

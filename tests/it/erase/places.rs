@@ -214,11 +214,7 @@ struct Own {
 }
 
 impl Table for Own {
-    const FORMAT: parquet_file::Format = parquet_file::Format {
-        name: "own.table",
-        version: 1,
-        rebuild: "by hand",
-    };
+    const FORMAT: parquet_file::Format = parquet_file::Format::new("own.table", 1, "by hand");
 
     fn columns() -> Vec<arrow::datatypes::Field> {
         vec![parquet_file::column::text("remark")]

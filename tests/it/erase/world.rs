@@ -463,7 +463,7 @@ impl World {
             task,
             split: Split::Test,
             metric: "accuracy".into(),
-            class: None,
+            category: None,
             subcategory: None,
             value: Some(0.5),
             forgetting: Some(0.0),

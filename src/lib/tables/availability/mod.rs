@@ -35,6 +35,8 @@ table_row! {
     ///
     /// Sorted by task, split, position; removed clips (position null) last, by row.
     pub struct AvailabilityRow in "availability.parquet": "incdec.availability" version 1 by "make tasks"
+    sorted task;
+    unique position row;
     added group
     {
         /// The task, from 0.

@@ -116,7 +116,7 @@ pub(super) fn metrics(
         task: number(task),
         split,
         metric: row.metric,
-        class: row.class,
+        category: row.category,
         subcategory: row.subcategory,
         value: row.value,
         forgetting: row.forgetting,
