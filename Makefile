@@ -254,8 +254,10 @@ build: $(ALL_BUILT) ## build the release binaries into target/release
 # a stage again; where it changes what a file holds, the file's format version makes the readers ask
 # for it.
 
-# $(call run,COMMAND) says the command as it can be typed, and becomes its program.
-run = @printf '%s\n' $(call quoted,$(1)); exec $(1)
+# $(call say,COMMAND) says the command on one line as it can be typed, with quotes only where they
+# are needed, and keeps it; $(call run,COMMAND) also becomes its program.
+say = set -- $(1); line=$$(printf '%q ' "$$@"); printf '%s\n' "$${line% }"
+run = @$(call say,$(1)); exec "$$@"
 # FORCE where the record $(1) is absent.
 absent = $(if $(wildcard $(1)),,FORCE)
 
@@ -435,7 +437,7 @@ try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APP
 
 demo/report.html: demo/.reported ;
 demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
-	$(call run,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS) >demo/summary.txt)
+	@$(call say,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS)); exec "$$@" >demo/summary.txt
 	@cat demo/summary.txt
 	@touch '$@'
 

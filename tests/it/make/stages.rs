@@ -320,3 +320,17 @@ fn a_changed_table_of_events_deals_anew() {
     file.set_modified(later).unwrap();
     assert_eq!(checkout.ran(&tasks), ["tasks"]);
 }
+
+#[test]
+fn a_stage_says_its_command_on_one_line_with_quotes_only_where_they_are_needed() {
+    let checkout = Checkout::new();
+    let asked = ["manifest", "TASKS_FLAGS=x"];
+    let said = text(&checkout.make(&asked).output().unwrap());
+    let line = "bin/incdec-manifest --labels data/Info --shards data/shards --out data/manifests/clips.parquet";
+    assert!(said.lines().any(|said| said == line), "{said}");
+    let asked = ["where", "CLIP=a clip's"];
+    let said = text(&checkout.make(&asked).output().unwrap());
+    assert!(said.lines().any(|said| said.ends_with(r"-- a\ clip\'s")), "{said}");
+    let given = checkout.arguments("erase");
+    assert_eq!(given.last().map(String::as_str), Some("a clip's"));
+}

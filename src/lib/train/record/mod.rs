@@ -12,7 +12,8 @@
 //! | `seen.parquet` | which clips done tasks trained on and chose by | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
-//! | `run.json` | the summary; marks the run complete | last |
+//! | `model_card.md` | settings, inputs, figures and machine, for people | before the last |
+//! | `run.json` | the summary, and the machine; marks the run complete | last |
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
 //! `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
