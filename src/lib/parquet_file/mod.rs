@@ -72,6 +72,13 @@ pub struct Format {
     pub version: u32,
     /// The make target that writes such a file anew.
     pub rebuild: &'static str,
+    /// How the rows lie in it.
+    pub layout: &'static Layout,
+}
+
+/// How rows lie in a file, which changes nothing that they say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layout {
     /// Columns by which the rows are sorted, ascending; only what holds for every file. (The splits'
     /// own order is not that of their names.)
     pub sorted: &'static [&'static str],
@@ -87,8 +94,10 @@ impl Format {
             name,
             version,
             rebuild,
-            sorted: &[],
-            unique: &[],
+            layout: &Layout {
+                sorted: &[],
+                unique: &[],
+            },
         }
     }
 }

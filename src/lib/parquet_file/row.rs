@@ -2,7 +2,7 @@
 
 /// Makes a struct the row of a published table: its columns are its fields, by name, type and order.
 ///
-/// `FILE` is the table's file name; `sorted` and `unique` are the format's, `added` names the columns that files of an earlier
+/// `FILE` is the table's file name; `sorted` and `unique` are its layout's, `added` names the columns that files of an earlier
 /// version of this program lack.
 macro_rules! table_row {
     (
@@ -31,8 +31,10 @@ macro_rules! table_row {
                 name: $format,
                 version: $version,
                 rebuild: $rebuild,
-                sorted: &[$($(stringify!($sorted)),+)?],
-                unique: &[$($(stringify!($unique)),+)?],
+                layout: &$crate::parquet_file::Layout {
+                    sorted: &[$($(stringify!($sorted)),+)?],
+                    unique: &[$($(stringify!($unique)),+)?],
+                },
             };
 
             fn columns() -> Vec<arrow::datatypes::Field> {

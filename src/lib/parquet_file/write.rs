@@ -48,7 +48,8 @@ impl BatchWriter {
             .set_key_value_metadata(Some(metadata))
             .set_sorting_columns(sorting(&columns, format));
         let unique = columns.fields().iter().filter(|column| {
-            column.data_type().is_floating() || format.unique.contains(&column.name().as_str())
+            column.data_type().is_floating()
+                || format.layout.unique.contains(&column.name().as_str())
         });
         let properties = unique.fold(properties, |properties, column| {
             properties.set_column_dictionary_enabled(column.name().as_str().into(), false)
@@ -95,7 +96,11 @@ impl BatchWriter {
 
 /// By which columns the rows are sorted, in Parquet's words; none where they are not.
 fn sorting(columns: &Schema, format: &Format) -> Option<Vec<SortingColumn>> {
-    let places = format.sorted.iter().map(|name| columns.index_of(name));
+    let places = format
+        .layout
+        .sorted
+        .iter()
+        .map(|name| columns.index_of(name));
     let sorting: Vec<SortingColumn> = places
         .filter_map(|place| i32::try_from(place.ok()?).ok())
         .map(|column_idx| SortingColumn {

@@ -30,7 +30,7 @@ table_row! {
         /// `complete`, `probed`, `absent`, `damaged`, `not readable` or `failed` (archive);
         /// `present`, `adopted`, `frames` or `missing` (clip); `refused`.
         pub state: String,
-        /// The archive's URL as the index has it.
+        /// Where the archive was asked for: its path behind the source's address, without secrets.
         pub url: Option<String>,
         /// The clip's subcategory; the class that an archive's first header names.
         pub subcategory: Option<String>,

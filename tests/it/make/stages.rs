@@ -330,7 +330,10 @@ fn a_stage_says_its_command_on_one_line_with_quotes_only_where_they_are_needed()
     assert!(said.lines().any(|said| said == line), "{said}");
     let asked = ["where", "CLIP=a clip's"];
     let said = text(&checkout.make(&asked).output().unwrap());
-    assert!(said.lines().any(|said| said.ends_with(r"-- a\ clip\'s")), "{said}");
+    assert!(
+        said.lines().any(|said| said.ends_with(r"-- a\ clip\'s")),
+        "{said}"
+    );
     let given = checkout.arguments("erase");
     assert_eq!(given.last().map(String::as_str), Some("a clip's"));
 }

@@ -20,7 +20,7 @@ pub struct PlannedArchive {
     pub path: String,
     /// What the source is asked for: the path with what opens it.
     pub link: Link,
-    /// URL as the index has it, without secrets.
+    /// Where it was asked for: its path behind the source's address, without secrets.
     pub url: String,
     /// The class that it should hold; none where classes are spread over all archives.
     pub class: Option<String>,
@@ -37,10 +37,16 @@ pub struct PlannedArchive {
 }
 
 impl PlannedArchive {
-    /// The archive at `link`, of which nothing is known yet but the URL that the index has.
-    pub(crate) fn at(link: Link, url: String) -> Self {
+    /// The archive at `link` of `source`, of which nothing else is known yet.
+    pub(crate) fn at(link: Link, source: &str) -> Self {
+        let path = link.bare();
+        let url = if path.contains("://") {
+            path.clone()
+        } else {
+            format!("{}/{path}", source.trim_end_matches('/'))
+        };
         Self {
-            path: link.bare(),
+            path,
             link,
             url,
             ..Self::default()
