@@ -116,22 +116,22 @@ fn of_page(page: &str, text: &str) -> Vec<Block> {
         let text = inside.join("\n");
         let place = format!("{page}:{}", number + 1);
         let (language, mark) = fence.split_once(' ').unwrap_or((fence, ""));
-        match Language::named(language) {
-            Some(language) => blocks.push(Block {
+        let language = Language::named(language);
+        if let Some(language) = language {
+            blocks.push(Block {
                 mark: Mark::named(mark),
                 place,
                 language,
                 text,
                 output: None,
-            }),
-            None => {
-                assert_eq!(fence, "text", "{place}: neither commands nor their output");
-                if awaits_output {
-                    blocks.last_mut().unwrap().output = Some(text);
-                }
+            });
+        } else {
+            assert_eq!(fence, "text", "{place}: neither commands nor their output");
+            if awaits_output {
+                blocks.last_mut().unwrap().output = Some(text);
             }
         }
-        awaits_output = Language::named(language).is_some();
+        awaits_output = language.is_some();
     }
     blocks
 }
