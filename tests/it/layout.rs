@@ -28,6 +28,7 @@ const GROUND: &[&str] = &[
     "panics",
     "parallel",
     "parquet_file",
+    "part",
     "progress",
     "random",
     "run_record",

@@ -127,7 +127,7 @@ fn one_clip_goes_from_everywhere_and_nothing_else_changes() {
 fn decode_changes_nothing(world: &World) {
     let config = DecodeConfig {
         max_failed: 0.0,
-        ..DecodeConfig::new(world.path("raw"), world.path("Info"), world.path("shards"))
+        ..world.decoding()
     };
     assert!(decode::run(&config).unwrap().up_to_date);
 }
@@ -384,7 +384,7 @@ fn a_clip_that_is_held_twice_goes_twice_and_under_another_name_it_is_named() {
             .collect(),
         ..ShardWriterConfig::default()
     };
-    let settings = incdec::decode::ClipSettings::default().provenance();
+    let settings = world.decoding().provenance();
     let mut writer = ShardWriter::new(&world.path("shards"), settings, config);
     let source = SourceFacts {
         bytes: Some(bytes.len() as i64),
@@ -558,8 +558,7 @@ fn stored_clips_that_no_label_names_are_chosen_and_erased() {
 }
 
 fn decode_again(world: &World) {
-    let config = DecodeConfig::new(world.path("raw"), world.path("Info"), world.path("shards"));
-    decode::run(&config).unwrap();
+    decode::run(&world.decoding()).unwrap();
 }
 
 #[test]
@@ -738,7 +737,7 @@ fn a_table_of_a_version_before_keeps_the_columns_that_it_has() {
 /// written once.
 #[test]
 fn five_thousand_of_fifty_thousand_rows_rewrite_what_holds_them_once() {
-    let world = World::of([10_000, 1_250, 1_250], 1, 12_000);
+    let world = World::of([10_000, 1_250, 1_250], 1, 1_000);
     let rows = |names: &BTreeSet<String>| -> usize {
         let shards = names
             .iter()

@@ -11,6 +11,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -26,7 +27,7 @@ use super::ledger::{FileHashes, KnownByRun, Ledger};
 use super::plan::Plan;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
-use crate::artifact::{self, hash_file};
+use crate::artifact::{self, ArtifactError, hash_file};
 use crate::clip::ClipId;
 use crate::lock::Lock;
 use crate::manifest::{self, ManifestConfig};
@@ -287,6 +288,7 @@ impl Work<'_> {
         let Some(held) = &self.locks.shards else {
             return Ok(());
         };
+        self.parts()?;
         if !places.shards.join(IndexRow::FILE).exists() {
             if shard::shard_files(&places.shards)?.is_empty() {
                 return Ok(());
@@ -311,6 +313,18 @@ impl Work<'_> {
             deleted.written.len()
         );
         Ok(())
+    }
+
+    /// Parts of a decoding that were never merged: the tables and shards that they were made from
+    /// are about to change, so nobody could merge them any more.
+    fn parts(&self) -> Result<(), EraseError> {
+        let EraseConfig { places, wait, .. } = self.config;
+        for folder in shard::part_folders(&places.shards)? {
+            // A part that begins from now on sees the lock of the shards.
+            drop(Lock::folder(&folder, HOLDER, *wait)?);
+            fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+        }
+        Ok(shard::remove_merged(&places.shards)?)
     }
 
     /// The hash of the file as it was when the work began, and as it is now, where both are known.
