@@ -6,6 +6,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::SystemTime;
 
+use serde_json::Value;
+
+use super::config::CLIPS_PER_SHARD;
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance, Table, TableError};
@@ -196,8 +199,9 @@ pub(super) fn read_index(
     let read = parquet_file::provenance(&path, &IndexRow::FORMAT)
         .and_then(|provenance| Ok((parquet_file::read::<IndexRow>(&path)?, provenance)));
     match read {
-        Ok((rows, provenance)) if provenance.settings == settings.settings => {
-            return Ok(Some((rows, provenance)));
+        Ok((rows, found)) if settings_of(&found, settings) == settings.settings => {
+            let settings = settings.settings.clone();
+            return Ok(Some((rows, Provenance { settings, ..found })));
         }
         Ok(_) => tracing::info!("the settings have changed: all clips are decoded anew"),
         Err(e @ (TableError::Artifact(_) | TableError::Version { .. })) => return Err(e.into()),
@@ -205,6 +209,18 @@ pub(super) fn read_index(
     }
     discard(&path, access)?;
     Ok(None)
+}
+
+/// The settings that a file was made with. One of an earlier version does not say how shards were
+/// cut: its frames are the same, and they are kept.
+fn settings_of(found: &Provenance, asked: &Provenance) -> serde_json::Map<String, Value> {
+    let mut settings = found.settings.clone();
+    if let Some(cut) = asked.settings.get(CLIPS_PER_SHARD)
+        && !settings.contains_key(CLIPS_PER_SHARD)
+    {
+        settings.insert(CLIPS_PER_SHARD.to_owned(), cut.clone());
+    }
+    settings
 }
 
 /// Whether the index was made from this very file: a deletion has replaced it and was stopped. Then
@@ -232,7 +248,7 @@ fn adopt(
 ) -> Result<Option<Vec<IndexRow>>, ShardError> {
     let path = folder.path.join(name);
     let rows = Shard::open(&path).and_then(|shard| {
-        if shard.provenance().settings != settings.settings {
+        if settings_of(shard.provenance(), settings) != settings.settings {
             return Ok(None);
         }
         let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);

@@ -1,4 +1,7 @@
 //! Guides: how something is done from its beginning to its end, with what the programs really say.
 
+#[doc = include_str!("clusters.md")]
+pub mod clusters {}
+
 #[doc = include_str!("withdrawing.md")]
 pub mod withdrawing {}

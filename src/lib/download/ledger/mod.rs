@@ -16,6 +16,7 @@ mod verify;
 pub(super) mod workplace;
 
 pub use crate::tables::{Kind, LedgerRow};
+pub(super) use record::find_clip;
 pub use record::{
     ArchiveRecord, ArchiveState, CLIP_ENDINGS, ClipState, KeptClip, MissingReason, RefusedMember,
     clip_path,
