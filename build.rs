@@ -94,10 +94,10 @@ fn look_for_programs() {
     // Where systems keep their daemons, which is not on everybody's path.
     folders.push("/usr/sbin".into());
     let is_there = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
-    if BROWSERS.iter().any(|name| is_there(&name)) {
+    if BROWSERS.iter().any(is_there) {
         println!("cargo:rustc-cfg=chromium");
     }
-    if SLURM.iter().all(|name| is_there(&name)) {
+    if SLURM.iter().all(is_there) {
         println!("cargo:rustc-cfg=slurm");
     }
 }

@@ -309,6 +309,21 @@ fn a_folder_of_ours_alone_goes_with_its_stamps_and_another_stays() {
 }
 
 #[test]
+fn parts_of_a_decoding_that_were_never_merged_go_with_the_shards() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("shards");
+    shards(&folder);
+    let part = folder.join("parts/1-of-2");
+    shards(&part);
+    let held = Lock::folder(&part, "incdec-decode", Wait::No).unwrap();
+    let busy = run(&config(Stage::Decode, &folder)).unwrap_err();
+    assert_eq!(busy.exit(), Exit::TryAgain, "{busy}");
+    drop(held);
+    assert_eq!(clean(Stage::Decode, &folder).removed.len(), 6);
+    assert!(!folder.exists());
+}
+
+#[test]
 fn the_tables_of_all_tasks_go_and_an_edited_one_stays() {
     let root = tempfile::tempdir().unwrap();
     let tasks = root.path().join("tasks");

@@ -29,11 +29,11 @@ struct Toy {
 }
 
 impl Toy {
-    fn new() -> Self {
+    /// Some clips for each subcategory and split, of this size and length.
+    fn new(sizes: &str) -> Self {
         let toy = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        let sizes = "--train 2 --validation 1 --test 1 --seconds 1.2 --size 32";
         succeed(
             Command::new(env!("CARGO_BIN_EXE_incdec-toy"))
                 .args(["write", "--out"])
@@ -112,7 +112,7 @@ fn search_path(more: &Path) -> String {
 
 #[test]
 fn the_guides_parts_over_ssh_become_one_run() {
-    let toy = Toy::new();
+    let toy = Toy::new("--train 1 --validation 1 --test 1 --seconds 0.4 --size 16");
     toy.download();
     let [_, script] = &examples("sh")[..] else {
         panic!("the guide has two shell examples");
@@ -143,7 +143,7 @@ print('\\n'.join(job['spec']['template']['spec']['containers'][0]['command']))
 
 #[test]
 fn the_guides_kubernetes_jobs_are_valid_and_their_commands_become_one_run() {
-    let toy = Toy::new();
+    let toy = Toy::new("--train 1 --validation 1 --test 1 --seconds 0.4 --size 16");
     toy.download();
     let jobs = examples("yaml");
     assert_eq!(jobs.len(), 2);
@@ -218,7 +218,7 @@ const SETTINGS: [(&str, &str); 10] = [
     ignore = "Slurm is not installed: `.ci/setup cluster` installs it"
 )]
 fn slurms_arrays_merges_and_training_become_one_run() {
-    let toy = Toy::new();
+    let toy = Toy::new("--train 2 --validation 1 --test 1 --seconds 1.2 --size 32");
     let Some(node) = OneNode::start() else {
         return;
     };

@@ -8,6 +8,8 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::DecodeError;
+use serde_json::Value;
+
 use super::config::{CLIPS_PER_SHARD, check_max_failed};
 use super::run::{check_shards, publish_index, with_labels};
 use super::stored::{Access, Stored, read_index};
@@ -151,7 +153,7 @@ fn read_part(config: &MergeConfig, part: Part) -> Result<Done, DecodeError> {
 
 /// All parts, which fit together.
 struct Parts {
-    parts: Vec<Done>,
+    done: Vec<Done>,
     /// The rows of all parts, in the order of the label tables.
     rows: Vec<IndexRow>,
     /// What the index of one run would be made from.
@@ -208,7 +210,7 @@ impl Parts {
             return Err(PartsError::Changed { what }.into());
         }
         Ok(Self {
-            parts,
+            done: parts,
             rows,
             made_from,
             is_published,
@@ -218,7 +220,7 @@ impl Parts {
     /// Gives the shards their places, publishes the index and removes the parts; gives the number
     /// of shards.
     fn publish(&self, out: &Path) -> Result<usize, DecodeError> {
-        let folders = || self.parts.iter().map(|part| part.folder.as_path());
+        let folders = || self.done.iter().map(|part| part.folder.as_path());
         check_shards(out, folders(), &self.rows)?;
         let settings = Provenance {
             inputs: BTreeMap::new(),
@@ -228,7 +230,7 @@ impl Parts {
         let stored = Stored::read(out, None, &settings)?;
         check_shards(out, folders(), &self.rows)?;
         let mut shards = 0;
-        for part in &self.parts {
+        for part in &self.done {
             let named: BTreeSet<&str> = part
                 .rows
                 .iter()
@@ -262,7 +264,7 @@ fn joined(
     let clips_per_shard = settings
         .settings
         .get(CLIPS_PER_SHARD)
-        .and_then(|v| v.as_u64());
+        .and_then(Value::as_u64);
     let clips_per_shard = clips_per_shard.and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?));
     let ranges = Ranges::of(labels, clips_per_shard.ok_or_else(|| unfinished(0))?);
     let mut left: Vec<_> = parts.iter().map(|part| part.rows.iter()).collect();

@@ -58,7 +58,7 @@ pub(super) fn warn_of_unmerged(out: &Path) -> Result<(), ShardError> {
     let parts = part_folders(out)?;
     if let Some(first) = parts.first() {
         tracing::warn!(
-            "{} parts that were never merged lie in {}; this run decodes for itself, and they cannot be merged after it",
+            "{} parts that were never merged lie in {}; this run decodes for itself, and where it stores something they have to be run again",
             parts.len(),
             first.parent().unwrap_or(out).display()
         );

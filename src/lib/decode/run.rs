@@ -102,8 +102,7 @@ fn run_part(
     let config = clips.config;
     let out = config.out.as_path();
     let folder = part_folder(out, part);
-    let _lock = Lock::folder(&folder, HOLDER, config.wait)?;
-    part::refuse_writer(out)?;
+    let _lock = part::enter(&folder, HOLDER, config.wait, &[out])?;
     sweep(&folder).map_err(ShardError::from)?;
     let made_from = parts::made_from(out, settings, whole)?;
     parts::claim(&folder, &made_from)?;

@@ -11,7 +11,7 @@ use super::archive::Outcome;
 use super::config::DownloadConfig;
 use super::error::DownloadError;
 use super::ledger::workplace::{
-    Workplace, outcome, part_begun, part_folder, parts_folder, staged_by_part,
+    Workplace, merging, outcome, part_begun, part_folder, parts_folder, staged_by_part,
 };
 use super::ledger::{ArchiveRecord, ArchiveState, ClipState, MissingReason};
 use super::plan::{Plan, PlannedArchive};
@@ -87,7 +87,23 @@ impl Fetched {
 /// case.
 pub fn run_part(config: &DownloadConfig, part: Part) -> Result<DownloadSummary, DownloadError> {
     let workplace = Workplace::of_part(config, part)?;
-    let mut run = Run::begin(config, Vec::new())?;
+    let mut run = Run::begin(config, workplace.finished()?)?;
+    let wanted = run.wanted.clips.len();
+    run.summary = DownloadSummary {
+        part: Some(part),
+        wanted: wanted + run.wanted.frames.len(),
+        present: wanted - run.open.len(),
+        frames: run.wanted.frames.len(),
+        ..run.summary
+    };
+    if let Some(merging) = merging(&config.raw)?
+        && changed(&run, &merging)?.is_empty()
+    {
+        // All parts are done: a merge was stopped, and goes on when it is started again.
+        let summary = run.summary;
+        workplace.leave();
+        return Ok(summary);
+    }
     run.adopt()?;
     let mut plan = run.plan()?;
     run.report_absent(&plan);
@@ -114,19 +130,11 @@ pub fn run_part(config: &DownloadConfig, part: Part) -> Result<DownloadSummary, 
         }
     }
     plan.archives = left;
-    let wanted = run.wanted.clips.len();
-    run.summary = DownloadSummary {
-        part: Some(part),
-        wanted: wanted + run.wanted.frames.len(),
-        present: wanted - run.open.len(),
-        frames: run.wanted.frames.len(),
-        ..run.summary
-    };
     if !plan.archives.is_empty() {
         let outcomes = run.fetch(&plan, &workplace, |archive, outcome| {
             workplace.keep(&archive.path, &Fetched::new(archive, outcome))
         })?;
-        run.take_in(plan, outcomes);
+        run.take_in(&plan, outcomes);
     }
     run.summary.wire_bytes = run.wire_bytes();
     // What is missing is judged when all parts are merged.
@@ -172,7 +180,7 @@ pub fn merge(config: &DownloadConfig, parts: u32) -> Result<DownloadSummary, Dow
     let Some(begun) = begun_alike(config, &found)? else {
         return merged_before(run, &workplace, parts);
     };
-    refuse_changed(&run, &workplace, &begun.made_from)?;
+    refuse_changed(&run, &begun.made_from)?;
     let mut fetched = Vec::new();
     for (number, path) in begun.archives.iter().enumerate() {
         let owner = found.iter().copied().find(|part| part.owns(number));
@@ -200,7 +208,7 @@ pub fn merge(config: &DownloadConfig, parts: u32) -> Result<DownloadSummary, Dow
         probed: probed.collect(),
         ..Plan::default()
     };
-    run.take_in(plan, outcomes);
+    run.take_in(&plan, outcomes);
     run.refuse_removals()?;
     run.write_ledger()?;
     workplace.set_parts_aside(&config.raw)?;
@@ -236,28 +244,29 @@ fn begun_alike(config: &DownloadConfig, parts: &[Part]) -> Result<Option<Begun>,
 
 /// Refuses parts that were made from something else than what is there now. While they are being
 /// merged the ledger may be the new one.
-fn refuse_changed(
-    run: &Run<'_>,
-    workplace: &Workplace,
-    parts: &Provenance,
-) -> Result<(), DownloadError> {
-    let mut now = made_from(run, None)?;
-    if let Some(plan) = parts.inputs.get(PLAN) {
-        now.inputs.insert(PLAN.to_owned(), plan.clone());
+fn refuse_changed(run: &Run<'_>, parts: &Provenance) -> Result<(), DownloadError> {
+    let mut what = changed(run, parts)?;
+    let ledger = &run.config.ledger;
+    let hash = ledger.exists().then(|| hash_file(ledger)).transpose()?;
+    let is_merging = merging(&run.config.raw)?.as_ref() == Some(parts);
+    if !is_merging && hash.as_ref() != parts.inputs.get(LedgerRow::FILE) {
+        what.push(LedgerRow::FILE.to_owned());
     }
-    let ledger = if workplace.merging()?.as_ref() == Some(parts) {
-        parts.inputs.get(LedgerRow::FILE).cloned()
-    } else if run.config.ledger.exists() {
-        Some(hash_file(&run.config.ledger)?)
+    if what.is_empty() {
+        Ok(())
     } else {
-        None
-    };
-    let ledger = ledger.map(|hash| (LedgerRow::FILE.to_owned(), hash));
-    now.inputs.extend(ledger);
-    match difference(parts, &now) {
-        what if what.is_empty() => Ok(()),
-        what => Err(PartsError::Changed { what }.into()),
+        Err(PartsError::Changed { what }.into())
     }
+}
+
+/// Which settings, label tables and wanted clips are others than those of the parts.
+fn changed(run: &Run<'_>, parts: &Provenance) -> Result<Vec<String>, DownloadError> {
+    let now = made_from(run, None)?;
+    let mut parts = parts.clone();
+    for name in [PLAN, LedgerRow::FILE] {
+        parts.inputs.remove(name);
+    }
+    Ok(difference(&parts, &now))
 }
 
 /// What the ledger says, where it is that of an earlier merge.
@@ -266,7 +275,7 @@ fn merged_before(
     workplace: &Workplace,
     parts: u32,
 ) -> Result<DownloadSummary, DownloadError> {
-    if workplace.merging::<Provenance>()?.is_some() {
+    if merging::<Provenance>(&run.config.raw)?.is_some() {
         workplace.clear()?;
     }
     let ledger = &run.config.ledger;

@@ -72,7 +72,7 @@ pub(super) fn run_in(
     run.report_absent(&plan);
     if !plan.archives.is_empty() {
         let outcomes = run.fetch(&plan, workplace, |_, _| Ok(()))?;
-        run.take_in(plan, outcomes);
+        run.take_in(&plan, outcomes);
     }
     run.refuse_removals()?;
     run.write_ledger()?;
@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes over what became of the plan's archives.
-    pub(super) fn take_in(&mut self, plan: Plan, outcomes: Vec<Outcome>) {
+    pub(super) fn take_in(&mut self, plan: &Plan, outcomes: Vec<Outcome>) {
         let known = &mut self.known;
         for record in plan.probed.iter().map(PlannedArchive::record) {
             known.archives.entry(record.path.clone()).or_insert(record);

@@ -9,7 +9,7 @@ use super::Part;
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
-use crate::lock;
+use crate::lock::{self, Lock, LockError, Wait};
 use crate::parquet_file::Provenance;
 
 /// The folders of parts in `folder`, and what else lies there. An absent folder has neither.
@@ -65,20 +65,30 @@ pub fn gather(folder: &Path, parts: u32) -> Result<Vec<Part>, PartsError> {
     }
 }
 
-/// Refuses where another program writes into the folder that a part reads and will be merged into. Call it with the part's
-/// own lock held; who merges takes the folder's lock and then looks at those of the parts, so that one of the two sees the
-/// other.
+/// Locks the folder of a part, where nobody writes into one of the folders `beside` it that the part reads and will be
+/// merged into. Who merges takes their locks and then looks at those of the parts, so that one of the two sees the other.
 ///
 /// # Errors
-/// [`PartsError::Busy`] with the name of the other program.
-pub fn refuse_writer(folder: &Path) -> Result<(), PartsError> {
-    match lock::holder(folder)? {
-        None => Ok(()),
-        Some(holder) => Err(PartsError::Busy {
-            path: folder.to_owned(),
-            holder,
-        }),
+/// When another program works on this part, or writes into one of the folders.
+pub fn enter(
+    folder: &Path,
+    holder: &str,
+    wait: Wait,
+    beside: &[&Path],
+) -> Result<Lock, PartsError> {
+    let lock = Lock::folder(folder, holder, wait)?;
+    for path in beside {
+        if let Some(holder) = lock::holder(path)? {
+            drop(lock);
+            // Of a part that was never begun nothing stays.
+            let _ = fs::remove_dir(folder);
+            return Err(PartsError::Busy {
+                path: (*path).to_owned(),
+                holder,
+            });
+        }
     }
+    Ok(lock)
 }
 
 /// The names of the settings and inputs that differ, sorted.
@@ -99,6 +109,9 @@ pub enum PartsError {
     /// A folder cannot be listed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// Another program works on the part.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Another program writes into the folder that the part will be merged into.
     #[error("{path}, which this part will be merged into, is in use by {holder}")]
     Busy {
@@ -173,6 +186,7 @@ impl Hint for PartsError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Artifact(e) => return e.hint(),
+            Self::Lock(e) => return e.hint(),
             Self::Busy { .. } => "let it end and run the same command again".into(),
             Self::NoParts { parts, .. } => {
                 format!("run the parts first, with --part 0/{parts} and so on")
@@ -197,6 +211,7 @@ impl Hint for PartsError {
     fn exit(&self) -> Exit {
         match self {
             Self::Artifact(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
             Self::Busy { .. } => Exit::TryAgain,
             _ => Exit::Failed,
         }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 pub use choose::{PartError, choose};
-pub use gather::{PartsError, difference, folders, gather, refuse_writer};
+pub use gather::{PartsError, difference, enter, folders, gather};
 
 /// Most parts of one stage's work.
 pub const MAX_PARTS: u32 = 100_000;

@@ -562,6 +562,23 @@ fn decode_again(world: &World) {
 }
 
 #[test]
+fn parts_that_were_never_merged_go_with_what_they_hold() {
+    let world = World::new();
+    let clip = world.clip(Split::Train);
+    let part = world.path("shards/parts/0-of-1");
+    fs::create_dir_all(&part).unwrap();
+    for name in shard_files(&world.path("shards")).unwrap().values() {
+        fs::copy(world.path("shards").join(name), part.join(name)).unwrap();
+    }
+    let plan = plan(&world.places(), &ids(&[&clip.id])).unwrap();
+    let is_of_part = |file: &str| file.starts_with("shards/parts/0-of-1/");
+    assert!(plan.held.iter().any(|row| is_of_part(&row.file)));
+    apply(&world.config(ids(&[&clip.id]))).unwrap();
+    assert!(!part.exists());
+    assert!(verify(&world.places()).unwrap().is_clean());
+}
+
+#[test]
 fn clips_that_have_left_the_tasks_for_good_are_chosen() {
     let world = World::new();
     let rows = world.availability();
@@ -588,7 +605,9 @@ fn clips_that_have_left_the_tasks_for_good_are_chosen() {
 fn a_place_in_use_says_busy_and_another_request_waits_for_the_one_that_was_begun() {
     let world = World::new();
     let clip = world.clip(Split::Train);
-    for place in ["shards", "runs/one", "raw", ""] {
+    // Parts under way too: a part would go on with what it has read.
+    let parts = ["shards/parts/0-of-2", "raw/.incdec-download/parts/1-of-3"];
+    for place in ["shards", "runs/one", "raw", ""].into_iter().chain(parts) {
         let held =
             incdec::lock::Lock::folder(&world.path(place), "incdec-other", incdec::lock::Wait::No)
                 .unwrap();

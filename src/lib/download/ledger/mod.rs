@@ -24,3 +24,4 @@ pub use record::{
 pub(super) use table::publish_ledger;
 pub use table::{clip_of, read};
 pub use verify::{Damage, Findings, mend, verify};
+pub use workplace::parts_folder;

@@ -16,6 +16,8 @@ use crate::part::{self, Part};
 
 /// The folder below `raw` where a run keeps what is not finished.
 const WORK_FOLDER: &str = ".incdec-download";
+/// The folder there of the places of parts.
+const PARTS_FOLDER: &str = "parts";
 /// The file of a part that says what it is made from.
 const PART_FILE: &str = "part.json";
 /// The file that says from what the parts are made that are being merged.
@@ -28,12 +30,14 @@ const HOLDER: &str = "incdec-download";
 /// The right to change a ledger and its folder of clips, and the place where unfinished work lies.
 pub(crate) struct Workplace {
     root: PathBuf,
+    /// Where runs over all write down what is finished.
+    records: PathBuf,
     /// Whether it is a part's, which leaves ledger and clips as they are: the clips that it fetches
     /// stay staged until all parts are merged.
     is_parts: bool,
     /// Held as long as the run lasts: that of the ledger's folder and, where it is another, that of
     /// the clips'. A part holds that of its own place.
-    _locks: (Lock, Option<Lock>),
+    locks: (Lock, Option<Lock>),
 }
 
 /// The place of a part's work.
@@ -41,9 +45,10 @@ pub(crate) fn part_folder(raw: &Path, part: Part) -> PathBuf {
     parts_folder(raw).join(part.folder_name())
 }
 
-/// The folder of the places of all parts.
-pub(crate) fn parts_folder(raw: &Path) -> PathBuf {
-    raw.join(WORK_FOLDER).join("parts")
+/// The folder of the places of all parts of a download into `raw`.
+#[must_use]
+pub fn parts_folder(raw: &Path) -> PathBuf {
+    raw.join(WORK_FOLDER).join(PARTS_FOLDER)
 }
 
 impl Workplace {
@@ -59,22 +64,22 @@ impl Workplace {
             .transpose()?;
         Ok(Self {
             root: raw.join(WORK_FOLDER),
+            records: records(raw),
             is_parts: false,
-            _locks: (ledger_lock, clips_lock),
+            locks: (ledger_lock, clips_lock),
         })
     }
 
     /// Takes the place of a part for this process, where nobody changes ledger or clips.
     pub(crate) fn of_part(config: &DownloadConfig, part: Part) -> Result<Self, DownloadError> {
         let root = part_folder(&config.raw, part);
-        let lock = Lock::folder(&root, HOLDER, config.wait)?;
-        for folder in [config.ledger_folder(), &config.raw] {
-            part::refuse_writer(folder)?;
-        }
+        let beside = [config.ledger_folder(), &config.raw];
+        let lock = part::enter(&root, HOLDER, config.wait, &beside)?;
         Ok(Self {
             root,
+            records: records(&config.raw),
             is_parts: true,
-            _locks: (lock, None),
+            locks: (lock, None),
         })
     }
 
@@ -91,8 +96,16 @@ impl Workplace {
         Ok(folder)
     }
 
-    /// Says how many archives an earlier run had begun and not finished.
+    /// Says how many archives an earlier run had begun and not finished, and of parts that this run
+    /// does not look at.
     pub(crate) fn report_begun(&self) {
+        let parts = part::folders(&self.root.join(PARTS_FOLDER));
+        let parts = parts.map_or(0, |(parts, _)| parts.len());
+        if parts > 0 {
+            tracing::warn!(
+                "{parts} parts of a download were never merged; this run fetches for itself, and where it fetches something they have to be run again"
+            );
+        }
         let begun = fs::read_dir(self.root.join("staging")).map_or(0, Iterator::count);
         if begun > 0 {
             tracing::info!(
@@ -122,26 +135,22 @@ impl Workplace {
     /// Writes down that an archive is finished.
     pub(crate) fn record(&self, record: &ArchiveRecord) -> Result<(), ArtifactError> {
         let name = format!("{}.json", file_name(&record.path));
-        write_json(&self.records().join(name), record)
-    }
-
-    fn records(&self) -> PathBuf {
-        self.root.join("records")
+        write_json(&self.records.join(name), record)
     }
 
     /// The archives that a killed run had finished, and those whose clips it was giving their names:
     /// they are not complete.
     pub(crate) fn finished(&self) -> Result<Vec<ArchiveRecord>, ArtifactError> {
-        let folder = self.records();
-        artifact::sweep(&folder)?;
-        let entries = match fs::read_dir(&folder) {
+        let folder = self.records.as_path();
+        artifact::sweep(folder)?;
+        let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(ArtifactError::at("list", &folder)(e)),
+            Err(e) => return Err(ArtifactError::at("list", folder)(e)),
         };
         let mut records = Vec::new();
         for entry in entries {
-            let path = entry.map_err(ArtifactError::at("list", &folder))?.path();
+            let path = entry.map_err(ArtifactError::at("list", folder))?.path();
             let text = fs::read(&path).map_err(ArtifactError::at("read", &path))?;
             // One that another version wrote is of no use; its archive is read again.
             records.extend(serde_json::from_slice::<ArchiveRecord>(&text).ok());
@@ -152,16 +161,24 @@ impl Workplace {
     /// Removes all unfinished work but that of parts that are not merged.
     pub(crate) fn clear(&self) -> Result<(), ArtifactError> {
         self.clear_staging()?;
-        remove(&self.records())?;
+        remove(&self.records)?;
         for name in [MERGED_FOLDER, MERGING_FILE] {
             remove(&self.root.join(name))?;
         }
+        let _ = fs::remove_dir(self.root.join(PARTS_FOLDER));
         match fs::remove_dir(&self.root) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
                 Err(ArtifactError::at("remove", &self.root)(e))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Gives a part's place back, and removes it where nothing lies there.
+    pub(crate) fn leave(self) {
+        let Self { root, locks, .. } = self;
+        drop(locks);
+        let _ = fs::remove_dir(root);
     }
 
     /// Removes everything of a part but its lock.
@@ -190,15 +207,21 @@ impl Workplace {
         write_json(&self.root.join(MERGING_FILE), made_from)
     }
 
-    /// What the parts are made from whose merging was begun and not finished.
-    pub(crate) fn merging<T: DeserializeOwned>(&self) -> Result<Option<T>, ArtifactError> {
-        read_json(&self.root.join(MERGING_FILE))
-    }
-
     /// Sets the places of all parts aside: they are merged.
     pub(crate) fn set_parts_aside(&self, raw: &Path) -> Result<(), ArtifactError> {
-        artifact::rename(&parts_folder(raw), &self.root.join(MERGED_FOLDER))
+        let aside = self.root.join(MERGED_FOLDER);
+        remove(&aside)?;
+        artifact::rename(&parts_folder(raw), &aside)
     }
+}
+
+fn records(raw: &Path) -> PathBuf {
+    raw.join(WORK_FOLDER).join("records")
+}
+
+/// What the parts are made from whose merging was begun and not finished.
+pub(crate) fn merging<T: DeserializeOwned>(raw: &Path) -> Result<Option<T>, ArtifactError> {
+    read_json(&raw.join(WORK_FOLDER).join(MERGING_FILE))
 }
 
 /// What the part in `folder` is made from; none where it was not begun.

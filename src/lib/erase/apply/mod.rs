@@ -29,8 +29,10 @@ use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::clip::ClipId;
+use crate::download::ledger::parts_folder;
 use crate::lock::Lock;
 use crate::manifest::{self, ManifestConfig};
+use crate::part;
 use crate::shard::{self, Deletion};
 use crate::tables::{ErasureRow, IndexRow};
 use crate::withdrawn::{self, WITHDRAWN_FILE, Withdrawal};
@@ -117,8 +119,18 @@ impl Locks {
             }
         }
         let has_shards = places.shards.is_dir();
+        let shards = has_shards.then(|| lock(&places.shards)).transpose()?;
+        // A part that runs would go on with what it has read; one that begins from now on sees the locks above.
+        for parts in [
+            parts_folder(&places.raw),
+            shard::parts_folder(&places.shards),
+        ] {
+            for part in part::folders(&parts)?.0 {
+                drop(lock(&parts.join(part.folder_name()))?);
+            }
+        }
         Ok(Self {
-            shards: has_shards.then(|| lock(&places.shards)).transpose()?,
+            shards,
             _others: others,
         })
     }
@@ -318,10 +330,8 @@ impl Work<'_> {
     /// Parts of a decoding that were never merged: the tables and shards that they were made from
     /// are about to change, so nobody could merge them any more.
     fn parts(&self) -> Result<(), EraseError> {
-        let EraseConfig { places, wait, .. } = self.config;
+        let places = &self.config.places;
         for folder in shard::part_folders(&places.shards)? {
-            // A part that begins from now on sees the lock of the shards.
-            drop(Lock::folder(&folder, HOLDER, *wait)?);
             fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
         }
         Ok(shard::remove_merged(&places.shards)?)
