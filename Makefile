@@ -100,6 +100,12 @@ TRAIN_FLAGS ?=
 PREDICT_FLAGS ?=
 # Other flags of incdec-clean: --dry-run only lists.
 CLEAN_FLAGS ?=
+# Folder that make slurm writes sbatch files into.
+SLURM ?= build/slurm
+# Into how many parts make slurm divides download and decode; each is a task of an array.
+PARTS ?= 8
+# Processes that train together in make slurm.
+PROCESSES ?= 1
 # Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
 # Port of the demo's server.
@@ -144,11 +150,11 @@ CAMPAIGN ?=
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
+PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
 LISTS := SCENARIOS METHODS SEEDS MARKS
 FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
-    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
+    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -206,7 +212,7 @@ FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
 .PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce weights try predict install \
-    reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
+    slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -280,6 +286,14 @@ TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,T
     $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
 TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
 
+DOWNLOAD_COMMAND = '$(BIN)/incdec-download' --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS)
+DECODE_COMMAND = '$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) \
+    $(DECODE_SETTINGS) $(if $(RETRY),--retry)
+MANIFEST_COMMAND = '$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
+TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS)
+TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
+    $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS)
+
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
 $(SHARDS)/.made-by: FORCE
@@ -314,7 +328,7 @@ $(LABEL_TABLES):
 download: $(DOWNLOADED) ## fetch the clips that the labels name
 $(DOWNLOADED): $(DATA)/.made ;
 $(DATA)/.made: $(LABEL_TABLES) $(DATA)/.made-by $(call absent,$(DOWNLOADED)) | $(BUILT)
-	@set -- '$(BIN)/incdec-download' --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS); \
+	@set -- $(DOWNLOAD_COMMAND); \
 	echo "$$*" | $(without_secrets); \
 	exec "$$@"
 	@touch '$@'
@@ -323,25 +337,25 @@ decode: $(INDEX) ## decode the clips into frame shards
 $(INDEX): $(SHARDS)/.made ;
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
 $(SHARDS)/.made: $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOADED)) $(LABEL_TABLES) $(SHARDS)/.made-by $(call absent,$(INDEX)) $(if $(RETRY),FORCE) | $(BUILT)
-	$(call run,'$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) $(DECODE_SETTINGS) $(if $(RETRY),--retry))
+	$(call run,$(DECODE_COMMAND))
 	@touch '$@'
 
 manifest: $(MANIFEST) ## join labels and shards into clips.parquet, and audit them
 $(MANIFEST): $(MANIFESTS)/.made ;
 $(MANIFESTS)/.made: $(INDEX) $(LABEL_TABLES) $(MANIFESTS)/.made-by $(call absent,$(MANIFEST)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)')
+	$(call run,$(MANIFEST_COMMAND))
 	@touch '$@'
 
 tasks: $(AVAILABILITY) ## deal the clips out to the tasks of SCENARIO
 $(AVAILABILITY): $(TASK_DIR)/.made ;
 $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
+	$(call run,$(TASKS_COMMAND))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
 $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS))
+	$(call run,$(TRAIN_COMMAND))
 	@touch '$@'
 
 report: $(REPORT) ## one HTML page of the run
@@ -349,6 +363,19 @@ $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
 	@touch '$@'
+
+# ---- on a cluster -----------------------------------------------------------------------------------------------------
+# Each merge has the settings of its stage that it takes.
+DOWNLOAD_MERGE = '$(BIN)/incdec-download' merge --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS)
+DECODE_MERGE = '$(BIN)/incdec-decode' merge --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--max-failed,MAX_FAILED)
+# Clips that lie elsewhere are the user's own: nothing is downloaded for them.
+DOWNLOAD_STAGES = download $(call quoted,$(DOWNLOAD_COMMAND)) download-merge $(call quoted,$(DOWNLOAD_MERGE))
+
+slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
+	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) \
+	    $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOAD_STAGES)) \
+	    decode $(call quoted,$(DECODE_COMMAND)) decode-merge $(call quoted,$(DECODE_MERGE)) \
+	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) train $(call quoted,$(TRAIN_COMMAND))
 
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.

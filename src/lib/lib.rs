@@ -41,6 +41,7 @@
 //! | [`random`] | named random streams |
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
+//! | [`part`] | part i of n of a stage's work, named or found in what a scheduler says |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
@@ -105,6 +106,7 @@ pub mod npy;
 pub mod panics;
 pub mod parallel;
 pub mod parquet_file;
+pub mod part;
 pub mod progress;
 pub mod random;
 pub mod run_record;

@@ -8,6 +8,7 @@ mod labels;
 mod limits;
 mod members;
 mod mischief;
+mod parts;
 mod planning;
 mod reach;
 mod secrets;

@@ -29,6 +29,7 @@ const GROUND: &[&str] = &[
     "panics",
     "parallel",
     "parquet_file",
+    "part",
     "progress",
     "random",
     "run_record",

@@ -51,6 +51,7 @@ impl Fixture {
             let clip = NewClip {
                 clip_id: clip_id.into(),
                 split,
+                label_row: 0,
                 frames: vec![vec![1, 2, 3]],
                 head: ClipHead {
                     codec: Codec::Raw,

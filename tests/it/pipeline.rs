@@ -95,7 +95,7 @@ impl Source {
                 "decode",
                 stage(
                     env!("CARGO_BIN_EXE_incdec-decode"),
-                    "--frame-size 36x36 --jobs 2 --shard-bytes 100000",
+                    "--frame-size 36x36 --jobs 2 --clips-per-shard 4",
                     &[
                         ("--clips", at("raw")),
                         ("--labels", self.info()),

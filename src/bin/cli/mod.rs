@@ -7,6 +7,7 @@ mod choice;
 mod generate;
 mod loudness;
 mod parse;
+mod part;
 mod print;
 mod summary;
 mod wording;
@@ -31,6 +32,7 @@ use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
 pub(crate) use parse::{parse, parse_from, parse_linked};
+pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};
 pub(crate) use summary::Summary;
 

@@ -18,6 +18,9 @@ pub mod real_data {}
 #[doc = include_str!("tables.md")]
 pub mod tables {}
 
+#[doc = include_str!("clusters.md")]
+pub mod clusters {}
+
 #[doc = include_str!("withdrawing.md")]
 pub mod withdrawing {}
 

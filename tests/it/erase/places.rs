@@ -224,7 +224,7 @@ impl Table for Own {
 /// Writes a shard of one clip at `path`.
 fn stored(world: &World, path: &PathBuf, clip: &str, number: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let settings = incdec::decode::ClipSettings::default().provenance();
+    let settings = world.decoding().provenance();
     let mut writer = ShardWriter::new(folder.path(), settings, ShardWriterConfig::default());
     let clip = world.stored(clip, Split::Test, number, SourceFacts::default());
     writer.push(&clip).unwrap();

@@ -167,6 +167,7 @@ fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.clone(),
         split: clip.split,
+        label_row: 0,
         frames: (0..FRAMES).map(frame).collect(),
         head: ClipHead {
             codec: Codec::Raw,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::download::ledger::ArchiveRecord;
 use crate::download::source::{Facts, Link};
 
 /// A clip that is to be fetched.
@@ -50,6 +51,26 @@ impl PlannedArchive {
             link,
             url,
             ..Self::default()
+        }
+    }
+
+    /// An archive of which a first header was read, or more.
+    pub(crate) fn probed(record: ArchiveRecord) -> Self {
+        Self {
+            path: record.path,
+            url: record.url,
+            first_class: record.first_class,
+            ..Self::default()
+        }
+    }
+
+    /// What its first header says of it.
+    pub(crate) fn record(&self) -> ArchiveRecord {
+        ArchiveRecord {
+            path: self.path.clone(),
+            url: self.url.clone(),
+            first_class: self.first_class.clone(),
+            ..ArchiveRecord::default()
         }
     }
 
