@@ -48,11 +48,15 @@ LIST ?=
 # How the model is updated, and the weights that it starts from; empty for none.
 APPROACH ?= finetune
 PRETRAINED ?=
+# The file of weights whose backbone make features freezes; empty for PRETRAINED.
+BACKBONE ?=
 DEVICE ?= auto
 # What make predict applies to which videos (separated by spaces; a name with spaces stands in
 # quotes): a run directory or a file of weights; empty for the run RUN.
 CHECKPOINT ?=
 VIDEOS ?=
+# The runs that make audit judges, and their references: run directories, separated by spaces.
+AUDITED ?=
 # Where make install puts binaries, man pages and completions: below PREFIX, all of it below
 # DESTDIR where a package is made.
 PREFIX ?= /usr/local
@@ -65,6 +69,8 @@ OWN_DATA_FLAGS ?=
 DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 TASKS_FLAGS ?=
+FEATURES_FLAGS ?=
+AUDIT_FLAGS ?=
 TRAIN_FLAGS ?=
 PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
@@ -96,8 +102,8 @@ CAMPAIGN ?=
 # one word of a command line.
 PATHS := DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS CHECKPOINT DESTDIR \
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN PREDICT_FLAGS VIDEOS
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY CLIPS CLIP_LABELS CHECKPOINT DESTDIR \
     UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
@@ -151,11 +157,15 @@ MANIFESTS := $(DATA)/manifests
 MANIFEST := $(MANIFESTS)/clips.parquet
 TASK_DIR := $(DATA)/tasks/$(SCENARIO)/seed-$(SEED)
 AVAILABILITY := $(TASK_DIR)/availability.parquet
+FEATURES := $(DATA)/features/features.parquet
+# The features where APPROACH is a head on them.
+FEATURES_OF_APPROACH = $(if $(filter ridge ranpac sisa head-finetune,$(APPROACH)),$(FEATURES))
 RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
+AUDIT := $(DATA)/audit
 
-.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce predict install \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks features train report demo-data demo kinetics reproduce predict audit audit-toy install \
     reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
@@ -215,7 +225,9 @@ DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
 TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
     $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
-TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
+FEATURES_SETTINGS = --checkpoint $(if $(BACKBONE),$(call as_word,BACKBONE),$(call as_word,PRETRAINED)) $(call flag,--device,DEVICE) $(FEATURES_FLAGS)
+TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) \
+    $(if $(FEATURES_OF_APPROACH),--features '$(FEATURES)',$(call flag,--pretrained,PRETRAINED)) $(TRAIN_FLAGS)
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -225,6 +237,8 @@ $(MANIFESTS)/.made-by: FORCE
 	$(call made_by,'$(LABELS)')
 $(TASK_DIR)/.made-by: FORCE
 	$(call made_by,$(TASKS_SETTINGS))
+$(DATA)/features/.made-by: FORCE
+	$(call made_by,$(FEATURES_SETTINGS))
 $(RUN_DIR)/.made-by: FORCE
 	$(call made_by,'$(TASK_DIR)' $(TRAIN_SETTINGS))
 
@@ -271,9 +285,16 @@ $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-
 	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
 	@touch '$@'
 
+features: $(FEATURES) ## what the frozen backbone of BACKBONE (or PRETRAINED) makes of every clip
+$(FEATURES): $(DATA)/features/.made ;
+$(DATA)/features/.made: $(INDEX) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(BUILT)
+	$(if $(BACKBONE)$(PRETRAINED),,$(error make features wants BACKBONE=weights.safetensors))
+	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(FEATURES_SETTINGS))
+	@touch '$@'
+
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
-$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
+$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(FEATURES_OF_APPROACH) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(TRAIN_SETTINGS))
 	@touch '$@'
 
@@ -289,10 +310,17 @@ predict: | $(BUILT) ## the probabilities of each category for VIDEOS, by the run
 	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
 	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEOS))
 
+# Runs are named, not made: whatever was trained may be judged.
+audit: | $(BUILT) ## judge the runs AUDITED beside references that never saw what left, up to audit.html
+	$(if $(AUDITED),,$(error make audit wants AUDITED='run-directory ...'))
+	$(call run,'$(BIN)/incdec-audit' --shards '$(SHARDS)' --out '$(AUDIT)' $(if $(wildcard $(FEATURES)),--features '$(FEATURES)') \
+	    $(call flag,--device,DEVICE) $(AUDIT_FLAGS) $(AUDITED))
+	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' --out '$(AUDIT)/audit.html' --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
+
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
 # libtorch, where the binaries look for it.
-PROGRAMS := own-data download decode manifest tasks train predict report clean toy weights experiment
+PROGRAMS := own-data download decode manifest tasks features train predict audit report clean toy weights experiment
 INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
 COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
 
@@ -350,6 +378,43 @@ demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
 	$(call run,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS) >demo/summary.txt)
 	@cat demo/summary.txt
 	@touch '$@'
+
+# ---- the toy audit ---------------------------------------------------------------------------------------------------
+# The demo's clips, withdrawn by a schedule of three tasks: methods of unlearning, an exact head on
+# the features of the first run, and both references, three seeds each. What is done is passed over.
+TOY_AUDIT := demo/audit
+TOY_AUDIT_TRAIN := --frames 4 --resize 36 --size 32 --geometry tf --epochs 8 --batch-size 8 --lr-first-task 2e-3 --lr-first-task-head 2e-3 \
+    --lr-backbone 5e-4 --lr-head 5e-4 --device cpu --threads 1 --workers 1
+TOY_AUDIT_METHODS := none neggrad-plus scrub salun ssd
+TOY_AUDIT_SEEDS := 0 1 2
+TOY_AUDIT_RUNS := $(foreach seed,$(TOY_AUDIT_SEEDS),$(foreach method,$(TOY_AUDIT_METHODS) ridge,$(TOY_AUDIT)/runs/$(method)-$(seed)))
+# $(call toy_train,RUN,FLAGS) trains a run on the toy audit's tasks.
+toy_train = $(call run,'$(BIN)/incdec-train' --availability $(TOY_AUDIT)/tasks --shards demo/shards --out $(1) $(TOY_AUDIT_TRAIN) $(2))
+# The seed behind the last hyphen of a run's name, and the method before it.
+seed_of = $(lastword $(subst -, ,$(1)))
+method_of = $(patsubst %-$(call seed_of,$(1)),%,$(1))
+
+$(TOY_AUDIT)/tasks/availability.parquet: demo-data
+	@mkdir -p '$(@D)'
+	@printf '%s\n' smoking,phone,fatigue,food,selfcare 0,0,0,0,0 0,0,0,3,3 0,0,2,3,3 >$(TOY_AUDIT)/schedule.csv
+	$(call run,'$(BIN)/incdec-tasks' --manifest demo/manifests/clips.parquet --scenario decremental --seed 0 --tasks 3 \
+	    --schedule $(TOY_AUDIT)/schedule.csv --out '$(@D)')
+
+$(TOY_AUDIT)/runs/%/run.json: $(TOY_AUDIT)/tasks/availability.parquet
+	$(call toy_train,'$(@D)',--seed $(call seed_of,$*) --unlearn $(call method_of,$*))
+
+$(TOY_AUDIT)/features/features.parquet: $(TOY_AUDIT)/runs/none-0/run.json
+	@mkdir -p '$(@D)'
+	$(call run,'$(BIN)/incdec-features' --checkpoint '$(<D)/checkpoints/task-0.safetensors' --shards demo/shards --out '$@' --device cpu)
+
+$(TOY_AUDIT)/runs/ridge-%/run.json: $(TOY_AUDIT)/features/features.parquet
+	$(call toy_train,'$(@D)',--seed $* --approach ridge --features '$<')
+
+audit-toy: $(addsuffix /run.json,$(TOY_AUDIT_RUNS)) ## methods of unlearning beside their references on the toy data, up to demo/audit/audit.html
+	$(call run,'$(BIN)/incdec-audit' --shards demo/shards --out $(TOY_AUDIT)/tables --features $(TOY_AUDIT)/features/features.parquet \
+	    --train-references --device cpu $(TOY_AUDIT_RUNS))
+	$(call run,'$(BIN)/incdec-report' --audit $(TOY_AUDIT)/tables --out $(TOY_AUDIT)/audit.html --latex $(TOY_AUDIT)/audit.tex \
+	    --csv $(TOY_AUDIT)/audit.csv)
 
 # ---- the real data ---------------------------------------------------------------------------------------------------
 kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on disk, an hour or two at 100 Mbit/s

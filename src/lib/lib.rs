@@ -41,6 +41,7 @@
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
+//! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
 //! Above it:
 //!
@@ -54,11 +55,12 @@
 //! | [`tasks`] | which clips each task holds, exactly as the seed deals them | |
 //! | `data` | from shards to batches: sampler, augmentation, prefetch | `shard` |
 //! | `model` | MoViNet A0..A5, its checkpoints | |
+//! | `features` | what a frozen backbone makes of every clip | `data`, `model`, `shard` |
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
-//! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
+//! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs | `metrics` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | [`own_data`] | label tables from a folder of one's own | |
@@ -67,7 +69,8 @@
 //! # Invariants
 //!
 //! * Only `download` opens an outward socket; `toy` serves on loopback.
-//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train` and `predict` name `tch`; clap lives in the binaries.
+//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
+//!   in the binaries.
 //! * The library reads no environment variable and no current directory.
 //! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
 //!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
@@ -79,7 +82,7 @@
 //!
 //! # Cargo features
 //!
-//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default;
+//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train, features, audit), both on by default;
 //! predict needs both. The binaries of a stage link
 //! only what the stage needs.
 
@@ -89,6 +92,7 @@ pub mod cholesky;
 pub mod clip;
 pub mod exit;
 pub mod foreign;
+pub mod guide;
 pub mod hint;
 pub mod labels;
 pub mod lock;
@@ -110,6 +114,8 @@ pub mod data;
 #[cfg(feature = "media")]
 pub mod decode;
 pub mod download;
+#[cfg(feature = "torch")]
+pub mod features;
 pub mod manifest;
 #[cfg(feature = "media")]
 pub mod media;

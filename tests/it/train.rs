@@ -2,9 +2,11 @@
 //! quirks, its output files, its command line, and the goldens of the approaches.
 
 mod approaches;
+mod audits;
 mod events;
 mod forgetting;
 mod goldens;
+mod heads;
 mod quirks;
 mod record;
 mod seed_files;

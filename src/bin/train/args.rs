@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// The feature table (incdec-features) of --approach ridge, ranpac, sisa and head-finetune.
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
     /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
@@ -345,6 +348,7 @@ impl From<Args> for TrainConfig {
             shards: args.shards,
             out: args.out,
             pretrained: args.pretrained,
+            features: args.features,
             allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,

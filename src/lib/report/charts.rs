@@ -23,7 +23,7 @@ const PALETTE: [RGBColor; 8] = [
     RGBColor(117, 76, 41),
     RGBColor(88, 88, 88),
 ];
-const INK: RGBColor = RGBColor(71, 85, 105);
+pub(super) const INK: RGBColor = RGBColor(71, 85, 105);
 const GRID: RGBColor = RGBColor(226, 232, 240);
 /// What chance is drawn in.
 pub(super) const MUTED: RGBColor = RGBColor(148, 163, 184);

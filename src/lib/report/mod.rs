@@ -12,6 +12,7 @@
 //! reaches is measured on each test set itself, by permuting its labels.
 
 mod analyse;
+mod audit;
 mod charts;
 mod compare;
 mod config;
@@ -27,6 +28,7 @@ mod seal;
 mod summary;
 mod tables;
 
+pub use audit::{AuditReportConfig, AuditReportSummary, run_audit};
 pub use config::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig,
 };

@@ -16,6 +16,12 @@ pub fn checkpoint_file(task: usize) -> String {
     format!("{CHECKPOINTS}/task-{task}.safetensors")
 }
 
+/// Where the weights lie that had unlearned what `task` withdraws, before they were trained on.
+#[must_use]
+pub fn unlearned_file(task: usize) -> String {
+    format!("{CHECKPOINTS}/task-{task}-unlearned.safetensors")
+}
+
 /// Where the approach's state after `task` lies within a run directory.
 #[must_use]
 pub fn state_file(task: usize) -> String {

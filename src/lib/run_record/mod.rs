@@ -25,7 +25,10 @@ use std::path::Path;
 
 pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
-pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
+pub use files::{
+    CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file,
+    unlearned_file,
+};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
 pub use progress::{Rows, RunProgress, TaskHashes, TaskOutcome};

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PROGRESS_FILE, RunRecordError, SETTINGS_FILE, checkpoint_file, document, state_file};
+use super::{
+    PROGRESS_FILE, RunRecordError, SETTINGS_FILE, checkpoint_file, document, state_file,
+    unlearned_file,
+};
 use crate::artifact::hash_file;
 use crate::parquet_file::{self, TableError};
 use crate::tables::{self, HistoryRow, MetricRow, PredictionRow};
@@ -85,7 +88,14 @@ impl RunProgress {
         for (task, outcome) in self.tasks.iter_mut().enumerate() {
             if outcome.hashes.is_none() {
                 outcome.hashes = Some(TaskHashes {
-                    files: hashes(folder, [checkpoint_file(task), state_file(task)])?,
+                    files: hashes(
+                        folder,
+                        [
+                            checkpoint_file(task),
+                            state_file(task),
+                            unlearned_file(task),
+                        ],
+                    )?,
                     rows: rows.hashes(folder, task)?,
                 });
             }

@@ -3,11 +3,13 @@
 //!
 //! A row's fields are the table's columns, by name, type and order. `downloads` is written by the
 //! download stage, `index` by decode, `clips` by manifest, `availability` and `schedule` by tasks,
-//! and the other four by train into a run directory.
+//! `features` by features, three tables by audit, and the other four by train into a run directory.
 
+mod audit;
 mod availability;
 mod clips;
 mod downloads;
+mod features;
 mod history;
 mod index;
 mod metrics;
@@ -15,6 +17,7 @@ mod predictions;
 mod schedule;
 mod timing;
 
+pub use audit::{AuditRow, AuditTimingRow, CurveRow};
 #[cfg(feature = "torch")]
 pub(crate) use availability::class_counts;
 pub use availability::{
@@ -23,6 +26,7 @@ pub use availability::{
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
+pub use features::{CHECKPOINT, FEATURES, FeatureRow, read_features, write_features};
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};
 pub use metrics::MetricRow;

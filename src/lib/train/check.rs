@@ -1,7 +1,9 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings, TrainConfig, UnlearnName};
+use super::settings::{
+    ApproachName, CriterionName, SchedulerName, Settings, TrainConfig, UnlearnName,
+};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
@@ -44,10 +46,33 @@ impl TrainConfig {
         if !(0.0..=1.0).contains(&self.max_bad) {
             return refuse("--max-bad", format!("{} must lie in 0..1", self.max_bad));
         }
+        self.check_features()?;
         if self.max_bad > 0.0 && self.on_bad_clip == OnBadClip::Fail {
             return refuse("--max-bad", "belongs to --on-bad-clip skip");
         }
         Ok(())
+    }
+}
+
+impl TrainConfig {
+    /// Refuses what heads on cached features cannot make sense of, and features without such a head.
+    fn check_features(&self) -> Result<(), TrainError> {
+        let approach = self.settings.approach;
+        match (approach.is_on_features(), self.features.is_some()) {
+            (true, false) => refuse(
+                "--features",
+                format!("--approach {approach} needs a feature table (incdec-features)"),
+            ),
+            (false, true) => refuse(
+                "--features",
+                "belongs to --approach ridge, ranpac, sisa and head-finetune",
+            ),
+            (true, true) if self.pretrained.is_some() => refuse(
+                "--pretrained",
+                "the features have their backbone: not together with --features",
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -171,6 +196,9 @@ impl Settings {
                 "new weights have nothing to unlearn: not together with --from-scratch",
             );
         }
+        if self.approach.is_on_features() {
+            return self.check_head();
+        }
         if self.from_scratch && self.approach != ApproachName::Finetune {
             return refuse(
                 "--from-scratch",
@@ -178,6 +206,28 @@ impl Settings {
                     "new weights in each task leave {} nothing to hold on to; use --approach finetune",
                     self.approach
                 ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses what a head on cached features cannot make sense of.
+    fn check_head(&self) -> Result<(), TrainError> {
+        if self.unlearn != UnlearnName::None {
+            let why = format!("--approach {} unlearns by itself", self.approach);
+            return refuse("--unlearn", why);
+        }
+        if self.scheduler != SchedulerName::Fixed {
+            let why = format!(
+                "--approach {} trains at a fixed rate: use --scheduler fixed",
+                self.approach
+            );
+            return refuse("--scheduler", why);
+        }
+        if self.from_scratch && self.approach == ApproachName::Sisa {
+            return refuse(
+                "--from-scratch",
+                "sisa trains again by itself what a withdrawal asks for",
             );
         }
         Ok(())

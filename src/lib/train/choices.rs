@@ -15,6 +15,26 @@ choice! {
         /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
         /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
+        /// Ridge regression on cached features: what leaves is subtracted, exactly.
+        Ridge = "ridge",
+        /// The same behind a random projection (RanPAC).
+        Ranpac = "ranpac",
+        /// Heads on cached features in shards and slices: a withdrawal trains again what came
+        /// after.
+        Sisa = "sisa",
+        /// A head on cached features, trained on by gradient from task to task.
+        HeadFinetune = "head-finetune",
+    }
+}
+
+impl ApproachName {
+    /// Whether the model is a head on cached features instead of a network on frames.
+    #[must_use]
+    pub fn is_on_features(self) -> bool {
+        matches!(
+            self,
+            Self::Ridge | Self::Ranpac | Self::Sisa | Self::HeadFinetune
+        )
     }
 }
 

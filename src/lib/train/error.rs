@@ -8,6 +8,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
 use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
@@ -17,6 +18,7 @@ use crate::parquet_file::TableError;
 use crate::run_record::{RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::tables::AvailabilityError;
+use crate::unlearning::exact_head::ExactHeadError;
 
 use super::trouble::{Divergence, Shortage};
 
@@ -73,6 +75,25 @@ pub enum TrainError {
     NothingRetained {
         /// The method.
         method: &'static str,
+        /// The task.
+        task: usize,
+    },
+    /// A clip has no feature that it could be judged by.
+    #[error("{path}: clip {} {what}", printable(clip))]
+    Feature {
+        /// The feature table.
+        path: PathBuf,
+        /// The clip.
+        clip: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An exact head cannot change.
+    #[error(transparent)]
+    ExactHead(#[from] ExactHeadError),
+    /// The sums of an exact head are not positive definite under any ridge.
+    #[error("task {task}: no ridge makes the head's equations solvable")]
+    NoRidge {
         /// The task.
         task: usize,
     },
@@ -233,6 +254,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),

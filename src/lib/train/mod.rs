@@ -16,6 +16,7 @@
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
+//! | `heads` | models that are a head on cached features |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
 //! | [`profile`], `forecast` | where the seconds go; how many are left |
@@ -36,6 +37,7 @@ mod error;
 mod evaluate;
 mod feed;
 mod forecast;
+mod heads;
 pub mod learner;
 mod machine;
 pub mod optimizer;

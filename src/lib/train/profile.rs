@@ -24,13 +24,15 @@ pub enum Phase {
     Evaluation,
     /// What an approach does between tasks (Fisher information, teachers).
     Approach,
+    /// A withdrawal is unlearned.
+    Unlearning,
     /// Weights, tables and logs are published.
     Checkpoint,
 }
 
 impl Phase {
     /// All phases in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Transfer,
         Self::Forward,
@@ -38,6 +40,7 @@ impl Phase {
         Self::Optimizer,
         Self::Evaluation,
         Self::Approach,
+        Self::Unlearning,
         Self::Checkpoint,
     ];
 
@@ -52,6 +55,7 @@ impl Phase {
             Self::Optimizer => "optimizer",
             Self::Evaluation => "evaluation",
             Self::Approach => "between tasks",
+            Self::Unlearning => "unlearning",
             Self::Checkpoint => "checkpoint",
         }
     }

@@ -201,6 +201,8 @@ pub struct TrainConfig {
     pub out: PathBuf,
     /// Weights to start from; the backbone is taken, the head is new.
     pub pretrained: Option<PathBuf>,
+    /// The feature table of an approach on cached features; default none.
+    pub features: Option<PathBuf>,
     /// Whether weights to start from may fit the backbone in part; the rest of it is then new.
     pub allow_partial: bool,
     /// Where the model computes.
@@ -241,6 +243,7 @@ impl TrainConfig {
             shards,
             out,
             pretrained: None,
+            features: None,
             allow_partial: false,
             device: DeviceChoice::default(),
             workers: LoaderConfig::default().workers,

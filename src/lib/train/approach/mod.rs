@@ -19,11 +19,16 @@ pub use finetune::Finetune;
 pub use hooks::{Approach, DeviceBatch, DeviceBatches, Step};
 pub use lwf::{Lwf, distillation};
 
-/// The approach that `settings` name.
+/// The approach that `settings` name. Heads on cached features have no hooks: their runs go another
+/// way and take none of this.
 #[must_use]
 pub fn make(settings: &Settings) -> Box<dyn Approach> {
     match settings.approach {
-        ApproachName::Finetune => Box::new(Finetune),
+        ApproachName::Finetune
+        | ApproachName::Ridge
+        | ApproachName::Ranpac
+        | ApproachName::Sisa
+        | ApproachName::HeadFinetune => Box::new(Finetune),
         ApproachName::Lwf => Box::new(Lwf::new(settings)),
         ApproachName::Fd => Box::new(FeatureDistillation::new(settings)),
         ApproachName::Ewc => Box::new(Ewc::new(settings)),

@@ -6,6 +6,7 @@
 //! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
 //! | `history.parquet` | figures of every epoch | after each epoch |
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
+//! | `checkpoints/task-<t>-unlearned.safetensors` | weights that had unlearned what task t withdraws | before task t trains |
 //! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
 //! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
@@ -42,7 +43,7 @@ use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
-use crate::run_record::{Machine, TaskOutcome};
+use crate::run_record::{Machine, TaskOutcome, unlearned_file};
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
 use tensorboard::EventLog;
@@ -183,6 +184,14 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The model has unlearned what `task` withdraws: publishes its weights, which an audit reads.
+    pub(super) fn unlearned(&self, task: usize, learner: &Learner) -> Result<(), TrainError> {
+        self.folder.still_there()?;
+        let path = self.folder.path().join(unlearned_file(task));
+        let metadata = self.folder.metadata(task);
+        Ok(checkpoint::save(&path, learner.store(), &metadata)?)
+    }
+
     /// An epoch is over.
     pub(super) fn epoch_ended(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
         self.folder.history.extend(rows::history(end));
@@ -268,9 +277,14 @@ impl<'a> Record<'a> {
             let forgotten = (split == Split::Test).then_some(&forgotten);
             let taxonomy = &self.data.deal.taxonomy;
             let folder = &mut self.folder;
-            folder
-                .metrics
-                .extend(rows::metrics(task, split, evaluation, forgotten, taxonomy));
+            let mut rows: Vec<_> =
+                rows::metrics(task, split, evaluation, forgotten, taxonomy).collect();
+            if split == Split::Test {
+                rows.extend(rows::continual(self.data, &self.tested));
+                // Stable: within a metric rows stay in class and taxonomy order.
+                rows.sort_by(|a, b| a.metric.cmp(&b.metric));
+            }
+            folder.metrics.extend(rows);
             let list = self.data.tasks[task].list(split);
             folder
                 .predictions

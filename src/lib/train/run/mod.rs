@@ -1,6 +1,7 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
 mod epoch;
+mod on_features;
 mod pretrained;
 mod withdrawal;
 
@@ -37,6 +38,9 @@ use crate::run_record::RunHead;
 /// When settings make no sense, inputs cannot be read, the run directory is in use, holds another
 /// run or vanishes, or the loss diverges.
 pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
+    if config.settings.approach.is_on_features() {
+        return on_features::run(config);
+    }
     run_with(config, approach::make(&config.settings))
 }
 
@@ -117,7 +121,9 @@ impl Run<'_> {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        let begun = Instant::now();
         self.withdraw(task)?;
+        self.feed.clock.add(Phase::Unlearning, begun.elapsed());
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;

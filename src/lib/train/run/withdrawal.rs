@@ -54,6 +54,7 @@ impl Run<'_> {
         let clips = Withdrawn::new(sets, task, classes, seed, &mut self.feed);
         let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
         let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
+        self.record.unlearned(task, &self.learner)?;
         self.approach.forget();
         if self.approach.wants_batches() && clips.count(Set::Retain) > 0 {
             let mut retained = clips.in_order(Set::Retain, None).map(|batch| {

@@ -45,7 +45,7 @@ impl Need {
         let backbone: u64 = backbone.map(|(_, tensor)| size(tensor.numel())).sum();
         let state = match config.settings.approach {
             ApproachName::Ewc => backbone,
-            ApproachName::Finetune | ApproachName::Lwf | ApproachName::Fd => 0,
+            _ => 0,
         };
         let left = &data.tasks[done.min(data.tasks.len())..];
         let tasks = left.len() as u64;
