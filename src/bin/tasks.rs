@@ -68,6 +68,10 @@ struct Args {
     /// Seed of every draw, 0 to 4294967295
     #[arg(long, default_value_t = DealSettings::default().seed)]
     seed: u32,
+    /// Deal as if these clips had never had frames: a file with one id a line, or a CSV with a column clip_id. All others keep
+    /// their places
+    #[arg(long, value_name = "LIST")]
+    without: Option<PathBuf>,
     /// Folder of the tables to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
     };
     let config = TasksConfig {
         clips,
+        without: args.without,
         deal: DealSettings {
             scenario: args.scenario,
             seed: args.seed,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use incdec::media;
 use incdec::toy::serve::{self, Server};
-use incdec::toy::{self, Layout, ToyConfig, ToyError};
+use incdec::toy::{self, Cue, Layout, ToyConfig, ToyError};
 
 const EXAMPLE: &str = "\
 Example:
@@ -82,6 +82,10 @@ struct Write {
     /// Where clips lie in an archive.
     #[arg(long, value_parser = cli::one_of::<Layout>(), default_value_t)]
     layout: Layout,
+    /// What tells a clip's category: motion (no single frame shows it), or appearance (the motion, and a look of each
+    /// subcategory of its own).
+    #[arg(long, value_parser = cli::one_of::<Cue>(), default_value_t)]
+    cue: Cue,
 }
 
 impl From<Write> for ToyConfig {
@@ -96,6 +100,7 @@ impl From<Write> for ToyConfig {
             fps: args.fps,
             seed: args.seed,
             layout: args.layout,
+            cue: args.cue,
         }
     }
 }

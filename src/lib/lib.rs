@@ -29,6 +29,7 @@
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
+//! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`npy`] | the header of numpy's arrays |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
@@ -40,6 +41,7 @@
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
@@ -61,14 +63,16 @@
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `train`, `unlearning` |
-//! | [`report`] | one page from one or more runs | `metrics` |
-//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
+//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
+//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |
+//! | [`weights`] | published weights, fetched and checked | `download` |
 //! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket; `toy` serves on loopback.
+//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
 //!   in the binaries.
 //! * The library reads no environment variable and no current directory.
@@ -104,8 +108,10 @@ pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
+pub mod signals;
 pub mod tables;
 pub mod taxonomy;
+pub mod withdrawn;
 
 pub mod audit;
 pub mod clean;
@@ -114,6 +120,7 @@ pub mod data;
 #[cfg(feature = "media")]
 pub mod decode;
 pub mod download;
+pub mod erase;
 #[cfg(feature = "torch")]
 pub mod features;
 pub mod manifest;
@@ -133,3 +140,4 @@ pub mod toy;
 #[cfg(feature = "torch")]
 pub mod train;
 pub mod unlearning;
+pub mod weights;

@@ -31,8 +31,10 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
+    "signals",
     "tables",
     "taxonomy",
+    "withdrawn",
 ];
 
 /// What each module above the ground floor may import beside the ground floor.
@@ -54,13 +56,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
-    ("report", &["metrics"]),
+    ("report", &["audit", "erase", "metrics", "shard"]),
     (
         "audit",
         &["metrics", "model", "features", "train", "unlearning"],
     ),
     ("unlearning", &[]),
-    ("clean", &["download", "report", "shard"]),
+    ("weights", &["download"]),
+    ("clean", &["download", "manifest", "report", "shard"]),
+    ("erase", &["download", "manifest", "shard"]),
 ];
 
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
@@ -74,6 +78,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("signal_hook", &["signals"]),
     ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];
@@ -325,6 +330,7 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-erase"),
         env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);

@@ -5,6 +5,7 @@ mod demo;
 mod install;
 mod refusals;
 mod secrets;
+mod settings;
 mod signals;
 mod stages;
 mod table;
@@ -73,7 +74,7 @@ impl Checkout {
         }
         let checkout = Self { folder };
         for name in [
-            "download", "decode", "manifest", "tasks", "train", "report", "clean", "toy",
+            "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
             "own-data",
         ] {
             checkout.install(name, BINARY);

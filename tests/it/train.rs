@@ -4,6 +4,7 @@
 mod approaches;
 mod audits;
 mod events;
+mod extend;
 mod forgetting;
 mod goldens;
 mod heads;
@@ -13,10 +14,12 @@ mod seed_files;
 mod starts;
 mod states;
 mod status;
+mod stops;
 mod toy;
 mod trouble;
 mod unlearn;
 mod unlearn_movinet;
+mod withdrawal;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -46,6 +49,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "progress.json",
             "run.json",
             "schedule.parquet",
+            "seen.parquet",
             "settings.json",
             "tensorboard/events.out.tfevents.0.incdec",
         ]

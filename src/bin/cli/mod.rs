@@ -21,6 +21,7 @@ use std::sync::Mutex;
 use anyhow::Context;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
+use incdec::signals;
 use loudness::Loudness;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -81,7 +82,7 @@ pub(crate) fn run<T, E: Error + Hint>(
     log: Option<&Path>,
     work: impl FnOnce() -> Result<T, E>,
 ) -> ExitCode {
-    if let Err(error) = start_log(log) {
+    if let Err(error) = start_log(log).and_then(|()| Ok(signals::end_at_user1()?)) {
         complain(format_args!("error: {error:#}"));
         return ExitCode::from(Exit::Failed.code());
     }
@@ -110,7 +111,11 @@ pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
         }
         cause = inner.source();
     }
-    complain(format_args!("error: {text}"));
+    match error.exit() {
+        // Nothing has failed: somebody asked for it.
+        Exit::Interrupted | Exit::Terminated => complain(text),
+        _ => complain(format_args!("error: {text}")),
+    }
     if let Some(hint) = error.hint() {
         complain(format_args!("hint: {hint}"));
     }

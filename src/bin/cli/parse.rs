@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Command, Parser};
+use clap::{Arg, Command, Parser};
 use incdec::exit::Exit;
 
 use super::{generate, loudness, print, wording};
@@ -27,13 +27,18 @@ pub(crate) fn parse_from<A: Parser>(given: impl IntoIterator<Item = OsString>) -
 
 /// A binary's command under its own name. The help of a subcommand shows the exit statuses, too.
 fn command<A: Parser>() -> Command {
-    let command = A::command().name(env!("CARGO_BIN_NAME"));
+    // A number below zero is a value that is refused as such, no unknown flag.
+    let negative = |arg: Arg| {
+        let takes_values = arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_values)
+    };
+    let command = A::command().name(env!("CARGO_BIN_NAME")).mut_args(negative);
     command.mut_subcommands(|sub| {
         // One without a help of its own hands everything on to another binary.
         if sub.is_disable_help_flag_set() {
             return sub;
         }
-        sub.after_help(Exit::HELP)
+        sub.after_help(Exit::HELP).mut_args(negative)
     })
 }
 

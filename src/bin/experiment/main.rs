@@ -13,15 +13,17 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use incdec::exit::Exit;
 
 fn main() -> ExitCode {
     let given = flags::long_flags(std::env::args_os());
     let args = cli::parse_from::<flags::Args>(given.clone());
-    let ended = match &args.command {
+    let ready = program::pass_signals_on().context("catch signals");
+    let ended = ready.and_then(|()| match &args.command {
         Some(flags::Instead::Table(table)) => table.run(),
         None => one_experiment(&args, &given),
-    };
+    });
     ended.unwrap_or_else(|error| {
         cli::complain(format_args!("error: {error:#}"));
         ExitCode::from(Exit::Failed.code())

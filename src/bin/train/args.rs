@@ -6,9 +6,10 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
+use incdec::run_record::Extension;
 use incdec::train::settings::{
-    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName, UnlearnName,
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
+    PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
@@ -18,7 +19,8 @@ use crate::cli;
 ///
 /// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
-/// that was interrupted goes on where the same command is given again; a complete one is left as it is.
+/// that was interrupted goes on where the same command is given again; a complete one is left as it is. SIGINT, SIGTERM and SIGUSR1
+/// finish the step, keep a checkpoint and end; a second SIGINT ends at once.
 #[derive(Parser)]
 #[command(
     name = "incdec-train",
@@ -46,6 +48,22 @@ pub(crate) struct Args {
     /// The feature table (incdec-features) of --approach ridge, ranpac, sisa and head-finetune.
     #[arg(long, value_name = "FILE")]
     features: Option<PathBuf>,
+    /// The list of withdrawn clips, where there is one: training begins on no shard that still holds one of them.
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, where there is one: checkpoints carry the newest value of its chain.
+    #[arg(long, value_name = "LEDGER")]
+    withdrawals: Option<PathBuf>,
+    /// Let messages and the log name withdrawn clips; else they are counted.
+    #[arg(long)]
+    log_ids: bool,
+    /// What becomes of a run that saw a withdrawn clip: refuse, warn, or rollback (with --from-run).
+    #[arg(long, value_parser = cli::one_of::<OnTainted>(), default_value_t)]
+    on_tainted: OnTainted,
+    /// With --on-tainted rollback: the run whose tasks are taken over as far as they never knew a withdrawn clip; it stays
+    /// as it is.
+    #[arg(long, value_name = "RUN")]
+    from_run: Option<PathBuf>,
     /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
@@ -69,6 +87,17 @@ pub(crate) struct Args {
     /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
     #[arg(long, default_value_t = defaults().max_bad, value_name = "SHARE")]
     max_bad: f64,
+    /// Seconds between two checkpoints inside a task, beside those at every end of an epoch; 0: never inside a task. A run that
+    /// is killed loses at most that.
+    #[arg(long, default_value_t = defaults().checkpoint_every, value_name = "SECONDS")]
+    checkpoint_every: u64,
+    /// Train the last task of the run in --out for at most N epochs instead of --epochs. Every task before it must have ended
+    /// early; where it is done itself, it is trained anew.
+    #[arg(long, value_name = "N", conflicts_with = "extend_tasks")]
+    extend_epochs: Option<u32>,
+    /// Go on with the tasks that --stop-after-first-task left out of the run in --out.
+    #[arg(long)]
+    extend_tasks: bool,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -243,7 +272,8 @@ struct TrainingArgs {
     /// End after task 0.
     #[arg(long)]
     stop_after_first_task: bool,
-    /// Start each task from new weights: the reference that unlearning is compared with.
+    /// Start each task from new weights and train it as task 0, with no penalty, teacher or Fisher: the reference that
+    /// unlearning is compared with.
     #[arg(long)]
     from_scratch: bool,
     /// Seed of every random choice of the training.
@@ -338,7 +368,8 @@ impl From<Args> for TrainConfig {
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
             unlearn: approach.unlearn,
-            stop_after_first_task: training.stop_after_first_task,
+            // The run was begun under it.
+            stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,
             seed: training.seed,
             compat: training.compat,
@@ -349,6 +380,15 @@ impl From<Args> for TrainConfig {
             out: args.out,
             pretrained: args.pretrained,
             features: args.features,
+            withdrawn: args.withdrawn,
+            withdrawals: args.withdrawals,
+            log_ids: if args.log_ids {
+                LogIds::Yes
+            } else {
+                LogIds::No
+            },
+            on_tainted: args.on_tainted,
+            from_run: args.from_run,
             allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,
@@ -356,6 +396,11 @@ impl From<Args> for TrainConfig {
             instructions: args.instructions,
             on_bad_clip: args.on_bad_clip,
             max_bad: args.max_bad,
+            checkpoint_every: args.checkpoint_every,
+            extend: Extension {
+                epochs: args.extend_epochs,
+                tasks: args.extend_tasks,
+            },
             wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),

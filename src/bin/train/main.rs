@@ -9,9 +9,10 @@ use std::process::ExitCode;
 
 use incdec::model::instructions::libtorch_version;
 use incdec::panics;
-use incdec::train::record::LOG_FILE;
+use incdec::run_record::LOG_FILE;
 use incdec::train::status::Status;
-use incdec::train::{self, TrainConfig, TrainError};
+use incdec::train::watch::Watchman;
+use incdec::train::{self, TrainConfig, TrainError, approach};
 
 use args::{Args, Command, StatusArgs, Task};
 
@@ -33,8 +34,10 @@ fn train(args: Args) -> ExitCode {
     }
     quiet_about_memory();
     let log = config.out.join(LOG_FILE);
+    let approach = approach::make(&config.settings);
+    let mut watch = Watchman::of_process(config.checkpoint_every);
     cli::run(Some(&log), || {
-        train::run(&config).map(|done| summary.print(done))
+        train::run_watched(&config, approach, &mut watch).map(|done| summary.print(done))
     })
 }
 

@@ -14,7 +14,7 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// A contiguous tensor in host memory with content yet to be written.
 ///
 /// # Panics
-/// When memory is short; [`try_empty`] gives an error.
+/// When memory is short.
 pub fn empty(shape: &[i64], kind: Kind) -> Tensor {
     try_empty(shape, kind).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -22,6 +22,16 @@ pub(super) struct Entry {
     pub(super) others: Vec<Source>,
     /// Its row of the index; none where it is to be decoded.
     pub(super) row: Option<IndexRow>,
+    /// Whether it has been withdrawn: it is not decoded, and no limit counts it.
+    pub(super) withdrawn: bool,
+}
+
+impl Entry {
+    /// Whether it has been withdrawn and its bytes are still there.
+    pub(super) fn is_to_be_erased(&self) -> bool {
+        let is_stored = self.row.as_ref().is_some_and(|row| row.shard.is_some());
+        self.withdrawn && (self.source.is_some() || is_stored)
+    }
 }
 
 /// Every labelled clip in order, with its row where that is known and still holds.
@@ -39,7 +49,10 @@ pub(super) fn plan(
             let clip_id = label.clip.to_string();
             let found = sources.of(&label.clip, &label.subcategory);
             let known = stored.known.get(&clip_id).map_or(&[][..], Vec::as_slice);
-            let row = if found.is_empty() {
+            let withdrawn = labels.withdrawn.contains(&clip_id);
+            let row = if withdrawn {
+                Some(withdrawn_row(&clip_id, split, known))
+            } else if found.is_empty() {
                 Some(missing(&clip_id, split, sources.near_miss(&label.clip)))
             } else {
                 let mut comparison = Comparison {
@@ -56,12 +69,14 @@ pub(super) fn plan(
                 source: found.next(),
                 others: found.collect(),
                 row,
+                withdrawn,
             }
         })
         .collect();
     Stored::remember_comparison(&config.out, &compared, now);
-    let known = entries.iter().filter_map(|e| e.row.as_ref());
-    let too_many = Failures::of(known).exceed(entries.len(), config.max_failed);
+    let counted = entries.iter().filter(|e| !e.withdrawn);
+    let known = counted.clone().filter_map(|e| e.row.as_ref());
+    let too_many = Failures::of(known).exceed(counted.count(), config.max_failed);
     for entry in &mut entries {
         entry.row = entry
             .row
@@ -80,6 +95,17 @@ fn missing(clip_id: &str, split: Split, near_miss: Option<String>) -> IndexRow {
         ClipStatus::Missing,
         Some(format!("there is no file of this clip{near_miss}")),
     )
+}
+
+/// The row of a withdrawn clip. Where its frames are stored the index goes on saying so, until they
+/// are erased.
+fn withdrawn_row(clip_id: &str, split: Split, known: &[IndexRow]) -> IndexRow {
+    let stored = known
+        .iter()
+        .find(|row| row.split == split && row.shard.is_some());
+    stored
+        .cloned()
+        .unwrap_or_else(|| IndexRow::withdrawn(clip_id.to_owned(), split))
 }
 
 /// Compares what is there of a clip with what is known of it.

@@ -31,6 +31,7 @@ impl fmt::Display for ProbeRow {
             ClipStatus::Partial => "partial",
             ClipStatus::Failed => "failed",
             ClipStatus::Missing => "missing",
+            ClipStatus::Withdrawn => "withdrawn",
         };
         write!(
             f,

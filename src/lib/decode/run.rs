@@ -21,6 +21,7 @@ use crate::shard::{
     Cause, IndexRow, NewClip, ShardError, ShardWriter, ShardWriterConfig, shard_files, write_index,
 };
 use crate::tables::ClipStatus;
+use crate::withdrawn::ERASE_COMMAND;
 
 /// Most clips that are named for each thing that is said of clips; the others are counted.
 const MAX_NAMED: usize = 20;
@@ -47,6 +48,13 @@ pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     let mut entries = plan(config, &labels, &sources, &stored);
     name_missing(&entries);
     let (decoded, shards) = decode_missing(config, &settings, &stored, &mut entries)?;
+    let withdrawn = count_withdrawn(&entries);
+    let counted: Vec<&IndexRow> = entries
+        .iter()
+        .filter(|e| !e.withdrawn)
+        .filter_map(|e| e.row.as_ref())
+        .collect();
+    let counted = DecodeSummary::of(&counted);
     let rows: Vec<IndexRow> = entries.into_iter().filter_map(|e| e.row).collect();
     check_shards(&config.out, &rows)?;
     let is_same = config.out.join(IndexRow::FILE).exists()
@@ -61,11 +69,23 @@ pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     let summary = DecodeSummary {
         decoded,
         shards,
+        withdrawn,
         up_to_date: is_same && decoded == 0,
-        ..DecodeSummary::of(&rows)
+        ..counted
     };
     summary.check_failures(config.max_failed)?;
     Ok(summary)
+}
+
+/// Counts the withdrawn clips, and warns where the bytes of some are still there.
+fn count_withdrawn(entries: &[Entry]) -> usize {
+    let held = entries.iter().filter(|e| e.is_to_be_erased()).count();
+    if held > 0 {
+        tracing::warn!(
+            "{held} withdrawn clips still have files or stored frames; erase them with `{ERASE_COMMAND}`"
+        );
+    }
+    entries.iter().filter(|e| e.withdrawn).count()
 }
 
 /// Warns of clips without a file, each by its name up to a limit.

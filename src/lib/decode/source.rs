@@ -14,7 +14,7 @@ use super::folder::{decode_folder, frame_files, hash_folder};
 use super::near_miss::Strays;
 use super::{ClipSettings, DecodeError};
 use crate::clip::ClipId;
-use crate::clip::path::without_ending;
+use crate::clip::path::{has_video_ending, without_ending};
 use crate::foreign::{composed, printable};
 use crate::media::limits::Limits;
 use crate::panics::caught;
@@ -24,13 +24,6 @@ const MAX_DEPTH: usize = 8;
 /// Most things that cannot be read in the folder of clips and are named; the others are counted.
 const MAX_NAMED: usize = 20;
 
-/// The endings of video files, in lower case.
-const VIDEO_ENDINGS: &[&str] = &[
-    "264", "265", "3g2", "3gp", "asf", "avi", "dav", "divx", "dv", "f4v", "flv", "gif", "h264",
-    "h265", "hevc", "ivf", "m2t", "m2ts", "m2v", "m4v", "mjpeg", "mjpg", "mkv", "mod", "mov",
-    "mp4", "mpe", "mpeg", "mpg", "mts", "mxf", "mxg", "nut", "ogg", "ogv", "rm", "rmvb", "tod",
-    "ts", "vob", "webm", "wmv", "wtv", "y4m",
-];
 /// The endings of what download tools leave beside a video, in lower case.
 const SIDE_ENDINGS: &[&str] = &[
     "aac",
@@ -268,10 +261,9 @@ fn size(path: &Path) -> i64 {
 fn rank(path: &Path) -> usize {
     let ending = path.extension().and_then(|ending| ending.to_str());
     let ending = ending.unwrap_or_default().to_ascii_lowercase();
-    let is_one_of = |endings: &[&str]| endings.contains(&ending.as_str());
     match () {
-        () if is_one_of(VIDEO_ENDINGS) => 0,
-        () if is_one_of(SIDE_ENDINGS) => 2,
+        () if has_video_ending(path) => 0,
+        () if SIDE_ENDINGS.contains(&ending.as_str()) => 2,
         () => 1,
     }
 }

@@ -54,7 +54,7 @@ impl Stored {
                 stored.taken.extend(parse_shard_name(shard));
             }
             let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
-            if is_there && row.status != ClipStatus::Missing {
+            if is_there && !matches!(row.status, ClipStatus::Missing | ClipStatus::Withdrawn) {
                 stored.learn(row.clone());
             }
         }

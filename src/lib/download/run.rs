@@ -34,7 +34,7 @@ pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, DownloadSummary), Dow
     let mut run = Run::begin(config, Vec::new())?;
     run.adopt()?;
     let plan = run.plan()?;
-    let Wanted { clips, frames } = &run.wanted;
+    let Wanted { clips, frames, .. } = &run.wanted;
     let absent = run.absent();
     let summary = DownloadSummary {
         wanted: clips.len() + frames.len(),
@@ -42,6 +42,7 @@ pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, DownloadSummary), Dow
         adopted: run.summary.adopted,
         frames: frames.len(),
         missing: run.open.len() - absent,
+        withdrawn: run.summary.withdrawn,
         absent,
         wire_bytes: run.client.meter.wire_bytes(),
         ..DownloadSummary::default()
@@ -121,6 +122,10 @@ impl<'a> Run<'a> {
             known.forget_reading();
         }
         Ok(Self {
+            summary: DownloadSummary {
+                withdrawn: wanted.count_withdrawn(config),
+                ..DownloadSummary::default()
+            },
             half_named,
             open: known.open(&config.raw, &wanted),
             config,
@@ -130,7 +135,6 @@ impl<'a> Run<'a> {
             wanted,
             known,
             failures: Failures::default(),
-            summary: DownloadSummary::default(),
         })
     }
 
@@ -245,6 +249,7 @@ impl<'a> Run<'a> {
                     // From now on it is expected to be there, and no longer as something that lay
                     // there.
                     if self.open.remove(&clip.clip_id).is_some() {
+                        self.summary.fetched += 1;
                         known.others.remove(&clip.clip_id);
                     }
                 }

@@ -2,3 +2,5 @@
 
 #[doc = include_str!("auditing.md")]
 pub mod auditing {}
+#[doc = include_str!("withdrawing.md")]
+pub mod withdrawing {}

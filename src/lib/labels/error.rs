@@ -9,6 +9,7 @@ use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::named_csv::NamedCsvError;
 use crate::taxonomy::TaxonomyError;
+use crate::withdrawn::WithdrawnError;
 
 /// Most doubled clips that an error names; the rest is counted.
 const MAX_NAMED: usize = 20;
@@ -34,6 +35,9 @@ pub enum LabelsError {
     /// The taxonomy beside the tables is unusable.
     #[error(transparent)]
     Taxonomy(#[from] TaxonomyError),
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
     /// A table is absent.
     #[error("{path}: the label table is missing")]
     Missing {
@@ -169,6 +173,7 @@ impl Hint for LabelsError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Taxonomy(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
             Self::Missing { others: false, .. } => Some(
                 "get the published tables with `incdec-download labels --out <labels folder>` (make labels)".into(),
             ),
@@ -197,6 +202,7 @@ impl Hint for LabelsError {
     fn exit(&self) -> Exit {
         match self {
             Self::Taxonomy(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::Clip { source, .. } => source.exit(),
             _ => Exit::Failed,
         }

@@ -10,10 +10,13 @@ mod error;
 mod read;
 mod spreadsheet;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::clip::{ClipId, Split};
+use crate::foreign::composed;
 use crate::taxonomy::Taxonomy;
+use crate::withdrawn::Withdrawn;
 pub use error::{LabelsError, Place};
 
 /// One labelled clip.
@@ -36,12 +39,14 @@ pub struct Label {
 pub struct Labels {
     /// Categories and subcategories.
     pub taxonomy: Taxonomy,
+    /// The clips that have been withdrawn, by the list beside the tables.
+    pub withdrawn: Withdrawn,
     tables: [Vec<Label>; 3],
     files: Vec<PathBuf>,
 }
 
 impl Labels {
-    /// Reads `classes.csv` and the three label tables of `folder`.
+    /// Reads `classes.csv` and the three label tables of `folder`, and the list of withdrawn clips where there is one.
     ///
     /// # Errors
     /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
@@ -55,17 +60,43 @@ impl Labels {
             });
         }
         let taxonomy = Taxonomy::read(&files[0])?;
+        let withdrawn = Withdrawn::beside(folder)?;
         let mut reader = read::Tables::new(&taxonomy, &files[0]);
         let mut tables: [Vec<Label>; 3] = Default::default();
         for (split, path) in Split::ALL.into_iter().zip(&files[1..]) {
             tables[split as usize] = reader.read(path, split)?;
         }
         reader.finish()?;
-        Ok(Self {
+        let list = withdrawn.file().map(Path::to_owned);
+        let labels = Self {
             taxonomy,
+            withdrawn,
             tables,
-            files,
-        })
+            files: files.into_iter().chain(list).collect(),
+        };
+        labels.warn_of_strangers();
+        Ok(labels)
+    }
+
+    /// Says how many clips of the list may be spelt wrongly: any path can be a clip's id, and no table has theirs.
+    fn warn_of_strangers(&self) {
+        let listed = self.withdrawn.iter();
+        let mut strangers: BTreeSet<&str> = listed
+            .filter(|(_, line)| line.clip.path().is_some())
+            .map(|(id, _)| id)
+            .collect();
+        if strangers.is_empty() {
+            return;
+        }
+        for (_, _, label) in self.iter() {
+            strangers.remove(&*composed(&label.clip.to_string()));
+        }
+        if !strangers.is_empty() {
+            tracing::warn!(
+                "{} clips of the list of withdrawn clips stand in no label table; where none has been erased from there, see how they are spelt",
+                strangers.len()
+            );
+        }
     }
 
     /// The clips of a split; a clip's index is its row.

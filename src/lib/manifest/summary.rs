@@ -1,11 +1,12 @@
 //! What the manifest holds and what the audit found, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
 use super::audit::Audit;
+use super::stored::Stored;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::tables::{ClipRow, ClipStatus};
@@ -22,13 +23,15 @@ pub struct StatusCounts {
     pub failed: usize,
     /// No file.
     pub missing: usize,
+    /// Withdrawn: neither fetched nor decoded nor used.
+    pub withdrawn: usize,
 }
 
 impl StatusCounts {
     /// All clips.
     #[must_use]
     pub fn labelled(&self) -> usize {
-        self.ok + self.partial + self.failed + self.missing
+        self.ok + self.partial + self.failed + self.missing + self.withdrawn
     }
 
     /// Clips with frames.
@@ -43,6 +46,7 @@ impl StatusCounts {
             ClipStatus::Partial => self.partial += 1,
             ClipStatus::Failed => self.failed += 1,
             ClipStatus::Missing => self.missing += 1,
+            ClipStatus::Withdrawn => self.withdrawn += 1,
         }
     }
 }
@@ -56,7 +60,7 @@ pub struct ManifestSummary {
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
     #[serde(serialize_with = "by_subcategory")]
     pub subcategories: Vec<(String, String, [StatusCounts; 3])>,
-    /// Clips in the index that no label table names.
+    /// Clips in the shards that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
     #[serde(serialize_with = "counted")]
@@ -104,7 +108,7 @@ impl ManifestSummary {
         rows: &[ClipRow],
         audit: &Audit,
         errors: &BTreeMap<&str, &str>,
-        unlabelled: usize,
+        stored: &Stored,
         listed: usize,
     ) -> Self {
         let mut splits = [StatusCounts::default(); 3];
@@ -124,8 +128,8 @@ impl ManifestSummary {
         Self {
             splits,
             subcategories,
-            unlabelled,
-            findings: findings(rows, audit, errors),
+            unlabelled: stored.unlabelled.len(),
+            findings: findings(rows, audit, errors, stored),
             listed,
         }
     }
@@ -135,6 +139,7 @@ fn findings(
     rows: &[ClipRow],
     audit: &Audit,
     errors: &BTreeMap<&str, &str>,
+    stored: &Stored,
 ) -> Vec<(String, Vec<String>)> {
     let clip = |i: usize| {
         let r = &rows[i];
@@ -161,6 +166,7 @@ fn findings(
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
+    let ids = |ids: &BTreeSet<String>| ids.iter().map(|id| printable(id).into_owned()).collect();
     // Where every group is a video, it is called so.
     let are_videos = rows.iter().all(|r| r.group == r.youtube_id);
     let [several_splits, several_subcategories] = if are_videos {
@@ -174,7 +180,7 @@ fn findings(
             "groups in several subcategories",
         ]
     };
-    [
+    let mut found: Vec<(String, Vec<String>)> = [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
         (
@@ -201,7 +207,26 @@ fn findings(
         ),
     ]
     .map(|(what, list)| (what.to_owned(), list))
-    .into()
+    .into();
+    // Said only where there is something to do, with the command that does it.
+    for (what, clips, selector) in [
+        (
+            "withdrawn clips whose frames are still stored",
+            &stored.withdrawn,
+            "--clips <labels>/withdrawn.csv",
+        ),
+        (
+            "clips in the shards that no label table names",
+            &stored.unlabelled,
+            "--unlabelled",
+        ),
+    ] {
+        if !clips.is_empty() {
+            let command = format!("make erase ERASE='{selector}' REQUEST=<name of the request>");
+            found.push((format!("{what} (erase them with `{command}`)"), ids(clips)));
+        }
+    }
+    found
 }
 
 impl fmt::Display for ManifestSummary {
@@ -223,6 +248,10 @@ impl fmt::Display for ManifestSummary {
                 c.failed,
                 c.missing
             )?;
+        }
+        let withdrawn: usize = self.splits.iter().map(|c| c.withdrawn).sum();
+        if withdrawn > 0 {
+            writeln!(f, "\n{withdrawn} clips have been withdrawn")?;
         }
         f.write_str("\nclips with frames / labelled\n")?;
         let width = self
@@ -262,11 +291,10 @@ impl fmt::Display for ManifestSummary {
                 writeln!(f, "    and {} more", list.len() - self.listed)?;
             }
         }
-        writeln!(
-            f,
-            "  clips in the shards that no label table names: {}",
-            self.unlabelled
-        )
+        if self.unlabelled == 0 {
+            f.write_str("  clips in the shards that no label table names: 0\n")?;
+        }
+        Ok(())
     }
 }
 
@@ -280,6 +308,7 @@ impl ManifestSummary {
                 sum.partial += c.partial;
                 sum.failed += c.failed;
                 sum.missing += c.missing;
+                sum.withdrawn += c.withdrawn;
             }
         }
         sum

@@ -78,7 +78,12 @@ fn known_text(text: &str) -> Option<&'static str> {
 /// Other files that take the place of videos.
 fn known_bytes(head: &[u8]) -> Option<&'static str> {
     const ARCHIVE: &str = "it is an archive, not a video; unpack it";
+    const PICTURE: &str = "it is a single picture, not a video; fetch the video itself";
     const MAGICS: &[(&[u8], &str)] = &[
+        (b"\xff\xd8\xff", PICTURE),
+        (b"\x89PNG\r\n", PICTURE),
+        (b"II*\0", PICTURE),
+        (b"MM\0*", PICTURE),
         (b"PK\x03\x04", ARCHIVE),
         (b"\x1f\x8b", ARCHIVE),
         (b"Rar!\x1a\x07", ARCHIVE),

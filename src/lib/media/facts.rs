@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
+use ffmpeg_next::codec::Id;
 use ffmpeg_next::codec::packet::side_data::Type as SideData;
 use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Rational, Stream};
 
+use super::MediaError;
 use super::ends_early::{missing_in_matroska, missing_in_riff};
 use super::limits::MAX_PIXELS;
 use super::orientation::Orientation;
-use super::{MediaError, input};
 
 /// Frame rate where neither container nor codec tells one.
 const FALLBACK_FPS: i64 = 25;
@@ -117,7 +118,7 @@ pub(super) fn read_facts(
         fps,
         duration_s,
         codec: stream.parameters().id().name().to_owned(),
-        is_of_pictures: input::is_of_pictures(stream),
+        is_of_pictures: is_of_pictures(stream),
         frames_expected: expected(path, input, stream),
         missing_bytes: if input.format().name().starts_with("matroska") {
             missing_in_matroska(path)
@@ -126,6 +127,22 @@ pub(super) fn read_facts(
         },
         orientation,
     }
+}
+
+/// Whether the codec is one of single pictures, which may also make a video.
+pub(super) fn is_of_pictures(stream: &Stream<'_>) -> bool {
+    let id = stream.parameters().id();
+    [
+        Id::MJPEG,
+        Id::PNG,
+        Id::BMP,
+        Id::GIF,
+        Id::TIFF,
+        Id::WEBP,
+        Id::JPEG2000,
+        Id::JPEGLS,
+    ]
+    .contains(&id)
 }
 
 /// Frames that the header promises. In MP4 the index knows which of them an edit list hides, in AVI

@@ -1,8 +1,7 @@
 //! Pictures of high dynamic range, by what they say of themselves.
 
+use ffmpeg_next::frame;
 use ffmpeg_next::util::color::TransferCharacteristic;
-
-use super::video::Picture;
 
 /// How levels of high dynamic range are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum HighRange {
 impl HighRange {
     /// How the picture's levels are coded, where that is for high dynamic range.
     #[must_use]
-    pub fn of(picture: &Picture) -> Option<Self> {
+    pub fn of(picture: &frame::Video) -> Option<Self> {
         match picture.color_transfer_characteristic() {
             TransferCharacteristic::SMPTE2084 => Some(Self::Pq),
             TransferCharacteristic::ARIB_STD_B67 => Some(Self::Hlg),

@@ -12,7 +12,7 @@ use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
 use ffmpeg_next::{Dictionary, Packet, Stream};
 
-use super::facts::positive;
+use super::facts::{is_of_pictures, positive};
 use super::limits::Deadline;
 use super::{MediaError, content};
 
@@ -122,23 +122,6 @@ pub(super) fn moves(mut input: Input, stream: usize) -> bool {
     let reads = (0..MAX_PICTURE_PACKETS)
         .map_while(|_| packet.read(&mut input).ok().map(|()| packet.stream()));
     reads.filter(|&of| of == stream).take(2).count() == 2
-}
-
-/// Whether the codec is one of single pictures, which may also make a video.
-pub(super) fn is_of_pictures(stream: &Stream<'_>) -> bool {
-    use ff::codec::Id;
-    let id = stream.parameters().id();
-    [
-        Id::MJPEG,
-        Id::PNG,
-        Id::BMP,
-        Id::GIF,
-        Id::TIFF,
-        Id::WEBP,
-        Id::JPEG2000,
-        Id::JPEGLS,
-    ]
-    .contains(&id)
 }
 
 /// Whether the header may tell all that [`look_ahead`] would find: MP4 gives H.264's parameter

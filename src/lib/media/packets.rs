@@ -98,6 +98,7 @@ impl Packets {
                 Err(ff::Error::Other {
                     errno: ff::error::EAGAIN,
                 }) if !deadline.is_over() => {}
+                Err(e) if is_end(input, e) => self.ended = true,
                 Err(e) => {
                     self.refused = MediaError::refused(e);
                     self.seen.errors += 1;
@@ -211,4 +212,18 @@ pub(super) enum Shown {
 fn is_hidden(packet: &Packet) -> bool {
     // SAFETY: reads a field of a packet that is alive.
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Whether an error is a demuxer's way to say that the file has ended. That of JPEG files behind
+/// each other, as IP cameras send them, misses a header after the last boundary; some old ones,
+/// such as GXF's, answer with -1, which is also what a lack of permission is, but of an open file.
+fn is_end(input: &Input, error: ff::Error) -> bool {
+    let may_be = match error {
+        ff::Error::InvalidData => input.format().name() == "mpjpeg",
+        ff::Error::Other { errno } => errno == ff::error::EPERM,
+        _ => false,
+    };
+    // SAFETY: reads fields of an input that is open; one that was opened by name has a context of
+    // bytes.
+    may_be && unsafe { (*(*input.as_ptr()).pb).eof_reached != 0 }
 }

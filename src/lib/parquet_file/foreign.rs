@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::provenance::KEY_PREFIX;
-use super::read::{arrow_error, damaged, keys, parquet_error, rows_of};
+use super::read::{arrow_error, damaged, keys, parquet_error, read, rows_of};
 use super::{ROWS_PER_BATCH, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
@@ -36,6 +36,18 @@ pub fn is_foreign(path: &Path) -> Result<bool, TableError> {
 /// When the file is absent or damaged, lacks a column, or a value is none that its column can have.
 pub fn read_foreign<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
     rows_of(path, foreign_batches::<T>(path)?)
+}
+
+/// Reads a table of ours, or one that [another program](read_foreign) has written.
+///
+/// # Errors
+/// As [`read`] and [`read_foreign`].
+pub fn read_any<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
+    if is_foreign(path)? {
+        read_foreign(path)
+    } else {
+        read(path)
+    }
 }
 
 /// As [`read_foreign`], column by column.

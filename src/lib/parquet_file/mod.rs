@@ -48,9 +48,9 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 
-pub use foreign::{foreign_batches, is_foreign, read_foreign};
+pub use foreign::{foreign_batches, is_foreign, read_any, read_foreign};
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches, typed_column, verify};
+pub use read::{provenance, read, read_batches, scan, typed_column, verify};
 pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, RowWriter, rows_hash, write};
@@ -183,6 +183,10 @@ impl Hint for TableError {
                 "remove it and write it anew with `{}`, or bring back a copy of it",
                 expected.rebuild
             )),
+            Self::Parquet { .. } | Self::Arrow { .. } | Self::Metadata { .. } => Some(
+                "bring back a copy of it, or remove it and run the stage again that writes it"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::artifact::{ArtifactError, hash_file};
 
 /// What all our keys begin with.
 pub(super) const KEY_PREFIX: &str = "incdec.";
-const FORMAT_KEY: &str = "incdec.format";
+pub(super) const FORMAT_KEY: &str = "incdec.format";
 const VERSION_KEY: &str = "incdec.format_version";
 const CRATE_KEY: &str = "incdec.crate_version";
 const SETTINGS_KEY: &str = "incdec.settings";

@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::provenance::ROWS_KEY;
+use super::provenance::{FORMAT_KEY, ROWS_KEY};
 use super::{Format, Provenance, ROWS_PER_BATCH, RowsHash, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
@@ -172,6 +172,32 @@ pub(super) fn rows_of<T: Table>(
         rows.extend(part);
     }
     Ok(rows)
+}
+
+/// Hands on the record batches of any Parquet file, each with the name of the file's format; empty where the file names none.
+/// Hashes are not compared: what is damaged or edited is looked into all the same.
+///
+/// # Errors
+/// When the file is absent or cannot be read to its end.
+pub fn scan(path: &Path, mut each: impl FnMut(&str, &RecordBatch)) -> Result<(), TableError> {
+    let file = File::open(path).map_err(ArtifactError::at("open", path))?;
+    let scanned = caught(|| {
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error(path))?;
+        let pairs = builder.metadata().file_metadata().key_value_metadata();
+        let format = pairs
+            .into_iter()
+            .flatten()
+            .find(|pair| pair.key == FORMAT_KEY);
+        let format = format
+            .and_then(|pair| pair.value.clone())
+            .unwrap_or_default();
+        let batches = builder.with_batch_size(ROWS_PER_BATCH).build();
+        batches
+            .map_err(parquet_error(path))?
+            .try_for_each(|batch| batch.map(|b| each(&format, &b)).map_err(arrow_error(path)))
+    });
+    scanned.unwrap_or_else(|message| Err(damaged(path, &message)))
 }
 
 /// Reads a file in `format` to its end, a batch at a time, and compares its hashes. Says whether it has one over its rows.

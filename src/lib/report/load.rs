@@ -16,6 +16,7 @@ use crate::tables::{
     AvailabilityRow, Change, HistoryRow, MetricRow, PredictionRow, predictions_hash,
 };
 use crate::taxonomy::{Category, Taxonomy, TaxonomyError};
+use crate::withdrawn::Withdrawn;
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -45,6 +46,10 @@ pub(super) struct Run {
     pub(super) unfinished: Option<Unfinished>,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: Vec<String>,
+    /// Clips that it was judged with and that were withdrawn since.
+    pub(super) withdrawn_since: usize,
+    /// Those of the list of withdrawn clips that its predictions still name.
+    pub(super) withdrawn_held: usize,
     pub(super) taxonomy: Taxonomy,
     pub(super) clips: TaskClips,
     pub(super) figures: RunFigures,
@@ -127,11 +132,13 @@ pub(super) struct Flow {
     pub(super) kept: usize,
     pub(super) arrived: usize,
     pub(super) removed: usize,
+    /// In the list, and in that of withdrawn clips; in none of the other counts.
+    pub(super) withdrawn: usize,
 }
 
 impl Flow {
     pub(super) fn listed(self) -> usize {
-        self.kept + self.arrived
+        self.kept + self.arrived + self.withdrawn
     }
 }
 
@@ -213,7 +220,7 @@ pub(super) struct Measured {
 }
 
 /// Reads a run directory whose every file is what the run wrote.
-pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
+pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportError> {
     let not_a_run = |file| ReportError::NotARun {
         path: folder.to_owned(),
         file,
@@ -238,6 +245,9 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         path: predictions_file.clone(),
         source,
     })?;
+    let predicted = record.predictions.iter().map(|row| row.clip_id.as_str());
+    let held: BTreeSet<&str> = predicted.filter(|id| withdrawn.contains(id)).collect();
+    let withdrawn_held = held.len();
     let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
     for row in record
         .predictions
@@ -267,6 +277,8 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         criterion: criterion.unwrap_or(Criterion::Multilabel),
         start: start(head),
         unfinished,
+        withdrawn_since: record.progress.withdrawn_since() + withdrawn_held,
+        withdrawn_held,
         skipped: record
             .progress
             .tasks
@@ -274,8 +286,8 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
         taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
-        settings: settings.clone(),
-        clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
+        settings: head.extended_settings(),
+        clips: count_clips(&folder.join(AvailabilityRow::FILE), withdrawn)?,
         figures,
         predictions,
         predictions_file,
@@ -355,7 +367,7 @@ fn taxonomy(
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.
-fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
+fn count_clips(path: &Path, withdrawn: &Withdrawn) -> Result<TaskClips, TableError> {
     let mut counted = TaskClips::default();
     if !path.exists() {
         return Ok(counted);
@@ -363,6 +375,7 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
     let columns = [
         "task",
         "split",
+        "clip_id",
         "category",
         "subcategory",
         "change",
@@ -376,7 +389,7 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
     for batch in batches {
         let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
         let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
-        let (split, category) = (text("split")?, text("category")?);
+        let (split, category, clip) = (text("split")?, text("category")?, text("clip_id")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
         let usable = parquet_file::typed_column::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
@@ -401,8 +414,9 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
             let flow = counted.train.entry((task, category.value(i).to_owned()));
             let flow = flow.or_default();
             match change {
-                Change::Arrived => flow.arrived += 1,
                 Change::Removed => flow.removed += 1,
+                _ if withdrawn.contains(clip.value(i)) => flow.withdrawn += 1,
+                Change::Arrived => flow.arrived += 1,
                 Change::Initial | Change::Kept => flow.kept += 1,
             }
         }

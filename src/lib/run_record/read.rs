@@ -121,9 +121,10 @@ impl RunRecord {
 
     /// Whether the copies of the tasks, where they are there, are those that the run was given.
     fn compare_inputs(&self, folder: &Path) -> Result<(), RunRecordError> {
+        let inputs = self.progress.inputs_now(&self.head.inputs);
         let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].map(str::to_owned);
         let given = copies.into_iter().filter_map(|name| {
-            let hash = self.head.inputs.get(&name)?.clone();
+            let hash = inputs.get(&name)?.clone();
             folder.join(&name).exists().then_some((name, hash))
         });
         compare_files(folder, &given.collect())

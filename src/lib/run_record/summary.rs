@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RUN_FILE, RunRecordError, document};
+use super::{RUN_FILE, RunErasure, RunRecordError, document};
 
 /// The summary of a complete run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct RunSummary {
     /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
+    /// What was erased from the run since; its figures stay as they were judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<RunErasure>,
     /// Means over the tasks; of forgetting, over those after the first.
     #[serde(flatten)]
     pub figures: RunFigures,

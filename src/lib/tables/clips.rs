@@ -18,6 +18,8 @@ choice! {
         Failed = "failed",
         /// There is no file.
         Missing = "missing",
+        /// The clip has been withdrawn: it is neither fetched nor decoded nor used.
+        Withdrawn = "withdrawn",
     }
 }
 

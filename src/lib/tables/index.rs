@@ -104,6 +104,13 @@ table_row! {
 }
 
 impl IndexRow {
+    /// The row of a withdrawn clip: nothing is known of its source any more.
+    #[must_use]
+    pub fn withdrawn(clip_id: String, split: Split) -> Self {
+        let source = SourceFacts::default();
+        Self::without_frames(clip_id, split, source, ClipStatus::Withdrawn, None)
+    }
+
     /// The row of a clip that has no frames. Whose fault that is, the caller says.
     #[must_use]
     pub fn without_frames(

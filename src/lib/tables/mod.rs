@@ -3,18 +3,21 @@
 //!
 //! A row's fields are the table's columns, by name, type and order. `downloads` is written by the
 //! download stage, `index` by decode, `clips` by manifest, `availability` and `schedule` by tasks,
-//! `features` by features, three tables by audit, and the other four by train into a run directory.
+//! `erasures` by erase, `features` by features, three tables by audit, and the others by train into a
+//! run directory.
 
 mod audit;
 mod availability;
 mod clips;
 mod downloads;
+mod erasures;
 mod features;
 mod history;
 mod index;
 mod metrics;
 mod predictions;
 mod schedule;
+mod seen;
 mod timing;
 
 pub use audit::{AuditRow, AuditTimingRow, CurveRow};
@@ -26,6 +29,7 @@ pub use availability::{
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
+pub use erasures::ErasureRow;
 pub use features::{CHECKPOINT, FEATURES, FeatureRow, read_features, write_features};
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};
@@ -34,4 +38,5 @@ pub use predictions::{
     PREDICTIONS, PredictionRow, predictions_hash, read_predictions, write_predictions,
 };
 pub use schedule::{ScheduleEvent, ScheduleRow};
+pub use seen::{SeenRow, Use};
 pub use timing::TimingRow;

@@ -103,7 +103,7 @@ impl DealSettings {
 pub enum LabelSource {
     /// A manifest (`clips.parquet`), which knows the clips without frames.
     Manifest(PathBuf),
-    /// A folder of label tables; every clip counts as usable.
+    /// A folder of label tables; every clip that is not withdrawn counts as usable.
     Labels(PathBuf),
 }
 
@@ -112,6 +112,9 @@ pub enum LabelSource {
 pub struct TasksConfig {
     /// The labelled clips.
     pub clips: LabelSource,
+    /// A list of clips that count as having no frames from the start: the same draws without them.
+    /// Default none.
+    pub without: Option<PathBuf>,
     /// What decides the deal.
     pub deal: DealSettings,
     /// The tables of the scenario `events`, which no other takes.

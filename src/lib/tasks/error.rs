@@ -11,6 +11,7 @@ use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
 use crate::taxonomy::TaxonomyError;
+use crate::withdrawn::WithdrawnError;
 
 /// Why the clips could not be dealt out.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum TasksError {
     /// The label tables are unusable.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// The list of clips to do without is unusable.
+    #[error(transparent)]
+    Without(#[from] WithdrawnError),
     /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -111,6 +115,7 @@ impl Hint for TasksError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Labels(e) => e.hint(),
+            Self::Without(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Lock(e) => e.hint(),
@@ -151,6 +156,7 @@ impl Hint for TasksError {
     fn exit(&self) -> Exit {
         match self {
             Self::Labels(e) => e.exit(),
+            Self::Without(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Lock(e) => e.exit(),

@@ -20,6 +20,10 @@ use crate::parquet_file::{self, Provenance, TableError};
 use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
+use crate::withdrawn;
+
+/// The role of the list of clips to do without, among the inputs.
+const WITHOUT: &str = "without";
 
 /// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last,
 /// `availability.parquet`.
@@ -39,15 +43,22 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     // Two tables belong together. Dealing takes a moment, so a second one waits for the first.
     let _lock = Lock::folder(&config.out, "incdec-tasks", Wait::Yes)?;
     artifact::sweep(&config.out)?;
-    let source = Source::read(&config.clips)?;
-    let (plan, provenance) = match (&config.events, deal.scenario) {
+    let mut source = Source::read(&config.clips)?;
+    if let Some(list) = &config.without {
+        source.without(&withdrawn::read_ids(list)?);
+    }
+    let (plan, mut provenance) = match (&config.events, deal.scenario) {
         (Some(files), Scenario::Events) => told(files, config, &source)?,
         (None, Scenario::Events) => return Err(TasksError::EventsMissing),
         (Some(_), scenario) => return Err(TasksError::EventsUnused { scenario }),
         (None, _) => dealt(config, &source)?,
     };
+    if let Some(list) = &config.without {
+        let hash = artifact::hash_file(list)?;
+        provenance.inputs.insert(WITHOUT.to_owned(), hash);
+    }
     let summary = write(&plan, &source, deal, &provenance, &config.out)?;
-    for remark in remarks(&source, &summary) {
+    for remark in remarks(&source, &summary, deal.arrivals) {
         tracing::warn!("{remark}");
     }
     Ok(summary)

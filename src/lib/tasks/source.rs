@@ -1,6 +1,6 @@
 //! The labelled clips, from label tables or from a manifest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::availability::Tables;
@@ -50,6 +50,13 @@ impl Source {
         }
     }
 
+    /// Takes the frames of these clips away, as if they had never been there; their places in the draws stay.
+    pub(super) fn without(&mut self, ids: &BTreeSet<String>) {
+        for clip in self.clips.iter_mut().flatten() {
+            clip.usable &= !ids.contains(&clip.clip_id);
+        }
+    }
+
     /// Where each clip belongs: what dealing needs to know.
     #[must_use]
     pub fn tables(&self) -> Tables {
@@ -67,13 +74,14 @@ impl Source {
         let clips = Split::ALL.map(|split| {
             let clips = labels.of(split).iter();
             clips
-                .map(|label| LabelledClip {
-                    clip_id: label.clip.to_string(),
+                .map(|label| (label.clip.to_string(), label))
+                .map(|(clip_id, label)| LabelledClip {
+                    usable: !labels.withdrawn.contains(&clip_id),
+                    clip_id,
                     group: label.group.clone(),
                     class: label.class,
                     // The tables were checked against the taxonomy, so the subcategory is found.
                     subcategory: taxonomy.place(&label.subcategory).map_or(0, |p| p.index),
-                    usable: true,
                 })
                 .collect()
         });

@@ -38,6 +38,37 @@ impl ApproachName {
     }
 }
 
+/// Whether messages, and so the log, name withdrawn clips; else they are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogIds {
+    /// They are counted.
+    #[default]
+    No,
+    /// The first of them is named.
+    Yes,
+}
+
+impl LogIds {
+    /// The clip's id, where messages may name it.
+    pub(in crate::train) fn named(self, clip_id: &str) -> Option<String> {
+        (self == Self::Yes).then(|| clip_id.to_owned())
+    }
+}
+
+choice! {
+    /// What becomes of a run that saw clips which have been withdrawn since.
+    #[derive(Default)]
+    pub enum OnTainted: "way with a run that saw withdrawn clips" {
+        /// It is not gone on with.
+        #[default]
+        Refuse = "refuse",
+        /// It is gone on with, and that is said.
+        Warn = "warn",
+        /// A new run takes over the tasks before the first that saw one, and goes on without them.
+        Rollback = "rollback",
+    }
+}
+
 choice! {
     /// In which order, and how often, an epoch draws the task's clips.
     pub enum SamplerName: "sampler" {

@@ -1,6 +1,7 @@
 //! Why a run failed, and what can be done about it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use indicatif::HumanBytes;
 
@@ -15,10 +16,12 @@ use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
-use crate::run_record::{RunRecordError, flag, listed, with_flags};
+use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
+use crate::signals::Signal;
 use crate::tables::AvailabilityError;
 use crate::unlearning::exact_head::ExactHeadError;
+use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
 
@@ -104,7 +107,7 @@ pub enum TrainError {
     #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
     EmptyList {
         /// The task.
-        task: i32,
+        task: usize,
         /// Whose list.
         split: Split,
         /// Clips that are listed.
@@ -136,6 +139,27 @@ pub enum TrainError {
     Vanished {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// What lies beside the tensors of a checkpoint cannot be written.
+    #[error("{path}: {source}")]
+    Facts {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the JSON writer said.
+        source: serde_json::Error,
+    },
+    /// The system does not let signals be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(#[source] io::Error),
+    /// The run was asked to end.
+    #[error("{}", stopped(*signal, position.as_ref(), *kept))]
+    Stopped {
+        /// By what.
+        signal: Signal,
+        /// In the midst of which task; none between tasks.
+        position: Option<Position>,
+        /// Whether everything so far is kept.
+        kept: bool,
     },
     /// The loss left the numbers.
     #[error("task {task}, epoch {epoch}: {found}")]
@@ -190,6 +214,19 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
+    /// The unfinished run in the run directory was begun by another version, whose results differ.
+    #[error(
+        "{folder} was begun under version {version} of run directories, this program trains under version {expected}: \
+         the same settings draw other dropout there"
+    )]
+    OtherVersion {
+        /// The run directory.
+        folder: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that this program writes.
+        expected: u32,
+    },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(&with_flags(differences)))]
@@ -198,6 +235,55 @@ pub enum TrainError {
         folder: PathBuf,
         /// What differs.
         differences: Vec<String>,
+    },
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The shards still hold frames of withdrawn clips.
+    #[error(
+        "{folder} still holds the frames of {clips} withdrawn clips{}",
+        first_of(first.as_ref())
+    )]
+    WithdrawnStored {
+        /// The folder of shards.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The first of them, where logs may name it.
+        first: Option<String>,
+    },
+    /// The run saw clips that have been withdrawn since.
+    #[error(
+        "{folder} saw {clips} clips that have been withdrawn since, from task {task} on{}",
+        first_of(first.as_ref())
+    )]
+    Tainted {
+        /// The run directory.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The clip that it saw first, where logs may name it.
+        first: Option<String>,
+        /// The task that saw it, from 0.
+        task: usize,
+    },
+    /// A run cannot be taken over: its lists are others, not only without the withdrawn clips.
+    #[error("{folder} cannot be taken over: {why}")]
+    NotTakenOver {
+        /// The run directory.
+        folder: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The run in the run directory cannot go beyond what it was begun for.
+    #[error("{folder} cannot be extended by {flag}: {why}")]
+    CannotExtend {
+        /// The run directory.
+        folder: PathBuf,
+        /// The flag that asks for it.
+        flag: &'static str,
+        /// Why not.
+        why: String,
     },
     /// There is no run in the folder.
     #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
@@ -215,6 +301,20 @@ pub enum TrainError {
     },
 }
 
+/// Where a run has ended before its time, and what is kept of it.
+fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
+    match position {
+        None => format!("stopped by {signal} between tasks; everything so far is kept"),
+        Some(position) if kept => {
+            format!("stopped by {signal} in {position}; a checkpoint of it is kept")
+        }
+        Some(position) => format!(
+            "stopped by {signal} in {position}; no checkpoint of it is kept, and task {} goes on from what was kept before",
+            position.task
+        ),
+    }
+}
+
 /// How to go on with the run that is there.
 fn way_back(differences: &[String]) -> String {
     let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
@@ -223,10 +323,24 @@ fn way_back(differences: &[String]) -> String {
     if flags.len() < differences.len() && flags.is_empty() {
         return "or go on with the version of this program that began it".to_owned();
     }
-    format!(
+    let mut way = format!(
         "or go on with that run: give {} as it was there",
         flags.join(", ")
-    )
+    );
+    for (flag, longer) in [
+        ("--epochs", "--extend-epochs"),
+        ("--stop-after-first-task", "--extend-tasks"),
+    ] {
+        if flags.iter().any(|found| found == flag) {
+            way += &format!(", and {longer} beside it where the run is to be longer");
+        }
+    }
+    way
+}
+
+/// `, the first of them a_000001_000011`; nothing where logs may not name it.
+fn first_of(first: Option<&String>) -> String {
+    first.map_or_else(String::new, |first| format!(", the first of them {first}"))
 }
 
 fn in_use(holder: Option<&String>) -> String {
@@ -239,6 +353,18 @@ fn in_use(holder: Option<&String>) -> String {
 #[allow(clippy::cast_precision_loss)] // Numbers of clips.
 pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
+}
+
+/// The ways out for a run that saw a withdrawn clip first in `task`.
+fn tainted_hint(folder: &Path, task: usize) -> String {
+    let clean = match task.checked_sub(1) {
+        Some(last) => format!("task {last} is the last that never knew it"),
+        None => "no task is without it".to_owned(),
+    };
+    format!(
+        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
+        folder.display()
+    )
 }
 
 impl Hint for TrainError {
@@ -255,12 +381,17 @@ impl Hint for TrainError {
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
             Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
+            Self::Withdrawn(e) => e.hint(),
+            Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
+            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
+            Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
             Self::TooManyBad { .. } | Self::NoReadableClip => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
+            Self::Stopped { .. } => Some("give the same command again to go on".into()),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
             Self::Diverged { found, .. } => Some(found.remedy().into()),
             Self::Memory(shortage) => Some(shortage.remedy().into()),
@@ -273,6 +404,12 @@ impl Hint for TrainError {
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
+            Self::OtherVersion { .. } => Some(
+                "choose another --out to train it anew, or finish it with the incdec that began it".into(),
+            ),
+            Self::CannotExtend { flag, .. } => Some(format!(
+                "leave {flag} out to go on with the run as it is, or train with the longer settings into another --out"
+            )),
             Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
@@ -291,11 +428,13 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
             Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
+            Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }
     }

@@ -34,7 +34,8 @@ type Clips = [usize; 3];
 #[derive(Clone, Debug)]
 pub(super) struct Forecast {
     tasks: Vec<Clips>,
-    epochs: u32,
+    /// Most epochs of each task.
+    epochs: Vec<u32>,
     /// Whether a task may end before its last epoch.
     ends_early: bool,
     /// Whether the approach looks at the training list once more behind each task.
@@ -57,15 +58,15 @@ pub(super) struct Pace {
 }
 
 impl Forecast {
-    /// Nothing is known of the speed yet.
-    pub(super) fn new(settings: &Settings, data: &TaskSequence) -> Self {
+    /// Nothing is known of the speed yet; `epochs` are the most of each task.
+    pub(super) fn new(settings: &Settings, data: &TaskSequence, epochs: Vec<u32>) -> Self {
         let tasks = data.tasks.iter();
         let tasks = tasks.map(|task| [task.train.len(), task.validation.len(), task.test.len()]);
         Self {
             tasks: tasks.collect(),
-            epochs: settings.epochs,
             ends_early: settings.scheduler != SchedulerName::Fixed
-                || settings.early_stop < settings.epochs,
+                || epochs.iter().any(|&epochs| settings.early_stop < epochs),
+            epochs,
             looks_back: settings.approach == ApproachName::Ewc,
             trained: Rate::default(),
             evaluated: Rate::default(),
@@ -86,10 +87,12 @@ impl Forecast {
         let epochs_left = if ends_task {
             0
         } else {
-            self.epochs - epoch - 1
+            self.epochs[task] - epoch - 1
         };
-        let later = self.tasks.iter().skip(task + 1);
-        let later: f64 = later.map(|clips| self.task(*clips, self.epochs)).sum();
+        let later = self.tasks.iter().zip(&self.epochs).skip(task + 1);
+        let later: f64 = later
+            .map(|(clips, epochs)| self.task(*clips, *epochs))
+            .sum();
         Pace {
             seconds_left: self.task(self.tasks[task], epochs_left) + later,
             at_most: self.ends_early,
@@ -136,7 +139,7 @@ mod tests {
     fn forecast(ends_early: bool, looks_back: bool) -> Forecast {
         Forecast {
             tasks: vec![[100, 10, 10], [50, 10, 10]],
-            epochs: 4,
+            epochs: vec![4, 4],
             ends_early,
             looks_back,
             trained: Rate::default(),

@@ -14,7 +14,8 @@
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
-//! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
+//! | [`approach`] | finetune, LwF, feature distillation, EWC: hooks around the loop |
+//! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | `heads` | models that are a head on cached features |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
@@ -22,8 +23,8 @@
 //! | [`profile`], `forecast` | where the seconds go; how many are left |
 //! | [`status`] | a run directory looked at while another process writes it |
 //!
-//! Invariants: a task's results are a function of the inputs, the settings and the weights before
-//! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
+//! Invariants: a step's result is a function of the inputs, the settings and what a checkpoint inside
+//! a task holds, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
 //! know which approach runs; the three tables, the checkpoints and the JSON files of a run hold no
 //! time and no path; threads, instructions and device stand in the block `machine` of
 //! `settings.json` alone.
@@ -52,11 +53,13 @@ pub mod task_sequence;
 mod trained;
 mod trouble;
 pub mod unlearn;
+pub mod watch;
+mod withdrawals;
 
 pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use record::TrainSummary;
-pub use run::{run, run_with};
+pub use run::{run, run_watched, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
 pub use trouble::{Divergence, Shortage, is_shortage};

@@ -15,12 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::forecast::Pace;
-use super::record::LOG_FILE;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::lock;
 use crate::parquet_file;
-use crate::run_record::{RunHead, RunProgress, RunSummary};
+use crate::run_record::{LOG_FILE, RunHead, RunProgress, RunRecordError, RunSummary};
 use crate::tables::HistoryRow;
 
 /// The end of the log that is looked at, in bytes: thousands of lines.
@@ -63,8 +62,8 @@ pub struct Status {
     pub task: Option<usize>,
     /// Epochs of that task that are over.
     pub epochs_done: u32,
-    /// Most epochs of a task.
-    pub epochs: Option<u64>,
+    /// Most epochs of that task, or of each in a complete run.
+    pub epochs: Option<u32>,
     /// The best epoch of that task so far, or of the last task of a complete run.
     pub best: Option<Best>,
     /// What is left, where the log tells.
@@ -125,7 +124,7 @@ impl Status {
         let task = (!complete && done < head.tasks).then_some(done);
         let history = folder.join(HistoryRow::FILE);
         let history: Vec<HistoryRow> = if history.exists() {
-            parquet_file::read(&history)?
+            parquet_file::read(&history).map_err(RunRecordError::from)?
         } else {
             Vec::new()
         };
@@ -143,10 +142,7 @@ impl Status {
             tasks_done: done,
             task,
             epochs_done: task.map_or(0, |_| epochs(&history, shown)),
-            epochs: head
-                .settings
-                .get("epochs")
-                .and_then(serde_json::Value::as_u64),
+            epochs: most_epochs(&head, task),
             best: best(&history, shown),
         })
     }
@@ -155,6 +151,15 @@ impl Status {
 fn setting(head: &RunHead, name: &str) -> Option<String> {
     let value = head.settings.get(name)?;
     value.as_str().map(str::to_owned)
+}
+
+/// Most epochs of `task`.
+fn most_epochs(head: &RunHead, task: Option<usize>) -> Option<u32> {
+    let setting = head.settings.get("epochs")?.as_u64()?;
+    let setting = u32::try_from(setting).ok()?;
+    Some(task.map_or(setting, |task| {
+        head.extension.epochs_of(task, head.tasks, setting)
+    }))
 }
 
 /// Epochs of `task` that are over.

@@ -135,13 +135,7 @@ fn the_file_that_is_a_video_is_the_clip_whatever_lies_beside_it() {
         "{said}"
     );
     assert_eq!(rows[3].status, ClipStatus::Failed);
-    assert!(
-        rows[3]
-            .error
-            .as_deref()
-            .unwrap()
-            .contains("single picture (mjpeg)")
-    );
+    assert!(rows[3].error.as_deref().unwrap().contains("single picture"));
 
     // Nothing is decoded twice, and a better file that comes later is.
     let again = folder.run(&["--max-failed", "0.5"]);

@@ -191,10 +191,10 @@ fn what_is_no_video_is_called_by_its_name() {
     );
     let mut header = fs::read(plain).unwrap();
     let format = header.windows(4).position(|w| w == b"strf").unwrap() + 8;
-    header[format + 4..format + 12].copy_from_slice(&[0, 0x60, 0, 0, 0, 0x60, 0, 0]);
+    header[format + 4..format + 12].copy_from_slice(&[0, 0x24, 0, 0, 0, 0x24, 0, 0]);
     fs::write(&video, header).unwrap();
     assert!(
-        reason(&video).contains("24576 x 24576 pixels"),
+        reason(&video).contains("9216 x 9216 pixels"),
         "{}",
         reason(&video)
     );

@@ -266,3 +266,51 @@ impl parquet_file::Table for NewerRow {
         vec![parquet_file::column::text("clip_id")]
     }
 }
+
+#[test]
+fn withdrawn_clips_are_never_fetched_and_count_against_no_limit() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let gone: Vec<&String> = source.clips.keys().take(2).collect();
+    let id = |path: &str| {
+        path.rsplit('/')
+            .next()
+            .unwrap()
+            .trim_end_matches(".mp4")
+            .to_owned()
+    };
+    let lines: String = gone
+        .iter()
+        .map(|path| format!("{},2026-03-31,R-1\n", id(path)))
+        .collect();
+    let list = config.labels.join("withdrawn.csv");
+    fs::write(&list, format!("clip_id,withdrawn_on,request\n{lines}")).unwrap();
+    let summary = run(&config).unwrap();
+    assert_eq!(
+        (summary.wanted, summary.missing, summary.withdrawn),
+        (7, 0, 2)
+    );
+    let there = tree(&config.raw);
+    assert!(gone.iter().all(|path| !there.contains_key(*path)));
+    assert!(
+        ledger(&config)
+            .iter()
+            .all(|row| !lines.contains(&row.name) || row.name.is_empty())
+    );
+    // Where its file is there already, the command that erases it is named.
+    fs::write(config.raw.join(gone[0]), b"left").unwrap();
+    let told = binary(&source, &server.url(), "a").output().unwrap();
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(
+        said.contains("1 withdrawn clips still have files") && said.contains("make erase"),
+        "{said}"
+    );
+    let news = String::from_utf8(told.stdout).unwrap();
+    assert!(news.contains("2 more withdrawn"), "{news}");
+    // Taken back, they are fetched.
+    fs::remove_file(config.raw.join(gone[0])).unwrap();
+    fs::remove_file(&list).unwrap();
+    run(&config).unwrap();
+    source.assert_tree("a");
+}

@@ -1,11 +1,11 @@
-//! SIGTERM ends a stage at once, wherever it is, and what it had published stays.
+//! SIGTERM and SIGUSR1 end a stage at once, wherever it is, and what it had published stays.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use incdec::lock::LOCK_FILE;
@@ -13,8 +13,6 @@ use incdec::lock::LOCK_FILE;
 use super::{Data, published, text};
 use crate::support;
 
-/// The signal's number.
-const SIGTERM: i32 = 15;
 /// `open` that does not wait for a reader, on Linux.
 const NONBLOCK: i32 = 0o4000;
 
@@ -61,8 +59,35 @@ fn kept(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
+/// Starts a stage that waits for what `pipe` will give, and ends it by a signal.
+fn ended_by(signal: &str, command: &mut Command, pipe: &Path) -> Output {
+    fs::remove_file(pipe).unwrap();
+    let made = Command::new("mkfifo").arg(pipe).status().unwrap();
+    assert!(made.success());
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let writer = loop {
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(NONBLOCK)
+            .open(pipe);
+        if let Ok(writer) = opened {
+            break writer;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(Instant::now() < deadline, "it reads nothing");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    drop(writer);
+    output
+}
+
 #[test]
-fn sigterm_ends_a_stage_by_the_signal_and_what_was_published_stays() {
+fn sigterm_and_sigusr1_end_a_stage_with_143_and_what_was_published_stays() {
     let data = Data::new();
     for (i, (line, input)) in STAGES.iter().enumerate() {
         let (out, held) = (format!("out-{i}"), format!("held-{i}"));
@@ -83,47 +108,16 @@ fn sigterm_ends_a_stage_by_the_signal_and_what_was_published_stays() {
         let before = kept(&data.root().join(&out));
         assert!(!before.is_empty());
 
-        // The stage waits for what a pipe will give.
         let pipe = held_at.join(input);
-        fs::remove_file(&pipe).unwrap();
-        assert!(
-            Command::new("mkfifo")
-                .arg(&pipe)
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut child = command.spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let writer = loop {
-            let opened = OpenOptions::new()
-                .write(true)
-                .custom_flags(NONBLOCK)
-                .open(&pipe);
-            if let Ok(writer) = opened {
-                break writer;
-            }
-            assert!(child.try_wait().unwrap().is_none(), "{line}: it ended");
-            assert!(Instant::now() < deadline, "{line}: it reads nothing");
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let output = child.wait_with_output().unwrap();
-        drop(writer);
-        assert_eq!(
-            output.status.signal(),
-            Some(SIGTERM),
-            "{line}\n{}",
-            text(&output)
-        );
-        assert!(kept(&data.root().join(&out)) == before, "{line}");
+        for signal in ["-TERM", "-USR1"] {
+            let output = ended_by(signal, &mut command, &pipe);
+            let ended = output
+                .status
+                .code()
+                .or(output.status.signal().map(|n| 128 + n));
+            assert_eq!(ended, Some(143), "{signal}: {line}\n{}", text(&output));
+            assert!(kept(&data.root().join(&out)) == before, "{line}");
+        }
         // The same command goes on.
         fs::remove_file(&pipe).unwrap();
         fs::copy(data.root().join(source).join(input), &pipe).unwrap();

@@ -16,7 +16,7 @@ esac
 echo "$2" >"$3/$file"
 "#;
 
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 13] = [
     "own-data",
     "download",
     "decode",
@@ -27,6 +27,7 @@ const PROGRAMS: [&str; 12] = [
     "predict",
     "audit",
     "report",
+    "erase",
     "clean",
     "toy",
     "weights",
@@ -84,7 +85,7 @@ fn an_install_that_cannot_be_whole_says_so() {
 fn predict_applies_the_run_or_a_checkpoint_to_videos_and_makes_nothing() {
     let checkout = Checkout::new();
     checkout.install("predict", BINARY);
-    let videos = "VIDEOS=one.mp4 'two words.mp4'";
+    let videos = "VIDEO=one.mp4 'two words.mp4'";
     assert_eq!(checkout.ran(&["predict", videos, "DEVICE="]), ["predict"]);
     let run = "data/runs/substitution-finetune-seed-0";
     let asked = ["--checkpoint", run, "one.mp4", "two words.mp4"];
@@ -98,5 +99,5 @@ fn predict_applies_the_run_or_a_checkpoint_to_videos_and_makes_nothing() {
     assert!(!checkout.at("data/runs").exists());
     let output = checkout.make(&["predict"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("make predict wants VIDEOS="));
+    assert!(text(&output).contains("make predict wants VIDEO="));
 }

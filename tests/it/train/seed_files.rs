@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use incdec::clip::Split;
+use incdec::tables::MetricRow;
+
 use crate::event_file::Logged;
 
 use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, text};
@@ -289,6 +292,33 @@ fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
                 Logged::Scalar(value) => assert!(!image && value.is_finite(), "{tag}"),
                 Logged::Png(bytes) => assert!(image && bytes.starts_with(b"\x89PNG"), "{tag}"),
             }
+        }
+    }
+}
+
+#[test]
+fn tensorboard_has_curves_over_tasks_beside_the_seeds_tags() {
+    let toy = Toy::new();
+    let run = toy.train("substitution", "curves", "--epochs 1");
+    let metrics: Vec<MetricRow> = incdec::parquet_file::read(&run.join("metrics.parquet")).unwrap();
+    let logged = events(&run);
+    for (split, tag, metric) in [
+        (Split::Test, "test/mAP", "mean_ap"),
+        (Split::Validation, "validation/accuracy", "accuracy"),
+    ] {
+        let curve: Vec<_> = logged.iter().filter(|(t, ..)| t == tag).collect();
+        let rows = metrics
+            .iter()
+            .filter(|r| r.split == split && r.metric == metric);
+        let values: Vec<f64> = rows.map(|r| r.value.unwrap()).collect();
+        assert!(values.len() > 1);
+        assert_eq!(curve.len(), values.len(), "{tag}");
+        for (task, ((_, step, found), value)) in curve.iter().zip(values).enumerate() {
+            assert_eq!(usize::try_from(*step).unwrap(), task, "{tag}");
+            let Logged::Scalar(found) = found else {
+                panic!("{tag} is no scalar")
+            };
+            assert!((f64::from(*found) - value).abs() < 1e-6, "{tag}");
         }
     }
 }

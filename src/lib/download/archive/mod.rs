@@ -3,6 +3,7 @@
 //! - `fetch`: one archive, retried until it is sound; `watched`: its bytes are counted and copied.
 //! - `packing`: what the bytes are; `gunzip`, `extract`, `unzip`: the bytes as members; `member`:
 //!   what is let in.
+//! - `names`: what an archive holds, by the names of its members.
 //! - `staging`: clips until their archive is known to be sound; `container`: whether one is whole.
 
 pub(super) mod container;
@@ -10,6 +11,7 @@ mod extract;
 mod fetch;
 mod gunzip;
 mod member;
+mod names;
 mod packing;
 mod staging;
 mod unzip;
@@ -19,4 +21,5 @@ pub use extract::{ExtractError, Keeper, Tally, extract};
 pub(super) use fetch::{Outcome, Work};
 pub use gunzip::Gunzip;
 pub(super) use member::{class_of, has_drive, video_name};
+pub use names::member_names;
 pub(super) use packing::{Packing, packing};

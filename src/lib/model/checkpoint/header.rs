@@ -12,3 +12,5 @@ pub const CATEGORIES: &str = "incdec.categories";
 /// How a video becomes the frames that it was trained on: the settings of decoding as the shards
 /// have them, a JSON object. Absent where they have none, and in files of a version before.
 pub const DECODING: &str = "incdec.decoding";
+/// The weights that these were trained from, a JSON list of objects with `role` and `blake3`.
+pub const PARENTS: &str = "incdec.parents";

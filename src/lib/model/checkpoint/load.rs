@@ -66,6 +66,17 @@ pub fn read_own(
     path: &Path,
     expected: &BTreeMap<String, String>,
 ) -> Result<StateDict, CheckpointError> {
+    read_own_whole(path, expected).map(|(tensors, _)| tensors)
+}
+
+/// [`read_own`] with the metadata of the header.
+///
+/// # Errors
+/// As [`read_own`].
+pub fn read_own_whole(
+    path: &Path,
+    expected: &BTreeMap<String, String>,
+) -> Result<(StateDict, BTreeMap<String, String>), CheckpointError> {
     let file = state_dict::read(path)?;
     for (key, expected) in expected {
         if let Some(found) = file.metadata.get(key).filter(|found| *found != expected) {
@@ -77,7 +88,7 @@ pub fn read_own(
             });
         }
     }
-    Ok(file.tensors)
+    Ok((file.tensors, file.metadata))
 }
 
 /// Loads a file that [`super::save`] wrote with the metadata `expected` into `store`, whole.

@@ -7,6 +7,12 @@ const LOOKED_AT_BYTES: usize = 1024;
 /// Where the word `ustar` stands in a tar's first header.
 const USTAR_AT: usize = 257;
 
+/// Whether a file begins as safetensors do: the length of the header, below 4 GiB, in eight bytes,
+/// then JSON.
+fn is_safetensors(begin: &[u8]) -> bool {
+    begin.get(4..9) == Some(b"\0\0\0\0{")
+}
+
 /// What the file is, with the remedy; `None` where its first bytes do not tell.
 pub(super) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
     let begin = &bytes[..bytes.len().min(LOOKED_AT_BYTES)];
@@ -27,7 +33,10 @@ pub(super) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
         || begin.get(USTAR_AT..USTAR_AT + 5) == Some(b"ustar")
     {
         "it was saved by a PyTorch before 1.6, in a format that is not read: load it in PyTorch and save its state dict again"
-    } else if begin.starts_with(b"\x80") && begin.get(1).is_some_and(|version| *version <= 5) {
+    } else if begin.starts_with(b"\x80")
+        && begin.get(1).is_some_and(|version| *version <= 5)
+        && !is_safetensors(begin)
+    {
         "it is a pickle outside of an archive of torch.save: load it in Python and save its state dict with torch.save"
     } else if begin.starts_with(&[0x1f, 0x8b]) {
         "it is compressed with gzip: unpack it first"
@@ -61,6 +70,10 @@ mod tests {
             assert!(kind.contains(word), "{kind}");
         }
         assert_eq!(kind_of(b"no weights at all"), None);
-        assert_eq!(kind_of(&[8, 0, 0, 0, 0, 0, 0, 0, b'{']), None);
+        // Headers of 8, 128 and 640 bytes: the latter two begin as a pickle does.
+        for length in [[8, 0], [0x80, 0], [0x80, 2]] {
+            let bytes = [&length[..], &[0; 6], b"{"].concat();
+            assert_eq!(kind_of(&bytes), None);
+        }
     }
 }

@@ -108,6 +108,7 @@ pub(super) fn facts(config: &TrainConfig, data: &TaskSequence, folder: &RunFolde
         categories: data.deal.taxonomy.category_names(),
         skipped_clips: skipped.unwrap_or_default(),
         tasks: tasks.collect(),
+        erasures: folder.progress.erasures.clone(),
         pretrained: folder.partial().map(str::to_owned),
         figures: RunFigures::of(|metric| {
             let values = (0..done).map(|task| find(task, metric)?.value);

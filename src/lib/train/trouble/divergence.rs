@@ -35,7 +35,7 @@ pub struct Divergence {
     pub losses: Vec<f64>,
     /// The norms of the gradients of the steps before it, the last one last.
     pub gradient_norms: Vec<f64>,
-    /// The last weights that were published; none in the first task.
+    /// The last good weights that were kept; none before the first.
     pub checkpoint: Option<PathBuf>,
 }
 

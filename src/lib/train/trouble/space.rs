@@ -33,10 +33,12 @@ pub(in crate::train) struct Need {
 }
 
 impl Need {
-    /// What the run of `config` is still to write with `done` of its tasks done.
+    /// What the run of `config` is still to write with `done` of its tasks done; `epochs` are the
+    /// most of each.
     pub(in crate::train) fn of(
         config: &TrainConfig,
         data: &TaskSequence,
+        epochs: &[u32],
         learner: &Learner,
         done: usize,
     ) -> Self {
@@ -55,7 +57,7 @@ impl Need {
             .iter()
             .flat_map(|task| judged.map(|split| task.list(split).len()))
             .sum();
-        let epochs = tasks * u64::from(config.settings.epochs);
+        let epochs: u64 = epochs.iter().skip(done).map(|&n| u64::from(n)).sum();
         Self {
             weights: tasks * (model + state),
             // Weights, the best ones, what the approach remembers, and Adam's two moments.
