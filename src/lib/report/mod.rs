@@ -22,6 +22,7 @@ mod compare;
 mod config;
 mod copies;
 mod detail;
+mod document;
 mod error;
 mod examples;
 mod export;

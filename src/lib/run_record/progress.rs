@@ -84,7 +84,14 @@ impl RunProgress {
     /// The last task that was trained.
     #[must_use]
     pub fn last_trained(&self) -> Option<usize> {
-        self.tasks.iter().rposition(TaskOutcome::was_trained)
+        self.last_trained_before(self.tasks.len())
+    }
+
+    /// The last task before `task` that was trained.
+    #[must_use]
+    pub fn last_trained_before(&self, task: usize) -> Option<usize> {
+        let before = &self.tasks[..task.min(self.tasks.len())];
+        before.iter().rposition(TaskOutcome::was_trained)
     }
 
     /// Reads the progress of the run in `folder`; `None` where no task is done.

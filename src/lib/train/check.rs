@@ -54,10 +54,16 @@ impl TrainConfig {
             return refuse("--max-bad", "belongs to --on-bad-clip skip");
         }
         let rolls_back = self.on_tainted == OnTainted::Rollback;
-        if rolls_back != self.from_run.is_some() {
+        if rolls_back && self.from_run.is_none() {
             return refuse(
                 "--from-run",
-                "belongs to --on-tainted rollback, and that to it",
+                "--on-tainted rollback goes on from a run: name it",
+            );
+        }
+        if self.from_run.is_some() && !rolls_back && self.settings.unlearn == UnlearnName::None {
+            return refuse(
+                "--from-run",
+                "belongs to --on-tainted rollback, or to --unlearn METHOD beside a run of another method",
             );
         }
         if self.from_run.as_ref() == Some(&self.out) {
@@ -89,6 +95,18 @@ impl TrainConfig {
             (true, true) if self.pretrained.is_some() => refuse(
                 "--pretrained",
                 "the features have their backbone: not together with --features",
+            ),
+            (true, true) if self.seed_outputs => refuse(
+                "--seed-outputs",
+                format!("the seed has nothing like --approach {approach}"),
+            ),
+            (true, true) if self.from_run.is_some() => refuse(
+                "--from-run",
+                format!("--approach {approach} is trained anew in seconds: leave it out"),
+            ),
+            (true, true) if self.extend.epochs.is_some() => refuse(
+                "--extend-epochs",
+                format!("--approach {approach} has no epochs to go back into"),
             ),
             _ => Ok(()),
         }

@@ -141,6 +141,10 @@ choice! {
         /// Nothing: what leaves is only no longer trained on.
         #[default]
         None = "none",
+        /// New weights, and the recipe of task 0: nothing of what was trained before is left.
+        Retrain = "retrain",
+        /// Go back to before what leaves was first seen, and train the tasks since then again without it.
+        Rollback = "rollback",
         /// Train on what stays.
         Finetune = "finetune",
         /// Climb the loss of what leaves until it is that of held-out clips like it.

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
 //! | `machine` | what of the place where a run computes can change the last bits |
-//! | [`task_sequence`] | which clips each task trains and evaluates on |
+//! | [`task_sequence`], `stages` | which clips each task trains and evaluates on; which recipe it is trained by |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
@@ -48,6 +48,7 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
+mod stages;
 pub mod status;
 pub mod task_sequence;
 mod trained;

@@ -154,6 +154,7 @@ fn report(seconds: &[f64; Phase::ALL.len()], total: f64) -> String {
         Phase::Optimizer,
         Phase::Evaluation,
         Phase::Approach,
+        Phase::Unlearning,
     ]
     .iter()
     .map(|phase| seconds[*phase as usize])
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_report_says_in_words_what_bounds_the_run() {
-        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0];
+        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0, 0.0];
         assert!(report(&seconds(5.0, 4.0), 10.0).contains("Loading bounds this run: 50 %"));
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);

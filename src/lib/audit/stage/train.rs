@@ -7,10 +7,9 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::references::{path_settings, scratch_settings, withdrawing_tasks};
-use super::runs::{AuditedRun, ListedClip};
+use super::runs::AuditedRun;
 use super::{AuditConfig, AuditStageError, ReferenceTasks, TrainReferences};
 use crate::artifact::{self, ArtifactError};
-use crate::clip::Split;
 use crate::parquet_file;
 use crate::tables::{Availability, AvailabilityRow, ScheduleRow};
 use crate::train::Settings;
@@ -124,24 +123,11 @@ fn without_what_left(
     run: &AuditedRun,
     task: usize,
 ) -> Result<PathBuf, AuditStageError> {
+    let mut tasks = Availability::read(&run.folder.join(AvailabilityRow::FILE))?;
+    tasks.keep_list_of(task);
     let Availability {
-        mut rows,
-        provenance,
-        ..
-    } = Availability::read(&run.folder.join(AvailabilityRow::FILE))?;
-    let last = &run.tasks[task];
-    let ids = |list: &[ListedClip]| -> BTreeSet<String> {
-        list.iter().map(|clip| clip.id.clone()).collect()
-    };
-    let (train, validation) = (ids(&last.train), ids(&last.validation));
-    for row in &mut rows {
-        row.usable &= match row.split {
-            Split::Train => train.contains(&row.clip_id),
-            Split::Validation => validation.contains(&row.clip_id),
-            // Every run is judged on the whole test split.
-            Split::Test => true,
-        };
-    }
+        rows, provenance, ..
+    } = tasks;
     // Runs of one deal share the folder: its name is what stands in it.
     let hash = parquet_file::rows_hash(&rows).map_err(|source| {
         crate::parquet_file::TableError::Arrow {

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use super::figures::{END, Figures, PATH, SCRATCH, Wanted};
 use super::table::MethodRow;
 use crate::report::ReportError;
-use crate::report::charts::{Axes, INK, MUTED, Series, color, lines, ticks};
+use crate::report::charts::{Axes, INK, MUTED, Series, dash, lines, ticks};
+use crate::report::colors::color;
 use crate::tables::CurveRow;
 
 /// The size of a figure, in pixels.
 const SIZE: (u32, u32) = (520, 380);
+/// Half the length of the bar through a target, in accuracy.
+const TARGET_BAR: f64 = 0.04;
 /// The lowest rate of the logarithmic axes: a thousandth.
 const LOWEST: f64 = -3.0;
 
@@ -29,12 +32,12 @@ pub(super) fn curves(
     let before = methods.iter().find(|row| row.task == task);
     if let Some(row) = before {
         let mut line = line("before", MUTED, rates(figures, &row.method, "before", task));
-        line.dashed = true;
+        line.dash = dash(1);
         series.push(line);
     }
     for name in figures.references(PATH, task) {
         let mut path = line(name, INK, rates(figures, name, END, task));
-        path.dashed = true;
+        path.dash = dash(1);
         series.push(path);
     }
     let axes = Axes {
@@ -126,10 +129,13 @@ pub(super) fn scatter(
             continue;
         };
         let mut point = Series::new(name, color);
-        point.points = vec![(x, accuracy(name, "forget"))];
-        point.dashed = targets.iter().any(|(target, _)| *target == name);
+        let y = accuracy(name, "forget");
+        point.points = vec![(x, y)];
         // A target is a cross: its point has a bar.
-        point.bars = vec![point.dashed.then_some(0.04)];
+        if targets.iter().any(|(target, _)| *target == name) {
+            point.dash = dash(1);
+            point.bars = vec![y.map(|y| (y - TARGET_BAR, y + TARGET_BAR))];
+        }
         series.push(point);
     }
     let axes = Axes {

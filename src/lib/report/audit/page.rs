@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::charts::{curves, scatter};
 use super::definitions::{DEFINITIONS, FLOOR, STATEMENTS};
@@ -10,9 +10,11 @@ use super::figures::{END, Figures, PATH, SCRATCH, Wanted};
 use super::table::{COLUMNS, MethodRow, seconds};
 use crate::report::ReportError;
 use crate::report::charts::Series;
-use crate::report::parts::{figure, legend, number};
+use crate::report::document::Document;
+use crate::report::numbers::number;
+use crate::report::parts::{Column as Head, figure, legend_of, ordered_table};
+use crate::tables::AuditRow;
 
-const STYLE: &str = include_str!("../style.css");
 /// Fewer seeds are warned of.
 const FEW_SEEDS: i64 = 3;
 
@@ -25,49 +27,34 @@ pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, R
         drawn.push((task, curves, scatter(figures, methods, task)?));
     }
     let title = format!("audit of {} methods", methods.len());
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                // The page's own hash, when it is sealed.
-                meta name="blake3" content="";
-                title { "incdec: " (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    p.brand { "incdec audit" }
-                    h1 { (title) }
-                    p.lead { "How models that were made to forget compare with models that never saw what left." }
-                }
-                main {
-                    (warnings(figures, methods))
-                    (table(methods))
-                    @for (task, curves, scatter) in &drawn {
-                        section {
-                            h2 { "Task " (task) }
-                            div.grid {
-                                (drawing(curves, "An attack by confidence, mean over seeds; to the left of 1 over the number of others nothing is resolved."))
-                                (drawing(scatter, "What is kept beside what is forgotten; bars mark the references, which are the targets."))
-                            }
-                        }
+    let document = Document {
+        kind: "audit",
+        title: &title,
+        lead: "How models that were made to forget compare with models that never saw what left.",
+        chain: None,
+        main: html! {
+            (warnings(figures, methods))
+            (table(methods))
+            @for (task, curves, scatter) in &drawn {
+                section {
+                    h2 { "Task " (task) }
+                    div.grid {
+                        (drawing(curves, "An attack by confidence, mean over seeds; to the left of 1 over the number of others nothing is resolved."))
+                        (drawing(scatter, "What is kept beside what is forgotten; bars mark the references, which are the targets."))
                     }
-                    (spread(figures, &tasks))
-                    (sequences(figures))
-                    (statements())
                 }
-                footer { (definitions(figures)) }
             }
-        }
+            (spread(figures, &tasks))
+            (sequences(figures))
+            (statements())
+        },
+        foot: definitions(figures),
     };
-    Ok(page.into_string())
+    Ok(document.html())
 }
 
 fn drawing((svg, series): &(String, Vec<Series>), caption: &str) -> Markup {
-    let entries = series.iter().map(|s| (s.color, s.dashed, &s.name[..]));
-    figure(svg, caption, Some(legend(entries)))
+    figure(svg, caption, Some(legend_of(series)))
 }
 
 /// What must be known before any figure is read.
@@ -115,6 +102,26 @@ fn warnings(figures: &Figures, methods: &[MethodRow]) -> Markup {
 
 /// Methods as rows, figures as columns.
 fn table(methods: &[MethodRow]) -> Markup {
+    let mut heads = vec![
+        Head::text("method"),
+        Head::number("task"),
+        Head::number("seeds"),
+        Head::text("verdict"),
+    ];
+    heads.extend(COLUMNS.iter().map(|column| Head::number(column.heading)));
+    heads.extend(["weights from path", "unlearning, s", "training, s"].map(Head::number));
+    let rows = html! {
+        @for row in methods {
+            tr {
+                td.name { (row.method) @if row.is_exact() { " (exact)" } }
+                td.n { (row.task) } td.n { (row.seeds) } td { (row.verdict) }
+                @for cell in row.cells.iter().chain([&row.weights]) {
+                    td.n { @if cell.is_apart() { strong { (cell.text()) } } @else { (cell.text()) } }
+                }
+                td.n { (seconds(row.seconds[0])) } td.n { (seconds(row.seconds[1])) }
+            }
+        }
+    };
     html! {
         section {
             h2 { "Methods" }
@@ -123,32 +130,7 @@ fn table(methods: &[MethodRow]) -> Markup {
                  reference's (ToW), the largest first. A difference whose 95 % interval leaves 0 out is bold. Exact methods are exact \
                  for the part that they train again; a backbone that saw F stays as it was."
             }
-            div.scroll {
-                table.compact {
-                    thead {
-                        tr {
-                            th { "method" } th.n { "task" } th.n { "seeds" } th { "verdict" }
-                            @for column in &COLUMNS { th.n { (column.heading) } }
-                            th.n { "weights from path" } th.n { "unlearning, s" } th.n { "training, s" }
-                        }
-                    }
-                    tbody {
-                        @for row in methods {
-                            tr {
-                                td.name { (row.method) @if row.is_exact() { " (exact)" } }
-                                td.n { (row.task) } td.n { (row.seeds) } td { (row.verdict) }
-                                @for cell in &row.cells {
-                                    td.n {
-                                        @if cell.is_apart() { strong { (cell.text()) } } @else { (cell.text()) }
-                                    }
-                                }
-                                td.n { (row.weights.text()) }
-                                td.n { (seconds(row.seconds[0])) } td.n { (seconds(row.seconds[1])) }
-                            }
-                        }
-                    }
-                }
-            }
+            (ordered_table("Methods", &heads, &rows))
         }
     }
 }
@@ -177,38 +159,53 @@ fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Markup {
                 .is_none_or(|g| g == "all" || g == "heads")
         })
         .collect();
-    html! {
-        section {
-            h2 { "The references' own spread" }
-            p { "What no method can be expected to do better than: how much references of different seeds differ." }
-            table {
-                thead { tr { th { "reference" } th.n { "task" } th { "clips" } th { "figure" } th.n { "mean" } th.n { "over seeds" } th.n { "seeds" } } }
-                tbody {
-                    @for &task in tasks {
-                        @for reference in figures.references(PATH, task).into_iter().chain(figures.references(SCRATCH, task)) {
-                            @for population in ["forget", "retain", "test"] {
-                                @if let Some(row) = row(reference, task, population, "accuracy") {
-                                    tr {
-                                        td { (reference) } td.n { (task) } td { (population) } td { "accuracy" }
-                                        td.n { (number(row.value)) }
-                                        td.n { "[" (number(row.t_low)) ", " (number(row.t_high)) "]" }
-                                        td.n { (row.n) }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                    @for row in floors {
+    let heads = [
+        Head::text("reference"),
+        Head::number("task"),
+        Head::text("clips"),
+        Head::text("figure"),
+        Head::number("mean"),
+        Head::number("over seeds"),
+        Head::number("seeds"),
+    ];
+    let own = |task: i32| {
+        let kinds = [PATH, SCRATCH].into_iter();
+        kinds.flat_map(move |kind| figures.references(kind, task))
+    };
+    let rows = html! {
+        @for &task in tasks {
+            @for reference in own(task) {
+                @for population in ["forget", "retain", "test"] {
+                    @if let Some(row) = row(reference, task, population, "accuracy") {
                         tr {
-                            td { (row.method) } td.n { (row.task) } td { (row.population) } td { (row.measure) }
-                            td.n { (number(row.value)) }
-                            td.n { "[" (number(row.t_low)) ", " (number(row.t_high)) "]" }
-                            td.n { (row.n) }
+                            td { (reference) } td.n { (task) } td { (population) } td { "accuracy" }
+                            (mean_cells(row)) td.n { (row.n) }
                         }
                     }
                 }
             }
         }
+        @for row in floors {
+            tr {
+                td { (row.method) } td.n { (row.task) } td { (row.population) } td { (row.measure) }
+                (mean_cells(row)) td.n { (row.n) }
+            }
+        }
+    };
+    html! {
+        section {
+            h2 { "The references' own spread" }
+            p { "What no method can be expected to do better than: how much references of different seeds differ." }
+            (ordered_table("Spread of the references", &heads, &rows))
+        }
+    }
+}
+
+/// The cells of a mean over seeds with Student's interval.
+fn mean_cells(row: &AuditRow) -> Markup {
+    html! {
+        td.n { (number(row.value)) }
+        td.n { "[" (number(row.t_low)) ", " (number(row.t_high)) "]" }
     }
 }
 
@@ -226,24 +223,30 @@ fn sequences(figures: &Figures) -> Markup {
         .iter()
         .filter(|row| row.run.is_none() && of.contains(&&row.measure[..]))
         .collect();
+    let heads = [
+        Head::text("method"),
+        Head::number("task"),
+        Head::text("figure"),
+        Head::text("of"),
+        Head::text("beside"),
+        Head::number("mean"),
+        Head::number("over seeds"),
+    ];
+    let table = html! {
+        @for row in &rows {
+            tr {
+                td { (row.method) } td.n { (row.task) } td { (row.measure) }
+                td { (row.group.as_deref().unwrap_or("all")) }
+                td { (row.reference.as_deref().unwrap_or("its own")) }
+                (mean_cells(row))
+            }
+        }
+    };
     html! {
         @if !rows.is_empty() {
             section {
                 h2 { "Several requests" }
-                table {
-                    thead { tr { th { "method" } th.n { "task" } th { "figure" } th { "of" } th { "beside" } th.n { "mean" } th.n { "over seeds" } } }
-                    tbody {
-                        @for row in rows {
-                            tr {
-                                td { (row.method) } td.n { (row.task) } td { (row.measure) }
-                                td { (row.group.as_deref().unwrap_or("all")) }
-                                td { (row.reference.as_deref().unwrap_or("its own")) }
-                                td.n { (number(row.value)) }
-                                td.n { "[" (number(row.t_low)) ", " (number(row.t_high)) "]" }
-                            }
-                        }
-                    }
-                }
+                (ordered_table("Several requests", &heads, &table))
             }
         }
     }
@@ -267,7 +270,7 @@ fn definitions(figures: &Figures) -> Markup {
             .any(|measure| *measure == name || (name.ends_with('_') && measure.starts_with(name)))
     };
     html! {
-        p { "Written by incdec " (env!("CARGO_PKG_VERSION")) ". A dash is an undefined figure. The page loads nothing." }
+        "A dash is an undefined figure. The page loads nothing."
         dl {
             @for (name, meaning) in DEFINITIONS {
                 @if is_there(name) { dt { code { (name) } } dd { (meaning) "." } }

@@ -25,7 +25,7 @@ fn by_lapack(matrix: &[f64], size: usize, right: &[f64], columns: usize) -> Opti
     solved.iter().all(|x| x.is_finite()).then_some(solved)
 }
 
-/// An exact head that goes from task to task, or is fitted anew in each: the same to 1e-9.
+/// An exact head that goes from stage to stage, or is fitted anew in each: the same to 1e-9.
 pub(super) struct Exact<'a> {
     head: ExactHead,
     expansion: Expansion,
@@ -43,49 +43,51 @@ impl<'a> Exact<'a> {
         }
     }
 
-    /// Subtracts what `task` withdraws and adds what arrives.
-    fn follow(&mut self, task: usize) -> Result<(), TrainError> {
+    /// Subtracts what `stage` withdraws and adds what arrives.
+    fn follow(&mut self, stage: usize) -> Result<(), TrainError> {
         let ids = self.features.train_ids();
-        let found = change(&ids, task);
-        let clip = |task: usize, id: &str| {
-            let list = self.features.list(task, Split::Train);
+        let found = change(&ids, stage);
+        let clip = |stage: usize, id: &str| {
+            let list = self.features.list(stage, Split::Train);
             list.iter().find(|clip| clip.id == id).map(HeadClip::exact)
         };
         // The ids are of these very lists.
-        for clip in found.forget.iter().filter_map(|id| clip(task - 1, id)) {
+        for clip in found.forget.iter().filter_map(|id| clip(stage - 1, id)) {
             self.head.remove(clip)?;
         }
-        for clip in found.arrived.iter().filter_map(|id| clip(task, id)) {
+        for clip in found.arrived.iter().filter_map(|id| clip(stage, id)) {
             self.head.add(clip)?;
         }
         Ok(())
     }
 
-    fn refit(&mut self, task: usize) -> Result<(), TrainError> {
-        let list = self.features.list(task, Split::Train);
+    fn refit(&mut self, stage: usize) -> Result<(), TrainError> {
+        let list = self.features.list(stage, Split::Train);
         Ok(self.head.refit(list.iter().map(HeadClip::exact))?)
     }
 }
 
 impl Head for Exact<'_> {
-    fn task(&mut self, task: usize) -> Result<LinearHead, TrainError> {
+    fn advance(&mut self, stage: usize) -> Result<LinearHead, TrainError> {
         if self.anew {
             self.head = ExactHead::new(self.expansion.clone(), self.features.classes());
-            self.refit(task)?;
+            self.refit(stage)?;
         } else {
-            self.follow(task)?;
+            self.follow(stage)?;
             if self.head.wants_refit() {
-                self.refit(task)?;
+                self.refit(stage)?;
             }
         }
-        let validation = self.features.list(task, Split::Validation);
+        let validation = self.features.list(stage, Split::Validation);
         let validation: Vec<Clip<'_>> = validation.iter().map(HeadClip::exact).collect();
         let ridge = match self.head.fit_by(&by_lapack, &validation)? {
             Some(ridge) => ridge,
             None => {
-                self.refit(task)?;
+                self.refit(stage)?;
                 let fitted = self.head.fit_by(&by_lapack, &validation)?;
-                fitted.ok_or(TrainError::NoRidge { task })?
+                fitted.ok_or(TrainError::NoRidge {
+                    task: self.features.tasks()[stage],
+                })?
             }
         };
         Ok(LinearHead::of_exact(&self.head, &ridge))

@@ -44,9 +44,12 @@ impl HeadClip {
     }
 }
 
-/// The clips of every task's lists with their features. Takes 8 d bytes a clip.
+/// The clips of the lists of every stage (a task that is not passed over) with their features. Takes
+/// 8 d bytes a clip.
 #[derive(Debug)]
 pub(in crate::train) struct Features {
+    /// The task of each stage.
+    tasks: Vec<usize>,
     train: Vec<Vec<HeadClip>>,
     validation: Vec<Vec<HeadClip>>,
     test: Vec<Vec<HeadClip>>,
@@ -106,8 +109,10 @@ impl Features {
         let list = |list: &Dataset, split| -> Result<Vec<HeadClip>, TrainError> {
             list.samples().iter().map(|s| clip(s, split)).collect()
         };
+        let trained = (0..data.tasks.len()).filter(|&task| !data.tasks[task].is_empty());
+        let tasks: Vec<usize> = trained.collect();
         let lists = |split: Split| -> Result<Vec<Vec<HeadClip>>, TrainError> {
-            let tasks = data.tasks.iter();
+            let tasks = tasks.iter().map(|&task| &data.tasks[task]);
             tasks.map(|task| list(task.list(split), split)).collect()
         };
         let features = Self {
@@ -116,6 +121,7 @@ impl Features {
             test: lists(Split::Test)?,
             width,
             classes: data.deal.taxonomy.classes(),
+            tasks: tasks.clone(),
         };
         Ok((features, hash))
     }
@@ -125,6 +131,7 @@ impl Features {
     pub(super) fn of(train: Vec<Vec<HeadClip>>, width: usize, classes: usize) -> Self {
         let empty = vec![Vec::new(); train.len()];
         Self {
+            tasks: (0..train.len()).collect(),
             validation: empty.clone(),
             test: empty,
             train,
@@ -133,12 +140,17 @@ impl Features {
         }
     }
 
-    /// The clips of one list of `task`.
-    pub(in crate::train) fn list(&self, task: usize, split: Split) -> &[HeadClip] {
+    /// The task of each stage.
+    pub(in crate::train) fn tasks(&self) -> &[usize] {
+        &self.tasks
+    }
+
+    /// The clips of one list of `stage`.
+    pub(in crate::train) fn list(&self, stage: usize, split: Split) -> &[HeadClip] {
         match split {
-            Split::Train => &self.train[task],
-            Split::Validation => &self.validation[task],
-            Split::Test => &self.test[task],
+            Split::Train => &self.train[stage],
+            Split::Validation => &self.validation[stage],
+            Split::Test => &self.test[stage],
         }
     }
 

@@ -3,13 +3,13 @@
 use crate::train::TrainError;
 use crate::unlearning::linear_head::LinearHead;
 
-/// A model on cached features. Tasks come in order, each once.
+/// A model on cached features. Stages, the tasks that are not passed over, come in order, each once.
 pub(in crate::train) trait Head {
-    /// Takes in what `task` has and lets go of what it withdraws.
+    /// Takes in what `stage` has and lets go of what it withdraws.
     ///
     /// # Errors
-    /// When the task's clips make no head.
-    fn task(&mut self, task: usize) -> Result<LinearHead, TrainError>;
+    /// When its clips make no head.
+    fn advance(&mut self, stage: usize) -> Result<LinearHead, TrainError>;
 }
 
 /// The shape of what a head keeps.

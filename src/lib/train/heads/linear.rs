@@ -20,7 +20,7 @@ pub(super) struct Linear {
     bias: Tensor,
 }
 
-/// What a training is keyed by: its streams are those of no other.
+/// What a training is keyed by, so that its streams are those of no other: a slice by its task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     pub(super) shard: usize,
@@ -160,18 +160,18 @@ impl<'a> HeadFinetune<'a> {
 }
 
 impl Head for HeadFinetune<'_> {
-    fn task(&mut self, task: usize) -> Result<LinearHead, TrainError> {
+    fn advance(&mut self, stage: usize) -> Result<LinearHead, TrainError> {
         let (width, classes) = (self.features.width(), self.features.classes());
-        let mut recipe = task;
+        let mut recipe = stage;
         if self.settings.from_scratch {
             self.head = Linear::new(self.settings.seed, 0, width, classes);
             recipe = 0;
         }
         let (_, rate) = self.settings.rates(recipe);
-        let clips: Vec<&HeadClip> = self.features.list(task, Split::Train).iter().collect();
+        let clips: Vec<&HeadClip> = self.features.list(stage, Split::Train).iter().collect();
         let key = Key {
             shard: 0,
-            slice: task,
+            slice: self.features.tasks()[stage],
         };
         self.head.train(self.settings, rate, key, &clips)?;
         Ok(LinearHead {

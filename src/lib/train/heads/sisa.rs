@@ -20,7 +20,7 @@ pub(super) struct Sisa<'a> {
     shards: usize,
     /// For each shard its weights after each slice.
     checkpoints: Vec<Vec<Linear>>,
-    /// The task at which each clip that is there arrived.
+    /// The stage at which each clip that is there arrived.
     slices: BTreeMap<String, usize>,
 }
 
@@ -35,13 +35,13 @@ impl<'a> Sisa<'a> {
         }
     }
 
-    /// The first slice that each shard trains at `task`, and what that costs.
-    fn restarts(&mut self, task: usize) -> BTreeMap<usize, usize> {
+    /// The first slice that each shard trains at `stage`, and what that costs.
+    fn restarts(&mut self, stage: usize) -> BTreeMap<usize, usize> {
         let ids = self.features.train_ids();
-        let found = change(&ids, task);
+        let found = change(&ids, stage);
         let forget: BTreeSet<String> = found.forget.iter().map(|id| (*id).to_owned()).collect();
-        let before = task.checked_sub(1);
-        let before = before.map_or(&[][..], |t| self.features.list(t, Split::Train));
+        let before = stage.checked_sub(1);
+        let before = before.map_or(&[][..], |stage| self.features.list(stage, Split::Train));
         let places: Vec<Place> = before
             .iter()
             .map(|clip| Place {
@@ -53,7 +53,8 @@ impl<'a> Sisa<'a> {
         let plan = plan(&places, &forget, self.shards);
         if let Some(cost) = plan.cost.filter(|_| !forget.is_empty()) {
             tracing::info!(
-                "task {task}: sisa trains {} of {} shards again, {cost:.3} of the visits of a whole training",
+                "task {}: sisa trains {} of {} shards again, {cost:.3} of the visits of a whole training",
+                self.features.tasks()[stage],
                 plan.restart.len(),
                 self.shards
             );
@@ -62,23 +63,23 @@ impl<'a> Sisa<'a> {
             self.slices.remove(id);
         }
         for id in found.arrived {
-            self.slices.insert(id.to_owned(), task);
+            self.slices.insert(id.to_owned(), stage);
         }
         plan.restart
     }
 
-    /// Trains `shard` from the slice `first` to that of `task`.
-    fn train(&mut self, shard: usize, first: usize, task: usize) -> Result<(), TrainError> {
+    /// Trains `shard` from the slice `first` to that of `stage`.
+    fn train(&mut self, shard: usize, first: usize, stage: usize) -> Result<(), TrainError> {
         let (width, classes) = (self.features.width(), self.features.classes());
         self.checkpoints[shard].truncate(first);
-        let list = self.features.list(task, Split::Train);
+        let list = self.features.list(stage, Split::Train);
         let own = list
             .iter()
             .filter(|clip| clip.position_in_category % self.shards == shard);
         let own: Vec<(usize, &HeadClip)> = own
-            .map(|clip| (self.slices.get(&clip.id).copied().unwrap_or(task), clip))
+            .map(|clip| (self.slices.get(&clip.id).copied().unwrap_or(stage), clip))
             .collect();
-        for slice in first..=task {
+        for slice in first..=stage {
             let mut head = match self.checkpoints[shard].last() {
                 Some(head) => head.copy(),
                 None => Linear::new(self.settings.seed, shard, width, classes),
@@ -90,7 +91,11 @@ impl<'a> Sisa<'a> {
                 let (_, rate) = self.settings.rates(usize::from(begun));
                 let until = own.iter().filter(|(arrived, _)| *arrived <= slice);
                 let clips: Vec<&HeadClip> = until.map(|(_, clip)| *clip).collect();
-                head.train(self.settings, rate, Key { shard, slice }, &clips)?;
+                let key = Key {
+                    shard,
+                    slice: self.features.tasks()[slice],
+                };
+                head.train(self.settings, rate, key, &clips)?;
             }
             self.checkpoints[shard].push(head);
         }
@@ -99,14 +104,14 @@ impl<'a> Sisa<'a> {
 }
 
 impl Head for Sisa<'_> {
-    fn task(&mut self, task: usize) -> Result<LinearHead, TrainError> {
-        let restarts = self.restarts(task);
+    fn advance(&mut self, stage: usize) -> Result<LinearHead, TrainError> {
+        let restarts = self.restarts(stage);
         let mut shards = Vec::new();
         for shard in 0..self.shards {
-            let first = restarts.get(&shard).copied().unwrap_or(task);
-            self.train(shard, first, task)?;
+            let first = restarts.get(&shard).copied().unwrap_or(stage);
+            self.train(shard, first, stage)?;
             let mut holds = vec![false; self.features.classes()];
-            for clip in self.features.list(task, Split::Train) {
+            for clip in self.features.list(stage, Split::Train) {
                 if clip.position_in_category % self.shards == shard {
                     holds[clip.class] = true;
                 }
@@ -147,10 +152,10 @@ mod tests {
             .iter()
             .map(|list| list.iter().map(|id| clip(*id)).collect())
             .collect();
-        let tasks = lists.len();
+        let stages = lists.len();
         let features = Features::of(lists, 4, 2);
         let mut sisa = Sisa::new(&settings, &features, 3);
-        let heads = (0..tasks).map(|task| sisa.task(task).unwrap());
+        let heads = (0..stages).map(|stage| sisa.advance(stage).unwrap());
         heads.last().unwrap()
     }
 

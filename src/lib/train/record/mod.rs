@@ -31,6 +31,7 @@ mod summary;
 mod task_checkpoint;
 pub mod tensorboard;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(super) use folder::origin;
@@ -45,6 +46,7 @@ use super::evaluate::Evaluation;
 use super::learner::Learner;
 use super::profile::{Clock, Phase};
 use super::settings::TrainConfig;
+use super::stages::stages;
 use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
@@ -99,6 +101,8 @@ pub(super) struct Record<'a> {
     tested: Vec<Figures>,
     /// Where the task under way was stopped.
     under_way: Option<TaskCheckpoint>,
+    /// The stage of each task.
+    stages: Vec<usize>,
 }
 
 impl<'a> Record<'a> {
@@ -150,6 +154,7 @@ impl<'a> Record<'a> {
             transcript: transcript.transpose()?,
             tested: Vec::new(),
             under_way: found.map(|found| found.checkpoint),
+            stages: stages(&config.settings, data),
             config,
             data,
             folder,
@@ -172,6 +177,17 @@ impl<'a> Record<'a> {
         }
         let last = self.folder.progress.last_trained()?;
         Some(self.folder.checkpoint(last))
+    }
+
+    /// How many trainings the weights come from that `task` begins with.
+    pub(super) fn stage(&self, task: usize) -> usize {
+        self.stages[task]
+    }
+
+    /// What the header of a checkpoint of `task` says.
+    fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
+        let is_anew = self.config.settings.is_first(self.stage(task));
+        self.folder.metadata(task, is_anew)
     }
 
     /// Clips whose frames could not be read in done tasks.
@@ -219,7 +235,7 @@ impl<'a> Record<'a> {
     pub(super) fn unlearned(&self, task: usize, learner: &Learner) -> Result<(), TrainError> {
         self.folder.still_there()?;
         let path = self.folder.path().join(unlearned_file(task));
-        let metadata = self.folder.metadata(task)?;
+        let metadata = self.metadata(task)?;
         Ok(checkpoint::save(&path, learner.store(), &metadata)?)
     }
 
@@ -282,7 +298,7 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
-        let mut metadata = self.folder.metadata(task)?;
+        let mut metadata = self.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
             let Kept { tensors, remedies } = &end.state;
@@ -348,7 +364,7 @@ impl<'a> Record<'a> {
             let mut rows: Vec<_> =
                 rows::metrics(task, split, evaluation, forgotten, taxonomy).collect();
             if split == Split::Test {
-                rows.extend(rows::continual(self.data, &self.tested));
+                rows.extend(rows::continual(self.data, task, &self.tested));
                 // Stable: within a metric rows stay in class and taxonomy order.
                 rows.sort_by(|a, b| a.metric.cmp(&b.metric));
             }

@@ -125,19 +125,18 @@ pub(super) fn metrics(
     })
 }
 
-/// The rows of `metrics.parquet` of what the tasks so far come to: groups are subcategories, their
-/// figure the average precision on the test split. A run alone has neither a new model's figures nor
-/// those of one trained from scratch, so forward transfer and intransigence are undefined.
-pub(super) fn continual(data: &TaskSequence, tested: &[Figures]) -> Vec<MetricRow> {
-    let Some(task) = tested.len().checked_sub(1) else {
-        return Vec::new();
-    };
+/// The rows of `metrics.parquet` of what the tasks up to `task` come to, of which `tested` has the
+/// figures, those that were passed over left out: groups are subcategories, their figure the average
+/// precision on the test split. A run alone has neither a new model's figures nor those of one
+/// trained from scratch, so forward transfer and intransigence are undefined.
+pub(super) fn continual(data: &TaskSequence, task: usize, tested: &[Figures]) -> Vec<MetricRow> {
     let names: Vec<&str> = data.deal.taxonomy.subcategories().map(|s| s.1).collect();
     let figures: Vec<_> = tested
         .iter()
         .map(|f| f.ap_per_subcategory.clone())
         .collect();
-    let present = data.tasks[..=task].iter().map(|lists| {
+    let trained = data.tasks[..=task].iter().filter(|task| !task.is_empty());
+    let present = trained.map(|lists| {
         let samples = lists.train.samples().iter();
         let groups: BTreeSet<&str> = samples.map(|sample| &sample.subcategory[..]).collect();
         names.iter().map(|name| groups.contains(name)).collect()

@@ -3,6 +3,7 @@
 mod epoch;
 mod on_features;
 mod pretrained;
+mod redo;
 mod rollback;
 mod under_way;
 mod withdrawal;
@@ -34,6 +35,7 @@ use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::{Extension, Part, RunHead};
 use crate::withdrawn::WITHDRAWN_FILE;
+use rollback::TakeOver;
 use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
@@ -56,7 +58,7 @@ pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
 }
 
 /// The same with an approach of the caller's own; of the settings, `approach` then is no more than
-/// a name.
+/// a name, but what `--unlearn rollback` trains again is trained by the approach of that name.
 ///
 /// # Errors
 /// As [`run`].
@@ -77,10 +79,25 @@ pub fn run_with(
 /// Also [`TrainError::Stopped`], where it was to end.
 pub fn run_watched(
     config: &TrainConfig,
-    mut approach: Box<dyn Approach>,
+    approach: Box<dyn Approach>,
     watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
+    if config.settings.approach.is_on_features() {
+        on_features::run(config, watch)
+    } else {
+        train(config, approach, watch, None)
+    }
+}
+
+/// Trains a network; `clean` is a run whose tasks are taken over as far as they can be, where it is
+/// not one that `config` names.
+fn train(
+    config: &TrainConfig,
+    mut approach: Box<dyn Approach>,
+    watch: &mut dyn Watch,
+    clean: Option<TakeOver<'_>>,
+) -> Result<TrainSummary, TrainError> {
     let hold = Hold::take(config)?;
     machine::check(config.instructions)?;
     let device = device(config)?;
@@ -124,9 +141,12 @@ pub fn run_watched(
         approach,
         watch,
     };
-    run.may_end(Moment::Starting)?;
-    if let Some(old) = &config.from_run {
-        run.take_over(old, &withdrawn)?;
+    may_end(run.watch, Moment::Starting)?;
+    let left = |clip: &str| withdrawn.contains(clip);
+    let named = config.from_run.as_deref();
+    let named = named.map(|old| TakeOver { old, left: &left });
+    if let Some(clean) = clean.or(named) {
+        run.take_over(&clean)?;
     }
     for task in run.record.done()..data.tasks.len() {
         if data.tasks[task].is_empty() {
@@ -135,7 +155,7 @@ pub fn run_watched(
         }
         let work = |run: &Run<'_>| run.work;
         trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
-        run.may_end(Moment::BetweenTasks)?;
+        may_end(run.watch, Moment::BetweenTasks)?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -196,7 +216,9 @@ impl<'a> Run<'a> {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        let begun = Instant::now();
         self.withdraw(task)?;
+        self.feed.clock.add(Phase::Unlearning, begun.elapsed());
         // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
         let is_first = self.settings.is_first(stage);
         let seen_as = if is_first { 0 } else { task };
@@ -248,10 +270,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The place of `task` among those that have clips, from 0: what it is trained by. Whatever is drawn goes by its own number.
+    /// How many trainings the weights come from that `task` begins with: what it is trained by. Whatever is drawn goes by
+    /// its own number.
     pub(super) fn stage(&self, task: usize) -> usize {
-        let before = self.data.tasks[..task].iter();
-        before.filter(|task| !task.is_empty()).count()
+        self.record.stage(task)
     }
 
     /// Lets the approach take from the task what it needs for the next.
@@ -278,17 +300,17 @@ impl<'a> Run<'a> {
         self.feed.clock.add(Phase::Approach, begun.elapsed());
         Ok(())
     }
+}
 
-    /// Ends the run where no task is under way and the watch asks for it.
-    fn may_end(&mut self, moment: Moment) -> Result<(), TrainError> {
-        match self.watch.look(moment) {
-            Order::Stop(signal) => Err(TrainError::Stopped {
-                signal,
-                position: None,
-                kept: true,
-            }),
-            Order::GoOn | Order::Checkpoint => Ok(()),
-        }
+/// Ends a run of which no task is under way where `watch` asks for it.
+fn may_end(watch: &mut dyn Watch, moment: Moment) -> Result<(), TrainError> {
+    match watch.look(moment) {
+        Order::Stop(signal) => Err(TrainError::Stopped {
+            signal,
+            position: None,
+            kept: true,
+        }),
+        Order::GoOn | Order::Checkpoint => Ok(()),
     }
 }
 

@@ -40,6 +40,14 @@ impl Run<'_> {
         let Some(sets) = sets else {
             return Ok(());
         };
+        match name {
+            UnlearnName::Retrain => return self.retrain(),
+            UnlearnName::Rollback => {
+                self.roll_back(task)?;
+                return self.record.unlearned(task, &self.learner);
+            }
+            _ => {}
+        }
         self.learner.freeze(
             self.settings.backbone_is_frozen(self.stage(task)),
             self.settings.batch_norm_is_frozen(self.stage(task)),
@@ -90,7 +98,7 @@ impl Run<'_> {
 }
 
 /// The clips of a withdrawal, in the order of the lists of the task before.
-struct Sets {
+pub(super) struct Sets {
     forget: Arc<Dataset>,
     retain: Arc<Dataset>,
     heldout: Arc<Dataset>,
@@ -98,7 +106,7 @@ struct Sets {
 
 impl Sets {
     /// What `now` lacks of `before`; `None` where it lacks nothing.
-    fn between(before: &Task, now: &Task) -> Option<Self> {
+    pub(super) fn between(before: &Task, now: &Task) -> Option<Self> {
         let ids: BTreeSet<&str> = now.train.samples().iter().map(|s| &s.clip_id[..]).collect();
         let samples = before.train.samples().iter().cloned();
         let (retain, forget): (Vec<Sample>, Vec<Sample>) =
