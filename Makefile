@@ -370,7 +370,7 @@ $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BU
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.
 ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
-    --runs-folder '$(RUNS)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
+    --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
 # $(call needs,VARIABLE): what a target cannot do without.
 needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
@@ -467,27 +467,26 @@ demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
 
 # ---- the toy audit ---------------------------------------------------------------------------------------------------
 # The demo's clips, withdrawn by a schedule of three tasks: methods of unlearning, an exact head on
-# the features of the first run, and both references, three seeds each. What is done is passed over.
+# the features of the first run, and both references, three seeds each. All methods of a seed share
+# task 0. What is done is passed over.
 TOY_AUDIT := demo/audit
 TOY_AUDIT_TRAIN := --frames 4 --resize 36 --size 32 --geometry tf --epochs 8 --batch-size 8 --lr-first-task 2e-3 --lr-first-task-head 2e-3 \
     --lr-backbone 5e-4 --lr-head 5e-4 --device cpu --threads 1 --workers 1
-TOY_AUDIT_METHODS := none neggrad-plus scrub salun ssd
+TOY_AUDIT_METHODS := neggrad-plus scrub salun ssd rollback
 TOY_AUDIT_SEEDS := 0 1 2
-TOY_AUDIT_RUNS := $(foreach seed,$(TOY_AUDIT_SEEDS),$(foreach method,$(TOY_AUDIT_METHODS) ridge,$(TOY_AUDIT)/runs/$(method)-$(seed)))
+TOY_AUDIT_RUNS := $(foreach seed,$(TOY_AUDIT_SEEDS),$(foreach method,none $(TOY_AUDIT_METHODS) ridge,$(TOY_AUDIT)/runs/$(method)-$(seed)))
 # $(call toy_train,RUN,FLAGS) trains a run on the toy audit's tasks.
 toy_train = $(call run,'$(BIN)/incdec-train' --availability $(TOY_AUDIT)/tasks --shards demo/shards --out $(1) $(TOY_AUDIT_TRAIN) $(2))
-# The seed behind the last hyphen of a run's name, and the method before it.
-seed_of = $(lastword $(subst -, ,$(1)))
-method_of = $(patsubst %-$(call seed_of,$(1)),%,$(1))
 
-$(TOY_AUDIT)/tasks/availability.parquet: demo-data
+# The manifest is there when these are made: audit-toy makes it first.
+$(TOY_AUDIT)/tasks/availability.parquet: $(wildcard demo/manifests/clips.parquet)
 	@mkdir -p '$(@D)'
 	@printf '%s\n' smoking,phone,fatigue,food,selfcare 0,0,0,0,0 0,0,0,3,3 0,0,2,3,3 >$(TOY_AUDIT)/schedule.csv
 	$(call run,'$(BIN)/incdec-tasks' --manifest demo/manifests/clips.parquet --scenario decremental --seed 0 --tasks 3 \
 	    --schedule $(TOY_AUDIT)/schedule.csv --out '$(@D)')
 
-$(TOY_AUDIT)/runs/%/run.json: $(TOY_AUDIT)/tasks/availability.parquet
-	$(call toy_train,'$(@D)',--seed $(call seed_of,$*) --unlearn $(call method_of,$*))
+$(TOY_AUDIT)/runs/none-%/run.json: $(TOY_AUDIT)/tasks/availability.parquet
+	$(call toy_train,'$(@D)',--seed $*)
 
 $(TOY_AUDIT)/features/features.parquet: $(TOY_AUDIT)/runs/none-0/run.json
 	@mkdir -p '$(@D)'
@@ -496,7 +495,15 @@ $(TOY_AUDIT)/features/features.parquet: $(TOY_AUDIT)/runs/none-0/run.json
 $(TOY_AUDIT)/runs/ridge-%/run.json: $(TOY_AUDIT)/features/features.parquet
 	$(call toy_train,'$(@D)',--seed $* --approach ridge --features '$<')
 
-audit-toy: $(addsuffix /run.json,$(TOY_AUDIT_RUNS)) ## methods of unlearning beside their references on the toy data, up to demo/audit/audit.html
+# $(call toy_methods,SEED): the methods of a seed go on from task 0 of the run that unlearns nothing.
+define toy_methods
+$(TOY_AUDIT_METHODS:%=$(TOY_AUDIT)/runs/%-$(1)/run.json): $(TOY_AUDIT)/runs/%-$(1)/run.json: $(TOY_AUDIT)/runs/none-$(1)/run.json
+	$$(call toy_train,'$$(@D)',--seed $(1) --unlearn $$* --from-run '$$(<D)')
+endef
+$(foreach seed,$(TOY_AUDIT_SEEDS),$(eval $(call toy_methods,$(seed))))
+
+audit-toy: demo-data | $(ALL_BUILT) ## methods of unlearning beside their references on the toy data, up to demo/audit/audit.html
+	@exec $(MAKE) --no-print-directory -j '$(JOBS)' $(TOY_AUDIT_RUNS:%=%/run.json)
 	$(call run,'$(BIN)/incdec-audit' --shards demo/shards --out $(TOY_AUDIT)/tables --features $(TOY_AUDIT)/features/features.parquet \
 	    --train-references --device cpu $(TOY_AUDIT_RUNS))
 	$(call run,'$(BIN)/incdec-report' --audit $(TOY_AUDIT)/tables --out $(TOY_AUDIT)/audit.html --latex $(TOY_AUDIT)/audit.tex \

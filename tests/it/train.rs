@@ -10,6 +10,7 @@ mod goldens;
 mod heads;
 mod quirks;
 mod record;
+mod redo;
 mod seed_files;
 mod starts;
 mod states;

@@ -49,6 +49,9 @@ pub const FEATURES: Format = Format {
 /// The role of the backbone's checkpoint among the inputs of a feature table.
 pub const CHECKPOINT: &str = "checkpoint";
 
+/// The role of a feature table among the inputs of a run.
+pub const FEATURES_INPUT: &str = "features";
+
 /// Publishes a feature table.
 ///
 /// # Errors

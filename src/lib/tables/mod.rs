@@ -30,7 +30,9 @@ pub use availability::{
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
 pub use erasures::ErasureRow;
-pub use features::{CHECKPOINT, FEATURES, FeatureRow, read_features, write_features};
+pub use features::{
+    CHECKPOINT, FEATURES, FEATURES_INPUT, FeatureRow, read_features, write_features,
+};
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};
 pub use metrics::MetricRow;

@@ -234,6 +234,13 @@ fn cases() -> Vec<(&'static str, Settings)> {
             }),
         ),
         (
+            "rollback",
+            case(|s| {
+                s.approach = ApproachName::Ewc;
+                s.unlearn = UnlearnName::Rollback;
+            }),
+        ),
+        (
             "plateau",
             case(|s| {
                 s.scheduler = SchedulerName::ReduceOnPlateau;

@@ -6,7 +6,7 @@ use super::AuditStageError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::run_record::{CHECKPOINTS, RunRecord, checkpoint_file, unlearned_file};
-use crate::tables::{Availability, AvailabilityRow};
+use crate::tables::{Availability, AvailabilityRow, FEATURES_INPUT};
 use crate::taxonomy::Taxonomy;
 use crate::train::Settings;
 use crate::train::settings::ApproachName::Finetune;
@@ -69,13 +69,15 @@ impl AuditedRun {
         let availability = Availability::read(&folder.join(AvailabilityRow::FILE))?;
         let name = folder.file_name().map(|name| name.to_string_lossy());
         let done = record.progress.tasks.len();
+        // A table that has lost a withdrawn clip since is the same table.
+        let inputs = record.progress.inputs_now(&record.head.inputs);
         Ok(Self {
             name: name.unwrap_or_default().into_owned(),
             folder: folder.to_owned(),
             scenario: record.head.scenario.clone(),
             tasks_seed: record.head.tasks_seed,
             threads: record.head.machine.as_ref().map(|machine| machine.threads),
-            features: record.head.inputs.get("features").cloned(),
+            features: inputs.get(FEATURES_INPUT).cloned(),
             tasks: (0..done).map(|task| lists(&availability, task)).collect(),
             taxonomy: availability.taxonomy,
             settings,

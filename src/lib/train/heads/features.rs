@@ -13,9 +13,6 @@ use crate::train::TrainError;
 use crate::train::task_sequence::TaskSequence;
 use crate::unlearning::exact_head::Clip;
 
-/// The role of the feature table among the inputs of a run.
-pub(in crate::train) const FEATURES_INPUT: &str = "features";
-
 /// A clip as heads see it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::train) struct HeadClip {

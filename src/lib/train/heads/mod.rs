@@ -20,7 +20,7 @@ use super::settings::{ApproachName, Settings};
 use crate::unlearning::exact_head::{Expansion, PROJECTION_WIDTH};
 
 pub(super) use container::Container;
-pub(super) use features::{FEATURES_INPUT, Features};
+pub(super) use features::Features;
 pub(super) use head::{Head, Shape};
 
 /// The head that `settings` name on `features`, and the shape of what it keeps.

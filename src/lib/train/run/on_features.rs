@@ -7,11 +7,12 @@ use tch::{Device, Kind, Tensor};
 
 use crate::clip::Split;
 use crate::data::Dataset;
+use crate::tables::FEATURES_INPUT;
 use crate::train::TrainError;
 use crate::train::approach::{Finetune, Kept};
 use crate::train::evaluate::{Evaluation, of_logits};
 use crate::train::forecast::Forecast;
-use crate::train::heads::{self, Container, FEATURES_INPUT, Features};
+use crate::train::heads::{self, Container, Features};
 use crate::train::machine;
 use crate::train::profile::{Clock, Phase};
 use crate::train::record::{EpochEnd, Hold, Opened, Record, TaskEnd, TrainSummary, extend};
