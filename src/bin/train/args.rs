@@ -315,6 +315,9 @@ struct ApproachArgs {
     /// How the model is made to forget what a task withdraws, before that task.
     #[arg(long, value_parser = cli::one_of::<UnlearnName>(), default_value_t = Settings::default().unlearn)]
     unlearn: UnlearnName,
+    /// Seed of what unlearning draws [default: that of --seed].
+    #[arg(long, value_name = "SEED")]
+    unlearn_seed: Option<u64>,
 }
 
 /// What is not said on the command line; the paths must be.
@@ -368,6 +371,7 @@ impl From<Args> for TrainConfig {
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
             unlearn: approach.unlearn,
+            unlearn_seed: approach.unlearn_seed,
             // The run was begun under it.
             stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,

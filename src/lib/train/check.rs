@@ -227,6 +227,9 @@ impl Settings {
                 "a temperature other than 1 needs --criterion multiclass",
             );
         }
+        if self.unlearn_seed.is_some() && self.unlearn == UnlearnName::None {
+            return refuse("--unlearn-seed", "belongs to --unlearn METHOD");
+        }
         if self.from_scratch && self.unlearn != UnlearnName::None {
             return refuse(
                 "--unlearn",

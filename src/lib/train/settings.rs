@@ -99,6 +99,9 @@ pub struct Settings {
     /// How the model is made to forget what a task withdraws, before that task.
     #[serde(skip_serializing_if = "nothing_is_unlearned")]
     pub unlearn: UnlearnName,
+    /// Seed of what unlearning draws; default that of everything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlearn_seed: Option<u64>,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
     /// Whether each task starts from new weights and is trained as task 0 is, whatever the approach (the reference that
@@ -158,6 +161,7 @@ impl Default for Settings {
             fd_lambda: 0.1,
             fd_distance: FeatureDistance::L2,
             unlearn: UnlearnName::default(),
+            unlearn_seed: None,
             stop_after_first_task: false,
             from_scratch: false,
             seed: model.seed,
@@ -172,6 +176,31 @@ impl Settings {
     #[must_use]
     pub fn is_first(&self, task: usize) -> bool {
         task == 0 || self.from_scratch
+    }
+
+    /// The network of so many classes that the settings ask for, its weights drawn from `seed`.
+    #[must_use]
+    pub fn model(&self, classes: usize, seed: u64) -> ModelConfig {
+        ModelConfig {
+            variant: self.variant,
+            geometry: self.geometry,
+            classes: i64::try_from(classes).unwrap_or(i64::MAX),
+            dropout: self.dropout,
+            path: self.model_path,
+            precision: self.precision,
+            seed,
+            checkpoint_blocks: self.checkpoint_blocks,
+        }
+    }
+
+    /// The same settings with nothing unlearned.
+    #[must_use]
+    pub fn without_unlearning(&self) -> Self {
+        Self {
+            unlearn: UnlearnName::None,
+            unlearn_seed: None,
+            ..self.clone()
+        }
     }
 
     /// Whether the backbone takes no gradient in `task`.

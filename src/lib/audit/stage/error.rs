@@ -10,6 +10,7 @@ use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
+use crate::model::checkpoint::CheckpointError;
 use crate::model::state_dict::StateDictError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
@@ -99,6 +100,9 @@ pub enum AuditStageError {
     /// A run's lists make no sense.
     #[error(transparent)]
     Availability(#[from] AvailabilityError),
+    /// New weights cannot be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Weights cannot be read.
     #[error(transparent)]
     Weights(#[from] StateDictError),
@@ -144,6 +148,7 @@ impl Hint for AuditStageError {
             Self::NoFeatures { .. } => Some("name it with --features".into()),
             Self::NoClip { .. } => Some("name the shards that the runs were trained on".into()),
             Self::Features(e) => e.hint(),
+            Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
             Self::Availability(e) => e.hint(),
             Self::Table(e) => e.hint(),
@@ -156,6 +161,7 @@ impl Hint for AuditStageError {
     fn exit(&self) -> Exit {
         match self {
             Self::Features(e) => e.exit(),
+            Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::Availability(e) => e.exit(),
             Self::Table(e) => e.exit(),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use tch::{Kind, Tensor};
+use rand::Rng;
+use tch::{Device, Kind, Tensor};
 
 use super::AuditConfig;
 use super::AuditStageError;
@@ -14,9 +15,12 @@ use crate::artifact::hash_file;
 use crate::audit::AuditError;
 use crate::clip::Split;
 use crate::features::{self, FeaturesConfig};
-use crate::model::checkpoint::HEAD_PREFIX;
+use crate::model::checkpoint::{self, HEAD_PREFIX, header};
 use crate::model::state_dict::{self, StateDict};
+use crate::random::stream;
 use crate::tables::read_features;
+use crate::train::Settings;
+use crate::train::learner::{Learner, movinet};
 use crate::train::settings::ApproachName;
 use crate::unlearning::exact_head::{Expansion, PROJECTION_WIDTH};
 use crate::unlearning::linear_head::{LinearHead, Shard};
@@ -196,6 +200,37 @@ impl<'a> Models<'a> {
         }
         self.kept.push((path.to_owned(), Rc::clone(&model)));
         Ok(model)
+    }
+
+    /// A network of the run's shape with new weights, which knows nothing; none for a head on
+    /// features.
+    ///
+    /// # Errors
+    /// When weights or features cannot be had.
+    pub(super) fn untrained(
+        &mut self,
+        run: &AuditedRun,
+    ) -> Result<Option<Rc<Model>>, AuditStageError> {
+        if run.settings.approach.is_on_features() {
+            return Ok(None);
+        }
+        let seed = stream(self.config.seed, "untrained", &[]).next_u64();
+        let settings = Settings {
+            seed,
+            ..run.settings.without_unlearning()
+        };
+        // Settings are plain values, which always become JSON.
+        let text = serde_json::to_string(&settings).unwrap_or_default();
+        let name = blake3::hash(text.as_bytes()).to_hex();
+        let name = format!("untrained-{}.safetensors", &name[..DIGITS]);
+        let path = self.config.out.join(FEATURES_FOLDER).join(name);
+        if !path.exists() {
+            let network = movinet(settings.model(run.taxonomy.classes(), seed));
+            let learner = Learner::new(network, Device::Cpu, settings.criterion);
+            let metadata = BTreeMap::from([(header::SETTINGS.to_owned(), text)]);
+            checkpoint::save(&path, learner.store(), &metadata)?;
+        }
+        self.load(run, &path).map(Some)
     }
 
     /// The features that the model's head is applied to, and their width.

@@ -97,16 +97,8 @@ fn comparable(run: &AuditedRun, other: &AuditedRun, task: usize) -> bool {
 fn is_path(run: &AuditedRun, other: &AuditedRun, task: usize) -> bool {
     comparable(run, other, task)
         && other.settings.unlearn == UnlearnName::None
-        && path_settings(&run.settings) == other.settings
+        && run.settings.without_unlearning() == other.settings
         && path_lists(&run.train_ids(task), task) == other.train_ids(task)
-}
-
-/// The settings of the path reference of a run with `settings`.
-pub(super) fn path_settings(settings: &Settings) -> Settings {
-    Settings {
-        unlearn: UnlearnName::None,
-        ..settings.clone()
-    }
 }
 
 /// The settings of the scratch reference of a run with `settings`; none where its approach has none.
@@ -118,10 +110,9 @@ pub(super) fn scratch_settings(settings: &Settings) -> Option<Settings> {
         _ => ApproachName::Finetune,
     };
     Some(Settings {
-        unlearn: UnlearnName::None,
         from_scratch: true,
         approach,
-        ..settings.clone()
+        ..settings.without_unlearning()
     })
 }
 

@@ -64,7 +64,8 @@ impl About<'_> {
     /// The row of a figure, of the model itself or beside a reference. An infinite value is null:
     /// what is infinite is said by the measure of its bound.
     pub(super) fn row(&self, figure: Figure<'_>, reference: Option<&str>) -> AuditRow {
-        let seed = Some(number(self.run.settings.seed));
+        let settings = &self.run.settings;
+        let unlearn = settings.unlearn_seed.unwrap_or(settings.seed);
         AuditRow {
             run: Some(self.run.name.clone()),
             method: self.method.to_owned(),
@@ -74,8 +75,8 @@ impl About<'_> {
             group: figure.group.map(str::to_owned),
             measure: figure.measure.to_owned(),
             reference: reference.map(str::to_owned),
-            seed_train: seed,
-            seed_unlearn: seed,
+            seed_train: Some(number(settings.seed)),
+            seed_unlearn: Some(number(unlearn)),
             seed_evaluate: number(self.seed_evaluate),
             value: figure.value.filter(|value| value.is_finite()),
             low: None,

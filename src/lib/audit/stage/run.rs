@@ -167,6 +167,8 @@ fn compare<'a>(
     if let Some(scratch) = case.scratch.filter(|_| is_end).map(|index| &runs[index]) {
         references.push(side(Some(SCRATCH), scratch, &scratch.end(task))?);
     }
+    let untrained = models.untrained(run)?;
+    let untrained = untrained.map(|model| answers(&model, &sets, criterion));
     let another = another.map(|other| models.load(other, &other.end(task)));
     Ok(Some(Comparison {
         about,
@@ -175,6 +177,7 @@ fn compare<'a>(
         before: before.answers,
         before_model: before.model,
         another: another.transpose()?,
+        untrained: untrained.transpose()?,
         sets,
     }))
 }

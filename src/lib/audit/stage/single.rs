@@ -36,6 +36,8 @@ pub(super) struct Comparison<'a> {
     pub(super) references: Vec<Side<'a>>,
     pub(super) before: Answers,
     pub(super) before_model: Rc<Model>,
+    /// What a network with new weights says; none for heads on features.
+    pub(super) untrained: Option<Answers>,
     /// The path reference of another seed: how far two references are apart.
     pub(super) another: Option<Rc<Model>>,
 }
@@ -51,6 +53,7 @@ impl Comparison<'_> {
         rows.extend(self.scores());
         rows.extend(self.attacks().map_err(&failed)?);
         rows.extend(self.outputs().map_err(&failed)?);
+        rows.extend(self.zero_retrain().map_err(&failed)?);
         rows.extend(self.probes()?);
         rows.extend(self.similarity()?);
         rows.extend(self.weights()?);
@@ -239,6 +242,37 @@ impl Comparison<'_> {
                     rows.push(self.about.row(figure, side.reference));
                 }
             }
+        }
+        Ok(rows)
+    }
+
+    /// Zero retrain forgetting: how near the outputs on F are to those of a network that knows nothing.
+    fn zero_retrain(&self) -> Result<Vec<AuditRow>, AuditError> {
+        let Some(untrained) = &self.untrained else {
+            return Ok(Vec::new());
+        };
+        let criterion = self.about.run.criterion();
+        let nothing = &untrained["forget"].logits;
+        let of = |answers: &Answers| -> Result<Option<f64>, AuditError> {
+            let said = &answers["forget"].logits;
+            let js = js_divergence(criterion, said.rows()?, nothing.rows()?)?;
+            Ok(js.map(|js| 1.0 - js))
+        };
+        let figure = |value| Figure::new("forget", "zrf", value, nothing.count);
+        let own = of(&self.own.answers)?;
+        let before = About {
+            moment: super::rows::BEFORE,
+            ..self.about
+        };
+        let mut rows = vec![
+            self.about.row(figure(own), None),
+            before.row(figure(of(&self.before)?), None),
+        ];
+        for side in &self.references {
+            let theirs = of(&side.answers)?;
+            rows.push(self.of(side).row(figure(theirs), None));
+            let difference = gap::difference(own, theirs);
+            rows.push(self.about.row(figure(difference), side.reference));
         }
         Ok(rows)
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::references::{path_settings, scratch_settings, withdrawing_tasks};
+use super::references::{scratch_settings, withdrawing_tasks};
 use super::runs::AuditedRun;
 use super::{AuditConfig, AuditStageError, ReferenceTasks, TrainReferences};
 use crate::artifact::{self, ArtifactError};
@@ -41,7 +41,7 @@ pub(super) fn train(
         for &task in tasks[first..].iter().filter(|_| !run.settings.from_scratch) {
             let [path, scratch] = missing(index, task);
             if path {
-                let settings = path_settings(&run.settings);
+                let settings = run.settings.without_unlearning();
                 let tasks = without_what_left(config, run, task)?;
                 made.insert(start(config, how, run, "path", &settings, &tasks)?);
             }

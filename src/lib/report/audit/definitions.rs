@@ -100,6 +100,10 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
         "weight_distance_relative",
         "the same over the norm of the reference's weights",
     ),
+    (
+        "zrf",
+        "zero retrain forgetting: 1 less the mean Jensen-Shannon divergence on what left from a network with new weights; the reference's value is the aim, not 1",
+    ),
 ];
 
 /// What an ending of a measure's name means.

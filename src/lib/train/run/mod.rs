@@ -111,7 +111,7 @@ fn train(
     let extension = extend::wanted(config)?;
     let data = tasks(config, extension)?;
     let learner = Learner::new(
-        movinet(model(config, &data)),
+        movinet(model(config, &data, config.settings.seed)),
         device,
         config.settings.criterion,
     );
@@ -377,17 +377,7 @@ fn device(config: &TrainConfig) -> Result<Device, TrainError> {
     Ok(device)
 }
 
-/// The network that the settings ask for.
-fn model(config: &TrainConfig, data: &TaskSequence) -> ModelConfig {
-    let settings = &config.settings;
-    ModelConfig {
-        variant: settings.variant,
-        geometry: settings.geometry,
-        classes: i64::try_from(data.deal.taxonomy.classes()).unwrap_or(i64::MAX),
-        dropout: settings.dropout,
-        path: settings.model_path,
-        precision: settings.precision,
-        seed: settings.seed,
-        checkpoint_blocks: settings.checkpoint_blocks,
-    }
+/// The network that the settings ask for, its weights drawn from `seed`.
+fn model(config: &TrainConfig, data: &TaskSequence, seed: u64) -> ModelConfig {
+    config.settings.model(data.deal.taxonomy.classes(), seed)
 }

@@ -10,7 +10,7 @@ use crate::artifact::{self, ArtifactError};
 use crate::parquet_file;
 use crate::run_record::{Extension, ROLLBACK, RunRecord, rollback_folder};
 use crate::tables::{Availability, AvailabilityRow, ScheduleRow};
-use crate::train::settings::{OnTainted, Settings, TrainConfig, UnlearnName};
+use crate::train::settings::{OnTainted, TrainConfig};
 use crate::train::watch::{Moment, Order, Watch};
 use crate::train::{TrainError, approach};
 
@@ -46,10 +46,7 @@ impl Run<'_> {
         let config = TrainConfig {
             availability: lists.clone(),
             out: out.clone(),
-            settings: Settings {
-                unlearn: UnlearnName::None,
-                ..self.settings.clone()
-            },
+            settings: self.settings.without_unlearning(),
             from_run: None,
             on_tainted: OnTainted::default(),
             extend: Extension::default(),

@@ -20,11 +20,11 @@ use crate::train::record::{TaskEnd, origin};
 use crate::train::stages::withdraws;
 use crate::train::withdrawals;
 
-/// The setting that names the method of unlearning; none where nothing is unlearned.
-const METHOD: &str = "unlearn";
+/// The settings of unlearning; none where nothing is unlearned.
+const METHOD: [&str; 2] = ["unlearn", "unlearn_seed"];
 
-fn method(settings: &Map<String, Value>) -> Option<&Value> {
-    settings.get(METHOD)
+fn method(settings: &Map<String, Value>) -> [Option<&Value>; 2] {
+    METHOD.map(|name| settings.get(name))
 }
 
 /// Another run, some of whose tasks are taken over.
@@ -83,7 +83,9 @@ impl Run<'_> {
         let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
         let but_method = |settings: &Map<String, Value>| {
             let mut settings = settings.clone();
-            settings.remove(METHOD);
+            for name in METHOD {
+                settings.remove(name);
+            }
             settings
         };
         let pretrained = |inputs: &BTreeMap<String, String>| inputs.get("pretrained").cloned();

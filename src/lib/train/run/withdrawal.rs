@@ -52,7 +52,7 @@ impl Run<'_> {
             self.settings.backbone_is_frozen(self.stage(task)),
             self.settings.batch_norm_is_frozen(self.stage(task)),
         );
-        let seed = self.settings.seed;
+        let seed = self.settings.unlearn_seed.unwrap_or(self.settings.seed);
         let draw = |purpose| stream(seed, purpose, &[task as u64]).next_u64();
         tch::manual_seed(i64::from_le_bytes(draw("unlearn dropout").to_le_bytes()));
         let step = StepSize {
@@ -88,10 +88,7 @@ impl Run<'_> {
 
     /// A network with fresh weights of `seed`.
     fn untrained(&self, seed: u64) -> Teacher {
-        let config = crate::model::ModelConfig {
-            seed,
-            ..super::model(self.config, self.data)
-        };
+        let config = super::model(self.config, self.data, seed);
         let (device, criterion) = (self.learner.device(), self.learner.criterion());
         Learner::new(movinet(config), device, criterion).teacher()
     }
