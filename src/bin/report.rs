@@ -25,7 +25,7 @@ The page loads nothing from anywhere. The last line on stdout sums everything up
 #[command(name = "incdec-report", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Run directories, as incdec-train writes them
-    #[arg(required_unless_present = "withdrawals", value_name = "RUN")]
+    #[arg(required_unless_present_any = ["withdrawals", "audit"], value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The folder of an audit, as incdec-audit writes it, in place of runs
     #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table"])]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::analyse::Analysis;
 use super::document::Document;
@@ -15,7 +15,6 @@ use super::section::{Section, contents};
 use super::withdrawals::Withdrawals;
 use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;
-use crate::tables::ErasureRow;
 use crate::withdrawn::ERASE_COMMAND;
 
 /// The page's HTML. `links` are the addresses of the pages of each run, where they have pages of

@@ -16,7 +16,7 @@ esac
 echo "$2" >"$3/$file"
 "#;
 
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 15] = [
     "own-data",
     "download",
     "decode",

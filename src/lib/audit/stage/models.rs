@@ -51,16 +51,6 @@ impl Matrix {
     pub(super) fn rows(&self) -> Result<super::super::Rows<'_>, AuditError> {
         super::super::Rows::new(&self.values, self.count, self.width)
     }
-
-    /// The rows at `places`.
-    pub(super) fn pick(&self, places: &[usize]) -> Self {
-        let row = |place: &usize| &self.values[place * self.width..(place + 1) * self.width];
-        Self {
-            values: places.iter().flat_map(row).copied().collect(),
-            count: places.len(),
-            width: self.width,
-        }
-    }
 }
 
 impl Model {

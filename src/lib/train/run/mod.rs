@@ -51,9 +51,6 @@ use under_way::{TEST, UnderWay, VALIDATION};
 /// When settings make no sense, inputs cannot be read, the run directory is in use, holds another
 /// run or vanishes, or the loss diverges.
 pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
-    if config.settings.approach.is_on_features() {
-        return on_features::run(config);
-    }
     run_with(config, approach::make(&config.settings))
 }
 
