@@ -470,8 +470,8 @@ demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
 # the features of the first run, and both references, three seeds each. All methods of a seed share
 # task 0. What is done is passed over.
 TOY_AUDIT := demo/audit
-TOY_AUDIT_TRAIN := --frames 4 --resize 36 --size 32 --geometry tf --epochs 8 --batch-size 8 --lr-first-task 2e-3 --lr-first-task-head 2e-3 \
-    --lr-backbone 5e-4 --lr-head 5e-4 --device cpu --threads 1 --workers 1
+TOY_AUDIT_TRAIN := --frames 2 --resize 36 --size 32 --geometry tf --epochs 6 --batch-size 16 --lr-first-task 4e-3 --lr-first-task-head 4e-3 \
+    --lr-backbone 1e-3 --lr-head 1e-3 --device cpu --threads 1 --workers 1
 TOY_AUDIT_METHODS := neggrad-plus scrub salun ssd rollback
 TOY_AUDIT_SEEDS := 0 1 2
 TOY_AUDIT_RUNS := $(foreach seed,$(TOY_AUDIT_SEEDS),$(foreach method,none $(TOY_AUDIT_METHODS) ridge,$(TOY_AUDIT)/runs/$(method)-$(seed)))

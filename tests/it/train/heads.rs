@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use incdec::clip::Split;
-use incdec::run_record::RunProgress;
+use incdec::signals::Signal;
 use incdec::tables::{FeatureRow, MetricRow, read_features};
+use incdec::train::settings::ApproachName;
+use incdec::train::watch::{Moment, Order, Watch, Watchman};
+use incdec::train::{self, TrainConfig, TrainError, approach};
 use serde_json::Value;
 
 use super::toy::{Toy, assert_same_contents, contents, tensors, text};
@@ -174,34 +177,44 @@ fn a_ridge_that_subtracts_what_left_is_the_refit_without_it() {
     assert_ne!(followed, refit, "one of them subtracted");
 }
 
-#[test]
-fn a_head_that_was_killed_ends_with_the_bytes_of_an_uninterrupted_one() {
-    let (toy, table) = with_table();
-    for approach in ["ridge", "sisa"] {
-        let flags = format!("--approach {approach} --features {}", table.display());
-        let whole = toy.train("decremental", &format!("{approach}-whole"), &flags);
-        // As a kill within the last task leaves it.
-        let stopped = toy.run(&format!("{approach}-stopped"));
-        copy(&whole, &stopped);
-        fs::remove_file(stopped.join("run.json")).unwrap();
-        let mut progress = RunProgress::read(&stopped).unwrap().unwrap();
-        progress.tasks.truncate(1);
-        progress.write(&stopped).unwrap();
-        toy.train("decremental", &format!("{approach}-stopped"), &flags);
-        assert_same_contents(&whole, &stopped);
+/// Ends a run when its first task is done.
+struct AfterOneTask;
+
+impl Watch for AfterOneTask {
+    fn look(&mut self, moment: Moment) -> Order {
+        if moment == Moment::BetweenTasks {
+            Order::Stop(Signal::Terminate)
+        } else {
+            Order::GoOn
+        }
     }
 }
 
-/// Copies a folder.
-fn copy(from: &Path, to: &Path) {
-    for entry in walkdir::WalkDir::new(from) {
-        let entry = entry.unwrap();
-        let target = to.join(entry.path().strip_prefix(from).unwrap());
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&target).unwrap();
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
+#[test]
+fn a_head_that_was_stopped_ends_with_the_bytes_of_an_uninterrupted_one() {
+    let (toy, table) = with_table();
+    for approach in [ApproachName::Ridge, ApproachName::Sisa] {
+        let run = |name: &str, watch: &mut dyn Watch| {
+            let (tasks, out) = (toy.tasks("decremental"), toy.run(name));
+            let mut config = TrainConfig::new(tasks, toy.shards(), out);
+            config.features = Some(table.clone());
+            config.threads = Some(1);
+            config.settings.approach = approach;
+            config.settings.epochs = 2;
+            // Other tests of this process draw from the same generator of libtorch.
+            config.settings.dropout = 0.0;
+            train::run_watched(&config, approach::make(&config.settings), watch)
+        };
+        let [whole, stopped] = ["whole", "stopped"].map(|end| format!("{approach}-{end}"));
+        run(&whole, &mut Watchman::new(0)).unwrap();
+        let ended = run(&stopped, &mut AfterOneTask);
+        assert!(
+            matches!(ended, Err(TrainError::Stopped { .. })),
+            "{ended:?}"
+        );
+        assert!(!toy.run(&stopped).join("run.json").exists());
+        run(&stopped, &mut Watchman::new(0)).unwrap();
+        assert_same_contents(&toy.run(&whole), &toy.run(&stopped));
     }
 }
 

@@ -48,6 +48,8 @@ pub fn run(config: &AuditConfig) -> Result<AuditSummary, AuditStageError> {
         let made = train(config, how, &runs, |run, task| missing(&runs, run, task))?;
         runs.extend(read(&made)?);
     }
+    // In whichever order they were named: sums of floats are those of one order.
+    runs.sort_by(|a, b| a.name.cmp(&b.name));
     let mut names = BTreeSet::new();
     if let Some(twice) = runs.iter().find(|run| !names.insert(&run.name)) {
         return Err(AuditStageError::SameName {

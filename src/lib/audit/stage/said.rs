@@ -112,6 +112,9 @@ pub(super) fn metrics(
     })?))
 }
 
+/// A figure of an attack.
+type OfAttack = fn(&Attack) -> Option<f64>;
+
 /// The rows of an attack by the score `name`: a model's own, or its differences to references.
 pub(super) fn attack_rows(
     about: About<'_>,
@@ -119,7 +122,7 @@ pub(super) fn attack_rows(
     own: &Attack,
     references: &[(&str, &Attack)],
 ) -> Vec<AuditRow> {
-    let figures: [(&str, fn(&Attack) -> Option<f64>); 5] = [
+    let figures: [(&str, OfAttack); 5] = [
         ("auc", |a| a.auc),
         ("tpr_at_1", |a| a.tpr_at_1),
         ("tpr_at_01", |a| a.tpr_at_01),

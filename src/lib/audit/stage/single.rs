@@ -42,6 +42,9 @@ pub(super) struct Comparison<'a> {
     pub(super) another: Option<Rc<Model>>,
 }
 
+/// A figure of a set of clips.
+type OfSet = fn(Figures) -> Option<f64>;
+
 impl Comparison<'_> {
     /// Every figure of the run, of its references, and of their differences.
     ///
@@ -117,7 +120,7 @@ impl Comparison<'_> {
         let mut rows = Vec::new();
         for set in self.sets.judged() {
             let n = set.clips.len();
-            let figures: [(&str, fn(Figures) -> Option<f64>); 3] = [
+            let figures: [(&str, OfSet); 3] = [
                 ("accuracy", |f| f.accuracy),
                 ("loss", |f| f.loss),
                 ("phi", |f| f.phi),

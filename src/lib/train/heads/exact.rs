@@ -80,16 +80,13 @@ impl Head for Exact<'_> {
         }
         let validation = self.features.list(stage, Split::Validation);
         let validation: Vec<Clip<'_>> = validation.iter().map(HeadClip::exact).collect();
-        let ridge = match self.head.fit_by(&by_lapack, &validation)? {
-            Some(ridge) => ridge,
-            None => {
-                self.refit(stage)?;
-                let fitted = self.head.fit_by(&by_lapack, &validation)?;
-                fitted.ok_or(TrainError::NoRidge {
-                    task: self.features.tasks()[stage],
-                })?
-            }
-        };
+        let mut ridge = self.head.fit_by(&by_lapack, &validation)?;
+        if ridge.is_none() {
+            self.refit(stage)?;
+            ridge = self.head.fit_by(&by_lapack, &validation)?;
+        }
+        let task = self.features.tasks()[stage];
+        let ridge = ridge.ok_or(TrainError::NoRidge { task })?;
         Ok(LinearHead::of_exact(&self.head, &ridge))
     }
 }
