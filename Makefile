@@ -58,8 +58,8 @@ GROUP_BY ?=
 TAXONOMY ?=
 # The same: which label each video has, a CSV file, where the folders' names do not tell it.
 LIST ?=
-# How the model is updated: finetune, ewc, lwf or fd; or a head on cached features: ridge, ranpac,
-# sisa or head-finetune.
+# How the model is updated: finetune, ewc, lwf or fd; with a buffer of earlier clips: er, der++ or
+# gdumb; as a head on cached features: ridge, ranpac, sisa or head-finetune.
 APPROACH ?= finetune
 # Weights that training starts from (make weights fetches some); empty for none.
 PRETRAINED ?=

@@ -11,6 +11,7 @@ mod heads;
 mod quirks;
 mod record;
 mod redo;
+mod replay;
 mod seed_files;
 mod starts;
 mod states;

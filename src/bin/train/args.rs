@@ -312,6 +312,9 @@ struct ApproachArgs {
     /// How feature distillation measures distance.
     #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value_t = Settings::default().fd_distance)]
     fd_distance: FeatureDistance,
+    /// Clips that the buffer of er, der++ and gdumb holds [default: 200].
+    #[arg(long, value_name = "CLIPS")]
+    buffer: Option<usize>,
     /// How the model is made to forget what a task withdraws, before that task.
     #[arg(long, value_parser = cli::one_of::<UnlearnName>(), default_value_t = Settings::default().unlearn)]
     unlearn: UnlearnName,
@@ -370,6 +373,7 @@ impl From<Args> for TrainConfig {
             lwf_temperature: approach.lwf_temperature,
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
+            buffer: approach.buffer,
             unlearn: approach.unlearn,
             unlearn_seed: approach.unlearn_seed,
             // The run was begun under it.

@@ -2,7 +2,8 @@
 
 use super::TrainError;
 use super::settings::{
-    ApproachName, CriterionName, OnTainted, SchedulerName, Settings, TrainConfig, UnlearnName,
+    ApproachName, CriterionName, OnTainted, SamplerName, SchedulerName, Settings, TrainConfig,
+    UnlearnName,
 };
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
@@ -227,6 +228,7 @@ impl Settings {
                 "a temperature other than 1 needs --criterion multiclass",
             );
         }
+        self.check_buffer()?;
         if self.unlearn_seed.is_some() && self.unlearn == UnlearnName::None {
             return refuse("--unlearn-seed", "belongs to --unlearn METHOD");
         }
@@ -238,6 +240,36 @@ impl Settings {
         }
         if self.approach.is_on_features() {
             return self.check_head();
+        }
+        Ok(())
+    }
+
+    /// Refuses what replay cannot make sense of, and a buffer without it.
+    fn check_buffer(&self) -> Result<(), TrainError> {
+        if !self.approach.has_buffer() {
+            return match self.buffer {
+                Some(_) => refuse("--buffer", "belongs to --approach er, der++ and gdumb"),
+                None => Ok(()),
+            };
+        }
+        if self.buffer == Some(0) {
+            return refuse("--buffer", "must be at least 1");
+        }
+        let groups = match self.approach {
+            ApproachName::DerPlusPlus => 3,
+            ApproachName::Er => 2,
+            _ => 1,
+        };
+        if self.batch_size < groups {
+            let why = format!(
+                "{}: --approach {} takes {groups} kinds of clips into each batch",
+                self.batch_size, self.approach
+            );
+            return refuse("--batch-size", why);
+        }
+        if self.sampler == SamplerName::Imbalanced {
+            let why = format!("--approach {} draws by itself: use balanced", self.approach);
+            return refuse("--sampler", why);
         }
         Ok(())
     }

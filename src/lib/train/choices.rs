@@ -15,6 +15,12 @@ choice! {
         /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
         /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
+        /// Experience replay: batches of new clips and as many of a buffer of earlier ones.
+        Er = "er",
+        /// Dark experience replay: besides, logits of the buffer's clips are held to those stored.
+        DerPlusPlus = "der++",
+        /// A buffer balanced over classes, and new weights for each task, trained on it alone.
+        Gdumb = "gdumb",
         /// Ridge regression on cached features: what leaves is subtracted, exactly.
         Ridge = "ridge",
         /// The same behind a random projection (RanPAC).
@@ -28,6 +34,12 @@ choice! {
 }
 
 impl ApproachName {
+    /// Whether earlier clips are replayed from a buffer.
+    #[must_use]
+    pub fn has_buffer(self) -> bool {
+        matches!(self, Self::Er | Self::DerPlusPlus | Self::Gdumb)
+    }
+
     /// Whether the model is a head on cached features instead of a network on frames.
     #[must_use]
     pub fn is_on_features(self) -> bool {

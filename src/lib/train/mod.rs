@@ -14,7 +14,7 @@
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
-//! | [`approach`] | finetune, LwF, feature distillation, EWC: hooks around the loop |
+//! | [`approach`] | finetune, LwF, feature distillation, EWC, replay: hooks around the loop |
 //! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | `heads` | models that are a head on cached features |

@@ -96,6 +96,9 @@ pub struct Settings {
     pub fd_lambda: f64,
     /// How feature distillation measures distance.
     pub fd_distance: FeatureDistance,
+    /// Clips that the buffer of a replay approach holds; default [`BUFFER_CLIPS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<usize>,
     /// How the model is made to forget what a task withdraws, before that task.
     #[serde(skip_serializing_if = "nothing_is_unlearned")]
     pub unlearn: UnlearnName,
@@ -160,6 +163,7 @@ impl Default for Settings {
             lwf_temperature: 1.0,
             fd_lambda: 0.1,
             fd_distance: FeatureDistance::L2,
+            buffer: None,
             unlearn: UnlearnName::default(),
             unlearn_seed: None,
             stop_after_first_task: false,
@@ -175,7 +179,7 @@ impl Settings {
     /// scratch every task is.
     #[must_use]
     pub fn is_first(&self, task: usize) -> bool {
-        task == 0 || self.from_scratch
+        task == 0 || self.from_scratch || self.approach == ApproachName::Gdumb
     }
 
     /// The network of so many classes that the settings ask for, its weights drawn from `seed`.
@@ -191,6 +195,12 @@ impl Settings {
             seed,
             checkpoint_blocks: self.checkpoint_blocks,
         }
+    }
+
+    /// Clips that the buffer of a replay approach holds.
+    #[must_use]
+    pub fn buffer_clips(&self) -> usize {
+        self.buffer.unwrap_or(BUFFER_CLIPS)
     }
 
     /// The same settings with nothing unlearned.
@@ -227,6 +237,9 @@ impl Settings {
         }
     }
 }
+
+/// Clips that a buffer holds by default.
+pub const BUFFER_CLIPS: usize = 200;
 
 /// Seconds between two checkpoints inside a task.
 const CHECKPOINT_EVERY_SECONDS: u64 = 300;

@@ -11,10 +11,10 @@ mod withdrawal;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::TrainError;
-use super::approach::{self, Approach, Kept};
+use super::approach::{self, Approach, Kept, Replay};
 use super::evaluate::Evaluation;
 use super::feed::Feed;
 use super::forecast::Forecast;
@@ -31,8 +31,8 @@ use super::withdrawals;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::Dataset;
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
+use crate::model::{Mode, ModelConfig};
 use crate::run_record::{Extension, Part, RunHead};
 use crate::withdrawn::WITHDRAWN_FILE;
 use rollback::TakeOver;
@@ -132,6 +132,7 @@ fn train(
         data: &data,
         forecast: Forecast::new(&config.settings, &data, epochs.clone()),
         epochs,
+        replay: None,
         work: Work::Beginning,
         record,
         learner,
@@ -172,6 +173,8 @@ struct Run<'a> {
     forecast: Forecast,
     /// Most epochs of each task.
     epochs: Vec<u32>,
+    /// What the task under way trains on instead of its list.
+    replay: Option<Replay>,
     /// What the task is busy with.
     work: Work,
     watch: &'a mut dyn Watch,
@@ -206,10 +209,9 @@ impl<'a> Run<'a> {
 
     /// A task from its beginning.
     fn begin(&mut self, task: usize) -> Result<UnderWay, TrainError> {
-        // Without --from-scratch no weights are drawn anew: the model holds the best of the task
-        // before.
+        // Unless weights begin anew, the model holds the best of the task before.
         let stage = self.stage(task);
-        if self.settings.from_scratch && stage > 0 {
+        if self.settings.is_first(stage) && stage > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
@@ -222,9 +224,27 @@ impl<'a> Run<'a> {
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, seen_as)
         })?;
+        self.ask_for_replay(task);
         self.freeze(task);
         self.record.task_begins(task, &self.learner)?;
         Ok(self.begin_under_way(task))
+    }
+
+    /// Lets the approach say what `task` trains on instead of its list.
+    fn ask_for_replay(&mut self, task: usize) {
+        self.replay = if self.settings.from_scratch {
+            None
+        } else {
+            let before = self.task_before(task);
+            self.approach.replay(task, &self.data.tasks[task], before)
+        };
+    }
+
+    /// The task whose weights `task` began with; none where they were new.
+    fn task_before(&self, task: usize) -> Option<&'a Task> {
+        let is_anew = self.stage(task) == 0;
+        let mut before = self.data.tasks[..task].iter().rev();
+        before.find(|task| !task.is_empty()).filter(|_| !is_anew)
     }
 
     /// What takes no gradient in `task`.
@@ -293,10 +313,35 @@ impl<'a> Run<'a> {
             }
         }
         self.look(Moment::Publishing, at)?;
+        let before = self.task_before(task);
+        let (learner, feed) = (&self.learner, &mut self.feed);
+        let mut logits_of = |list: &Arc<Dataset>| logits_of(learner, feed, list);
+        self.approach.store(task, lists, before, &mut logits_of)?;
         self.approach.after_task(&self.learner, task)?;
         self.feed.clock.add(Phase::Approach, begun.elapsed());
         Ok(())
     }
+}
+
+/// What the model says of the clips of a list: the places of those that could be read, and their
+/// logits.
+fn logits_of(
+    learner: &Learner,
+    feed: &mut Feed,
+    list: &Arc<Dataset>,
+) -> Result<(Vec<usize>, Tensor), TrainError> {
+    let (mut places, mut logits) = (Vec::new(), Vec::new());
+    let mut pass = feed.in_order(list, 0);
+    while let Some(batch) = feed.next_untimed(list, &mut pass)? {
+        let said = no_grad(|| learner.forward(&batch.device.clips, Mode::Evaluate).logits);
+        logits.push(said.to_kind(Kind::Float).to_device(Device::Cpu));
+        places.extend_from_slice(&batch.samples);
+        feed.recycle(batch);
+    }
+    if logits.is_empty() {
+        return Err(TrainError::NoReadableClip);
+    }
+    Ok((places, Tensor::cat(&logits, 0)))
 }
 
 /// Ends a run of which no task is under way where `watch` asks for it.

@@ -50,6 +50,10 @@ impl Need {
             ApproachName::Finetune
             | ApproachName::Lwf
             | ApproachName::Fd
+            // The buffer's logits are a few kilobytes.
+            | ApproachName::Er
+            | ApproachName::DerPlusPlus
+            | ApproachName::Gdumb
             | ApproachName::Ridge
             | ApproachName::Ranpac
             | ApproachName::Sisa
