@@ -9,6 +9,9 @@ use incdec::train::settings::ApproachName;
 
 use super::toy::{Toy, history, parameters};
 
+/// The toy's scenarios in which no clip arrives.
+const NOTHING_NEW: [&str; 2] = ["decremental", "events"];
+
 /// The approaches whose model is a network; heads on features have tests of their own.
 fn networks() -> impl Iterator<Item = &'static str> {
     let networks = ApproachName::ALL.into_iter();
@@ -42,8 +45,10 @@ fn differ_from_finetune(scenario: Scenario) {
                 "{scenario} {approach}, task {task}, epoch {epoch}: {penalty}"
             );
         }
+        // With nothing new, and room for all that there is, experience replay is finetuning.
+        let is_alike = is_finetune || (approach == "er" && NOTHING_NEW.contains(&scenario));
         assert!(
-            is_finetune || weights(&run) != weights(&base),
+            is_alike || weights(&run) != weights(&base),
             "{scenario} {approach}"
         );
     }
