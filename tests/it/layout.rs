@@ -50,6 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("features", &["data", "model", "shard"]),
     ("own_data", &[]),
     ("toy", &["media"]),
     (
@@ -58,7 +59,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["audit", "erase", "metrics", "shard"]),
-    ("audit", &["metrics"]),
+    (
+        "audit",
+        &["metrics", "model", "features", "train", "unlearning"],
+    ),
     ("unlearning", &[]),
     ("weights", &["download"]),
     ("clean", &["download", "manifest", "report", "shard"]),
@@ -68,7 +72,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "predict", "bin"]),
+    (
+        "tch",
+        &[
+            "data", "model", "train", "features", "audit", "predict", "bin",
+        ],
+    ),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("signal_hook", &["signals"]),
@@ -305,6 +314,8 @@ fn binaries_link_only_what_their_stage_needs() {
     };
     for binary in [
         env!("CARGO_BIN_EXE_incdec-train"),
+        env!("CARGO_BIN_EXE_incdec-features"),
+        env!("CARGO_BIN_EXE_incdec-audit"),
         env!("CARGO_BIN_EXE_incdec-bench-step"),
     ] {
         let needed = libraries(binary);

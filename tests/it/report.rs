@@ -1,5 +1,6 @@
 //! The report says what the runs say, in one page that needs nothing else.
 
+mod audit;
 mod browser;
 mod fake;
 mod page;

@@ -2,12 +2,16 @@
 //! quirks, its output files, its command line, and the goldens of the approaches.
 
 mod approaches;
+mod audits;
 mod events;
 mod extend;
 mod forgetting;
 mod goldens;
+mod heads;
 mod quirks;
 mod record;
+mod redo;
+mod replay;
 mod seed_files;
 mod starts;
 mod states;

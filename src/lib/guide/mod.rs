@@ -21,6 +21,8 @@ pub mod tables {}
 #[doc = include_str!("clusters.md")]
 pub mod clusters {}
 
+#[doc = include_str!("auditing.md")]
+pub mod auditing {}
 #[doc = include_str!("withdrawing.md")]
 pub mod withdrawing {}
 

@@ -33,7 +33,8 @@ pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
 pub use extension::Extension;
 pub use files::{
-    CHECKPOINTS, LOG_FILE, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file,
+    CHECKPOINTS, LOG_FILE, PROGRESS_FILE, ROLLBACK, RUN_FILE, SETTINGS_FILE, checkpoint_file,
+    rollback_folder, state_file, unlearned_file,
 };
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;

@@ -9,6 +9,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
 use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
@@ -19,6 +20,7 @@ use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
 use crate::tables::AvailabilityError;
+use crate::unlearning::exact_head::ExactHeadError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
@@ -76,6 +78,25 @@ pub enum TrainError {
     NothingRetained {
         /// The method.
         method: &'static str,
+        /// The task.
+        task: usize,
+    },
+    /// A clip has no feature that it could be judged by.
+    #[error("{path}: clip {} {what}", printable(clip))]
+    Feature {
+        /// The feature table.
+        path: PathBuf,
+        /// The clip.
+        clip: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An exact head cannot change.
+    #[error(transparent)]
+    ExactHead(#[from] ExactHeadError),
+    /// The sums of an exact head are not positive definite under any ridge.
+    #[error("task {task}: no ridge makes the head's equations solvable")]
+    NoRidge {
         /// The task.
         task: usize,
     },
@@ -359,6 +380,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
             Self::Withdrawn(e) => e.hint(),
             Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
             Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tch::{Device, Kind};
 
 use super::TrainError;
-use super::approach::DeviceBatch;
+use super::approach::{DeviceBatch, Replay};
 use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
@@ -126,6 +126,23 @@ impl Feed {
             }
         };
         Ok(self.start(list, order, keys, self.augment(), first))
+    }
+
+    /// The training batches of an epoch from number `first` on where clips are replayed, augmented.
+    pub(super) fn replayed(&self, task: usize, replay: &Replay, epoch: u64, first: usize) -> Pass {
+        let keys = StreamKeys {
+            task: task as u64,
+            epoch,
+        };
+        let order = replay
+            .mix
+            .order(self.batch_size(), self.settings.seed, keys);
+        let config = LoaderConfig {
+            augment: self.augment(),
+            batch_size: replay.mix.batch_size(self.batch_size()),
+            ..self.loader
+        };
+        Pass::new(Batches::start(&replay.list, order, keys, &config, first))
     }
 
     /// Every clip of a list once, in its order, unaugmented, from batch `first` on.

@@ -24,13 +24,15 @@ pub enum Phase {
     Evaluation,
     /// What an approach does between tasks (Fisher information, teachers).
     Approach,
+    /// A withdrawal is unlearned.
+    Unlearning,
     /// Weights, tables and logs are published.
     Checkpoint,
 }
 
 impl Phase {
     /// All phases in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Transfer,
         Self::Forward,
@@ -38,6 +40,7 @@ impl Phase {
         Self::Optimizer,
         Self::Evaluation,
         Self::Approach,
+        Self::Unlearning,
         Self::Checkpoint,
     ];
 
@@ -52,6 +55,7 @@ impl Phase {
             Self::Optimizer => "optimizer",
             Self::Evaluation => "evaluation",
             Self::Approach => "between tasks",
+            Self::Unlearning => "unlearning",
             Self::Checkpoint => "checkpoint",
         }
     }
@@ -150,6 +154,7 @@ fn report(seconds: &[f64; Phase::ALL.len()], total: f64) -> String {
         Phase::Optimizer,
         Phase::Evaluation,
         Phase::Approach,
+        Phase::Unlearning,
     ]
     .iter()
     .map(|phase| seconds[*phase as usize])
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_report_says_in_words_what_bounds_the_run() {
-        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0];
+        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0, 0.0];
         assert!(report(&seconds(5.0, 4.0), 10.0).contains("Loading bounds this run: 50 %"));
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);

@@ -373,6 +373,13 @@ impl World {
             "index.parquet".to_owned(),
             artifact::hash_file(&index).unwrap(),
         );
+        let features = self.path("features/features.parquet");
+        if features.exists() {
+            inputs.insert(
+                "features".to_owned(),
+                artifact::hash_file(&features).unwrap(),
+            );
+        }
         let provenance = Provenance {
             inputs,
             ..Provenance::of(&serde_json::json!({"approach": "finetune", "seed": 0, "name": name}))

@@ -5,6 +5,7 @@
 //! same command goes on wherever it was stopped.
 
 mod begin;
+mod derived;
 mod files;
 mod runs;
 mod tables;
@@ -115,6 +116,7 @@ impl Locks {
         let mut others = vec![lock(&places.data)?];
         let mut folders = run_folders(places);
         folders.extend(tables::task_folders(places));
+        folders.extend(derived::derived_folders(places));
         folders.push(places.raw.clone());
         let mut locked = BTreeSet::from([canonical(&places.data)]);
         for folder in folders.iter().filter(|folder| folder.is_dir()) {
@@ -250,6 +252,7 @@ impl Work<'_> {
         }
         self.tasks()?;
         let found = Search::everywhere(places, &self.ids, Depth::Names, &Erased::new())?;
+        self.derived(&found.held)?;
         self.runs()?;
         self.downloads()?;
         self.files(&found.held)?;
@@ -264,6 +267,9 @@ impl Work<'_> {
         let places = &self.config.places;
         artifact::sweep(&places.labels)?;
         for folder in tables::task_folders(places) {
+            artifact::sweep(&folder)?;
+        }
+        for folder in derived::derived_folders(places) {
             artifact::sweep(&folder)?;
         }
         for run in run_folders(places) {

@@ -2,6 +2,7 @@
 
 mod check;
 mod deal;
+mod departed;
 mod fault;
 mod read;
 

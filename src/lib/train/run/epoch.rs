@@ -1,5 +1,6 @@
 //! The epochs of a task: batches, losses, gradients, updates, and when it ends.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::Rng;
@@ -7,6 +8,7 @@ use tch::Tensor;
 
 use super::Run;
 use super::under_way::{UnderWay, VALIDATION, answers_of};
+use crate::data::Dataset;
 use crate::model::Mode;
 use crate::model::checkpoint;
 use crate::progress::{Progress, Unit};
@@ -123,7 +125,11 @@ impl Run<'_> {
         } = at.position;
         let data = self.data;
         let lists = &data.tasks[task];
-        let mut pass = self.feed.training(task, lists, u64::from(epoch), first)?;
+        let list = self.training_list(task);
+        let mut pass = match &self.replay {
+            Some(replay) => self.feed.replayed(task, replay, u64::from(epoch), first),
+            None => self.feed.training(task, lists, u64::from(epoch), first)?,
+        };
         let progress = Progress::new(
             &format!("task {task}, epoch {epoch}"),
             Some(pass.batches() as u64),
@@ -135,7 +141,7 @@ impl Run<'_> {
         let every = self.settings.accumulation.max(1);
         let mut pending = 0;
         at.optimizer.zero_grad();
-        while let Some(batch) = self.feed.next(&lists.train, &mut pass)? {
+        while let Some(batch) = self.feed.next(&list, &mut pass)? {
             seed_dropout(self.settings.seed, task, epoch, batch.number);
             self.add_gradients(task, &batch, &mut at.trained, &mut watch)
                 .map_err(|found| self.diverged(task, epoch, found))?;
@@ -156,6 +162,12 @@ impl Run<'_> {
             .map_err(|found| self.diverged(task, epoch, found))
     }
 
+    /// The clips that `task` trains on.
+    fn training_list(&self, task: usize) -> Arc<Dataset> {
+        let replayed = self.replay.as_ref().map(|replay| &replay.list);
+        Arc::clone(replayed.unwrap_or(&self.data.tasks[task].train))
+    }
+
     /// A loss of `task` and `epoch` that is no number, with the names of its clips.
     fn diverged(
         &self,
@@ -163,8 +175,8 @@ impl Run<'_> {
         epoch: u32,
         (mut found, clips): (Box<Divergence>, Vec<usize>),
     ) -> TrainError {
-        let list = self.data.tasks[task].train.samples();
-        let names = clips.iter().filter_map(|&clip| list.get(clip));
+        let list = self.training_list(task);
+        let names = clips.iter().filter_map(|&clip| list.samples().get(clip));
         found.clips = names.map(|sample| sample.clip_id.clone()).collect();
         found.checkpoint = self.record.last_weights();
         TrainError::Diverged { task, epoch, found }
@@ -188,13 +200,12 @@ impl Run<'_> {
         let (learner, approach) = (&self.learner, &self.approach);
         let loss = self.feed.clock.time(Phase::Forward, || {
             let output = learner.forward(&batch.device.clips, mode);
-            let loss = learner
-                .criterion()
-                .loss(&output.logits, &batch.device.labels);
             let step = Step {
                 batch: &batch.device,
                 output: &output,
+                places: &batch.samples,
             };
+            let loss = approach.classification(learner, &step);
             let penalty = approach.penalty(learner, &step);
             trained.add(&loss, penalty.as_ref(), batch.samples.len());
             watch.loss(&loss, penalty.as_ref(), &batch.samples)?;

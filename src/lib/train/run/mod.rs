@@ -1,7 +1,9 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
 mod epoch;
+mod on_features;
 mod pretrained;
+mod redo;
 mod rollback;
 mod under_way;
 mod withdrawal;
@@ -9,10 +11,10 @@ mod withdrawal;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tch::Device;
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::TrainError;
-use super::approach::{self, Approach, Kept};
+use super::approach::{self, Approach, Kept, Replay};
 use super::evaluate::Evaluation;
 use super::feed::Feed;
 use super::forecast::Forecast;
@@ -29,10 +31,11 @@ use super::withdrawals;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::Dataset;
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
+use crate::model::{Mode, ModelConfig};
 use crate::run_record::{Extension, Part, RunHead};
 use crate::withdrawn::WITHDRAWN_FILE;
+use rollback::TakeOver;
 use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
@@ -52,7 +55,7 @@ pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
 }
 
 /// The same with an approach of the caller's own; of the settings, `approach` then is no more than
-/// a name.
+/// a name, but what `--unlearn rollback` trains again is trained by the approach of that name.
 ///
 /// # Errors
 /// As [`run`].
@@ -73,10 +76,25 @@ pub fn run_with(
 /// Also [`TrainError::Stopped`], where it was to end.
 pub fn run_watched(
     config: &TrainConfig,
-    mut approach: Box<dyn Approach>,
+    approach: Box<dyn Approach>,
     watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
+    if config.settings.approach.is_on_features() {
+        on_features::run(config, watch)
+    } else {
+        train(config, approach, watch, None)
+    }
+}
+
+/// Trains a network; `clean` is a run whose tasks are taken over as far as they can be, where it is
+/// not one that `config` names.
+fn train(
+    config: &TrainConfig,
+    mut approach: Box<dyn Approach>,
+    watch: &mut dyn Watch,
+    clean: Option<TakeOver<'_>>,
+) -> Result<TrainSummary, TrainError> {
     let hold = Hold::take(config)?;
     machine::check(config.instructions)?;
     let device = device(config)?;
@@ -90,7 +108,7 @@ pub fn run_watched(
     let extension = extend::wanted(config)?;
     let data = tasks(config, extension)?;
     let learner = Learner::new(
-        movinet(model(config, &data)),
+        movinet(model(config, &data, config.settings.seed)),
         device,
         config.settings.criterion,
     );
@@ -114,15 +132,19 @@ pub fn run_watched(
         data: &data,
         forecast: Forecast::new(&config.settings, &data, epochs.clone()),
         epochs,
+        replay: None,
         work: Work::Beginning,
         record,
         learner,
         approach,
         watch,
     };
-    run.may_end(Moment::Starting)?;
-    if let Some(old) = &config.from_run {
-        run.take_over(old, &withdrawn)?;
+    may_end(run.watch, Moment::Starting)?;
+    let left = |clip: &str| withdrawn.contains(clip);
+    let named = config.from_run.as_deref();
+    let named = named.map(|old| TakeOver { old, left: &left });
+    if let Some(clean) = clean.or(named) {
+        run.take_over(&clean)?;
     }
     for task in run.record.done()..data.tasks.len() {
         if data.tasks[task].is_empty() {
@@ -131,7 +153,7 @@ pub fn run_watched(
         }
         let work = |run: &Run<'_>| run.work;
         trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
-        run.may_end(Moment::BetweenTasks)?;
+        may_end(run.watch, Moment::BetweenTasks)?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -151,6 +173,8 @@ struct Run<'a> {
     forecast: Forecast,
     /// Most epochs of each task.
     epochs: Vec<u32>,
+    /// What the task under way trains on instead of its list.
+    replay: Option<Replay>,
     /// What the task is busy with.
     work: Work,
     watch: &'a mut dyn Watch,
@@ -185,23 +209,42 @@ impl<'a> Run<'a> {
 
     /// A task from its beginning.
     fn begin(&mut self, task: usize) -> Result<UnderWay, TrainError> {
-        // Without --from-scratch no weights are drawn anew: the model holds the best of the task
-        // before.
+        // Unless weights begin anew, the model holds the best of the task before.
         let stage = self.stage(task);
-        if self.settings.from_scratch && stage > 0 {
+        if self.settings.is_first(stage) && stage > 0 {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        let begun = Instant::now();
         self.withdraw(task)?;
+        self.feed.clock.add(Phase::Unlearning, begun.elapsed());
         // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
         let is_first = self.settings.is_first(stage);
         let seen_as = if is_first { 0 } else { task };
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, seen_as)
         })?;
+        self.ask_for_replay(task);
         self.freeze(task);
         self.record.task_begins(task, &self.learner)?;
         Ok(self.begin_under_way(task))
+    }
+
+    /// Lets the approach say what `task` trains on instead of its list.
+    fn ask_for_replay(&mut self, task: usize) {
+        self.replay = if self.settings.from_scratch {
+            None
+        } else {
+            let before = self.task_before(task);
+            self.approach.replay(task, &self.data.tasks[task], before)
+        };
+    }
+
+    /// The task whose weights `task` began with; none where they were new.
+    fn task_before(&self, task: usize) -> Option<&'a Task> {
+        let is_anew = self.stage(task) == 0;
+        let mut before = self.data.tasks[..task].iter().rev();
+        before.find(|task| !task.is_empty()).filter(|_| !is_anew)
     }
 
     /// What takes no gradient in `task`.
@@ -244,10 +287,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The place of `task` among those that have clips, from 0: what it is trained by. Whatever is drawn goes by its own number.
+    /// How many trainings the weights come from that `task` begins with: what it is trained by. Whatever is drawn goes by
+    /// its own number.
     pub(super) fn stage(&self, task: usize) -> usize {
-        let before = self.data.tasks[..task].iter();
-        before.filter(|task| !task.is_empty()).count()
+        self.record.stage(task)
     }
 
     /// Lets the approach take from the task what it needs for the next.
@@ -270,21 +313,46 @@ impl<'a> Run<'a> {
             }
         }
         self.look(Moment::Publishing, at)?;
+        let before = self.task_before(task);
+        let (learner, feed) = (&self.learner, &mut self.feed);
+        let mut logits_of = |list: &Arc<Dataset>| logits_of(learner, feed, list);
+        self.approach.store(task, lists, before, &mut logits_of)?;
         self.approach.after_task(&self.learner, task)?;
         self.feed.clock.add(Phase::Approach, begun.elapsed());
         Ok(())
     }
+}
 
-    /// Ends the run where no task is under way and the watch asks for it.
-    fn may_end(&mut self, moment: Moment) -> Result<(), TrainError> {
-        match self.watch.look(moment) {
-            Order::Stop(signal) => Err(TrainError::Stopped {
-                signal,
-                position: None,
-                kept: true,
-            }),
-            Order::GoOn | Order::Checkpoint => Ok(()),
-        }
+/// What the model says of the clips of a list: the places of those that could be read, and their
+/// logits.
+fn logits_of(
+    learner: &Learner,
+    feed: &mut Feed,
+    list: &Arc<Dataset>,
+) -> Result<(Vec<usize>, Tensor), TrainError> {
+    let (mut places, mut logits) = (Vec::new(), Vec::new());
+    let mut pass = feed.in_order(list, 0);
+    while let Some(batch) = feed.next_untimed(list, &mut pass)? {
+        let said = no_grad(|| learner.forward(&batch.device.clips, Mode::Evaluate).logits);
+        logits.push(said.to_kind(Kind::Float).to_device(Device::Cpu));
+        places.extend_from_slice(&batch.samples);
+        feed.recycle(batch);
+    }
+    if logits.is_empty() {
+        return Err(TrainError::NoReadableClip);
+    }
+    Ok((places, Tensor::cat(&logits, 0)))
+}
+
+/// Ends a run of which no task is under way where `watch` asks for it.
+fn may_end(watch: &mut dyn Watch, moment: Moment) -> Result<(), TrainError> {
+    match watch.look(moment) {
+        Order::Stop(signal) => Err(TrainError::Stopped {
+            signal,
+            position: None,
+            kept: true,
+        }),
+        Order::GoOn | Order::Checkpoint => Ok(()),
     }
 }
 
@@ -351,17 +419,7 @@ fn device(config: &TrainConfig) -> Result<Device, TrainError> {
     Ok(device)
 }
 
-/// The network that the settings ask for.
-fn model(config: &TrainConfig, data: &TaskSequence) -> ModelConfig {
-    let settings = &config.settings;
-    ModelConfig {
-        variant: settings.variant,
-        geometry: settings.geometry,
-        classes: i64::try_from(data.deal.taxonomy.classes()).unwrap_or(i64::MAX),
-        dropout: settings.dropout,
-        path: settings.model_path,
-        precision: settings.precision,
-        seed: settings.seed,
-        checkpoint_blocks: settings.checkpoint_blocks,
-    }
+/// The network that the settings ask for, its weights drawn from `seed`.
+fn model(config: &TrainConfig, data: &TaskSequence, seed: u64) -> ModelConfig {
+    config.settings.model(data.deal.taxonomy.classes(), seed)
 }
