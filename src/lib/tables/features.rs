@@ -40,11 +40,7 @@ impl FeatureRow {
 
 /// The format of a feature table. Its provenance names the checkpoint's hash as the input
 /// [`CHECKPOINT`], and the transform from stored frames to features as settings.
-pub const FEATURES: Format = Format {
-    name: "incdec.features",
-    version: 1,
-    rebuild: "make features",
-};
+pub const FEATURES: Format = Format::new("incdec.features", 1, "make features");
 
 /// The role of the backbone's checkpoint among the inputs of a feature table.
 pub const CHECKPOINT: &str = "checkpoint";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::AuditError;
-use super::super::gap::{self, Figures};
+use super::super::gap::{self, SetFigures};
 use super::super::membership::Attack;
 use super::super::scores::{clip_losses, phi, right, row_probabilities};
 use super::AuditStageError;
@@ -47,8 +47,8 @@ impl Said {
     }
 
     /// The means over the set.
-    pub(super) fn figures(&self) -> Figures {
-        Figures {
+    pub(super) fn figures(&self) -> SetFigures {
+        SetFigures {
             accuracy: super::super::mean(&self.right),
             loss: super::super::mean(&self.loss),
             phi: super::super::mean(&self.phi),

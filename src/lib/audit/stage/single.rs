@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::super::gap::{self, Figures, aus, nomus, tow};
+use super::super::gap::{self, SetFigures, aus, nomus, tow};
 use super::super::membership::attack;
 use super::super::probe::{self, ProbeSet, STRENGTH};
 use super::super::scores::{activation_distance, js_divergence};
@@ -43,7 +43,7 @@ pub(super) struct Comparison<'a> {
 }
 
 /// A figure of a set of clips.
-type OfSet = fn(Figures) -> Option<f64>;
+type OfSet = fn(SetFigures) -> Option<f64>;
 
 impl Comparison<'_> {
     /// Every figure of the run, of its references, and of their differences.

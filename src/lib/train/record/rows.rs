@@ -152,7 +152,7 @@ pub(super) fn continual(data: &TaskSequence, task: usize, tested: &[Figures]) ->
         task: number(task),
         split: Split::Test,
         metric: metric.to_owned(),
-        class: None,
+        category: None,
         subcategory: None,
         value,
         forgetting: None,
