@@ -26,7 +26,10 @@ pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, R
         let curves = curves(figures, methods, task)?;
         drawn.push((task, curves, scatter(figures, methods, task)?));
     }
-    let title = format!("audit of {} methods", methods.len());
+    let title = match methods {
+        [one] => format!("audit of {}", one.method),
+        _ => format!("audit of {} methods", methods.len()),
+    };
     let document = Document {
         kind: "audit",
         title: &title,

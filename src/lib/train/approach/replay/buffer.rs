@@ -140,7 +140,8 @@ impl Buffer {
         };
         let clips = Vec::<i64>::try_from(clips.to_kind(Kind::Int64).reshape([-1]))?;
         let logits = state.get(LOGITS).map(|l| l.to_device(Device::Cpu));
-        let logits = logits.filter(|l| l.dim() == 2 && l.size()[0] == clips.len() as i64);
+        let rows = i64::try_from(clips.len()).unwrap_or(i64::MAX);
+        let logits = logits.filter(|l| l.dim() == 2 && l.size()[0] == rows);
         self.slots = (0..)
             .zip(clips)
             .map(|(row, clip)| Slot {
