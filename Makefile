@@ -115,7 +115,7 @@ DEMO_PORT ?= 8713
 # learn in minutes.
 DEMO_TOY ?= --train 10 --validation 2 --test 3 --cue appearance
 # How the demo trains: flags of incdec-train.
-DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 5 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
+DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 3 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
     --lr-first-task-head 1e-3 --lr-backbone 5e-4 --lr-head 5e-4
 # Scenarios of make reproduce.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental

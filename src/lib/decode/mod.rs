@@ -47,5 +47,5 @@ pub use merge::{MergeConfig, merge};
 pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;
-pub use summary::{DecodeSummary, Failures};
+pub use summary::{DecodeSummary, FailureCounts};
 pub use verify::{DamagedClip, VerifySummary, verify};

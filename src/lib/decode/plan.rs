@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::source::{Source, Sources};
+use super::source::{ClipFiles, Source};
 use super::stored::{KnownClip, Stored};
-use super::summary::Failures;
+use super::summary::FailureCounts;
 use super::{DecodeConfig, Retry};
 use crate::clip::Split;
 use crate::labels::Labels;
@@ -41,7 +41,7 @@ impl Entry {
 pub(super) struct Clips<'a> {
     pub(super) config: &'a DecodeConfig,
     pub(super) labels: &'a Labels,
-    pub(super) sources: &'a Sources,
+    pub(super) sources: &'a ClipFiles,
     pub(super) ranges: Ranges,
 }
 
@@ -51,7 +51,7 @@ impl Clips<'_> {
     pub(super) fn plan(&self, folder: &Path, stored: &Stored) -> Vec<Entry> {
         let now = SystemTime::now();
         let mut compared = BTreeSet::new();
-        let mut failures = Failures::default();
+        let mut failures = FailureCounts::default();
         let (mut counted, mut entries) = (0, Vec::new());
         for (split, label_row, label) in self.labels.iter() {
             let clip_id = label.clip.to_string();
@@ -104,7 +104,7 @@ impl Clips<'_> {
     }
 }
 
-impl Failures {
+impl FailureCounts {
     /// Counts a clip by what was known of it before its file was looked at. So every part of a run
     /// comes to the same number without looking at the others' files.
     fn add_known(&mut self, known: &[KnownClip], has_file: bool) {

@@ -8,7 +8,7 @@ use super::isolate::Isolated;
 use super::parts;
 use super::plan::{Clips, Entry};
 use super::pool::in_order;
-use super::source::{Source, Sources};
+use super::source::{ClipFiles, Source};
 use super::stored::{Stored, remove_superseded};
 use super::summary::DecodeSummary;
 use super::{DecodeConfig, DecodeError};
@@ -46,7 +46,7 @@ pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     let labels = Labels::read(&config.labels)?;
     let settings = config.provenance();
     let made_from = with_labels(settings.clone(), &labels)?;
-    let sources = Sources::scan(&config.clips, config.frame_folders.as_deref())?;
+    let sources = ClipFiles::scan(&config.clips, config.frame_folders.as_deref())?;
     let clips = Clips {
         config,
         labels: &labels,
