@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::source::{Source, ClipFiles};
+use super::source::{ClipFiles, Source};
 use super::stored::{KnownClip, Stored};
 use super::summary::FailureCounts;
 use super::{DecodeConfig, Retry};
