@@ -8,7 +8,7 @@ use super::isolate::Isolated;
 use super::parts;
 use super::plan::{Clips, Entry};
 use super::pool::in_order;
-use super::source::{Source, ClipFiles};
+use super::source::{ClipFiles, Source};
 use super::stored::{Stored, remove_superseded};
 use super::summary::DecodeSummary;
 use super::{DecodeConfig, DecodeError};
