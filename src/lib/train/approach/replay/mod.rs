@@ -300,7 +300,10 @@ mod tests {
     #[test]
     fn er_is_the_mean_over_new_clips_and_as_many_of_the_buffer() {
         let (loss, penalty) = terms(ApproachName::Er, &[([0.0, 0.0], 0), ([1.0, -1.0], 1)]);
-        assert!((loss - (OF_ZERO + OF_WRONG) / 2.0).abs() < 1e-6, "{loss}");
+        assert!(
+            (loss - f64::midpoint(OF_ZERO, OF_WRONG)).abs() < 1e-6,
+            "{loss}"
+        );
         assert_eq!(penalty, None);
     }
 
@@ -309,7 +312,10 @@ mod tests {
         let rows = [([0.0, 0.0], 0), ([1.0, -1.0], 1), ([0.0, 0.0], 1)];
         let (loss, penalty) = terms(ApproachName::DerPlusPlus, &rows);
         // The second batch is no part of the first term.
-        assert!((loss - (OF_ZERO + OF_WRONG) / 2.0).abs() < 1e-6, "{loss}");
+        assert!(
+            (loss - f64::midpoint(OF_ZERO, OF_WRONG)).abs() < 1e-6,
+            "{loss}"
+        );
         // (1 + 1) / 2 away from the stored zeros.
         let expected = 0.5 * 1.0 + 0.5 * OF_ZERO;
         assert!((penalty.unwrap() - expected).abs() < 1e-6, "{penalty:?}");
