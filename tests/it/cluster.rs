@@ -114,7 +114,7 @@ fn search_path(more: &Path) -> String {
 fn the_guides_parts_over_ssh_become_one_run() {
     let toy = Toy::new("--train 1 --validation 1 --test 1 --seconds 0.4 --size 16");
     toy.download();
-    let [_, script] = &examples("sh")[..] else {
+    let [_, script] = &examples("sh cluster")[..] else {
         panic!("the guide has two shell examples");
     };
     // Stands for the machines: what ssh is given is done here.
@@ -238,7 +238,7 @@ fn slurms_arrays_merges_and_training_become_one_run() {
         }
         succeed(&mut bash)
     };
-    bash(&examples("sh")[0], "data");
+    bash(&examples("sh cluster")[0], "data");
     node.wait_until_idle();
     let logs = || {
         let logs = files(&toy.at("build/slurm/logs")).into_iter();

@@ -47,6 +47,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "checkpoints/task-1.safetensors",
             "history.parquet",
             "metrics.parquet",
+            "model_card.md",
             "predictions.parquet",
             "progress.json",
             "run.json",

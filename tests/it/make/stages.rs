@@ -217,7 +217,7 @@ fn erasing_needs_a_choice_of_clips_and_a_name_and_gets_every_place() {
     ];
     assert_eq!(checkout.ran(&given), ["erase"]);
     let places = "--data data --labels data/Info --raw data/raw --shards data/shards --manifest data/manifests/clips.parquet \
-        --tasks data/tasks --runs-folder data/runs --frame-folders frames --kept-archives kept";
+        --tasks data/tasks --features data/features --runs-folder data/runs --runs-folder data/audit --frame-folders frames --kept-archives kept";
     let places: Vec<&str> = places.split_whitespace().collect();
     let arguments = checkout.arguments("erase");
     assert_eq!(
