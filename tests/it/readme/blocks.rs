@@ -102,6 +102,9 @@ pub(super) fn blocks() -> Vec<Block> {
     blocks.collect()
 }
 
+/// The fence of a file for Kubernetes, which the tests of clusters look at.
+const MANIFEST: &str = "yaml";
+
 fn of_page(page: &str, text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     // Whether the last block has commands, of which no output has been shown yet.
@@ -125,7 +128,7 @@ fn of_page(page: &str, text: &str) -> Vec<Block> {
                 text,
                 output: None,
             });
-        } else {
+        } else if fence != MANIFEST {
             assert_eq!(fence, "text", "{place}: neither commands nor their output");
             if awaits_output {
                 blocks.last_mut().unwrap().output = Some(text);

@@ -165,6 +165,7 @@ impl Workplace {
         for name in [MERGED_FOLDER, MERGING_FILE] {
             remove(&self.root.join(name))?;
         }
+        artifact::sweep(&self.root)?;
         let _ = fs::remove_dir(self.root.join(PARTS_FOLDER));
         match fs::remove_dir(&self.root) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
