@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use incdec::artifact;
-use incdec::download::source::{HttpConfig, Link, RetryConfig};
 use incdec::foreign::printable;
 use incdec::model::checkpoint::{self, CheckpointError};
 use incdec::model::instructions::libtorch_version;
 use incdec::model::state_dict::{self, StateDictError};
+use incdec::store::{HttpConfig, Link, RetryConfig};
 use incdec::weights::{self, Fetched, PUBLISHED, PublishedWeights, WeightsConfig, WeightsError};
 
 const EXAMPLE: &str = "\

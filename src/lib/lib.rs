@@ -43,6 +43,7 @@
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`part`] | part i of n of a stage's work, named or found in what a scheduler says |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`store`] | files behind an address: HTTP, object stores, retries |
 //! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
@@ -74,7 +75,7 @@
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
+//! * Only `store` opens an outward socket; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
 //!   in the binaries.
 //! * The library reads no environment variable and no current directory.
@@ -113,6 +114,7 @@ pub mod progress;
 pub mod random;
 pub mod run_record;
 pub mod signals;
+pub mod store;
 pub mod tables;
 pub mod taxonomy;
 pub mod withdrawn;

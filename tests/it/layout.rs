@@ -34,6 +34,7 @@ const GROUND: &[&str] = &[
     "random",
     "run_record",
     "signals",
+    "store",
     "tables",
     "taxonomy",
     "withdrawn",
@@ -79,9 +80,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("clap", &["bin"]),
-    ("ureq", &["download"]),
+    ("ureq", &["store"]),
     ("signal_hook", &["signals"]),
-    ("std::net", &["download", "toy"]),
+    ("std::net", &["store", "toy"]),
     ("parquet", &["parquet_file"]),
 ];
 

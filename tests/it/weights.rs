@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use incdec::download::source::{HttpConfig, Link, RetryConfig};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
+use incdec::store::{HttpConfig, Link, RetryConfig};
 use incdec::toy::serve::Server;
 use incdec::weights::{Fetched, PublishedWeights, WeightsConfig, WeightsError, blob_id, fetch};
 

@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
 use incdec::download::DownloadConfig;
 use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
-use incdec::download::source::{Access, HttpConfig, Link, RetryConfig, StoreConfig};
 use incdec::lock::Wait;
 use incdec::part::{MAX_PARTS, Part};
+use incdec::store::{Access, HttpConfig, Link, RetryConfig, StoreConfig};
 
 use crate::{cli, environment};
 

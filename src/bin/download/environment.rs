@@ -1,6 +1,6 @@
 //! What the environment says of the way to the source; the library itself reads none of it.
 
-use incdec::download::source::{Keys, Proxies, S3Keys, Secret};
+use incdec::store::{Keys, Proxies, S3Keys, Secret};
 
 /// A variable that is set and not blank, by the first of these names that is.
 fn first(names: &[&str]) -> Option<String> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::source::{HttpConfig, Link, RetryConfig};
 use crate::clip::Split;
 use crate::lock::Wait;
+use crate::store::{HttpConfig, Link, RetryConfig};
 
 /// Settings of the download stage.
 #[derive(Clone, Debug)]

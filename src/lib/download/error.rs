@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::labels::first_clips::TablesError;
-use super::source::{Link, RemoteError, fault_in, sentence};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipIdError;
 use crate::exit::Exit;
@@ -13,6 +12,7 @@ use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
 use crate::part::PartsError;
+use crate::store::{Link, RemoteError, StoreError, fault_in, sentence};
 
 /// Why the download stage stopped.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum DownloadError {
     /// The ledger is unusable.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The source cannot be asked for anything.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The source refused or could not be reached.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -56,28 +59,6 @@ pub enum DownloadError {
         name: String,
         /// The names there are.
         known: String,
-    },
-    /// The source's scheme is not known or not built in.
-    #[error("source {source_text}: {reason}")]
-    Source {
-        /// What was given.
-        source_text: Link,
-        /// Why it cannot be used.
-        reason: String,
-    },
-    /// Requests were to be signed, and nothing to sign them with was given.
-    #[error("--signed needs credentials for {scheme}://, and {variables} are not set")]
-    Credentials {
-        /// The object store's scheme.
-        scheme: &'static str,
-        /// The environment variables that hold them.
-        variables: &'static str,
-    },
-    /// The proxy that the environment names is of no use.
-    #[error("the proxy cannot be used: {reason}")]
-    Proxy {
-        /// Why not; without the proxy's URL, which may hold a password.
-        reason: String,
     },
     /// A class was asked for that no label table has.
     #[error("class {class:?} is not in the label tables; they have {known}")]
@@ -229,20 +210,12 @@ impl Hint for DownloadError {
             }
             Self::Lock(e) => return e.hint(),
             Self::Parts(e) => return e.hint(),
+            Self::Store(e) => return e.hint(),
             Self::Remote(e) => return e.hint(),
             Self::Clip(e) => return e.hint(),
             Self::Sources { .. } => "compare with kinetics_download/sources.toml in the repository",
             Self::Dataset { .. } => {
                 "choose one of them with --dataset, or add yours to a copy of sources.toml and pass it with --sources"
-            }
-            Self::Source { .. } => {
-                "give --source a folder, or a URL that begins with https://, http://, file://, s3://, gs:// or az://"
-            }
-            Self::Credentials { .. } => {
-                "export them, or leave --signed out where the bucket is public"
-            }
-            Self::Proxy { .. } => {
-                "HTTPS_PROXY and HTTP_PROXY take http:// and https:// URLs; NO_PROXY lists hosts that are reached directly"
             }
             Self::Class { .. } => {
                 "write classes as the label tables do, in quotes where they have spaces"
@@ -295,6 +268,7 @@ impl Hint for DownloadError {
             Self::Artifact(e) => e.exit(),
             Self::Labels(e) => e.exit(),
             Self::Table(e) => e.exit(),
+            Self::Store(e) => e.exit(),
             Self::Remote(e) => e.exit(),
             Self::Clip(e) => e.exit(),
             Self::Lock(e) => e.exit(),

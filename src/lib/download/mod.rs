@@ -8,14 +8,13 @@
 //!
 //! - `run`: the steps of a run, from the plan to the ledger.
 //! - `parts`: a part of a run, and what merging makes of all parts.
-//! - [`source`]: how bytes come from HTTP, an object store or a folder, and how failures are
-//!   retried.
+//! - [`source`]: the client of an address or a folder.
 //! - [`plan`]: `sources.toml`, the clips that are wanted, and the archives to read for them.
 //! - [`archive`]: one archive, from the connection to clips under their names.
 //! - [`ledger`]: `downloads.parquet`, what is known from before, and the clips on disk against it.
 //! - [`labels`]: the command that fetches or makes the label tables.
 //!
-//! Only this module opens outward sockets. A clip gets its name under `raw` only when its whole
+//! A clip gets its name under `raw` only when its whole
 //! archive has passed its checksum; until then it lies in `<raw>/.incdec-download`, which goes away
 //! when the run ends.
 //!

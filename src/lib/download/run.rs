@@ -18,13 +18,14 @@ use super::ledger::{
     ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
 };
 use super::plan::{Dataset, Plan, PlannedArchive, Sources, Wanted, WantedClip, plan};
-use super::source::{Client, connect};
+use super::source::connect;
 use super::summary::DownloadSummary;
 use crate::artifact::{self, ArtifactError};
 use crate::labels::Labels;
 use crate::parallel;
 use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
+use crate::store::Client;
 
 /// Says what a run would fetch; downloads nothing but index, annotations and first headers.
 ///

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use super::published::PUBLISHED;
 use crate::artifact::ArtifactError;
 use crate::choice::did_you_mean;
-use crate::download::DownloadError;
-use crate::download::source::RemoteError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::lock::LockError;
+use crate::store::{RemoteError, StoreError};
 
 /// Why weights could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +24,7 @@ pub enum WeightsError {
     Lock(#[from] LockError),
     /// The source makes no sense.
     #[error(transparent)]
-    Source(#[from] DownloadError),
+    Source(#[from] StoreError),
     /// The source cannot be reached, or breaks off.
     #[error(transparent)]
     Remote(#[from] RemoteError),

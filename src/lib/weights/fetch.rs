@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::published::PublishedWeights;
 use super::{WeightsError, blob_id};
 use crate::artifact::ArtifactError;
-use crate::download::source::{
-    Client, Facts, Fault, HttpConfig, Link, RemoteError, RetryConfig, Stream, connect, fault_in,
-};
+use crate::download::source::connect;
 use crate::lock::{Lock, Wait};
 use crate::progress::{Progress, Unit};
+use crate::store::{
+    Client, Facts, Fault, HttpConfig, Link, RemoteError, RetryConfig, Stream, fault_in,
+};
 
 /// Largest file of weights.
 const MAX_BYTES: u64 = 1 << 30;

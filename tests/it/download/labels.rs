@@ -5,10 +5,10 @@ use std::fs;
 
 use incdec::download::DownloadError;
 use incdec::download::labels::{LabelsConfig, Tables, labels, sha256};
-use incdec::download::source::{HttpConfig, RetryConfig};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::labels::Labels;
+use incdec::store::{HttpConfig, RetryConfig};
 
 use super::server::Server;
 use super::source::Source;

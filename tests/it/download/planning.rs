@@ -5,6 +5,7 @@ use std::fs;
 
 use incdec::download::{DownloadConfig, DownloadError, plan_only, run};
 use incdec::hint::Hint;
+use incdec::store::StoreError;
 
 use super::server::Server;
 use super::source::{CLASSES, Source, archive, tree};
@@ -166,9 +167,15 @@ fn folders_mirrors_and_bare_archives_are_sources_too() {
     run(&source.config(bare.to_str().unwrap(), "c")).unwrap();
     source.assert_tree("c");
     let nowhere = source.config("/nowhere/at/all", "d");
-    assert!(matches!(run(&nowhere), Err(DownloadError::Source { .. })));
+    assert!(matches!(
+        run(&nowhere),
+        Err(DownloadError::Store(StoreError::Address { .. }))
+    ));
     let unknown = source.config("gopher://x", "d");
-    assert!(matches!(run(&unknown), Err(DownloadError::Source { .. })));
+    assert!(matches!(
+        run(&unknown),
+        Err(DownloadError::Store(StoreError::Address { .. }))
+    ));
 }
 
 #[test]

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use incdec::download::source::{Access, HttpConfig, Keys, S3Keys, Secret, StoreConfig, open};
+use incdec::download::source::open;
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
+use incdec::store::{Access, HttpConfig, Keys, S3Keys, Secret, StoreConfig, StoreError};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::ledger;
@@ -130,7 +131,7 @@ fn signing_without_credentials_is_refused_before_anything_is_asked() {
     let access = Access::Signed(Keys::default());
     let error = run(&config(&source, &server, "s3://private", access)).unwrap_err();
     assert!(
-        matches!(error, DownloadError::Credentials { .. }),
+        matches!(error, DownloadError::Store(StoreError::Credentials { .. })),
         "{error}"
     );
     assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"), "{error}");

@@ -11,8 +11,8 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::download::DownloadConfig;
-use incdec::download::source::{HttpConfig, RetryConfig};
 use incdec::random::stream;
+use incdec::store::{HttpConfig, RetryConfig};
 use rand::Rng;
 use tempfile::TempDir;
 

@@ -14,7 +14,7 @@ use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::ledger::{KeptClip, RefusedMember};
-use crate::download::source::{RemoteError, fault_in};
+use crate::store::{RemoteError, fault_in};
 
 /// Most bytes of a pax header that are read; a longer one makes the archive unreadable.
 const MAX_PAX_BYTES: u64 = 64 * 1024;

@@ -17,11 +17,11 @@ use crate::download::config::DownloadConfig;
 use crate::download::ledger::workplace::Workplace;
 use crate::download::ledger::{ArchiveRecord, ArchiveState};
 use crate::download::plan::{PlannedArchive, WantedClip};
-use crate::download::source::{Client, Facts, Fault, Stream};
 use crate::exit::Exit;
 use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::progress::Progress;
+use crate::store::{Client, Facts, Fault, Stream};
 
 /// Times that an archive is read from its start, where it changes on the way, fails its checksum or
 /// is not there.

@@ -12,9 +12,10 @@ use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_chang
 use crate::clip::ClipId;
 use crate::download::error::DownloadError;
 use crate::download::plan::{Dataset, MAX_ANNOTATIONS_BYTES, Sources};
-use crate::download::source::{Client, HttpConfig, Link, RetryConfig, connect, fault_in, limited};
+use crate::download::source::connect;
 use crate::foreign::printable;
 use crate::labels::LabelsError;
+use crate::store::{Client, HttpConfig, Link, RetryConfig, fault_in, limited};
 use crate::taxonomy::Taxonomy;
 
 /// Which tables are wanted.

@@ -12,8 +12,8 @@ use crate::artifact::{ArtifactError, hexadecimal, publish};
 use crate::clip::ClipId;
 use crate::download::error::DownloadError;
 use crate::download::plan::{FrameFolder, PublishedLabels};
-use crate::download::source::{Client, Link, read_small};
 use crate::progress::{Progress, Unit};
+use crate::store::{Client, Link, read_small};
 
 /// Largest label table.
 const MAX_TABLE_BYTES: u64 = 64 << 20;

@@ -8,9 +8,9 @@ use super::probe::probe_all;
 use super::sources::{Dataset, Numbering};
 use crate::download::error::DownloadError;
 use crate::download::ledger::{ArchiveRecord, ArchiveState};
-use crate::download::source::{Client, Facts};
 use crate::foreign::printable;
 use crate::parallel;
+use crate::store::{Client, Facts};
 
 /// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found
 /// out: an archive that they read is not read again for a clip that it did not hold, unless it has

@@ -8,10 +8,9 @@ use super::planned::PlannedArchive;
 use super::sources::{Dataset, MAX_ANNOTATIONS_BYTES};
 use crate::download::archive::has_drive;
 use crate::download::error::DownloadError;
-use crate::download::source::{
-    Client, Fault, Link, RemoteError, escaped_name, is_archive, limited, read_small,
-};
+use crate::download::source::is_archive;
 use crate::named_csv::NamedCsv;
+use crate::store::{Client, Fault, Link, RemoteError, escaped_name, limited, read_small};
 
 /// Largest archive index.
 const MAX_INDEX_BYTES: u64 = 4 << 20;
@@ -36,7 +35,7 @@ pub(crate) fn index(
             parse_index(path, &text, dataset.indexed_as(), folder, &client.source)
         }
         Err(error) if matches!(error.kind, Fault::Status { code: 404, .. }) => {
-            let Some(list) = client.remote.list()? else {
+            let Some(list) = client.remote.list(&is_archive)? else {
                 return Err(error.into());
             };
             let prefix = format!("{folder}/");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::download::ledger::ArchiveRecord;
-use crate::download::source::{Facts, Link};
+use crate::store::{Facts, Link};
 
 /// A clip that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]

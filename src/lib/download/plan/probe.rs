@@ -9,8 +9,8 @@ use tar::EntryType;
 use super::planned::PlannedArchive;
 use crate::download::archive::{Packing, class_of, packing};
 use crate::download::ledger::ArchiveRecord;
-use crate::download::source::{Client, Span};
 use crate::parallel;
+use crate::store::{Client, Span};
 
 /// Bytes of an archive's beginning that usually hold its first header; more are asked for where
 /// they do not.

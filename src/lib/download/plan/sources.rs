@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::artifact::ArtifactError;
 use crate::download::error::DownloadError;
-use crate::download::source::Link;
+use crate::store::Link;
 
 /// The sources that this program carries, so that it runs without the repository beside it.
 const EMBEDDED: &str = include_str!("../../../../kinetics_download/sources.toml");

@@ -6,9 +6,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::address;
-use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
 use super::unpacked::{FolderTar, is_clip};
+use crate::store::{Facts, Fault, Opened, Remote, RemoteError, Span, unescaped};
 
 /// A folder with the layout of the official base, or with archives or clips alone.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl LocalFolder {
     /// escaped in them, and not in the names of a folder's files.
     fn locate(&self, path: &str) -> PathBuf {
         let literal = self.root.join(path);
-        match address::unescaped(path) {
+        match unescaped(path) {
             Some(name) if !literal.exists() => {
                 let leads_out = Path::new(&name)
                     .components()
@@ -123,7 +122,7 @@ impl Remote for LocalFolder {
         Some(hasher.finalize().to_hex().to_string())
     }
 
-    fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
+    fn list(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<String>>, RemoteError> {
         let mut found = BTreeSet::new();
         // Many keep their data behind links. Hidden folders are some program's own: a download's
         // staging, a desktop's bin.
@@ -150,7 +149,7 @@ impl Remote for LocalFolder {
             if !entry.file_type().is_file() {
                 continue;
             }
-            if is_archive(&name) {
+            if wanted(&name) {
                 found.insert(below.to_owned());
             } else if is_clip(&name) {
                 let folder = below.rsplit_once('/').map_or(".", |(folder, _)| folder);

@@ -2,13 +2,8 @@
 
 use std::path::Path;
 
-use super::client::Client;
-use super::http::{Http, HttpConfig};
 use super::local::LocalFolder;
-use super::pace::RetryConfig;
-use super::remote::Remote;
-use super::secret::Link;
-use crate::download::error::DownloadError;
+use crate::store::{Client, Http, HttpConfig, Link, Remote, RetryConfig, StoreError};
 
 /// A client of `source`, with an optional limit on the bytes a second of all its readers.
 ///
@@ -19,7 +14,7 @@ pub fn connect(
     http: &HttpConfig,
     retry: RetryConfig,
     bytes_per_second: Option<u64>,
-) -> Result<Client, DownloadError> {
+) -> Result<Client, StoreError> {
     let remote = open(source, http)?;
     let source = source.bare();
     Ok(Client::new(
@@ -35,7 +30,7 @@ pub fn connect(
 ///
 /// # Errors
 /// When the scheme is unknown, the folder is none, or an object store's credentials are missing.
-pub fn open(source: &Link, config: &HttpConfig) -> Result<Box<dyn Remote>, DownloadError> {
+pub fn open(source: &Link, config: &HttpConfig) -> Result<Box<dyn Remote>, StoreError> {
     let text = source.reveal();
     let base = text.trim_end_matches('/');
     let folder = match base.split_once("://") {
@@ -44,8 +39,8 @@ pub fn open(source: &Link, config: &HttpConfig) -> Result<Box<dyn Remote>, Downl
         None => Path::new(text),
     };
     if !folder.is_dir() {
-        return Err(DownloadError::Source {
-            source_text: source.clone(),
+        return Err(StoreError::Address {
+            address: source.clone(),
             reason: "is no folder".to_owned(),
         });
     }

@@ -11,10 +11,10 @@
 //! An `--endpoint` takes the place of the store's public address, with bucket (or account and
 //! container) in the path: MinIO, Ceph, the stores of other clouds, emulators.
 
+use super::access::StoreConfig;
 use super::bucket::{Method, S3Bucket};
+use super::error::StoreError;
 use super::secret::{Link, Secret};
-use super::store::StoreConfig;
-use crate::download::error::DownloadError;
 
 /// What a file is asked for with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +40,9 @@ pub(crate) enum Address {
 
 impl Address {
     /// Reads `http://`, `https://`, `s3://`, `gs://` and `az://`.
-    pub(crate) fn parse(source: &str, config: &StoreConfig) -> Result<Self, DownloadError> {
-        let refuse = |reason: String| DownloadError::Source {
-            source_text: Link::from(source),
+    pub(crate) fn parse(source: &str, config: &StoreConfig) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::Address {
+            address: Link::from(source),
             reason,
         };
         let (scheme, rest) = source
@@ -162,7 +162,7 @@ pub(crate) fn escaped_name(name: &str) -> String {
 
 /// The name that an escaped path stands for; `None` where nothing in it is escaped.
 #[must_use]
-pub(super) fn unescaped(path: &str) -> Option<String> {
+pub(crate) fn unescaped(path: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let mut name = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -187,7 +187,7 @@ fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::source::store::{Access, Keys, S3Keys};
+    use crate::store::access::{Access, Keys, S3Keys};
 
     fn url(source: &str, config: &StoreConfig) -> String {
         let address = Address::parse(source, config).unwrap();
@@ -317,7 +317,7 @@ mod tests {
         ] {
             let error = Address::parse(source, &StoreConfig::default()).unwrap_err();
             assert!(
-                matches!(error, DownloadError::Source { .. }),
+                matches!(error, StoreError::Address { .. }),
                 "{source}: {error}"
             );
         }
@@ -374,10 +374,7 @@ mod tests {
         };
         for source in ["s3://bucket", "gs://bucket", "az://account/box"] {
             let error = Address::parse(source, &config).unwrap_err();
-            assert!(
-                matches!(error, DownloadError::Credentials { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, StoreError::Credentials { .. }), "{error}");
         }
         // A plain URL needs none.
         assert!(Address::parse("https://host", &config).is_ok());

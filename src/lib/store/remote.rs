@@ -58,12 +58,12 @@ pub trait Remote: Send + Sync {
         None
     }
 
-    /// The archives below the base, where the source can list itself and has no index; `None` where
-    /// it cannot.
+    /// The files below the base whose path is `wanted`, sorted, where the source can list itself;
+    /// `None` where it cannot.
     ///
     /// # Errors
     /// When listing fails.
-    fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
+    fn list(&self, _wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<String>>, RemoteError> {
         Ok(None)
     }
 }
@@ -204,17 +204,6 @@ impl Hint for RemoteError {
 /// The error itself where the stream did not cause it.
 pub(crate) fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
     error.downcast::<RemoteError>()
-}
-
-/// Whether a file's name is that of an archive, of those too that are not read, which is then said.
-#[must_use]
-pub(crate) fn is_archive(path: &str) -> bool {
-    const ENDINGS: [&str; 10] = [
-        ".tar.gz", ".tgz", ".tar", ".tar.zst", ".tzst", ".zip", ".tar.xz", ".txz", ".tar.bz2",
-        ".tbz2",
-    ];
-    let path = path.to_ascii_lowercase();
-    ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
 #[cfg(test)]

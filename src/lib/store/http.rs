@@ -13,12 +13,12 @@ use ureq::unversioned::transport::time::Duration as MaybeNever;
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
+use super::access::StoreConfig;
 use super::address::{Address, Target};
 use super::bucket::Method;
+use super::error::StoreError;
 use super::proxy::Proxies;
-use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span, is_archive};
-use super::store::StoreConfig;
-use crate::download::error::DownloadError;
+use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
 
 /// Who we are, so that an operator can tell.
 const USER_AGENT: &str = concat!(
@@ -68,7 +68,7 @@ impl Default for HttpConfig {
 }
 
 /// An address and the connections to it.
-pub(crate) struct Http {
+pub struct Http {
     address: Address,
     agent: Agent,
     stall: Duration,
@@ -79,7 +79,7 @@ impl Http {
     ///
     /// # Errors
     /// When the source or its proxy makes no sense, or credentials are missing.
-    pub(crate) fn new(source: &str, config: &HttpConfig) -> Result<Self, DownloadError> {
+    pub fn new(source: &str, config: &HttpConfig) -> Result<Self, StoreError> {
         let address = Address::parse(source, &config.store)?;
         let agent = Agent::config_builder()
             .user_agent(USER_AGENT)
@@ -165,11 +165,11 @@ impl Resolver for SameThread {
 }
 
 /// The proxy on the way to `url`.
-fn proxy(url: &str, proxies: &Proxies) -> Result<Option<Proxy>, DownloadError> {
+fn proxy(url: &str, proxies: &Proxies) -> Result<Option<Proxy>, StoreError> {
     let Some(text) = proxies.of(url) else {
         return Ok(None);
     };
-    let refuse = |reason: &str| DownloadError::Proxy {
+    let refuse = |reason: &str| StoreError::Proxy {
         reason: reason.to_owned(),
     };
     let proxy = Proxy::new(text.reveal()).map_err(|e| refuse(&e.to_string()))?;
@@ -235,7 +235,7 @@ impl Remote for Http {
         })
     }
 
-    fn list(&self) -> Result<Option<Vec<String>>, RemoteError> {
+    fn list(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<String>>, RemoteError> {
         let Some(bucket) = self.address.bucket() else {
             return Ok(None);
         };
@@ -253,8 +253,8 @@ impl Remote for Http {
                 url: target.url.clone(),
                 kind: Fault::Protocol(format!("no listing of a bucket: {e}")),
             })?;
-            let archives = paths.into_iter().filter(|path| is_archive(path));
-            found.extend(archives.inspect(|path| found_bytes += path.len()));
+            let paths = paths.into_iter().filter(|path| wanted(path));
+            found.extend(paths.inspect(|path| found_bytes += path.len()));
             continuation = next;
             if found_bytes > MAX_LISTED_BYTES {
                 break;
@@ -326,7 +326,7 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::download::source::secret::Secret;
+    use crate::store::secret::Secret;
 
     #[test]
     fn content_ranges_are_understood() {
@@ -358,7 +358,7 @@ mod tests {
                 ..Proxies::default()
             };
             let error = proxy("https://a.org", &proxies).unwrap_err();
-            assert!(matches!(error, DownloadError::Proxy { .. }), "{text}");
+            assert!(matches!(error, StoreError::Proxy { .. }), "{text}");
             assert!(!error.to_string().contains("hush"), "{error}");
         }
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
+use super::access::StoreConfig;
+use super::error::StoreError;
 use super::secret::Link;
-use super::store::StoreConfig;
-use crate::download::error::DownloadError;
 
 /// How long a signed address can be used to begin reading; each try signs anew.
 const SIGNED_FOR: Duration = Duration::from_secs(3600);
@@ -36,9 +36,9 @@ impl S3Bucket {
         bucket: &str,
         prefix: &str,
         config: &StoreConfig,
-    ) -> Result<Self, DownloadError> {
-        let refuse = |reason: String| DownloadError::Source {
-            source_text: Link::from(source),
+    ) -> Result<Self, StoreError> {
+        let refuse = |reason: String| StoreError::Address {
+            address: Link::from(source),
             reason,
         };
         let variables = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";

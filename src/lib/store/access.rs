@@ -1,7 +1,7 @@
 //! Settings of object stores: where they are and who asks.
 
+use super::error::StoreError;
 use super::secret::{Link, Secret};
-use crate::download::error::DownloadError;
 
 /// Settings of object stores.
 #[derive(Clone, Debug, Default)]
@@ -54,12 +54,12 @@ impl StoreConfig {
         scheme: &'static str,
         variables: &'static str,
         choose: impl Fn(&Keys) -> Option<T>,
-    ) -> Result<Option<T>, DownloadError> {
+    ) -> Result<Option<T>, StoreError> {
         match &self.access {
             Access::Anonymous => Ok(None),
             Access::Signed(keys) => match choose(keys) {
                 Some(found) => Ok(Some(found)),
-                None => Err(DownloadError::Credentials { scheme, variables }),
+                None => Err(StoreError::Credentials { scheme, variables }),
             },
         }
     }
