@@ -50,6 +50,9 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
+/// The object store that tests start, in the virtual environment of the tests' python.
+const SEAWEEDFS: &str = ".venv/bin/weed";
+
 /// Slurm's daemons, of which a test starts one of each.
 const SLURM: [&str; 2] = ["slurmctld", "slurmd"];
 
@@ -82,12 +85,13 @@ fn main() {
     build_fused_operators(Path::new(&lib));
 }
 
-/// Sets `chromium` and `slurm` where these are on the path: the tests that need them are ignored,
+/// Sets `chromium` and `slurm` where these are on the path, and `seaweedfs` where it is installed: the tests that need them are ignored,
 /// with the reason, where they are not. What is installed later is seen once this file is touched,
 /// as `.ci/setup browser cluster` does.
 fn look_for_programs() {
     println!("cargo:rustc-check-cfg=cfg(chromium)");
     println!("cargo:rustc-check-cfg=cfg(slurm)");
+    println!("cargo:rustc-check-cfg=cfg(seaweedfs)");
     println!("cargo:rerun-if-env-changed=PATH");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -96,6 +100,9 @@ fn look_for_programs() {
     let is_there = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
     if BROWSERS.iter().any(is_there) {
         println!("cargo:rustc-cfg=chromium");
+    }
+    if Path::new(SEAWEEDFS).is_file() {
+        println!("cargo:rustc-cfg=seaweedfs");
     }
     if SLURM.iter().all(is_there) {
         println!("cargo:rustc-cfg=slurm");

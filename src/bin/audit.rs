@@ -33,8 +33,8 @@ struct Args {
     /// Run directories: what is judged, and its references
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Folder of the frame shards that the runs were trained on
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the frame shards that the runs were trained on, or the address of these (s3://, gs://, az://, https://)
+    #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
     /// The folder for the tables, and for the features of every model
     #[arg(long, value_name = "DIR")]
@@ -67,6 +67,8 @@ struct Args {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
+    store: cli::ShardArgs,
+    #[command(flatten)]
     summary: cli::Summary,
 }
 
@@ -84,7 +86,7 @@ fn main() -> ExitCode {
     let summary = args.summary;
     let config = AuditConfig {
         runs: args.runs,
-        shards: args.shards,
+        shards: args.store.source(args.shards),
         features: args.features,
         out: args.out,
         train_references: args.train_references.then(|| TrainReferences {

@@ -3,8 +3,6 @@
 #[path = "download/args.rs"]
 mod args;
 mod cli;
-#[path = "download/environment.rs"]
-mod environment;
 
 use std::path::Path;
 use std::process::ExitCode;

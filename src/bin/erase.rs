@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use incdec::erase::{self, Archives, EraseConfig, EraseError, Places, Selector};
 use incdec::lock::Wait;
+use incdec::store::Link;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -97,6 +98,12 @@ struct PlaceArgs {
     /// Folder of the shards [default: shards in DATA]
     #[arg(long, value_name = "DIR")]
     shards: Option<PathBuf>,
+    /// Folder into which shards of an object store are fetched (--cache of the stages that read them); may be given several times
+    #[arg(long = "cache", value_name = "DIR")]
+    caches: Vec<PathBuf>,
+    /// Address of shards in an object store: it is named among what was not searched; may be given several times
+    #[arg(long = "store", value_name = "URL")]
+    stores: Vec<Link>,
     /// The manifest [default: manifests/clips.parquet in DATA]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
@@ -121,6 +128,8 @@ impl From<PlaceArgs> for Places {
             frame_folders: args.frame_folders,
             archives: args.kept_archives,
             shards: args.shards.unwrap_or(usual.shards),
+            caches: args.caches,
+            stores: args.stores,
             manifest: args.manifest.unwrap_or(usual.manifest),
             tasks: args.tasks.unwrap_or(usual.tasks),
             features: args.features.unwrap_or(usual.features),

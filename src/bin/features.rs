@@ -32,8 +32,8 @@ struct Args {
     /// The file of weights whose backbone is taken (.safetensors, .pt, .pth)
     #[arg(long, value_name = "FILE")]
     checkpoint: PathBuf,
-    /// Folder of the frame shards and their index.parquet
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the frame shards and their index.parquet, or the address of both (s3://, gs://, az://, https://)
+    #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
     /// The table to write, or to bring up to date (Parquet)
     #[arg(long, value_name = "FILE")]
@@ -52,6 +52,8 @@ struct Args {
     wait: bool,
     #[command(flatten)]
     transform: Transform,
+    #[command(flatten)]
+    store: cli::ShardArgs,
     #[command(flatten)]
     summary: cli::Summary,
 }
@@ -96,7 +98,7 @@ fn main() -> ExitCode {
         workers: args.workers,
         threads: args.threads,
         wait: if args.wait { Wait::Yes } else { Wait::No },
-        ..FeaturesConfig::new(args.checkpoint, args.shards, args.out)
+        ..FeaturesConfig::new(args.checkpoint, args.store.source(args.shards), args.out)
     };
     cli::run(None, || {
         features::run(&config).map(|done| summary.print(done))

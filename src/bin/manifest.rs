@@ -24,8 +24,8 @@ struct Args {
     /// Folder of classes.csv, train.csv, validation.csv and test.csv
     #[arg(long, value_name = "DIR")]
     labels: PathBuf,
-    /// Folder of the frame shards with their index.parquet
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the frame shards with their index.parquet, or the address of both (s3://, gs://, az://, https://)
+    #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
     /// The table to write (Parquet)
     #[arg(long, value_name = "FILE")]
@@ -33,6 +33,8 @@ struct Args {
     /// How many findings of each kind are listed; the rest is counted
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LISTED)]
     list: usize,
+    #[command(flatten)]
+    store: cli::ShardArgs,
     #[command(flatten)]
     summary: cli::Summary,
 }
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let summary = args.summary;
     let config = ManifestConfig {
         labels: args.labels,
-        shards: args.shards,
+        shards: args.store.source(args.shards),
         out: args.out,
         listed: args.list,
     };

@@ -49,12 +49,14 @@ struct Args {
     /// Without runs it says nothing else
     #[arg(long, value_name = "LEDGER")]
     withdrawals: Option<PathBuf>,
-    /// Also show frames of clips that were withdrawn or lost, from this folder of frame shards; people can be seen in them
-    #[arg(long, value_name = "DIR")]
+    /// Also show frames of clips that were withdrawn or lost, from this folder or address of frame shards; people can be seen in them
+    #[arg(long, value_name = "DIR|URL")]
     frames: Option<PathBuf>,
     /// How often each test set's labels are permuted to measure the level of chance, and its clips drawn again for intervals
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
+    #[command(flatten)]
+    store: cli::ShardArgs,
 }
 
 fn permutations(text: &str) -> Result<usize, String> {
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
         table: args.table,
         withdrawn: args.withdrawn,
         withdrawals: args.withdrawals,
-        frames: args.frames,
+        frames: args.frames.map(|frames| args.store.source(frames)),
         permutations: args.permutations,
     };
     cli::run(None, || report::run(&config).map(cli::news))

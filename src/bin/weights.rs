@@ -1,9 +1,6 @@
 //! `incdec-weights`: published weights to fetch; what a file of weights holds, and its conversion.
 
 mod cli;
-#[path = "download/environment.rs"]
-#[allow(dead_code)] // What only object stores ask for.
-mod environment;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -105,7 +102,7 @@ fn fetch(
         source: source.map(Link::new),
         retry: RetryConfig::default(),
         http: HttpConfig {
-            proxies: environment::proxies(),
+            proxies: cli::proxies(),
             ..HttpConfig::default()
         },
     })?;

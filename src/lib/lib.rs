@@ -65,7 +65,7 @@
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
-//! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `train`, `unlearning` |
+//! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `shard`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |

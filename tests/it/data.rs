@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use incdec::clip::Split;
 use incdec::data::{
     Augment, Batch, Batches, ClipSource, DataError, Dataset, HashCheck, Lists, LoaderConfig,
@@ -381,7 +382,7 @@ fn a_damaged_or_vanished_shard_is_an_error_at_its_batch_with_the_clips_name() {
 
 /// Frames that are fine but for one clip, which fails in its own way.
 struct Flaky {
-    frame: Vec<u8>,
+    frame: Bytes,
     bad: &'static str,
     how: Fault,
     loaded: AtomicUsize,
@@ -403,21 +404,21 @@ impl ClipSource for Flaky {
         sample: &Sample,
         max_frames: usize,
         _: HashCheck,
-    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>> {
+    ) -> Result<StoredFrames, Box<dyn Error + Send + Sync>> {
         self.loaded.fetch_add(1, Ordering::SeqCst);
         let mut stored = StoredFrames {
-            clip_id: ["c0", "c1", "c2", "c3", "c4", "c5"][usize::try_from(sample.shard_row)? % 6],
+            clip_id: format!("c{}", sample.shard_row % 6),
             codec: Codec::Jpeg,
             height: 40,
             width: 40,
-            frames: vec![&self.frame[..]; max_frames],
+            frames: vec![self.frame.clone(); max_frames],
         };
         if sample.clip_id == self.bad {
             match self.how {
                 Fault::Panic => panic!("a defect in the decoder"),
-                Fault::DamagedJpeg => stored.frames[3] = &self.frame[..self.frame.len() / 2],
+                Fault::DamagedJpeg => stored.frames[3] = self.frame.slice(..self.frame.len() / 2),
                 Fault::Vanished => return Err("train-00007.arrow is not there".into()),
-                Fault::OtherClip => stored.clip_id = "c5",
+                Fault::OtherClip => stored.clip_id = "c5".to_owned(),
                 Fault::NoFrames => stored.frames.clear(),
                 Fault::WrongSize => stored.width = 48,
             }
@@ -428,7 +429,7 @@ impl ClipSource for Flaky {
 
 fn flaky(clips: i64, how: Fault) -> Arc<Dataset> {
     let source = Flaky {
-        frame: jpeg(&pixels(0, 0, 40, 40), 40, 40),
+        frame: jpeg(&pixels(0, 0, 40, 40), 40, 40).into(),
         bad: "c3",
         how,
         loaded: AtomicUsize::new(0),

@@ -7,12 +7,12 @@ mod kill;
 mod labels;
 mod limits;
 mod members;
-mod mischief;
+pub(crate) mod mischief;
 mod parts;
 mod planning;
 mod reach;
 mod secrets;
-mod server;
+pub(crate) mod server;
 mod source;
 mod state;
 

@@ -139,7 +139,7 @@ impl Data {
         decode::run(&decoding).unwrap();
         manifest::run(&ManifestConfig {
             labels,
-            shards: at("shards"),
+            shards: at("shards").into(),
             out: at("clips.parquet"),
             listed: 0,
         })

@@ -1,5 +1,6 @@
 //! Withdrawal that is done: what plan finds, what apply erases and leaves, what verify notices.
 
+mod cache;
 mod cases;
 mod derived;
 mod kill;

@@ -62,7 +62,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("report", &["audit", "erase", "metrics", "shard"]),
     (
         "audit",
-        &["metrics", "model", "features", "train", "unlearning"],
+        &[
+            "metrics",
+            "model",
+            "features",
+            "shard",
+            "train",
+            "unlearning",
+        ],
     ),
     ("unlearning", &[]),
     ("weights", &["download"]),

@@ -35,6 +35,7 @@ mod pipeline;
 mod readme;
 mod report;
 mod shard;
+mod store;
 mod support;
 mod tasks;
 mod toy;

@@ -100,7 +100,7 @@ impl Fixture {
     fn config(&self) -> ManifestConfig {
         ManifestConfig {
             labels: self.path().to_owned(),
-            shards: self.shards(),
+            shards: self.shards().into(),
             out: self.path().join("manifests/clips.parquet"),
             listed: 10,
         }
@@ -244,7 +244,7 @@ fn the_command_prints_summary_and_audit_and_writes_the_same_bytes_again() {
     let told = || {
         let mut command = Command::cargo_bin("incdec-manifest").unwrap();
         command.arg("--labels").arg(&config.labels);
-        command.arg("--shards").arg(&config.shards);
+        command.arg("--shards").arg(config.shards.shown());
         command.arg("--out").arg(&config.out);
         let output = command.assert().success().get_output().stdout.clone();
         (
@@ -338,7 +338,7 @@ fn the_audit_finds_what_is_known_of_the_published_tables() {
     write_index(folder.path(), &[], &Provenance::default()).unwrap();
     let config = ManifestConfig {
         labels,
-        shards: folder.path().to_owned(),
+        shards: folder.path().into(),
         out: folder.path().join("clips.parquet"),
         listed: 0,
     };

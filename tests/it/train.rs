@@ -17,7 +17,7 @@ mod starts;
 mod states;
 mod status;
 mod stops;
-mod toy;
+pub(crate) mod toy;
 mod trouble;
 mod unlearn;
 mod unlearn_movinet;

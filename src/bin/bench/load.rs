@@ -50,8 +50,8 @@ struct Args {
     /// Folder with availability.parquet.
     #[arg(long, value_name = "DIR")]
     availability: PathBuf,
-    /// Folder with the frame shards and index.parquet.
-    #[arg(long, value_name = "DIR")]
+    /// Folder with the frame shards and index.parquet, or the address of both (s3://, gs://, az://, https://).
+    #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
     /// Task whose clips are loaded, all splits.
     #[arg(long, default_value_t = 0)]
@@ -81,6 +81,8 @@ struct Args {
     /// the peers.
     #[arg(long, value_name = "DIR")]
     export: Option<PathBuf>,
+    #[command(flatten)]
+    store: cli::ShardArgs,
 }
 
 /// What was measured: the peers' fields, and ours.
@@ -177,7 +179,7 @@ fn main() -> ExitCode {
 fn bench(args: &Args) -> Result<LoadFigures, LoadBenchError> {
     // As the peers: one torch thread, so that processor time is the loader's.
     tch::set_num_threads(1);
-    let shards = Arc::new(Shards::open(&args.shards)?);
+    let shards = Arc::new(Shards::at(&args.store.source(args.shards.clone()))?);
     let path = args.availability.join(AvailabilityRow::FILE);
     let rows = Availability::read(&path)?.rows;
     let mut lists = Lists::join(&rows, shards.index())?;

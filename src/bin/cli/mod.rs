@@ -4,11 +4,14 @@
 #![allow(dead_code, unused_imports)]
 
 mod choice;
+mod environment;
 mod generate;
 mod loudness;
 mod parse;
 mod part;
 mod print;
+mod shards;
+mod store;
 mod summary;
 mod wording;
 
@@ -31,9 +34,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
+pub(crate) use environment::proxies;
 pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};
+pub(crate) use shards::ShardArgs;
+pub(crate) use store::{StoreArgs, number};
 pub(crate) use summary::Summary;
 
 /// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.

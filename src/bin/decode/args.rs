@@ -4,12 +4,15 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use incdec::decode::{ClipSettings, DecodeConfig, Fps, MergeConfig, Resample, Retry, Subsampling};
+use incdec::decode::{
+    ClipSettings, DecodeConfig, DecodeError, Fps, MergeConfig, Resample, Retry, Subsampling,
+};
 use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
 use incdec::part::{MAX_PARTS, Part};
-use incdec::shard::Codec;
+use incdec::shard::{self, Codec, ShardError, ShardSource};
+use incdec::store::Client;
 
 use crate::cli;
 
@@ -22,6 +25,7 @@ Examples:
   incdec-decode verify Kinetics/shards
   incdec-decode --clips raw --labels Info --out shards --part 0/3
   incdec-decode merge --labels Info --out shards --parts 3
+  incdec-decode --clips raw --labels Info --out s3://bucket/shards --work shards --signed
 
 Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row for each labelled clip, also for those that
 are missing or cannot be decoded, with the reason and its cause: damaged, or not-decoded for reasons of this machine). Run
@@ -67,9 +71,14 @@ pub(crate) struct Merge {
     /// Folder of train.csv, validation.csv, test.csv and classes.csv
     #[arg(long, value_name = "DIR")]
     labels: PathBuf,
-    /// Folder of the shards, the --out of the parts
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the shards, the --out of the parts; or the address that they are published under
+    #[arg(long, value_name = "DIR|URL")]
     out: PathBuf,
+    /// With an address as --out: the folder of the shards, the --out of the parts
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    #[command(flatten)]
+    store: cli::StoreArgs,
     /// How many parts there are
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)))]
     parts: u32,
@@ -110,9 +119,13 @@ pub(crate) struct Stage {
     /// Folder of train.csv, validation.csv, test.csv and classes.csv
     #[arg(long, value_name = "DIR")]
     labels: PathBuf,
-    /// Folder of the shards and the index to write
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the shards and the index to write; or an address (s3://, gs://, az://) to publish them under, each file
+    /// once and the index last
+    #[arg(long, value_name = "DIR|URL")]
     out: PathBuf,
+    /// With an address as --out: the folder in which the shards are made, and which goes on being used
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// Frames per second: a number or a fraction like 30000/1001
     #[arg(long, default_value_t = ClipSettings::default().fps)]
     fps: Fps,
@@ -174,9 +187,74 @@ pub(crate) struct Stage {
     /// Most memory of a decoder process in MiB (with --isolate process)
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
     clip_memory_mib: u64,
+    #[command(flatten)]
+    store: cli::StoreArgs,
     /// Print what it came to as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where finished shards go.
+pub(crate) enum Goal {
+    /// They stay in their folder.
+    Folder,
+    /// They are published from their folder.
+    Store { folder: PathBuf, client: Client },
+}
+
+impl Goal {
+    /// Puts the folder in the place of an address as `out`.
+    fn choose(
+        out: &mut PathBuf,
+        work: Option<&PathBuf>,
+        part: Option<Part>,
+        store: &cli::StoreArgs,
+    ) -> Result<Self, DecodeError> {
+        let setting = |setting, reason: &str| DecodeError::Setting {
+            setting,
+            reason: reason.to_owned(),
+        };
+        let ShardSource::Store(shards) = ShardSource::named(out.clone()) else {
+            return match work {
+                None => Ok(Self::Folder),
+                Some(_) => Err(setting("--work", "it goes with an address as --out")),
+            };
+        };
+        let no_folder = "an address as --out needs the folder in which the shards are made";
+        let folder = work.ok_or_else(|| setting("--work", no_folder))?.clone();
+        if part.is_some() {
+            let shared = "give the parts a folder that they share as --out, and incdec-decode merge the address, with that folder as --work";
+            return Err(setting("--part", shared));
+        }
+        let client = Client::of(&shards.address, &store.http(), store.retry());
+        let client = client.map_err(ShardError::from)?;
+        out.clone_from(&folder);
+        Ok(Self::Store { folder, client })
+    }
+
+    /// Publishes what is to be published.
+    pub(crate) fn publish(&self) -> Result<(), DecodeError> {
+        let Self::Store { folder, client } = self else {
+            return Ok(());
+        };
+        let published = shard::publish(folder, client)?;
+        tracing::info!("{}: {published}", client.source);
+        Ok(())
+    }
+}
+
+impl Merge {
+    /// Where the shards go.
+    pub(crate) fn goal(&mut self) -> Result<Goal, DecodeError> {
+        Goal::choose(&mut self.out, self.work.as_ref(), None, &self.store)
+    }
+}
+
+impl Stage {
+    /// Where the shards go.
+    pub(crate) fn goal(&mut self) -> Result<Goal, DecodeError> {
+        Goal::choose(&mut self.out, self.work.as_ref(), self.part, &self.store)
+    }
 }
 
 impl From<Stage> for DecodeConfig {

@@ -27,13 +27,15 @@ fn main() -> ExitCode {
         (Some(Command::Verify { shards }), _) => {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
-        (Some(Command::Merge(merge)), _) => {
-            let summary = cli::Summary::of(merge.json);
-            decode::merge(&merge.into()).map(|done| summary.print(done))
+        (Some(Command::Merge(mut merge)), _) => {
+            let (summary, goal) = (cli::Summary::of(merge.json), merge.goal()?);
+            let done = decode::merge(&merge.into())?;
+            goal.publish().map(|()| summary.print(done))
         }
-        (None, Some(stage)) => {
-            let summary = cli::Summary::of(stage.json);
-            decode::run(&stage.into()).map(|done| summary.print(done))
+        (None, Some(mut stage)) => {
+            let (summary, goal) = (cli::Summary::of(stage.json), stage.goal()?);
+            let done = decode::run(&stage.into())?;
+            goal.publish().map(|()| summary.print(done))
         }
         // Clap asks for the stage's flags where there is no subcommand.
         (None, None) => Ok(()),

@@ -1,7 +1,6 @@
 //! The command line of `incdec-download`, and the settings that it means.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
@@ -9,9 +8,9 @@ use incdec::download::DownloadConfig;
 use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
 use incdec::lock::Wait;
 use incdec::part::{MAX_PARTS, Part};
-use incdec::store::{Access, HttpConfig, Link, RetryConfig, StoreConfig};
+use incdec::store::Link;
 
-use crate::{cli, environment};
+use crate::cli;
 
 const EXAMPLE: &str = "\
 Environment:
@@ -110,55 +109,8 @@ struct SourceArgs {
     /// Another sources.toml than the one built in.
     #[arg(long, value_name = "FILE")]
     sources: Option<PathBuf>,
-    /// Address of the object store, where it is not the public one: of MinIO, Ceph, another cloud.
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<Link>,
-    /// Region of an s3:// bucket.
-    #[arg(long)]
-    region: Option<String>,
-    /// Ask the object store with the credentials in the environment, for buckets that are not
-    /// public.
-    #[arg(long)]
-    signed: bool,
-    /// Tries in a row that gain less than a kilobyte before an archive is given up.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    tries: u16,
-    /// Seconds before a second try; doubles up to a minute.
-    #[arg(long, default_value = "0.5", value_parser = seconds, value_name = "SECONDS")]
-    first_wait: Duration,
-    /// Seconds without a byte after which a connection counts as stalled.
-    #[arg(long, default_value = "30", value_parser = seconds, value_name = "SECONDS")]
-    stall: Duration,
-}
-
-impl SourceArgs {
-    fn retry(&self) -> RetryConfig {
-        RetryConfig {
-            tries: self.tries.into(),
-            first_wait: self.first_wait,
-        }
-    }
-
-    fn http(&self) -> HttpConfig {
-        let region = self.region.clone();
-        HttpConfig {
-            stall: self.stall,
-            proxies: environment::proxies(),
-            store: StoreConfig {
-                endpoint: self.endpoint.clone(),
-                region: if self.signed {
-                    region.or_else(environment::region)
-                } else {
-                    region
-                },
-                access: if self.signed {
-                    Access::Signed(environment::keys())
-                } else {
-                    Access::Anonymous
-                },
-            },
-        }
-    }
+    #[command(flatten)]
+    store: cli::StoreArgs,
 }
 
 #[derive(Args)]
@@ -212,8 +164,8 @@ impl From<LabelsArgs> for LabelsConfig {
             annotations: args.annotations,
             labels_source: args.labels_source,
             force: args.force,
-            retry: args.source.retry(),
-            http: args.source.http(),
+            retry: args.source.store.retry(),
+            http: args.source.store.http(),
             dataset: args.source.dataset,
             sources: args.source.sources,
             source: args.source.source,
@@ -290,8 +242,8 @@ impl From<RunArgs> for DownloadConfig {
             max_missing: args.max_missing,
             seek_again: args.again,
             wait: if args.wait { Wait::Yes } else { Wait::No },
-            retry: args.source.retry(),
-            http: args.source.http(),
+            retry: args.source.store.retry(),
+            http: args.source.store.http(),
             source: args.source.source,
             dataset: args.source.dataset,
             sources: args.source.sources,
@@ -306,33 +258,17 @@ fn split(text: &str) -> Result<Split, String> {
         .ok_or_else(|| "expected train, validation or test".to_owned())
 }
 
-fn number(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if number.is_finite() {
-        Ok(number)
-    } else {
-        Err("expected a finite number".to_owned())
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match number(text)? {
-        s if (0.001..=86_400.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
-        _ => Err("expected 0.001 to 86400 seconds".to_owned()),
-    }
-}
-
 // The range leaves whole numbers far below 2^63.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn megabytes(text: &str) -> Result<u64, String> {
-    match number(text)? {
+    match cli::number(text)? {
         mb if (0.001..=1e6).contains(&mb) => Ok((mb * 1e6) as u64),
         _ => Err("expected 0.001 to 1000000 megabytes a second".to_owned()),
     }
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    match number(text)? {
+    match cli::number(text)? {
         share if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("expected a share from 0 to 1".to_owned()),
     }

@@ -36,8 +36,8 @@ pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
     availability: PathBuf,
-    /// Folder of the frame shards and their index.parquet, as incdec-decode writes them.
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the frame shards and their index.parquet, as incdec-decode writes them, or the address of both (s3://, gs://, az://, https://).
+    #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
     /// The run directory: made if it is missing, taken up if it holds the same run.
     #[arg(long, value_name = "RUN")]
@@ -119,6 +119,8 @@ pub(crate) struct Args {
     training: TrainingArgs,
     #[command(flatten)]
     approach: ApproachArgs,
+    #[command(flatten)]
+    store: cli::ShardArgs,
 }
 
 /// What was asked for: a run, or a subcommand in its place, which needs none of a run's arguments.
@@ -384,7 +386,7 @@ impl From<Args> for TrainConfig {
         };
         Self {
             availability: args.availability,
-            shards: args.shards,
+            shards: args.store.source(args.shards),
             out: args.out,
             pretrained: args.pretrained,
             features: args.features,

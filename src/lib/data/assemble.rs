@@ -75,11 +75,12 @@ impl Assembler {
             match self.load_caught(index, position, &mut buffer[slot..slot + clip_bytes]) {
                 Ok(()) => samples.push(index),
                 Err(fault) => match self.config.on_bad_clip {
-                    OnBadClip::Skip => {
+                    // That a store cannot be reached says nothing of the clip.
+                    OnBadClip::Skip if !fault.is_passing() => {
                         tracing::warn!(clip = %sample.clip_id, batch, %fault, "passed over a clip");
                         skipped.push(index);
                     }
-                    OnBadClip::Fail => {
+                    OnBadClip::Skip | OnBadClip::Fail => {
                         return Err(DataError::Clip {
                             batch,
                             clip_id: sample.clip_id.clone(),
@@ -139,7 +140,7 @@ impl Assembler {
             .enumerate()
             .try_for_each(|(i, (out, (bytes, view)))| {
                 let size = (stored.height, stored.width);
-                reader.read((i, bytes), stored.codec, size, view, out)
+                reader.read((i, &bytes[..]), stored.codec, size, view, out)
             });
         self.reader = Some(reader);
         read?;

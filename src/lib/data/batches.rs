@@ -45,6 +45,8 @@ impl Batches {
         }
         let batches = order.len().div_ceil(config.batch_size);
         let left = first_batch.min(batches)..batches;
+        let done = (left.start * config.batch_size).min(order.len());
+        dataset.announce(&order[done..]);
         let order: Arc<[usize]> = order.into();
         let config = *config;
         let assembler = |stop| Assembler {

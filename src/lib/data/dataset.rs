@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
+
 use super::ClipFault;
 use crate::shard::{Codec, Shards};
 
@@ -25,11 +27,11 @@ pub struct Sample {
     pub shard_row: i64,
 }
 
-/// The stored frames of a clip, borrowed from where they lie.
+/// The stored frames of a clip, shared with where they lie.
 #[derive(Clone, Debug)]
-pub struct StoredFrames<'a> {
+pub struct StoredFrames {
     /// The clip that the row says it holds.
-    pub clip_id: &'a str,
+    pub clip_id: String,
     /// How the frames are encoded.
     pub codec: Codec,
     /// Height of every frame, in pixels.
@@ -37,7 +39,7 @@ pub struct StoredFrames<'a> {
     /// Width of every frame, in pixels.
     pub width: usize,
     /// The first frames, as many as were asked for or as there are: JPEG images, or RGB rows without padding.
-    pub frames: Vec<&'a [u8]>,
+    pub frames: Vec<Bytes>,
 }
 
 /// Where frames come from. Shards in earnest; fakes with faults in the tests.
@@ -52,7 +54,11 @@ pub trait ClipSource: Send + Sync {
         sample: &Sample,
         max_frames: usize,
         check: HashCheck,
-    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>>;
+    ) -> Result<StoredFrames, Box<dyn Error + Send + Sync>>;
+
+    /// Takes the order in which clips are going to be asked for, for a source that can fetch them
+    /// ahead. It takes the place of what was said before.
+    fn announce(&self, _order: &mut dyn Iterator<Item = &Sample>) {}
 
     /// What has become of the shard of this name since the source was opened, where that is known.
     fn changed(&self, _shard: &str) -> Option<&'static str> {
@@ -75,18 +81,22 @@ impl ClipSource for Shards {
         sample: &Sample,
         max_frames: usize,
         check: HashCheck,
-    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>> {
+    ) -> Result<StoredFrames, Box<dyn Error + Send + Sync>> {
         let clip = match check {
             HashCheck::Compare => self.checked_clip(&sample.shard, sample.shard_row)?,
             HashCheck::Trust => self.clip(&sample.shard, sample.shard_row)?,
         };
         Ok(StoredFrames {
-            clip_id: clip.clip_id,
             codec: clip.head.codec,
             height: clip.head.height as usize,
             width: clip.head.width as usize,
             frames: clip.frames()[..clip.len().min(max_frames)].to_vec(),
+            clip_id: clip.clip_id,
         })
+    }
+
+    fn announce(&self, order: &mut dyn Iterator<Item = &Sample>) {
+        Shards::announce(self, order.map(|sample| &sample.shard[..]));
     }
 
     fn changed(&self, shard: &str) -> Option<&'static str> {
@@ -149,12 +159,18 @@ impl Dataset {
         self.source.changed(shard)
     }
 
+    /// Tells the source in which order the clips are going to be asked for.
+    pub(super) fn announce(&self, order: &[usize]) {
+        let known = order.iter().filter_map(|&index| self.samples.get(index));
+        self.source.announce(&mut { known });
+    }
+
     /// The first `max_frames` frames of clip `index`.
     pub(super) fn frames(
         &self,
         index: usize,
         max_frames: usize,
-    ) -> Result<StoredFrames<'_>, ClipFault> {
+    ) -> Result<StoredFrames, ClipFault> {
         let sample = &self.samples[index];
         let check = if self.checked[index].load(Ordering::Relaxed) {
             HashCheck::Trust
@@ -167,7 +183,7 @@ impl Dataset {
             .map_err(ClipFault::Source)?;
         if stored.clip_id != sample.clip_id {
             return Err(ClipFault::OtherClip {
-                found: stored.clip_id.to_owned(),
+                found: stored.clip_id,
             });
         }
         if stored.frames.is_empty() {

@@ -7,6 +7,7 @@ use crate::clip::Split;
 use crate::exit::Exit;
 use crate::foreign::{first_of, printable};
 use crate::hint::Hint;
+use crate::shard::ShardError;
 
 /// How many clips a message names.
 const CLIPS_SHOWN: usize = 5;
@@ -51,6 +52,22 @@ pub enum ClipFault {
     /// The code that loads a clip panicked: a defect of this program.
     #[error("loading panicked: {0}")]
     Panic(String),
+}
+
+impl ClipFault {
+    /// What the shards say is wrong, where they do.
+    fn of_shards(&self) -> Option<&ShardError> {
+        match self {
+            Self::Source(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether another time nothing may be wrong.
+    pub(super) fn is_passing(&self) -> bool {
+        let error = self.of_shards();
+        error.is_some_and(|error| error.exit() == Exit::TryAgain)
+    }
 }
 
 /// Why a batch or an order cannot be had.
@@ -141,6 +158,9 @@ impl Hint for DataError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Clip { fault: ClipFault::Panic(_), .. } => None,
+            Self::Clip { fault, .. } if fault.of_shards().is_some_and(ShardError::is_of_a_store) => {
+                fault.of_shards().and_then(Hint::hint)
+            }
             Self::Clip { .. } => Some(
                 "`incdec-decode verify` lists damaged clips; remove their shards and `make decode` decodes their clips again; \
                  `--on-bad-clip skip --max-bad SHARE` passes over a share of them"
@@ -159,6 +179,7 @@ impl Hint for DataError {
         match self {
             // Other programs may leave room for threads later.
             Self::Spawn { .. } => Exit::TryAgain,
+            Self::Clip { fault, .. } if fault.is_passing() => Exit::TryAgain,
             _ => Exit::Failed,
         }
     }

@@ -307,7 +307,7 @@ pub(super) fn remove_superseded(folder: &Path, index: &[IndexRow]) -> Result<(),
         };
         let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
         let is_copy =
-            |row| matches!(shard.clip(row), Ok(clip) if stored.contains_key(clip.clip_id));
+            |row| matches!(shard.clip(row), Ok(clip) if stored.contains_key(&clip.clip_id[..]));
         if (0..count).all(is_copy) {
             fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
         }

@@ -50,7 +50,7 @@ pub fn verify(shards: &Path) -> Result<VerifySummary, DecodeError> {
         match shards.checked_clip(shard, shard_row) {
             Ok(clip) => {
                 summary.frames += clip.len();
-                summary.bytes += clip.frames().iter().map(|f| f.len()).sum::<usize>();
+                summary.bytes += clip.frames().iter().map(bytes::Bytes::len).sum::<usize>();
             }
             Err(e) => summary.damaged.push(DamagedClip {
                 clip_id: row.clip_id.clone(),

@@ -98,7 +98,7 @@ impl Census {
         for name in shard_files(folder)?.into_values() {
             let shard = Shard::open(&folder.join(name))?;
             for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
-                self.stored.insert(shard.clip(row)?.clip_id.to_owned());
+                self.stored.insert(shard.clip(row)?.clip_id);
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::choice::choice;
 use crate::lock::Wait;
+use crate::store::Link;
 
 /// Where the pipeline's files lie. A place that does not exist holds nothing; one that was named by
 /// hand and does not exist was not searched.
@@ -21,6 +22,10 @@ pub struct Places {
     pub archives: Option<PathBuf>,
     /// The folder of shards.
     pub shards: PathBuf,
+    /// Folders into which shards of object stores are fetched.
+    pub caches: Vec<PathBuf>,
+    /// Addresses of shards in object stores, which are not searched.
+    pub stores: Vec<Link>,
     /// The manifest.
     pub manifest: PathBuf,
     /// The folder of tasks.
@@ -42,6 +47,8 @@ impl Places {
             frame_folders: None,
             archives: None,
             shards: data.join("shards"),
+            caches: Vec::new(),
+            stores: Vec::new(),
             manifest: data.join("manifests/clips.parquet"),
             tasks: data.join("tasks"),
             features: data.join("features"),

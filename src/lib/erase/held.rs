@@ -21,6 +21,8 @@ choice! {
         Downloads = "downloads",
         /// The shards and their index.
         Shards = "shards",
+        /// Shards that were fetched from an object store.
+        Cache = "cache",
         /// The manifest.
         Manifest = "manifest",
         /// The tables of tasks.

@@ -141,9 +141,14 @@ fn by_frames(folder: &Path, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(),
         return Ok(());
     }
     let names: Vec<String> = shard_files(folder)?.into_values().collect();
-    let sizes = |clip: &StoredClip<'_>| clip.frames().iter().map(|f| f.len()).collect::<Vec<_>>();
+    let sizes = |clip: &StoredClip| {
+        clip.frames()
+            .iter()
+            .map(bytes::Bytes::len)
+            .collect::<Vec<_>>()
+    };
     let mut ours: BTreeMap<Vec<usize>, BTreeMap<String, String>> = BTreeMap::new();
-    let each = |look: &mut dyn FnMut(&StoredClip<'_>)| -> Result<(), EraseError> {
+    let each = |look: &mut dyn FnMut(&StoredClip)| -> Result<(), EraseError> {
         for name in &names {
             let shard = Shard::open(&folder.join(name))?;
             for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
@@ -153,23 +158,23 @@ fn by_frames(folder: &Path, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(),
         Ok(())
     };
     each(&mut |clip| {
-        if ids.contains(clip.clip_id) {
+        if ids.contains(&clip.clip_id) {
             let of_size = ours.entry(sizes(clip)).or_default();
-            of_size.insert(frames_hash(clip), clip.clip_id.to_owned());
+            of_size.insert(frames_hash(clip), clip.clip_id.clone());
         }
     })?;
     if ours.is_empty() {
         return Ok(());
     }
     each(&mut |clip| {
-        if ids.contains(clip.clip_id) {
+        if ids.contains(&clip.clip_id) {
             return;
         }
         let of_size = ours.get(&sizes(clip));
         if let Some(like) = of_size.and_then(|hashes| hashes.get(&frames_hash(clip))) {
             found.insert(Near {
                 likeness: Likeness::Frames,
-                clip_id: clip.clip_id.to_owned(),
+                clip_id: clip.clip_id.clone(),
                 like: like.clone(),
             });
         }

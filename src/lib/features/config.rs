@@ -6,14 +6,15 @@ use crate::data::LoaderConfig;
 use crate::lock::Wait;
 use crate::model::device::DeviceChoice;
 use crate::model::{Geometry, Variant};
+use crate::shard::ShardSource;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct FeaturesConfig {
     /// The file of weights whose backbone is taken.
     pub checkpoint: PathBuf,
-    /// Folder of the frame shards and their `index.parquet`.
-    pub shards: PathBuf,
+    /// The frame shards and their `index.parquet`.
+    pub shards: ShardSource,
     /// The table to write, or to bring up to date.
     pub out: PathBuf,
     /// The transform of a checkpoint that does not say it.
@@ -31,10 +32,10 @@ pub struct FeaturesConfig {
 impl FeaturesConfig {
     /// The defaults with the three paths that have none.
     #[must_use]
-    pub fn new(checkpoint: PathBuf, shards: PathBuf, out: PathBuf) -> Self {
+    pub fn new(checkpoint: PathBuf, shards: impl Into<ShardSource>, out: PathBuf) -> Self {
         Self {
             checkpoint,
-            shards,
+            shards: shards.into(),
             out,
             transform: GivenTransform::default(),
             device: DeviceChoice::default(),

@@ -76,11 +76,11 @@ pub fn run(config: &FeaturesConfig) -> Result<FeaturesSummary, FeaturesError> {
     provenance
         .inputs
         .insert(CHECKPOINT.to_owned(), hash_file(&config.checkpoint)?);
-    let shards = Arc::new(Shards::open(&config.shards)?);
+    let shards = Arc::new(Shards::at(&config.shards)?);
     let clips = Clips::stored(&shards);
     if clips.wanted.is_empty() {
         return Err(FeaturesError::NoClip {
-            shards: config.shards.clone(),
+            shards: config.shards.shown(),
         });
     }
     let (mut table, there) = Table::open(&config.out, provenance, &clips)?;

@@ -21,8 +21,12 @@ pub mod tables {}
 #[doc = include_str!("clusters.md")]
 pub mod clusters {}
 
+#[doc = include_str!("object_stores.md")]
+pub mod object_stores {}
+
 #[doc = include_str!("auditing.md")]
 pub mod auditing {}
+
 #[doc = include_str!("withdrawing.md")]
 pub mod withdrawing {}
 

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use crate::shard::ShardSource;
+
 /// The stage's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ManifestConfig {
     /// The folder of `classes.csv` and the three label tables.
     pub labels: PathBuf,
-    /// The folder of shards with their `index.parquet`.
-    pub shards: PathBuf,
+    /// The shards with their `index.parquet`.
+    pub shards: ShardSource,
     /// The manifest to write.
     pub out: PathBuf,
     /// How many findings of each kind the summary lists; the rest is counted.

@@ -1,6 +1,6 @@
 //! The stage itself: reads labels and index, joins them, publishes the manifest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::audit::audit;
@@ -11,7 +11,7 @@ use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
-use crate::shard::{IndexRow, parse_shard_name};
+use crate::shard::{IndexRow, Shards, index_file, parse_shard_name};
 use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
@@ -25,7 +25,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         artifact::sweep(folder)?;
     }
     let labels = Labels::read(&config.labels)?;
-    let index_file = config.shards.join(IndexRow::FILE);
+    let index_file = index_file(&config.shards)?;
     let index: Vec<IndexRow> = parquet_file::read(&index_file)?;
     let mut by_clip = HashMap::with_capacity(index.len());
     for row in &index {
@@ -38,7 +38,10 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
             });
         }
     }
-    shards_are_there(&index, &config.shards)?;
+    let shards = Shards::at(&config.shards)?;
+    if let Some(path) = shards.absent() {
+        return Err(ManifestError::ShardMissing { path });
+    }
     let rows: Vec<ClipRow> = labels
         .iter()
         .map(|(split, row, label)| {
@@ -50,7 +53,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         unlabelled: by_clip.keys().map(|id| (*id).to_owned()).collect(),
         ..Stored::default()
     };
-    stored.look(&labels, &config.shards, &index)?;
+    stored.look(&labels, &shards)?;
     let errors: BTreeMap<&str, &str> = index
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
@@ -91,17 +94,6 @@ fn check(row: &IndexRow, index: &Path) -> Result<(), ManifestError> {
         clip: printable(&row.clip_id).into_owned(),
         problem,
     })
-}
-
-fn shards_are_there(index: &[IndexRow], folder: &Path) -> Result<(), ManifestError> {
-    let shards: BTreeSet<&String> = index.iter().filter_map(|r| r.shard.as_ref()).collect();
-    for shard in shards {
-        let path = folder.join(shard);
-        if !path.is_file() {
-            return Err(ManifestError::ShardMissing { path });
-        }
-    }
-    Ok(())
 }
 
 fn joined(

@@ -1,11 +1,10 @@
 //! What lies in the shards and should not: clips that nothing names, and withdrawn ones.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::ManifestError;
 use crate::labels::Labels;
-use crate::shard::{IndexRow, strays};
+use crate::shard::Shards;
 
 /// Stored clips that should not be there.
 #[derive(Default)]
@@ -18,22 +17,17 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Looks at the index and at the stored rows that it does not name.
-    pub(super) fn look(
-        &mut self,
-        labels: &Labels,
-        shards: &Path,
-        index: &[IndexRow],
-    ) -> Result<(), ManifestError> {
+    pub(super) fn look(&mut self, labels: &Labels, shards: &Shards) -> Result<(), ManifestError> {
         let labelled: BTreeSet<String> =
             labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
-        for stray in strays(shards, index)? {
+        for stray in shards.strays()? {
             if labels.withdrawn.contains(&stray.clip_id) {
                 self.withdrawn.insert(stray.clip_id);
             } else if !labelled.contains(&stray.clip_id) {
                 self.unlabelled.insert(stray.clip_id);
             }
         }
-        let named = index.iter().filter(|row| row.shard.is_some());
+        let named = shards.index().iter().filter(|row| row.shard.is_some());
         let withdrawn = named.filter(|row| labels.withdrawn.contains(&row.clip_id));
         self.withdrawn
             .extend(withdrawn.map(|row| row.clip_id.clone()));

@@ -4,13 +4,17 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::data::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
 use crate::decode::clip::DecodedClip;
+use crate::shard::ClipHead;
 
 /// The clips of one video.
 struct VideoClips {
     name: String,
-    video: DecodedClip,
+    head: ClipHead,
+    frames: Vec<Bytes>,
     windows: Vec<Range<usize>>,
 }
 
@@ -20,18 +24,18 @@ impl ClipSource for VideoClips {
         sample: &Sample,
         max_frames: usize,
         _: HashCheck,
-    ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>> {
+    ) -> Result<StoredFrames, Box<dyn Error + Send + Sync>> {
         let window = usize::try_from(sample.shard_row).ok();
         let window = window.and_then(|clip| self.windows.get(clip));
-        let frames = window.and_then(|window| self.video.frames.get(window.clone()));
+        let frames = window.and_then(|window| self.frames.get(window.clone()));
         let frames = frames.ok_or("there is no such clip of the video")?;
-        let head = &self.video.head;
+        let head = &self.head;
         Ok(StoredFrames {
-            clip_id: &self.name,
+            clip_id: self.name.clone(),
             codec: head.codec,
             height: head.height as usize,
             width: head.width as usize,
-            frames: frames.iter().take(max_frames).map(Vec::as_slice).collect(),
+            frames: frames.iter().take(max_frames).cloned().collect(),
         })
     }
 }
@@ -50,7 +54,8 @@ pub(super) fn dataset(name: &str, video: DecodedClip, windows: &[Range<usize>]) 
     let samples = samples.collect();
     let source = VideoClips {
         name: name.to_owned(),
-        video,
+        head: video.head,
+        frames: video.frames.into_iter().map(Bytes::from).collect(),
         windows: windows.to_vec(),
     };
     Arc::new(Dataset::new(Arc::new(source), samples))

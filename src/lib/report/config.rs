@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::shard::ShardSource;
+
 /// Permutations of a test set's labels that measure the level of chance.
 pub const PERMUTATIONS: usize = 1_000;
 /// The most permutations that are made.
@@ -12,7 +14,7 @@ pub const CHANCE_QUANTILE: f64 = 0.99;
 pub const MAX_DETAILED_RUNS: usize = 12;
 
 /// The stage's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReportConfig {
     /// The run directories; may be none where there is a ledger of withdrawals.
     pub runs: Vec<PathBuf>,
@@ -26,7 +28,7 @@ pub struct ReportConfig {
     pub withdrawals: Option<PathBuf>,
     /// The frame shards, where example frames of what was withdrawn or lost are wanted. Default
     /// none: people can be seen in frames.
-    pub frames: Option<PathBuf>,
+    pub frames: Option<ShardSource>,
     /// Permutations of each test set's labels, and draws of its clips.
     pub permutations: usize,
 }

@@ -43,8 +43,8 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         Analysis::new(run.clone(), config.permutations)
     });
     let mut analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
-    if let Some(folder) = &config.frames {
-        let shards = Shards::open(folder)?;
+    if let Some(frames) = &config.frames {
+        let shards = Shards::at(frames)?;
         for analysis in &mut analyses {
             analysis.examples = examples::of_run(analysis, &shards)?;
         }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::ShardError;
 use super::folder::{parse_shard_name, shard_files};
-use super::reader::{Shard, StoredClip};
+use super::reader::Shard;
+use super::stored::StoredClip;
 use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
@@ -159,8 +160,8 @@ fn remove_unnamed(
         let (mut to_go, mut copies) = (0, 0);
         for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
             let clip = shard.clip(row)?;
-            to_go += usize::from(deletion.clips.contains(clip.clip_id));
-            copies += usize::from(content.get(clip.clip_id) == Some(&clip.blake3));
+            to_go += usize::from(deletion.clips.contains(&clip.clip_id));
+            copies += usize::from(content.get(&clip.clip_id[..]) == Some(&&clip.blake3[..]));
         }
         if to_go == 0 && copies < shard.len() {
             continue;
@@ -177,7 +178,7 @@ fn kept_rows(shard: &Shard, clips: &BTreeSet<String>) -> Result<Vec<i64>, ShardE
     let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
     let mut kept = Vec::new();
     for row in 0..count {
-        if !clips.contains(shard.clip(row)?.clip_id) {
+        if !clips.contains(&shard.clip(row)?.clip_id[..]) {
             kept.push(row);
         }
     }
@@ -212,12 +213,12 @@ fn rewrite(
     Ok(moved)
 }
 
-fn copy(clip: StoredClip<'_>, split: Split) -> NewClip {
+fn copy(clip: StoredClip, split: Split) -> NewClip {
     NewClip {
-        clip_id: clip.clip_id.to_owned(),
+        frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
+        clip_id: clip.clip_id,
         split,
         label_row: 0,
-        frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
         head: clip.head,
     }
 }

@@ -15,6 +15,9 @@
 //! its source file, its source's facts and a BLAKE3 hash of itself, so the index can be rebuilt
 //! from the shards alone.
 //!
+//! [`Shards`] are those of a folder, or of an object store: these are fetched ahead of their use into
+//! a cache of bounded size, and compared with the index when they arrive.
+//!
 //! ```
 //! use incdec::clip::Split;
 //! use incdec::shard::{ClipHead, Codec, NewClip, Shards, SourceFacts, ShardWriter, ShardWriterConfig, write_index};
@@ -35,18 +38,25 @@
 //!
 //! let shards = Shards::open(folder.path()).unwrap();
 //! let clip = shards.clip("train-00000.arrow", 0).unwrap();
-//! assert_eq!((clip.clip_id, clip.len(), clip.frame(1)), ("abc_000001_000011", 2, &[4u8, 5, 6][..]));
+//! assert_eq!((&clip.clip_id[..], clip.len(), clip.frame(1)), ("abc_000001_000011", 2, &[4u8, 5, 6][..]));
 //! ```
 
 mod delete;
 mod error;
+mod fetched;
 mod folder;
+mod footer;
 mod format;
+mod index;
+mod mapped;
 mod message;
 mod parts;
+mod publish;
 mod ranges;
 mod reader;
 mod shards;
+mod source;
+mod stored;
 mod strays;
 mod writer;
 
@@ -56,8 +66,11 @@ pub use error::ShardError;
 pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{ClipHead, Codec, FORMAT};
 pub use parts::{merged_folder, part_folder, part_folders, parts_folder, remove_merged};
+pub use publish::{Published, publish};
 pub use ranges::{DEFAULT_CLIPS_PER_SHARD, Ranges};
-pub use reader::{Shard, StoredClip};
-pub use shards::Shards;
-pub use strays::{Stray, strays};
+pub use reader::Shard;
+pub use shards::{Shards, index_file};
+pub use source::{DEFAULT_CACHE_BYTES, ShardSource, ShardStore};
+pub use stored::StoredClip;
+pub use strays::Stray;
 pub use writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};

@@ -1,155 +1,164 @@
-//! A folder of shards: the index, and the shards that it names, mapped on first use.
+//! Shards by their index, wherever they lie.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use super::ShardError;
-use super::folder::parse_shard_name;
-use super::reader::{Shard, StoredClip};
-use crate::foreign::printable;
-use crate::parquet_file::{self, Provenance, Table};
+use super::fetched::{self, FetchedShards};
+use super::index::Index;
+use super::mapped::MappedShards;
+use super::source::ShardSource;
+use super::stored::StoredClip;
+use super::strays::{self, Stray};
+use crate::parquet_file::Provenance;
 use crate::tables::IndexRow;
 
-/// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for.
-/// Share it between threads.
+/// Shards with their index: those of a folder are mapped, those of an object store fetched, when a
+/// clip of theirs is first asked for. Share it between threads.
 #[derive(Debug)]
 pub struct Shards {
-    folder: PathBuf,
-    index: Vec<IndexRow>,
-    provenance: Provenance,
-    named: BTreeMap<String, Named>,
+    index: Arc<Index>,
+    index_file: PathBuf,
+    shown: PathBuf,
+    frames: Frames,
 }
 
-/// A shard that the index names.
-#[derive(Debug, Default)]
-struct Named {
-    map: OnceLock<Shard>,
-    /// The file as it was when the index was read; absent where there was none.
-    stamp: Option<Stamp>,
-    /// The place in the index of each of its rows.
-    rows: BTreeMap<i64, usize>,
+/// Where the frames are.
+#[derive(Debug)]
+enum Frames {
+    Folder(MappedShards),
+    Store(FetchedShards),
 }
 
-/// What tells one state of a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-        })
+/// The file of the index of shards: in their folder, or in the cache, newly fetched.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn index_file(source: &ShardSource) -> Result<PathBuf, ShardError> {
+    match source {
+        ShardSource::Folder(folder) => Ok(folder.join(IndexRow::FILE)),
+        ShardSource::Store(store) => fetched::fetch_index(store),
     }
 }
 
 impl Shards {
-    /// Reads the index of `dir`.
+    /// Reads the index of the folder `dir`.
     ///
     /// # Errors
     /// When the index is absent, damaged, of another version, names what could not be a shard, or a
     /// row for two clips.
     pub fn open(dir: &Path) -> Result<Self, ShardError> {
-        let path = dir.join(IndexRow::FILE);
-        let provenance = parquet_file::provenance(&path, &IndexRow::FORMAT)?;
-        let index: Vec<IndexRow> = parquet_file::read(&path)?;
-        let mut named = BTreeMap::<String, Named>::new();
-        for (place, row) in index.iter().enumerate() {
-            let Some((name, shard_row)) = row.shard.as_deref().zip(row.shard_row) else {
-                continue;
-            };
-            if parse_shard_name(name).is_none() {
-                return Err(ShardError::NoSuchShard {
-                    folder: dir.to_owned(),
-                    name: name.to_owned(),
-                });
-            }
-            let shard = named.entry(name.to_owned()).or_default();
-            if shard.rows.insert(shard_row, place).is_some() {
-                return Err(ShardError::Damaged {
-                    path,
-                    reason: format!("two clips in row {shard_row} of {name}"),
-                });
-            }
-        }
-        for (name, shard) in &mut named {
-            shard.stamp = Stamp::of(&dir.join(name));
-        }
+        let index_file = dir.join(IndexRow::FILE);
+        let index = Index::read(&index_file, dir)?;
         Ok(Self {
-            folder: dir.to_owned(),
-            index,
-            provenance,
-            named,
+            frames: Frames::Folder(MappedShards::new(dir, &index)),
+            index: Arc::new(index),
+            index_file,
+            shown: dir.to_owned(),
         })
     }
 
-    /// The folder.
+    /// Reads the index of a folder or of an object store, of which it asks how large its shards are.
+    ///
+    /// # Errors
+    /// As [`Shards::open`]; and when the store cannot be reached or refuses, or its cache cannot
+    /// hold two shards.
+    pub fn at(source: &ShardSource) -> Result<Self, ShardError> {
+        match source {
+            ShardSource::Folder(folder) => Self::open(folder),
+            ShardSource::Store(store) => {
+                let (shards, index, index_file) = FetchedShards::open(store)?;
+                Ok(Self {
+                    index,
+                    index_file,
+                    shown: source.shown(),
+                    frames: Frames::Store(shards),
+                })
+            }
+        }
+    }
+
+    /// The file of the index: in the folder, or in the cache.
     #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn index_file(&self) -> &Path {
+        &self.index_file
     }
 
     /// All rows of the index, sorted by split and the label table's row.
     #[must_use]
     pub fn index(&self) -> &[IndexRow] {
-        &self.index
+        &self.index.rows
     }
 
     /// Where the index comes from: the settings of decoding and the label tables.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
-        &self.provenance
+        &self.index.provenance
     }
 
     /// The shards that the index names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.named.keys().map(String::as_str)
+        self.index.names()
     }
 
-    /// A shard by name, mapped on first use.
-    ///
-    /// # Errors
-    /// When the index does not name it, or it is absent or damaged. An error is not remembered: the
-    /// next call tries again.
-    pub fn shard(&self, name: &str) -> Result<&Shard, ShardError> {
-        let slot = &self.named(name)?.map;
-        if let Some(shard) = slot.get() {
-            return Ok(shard);
+    /// The first shard that the index names and that was not there when the index was read (in a
+    /// store) or is not there now (in a folder).
+    #[must_use]
+    pub fn absent(&self) -> Option<PathBuf> {
+        match &self.frames {
+            Frames::Folder(shards) => shards.absent(),
+            Frames::Store(shards) => shards.absent(),
         }
-        let shard = Shard::open(&self.folder.join(name))?;
-        // Another thread may have mapped it meanwhile; then ours is dropped.
-        Ok(slot.get_or_init(|| shard))
     }
 
     /// What has become of the file of a shard since the index was read: `has gone` or `has changed`;
-    /// `None` where it is as it was.
+    /// `None` where it is as it was, or the store cannot be asked.
     #[must_use]
     pub fn changed(&self, name: &str) -> Option<&'static str> {
-        let then = self.named.get(name)?.stamp?;
-        match Stamp::of(&self.folder.join(name)) {
-            None => Some("has gone"),
-            Some(now) if now != then => Some("has changed"),
-            Some(_) => None,
+        match &self.frames {
+            Frames::Folder(shards) => shards.changed(name),
+            Frames::Store(shards) => shards.changed(name),
         }
     }
 
-    fn named(&self, name: &str) -> Result<&Named, ShardError> {
-        self.named.get(name).ok_or_else(|| ShardError::NoSuchShard {
-            folder: self.folder.clone(),
-            name: name.to_owned(),
-        })
+    /// Says of which shards clips are going to be asked for, one name a clip, so that those of a
+    /// store are fetched ahead and in that order. It takes the place of what was said before.
+    pub fn announce<'a>(&self, order: impl Iterator<Item = &'a str>) {
+        if let Frames::Store(shards) = &self.frames {
+            shards.announce(order);
+        }
+    }
+
+    /// The stored rows that the index does not name, sorted by shard and row. Of a store that cannot
+    /// list itself only the shards that the index names are looked into.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or the store does not give what it should.
+    pub fn strays(&self) -> Result<Vec<Stray>, ShardError> {
+        match &self.frames {
+            Frames::Folder(_) => strays::strays(&self.shown, self.index()),
+            Frames::Store(shards) => shards.strays(),
+        }
+    }
+
+    /// The clip in `shard_row` of `shard`, without a copy of its frames.
+    ///
+    /// # Errors
+    /// When the shard or the row is absent or damaged, or the index does not name the shard; of a
+    /// store also when it cannot be fetched or is not what the index says.
+    pub fn clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip, ShardError> {
+        let unknown = || ShardError::NoSuchShard {
+            folder: self.shown.clone(),
+            name: shard.to_owned(),
+        };
+        match &self.frames {
+            Frames::Folder(shards) => {
+                let shard = shards.shard(shard)?.ok_or_else(unknown)?;
+                shard.clip(shard_row)
+            }
+            Frames::Store(_) if !self.index.has(shard) => Err(unknown()),
+            Frames::Store(shards) => shards.clip(shard, shard_row),
+        }
     }
 
     /// [`Shards::clip`] after reading all of its bytes: they have the hash that was stored with
@@ -157,33 +166,24 @@ impl Shards {
     ///
     /// # Errors
     /// When the shard or the row is absent, damaged, or another one.
-    pub fn checked_clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip<'_>, ShardError> {
-        let clip = self.clip(shard, shard_row)?;
-        let row = self.named(shard)?.rows.get(&shard_row);
-        let row = row.map(|&place| &self.index[place]);
-        let reason = match row {
-            None => "the index does not name it".to_owned(),
-            Some(row) if row.clip_id != clip.clip_id => {
-                format!("clip {} is stored in its place", printable(clip.clip_id))
+    pub fn checked_clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip, ShardError> {
+        let checked = self.clip(shard, shard_row).and_then(|clip| {
+            match clip.differs_from(self.index.row(shard, shard_row)) {
+                None => Ok(clip),
+                Some(reason) => Err(ShardError::DamagedRow {
+                    path: self.shown.join(shard),
+                    row: shard_row,
+                    reason,
+                }),
             }
-            Some(row) if row.content.as_deref() != Some(clip.blake3) => {
-                "its hash is not the one that the index has".to_owned()
+        });
+        match (checked, &self.frames) {
+            // What lies in the cache may have been damaged there: it is fetched anew.
+            (Err(error), Frames::Store(shards)) if error.is_damage() => {
+                shards.forget(shard, &error)?;
+                shards.clip(shard, shard_row)
             }
-            Some(_) if !clip.intact() => "its bytes do not have their hash".to_owned(),
-            Some(_) => return Ok(clip),
-        };
-        Err(ShardError::DamagedRow {
-            path: self.folder.join(shard),
-            row: shard_row,
-            reason,
-        })
-    }
-
-    /// The clip in `shard_row` of `shard`, without a copy of its frames.
-    ///
-    /// # Errors
-    /// When the shard or the row is absent or damaged.
-    pub fn clip(&self, shard: &str, shard_row: i64) -> Result<StoredClip<'_>, ShardError> {
-        self.shard(shard)?.clip(shard_row)
+            (checked, _) => checked,
+        }
     }
 }

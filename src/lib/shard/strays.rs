@@ -26,7 +26,7 @@ pub struct Stray {
 ///
 /// # Errors
 /// When the folder cannot be listed.
-pub fn strays(folder: &Path, index: &[IndexRow]) -> Result<Vec<Stray>, ShardError> {
+pub(super) fn strays(folder: &Path, index: &[IndexRow]) -> Result<Vec<Stray>, ShardError> {
     let mut named: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
     for row in index {
         if let (Some(shard), Some(shard_row)) = (row.shard.as_deref(), row.shard_row) {
@@ -57,7 +57,7 @@ fn strays_of(folder: &Path, name: &str, named: &BTreeSet<i64>) -> Result<Vec<Str
             Ok(Stray {
                 shard: name.to_owned(),
                 row,
-                clip_id: shard.clip(row)?.clip_id.to_owned(),
+                clip_id: shard.clip(row)?.clip_id,
             })
         })
         .collect()

@@ -25,6 +25,16 @@ pub(crate) struct Target {
     pub(crate) bearer: Option<Secret>,
 }
 
+/// Names and values of headers.
+pub(crate) type Headers = &'static [(&'static str, &'static str)];
+
+/// Makes a file only where there is none of its name.
+const CREATE: Headers = &[("If-None-Match", "*")];
+/// The same in the words of Google Cloud Storage.
+const CREATE_GOOGLE: Headers = &[("x-goog-if-generation-match", "0")];
+/// The same in those of Azure, which wants to know the kind of file, too.
+const CREATE_AZURE: Headers = &[("If-None-Match", "*"), ("x-ms-blob-type", "BlockBlob")];
+
 /// The place that paths are below of.
 #[derive(Debug)]
 pub(crate) enum Address {
@@ -33,6 +43,7 @@ pub(crate) enum Address {
         base: Link,
         query: Option<Secret>,
         bearer: Option<Secret>,
+        create: Headers,
     },
     /// URLs are those of an S3 bucket.
     S3(S3Bucket),
@@ -58,24 +69,26 @@ impl Address {
         }
         let endpoint = config.endpoint.as_ref();
         let endpoint = endpoint.map(|e| e.reveal().trim_end_matches('/'));
-        let plain = |base: &str, query, bearer| Self::Plain {
+        let plain = |base: &str, query, bearer, create| Self::Plain {
             base: Link::from(base.trim_end_matches('/')),
             query,
             bearer,
+            create,
         };
         match scheme {
             "http" | "https" => {
                 // A query of the base's own, a signature mostly, goes behind every path.
                 let (base, query) = source.split_once('?').unwrap_or((source, ""));
                 let query = (!query.is_empty()).then(|| Secret::new(query));
-                Ok(plain(base, query, None))
+                Ok(plain(base, query, None, CREATE))
             }
             "s3" => Ok(Self::S3(S3Bucket::parse(source, bucket, prefix, config)?)),
             "gs" => {
                 let bearer =
                     config.keys("gs", "GOOGLE_OAUTH_ACCESS_TOKEN", |k| k.google.clone())?;
                 let host = endpoint.unwrap_or("https://storage.googleapis.com");
-                Ok(plain(&format!("{host}/{bucket}/{prefix}"), None, bearer))
+                let base = format!("{host}/{bucket}/{prefix}");
+                Ok(plain(&base, None, bearer, CREATE_GOOGLE))
             }
             "az" if prefix.is_empty() => {
                 Err(refuse("names no container behind its account".into()))
@@ -87,7 +100,7 @@ impl Address {
                     Some(endpoint) => format!("{endpoint}/{bucket}/{prefix}"),
                     None => format!("https://{bucket}.blob.core.windows.net/{prefix}"),
                 };
-                Ok(plain(&base, query, None))
+                Ok(plain(&base, query, None, CREATE_AZURE))
             }
             other => Err(refuse(format!("{other}:// is not known"))),
         }
@@ -107,6 +120,7 @@ impl Address {
                 base,
                 query,
                 bearer,
+                ..
             } => {
                 let base = base.reveal().replace(' ', "%20");
                 let mut url = format!("{base}/{}", escaped(path));
@@ -122,6 +136,14 @@ impl Address {
                 url: bucket.url(method, unescaped(path).as_deref().unwrap_or(path)),
                 bearer: None,
             },
+        }
+    }
+
+    /// What a file is sent with that is only to be made where there is none of its name.
+    pub(crate) fn create(&self) -> Headers {
+        match self {
+            Self::Plain { create, .. } => create,
+            Self::S3(_) => CREATE,
         }
     }
 

@@ -20,6 +20,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 pub(crate) enum Method {
     Head,
     Get,
+    Put,
 }
 
 /// A bucket, and what paths in it begin with.
@@ -84,6 +85,7 @@ impl S3Bucket {
         let url = match method {
             Method::Head => self.bucket.head_object(keys, &key).sign(SIGNED_FOR),
             Method::Get => self.bucket.get_object(keys, &key).sign(SIGNED_FOR),
+            Method::Put => self.bucket.put_object(keys, &key).sign(SIGNED_FOR),
         };
         Link::new(url)
     }

@@ -4,8 +4,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::error::StoreError;
+use super::http::{Http, HttpConfig};
 use super::pace::{Meter, Patience, RetryConfig};
 use super::remote::{Remote, RemoteError};
+use super::secret::Link;
 
 /// Waits from this length on are shown.
 const SHOWN_WAIT: Duration = Duration::from_secs(2);
@@ -45,6 +48,16 @@ impl Client {
             stall,
             cancelled: AtomicBool::new(false),
         }
+    }
+
+    /// A client of a URL that begins with `http`, `https`, `s3`, `gs` or `az`.
+    ///
+    /// # Errors
+    /// When the address or its proxy makes no sense, or credentials are missing.
+    pub fn of(address: &Link, http: &HttpConfig, retry: RetryConfig) -> Result<Self, StoreError> {
+        let base = address.reveal().trim_end_matches('/');
+        let remote = Box::new(Http::new(base, http)?);
+        Ok(Self::new(remote, address.bare(), http.stall, retry, None))
     }
 
     /// Has every reader end in an error: the whole run is cancelled.

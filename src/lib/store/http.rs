@@ -1,7 +1,9 @@
 //! HTTP(S): rustls with the system's certificates, ranges that the answer must confirm, object
 //! stores by the same means.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use ureq::config::Config;
@@ -136,13 +138,18 @@ impl Http {
         target: &Target,
         request: RequestBuilder<WithoutBody>,
     ) -> Result<Response<Body>, RemoteError> {
-        let request = match &target.bearer {
-            Some(token) => request.header("Authorization", format!("Bearer {}", token.reveal())),
-            None => request,
-        };
+        let request = identified(target, request);
         let answer = request.call().map_err(|e| self.fault(target, e))?;
         check_status(target, &answer)?;
         Ok(answer)
+    }
+}
+
+/// The request with the token that says who asks, where there is one.
+fn identified<B>(target: &Target, request: RequestBuilder<B>) -> RequestBuilder<B> {
+    match &target.bearer {
+        Some(token) => request.header("Authorization", format!("Bearer {}", token.reveal())),
+        None => request,
     }
 }
 
@@ -235,6 +242,25 @@ impl Remote for Http {
         })
     }
 
+    fn create(&self, path: &str, from: &Path) -> Result<bool, RemoteError> {
+        let target = self.address.target(Method::Put, path);
+        let file = File::open(from).map_err(|e| RemoteError {
+            url: from.display().to_string().into(),
+            kind: Fault::Local(e),
+        })?;
+        let mut request = identified(&target, self.agent.put(target.url.reveal()));
+        for (name, value) in self.address.create() {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send(&file).map_err(|e| self.fault(&target, e))?;
+        match answer.status() {
+            StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
+            // There is one; or somebody makes one at this moment.
+            StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => Ok(false),
+            _ => Err(refusal(&target, &answer)),
+        }
+    }
+
     fn list(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<String>>, RemoteError> {
         let Some(bucket) = self.address.bucket() else {
             return Ok(None);
@@ -278,17 +304,22 @@ fn check_status(target: &Target, answer: &Response<Body>) -> Result<(), RemoteEr
     if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
         return Ok(());
     }
+    Err(refusal(target, answer))
+}
+
+/// What a server says that does not do what it was asked for.
+fn refusal(target: &Target, answer: &Response<Body>) -> RemoteError {
     let retry_after = answer
         .headers()
         .get(header::RETRY_AFTER)
         .and_then(|v| wait_asked_for(v.to_str().ok()?, SystemTime::now()));
-    Err(RemoteError {
+    RemoteError {
         url: target.url.clone(),
         kind: Fault::Status {
-            code: status.as_u16(),
+            code: answer.status().as_u16(),
             retry_after,
         },
-    })
+    }
 }
 
 /// What `Retry-After` asks for, in seconds or as a date; a moment that is past asks for nothing.

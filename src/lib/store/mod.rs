@@ -32,4 +32,4 @@ pub(crate) use remote::fault_in;
 pub use remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
 pub(crate) use secret::sentence;
 pub use secret::{Link, Secret};
-pub(crate) use stream::{Stream, limited, read_small};
+pub(crate) use stream::{Stream, limited, read_pieces, read_range, read_small};

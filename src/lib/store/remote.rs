@@ -1,6 +1,7 @@
 //! Where bytes come from: a trait, for HTTP and for folders, and what can go wrong on the way.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::time::Duration;
 
 use super::secret::{Link, sentence};
@@ -51,6 +52,18 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// When the file is not there, the source cannot be reached or answers against the protocol.
     fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError>;
+
+    /// Makes a file of the bytes of the local file `from`, where there is none at `path`; says whether
+    /// it did.
+    ///
+    /// # Errors
+    /// When the source refuses or cannot be reached, or cannot be written to at all.
+    fn create(&self, path: &str, _from: &Path) -> Result<bool, RemoteError> {
+        Err(RemoteError {
+            url: path.into(),
+            kind: Fault::Local(io::ErrorKind::Unsupported.into()),
+        })
+    }
 
     /// The BLAKE3 hash of a file's content, where the source can tell without sending it and has no
     /// entity tags.

@@ -1,6 +1,7 @@
 //! One remote file as one unbroken stream: what fails on the way is resumed where it stopped.
 
 use std::io::{self, Read};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::client::Client;
@@ -12,6 +13,8 @@ use super::secret::Link;
 /// place for hours; and a connection that gave fewer before it broke counts as one that gave
 /// nothing.
 const LEAST_BYTES_PER_STALL_TIME: u64 = 1024;
+/// Most bytes that are handed on at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 /// Bytes thrown away at a time where a source ignores ranges and starts anew.
 const SKIP_BYTES: usize = 64 * 1024;
 
@@ -39,13 +42,51 @@ pub(crate) fn read_small(
     limit_bytes: u64,
 ) -> Result<Vec<u8>, RemoteError> {
     let mut bytes = Vec::new();
-    match limited(client, path, limit_bytes).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(fault_in(error).unwrap_or_else(|e| RemoteError {
-            url: path.into(),
-            kind: Fault::Local(e),
-        })),
+    let read = limited(client, path, limit_bytes).read_to_end(&mut bytes);
+    read.map(|_| bytes).map_err(|error| remote(error, path))
+}
+
+/// Reads some of a file's bytes, in memory.
+///
+/// # Errors
+/// When they cannot be fetched, or the file ends before them.
+pub(crate) fn read_range(
+    client: &Client,
+    path: &str,
+    span: Range<u64>,
+) -> Result<Vec<u8>, RemoteError> {
+    let mut bytes = Vec::new();
+    let stream = Stream::new(client, path, Facts::default());
+    let mut stream = stream.starting_at(span.start).ending_at(span.end);
+    let read = stream.read_to_end(&mut bytes);
+    read.map(|_| bytes).map_err(|error| remote(error, path))
+}
+
+/// Hands the bytes of a file piece by piece to `take`.
+///
+/// # Errors
+/// When they cannot be fetched, or `take` fails.
+pub(crate) fn read_pieces<E: From<RemoteError>>(
+    client: &Client,
+    path: &str,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut stream = Stream::new(client, path, Facts::default());
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        match stream.read(&mut piece).map_err(|e| remote(e, path))? {
+            0 => return Ok(()),
+            n => take(&piece[..n])?,
+        }
     }
+}
+
+/// The error of a stream of the file at `path`.
+fn remote(error: io::Error, path: &str) -> RemoteError {
+    fault_in(error).unwrap_or_else(|e| RemoteError {
+        url: path.into(),
+        kind: Fault::Local(e),
+    })
 }
 
 /// A reader that ends in an error where there are more bytes than a file may have.
@@ -89,6 +130,8 @@ pub(crate) struct Stream<'a> {
     client: &'a Client,
     path: &'a str,
     position: u64,
+    /// The byte behind the last that is wanted; the file's end where none.
+    end: Option<u64>,
     facts: Facts,
     body: Option<Box<dyn Read + Send>>,
     patience: Patience,
@@ -113,6 +156,7 @@ impl<'a> Stream<'a> {
             client,
             path,
             position: 0,
+            end: None,
             facts,
             body: None,
             patience: Patience::new(client.retry),
@@ -125,6 +169,13 @@ impl<'a> Stream<'a> {
     #[must_use]
     pub(crate) fn starting_at(mut self, position: u64) -> Self {
         self.position = position;
+        self
+    }
+
+    /// The same up to a byte: what stands behind it is not asked for.
+    #[must_use]
+    pub(crate) fn ending_at(mut self, end: u64) -> Self {
+        self.end = Some(end);
         self
     }
 
@@ -146,7 +197,7 @@ impl<'a> Stream<'a> {
             self.path,
             Span {
                 from: self.position,
-                to: None,
+                to: self.end,
                 if_tag: self.facts.tag.as_deref(),
             },
         )?;
@@ -240,6 +291,10 @@ impl<'a> Stream<'a> {
 
     /// One try to read; reconnects first where there is no connection.
     fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, RemoteError> {
+        let wanted = self.end.map(|end| end.saturating_sub(self.position));
+        if wanted == Some(0) {
+            return Ok(0);
+        }
         if self.body.is_none() {
             if self.facts.bytes == Some(self.position) && self.position > 0 {
                 return Ok(0);
@@ -249,9 +304,12 @@ impl<'a> Stream<'a> {
         let Some(mut body) = self.body.take() else {
             return Ok(0);
         };
-        let n = self.read_body(&mut body, buffer)?;
+        // A source that ignores ranges sends more than was asked for.
+        let most = wanted.and_then(|bytes| usize::try_from(bytes).ok());
+        let most = most.map_or(buffer.len(), |most| most.min(buffer.len()));
+        let n = self.read_body(&mut body, &mut buffer[..most])?;
         if n == 0 {
-            return match self.facts.bytes {
+            return match self.end.or(self.facts.bytes) {
                 Some(total) if self.position < total => Err(self.error(Fault::Ended {
                     at: self.position,
                     total,

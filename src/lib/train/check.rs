@@ -299,6 +299,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     /// What is wrong with settings after a change.
@@ -343,7 +345,7 @@ mod tests {
     #[test]
     fn what_lies_beside_the_settings_is_refused_by_its_flag_too() {
         let refused = |change: fn(&mut TrainConfig)| {
-            let mut config = TrainConfig::new("a".into(), "b".into(), "c".into());
+            let mut config = TrainConfig::new("a".into(), Path::new("b"), "c".into());
             config.check().unwrap();
             change(&mut config);
             config.check().unwrap_err().to_string()
@@ -355,7 +357,7 @@ mod tests {
             refused(|c| c.max_bad = 0.1).starts_with("--max-bad: belongs to --on-bad-clip skip")
         );
         for share in [-0.1, 1.5, f64::NAN] {
-            let mut config = TrainConfig::new("a".into(), "b".into(), "c".into());
+            let mut config = TrainConfig::new("a".into(), Path::new("b"), "c".into());
             config.on_bad_clip = OnBadClip::Skip;
             config.max_bad = share;
             let said = config.check().unwrap_err().to_string();

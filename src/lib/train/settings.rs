@@ -20,6 +20,7 @@ use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
 use crate::run_record::Extension;
+use crate::shard::ShardSource;
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -249,8 +250,8 @@ const CHECKPOINT_EVERY_SECONDS: u64 = 300;
 pub struct TrainConfig {
     /// Folder of `availability.parquet` and `schedule.parquet`.
     pub availability: PathBuf,
-    /// Folder of the frame shards and their `index.parquet`.
-    pub shards: PathBuf,
+    /// The frame shards and their `index.parquet`.
+    pub shards: ShardSource,
     /// The run directory.
     pub out: PathBuf,
     /// Weights to start from; the backbone is taken, the head is new.
@@ -306,10 +307,10 @@ pub struct TrainConfig {
 impl TrainConfig {
     /// The defaults with the three paths that have none.
     #[must_use]
-    pub fn new(availability: PathBuf, shards: PathBuf, out: PathBuf) -> Self {
+    pub fn new(availability: PathBuf, shards: impl Into<ShardSource>, out: PathBuf) -> Self {
         Self {
             availability,
-            shards,
+            shards: shards.into(),
             out,
             pretrained: None,
             features: None,

@@ -12,10 +12,8 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
 use crate::parquet_file::{self, Provenance};
-use crate::shard::Shards;
-use crate::tables::{
-    self, Availability, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow,
-};
+use crate::shard::{ShardSource, Shards};
+use crate::tables::{self, Availability, AvailabilityRow, ClassCountsOver, Deal, ScheduleRow};
 
 /// Everything that the run needs to know of its data.
 #[derive(Clone, Debug)]
@@ -80,11 +78,11 @@ impl TaskSequence {
     /// # Errors
     /// When a table cannot be read, lists make no sense, the shards lack a clip that they call
     /// usable, no task has anything to train on, or one that has has nothing to test on.
-    pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
+    pub fn read(availability: &Path, shards: &ShardSource) -> Result<Self, TrainError> {
         let table = availability.join(AvailabilityRow::FILE);
         let read = Availability::read(&table)?;
         let (rows, deal) = (&read.rows, Deal::of(&read));
-        let shards = Arc::new(Shards::open(shards)?);
+        let shards = Arc::new(Shards::at(shards)?);
         let dealt = rows.last().map_or(0, |row| row.task + 1);
         let mut lists = Lists::join(rows, shards.index())?;
         let tasks = (0..dealt).map(|task| task_of(task, rows, &deal, &mut lists, &shards));
@@ -99,7 +97,7 @@ impl TaskSequence {
             // Training takes nothing from it, but the run keeps a copy, which must be sound.
             parquet_file::read::<ScheduleRow>(schedule)?;
         }
-        let index = shards.folder().join(IndexRow::FILE);
+        let index = shards.index_file().to_owned();
         for path in [table, index].into_iter().chain(schedule) {
             if let Some(name) = path.file_name() {
                 inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);

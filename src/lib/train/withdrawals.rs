@@ -6,7 +6,7 @@ use std::path::Path;
 use super::TrainError;
 use super::settings::{OnTainted, TrainConfig};
 use crate::run_record::{RunProgress, TaskOutcome, positions, seen_by};
-use crate::shard::{Shards, strays};
+use crate::shard::Shards;
 use crate::tables::SeenRow;
 use crate::withdrawn::Withdrawn;
 
@@ -24,12 +24,11 @@ pub(super) fn read(config: &TrainConfig) -> Result<Withdrawn, TrainError> {
 /// # Errors
 /// [`TrainError::WithdrawnStored`], and when the index cannot be read.
 pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Result<(), TrainError> {
-    let folder = &config.shards;
     if withdrawn.is_empty() {
         return Ok(());
     }
-    let shards = Shards::open(folder)?;
-    let strays = strays(folder, shards.index())?;
+    let shards = Shards::at(&config.shards)?;
+    let strays = shards.strays()?;
     let named = shards.index().iter().filter(|row| row.shard.is_some());
     let stored = named.map(|row| &row.clip_id);
     let mut held: Vec<&String> = stored
@@ -41,7 +40,7 @@ pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Resul
     match held.first() {
         None => Ok(()),
         Some(first) => Err(TrainError::WithdrawnStored {
-            folder: folder.clone(),
+            folder: config.shards.shown(),
             clips: held.len(),
             first: config.log_ids.named(first),
         }),

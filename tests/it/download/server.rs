@@ -14,13 +14,14 @@ use super::mischief::{Mischief, answer};
 #[derive(Default)]
 struct Shared {
     files: Mutex<BTreeMap<String, Vec<u8>>>,
-    /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes),
-    /// in turn.
+    /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes), or
+    /// for all that a test names, in turn.
     queue: Mutex<VecDeque<Mischief>>,
     requests: Mutex<Vec<String>>,
     /// A text that the query or the Authorization header must have.
     key: Option<&'static str>,
     endless: Option<(&'static str, Vec<u8>)>,
+    victims: Option<&'static str>,
     stop: AtomicBool,
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Terms {
     /// A path whose file begins with what the source has there and goes on with these bytes again
     /// and again.
     pub(crate) endless: Option<(&'static str, Vec<u8>)>,
+    /// Mischief happens to GETs of files whose path has this in it, instead of those of archives.
+    pub(crate) victims: Option<&'static str>,
     /// The certificate to show; plain HTTP without one.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -55,6 +58,7 @@ impl Server {
             files: Mutex::new(files),
             key: terms.key,
             endless: terms.endless,
+            victims: terms.victims,
             ..Shared::default()
         });
         let thread = std::thread::spawn({
@@ -190,8 +194,11 @@ fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> O
         let text = format!("{} {}{range}", request.method, request.path);
         shared.requests.lock().unwrap().push(text);
         let probe = request.range.is_some_and(|(_, to)| to.is_some());
-        let archive = request.path.ends_with(".tar.gz");
-        let mischief = (archive && !probe && request.method == "GET")
+        let is_victim = match shared.victims {
+            None => request.path.ends_with(".tar.gz") && !probe,
+            Some(part) => request.path.contains(part),
+        };
+        let mischief = (is_victim && request.method == "GET")
             .then(|| shared.queue.lock().unwrap().pop_front())
             .flatten()
             .unwrap_or(Mischief::Behave);

@@ -48,7 +48,7 @@ fn content(world: &World) -> BTreeMap<String, String> {
         for row in 0..shard.len() as i64 {
             let clip = shard.clip(row).unwrap();
             assert!(clip.intact());
-            rows.insert(clip.clip_id.to_owned(), clip.blake3.to_owned());
+            rows.insert(clip.clip_id, clip.blake3);
         }
     }
     rows

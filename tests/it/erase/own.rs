@@ -16,8 +16,7 @@ fn stored(world: &World) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for name in shard_files(&world.path("shards")).unwrap().into_values() {
         let shard = Shard::open(&world.path("shards").join(name)).unwrap();
-        found
-            .extend((0..shard.len() as i64).map(|row| shard.clip(row).unwrap().clip_id.to_owned()));
+        found.extend((0..shard.len() as i64).map(|row| shard.clip(row).unwrap().clip_id));
     }
     found
 }

@@ -335,7 +335,7 @@ impl World {
     pub(super) fn run_stages(&self) {
         manifest::run(&ManifestConfig {
             labels: self.path("Info"),
-            shards: self.path("shards"),
+            shards: self.path("shards").into(),
             out: self.path("manifests/clips.parquet"),
             listed: 0,
         })

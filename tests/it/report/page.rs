@@ -307,7 +307,7 @@ fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
     write_index(&shards, &index, &provenance).unwrap();
     let mut config = config(root.path(), vec![folder]);
     assert!(!written(&config).contains("<img"));
-    config.frames = Some(shards);
+    config.frames = Some(shards.into());
     let page = written(&config);
     // Twelve subcategories, three frames of each, and nothing that is loaded.
     assert_eq!(page.matches("<img").count(), 36);

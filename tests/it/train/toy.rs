@@ -22,8 +22,8 @@ use crate::support;
 const SIDE: usize = 68;
 const CROP: &str = "64";
 const FRAMES: usize = 4;
-pub(super) const CATEGORIES: [&str; 2] = ["food", "phone"];
-pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
+pub(crate) const CATEGORIES: [&str; 2] = ["food", "phone"];
+pub(crate) const SUBCATEGORIES: [(usize, &str); 4] = [
     (0, "eating cake"),
     (0, "eating chips"),
     (1, "texting"),
@@ -31,21 +31,21 @@ pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
 ];
 
 /// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
-pub(super) struct Toy {
-    pub(super) folder: TempDir,
+pub(crate) struct Toy {
+    pub(crate) folder: TempDir,
 }
 
 /// One clip of the toy's label tables.
 #[derive(Clone)]
-pub(super) struct Labelled {
-    pub(super) split: Split,
+pub(crate) struct Labelled {
+    pub(crate) split: Split,
     row: i32,
-    pub(super) clip_id: String,
-    pub(super) subcategory: usize,
+    pub(crate) clip_id: String,
+    pub(crate) subcategory: usize,
 }
 
 impl Toy {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::lit(|class, t| {
             if class == 0 {
                 40 + 30 * t
@@ -56,7 +56,7 @@ impl Toy {
     }
 
     /// A toy whose frames are as bright as `light` says of their class and number.
-    pub(super) fn lit(light: fn(usize, usize) -> usize) -> Self {
+    pub(crate) fn lit(light: fn(usize, usize) -> usize) -> Self {
         let toy = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -79,20 +79,20 @@ impl Toy {
         toy
     }
 
-    pub(super) fn shards(&self) -> PathBuf {
+    pub(crate) fn shards(&self) -> PathBuf {
         self.folder.path().join("shards")
     }
 
-    pub(super) fn tasks(&self, scenario: &str) -> PathBuf {
+    pub(crate) fn tasks(&self, scenario: &str) -> PathBuf {
         self.folder.path().join("tasks").join(scenario)
     }
 
-    pub(super) fn run(&self, name: &str) -> PathBuf {
+    pub(crate) fn run(&self, name: &str) -> PathBuf {
         self.folder.path().join("runs").join(name)
     }
 
     /// The command that trains `scenario` into the run directory `name`, small and quick.
-    pub(super) fn command(&self, scenario: &str, name: &str, flags: &str) -> Command {
+    pub(crate) fn command(&self, scenario: &str, name: &str, flags: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-train"));
         command.arg("--availability").arg(self.tasks(scenario));
         command.arg("--shards").arg(self.shards());
@@ -121,19 +121,19 @@ impl Toy {
     }
 
     /// Trains, and gives the run directory.
-    pub(super) fn train(&self, scenario: &str, name: &str, flags: &str) -> PathBuf {
+    pub(crate) fn train(&self, scenario: &str, name: &str, flags: &str) -> PathBuf {
         let output = self.command(scenario, name, flags).output().unwrap();
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         self.run(name)
     }
 }
 
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Three training clips, one validation clip and one test clip of each subcategory.
-pub(super) fn labelled() -> Vec<Labelled> {
+pub(crate) fn labelled() -> Vec<Labelled> {
     let mut clips = Vec::new();
     for (split, each) in [(Split::Train, 3), (Split::Validation, 1), (Split::Test, 1)] {
         for subcategory in 0..SUBCATEGORIES.len() {
@@ -278,7 +278,7 @@ const TIMED: [&str; 5] = [
 ];
 
 /// Every published file of a run but log and timing, with its bytes; events hold times, so of them only the values.
-pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in walkdir::WalkDir::new(run) {
         let entry = entry.unwrap();
@@ -306,7 +306,7 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-pub(super) fn assert_same_contents(a: &Path, b: &Path) {
+pub(crate) fn assert_same_contents(a: &Path, b: &Path) {
     let (a, b) = (contents(a), contents(b));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
     for (name, bytes) in &a {
@@ -315,7 +315,7 @@ pub(super) fn assert_same_contents(a: &Path, b: &Path) {
 }
 
 /// Task, epoch and value of one metric of a split, by its name in `history.parquet`.
-pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, f64)> {
+pub(crate) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, f64)> {
     parquet_file::read::<HistoryRow>(&run.join("history.parquet"))
         .unwrap()
         .into_iter()
@@ -325,17 +325,17 @@ pub(super) fn history(run: &Path, metric: &str, split: Split) -> Vec<(i32, i32, 
 }
 
 /// The value of the last epoch of `task`.
-pub(super) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
+pub(crate) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
     values.iter().rev().find(|v| v.0 == task).unwrap().2
 }
 
 /// Tag, step and value of everything in a run's event file.
-pub(super) fn events(run: &Path) -> Vec<(String, i64, Logged)> {
+pub(crate) fn events(run: &Path) -> Vec<(String, i64, Logged)> {
     event_file::read(&std::fs::read(run.join("tensorboard").join(tensorboard::FILE)).unwrap())
 }
 
 /// The tensors of a safetensors file as bytes, by name.
-pub(super) fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let bytes = std::fs::read(path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     file.iter()
@@ -344,7 +344,7 @@ pub(super) fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The wanted tensors of a run's checkpoint after `task`, by name.
-pub(super) fn parameters(
+pub(crate) fn parameters(
     run: &Path,
     task: usize,
     wanted: impl Fn(&str) -> bool,
@@ -356,6 +356,6 @@ pub(super) fn parameters(
 }
 
 /// What a run's summary says.
-pub(super) fn summary(run: &Path) -> serde_json::Value {
+pub(crate) fn summary(run: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap()
 }

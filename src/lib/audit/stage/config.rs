@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use crate::choice::choice;
 use crate::lock::Wait;
 use crate::model::device::DeviceChoice;
+use crate::shard::ShardSource;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct AuditConfig {
     /// Run directories: what is judged, and what it is judged against, in any order.
     pub runs: Vec<PathBuf>,
-    /// Folder of the frame shards that the runs were trained on.
-    pub shards: PathBuf,
+    /// The frame shards that the runs were trained on.
+    pub shards: ShardSource,
     /// Feature tables of runs whose model is a head on features.
     pub features: Vec<PathBuf>,
     /// The folder to write the tables into; the features of every model are kept there, too.

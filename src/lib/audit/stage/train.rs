@@ -1,6 +1,7 @@
 //! The references that are missing, trained by incdec-train.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,8 @@ use super::runs::AuditedRun;
 use super::{AuditConfig, AuditStageError, ReferenceTasks, TrainReferences};
 use crate::artifact::{self, ArtifactError};
 use crate::parquet_file;
+use crate::shard::ShardSource;
+use crate::store::Access;
 use crate::tables::{Availability, AvailabilityRow, ScheduleRow};
 use crate::train::Settings;
 
@@ -75,7 +78,7 @@ fn start(
     let out = config.out.join(FOLDER).join(name);
     let mut command = Command::new(&how.program);
     command.arg("--availability").arg(tasks);
-    command.arg("--shards").arg(&config.shards);
+    command.args(shard_flags(&config.shards));
     command.arg("--out").arg(&out);
     command.args(flags(settings));
     command.args(["--device", &config.device.to_string()]);
@@ -147,6 +150,39 @@ fn without_what_left(
         artifact::publish_if_changed(&folder.join(ScheduleRow::FILE), &bytes)?;
     }
     Ok(folder)
+}
+
+/// The flags of incdec-train that name the shards and how they are read.
+fn shard_flags(shards: &ShardSource) -> Vec<OsString> {
+    let store = match shards {
+        ShardSource::Folder(folder) => return vec!["--shards".into(), folder.into()],
+        ShardSource::Store(store) => store,
+    };
+    let mut flags: Vec<OsString> = vec!["--shards".into(), store.address.reveal().into()];
+    if let Some(cache) = &store.cache {
+        flags.push("--cache".into());
+        flags.push(cache.into());
+    }
+    let mut flag = |name: &str, value: &str| flags.push(format!("--{name}={value}").into());
+    flag("cache-bytes", &store.cache_bytes.to_string());
+    flag("tries", &store.retry.tries.to_string());
+    flag(
+        "first-wait",
+        &store.retry.first_wait.as_secs_f64().to_string(),
+    );
+    flag("stall", &store.http.stall.as_secs_f64().to_string());
+    let asked = &store.http.store;
+    if let Some(endpoint) = &asked.endpoint {
+        flag("endpoint", endpoint.reveal());
+    }
+    if let Some(region) = &asked.region {
+        flag("region", region);
+    }
+    if matches!(asked.access, Access::Signed(_)) {
+        // The credentials are in the environment, for that program too.
+        flags.push("--signed".into());
+    }
+    flags
 }
 
 /// The settings as flags of incdec-train, which are their names.

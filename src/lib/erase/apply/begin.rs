@@ -157,8 +157,8 @@ fn hashes_of(
         let shard = Shard::open(&path)?;
         for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
             let clip = shard.clip(row)?;
-            if ids.contains(clip.clip_id) {
-                let of_clip = hashes.entry(clip.clip_id.to_owned()).or_default();
+            if ids.contains(&clip.clip_id) {
+                let of_clip = hashes.entry(clip.clip_id.clone()).or_default();
                 of_clip.insert(frames_hash(&clip));
             }
         }

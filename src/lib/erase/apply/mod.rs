@@ -245,7 +245,7 @@ impl Work<'_> {
         if places.manifest.exists() && places.shards.join(IndexRow::FILE).exists() {
             manifest::run(&ManifestConfig {
                 labels: places.labels.clone(),
-                shards: places.shards.clone(),
+                shards: places.shards.clone().into(),
                 out: places.manifest.clone(),
                 listed: 0,
             })?;

@@ -29,6 +29,9 @@ pub(super) enum Depth {
     Content,
 }
 
+/// Why nothing is looked for in an object store.
+const BEYOND_STORE: &str = "what lies in an object store is not searched: publish the shards under another address once the clips are erased, and delete those there with the store's own tools, old versions included";
+
 /// The hashes of what was erased, each with its clip.
 pub(super) type Erased = BTreeMap<String, String>;
 
@@ -83,6 +86,12 @@ impl<'a> Search<'a> {
             search.file(Place::Downloads, &places.data, &ledger);
         }
         search.folder(Place::Shards, &places.shards);
+        for cache in &places.caches {
+            search.folder(Place::Cache, cache);
+        }
+        for store in &places.stores {
+            search.unsearched(Path::new(&store.to_string()), BEYOND_STORE);
+        }
         if let Some(folder) = places.manifest.parent() {
             search.folder(Place::Manifest, folder);
         }
@@ -163,6 +172,11 @@ impl<'a> Search<'a> {
         action: Action,
         note: Option<String>,
     ) {
+        // What was fetched is fetched again.
+        let action = match (place, action) {
+            (Place::Cache, Action::Rewrite) => Action::Rebuild,
+            (_, action) => action,
+        };
         self.found.held.push(HeldRow {
             place,
             file: self.places.name_of(file),

@@ -14,8 +14,8 @@ impl Search<'_> {
             let clip = shard.clip(row)?;
             let bytes = frame_bytes(&clip);
             let note = Some(format!("row {row}, {} frames", clip.len()));
-            if self.ids.contains(clip.clip_id) {
-                let id = clip.clip_id.to_owned();
+            if self.ids.contains(&clip.clip_id) {
+                let id = clip.clip_id.clone();
                 self.hold(
                     place,
                     path,
@@ -48,12 +48,12 @@ impl Search<'_> {
 }
 
 /// The bytes of a clip's frames together.
-pub(in crate::erase) fn frame_bytes(clip: &StoredClip<'_>) -> u64 {
+pub(in crate::erase) fn frame_bytes(clip: &StoredClip) -> u64 {
     clip.frames().iter().map(|frame| frame.len() as u64).sum()
 }
 
 /// The BLAKE3 over the frames alone, whatever the clip is called.
-pub(in crate::erase) fn frames_hash(clip: &StoredClip<'_>) -> String {
+pub(in crate::erase) fn frames_hash(clip: &StoredClip) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("incdec stored frames 1");
     for frame in clip.frames() {
         hasher.update(&(frame.len() as u64).to_le_bytes());

@@ -8,6 +8,7 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Sample};
 use crate::parquet_file;
+use crate::shard::{ShardSource, index_file};
 use crate::tables::{IndexRow, read_features};
 use crate::train::TrainError;
 use crate::train::task_sequence::TaskSequence;
@@ -62,13 +63,13 @@ impl Features {
     /// When it cannot be read, lacks a clip, or holds a feature of other bytes.
     pub(in crate::train) fn read(
         path: &Path,
-        shards: &Path,
+        shards: &ShardSource,
         data: &TaskSequence,
     ) -> Result<(Self, String), TrainError> {
         let hash = hash_file(path)?;
         let (_, rows) = read_features(path)?;
         let width = rows.first().map_or(0, |row| row.feature.len());
-        let index: Vec<IndexRow> = parquet_file::read(&shards.join(IndexRow::FILE))?;
+        let index: Vec<IndexRow> = parquet_file::read(&index_file(shards)?)?;
         let stored: HashMap<(Split, &str), Option<&str>> = index
             .iter()
             .map(|row| ((row.split, &row.clip_id[..]), row.content.as_deref()))

@@ -35,8 +35,8 @@ impl SeedOutputs<'_> {
 
     /// The seed's data folder, in which `Videos/` and `Info/` lie: the one that holds the shards.
     pub(super) fn data_path(&self) -> String {
-        let path = self.config.shards.parent();
-        let path = path.filter(|p| !p.as_os_str().is_empty());
+        let shards = self.config.shards.shown();
+        let path = shards.parent().filter(|p| !p.as_os_str().is_empty());
         path.map_or_else(|| ".".to_owned(), |p| p.display().to_string())
     }
 
