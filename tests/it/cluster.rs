@@ -231,7 +231,8 @@ fn slurms_arrays_merges_and_training_become_one_run() {
         bash.args(["-euo", "pipefail", "-c", script]);
         bash.current_dir(toy.at(""))
             .envs(SETTINGS)
-            .env("DATA", data);
+            .env("DATA", data)
+            .env("DOWNLOAD_SOURCE", "");
         bash.env("BIN", binaries()).env("SLURM_CONF", node.conf());
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
             bash.env_remove(variable);
