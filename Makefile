@@ -33,8 +33,9 @@ MAX_FAILED ?= 0.01
 RETRY ?=
 # Frames a second that are decoded.
 FPS ?= 5
-# Width x height of decoded frames, in pixels.
-FRAME_SIZE ?= 200x200
+# Width x height of decoded frames, in pixels; by FRAME_FOLDERS the size that the seed's frames have, which are then stored byte
+# for byte.
+FRAME_SIZE ?= $(if $(FRAME_FOLDERS),short:240,200x200)
 # How decoded frames are stored.
 CODEC ?= jpeg
 # Quality of stored JPEG frames, 1 to 100.
