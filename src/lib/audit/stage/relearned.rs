@@ -63,16 +63,14 @@ impl Relearned {
             let [backbone, head] = rates;
             let numbers = [target.to_bits(), backbone, head];
             let key = ((*path).to_owned(), forget.join("\n"), numbers);
-            let time = match self.found.get(&key) {
-                Some(time) => *time,
-                None => {
-                    let found = relearning.time(path, target, every, most)?;
-                    RelearnTime {
-                        steps: found
-                            .as_ref()
-                            .map_or(0, |found| u32::try_from(found.steps).unwrap_or(u32::MAX)),
-                        censored: found.is_some_and(|found| found.censored),
-                    }
+            let time = if let Some(time) = self.found.get(&key) {
+                *time
+            } else {
+                let found = relearning.time(path, target, every, most)?;
+                let steps = found.as_ref().map_or(0, |found| found.steps);
+                RelearnTime {
+                    steps: u32::try_from(steps).unwrap_or(u32::MAX),
+                    censored: found.is_some_and(|found| found.censored),
                 }
             };
             self.found.insert(key, time);

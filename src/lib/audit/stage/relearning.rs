@@ -29,16 +29,16 @@ pub(super) fn rows(
         return Ok(Vec::new());
     };
     let n = sets.forget.clips.len();
-    let mut rows = own_rows(about, own, n);
+    let mut rows = own_rows(about, *own, n);
     if about.moment == END {
         let before = About {
             moment: BEFORE,
             ..about
         };
-        rows.extend(own_rows(before, check, n));
+        rows.extend(own_rows(before, *check, n));
     }
     for (side, theirs) in comparison.references.iter().zip(references) {
-        rows.extend(own_rows(comparison.of(side), theirs, n));
+        rows.extend(own_rows(comparison.of(side), *theirs, n));
         let (value, bound) = ratio(*own, *theirs);
         let figure = Figure::new("forget", "relearn_log_ratio", value.map(f64::ln), n);
         rows.push(about.row(figure.of(bound.name()), side.reference));
@@ -46,7 +46,7 @@ pub(super) fn rows(
     Ok(rows)
 }
 
-fn own_rows(about: About<'_>, time: &RelearnTime, n: usize) -> Vec<AuditRow> {
+fn own_rows(about: About<'_>, time: RelearnTime, n: usize) -> Vec<AuditRow> {
     let figures = [
         ("relearn_steps", f64::from(time.steps)),
         ("relearn_given_up", f64::from(u8::from(time.censored))),

@@ -45,7 +45,7 @@ pub(in crate::audit::stage) struct Kernel {
     /// l.
     ridge: f64,
     /// K, `[m, m]`.
-    kernel: Tensor,
+    products: Tensor,
     /// mu, `[m, C]`.
     scores: Tensor,
 }
@@ -69,7 +69,7 @@ impl Kernel {
         let weights = weights.f_cholesky_solve(&factor, false)?;
         Ok(Some(Self {
             ridge,
-            kernel: own.matmul(&own.tr().f_cholesky_solve(&factor, false)?) * ridge,
+            products: own.matmul(&own.tr().f_cholesky_solve(&factor, false)?) * ridge,
             scores: own.matmul(&weights),
         }))
     }
@@ -78,12 +78,12 @@ impl Kernel {
     pub(in crate::audit::stage) fn alone(own: &Matrix, classes: usize) -> Self {
         let own = matrix(own);
         let (clips, width) = (own.size()[0], own.size()[1]);
-        let kernel = own.matmul(&own.tr());
+        let products = own.matmul(&own.tr());
         let classes = i64::try_from(classes).unwrap_or(i64::MAX);
         Self {
-            ridge: RIDGE * kernel.trace().double_value(&[]) / width.max(1) as f64,
+            ridge: RIDGE * products.trace().double_value(&[]) / width.max(1) as f64,
             scores: Tensor::zeros([clips, classes], (Kind::Double, Device::Cpu)),
-            kernel,
+            products,
         }
     }
 
@@ -100,10 +100,11 @@ impl Kernel {
         let places = (0..).zip(seen).filter(|(_, seen)| **seen);
         let places: Vec<i64> = places.map(|(place, _)| place).collect();
         let classes = usize::try_from(self.scores.size()[1]).unwrap_or(0);
-        let mut scores = self.scores.shallow_clone();
-        if !places.is_empty() {
+        let scores = if places.is_empty() {
+            self.scores.shallow_clone()
+        } else {
             let places = Tensor::from_slice(&places);
-            let columns = self.kernel.index_select(1, &places);
+            let columns = self.products.index_select(1, &places);
             let size = places.size()[0];
             let system = columns.index_select(0, &places)
                 + Tensor::eye(size, (Kind::Double, Device::Cpu)) * self.ridge;
@@ -112,8 +113,8 @@ impl Kernel {
                 return Ok(None);
             };
             let missing = missing.index_select(0, &places);
-            scores = scores + columns.matmul(&missing.f_cholesky_solve(&factor, false)?);
-        }
+            &self.scores + columns.matmul(&missing.f_cholesky_solve(&factor, false)?)
+        };
         // The link of exact heads.
         let logits = (scores * 2.0 - 1.0) * 4.0;
         Ok(Some(Matrix {
