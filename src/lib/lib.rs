@@ -44,6 +44,7 @@
 //! | [`part`] | part i of n of a stage's work, named or found in what a scheduler says |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`signals`] | signals that ask a process to end, remembered |
+//! | [`child`] | programs that this one starts, and their end |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
@@ -63,7 +64,7 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
-//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
+//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `features`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
@@ -94,6 +95,7 @@
 
 pub mod artifact;
 pub mod card;
+pub mod child;
 pub mod choice;
 pub mod cholesky;
 pub mod clip;

@@ -4,11 +4,14 @@
 #![allow(dead_code, unused_imports)]
 
 mod choice;
+#[cfg(feature = "torch")]
+mod computing;
 mod generate;
 mod loudness;
 mod parse;
 mod part;
 mod print;
+mod run_or;
 mod summary;
 mod wording;
 
@@ -31,9 +34,12 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
+#[cfg(feature = "torch")]
+pub(crate) use computing::Computing;
 pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};
+pub(crate) use run_or::RunOr;
 pub(crate) use summary::Summary;
 
 /// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.

@@ -14,14 +14,13 @@ use incdec::train::status::Status;
 use incdec::train::watch::Watchman;
 use incdec::train::{self, TrainConfig, TrainError, approach};
 
-use args::{Args, Command, StatusArgs, Task};
+use args::{Args, StatusArgs, Task};
 
 fn main() -> ExitCode {
     let libtorch = format!("libtorch {}", libtorch_version());
-    let command = cli::parse_linked::<Command>(&[libtorch]);
-    match command {
-        Command::Run(args) => train(*args),
-        Command::Task(Task::Status(args)) => cli::finish(status(&args)),
+    match cli::parse_linked::<cli::RunOr<Args, Task>>(&[libtorch]) {
+        cli::RunOr::Run(args) => train(*args),
+        cli::RunOr::Task(Task::Status(args)) => cli::finish(status(&args)),
     }
 }
 

@@ -76,6 +76,33 @@ impl TrainConfig {
                 "rollback needs the list of withdrawn clips (--withdrawn)",
             );
         }
+        self.check_forget()
+    }
+
+    /// Refuses clips to forget where nothing was trained on them, or nothing unlearns.
+    fn check_forget(&self) -> Result<(), TrainError> {
+        let at = self.settings.forget_at;
+        if self.forget.is_none() {
+            return match at {
+                Some(_) => refuse("--forget-at", "belongs to --forget"),
+                None => Ok(()),
+            };
+        }
+        if self.settings.unlearn == UnlearnName::None || self.from_run.is_none() {
+            return refuse(
+                "--forget",
+                "belongs to --from-run RUN, whose weights saw the clips, and to --unlearn METHOD",
+            );
+        }
+        if self.on_tainted == OnTainted::Rollback {
+            return refuse(
+                "--forget",
+                "--on-tainted rollback goes back to before the clips were seen: one of the two",
+            );
+        }
+        if at == Some(0) {
+            return refuse("--forget-at", "nothing is trained before task 0");
+        }
         Ok(())
     }
 }

@@ -61,6 +61,6 @@ pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use record::TrainSummary;
-pub use run::{run, run_watched, run_with};
+pub use run::{Relearning, RelearningConfig, run, run_watched, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
 pub use trouble::{Divergence, Shortage, is_shortage};

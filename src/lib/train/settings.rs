@@ -105,6 +105,10 @@ pub struct Settings {
     /// Seed of what unlearning draws; default that of everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlearn_seed: Option<u64>,
+    /// The task at whose start the clips of [`TrainConfig::forget`] leave; default the first that the
+    /// run trains itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_at: Option<usize>,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
     /// Whether each task starts from new weights and is trained as task 0 is, whatever the approach (the reference that
@@ -166,6 +170,7 @@ impl Default for Settings {
             buffer: None,
             unlearn: UnlearnName::default(),
             unlearn_seed: None,
+            forget_at: None,
             stop_after_first_task: false,
             from_scratch: false,
             seed: model.seed,
@@ -209,6 +214,7 @@ impl Settings {
         Self {
             unlearn: UnlearnName::None,
             unlearn_seed: None,
+            forget_at: None,
             ..self.clone()
         }
     }
@@ -266,8 +272,11 @@ pub struct TrainConfig {
     /// What becomes of a run that saw one of them. Default it is refused.
     pub on_tainted: OnTainted,
     /// The run directory whose tasks are taken over as far as they never knew a withdrawn clip;
-    /// belongs to [`OnTainted::Rollback`].
+    /// belongs to [`OnTainted::Rollback`], or to a method of unlearning.
     pub from_run: Option<PathBuf>,
+    /// The clips that are about to be withdrawn, by id; default none. Belongs to `from_run` and to a
+    /// method of unlearning.
+    pub forget: Option<PathBuf>,
     /// Whether weights to start from may fit the backbone in part; the rest of it is then new.
     pub allow_partial: bool,
     /// Where the model computes.
@@ -318,6 +327,7 @@ impl TrainConfig {
             log_ids: LogIds::default(),
             on_tainted: OnTainted::default(),
             from_run: None,
+            forget: None,
             allow_partial: false,
             device: DeviceChoice::default(),
             workers: LoaderConfig::default().workers,

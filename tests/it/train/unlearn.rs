@@ -524,6 +524,7 @@ fn relearning_takes_the_goldens_steps() {
             let clips = case.stated(fixture);
             let how = |target, most_steps| Relearn {
                 recipe: case.recipe(),
+                head_rate: case.recipe().rate,
                 target,
                 check_every: s.whole("check_every"),
                 most_steps,

@@ -1,9 +1,11 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
 mod epoch;
+mod forgetting;
 mod on_features;
 mod pretrained;
 mod redo;
+mod relearning;
 mod rollback;
 mod under_way;
 mod withdrawal;
@@ -35,6 +37,8 @@ use crate::model::checkpoint::{self, Snapshot};
 use crate::model::{Mode, ModelConfig};
 use crate::run_record::{Extension, Part, RunHead};
 use crate::withdrawn::WITHDRAWN_FILE;
+use forgetting::Forgetting;
+pub use relearning::{Relearning, RelearningConfig};
 use rollback::TakeOver;
 use under_way::{TEST, UnderWay, VALIDATION};
 
@@ -98,15 +102,15 @@ fn train(
     let hold = Hold::take(config)?;
     machine::check(config.instructions)?;
     let device = device(config)?;
-    if let Some(threads) = threads(config)? {
-        // `TrainConfig::check` keeps it far below the limit.
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
+    set_threads(config)?;
     let machine = machine::here(device, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
     let extension = extend::wanted(config)?;
-    let data = tasks(config, extension)?;
+    let (forgetting, lists) = Forgetting::of(config, extension, &withdrawn)?.unzip();
+    let forgetting = forgetting.as_ref();
+    let config = forgetting.map_or(config, |forgetting| &forgetting.config);
+    let data = tasks(config, extension, forgetting)?;
     let learner = Learner::new(
         movinet(model(config, &data, config.settings.seed)),
         device,
@@ -119,7 +123,10 @@ fn train(
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
-    withdrawals::check_run(&withdrawn, config, record.progress())?;
+    // The run has its copy.
+    drop(lists);
+    let left = |clip: &str| withdrawn.contains(clip) && forgetting.is_none_or(|f| !f.has(clip));
+    withdrawals::check_run(&left, config, record.progress())?;
     record.resume(&learner, approach.as_mut())?;
     let epochs = epochs(config, &data, extension);
     Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
@@ -138,9 +145,9 @@ fn train(
         learner,
         approach,
         watch,
+        forgetting,
     };
     may_end(run.watch, Moment::Starting)?;
-    let left = |clip: &str| withdrawn.contains(clip);
     let named = config.from_run.as_deref();
     let named = named.map(|old| TakeOver { old, left: &left });
     if let Some(clean) = clean.or(named) {
@@ -178,6 +185,8 @@ struct Run<'a> {
     /// What the task is busy with.
     work: Work,
     watch: &'a mut dyn Watch,
+    /// Clips that leave though no list that was dealt lacks them.
+    forgetting: Option<&'a Forgetting>,
 }
 
 impl<'a> Run<'a> {
@@ -202,6 +211,9 @@ impl<'a> Run<'a> {
             evaluations,
             state: Kept::by(self.approach.as_ref()),
             skipped: self.feed.skipped.iter().cloned().collect(),
+            unlearning: at
+                .unlearning
+                .map_or_else(Vec::new, |v| v.passes().collect()),
         };
         self.record
             .task_ended(end, &self.learner, &mut self.feed.clock)
@@ -216,7 +228,7 @@ impl<'a> Run<'a> {
             pretrained::load(self.config, &self.learner)?;
         }
         let begun = Instant::now();
-        self.withdraw(task)?;
+        let unlearning = self.withdraw(task)?;
         self.feed.clock.add(Phase::Unlearning, begun.elapsed());
         // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
         let is_first = self.settings.is_first(stage);
@@ -227,7 +239,10 @@ impl<'a> Run<'a> {
         self.ask_for_replay(task);
         self.freeze(task);
         self.record.task_begins(task, &self.learner)?;
-        Ok(self.begin_under_way(task))
+        Ok(UnderWay {
+            unlearning,
+            ..self.begin_under_way(task)
+        })
     }
 
     /// Lets the approach say what `task` trains on instead of its list.
@@ -369,7 +384,11 @@ impl Weights for Learner {
 }
 
 /// The tasks to train.
-fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, TrainError> {
+fn tasks(
+    config: &TrainConfig,
+    extension: Extension,
+    forgetting: Option<&Forgetting>,
+) -> Result<TaskSequence, TrainError> {
     let mut data = TaskSequence::read(&config.availability, &config.shards)?;
     if config.settings.stop_after_first_task && !extension.tasks {
         data.tasks.truncate(1);
@@ -387,6 +406,9 @@ fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, Tra
         data.inputs
             .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
     }
+    if let Some(forgetting) = forgetting {
+        forgetting.note(&mut data);
+    }
     Ok(data)
 }
 
@@ -398,13 +420,18 @@ fn epochs(config: &TrainConfig, data: &TaskSequence, extension: Extension) -> Ve
         .collect()
 }
 
-/// The threads that are asked for; else those that an unfinished run began with, where it says so.
-fn threads(config: &TrainConfig) -> Result<Option<usize>, TrainError> {
-    if config.threads.is_some() {
-        return Ok(config.threads);
+/// Has libtorch compute on the threads that are asked for; else on those that an unfinished run
+/// began with, where it says so.
+fn set_threads(config: &TrainConfig) -> Result<(), TrainError> {
+    let begun = || RunHead::read(&config.out).map(|head| head?.machine.map(|m| m.threads));
+    if let Some(threads) = config
+        .threads
+        .map_or_else(begun, |threads| Ok(Some(threads)))?
+    {
+        // `TrainConfig::check` keeps it far below the limit.
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
-    let machine = RunHead::read(&config.out)?.and_then(|head| head.machine);
-    Ok(machine.map(|machine| machine.threads))
+    Ok(())
 }
 
 /// The device that the run computes on.

@@ -31,14 +31,12 @@ use crate::unlearning::linear_head::LinearHead;
 pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSummary, TrainError> {
     let hold = Hold::take(config)?;
     machine::check(config.instructions)?;
-    if let Some(threads) = super::threads(config)? {
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
+    super::set_threads(config)?;
     let machine = machine::here(Device::Cpu, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
     let extension = extend::wanted(config)?;
-    let mut data = super::tasks(config, extension)?;
+    let mut data = super::tasks(config, extension, None)?;
     // `TrainConfig::check` demands the table.
     let Some(table) = &config.features else {
         return Err(TrainError::NoTask);
@@ -53,7 +51,7 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
-    withdrawals::check_run(&withdrawn, config, record.progress())?;
+    withdrawals::check_run(&|clip| withdrawn.contains(clip), config, record.progress())?;
     record.resume(learner, &mut Finetune)?;
     watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(learner)?;
@@ -146,6 +144,7 @@ impl Work<'_> {
             evaluations,
             state: Kept::by(&Finetune),
             skipped: Vec::new(),
+            unlearning: Vec::new(),
         };
         record.task_ended(end, self.container.learner(), &mut self.clock)
     }

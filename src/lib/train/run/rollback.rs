@@ -18,12 +18,16 @@ use crate::train::TrainError;
 use crate::train::approach::Kept;
 use crate::train::record::{TaskEnd, origin};
 use crate::train::stages::withdraws;
+use crate::train::unlearn::Visits;
 use crate::train::withdrawals;
 
 /// The settings of unlearning; none where nothing is unlearned.
 const METHOD: [&str; 2] = ["unlearn", "unlearn_seed"];
+/// Where clips leave that no list lacks: a run that goes on from another may say another task.
+pub(super) const FORGET_AT: &str = "forget_at";
 
-fn method(settings: &Map<String, Value>) -> [Option<&Value>; 2] {
+/// By which method, under which seed, a run with these settings unlearns.
+pub(super) fn method(settings: &Map<String, Value>) -> [Option<&Value>; 2] {
     METHOD.map(|name| settings.get(name))
 }
 
@@ -40,7 +44,8 @@ impl Run<'_> {
     /// a clip that has left. Weights, the approach's state and the figures of epochs are those of
     /// the other run; each task is evaluated once more, on its lists without the clips that left.
     /// Where the other run unlearns by another method, its tasks before the first that withdraws
-    /// something are taken, which know nothing of a method.
+    /// something are taken, which know nothing of a method. What is to be forgotten has not left for
+    /// them.
     ///
     /// # Errors
     /// When it is no run, one under other settings, one whose lists are others, or damaged.
@@ -58,6 +63,12 @@ impl Run<'_> {
         let mut clean = first_seen
             .map_or(done, |task| task.min(done))
             .min(self.data.tasks.len());
+        if let Some(forgetting) = self.forgetting {
+            clean = clean.min(self.settings.forget_at.unwrap_or(clean));
+            if self.record.done() == 0 {
+                self.record.seen_elsewhere(forgetting.gone())?;
+            }
+        }
         self.same_lists(from, clean)?;
         if method(&record.head.settings) != method(&self.record.provenance().settings) {
             let withdraws = |task: &usize| withdraws(self.data, *task);
@@ -83,8 +94,8 @@ impl Run<'_> {
         let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
         let but_method = |settings: &Map<String, Value>| {
             let mut settings = settings.clone();
-            for name in METHOD {
-                settings.remove(name);
+            for name in METHOD.iter().chain([&FORGET_AT]) {
+                settings.remove(*name);
             }
             settings
         };
@@ -127,6 +138,7 @@ impl Run<'_> {
             evaluations,
             state: Kept::by(self.approach.as_ref()),
             skipped: outcome.skipped,
+            unlearning: unlearning(record, task),
         };
         self.record
             .task_ended(end, &self.learner, &mut self.feed.clock)
@@ -173,7 +185,7 @@ impl Run<'_> {
             }
             Ok(rows)
         };
-        if lists(from.old)? == lists(&self.config.availability)? {
+        if lists(from.old)? == lists(&self.config.out)? {
             return Ok(());
         }
         Err(TrainError::NotTakenOver {
@@ -181,4 +193,12 @@ impl Run<'_> {
             why: "its lists are not those of --availability without the withdrawn clips".into(),
         })
     }
+}
+
+/// What unlearning cost a run at the start of `task`.
+fn unlearning(record: &RunRecord, task: usize) -> Vec<(String, Option<f64>)> {
+    let rows = record.metrics.iter().filter(|row| {
+        usize::try_from(row.task) == Ok(task) && row.metric.starts_with(Visits::METRIC)
+    });
+    rows.map(|row| (row.metric.clone(), row.value)).collect()
 }

@@ -15,6 +15,7 @@ use crate::train::rate_schedule::RateSchedule;
 use crate::train::record::{TaskCheckpoint, TaskFacts};
 use crate::train::selection::{Best, Selection};
 use crate::train::trained::Trained;
+use crate::train::unlearn::Visits;
 use crate::train::watch::{Moment, Order};
 
 /// Names of tensors in a checkpoint begin with one of these.
@@ -39,6 +40,8 @@ pub(super) struct UnderWay {
     pub(super) trained: Trained,
     /// Answers so far on the validation set and on the test set.
     pub(super) answers: [Answers; 2],
+    /// What unlearning cost before the first step; none where nothing was unlearned.
+    pub(super) unlearning: Option<Visits>,
 }
 
 impl UnderWay {
@@ -55,6 +58,7 @@ impl UnderWay {
             selection: Selection::new(rollback_before_best),
             trained: Trained::new(device),
             answers: [Answers::new(device), Answers::new(device)],
+            unlearning: None,
         }
     }
 
@@ -93,6 +97,7 @@ impl UnderWay {
             trained_clips: self.trained.clips(),
             judged: self.answers.each_ref().map(|a| a.clips().to_vec()),
             skipped,
+            unlearning: self.unlearning,
         }
     }
 }
@@ -213,6 +218,7 @@ impl Run<'_> {
         for ((ours, clips), tensors) in at.answers.iter_mut().zip(facts.judged).zip(answers) {
             *ours = Answers::of(device, clips, &tensors);
         }
+        at.unlearning = facts.unlearning;
         self.feed.skipped = facts.skipped.into_iter().collect();
         Ok(at)
     }
