@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Where the fused operators lie.
 const MODEL: &str = "src/lib/model";
+/// Where the binding to PyTorch's process groups lies, with the declarations that the wheel lacks.
+const C10D: &str = "src/lib/train/world/c10d";
 /// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ("plain", &[]),
@@ -61,6 +63,7 @@ fn main() {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
     build_fused_operators(Path::new(&lib));
+    build_process_groups(Path::new(&lib));
 }
 
 /// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it. None where they have no
@@ -154,4 +157,25 @@ fn build_fused_operators(lib: &Path) {
     for library in ["torch_cpu", "c10", "gomp"] {
         println!("cargo:rustc-link-lib={library}");
     }
+}
+
+/// Builds the binding to PyTorch's process groups. Nothing in it is worth optimising: its calls wait for a network.
+fn build_process_groups(lib: &Path) {
+    println!("cargo:rerun-if-changed={C10D}");
+    let include = lib.with_file_name("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(0)
+        .debug(false)
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .define("USE_DISTRIBUTED", None)
+        .define("USE_C10D_GLOO", None)
+        .include(C10D)
+        .flag("-isystem")
+        .flag(&include)
+        .flag("-isystem")
+        .flag(include.join("torch/csrc/api/include"))
+        .file(format!("{C10D}/c10d.cpp"))
+        .compile("incdec_c10d");
 }

@@ -9,6 +9,7 @@ mod record;
 mod seed_files;
 mod starts;
 mod toy;
+mod world;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

@@ -15,6 +15,7 @@
 //! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
+//! | [`world`] | the processes that train one run together |
 //! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
 //!
 //! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
@@ -47,6 +48,7 @@ pub mod settings;
 pub mod step_bench;
 mod summary;
 pub mod tensorboard;
+pub mod world;
 
 pub use device::DeviceChoice;
 pub use error::TrainError;

@@ -1,0 +1,191 @@
+//! Processes that meet, gather and lose each other, each a process of this very test program.
+
+use std::env;
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use incdec::exit::Exit;
+use incdec::hint::Hint;
+use incdec::train::world::{Launch, Timeouts, World, WorldError};
+use tch::{Kind, Tensor};
+
+/// What a rank does once it is in the group.
+const ROLE: &str = "INCDEC_TEST_ROLE";
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Starts rank `rank` of `size` with a role.
+fn start(role: &str, rank: usize, size: usize, port: u16) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "train::world::one_rank",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(ROLE, role)
+        .env("RANK", rank.to_string())
+        .env("WORLD_SIZE", size.to_string())
+        .env("MASTER_ADDR", "127.0.0.1")
+        .env("MASTER_PORT", port.to_string())
+        .env_remove("TORCHELASTIC_USE_AGENT_STORE")
+        .env_remove("TORCHELASTIC_RESTART_COUNT")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Starts all ranks in turn, each with the role that `role` gives it, and waits for their ends.
+fn ends(size: usize, role: impl Fn(usize) -> &'static str) -> Vec<String> {
+    let port = free_port();
+    let ranks: Vec<Child> = (0..size)
+        .map(|rank| start(role(rank), rank, size, port))
+        .collect();
+    let outputs = ranks
+        .into_iter()
+        .map(|rank| rank.wait_with_output().unwrap());
+    outputs.map(|output| text(&output)).collect()
+}
+
+fn text(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[test]
+#[ignore = "a rank of the tests below, which start it"]
+fn one_rank() {
+    let role = env::var(ROLE).expect("one of the roles below");
+    let launch = Launch::read(|name| env::var(name).ok()).unwrap();
+    let timeouts = Timeouts {
+        start: Duration::from_secs(if role == "alone" { 2 } else { 60 }),
+        rank: Duration::from_secs(3),
+    };
+    match act(&role, launch.as_ref(), timeouts) {
+        Ok(said) => println!("said: {said}"),
+        Err(e) => println!("failed {:?}: {e}", e.exit()),
+    }
+}
+
+fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String, WorldError> {
+    let world = World::join(launch, timeouts)?;
+    let rank = i64::try_from(world.rank()).unwrap();
+    match role {
+        "gather" => {
+            // Of another memory order than its shape says: what arrives must be the values all the same.
+            let own = Tensor::arange(6, (Kind::Float, tch::Device::Cpu))
+                .view([2, 3])
+                .tr()
+                + 10 * rank;
+            let all = world.gather(&own)?;
+            let mut first = &own * 1.0;
+            world.broadcast(&mut first)?;
+            world.agree("seed", "7")?;
+            let cells: Vec<Vec<f32>> = all
+                .iter()
+                .map(|t| Vec::<f32>::try_from(t.contiguous().view([-1])).unwrap())
+                .collect();
+            let share: Vec<usize> = world.share(5).collect();
+            Ok(format!(
+                "{cells:?} {:?} {share:?}",
+                Vec::<f32>::try_from(first.contiguous().view([-1])).unwrap()
+            ))
+        }
+        "differs" => world
+            .agree("settings", if rank == 1 { "b" } else { "a" })
+            .map(|()| "agreed".into()),
+        "dies" => std::process::abort(),
+        "stays" => {
+            let own = Tensor::from_slice(&[rank]);
+            world.gather(&own).map(|_| "gathered".into())
+        }
+        _ => Ok("here".into()),
+    }
+}
+
+#[test]
+fn every_rank_gets_all_tensors_in_the_order_of_the_ranks() {
+    for size in [2_usize, 3] {
+        for (rank, said) in ends(size, |_| "gather").iter().enumerate() {
+            let tensor = |r: usize| -> Vec<f32> {
+                [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+                    .iter()
+                    .map(|v| v + 10.0 * r as f32)
+                    .collect()
+            };
+            let all: Vec<Vec<f32>> = (0..size).map(tensor).collect();
+            let share: Vec<usize> = (rank..5).step_by(size).collect();
+            let expected = format!("said: {all:?} {:?} {share:?}", tensor(0));
+            assert!(said.contains(&expected), "{said}\nexpected {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_rank_that_differs_is_named_on_all() {
+    for said in ends(3, |_| "differs") {
+        assert!(
+            said.contains("failed Failed: settings of rank 1 on "),
+            "{said}"
+        );
+        assert!(said.contains("is b, that of rank 0 is a"), "{said}");
+    }
+}
+
+#[test]
+fn a_lost_rank_ends_the_others_and_is_named() {
+    for lost in [1, 2] {
+        let said = ends(3, |rank| if rank == lost { "dies" } else { "stays" });
+        for (rank, said) in said.iter().enumerate().filter(|(rank, _)| *rank != lost) {
+            assert!(said.contains("failed TryAgain: "), "rank {rank}: {said}");
+            assert!(
+                said.contains(&format!("rank {lost} on ")),
+                "rank {rank}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lost_first_rank_takes_the_store_with_it_and_is_named() {
+    let said = ends(3, |rank| if rank == 0 { "dies" } else { "stays" });
+    for said in &said[1..] {
+        assert!(said.contains("failed TryAgain: rank 0 on "), "{said}");
+    }
+}
+
+#[test]
+fn one_process_alone_names_those_that_never_came() {
+    let said = text(
+        &start("alone", 0, 2, free_port())
+            .wait_with_output()
+            .unwrap(),
+    );
+    assert!(
+        said.contains(&format!(
+            "failed {:?}: 1 of 2 processes",
+            Exit::NeverStarted
+        )),
+        "{said}"
+    );
+    assert!(said.contains("missing: rank 1"), "{said}");
+    let said = text(
+        &start("alone", 1, 2, free_port())
+            .wait_with_output()
+            .unwrap(),
+    );
+    assert!(
+        said.contains(&format!(
+            "failed {:?}: no store at 127.0.0.1",
+            Exit::NeverStarted
+        )),
+        "{said}"
+    );
+}
