@@ -1,7 +1,7 @@
-# The pipeline. Each stage is a target. A stage's record is the last file that it publishes; beside it lie two stamps,
-# `.made` (touched when the stage has succeeded) and `.made-by` (the settings that it was last asked to take). A stage runs
-# when what it reads, or a setting that it takes, is newer than `.made`, or when its record is absent. `make help` lists the
-# targets.
+# The pipeline. Each stage is a target. A stage's record is the last file that it publishes; beside
+# it lie two stamps, `.made` (touched when the stage has succeeded) and `.made-by` (the settings that
+# it was last asked to take). A stage runs when what it reads, or a setting that it takes, is newer
+# than `.made`, or when its record is absent. `make help` lists the targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,17 +12,21 @@ $(if $(wildcard Cargo.toml),,$(error run make in the checkout: every path here b
 # ---- what may be set: make report DATA=build/clips SCENARIO=decremental ... ----------------------------------------
 # The data folder; everything that a stage makes lies below it.
 DATA ?= Kinetics
-# The label tables, and the clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is never downloaded into.
+# The label tables, and the clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is
+# never downloaded into.
 LABELS ?= $(DATA)/Info
 RAW ?= $(DATA)/raw
-# Where to download from: empty for the official archives, else a URL or a folder of the same layout.
+# Where to download from: empty for the official archives, else a URL or a folder of the same
+# layout.
 SOURCE ?=
 # Clips that exist only as the seed's frame folders (id_<clip>/jpgs); empty for none.
 FRAME_FOLDERS ?=
-# Jobs of a stage, and the share of labelled clips that may be missing at the source, and fail at decoding.
+# Jobs of a stage, and the share of labelled clips that may be missing at the source, and fail at
+# decoding.
 JOBS ?= $(shell nproc)
 MAX_FAILED ?= 0.01
-# Anything, to decode once more what the machine and not the file kept from being decoded; empty for no.
+# Anything, to decode once more what the machine and not the file kept from being decoded; empty for
+# no.
 RETRY ?=
 FPS ?= 5
 FRAME_SIZE ?= 200x200
@@ -39,7 +43,8 @@ PRETRAINED ?=
 DEVICE ?= auto
 RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
 RUNS ?= $(DATA)/runs
-# Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands in quotes.
+# Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
+# in quotes.
 DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 TASKS_FLAGS ?=
@@ -57,8 +62,8 @@ SEEDS ?= 0 1 2
 GEOMETRY ?= seed
 REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10
-# What the benchmarks work on, how much, and the python with PyTorch and the other programs that ours is held against
-# (`make setup-peers` makes one); the GPU of what only a GPU can show.
+# What the benchmarks work on, how much, and the python with PyTorch and the other programs that
+# ours is held against (`make setup-peers` makes one); the GPU of what only a GPU can show.
 BENCH := build/bench
 CLIPS ?= $(BENCH)/clips
 CLIP_LABELS ?=
@@ -69,7 +74,8 @@ GPU ?= cuda:0
 CAMPAIGN ?=
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
-# Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is one word of a command line.
+# Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
+# one word of a command line.
 PATHS := DATA LABELS RAW RUNS RUN SCHEDULE SCENARIO APPROACH SEED BIN DEMO_PORT
 LISTS := SCENARIOS METHODS SEEDS
 FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
@@ -89,10 +95,12 @@ content = $(if $(filter file,$(origin $(1))),$($(1)),$(value $(1)))
 # Text, or what a variable holds, as one word of a shell's command line.
 quoted = '$(subst ','\'',$(1))'
 as_word = $(call quoted,$(call content,$(1)))
-# $(call flag,--name,VARIABLE): the flag with what the variable holds; nothing where it holds nothing.
+# $(call flag,--name,VARIABLE): the flag with what the variable holds; nothing where it holds
+# nothing.
 flag = $(if $(call content,$(2)),$(1) $(call as_word,$(2)))
 
-# What make reads as its own in a target, or what ends a quoted word; what a shell does not take for a part of a word.
+# What make reads as its own in a target, or what ends a quoted word; what a shell does not take for
+# a part of a word.
 IN_NO_PATH := ' " $$ $(hash) ; & : % \ * ? [ ~ | < > ( ) `
 IN_NO_FLAGS := $$ $(hash) ; & | < > ( ) `
 # Those of the characters $(2) that the variable $(1) holds.
@@ -160,10 +168,12 @@ $(BUILT): $(SOURCES) $(INSTALLED)
 build: $(BUILT) ## build the release binaries into target/release
 
 # ---- the stages ------------------------------------------------------------------------------------------------------
-# A recipe becomes its program (exec), so that a signal which ends make ends the program, and touches `.made` afterwards. The
-# record follows `.made` by a rule without recipe: make never deletes it, and what comes later depends on the record's own
-# time, so that a stage which changed nothing has nothing run after it. The binaries come after the bar: a code edit alone does
-# not run a stage again; where it changes what a file holds, the file's format version makes the readers ask for it.
+# A recipe becomes its program (exec), so that a signal which ends make ends the program, and
+# touches `.made` afterwards. The record follows `.made` by a rule without recipe: make never
+# deletes it, and what comes later depends on the record's own time, so that a stage which changed
+# nothing has nothing run after it. The binaries come after the bar: a code edit alone does not run
+# a stage again; where it changes what a file holds, the file's format version makes the readers ask
+# for it.
 
 # $(call run,COMMAND) says the command as it can be typed, and becomes its program.
 run = @printf '%s\n' $(call quoted,$(1)); exec $(1)
@@ -172,7 +182,8 @@ absent = $(if $(wildcard $(1)),,FORCE)
 
 # Passwords and signatures stand before an @ and behind a ? of a URL.
 without_secrets := sed -E 's|(://)[^/ ]*@|\1|g; s|(://[^? ]*)[?][^ ]*|\1|g'
-# $(call made_by,SETTINGS): keeps the settings in the target, which changes only with them and only its owner reads.
+# $(call made_by,SETTINGS): keeps the settings in the target, which changes only with them and only
+# its owner reads.
 define made_by
 @mkdir -p '$(@D)'
 @settings=$$(printf '%s\n' $(1) | $(without_secrets)); cmp -s '$@' - <<<"$$settings" || install -m 600 /dev/stdin '$@' <<<"$$settings"
@@ -250,7 +261,8 @@ $(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
 	@touch '$@'
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
-# A toy source is written, served on loopback, and goes through every stage as the real one would, under two scenarios.
+# A toy source is written, served on loopback, and goes through every stage as the real one would,
+# under two scenarios.
 DEMO_SOURCE := demo/source
 DEMO_URL = http://127.0.0.1:$(DEMO_PORT)
 DEMO_SCENARIOS := substitution decremental
@@ -260,8 +272,8 @@ DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 6 --batch-size 8 --lr-fi
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo RAW=demo/raw LABELS=$(DEMO_SOURCE)/Info RUNS=demo/runs \
     SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
 
-# The server says its URL and then a token; only what answers with that token at the URL is the server. The shell stays, to end
-# both the server and the download when it is ended itself.
+# The server says its URL and then a token; only what answers with that token at the URL is the
+# server. The shell stays, to end both the server and the download when it is ended itself.
 demo-data: $(BUILT) # the toy source's clips, decoded
 	@mkdir -p demo && touch demo/.begun
 	$(call run,'$(BIN)/incdec-toy' write --out $(DEMO_SOURCE) $(DEMO_TOY))
@@ -297,40 +309,29 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 	@exec $(MAKE) --no-print-directory manifest
 
 # ---- the seed's experiments ------------------------------------------------------------------------------------------
-# Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed, is a run and a target of
-# its own: what is done is skipped, what was stopped goes on, `make -k` passes over a cell that fails, `make -j2` trains two at
-# a time, and SCENARIOS, METHODS and SEEDS choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
-# $(call each,X) is X<scenario>-<method>-seed-<seed> for every cell.
-each = $(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(1)$(scenario)-$(method)-seed-$(seed))))
-CELLS := $(call each,cell-)
+# Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed,
+# is a run of its own in RUNS: what is done is passed over, what was stopped goes on, `make -k`
+# passes over a cell that fails, JOBS=2 trains two at a time, and SCENARIOS, METHODS and SEEDS
+# choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
 
-# The methods share the tasks of a scenario and seed, so these are dealt before any cell begins, from one manifest.
-define deal
-reproduce-tasks: tasks-$(1)-seed-$(2)
-.PHONY: tasks-$(1)-seed-$(2)
-tasks-$(1)-seed-$(2): | $$(MANIFEST)
-	@exec $$(MAKE) --no-print-directory tasks SCENARIO=$(1) SEED=$(2)
-endef
-.PHONY: reproduce-tasks $(CELLS)
-reproduce-tasks:
-$(foreach scenario,$(SCENARIOS),$(foreach seed,$(SEEDS),$(eval $(call deal,$(scenario),$(seed)))))
+# One run at a time where JOBS is not given: training wants the whole machine.
+TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))
+# The first word of MAKEFLAGS holds make's own one-letter flags.
+KEEP_GOING = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep-going)
+# The tasks are the published ones: what would have no effect is refused.
+refuse_given = $(if $(filter command,$(origin $(1))),$(error make reproduce takes no $(1): its tasks are the published ones))
+$(if $(filter reproduce%,$(MAKECMDGOALS)),$(foreach name,TASKS SCHEDULE TASKS_FLAGS,$(call refuse_given,$(name))))
+reproduce: $(MANIFEST) | $(BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+	$(call run,'$(BIN)/incdec-experiment' table --labels '$(LABELS)' --manifest '$(MANIFEST)' --shards '$(SHARDS)' --tasks-dir '$(DATA)/tasks' \
+	    --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
+	    -- $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(REPRODUCE_TRAIN))
 
-# The scenario, method and seed of a cell.
-define cell
-cell-$(1)-$(2)-seed-$(3): | reproduce-tasks
-	@exec $$(MAKE) --no-print-directory train SCENARIO=$(1) SEED=$(3) APPROACH=$(subst feature-extraction,finetune,$(2)) \
-	    RUN=$(1)-$(2)-seed-$(3) TRAIN_FLAGS=$$(call quoted,$$(REPRODUCE_TRAIN)$(if $(filter feature-extraction,$(2)), --preset feature-extraction))
-endef
-$(foreach scenario,$(SCENARIOS),$(foreach method,$(METHODS),$(foreach seed,$(SEEDS),$(eval $(call cell,$(scenario),$(method),$(seed))))))
-
-reproduce: $(CELLS) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
-	$(call run,'$(BIN)/incdec-report' --out '$(RUNS)/reproduction.html' --table '$(RUNS)/reproduction.parquet' $(patsubst %,'%',$(call each,$(RUNS)/)))
-
-# The demo's clips, fewer and smaller frames and one epoch a task: the same cells in minutes, one for each core at a time.
+# The demo's clips, fewer and smaller frames and one epoch a task: the same cells in minutes, one
+# for each core at a time.
 TOY_TRAIN := --compat twyn2024 --sampler imbalanced --batch-size 4 --accumulation 1 --frames 4 --resize 36 --size 32 --geometry tf \
     --epochs 1 --early-stop 10 --lr-first-task 1e-3 --lr-first-task-head 1e-3 --lr-backbone 1e-3 --lr-head 1e-3 --threads 1 --workers 1
 reproduce-toy: demo-data ## the same table on the toy data, in minutes, under demo/reproduction
-	@exec $(DEMO_MAKE) -j$(call quoted,$(JOBS)) reproduce RUNS=demo/reproduction REPRODUCE_TRAIN=$(call quoted,$(TOY_TRAIN))
+	@exec $(DEMO_MAKE) reproduce JOBS=$(call as_word,JOBS) RUNS=demo/reproduction REPRODUCE_TRAIN=$(call quoted,$(TOY_TRAIN))
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
 test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
@@ -345,8 +346,9 @@ setup-peers: ## install the programs that ours is compared with (about 6 GB, int
 test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and compare logits (after make setup-peers)
 	INCDEC_PYTORCH=$$(command -v $(call as_word,PYTHON)) OMP_NUM_THREADS=1 exec cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
 
-# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer that PYTHON lacks is named
-# in the table. Criterion's benchmarks of single functions are `cargo bench`.
+# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer
+# that PYTHON lacks is named in the table. Criterion's benchmarks of single functions are `cargo
+# bench`.
 TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
 bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
@@ -360,12 +362,14 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 	    --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' --json $(BENCH)/step.json
 
-# Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has the rest.
+# Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has
+# the rest.
 .PHONY: campaign
 campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
 	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 
-# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make setup-peers` come first.
+# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make
+# setup-peers` come first.
 bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
@@ -380,8 +384,8 @@ lint: $(INSTALLED) ## formatting, clippy, documentation and this file's quoting,
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --lib --locked
 
 # ---- removing ----------------------------------------------------------------------------------------------------------
-# What a record proves to be a stage's own work, unchanged, is removed; everything else stays, and is counted. CLEAN_FLAGS=--dry-run
-# only lists.
+# What a record proves to be a stage's own work, unchanged, is removed; everything else stays, and
+# is counted. CLEAN_FLAGS=--dry-run only lists.
 clean-download: | $(BUILT) ## remove the clips of DATA that were downloaded, and their ledger
 	$(call run,'$(BIN)/incdec-clean' download '$(DATA)' --clips '$(RAW)' $(CLEAN_FLAGS))
 clean-decode: | $(BUILT) ## remove the shards of DATA

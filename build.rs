@@ -1,14 +1,17 @@
-//! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so that none of them needs
-//! `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not compute with it, and builds the model's fused operators
-//! against its headers.
+//! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so
+//! that none of them needs `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not
+//! compute with it, and builds the model's fused operators against its headers.
 
 use std::path::{Path, PathBuf};
 
-/// Where the fused operators lie.
-const MODEL: &str = "src/lib/model";
-/// Where the binding to PyTorch's process groups lies, with the declarations that the wheel lacks.
+/// The loops of the fused operators.
+const KERNELS: &str = "src/lib/model/fused/kernels";
+/// The operators themselves, against libtorch's headers.
+const OPERATORS: &str = "src/lib/model/fused/libtorch";
+/// The binding to PyTorch's process groups, with the declarations that the wheel lacks.
 const C10D: &str = "src/lib/train/world/c10d";
-/// Instruction sets that the loops are compiled for; the processor decides at run time which are used.
+/// Instruction sets that the loops are compiled for; the processor decides at run time which are
+/// used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
     ("plain", &[]),
     ("avx2", &["-mavx2", "-mfma"]),
@@ -49,7 +52,8 @@ fn main() {
     let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
         return;
     };
-    // First by the way from the binary, so that a checkout which moved as a whole still starts, then where it lies now.
+    // First by the way from the binary, so that a checkout which moved as a whole still starts,
+    // then where it lies now.
     for place in relative_run_paths(Path::new(&lib)) {
         println!(
             "cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/{}",
@@ -57,8 +61,9 @@ fn main() {
         );
     }
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A linker takes that for a use of
-    // the glue, and with it of libtorch, in binaries that call neither; hidden, it is seen to be unused and left out.
+    // libtorch's libraries refer to inline functions that the C++ glue of torch-sys also has. A
+    // linker takes that for a use of the glue, and with it of libtorch, in binaries that call
+    // neither; hidden, it is seen to be unused and left out.
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
@@ -66,8 +71,8 @@ fn main() {
     build_process_groups(Path::new(&lib));
 }
 
-/// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it. None where they have no
-/// folder in common.
+/// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it.
+/// None where they have no folder in common.
 fn relative_run_paths(lib: &Path) -> Vec<PathBuf> {
     // Cargo gives a build script target/<profile>/build/<package>/out.
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
@@ -90,67 +95,58 @@ fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     Some(up.map(|_| "..").collect::<PathBuf>().join(down))
 }
 
-/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers, and the one file
-/// that needs those.
+/// The C++ files of a folder, sorted. The build runs again when anything in the folder changes.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    println!("cargo:rerun-if-changed={folder}");
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("list {folder}: {e}"));
+    let mut sources: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cpp"))
+        .collect();
+    sources.sort();
+    sources
+}
+
+/// What both builds of C++ share.
+fn cpp() -> cc::Build {
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").opt_level(3).debug(false);
+    build.flag("-Wno-psabi");
+    build
+}
+
+/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers,
+/// and what needs those.
 fn build_fused_operators(lib: &Path) {
-    for source in [
-        "kernels.h",
-        "kernels_vectors.h",
-        "kernels_depthwise.h",
-        "kernels.cpp",
-        "fused.h",
-        "fused_block.h",
-        "fused_block_backward.h",
-        "fused_ends.h",
-        "fused.cpp",
-        "adam.cpp",
-    ] {
-        println!("cargo:rerun-if-changed={MODEL}/{source}");
-    }
     let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
-    for (name, flags) in INSTRUCTION_SETS
+    let sets = INSTRUCTION_SETS
         .iter()
-        .filter(|(name, _)| x86 || *name == "plain")
-    {
-        let mut build = cc::Build::new();
+        .filter(|(name, _)| x86 || *name == "plain");
+    let kernels = sources(KERNELS);
+    for (name, flags) in sets.clone() {
+        let mut build = cpp();
+        // Without -fno-math-errno a square root is a call, and its loop is not vectorised.
         build
-            .cpp(true)
-            .std("c++17")
-            .opt_level(3)
-            .debug(false)
             .define("INCDEC_ISA", *name)
-            // Without it a square root is a call, and its loop is not vectorised.
             .flag("-fno-math-errno")
-            .flag("-Wno-psabi");
-        flags.iter().for_each(|flag| {
-            build.flag(flag);
-        });
-        build
-            .file(format!("{MODEL}/kernels.cpp"))
+            .flags(*flags)
+            .files(&kernels)
             .compile(&format!("incdec_kernels_{name}"));
     }
-    let include = lib.with_file_name("include");
     // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .opt_level(3)
-        .debug(false)
+    let include = lib.with_file_name("include");
+    cpp()
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         .flag("-fopenmp")
-        .flag("-Wno-psabi")
         .flag("-isystem")
         .flag(&include)
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
-        .file(format!("{MODEL}/fused.cpp"))
-        .file(format!("{MODEL}/adam.cpp"))
+        .files(sources(OPERATORS))
         .compile("incdec_fused");
-    // The archive of fused.cpp comes first on the linker's line only if the loops are named behind it.
-    for (name, _) in INSTRUCTION_SETS
-        .iter()
-        .filter(|(name, _)| x86 || *name == "plain")
-    {
+    // The operators come first on the linker's line only if the loops are named after them.
+    for (name, _) in sets {
         println!("cargo:rustc-link-lib=static=incdec_kernels_{name}");
     }
     println!("cargo:rustc-link-search=native={}", lib.display());

@@ -25,7 +25,8 @@ struct Args {
     /// The stage whose work goes
     #[arg(value_parser = cli::one_of::<Stage>())]
     stage: Stage,
-    /// The folder of its record: of the ledger, the shards, the table of clips, the tasks (or one above), the run
+    /// The folder of its record: of the ledger, the shards, the table of clips, the tasks (or one
+    /// above), the run
     folder: PathBuf,
     /// With download: the folder of the clips [default: raw in FOLDER]
     #[arg(long, value_name = "DIR")]

@@ -9,9 +9,9 @@ mod environment;
 use std::path::Path;
 use std::process::ExitCode;
 
-use incdec::download::fetch;
-use incdec::download::plan_text::Display;
-use incdec::download::verify::{self, Findings};
+use incdec::download::labels;
+use incdec::download::ledger::{self, Findings};
+use incdec::download::plan::PlanText;
 use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};
@@ -25,18 +25,18 @@ fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
 fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
     let (plan, summary) = download::plan_only(config)?;
     let (plan, summary, raw) = (&plan, &summary, config.raw.as_path());
-    cli::product(Display { plan, summary, raw });
+    cli::product(PlanText { plan, summary, raw });
     Ok(())
 }
 
 fn check(config: &DownloadConfig) -> Result<Findings, DownloadError> {
-    let findings = verify::verify(&config.raw, &config.ledger, config.jobs)?;
+    let findings = ledger::verify(&config.raw, &config.ledger, config.jobs)?;
     cli::product(&findings);
     Ok(findings)
 }
 
 fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
-    let mended = verify::mend(config, |findings| cli::news(findings))?;
+    let mended = ledger::mend(config, |findings| cli::news(findings))?;
     if let Some(summary) = mended {
         cli::news(summary);
     }
@@ -44,7 +44,7 @@ fn check_and_mend(config: &DownloadConfig) -> Result<(), DownloadError> {
 }
 
 fn labels(args: LabelsArgs) -> Result<(), DownloadError> {
-    let fetched = fetch::labels(&args.into())?;
+    let fetched = labels::labels(&args.into())?;
     for path in &fetched.written {
         cli::news(path.display());
     }

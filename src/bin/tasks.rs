@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Parser};
-use incdec::tasks::{self, ClipSource, DealSettings, Remainder, Scenario, TasksConfig};
+use incdec::tasks::{
+    self, DEFAULT_TASKS, DealSettings, LabelSource, Remainder, Scenario, TasksConfig,
+};
 
 const EXAMPLE: &str = "\
 Scenarios:
@@ -33,41 +35,48 @@ struct Args {
     /// Folder of classes.csv, train.csv, validation.csv and test.csv, instead of a manifest
     #[arg(long, value_name = "DIR", group = "clips")]
     labels: Option<PathBuf>,
-    /// How the data changes from task to task: substitution, decremental, incremental-decremental or joint-incremental
-    #[arg(long, value_parser = cli::one_of::<Scenario>(), default_value = "substitution")]
+    /// How the data changes from task to task: substitution, decremental, incremental-decremental
+    /// or joint-incremental
+    #[arg(long, value_parser = cli::one_of::<Scenario>(), default_value_t)]
     scenario: Scenario,
-    /// CSV with a column for each category and a row for each task: how many subcategories are removed or exchanged
-    /// (decremental and incremental-decremental)
+    /// CSV with a column for each category and a row for each task: how many subcategories are
+    /// removed or exchanged (decremental and incremental-decremental)
     #[arg(long, value_name = "CSV")]
     schedule: Option<PathBuf>,
-    /// Number of tasks [default: the schedule's rows, 6 without a schedule]
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        help = format!("Number of tasks [default: the schedule's rows, {DEFAULT_TASKS} without a schedule]")
+    )]
     tasks: Option<usize>,
     /// Seed of every draw, 0 to 4294967295
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = DealSettings::default().seed)]
     seed: u32,
     /// Folder of the tables to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Take the schedule's rows in the order of the file instead of shuffling each category's entries
+    /// Take the schedule's rows in the order of the file instead of shuffling each category's
+    /// entries
     #[arg(long)]
     no_randomize: bool,
-    /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or spread
-    #[arg(long, value_parser = cli::one_of::<Remainder>(), default_value = "stay")]
+    /// What becomes of clips that do not divide evenly among the tasks: stay (as published) or
+    /// spread
+    #[arg(long, value_parser = cli::one_of::<Remainder>(), default_value_t)]
     remainder: Remainder,
-    /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and incremental-decremental)
+    /// Let no clip arrive after task 0 in the subcategories that a task has (decremental and
+    /// incremental-decremental)
     #[arg(long)]
     no_arrivals: bool,
     /// Start with 1/D of each subcategory's training clips; a number of at least 1
-    #[arg(long, value_name = "D", default_value_t = 2.0)]
+    #[arg(long, value_name = "D", default_value_t = DealSettings::default().initial_split)]
     initial_split: f64,
 }
 
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
     let clips = match (args.manifest, args.labels) {
-        (Some(file), _) => ClipSource::Manifest(file),
-        (None, folder) => ClipSource::Labels(folder.unwrap_or_default()),
+        (Some(file), _) => LabelSource::Manifest(file),
+        (None, folder) => LabelSource::Labels(folder.unwrap_or_default()),
     };
     let config = TasksConfig {
         clips,

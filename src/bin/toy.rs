@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use incdec::toy::ToyError;
 use incdec::toy::serve::{self, Server};
-use incdec::toy::source::{self, Layout, SourceConfig, Summary};
+use incdec::toy::{self, Layout, ToyConfig, ToyError};
 
 const EXAMPLE: &str = "\
 Example:
@@ -19,8 +18,9 @@ Example:
 
 /// Make a miniature Kinetics-700-2020 source, or serve a folder over HTTP on this machine.
 ///
-/// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift up, drift down, zoom,
-/// flicker, sway), its subcategory in texture and colour, so a model has to learn. The same seed gives the same bytes.
+/// The clips are real H.264 files, small and short. A clip's category shows in its motion (drift
+/// up, drift down, zoom, flicker, sway), its subcategory in texture and colour, so a model has to
+/// learn. The same seed gives the same bytes.
 #[derive(Parser)]
 #[command(
     version,
@@ -58,32 +58,32 @@ struct Write {
     #[arg(long)]
     out: PathBuf,
     /// Clips for each of the 37 subcategories in train.csv.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = ToyConfig::default().train)]
     train: usize,
     /// Clips for each subcategory in validation.csv.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = ToyConfig::default().validation)]
     validation: usize,
     /// Clips for each subcategory in test.csv.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = ToyConfig::default().test)]
     test: usize,
     /// Length of a clip in seconds.
-    #[arg(long, default_value_t = 2.4)]
+    #[arg(long, default_value_t = ToyConfig::default().seconds)]
     seconds: f64,
     /// Width and height of a clip in pixels, even.
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = ToyConfig::default().size)]
     size: u32,
     /// Frames per second.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = ToyConfig::default().fps)]
     fps: u32,
     /// Seed of every random choice.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = ToyConfig::default().seed)]
     seed: u64,
     /// Where clips lie in an archive.
     #[arg(long, value_parser = cli::one_of::<Layout>(), default_value_t)]
     layout: Layout,
 }
 
-impl From<Write> for SourceConfig {
+impl From<Write> for ToyConfig {
     fn from(args: Write) -> Self {
         Self {
             out: args.out,
@@ -99,21 +99,10 @@ impl From<Write> for SourceConfig {
     }
 }
 
-fn write(config: &SourceConfig) -> Result<Summary, ToyError> {
-    let summary = source::run(config)?;
-    cli::news(format_args!(
-        "{}: {} archives, {} clips, {} of them labelled{}",
-        config.out.display(),
-        summary.archives,
-        summary.clips,
-        summary.labelled,
-        if summary.unchanged {
-            " (there already)"
-        } else {
-            ""
-        }
-    ));
-    Ok(summary)
+fn write(config: &ToyConfig) -> Result<(), ToyError> {
+    let summary = toy::run(config)?;
+    cli::news(format_args!("{}: {summary}", config.out.display()));
+    Ok(())
 }
 
 fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
@@ -127,7 +116,7 @@ fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
 fn main() -> ExitCode {
     let command = cli::parse::<Args>().command;
     cli::run(None, || match command {
-        Command::Write(args) => write(&args.into()).map(drop),
+        Command::Write(args) => write(&args.into()),
         Command::Serve { dir, port } => serve(&dir, port),
         Command::Ask { url, token } => serve::ask(&url, &token),
     })

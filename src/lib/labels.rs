@@ -1,8 +1,9 @@
 //! The label tables `train.csv`, `validation.csv`, `test.csv`: which clip shows which subcategory.
 //!
-//! Columns are read by name: `label` (the subcategory), `youtube_id`, `time_start`, `time_end`, `split`. The file's name
-//! is the split; the column `split` is the archive folder of Kinetics and is kept as `source_split`. A clip's row is its
-//! 0-based line in its own file, and rows alone decide the splits of every task.
+//! Columns are read by name: `label` (the subcategory), `youtube_id`, `time_start`, `time_end`,
+//! `split`. The file's name is the split; the column `split` is the archive folder of Kinetics and
+//! is kept as `source_split`. A clip's row is its 0-based line in its own file, and rows alone
+//! decide the splits of every task.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ pub struct Label {
     pub subcategory: String,
     /// The class index of its category.
     pub class: usize,
-    /// The archive folder of Kinetics that holds the clip; empty where the table has no such column.
+    /// The archive folder of Kinetics that holds the clip; empty where the table has no such
+    /// column.
     pub source_split: String,
 }
 
@@ -142,10 +144,10 @@ impl Labels {
     /// Reads `classes.csv` and the three label tables of `folder`.
     ///
     /// # Errors
-    /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs twice.
+    /// When a table is missing or malformed, a subcategory is not in the taxonomy, or a clip occurs
+    /// twice.
     pub fn read(folder: &Path) -> Result<Self, LabelsError> {
-        let names = Split::ALL.map(|split| format!("{split}.csv"));
-        let names = std::iter::once("classes.csv".to_owned()).chain(names);
+        let names = std::iter::once(Taxonomy::FILE.to_owned()).chain(Split::ALL.map(table_file));
         let files: Vec<PathBuf> = names.map(|name| folder.join(name)).collect();
         if let Some(path) = files.iter().find(|path| !path.exists()) {
             return Err(LabelsError::Missing {
@@ -199,6 +201,12 @@ impl Labels {
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
+}
+
+/// The name of a split's table.
+#[must_use]
+pub fn table_file(split: Split) -> String {
+    format!("{split}.csv")
 }
 
 fn read_table(

@@ -30,12 +30,14 @@
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
+//! | [`npy`] | the header of numpy's arrays |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
 //! | [`parquet_file`] | the one place that writes and reads Parquet; format versions and lineage |
 //! | [`tables`] | the published tables, one file for each: its name, its row, its columns |
 //! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
+//! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //!
@@ -84,7 +86,9 @@ pub mod hint;
 pub mod labels;
 pub mod lock;
 pub mod named_csv;
+pub mod npy;
 pub mod panics;
+pub mod parallel;
 pub mod parquet_file;
 pub mod progress;
 pub mod random;

@@ -1,10 +1,13 @@
-//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics classes).
+//! The taxonomy: categories (the model's classes) and their latent subcategories (Kinetics
+//! classes).
 //!
-//! The order is part of the scientific contract: the first appearance of a category is its class index, and the random
-//! draws of the splits go through categories and subcategories in this order.
+//! The order is part of the scientific contract: the first appearance of a category is its class
+//! index, and the random draws of the splits go through categories and subcategories in this order.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
 
 use crate::foreign::printable;
 use crate::hint::Hint;
@@ -20,7 +23,7 @@ const MAX_NAME_BYTES: usize = 200;
 pub struct Category {
     /// The category's name, a class of the model.
     pub name: String,
-    /// Its subcategories, each a Kinetics class; never empty.
+    /// Its subcategories, each a Kinetics class.
     pub subcategories: Vec<String>,
 }
 
@@ -28,7 +31,18 @@ pub struct Category {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taxonomy {
     categories: Vec<Category>,
-    class_of: HashMap<String, usize>,
+    places: HashMap<String, Place>,
+}
+
+/// Where a subcategory stands in its taxonomy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The class index of its category.
+    pub class: usize,
+    /// Its index among the category's subcategories.
+    pub index: usize,
+    /// Its number among all subcategories, category after category.
+    pub number: usize,
 }
 
 /// Why a taxonomy was refused.
@@ -88,10 +102,16 @@ impl Hint for TaxonomyError {
 }
 
 impl Taxonomy {
+    /// The name of the file.
+    pub const FILE: &str = "classes.csv";
+    /// The key of the taxonomy among a table's settings.
+    pub const SETTING: &str = "taxonomy";
+
     /// Reads `classes.csv`.
     ///
     /// # Errors
-    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs twice.
+    /// When the file is not such a table, a name is empty or unusable, or a subcategory occurs
+    /// twice.
     pub fn read(path: &Path) -> Result<Self, TaxonomyError> {
         let table = NamedCsv::open(path)?;
         let (category, subcategory) = (table.column("Category")?, table.column("Subcategory")?);
@@ -115,7 +135,8 @@ impl Taxonomy {
         Self::from_pairs(path, pairs)
     }
 
-    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names the table in errors.
+    /// Builds a taxonomy from (category, subcategory) pairs in the table's order; `path` only names
+    /// the table in errors.
     ///
     /// # Errors
     /// When there is no pair or a subcategory occurs twice.
@@ -125,7 +146,6 @@ impl Taxonomy {
     ) -> Result<Self, TaxonomyError> {
         let mut categories: Vec<Category> = Vec::new();
         let mut classes: HashMap<String, usize> = HashMap::new();
-        let mut class_of = HashMap::new();
         for (category, subcategory) in pairs {
             let class = classes.get(&category).copied().unwrap_or_else(|| {
                 classes.insert(category.clone(), categories.len());
@@ -135,28 +155,41 @@ impl Taxonomy {
                 });
                 categories.len() - 1
             });
-            if class_of.len() == MAX_SUBCATEGORIES {
-                return Err(TaxonomyError::TooMany {
-                    path: path.to_owned(),
-                });
-            }
-            if class_of.insert(subcategory.clone(), class).is_some() {
-                return Err(TaxonomyError::Shared {
-                    path: path.to_owned(),
-                    name: subcategory,
-                });
-            }
             categories[class].subcategories.push(subcategory);
         }
+        Self::new(path, categories)
+    }
+
+    /// The taxonomy of these categories; `path` only names the table in errors.
+    ///
+    /// # Errors
+    /// When there is no category, or a subcategory occurs twice.
+    pub fn new(path: &Path, categories: Vec<Category>) -> Result<Self, TaxonomyError> {
+        let path = || path.to_owned();
         if categories.is_empty() {
-            return Err(TaxonomyError::Empty {
-                path: path.to_owned(),
-            });
+            return Err(TaxonomyError::Empty { path: path() });
         }
-        Ok(Self {
-            categories,
-            class_of,
-        })
+        let mut places = HashMap::new();
+        for (class, category) in categories.iter().enumerate() {
+            for (index, name) in category.subcategories.iter().enumerate() {
+                let number = places.len();
+                if number == MAX_SUBCATEGORIES {
+                    return Err(TaxonomyError::TooMany { path: path() });
+                }
+                let place = Place {
+                    class,
+                    index,
+                    number,
+                };
+                if places.insert(name.clone(), place).is_some() {
+                    return Err(TaxonomyError::Shared {
+                        path: path(),
+                        name: name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(Self { categories, places })
     }
 
     /// The categories in class order.
@@ -171,7 +204,13 @@ impl Taxonomy {
         self.categories.len()
     }
 
-    /// All subcategories with their class, in the table's order within each category.
+    /// The names of the categories in class order.
+    #[must_use]
+    pub fn category_names(&self) -> Vec<String> {
+        self.categories.iter().map(|c| c.name.clone()).collect()
+    }
+
+    /// All subcategories with their class, by their numbers.
     pub fn subcategories(&self) -> impl Iterator<Item = (usize, &str)> {
         self.categories
             .iter()
@@ -179,38 +218,44 @@ impl Taxonomy {
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
     }
 
-    /// The taxonomy as tables carry it among their settings: `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though its rows cannot tell the order of the subcategories.
+    /// Where a subcategory stands, if the taxonomy knows it.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn place(&self, subcategory: &str) -> Option<Place> {
+        self.places.get(subcategory).copied()
+    }
+
+    /// The class index of a subcategory's category, if the taxonomy knows it.
+    #[must_use]
+    pub fn class_of(&self, subcategory: &str) -> Option<usize> {
+        self.place(subcategory).map(|place| place.class)
+    }
+
+    /// The taxonomy as tables carry it among their settings:
+    /// `[[category, [subcategory, ...]], ...]` in class order. A table alone then suffices, though
+    /// its rows cannot tell the order of the subcategories.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
         self.categories
             .iter()
             .map(|c| serde_json::json!([c.name, c.subcategories]))
             .collect()
     }
 
-    /// Reads what [`Taxonomy::to_json`] wrote; `path` only names the table in errors.
+    /// Reads the taxonomy among a table's settings; `path` only names the table in errors.
     ///
     /// # Errors
-    /// When the value is no taxonomy.
-    pub fn from_json(path: &Path, value: &serde_json::Value) -> Result<Self, TaxonomyError> {
-        let categories: Vec<(String, Vec<String>)> = serde_json::from_value(value.clone())
-            .map_err(|_| TaxonomyError::Metadata {
+    /// When there is none, or what is there is no taxonomy.
+    pub fn of_settings(path: &Path, settings: &Map<String, Value>) -> Result<Self, TaxonomyError> {
+        let recorded = settings.get(Self::SETTING).cloned().unwrap_or_default();
+        let recorded: Vec<(String, Vec<String>)> =
+            serde_json::from_value(recorded).map_err(|_| TaxonomyError::Metadata {
                 path: path.to_owned(),
             })?;
-        let pairs = categories
-            .into_iter()
-            .flat_map(|(category, subcategories)| {
-                subcategories
-                    .into_iter()
-                    .map(move |subcategory| (category.clone(), subcategory))
-            });
+        let pairs = recorded.into_iter().flat_map(|(category, all)| {
+            let category = move |subcategory| (category.clone(), subcategory);
+            all.into_iter().map(category)
+        });
         Self::from_pairs(path, pairs)
-    }
-
-    /// The class of a subcategory, if the taxonomy knows it.
-    #[must_use]
-    pub fn class_of(&self, subcategory: &str) -> Option<usize> {
-        self.class_of.get(subcategory).copied()
     }
 }
 
@@ -248,7 +293,12 @@ mod tests {
             .map(|c| c.subcategories.len())
             .collect();
         assert_eq!(sizes, [14, 3, 3, 5, 12]);
-        assert_eq!(t.class_of("yawning"), Some(3));
+        let yawning = Place {
+            class: 3,
+            index: 1,
+            number: 21,
+        };
+        assert_eq!(t.place("yawning"), Some(yawning));
     }
 
     #[test]
@@ -285,7 +335,11 @@ mod tests {
         let pairs = (0..200_000).map(|n| (format!("c{n}"), format!("s{n}")));
         let taxonomy = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap();
         assert_eq!(taxonomy.classes(), 200_000);
-        assert_eq!(taxonomy.class_of("s123456"), Some(123_456));
+        let place = taxonomy.place("s123456").unwrap();
+        assert_eq!(
+            (place.class, place.index, place.number),
+            (123_456, 0, 123_456)
+        );
         let pairs = (0..=MAX_SUBCATEGORIES).map(|n| ("c".to_owned(), n.to_string()));
         let error = Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap_err();
         assert!(matches!(error, TaxonomyError::TooMany { .. }));
@@ -310,9 +364,10 @@ mod tests {
     fn a_taxonomy_survives_a_tables_settings() {
         let t = read("Category,Subcategory\nb,x\na,y\nb,z\n").unwrap();
         let path = Path::new("clips.parquet");
-        assert_eq!(Taxonomy::from_json(path, &t.to_json()).unwrap(), t);
+        let settings = Map::from_iter([(Taxonomy::SETTING.to_owned(), t.to_json())]);
+        assert_eq!(Taxonomy::of_settings(path, &settings).unwrap(), t);
         assert!(matches!(
-            Taxonomy::from_json(path, &serde_json::Value::Null),
+            Taxonomy::of_settings(path, &Map::new()),
             Err(TaxonomyError::Metadata { .. })
         ));
     }

@@ -11,7 +11,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use incdec::clip::Split;
 use incdec::data::{Augment, Batches, Dataset, LoaderConfig, Sample, StreamKeys, sampler};
 use incdec::parquet_file::Provenance;
-use incdec::shard::{Codec, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, Shards, SourceFacts, write_index,
+};
 use incdec::tables::ClipStatus;
 use turbojpeg::{Image, PixelFormat, Subsamp};
 
@@ -42,20 +44,22 @@ fn frame(clip: usize, frame: usize) -> Vec<u8> {
 }
 
 fn store(folder: &Path) -> Arc<Dataset> {
-    let mut writer = Writer::new(folder, Provenance::default(), WriterConfig::default());
+    let mut writer = ShardWriter::new(folder, Provenance::default(), ShardWriterConfig::default());
     let rows: Vec<_> = (0..STORED)
         .map(|clip| {
             writer.push(&NewClip {
                 clip_id: format!("clip{clip}_000000_000010"),
                 split: Split::Train,
-                codec: Codec::Jpeg,
-                height: 200,
-                width: 200,
-                fps: 5.0,
                 frames: (0..50).map(|i| frame(clip, i)).collect(),
-                source: SourceFacts::default(),
-                status: ClipStatus::Ok,
-                error: None,
+                head: ClipHead {
+                    codec: Codec::Jpeg,
+                    height: 200,
+                    width: 200,
+                    fps: 5.0,
+                    source: SourceFacts::default(),
+                    status: ClipStatus::Ok,
+                    error: None,
+                },
             })
         })
         .collect::<Result<_, _>>()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use incdec::clip::Split;
 use incdec::parquet_file::Provenance;
-use incdec::tasks::availability::Plan;
+use incdec::tasks::availability::TaskLists;
 use incdec::tasks::{DealSettings, LabelledClip, Scenario, Source, write};
 use incdec::taxonomy::Taxonomy;
 
@@ -51,7 +51,7 @@ fn planning(criterion: &mut Criterion) {
             let id = BenchmarkId::new(scenario.name(), format!("{clips} clips x {tasks} tasks"));
             group.bench_function(id, |b| {
                 b.iter(|| {
-                    let plan = Plan::new(&settings, &tables, tasks, None);
+                    let plan = TaskLists::new(&settings, &tables, tasks, None);
                     (0..tasks)
                         .flat_map(|t| Split::ALL.map(|s| plan.list(s, t).len()))
                         .sum::<usize>()
@@ -69,7 +69,7 @@ fn writing(criterion: &mut Criterion) {
     for (train, tasks, subcategories) in SIZES {
         let source = source(train, subcategories);
         let settings = DealSettings::published(Scenario::JointIncremental, 0);
-        let plan = Plan::new(&settings, &source.tables(), tasks, None);
+        let plan = TaskLists::new(&settings, &source.tables(), tasks, None);
         let rows: usize = (0..tasks)
             .flat_map(|t| Split::ALL.map(|s| plan.list(s, t).len()))
             .sum();

@@ -6,8 +6,7 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::clip::ClipId;
-use incdec::download::extract::{ExtractError, Keeper, extract};
-use incdec::download::gunzip::Gunzip;
+use incdec::download::archive::{ExtractError, Gunzip, Keeper, extract};
 use incdec::download::ledger::KeptClip;
 use libfuzzer_sys::fuzz_target;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use incdec::clip::Split;
 use incdec::shard::{
-    Codec, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, shard_name, write_index};
+    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, shard_name, write_index,
+};
 use incdec::tables::ClipStatus;
 use incdec::parquet_file::Provenance;
 
@@ -13,25 +14,27 @@ fn clip(number: usize, codec: Codec) -> NewClip {
     NewClip {
         clip_id: format!("clip{number}_000000_000010"),
         split: Split::Train,
-        codec,
-        height: 2,
-        width: 3,
-        fps: 5.0,
         frames: vec![vec![7; 18]; 1 + number % 3],
-        source: SourceFacts {
-            fps: Some(29.97),
-            codec: Some("h264".into()),
-            frames_decoded: 50,
-            ..SourceFacts::default()
+        head: ClipHead {
+            codec,
+            height: 2,
+            width: 3,
+            fps: 5.0,
+            source: SourceFacts {
+                fps: Some(29.97),
+                codec: Some("h264".into()),
+                frames_decoded: 50,
+                ..SourceFacts::default()
+            },
+            status: if number == 1 { ClipStatus::Partial } else { ClipStatus::Ok },
+            error: (number == 1).then(|| "cut off".into()),
         },
-        status: if number == 1 { ClipStatus::Partial } else { ClipStatus::Ok },
-        error: (number == 1).then(|| "cut off".into()),
     }
 }
 
 /// Stores `count` clips in `folder` with an index; gives the rows.
 fn store(folder: &Path, codec: Codec, count: usize) -> Vec<IndexRow> {
-    let mut writer = Writer::new(folder, Provenance::default(), WriterConfig::default());
+    let mut writer = ShardWriter::new(folder, Provenance::default(), ShardWriterConfig::default());
     let rows: Vec<_> = (0..count)
         .map(|number| writer.push(&clip(number, codec)).expect("the clip is sound"))
         .collect();

@@ -6,7 +6,6 @@ use std::process::Command;
 
 use incdec::model::checkpoint::{self, LoadMode};
 use incdec::model::{Geometry, Mode, ModelConfig, ModelPath, Movinet, Variant, fill, state_dict};
-use incdec::train::seed_outputs::write_state_dict;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tch::nn::VarStore;
@@ -204,7 +203,7 @@ fn pytorch_loads_our_files_by_name_and_computes_the_same_logits() {
             let logits = tch::no_grad(|| model.forward(&clips, Mode::Evaluate).logits);
             let none = BTreeMap::new();
             checkpoint::save(&at(format!("{case}.safetensors")), &store, &none).unwrap();
-            write_state_dict(&at(format!("{case}.pth")), &store).unwrap();
+            checkpoint::save_pytorch(&at(format!("{case}.pth")), &store).unwrap();
             let tensors =
                 BTreeMap::from([("clips".to_owned(), clips), ("logits".to_owned(), logits)]);
             checkpoint::write(&at(format!("{case}.logits.safetensors")), &tensors, &none).unwrap();
@@ -226,7 +225,7 @@ fn a_written_state_dict_loads_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.pth");
     let (store, _) = filled(Variant::A0, Geometry::Seed);
-    write_state_dict(&file, &store).unwrap();
+    checkpoint::save_pytorch(&file, &store).unwrap();
     let other = VarStore::new(Device::Cpu);
     let _ = Movinet::new(&other.root(), &ModelConfig::default());
     let loaded = checkpoint::load(&file, &other, LoadMode::Exact).unwrap();

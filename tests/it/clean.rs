@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use incdec::artifact::hash_file;
-use incdec::clean::{CleanConfig, CleanSummary, Stage, run};
+use incdec::clean::{CleanConfig, CleanError, CleanSummary, Stage, run};
 use incdec::clip::Split;
+use incdec::download::DownloadError;
 use incdec::download::ledger::{Kind, LedgerRow};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
-use incdec::run_record::{Progress, Rows, RunHead, TaskOutcome, checkpoint_file, write_summary};
+use incdec::run_record::{
+    Rows, RunHead, RunProgress, RunSummary, TaskOutcome, checkpoint_file, write_summary,
+};
 use incdec::shard::{
-    Codec, NewClip, SourceFacts, Writer, WriterConfig, parse_shard_name, write_index,
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, parse_shard_name,
+    write_index,
 };
 use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
 use incdec::tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
@@ -115,15 +119,6 @@ fn downloaded(root: &Path) -> PathBuf {
     write(&data.join("raw/eating cake/mine.mp4"), "mine");
     write(&data.join("raw/emptied/.keep"), "");
     fs::remove_file(data.join("raw/emptied/.keep")).unwrap();
-    // A ledger that leads elsewhere leads nowhere.
-    write(&root.join("outside/e_000001_000011.mp4"), "e");
-    let hash = hash_file(&root.join("outside/e_000001_000011.mp4")).unwrap();
-    rows.push(clip_row(
-        "e_000001_000011",
-        "../../outside",
-        "present",
-        Some(hash),
-    ));
     parquet_file::write(
         &data.join("downloads.parquet"),
         &rows,
@@ -171,7 +166,6 @@ fn only_clips_that_are_as_they_were_downloaded_go_and_the_ledger_last() {
             "data/raw/eating cake/mine.mp4",
             "data/raw/linked",
             "elsewhere/d_000001_000011.mp4",
-            "outside/e_000001_000011.mp4",
         ]
     );
     assert!(
@@ -204,12 +198,41 @@ fn without_a_sound_ledger_nothing_goes() {
     assert_eq!(left(root.path()), before);
 }
 
+#[test]
+fn a_ledger_that_leads_elsewhere_removes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let data = downloaded(root.path());
+    let outside = root.path().join("outside/e_000001_000011.mp4");
+    write(&outside, "e");
+    let ledger = data.join("downloads.parquet");
+    let mut rows: Vec<LedgerRow> = parquet_file::read(&ledger).unwrap();
+    let hash = hash_file(&outside).unwrap();
+    rows.push(clip_row(
+        "e_000001_000011",
+        "../../outside",
+        "present",
+        Some(hash),
+    ));
+    parquet_file::write(&ledger, &rows, &Provenance::default()).unwrap();
+    let before = left(root.path());
+    let refused = run(&config(Stage::Download, &data)).unwrap_err();
+    assert!(
+        matches!(
+            &refused,
+            CleanError::Ledger(DownloadError::LedgerRow { name, .. }) if name.contains("outside")
+        ),
+        "{refused}"
+    );
+    assert!(refused.hint().unwrap().contains("by hand"));
+    assert_eq!(left(root.path()), before);
+}
+
 fn shards(folder: &Path) {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: 10,
-        ..WriterConfig::default()
+        ..ShardWriterConfig::default()
     };
-    let mut writer = Writer::new(folder, Provenance::default(), config);
+    let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = ["a", "b"]
         .iter()
         .map(|name| {
@@ -217,14 +240,16 @@ fn shards(folder: &Path) {
                 .push(&NewClip {
                     clip_id: format!("{name}_000001_000011"),
                     split: Split::Train,
-                    codec: Codec::Raw,
-                    height: 1,
-                    width: 3,
-                    fps: 5.0,
                     frames: vec![b"123456789".to_vec()],
-                    source: SourceFacts::default(),
-                    status: ClipStatus::Ok,
-                    error: None,
+                    head: ClipHead {
+                        codec: Codec::Raw,
+                        height: 1,
+                        width: 3,
+                        fps: 5.0,
+                        source: SourceFacts::default(),
+                        status: ClipStatus::Ok,
+                        error: None,
+                    },
                 })
                 .unwrap()
         })
@@ -316,9 +341,9 @@ fn trained(folder: &Path) {
         &folder.join("log.jsonl"),
         "{\"timestamp\":\"t\",\"level\":\"INFO\",\"target\":\"incdec\"}\n",
     );
-    let mut progress = Progress {
+    let mut progress = RunProgress {
         tasks: vec![TaskOutcome::default()],
-        ..Progress::default()
+        ..RunProgress::default()
     };
     let rows = Rows {
         history: &[],
@@ -328,7 +353,7 @@ fn trained(folder: &Path) {
     };
     progress.add_hashes(folder, &rows).unwrap();
     progress.write(folder).unwrap();
-    write_summary(folder, &serde_json::json!({"mean_ap": 0.4})).unwrap();
+    write_summary(folder, &RunSummary::default()).unwrap();
     write(&folder.join(".made"), "");
 }
 

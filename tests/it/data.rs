@@ -13,7 +13,8 @@ use incdec::data::{
 use incdec::hint::Hint;
 use incdec::parquet_file::{self, Provenance};
 use incdec::shard::{
-    Codec, IndexRow, NewClip, Shards, SourceFacts, Writer, WriterConfig, write_index,
+    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, Shards, SourceFacts,
+    write_index,
 };
 use incdec::tables::{AvailabilityRow, Change, ClipStatus};
 use turbojpeg::{Image, PixelFormat, Subsamp};
@@ -59,7 +60,7 @@ fn jpeg(pixels: &[u8], height: usize, width: usize) -> Vec<u8> {
 
 /// Shards of nine clips: JPEG and raw, longer and shorter than 7 frames, most of 40 x 40 and some of 60 x 50.
 fn store(folder: &Path) -> Vec<Sample> {
-    let mut writer = Writer::new(folder, Provenance::default(), WriterConfig::default());
+    let mut writer = ShardWriter::new(folder, Provenance::default(), ShardWriterConfig::default());
     let mut rows = Vec::new();
     for clip in 0..9 {
         let (height, width) = if clip % 4 == 3 { (60, 50) } else { (40, 40) };
@@ -80,14 +81,16 @@ fn store(folder: &Path) -> Vec<Sample> {
         let row = writer.push(&NewClip {
             clip_id: format!("clip{clip}_000000_000010"),
             split: Split::Train,
-            codec,
-            height: height.try_into().unwrap(),
-            width: width.try_into().unwrap(),
-            fps: 5.0,
             frames,
-            source: SourceFacts::default(),
-            status: ClipStatus::Ok,
-            error: None,
+            head: ClipHead {
+                codec,
+                height: height.try_into().unwrap(),
+                width: width.try_into().unwrap(),
+                fps: 5.0,
+                source: SourceFacts::default(),
+                status: ClipStatus::Ok,
+                error: None,
+            },
         });
         rows.push(row.unwrap());
     }

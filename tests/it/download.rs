@@ -1,4 +1,5 @@
-//! The download stage against well-behaved sources: what is fetched, kept, refused, written down and left alone.
+//! The download stage against well-behaved sources: what is fetched, kept, refused, written down
+//! and left alone.
 
 mod faults;
 mod kill;
@@ -16,8 +17,7 @@ mod state;
 use std::fs;
 
 use incdec::clip::Split;
-use incdec::download::ledger::{Kind, LedgerRow};
-use incdec::download::verify::{mend, verify};
+use incdec::download::ledger::{Kind, LedgerRow, mend, verify};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
 use incdec::parquet_file;
@@ -138,22 +138,22 @@ fn the_command_plans_downloads_and_verifies() {
     let stable = |text: &str| text.split("\ndisk:").next().unwrap().to_owned();
     assert_eq!((code, stable(&same)), (Some(0), stable(&plan)));
     assert!(!source.out("a").exists(), "a plan leaves nothing behind");
-    let (code, told) = task(&[]);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, said) = task(&[]);
+    assert_eq!(code, Some(0), "{said}");
     assert!(
-        told.contains("9 clips wanted: 9 present (9 fetched now)"),
-        "{told}"
+        said.contains("9 clips wanted: 9 present (9 fetched now)"),
+        "{said}"
     );
     let raw = source.out("a").join("raw");
     fs::remove_file(raw.join(source.clips.keys().next().unwrap())).unwrap();
-    let (code, told) = task(&["verify", "--dry-run"]);
+    let (code, said) = task(&["verify", "--dry-run"]);
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("is gone\n8 clips sound") && told.contains("hint: "),
-        "{told}"
+        said.contains("is gone\n8 clips sound") && said.contains("hint: "),
+        "{said}"
     );
-    let (code, told) = task(&["verify"]);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, said) = task(&["verify"]);
+    assert_eq!(code, Some(0), "{said}");
     source.assert_tree("a");
     for wrong in [
         ["--max-missing", "2"],
@@ -164,11 +164,11 @@ fn the_command_plans_downloads_and_verifies() {
     ] {
         assert_eq!(task(&wrong).0, Some(2), "{wrong:?}");
     }
-    let (code, told) = task(&["--classes", "yawning,flying"]);
+    let (code, said) = task(&["--classes", "yawning,flying"]);
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("they have tasting beer, texting, yawning"),
-        "{told}"
+        said.contains("they have tasting beer, texting, yawning"),
+        "{said}"
     );
 }
 
@@ -259,11 +259,11 @@ fn verify_finds_what_changed_on_disk_and_mends_it() {
     let damaged: Vec<_> = findings.damaged.iter().map(|d| &d.name).collect();
     assert_eq!(damaged, [changed, removed]);
     assert!(config.raw.join(changed).exists(), "looking changes nothing");
-    let mut told = None;
-    let summary = mend(&config, |findings| told = Some(findings.clone()))
+    let mut said = None;
+    let summary = mend(&config, |findings| said = Some(findings.clone()))
         .unwrap()
         .unwrap();
-    assert_eq!(told.as_ref(), Some(&findings));
+    assert_eq!(said.as_ref(), Some(&findings));
     assert_eq!(
         (summary.wanted, summary.present, summary.archives),
         (2, 2, 2)

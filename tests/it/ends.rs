@@ -10,8 +10,8 @@ use incdec::decode::{self, DecodeConfig};
 use incdec::download::{self, DownloadConfig};
 use incdec::manifest::{self, ManifestConfig};
 use incdec::media::frame_size::FrameSize;
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
-use incdec::toy::source::{self, SourceConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
+use incdec::toy::{self, ToyConfig};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
@@ -111,7 +111,7 @@ impl Data {
         let data = Self { folder };
         let at = |name: &str| data.root().join(name);
         let labels = at("source/Info");
-        source::run(&SourceConfig {
+        toy::run(&ToyConfig {
             out: at("source"),
             train: 2,
             validation: 1,
@@ -119,7 +119,7 @@ impl Data {
             seconds: 0.6,
             size: 16,
             fps: 5,
-            ..SourceConfig::default()
+            ..ToyConfig::default()
         })
         .unwrap();
         download::run(&DownloadConfig {
@@ -144,7 +144,7 @@ impl Data {
         })
         .unwrap();
         tasks::run(&TasksConfig {
-            clips: ClipSource::Manifest(at("clips.parquet")),
+            clips: LabelSource::Manifest(at("clips.parquet")),
             deal: DealSettings::published(Scenario::Substitution, 0),
             schedule: None,
             tasks: Some(2),

@@ -6,6 +6,7 @@ mod refusals;
 mod secrets;
 mod signals;
 mod stages;
+mod table;
 mod versions;
 
 use std::fs;
@@ -13,16 +14,17 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::root;
+use crate::support::{binary, root};
 
-/// Stands for every binary: writes down its name and arguments, fails or waits where it is told to, and publishes its record.
+/// Stands for every binary: writes down its name and arguments, waits where it is told to, fails where it is told to and its
+/// arguments have the words that were told, and publishes its record.
 const BINARY: &str = r#"#!/bin/bash
 set -eu
 name=${0##*/incdec-}; here=${0%/*}
 echo "$name" >>"$here/ran"
 printf '%s\n' "$@" >"$here/$name.arguments"
 if [ -e "$here/$name.waits" ]; then echo $$ >"$here/$name.pid"; exec sleep 600; fi
-[ ! -e "$here/$name.fails" ] || exit 1
+if [ -e "$here/$name.fails" ]; then case "$*" in *"$(<"$here/$name.fails")"*) exit 65 ;; esac; fi
 [ ! -e "$here/$name.changes-nothing" ] || exit 0
 while [ $# -gt 0 ]; do
     case $1 in
@@ -85,6 +87,19 @@ impl Checkout {
         let path = self.at(&format!("bin/incdec-{name}"));
         fs::write(&path, script).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Puts the true incdec-experiment beside the other binaries.
+    fn install_experiment(&self) {
+        let (true_one, here) = (
+            binary("incdec-experiment"),
+            self.at("bin/incdec-experiment"),
+        );
+        // A program that is being written cannot be started, and a fork of another test may keep the file open: no copy.
+        fs::hard_link(true_one, &here).unwrap_or_else(|_| {
+            let copied = Command::new("cp").arg(true_one).arg(&here).status();
+            assert!(copied.unwrap().success());
+        });
     }
 
     /// make with these arguments, on the folder `data` and the binaries in `bin`.

@@ -9,7 +9,9 @@ use incdec::hint::Hint;
 use incdec::manifest::audit::Overlap;
 use incdec::manifest::{ManifestConfig, ManifestError, run};
 use incdec::parquet_file::{self, Provenance, Table};
-use incdec::shard::{Codec, IndexRow, NewClip, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
 use incdec::tables::{ClipRow, ClipStatus};
 use incdec::taxonomy::Taxonomy;
 
@@ -40,23 +42,25 @@ impl Fixture {
         );
         write("test.csv", &format!("{HEADER}eating cake,a,2,12,train\n"));
         let fixture = Self(folder);
-        let mut writer = Writer::new(
+        let mut writer = ShardWriter::new(
             &fixture.shards(),
             Provenance::default(),
-            WriterConfig::default(),
+            ShardWriterConfig::default(),
         );
         let mut stored = |clip_id: &str, split, status, error: Option<&str>| {
             let clip = NewClip {
                 clip_id: clip_id.into(),
                 split,
-                codec: Codec::Raw,
-                height: 1,
-                width: 1,
-                fps: 5.0,
                 frames: vec![vec![1, 2, 3]],
-                source: SourceFacts::default(),
-                status,
-                error: error.map(str::to_owned),
+                head: ClipHead {
+                    codec: Codec::Raw,
+                    height: 1,
+                    width: 1,
+                    fps: 5.0,
+                    source: SourceFacts::default(),
+                    status,
+                    error: error.map(str::to_owned),
+                },
             };
             writer.push(&clip).unwrap()
         };
@@ -144,7 +148,7 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     assert_eq!(rows[0].category, "food");
 
     let provenance = parquet_file::provenance(&config.out, &ClipRow::FORMAT).unwrap();
-    let taxonomy = Taxonomy::from_json(&config.out, &provenance.settings["taxonomy"]).unwrap();
+    let taxonomy = Taxonomy::of_settings(&config.out, &provenance.settings).unwrap();
     assert_eq!(
         taxonomy,
         Taxonomy::read(&fixture.path().join("classes.csv")).unwrap()

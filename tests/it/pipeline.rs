@@ -7,11 +7,13 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use incdec::train::tensorboard;
+use crate::event_file;
 use rand::RngExt;
 use walkdir::WalkDir;
+
+use crate::support;
 
 /// A toy source in a temporary folder, served on loopback until dropped.
 struct Source {
@@ -199,7 +201,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             let relative = entry.path().strip_prefix(root).unwrap().to_owned();
             let mut bytes = fs::read(entry.path()).unwrap();
             if name.contains("tfevents") {
-                let events = tensorboard::read(&bytes);
+                let events = event_file::read(&bytes);
                 assert!(!events.is_empty(), "{}", entry.path().display());
                 bytes = format!("{events:?}").into_bytes();
             }
@@ -244,9 +246,7 @@ fn every_stage_publishes_what_it_promises() {
 fn a_stage_killed_at_random_moments_ends_with_the_bytes_of_an_uninterrupted_one() {
     let r = reference();
     let root = tempfile::tempdir().unwrap();
-    // The moments differ from run to run on purpose; the message names the one that failed.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut rng = incdec::random::stream(now.as_secs(), "kill", &[]);
+    let mut rng = support::moments("a_stage_killed_at_random_moments");
     let names: Vec<_> = r
         .source
         .stages(root.path())

@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance, Table, TableError};
 use incdec::shard::{
-    Codec, IndexRow, NewClip, Shard, ShardError, Shards, SourceFacts, Writer, WriterConfig,
-    write_index,
+    ClipHead, Codec, IndexRow, NewClip, Shard, ShardError, ShardWriter, ShardWriterConfig, Shards,
+    SourceFacts, write_index,
 };
 use incdec::tables::ClipStatus;
 use proptest::prelude::*;
@@ -18,35 +18,37 @@ fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     NewClip {
         clip_id: format!("clip{n}_000000_000010"),
         split,
-        codec: Codec::Raw,
-        height: 4,
-        width: 5,
-        fps: 5.0,
         frames: (0..frames)
             .map(|f| vec![u8::try_from((n * 7 + f) % 256).unwrap(); 60])
             .collect(),
-        source: SourceFacts {
-            fps: Some(29.97),
-            frames_expected: n.is_multiple_of(2).then_some(50),
-            frames_decoded: 50,
-            codec: Some("h264".into()),
-            ..SourceFacts::default()
+        head: ClipHead {
+            codec: Codec::Raw,
+            height: 4,
+            width: 5,
+            fps: 5.0,
+            source: SourceFacts {
+                fps: Some(29.97),
+                frames_expected: n.is_multiple_of(2).then_some(50),
+                frames_decoded: 50,
+                codec: Some("h264".into()),
+                ..SourceFacts::default()
+            },
+            status: if n.is_multiple_of(3) {
+                ClipStatus::Partial
+            } else {
+                ClipStatus::Ok
+            },
+            error: n.is_multiple_of(3).then(|| "cut off".into()),
         },
-        status: if n.is_multiple_of(3) {
-            ClipStatus::Partial
-        } else {
-            ClipStatus::Ok
-        },
-        error: n.is_multiple_of(3).then(|| "cut off".into()),
     }
 }
 
 fn write(folder: &Path, clips: &[NewClip], shard_bytes: u64) -> Vec<IndexRow> {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes,
-        ..WriterConfig::default()
+        ..ShardWriterConfig::default()
     };
-    let mut writer = Writer::new(folder, Provenance::default(), config);
+    let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = clips.iter().map(|c| writer.push(c).unwrap()).collect();
     writer.finish().unwrap();
     write_index(folder, &rows, &Provenance::default()).unwrap();
@@ -76,14 +78,14 @@ fn what_was_stored_comes_back_from_the_shards_and_shards_stay_below_their_limit(
         let stored = shards.clip(name, row.shard_row.unwrap()).unwrap();
         assert_eq!(stored.clip_id, clip.clip_id);
         assert_eq!(
-            (stored.height, stored.width, stored.codec),
+            (stored.head.height, stored.head.width, stored.head.codec),
             (4, 5, Codec::Raw)
         );
         assert_eq!(
             stored.frames(),
             clip.frames.iter().map(Vec::as_slice).collect::<Vec<_>>()
         );
-        assert_eq!(stored.source(), &clip.source);
+        assert_eq!(&stored.head.source, &clip.head.source);
         assert_eq!(Some(stored.blake3), row.content.as_deref());
         assert!(stored.intact());
         assert!(name.starts_with(clip.split.name()));
@@ -123,11 +125,11 @@ fn the_same_clips_give_the_same_bytes_and_no_other_files() {
 #[test]
 fn a_dropped_writer_leaves_closed_shards_and_nothing_half_written() {
     let folder = tempfile::tempdir().unwrap();
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: 100,
-        ..WriterConfig::default()
+        ..ShardWriterConfig::default()
     };
-    let mut writer = Writer::new(folder.path(), Provenance::default(), config);
+    let mut writer = ShardWriter::new(folder.path(), Provenance::default(), config);
     for n in 0..3 {
         writer.push(&clip(n, Split::Train, 1)).unwrap();
     }
@@ -142,21 +144,27 @@ fn a_dropped_writer_leaves_closed_shards_and_nothing_half_written() {
 #[test]
 fn clips_that_cannot_be_stored_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::new(
+    let mut writer = ShardWriter::new(
         folder.path(),
         Provenance::default(),
-        WriterConfig::default(),
+        ShardWriterConfig::default(),
     );
     let empty = NewClip {
         frames: Vec::new(),
         ..clip(1, Split::Train, 1)
     };
     let wrong = NewClip {
-        height: 5,
+        head: ClipHead {
+            height: 5,
+            ..clip(1, Split::Train, 1).head
+        },
         ..clip(1, Split::Train, 1)
     };
     let failed = NewClip {
-        status: ClipStatus::Failed,
+        head: ClipHead {
+            status: ClipStatus::Failed,
+            ..clip(1, Split::Train, 1).head
+        },
         ..clip(1, Split::Train, 1)
     };
     for (bad, reason) in [
@@ -373,7 +381,10 @@ fn a_shard_holds_frames_of_one_codec_and_one_split() {
     ]
     .into_iter()
     .map(|(n, codec)| NewClip {
-        codec,
+        head: ClipHead {
+            codec,
+            ..clip(n, Split::Train, 1).head
+        },
         ..clip(n, Split::Train, 1)
     })
     .chain([clip(4, Split::Test, 1)])
@@ -451,8 +462,11 @@ fn jpeg_rows_come_back_like_raw_ones() {
     let clips: Vec<_> = some_clips()
         .into_iter()
         .map(|c| NewClip {
-            codec: Codec::Jpeg,
             frames: c.frames.iter().map(|f| f[..f.len() / 2].to_vec()).collect(),
+            head: ClipHead {
+                codec: Codec::Jpeg,
+                ..c.head
+            },
             ..c
         })
         .collect();

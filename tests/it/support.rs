@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use incdec::train::DeviceChoice;
+use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
 /// Every binary of the project: its name and where it lies.
@@ -106,6 +108,23 @@ pub(crate) fn optional_data(path: &str) -> Option<PathBuf> {
         path.display()
     ));
     None
+}
+
+/// The environment variable that repeats the moments at which a test killed what it ran.
+const SEED_VARIABLE: &str = "INCDEC_TEST_SEED";
+
+/// A random stream for the moments at which the test `test` kills what it runs. They differ from run to run, so that in time
+/// all are tried; the seed is said, and `INCDEC_TEST_SEED` takes it to try the same again.
+pub(crate) fn moments(test: &str) -> ChaCha8Rng {
+    let seed = std::env::var(SEED_VARIABLE).map_or_else(
+        |_| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            now.as_secs()
+        },
+        |seed| seed.parse().unwrap(),
+    );
+    say(&format!("{test}: {SEED_VARIABLE}={seed}"));
+    incdec::random::stream(seed, test, &[])
 }
 
 /// The python that `make setup` installs the tools for the tests into.

@@ -12,9 +12,9 @@ use incdec::clip::Split;
 use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
 use incdec::tables::{AvailabilityRow, Change, ClipRow, ClipStatus, ScheduleEvent, ScheduleRow};
-use incdec::tasks::availability::Plan;
-use incdec::tasks::schedule::Counts;
-use incdec::tasks::{ClipSource, DealSettings, Scenario, Source, TasksConfig, run};
+use incdec::tasks::availability::TaskLists;
+use incdec::tasks::schedule::ScheduleCounts;
+use incdec::tasks::{DealSettings, LabelSource, Scenario, Source, TasksConfig, run};
 use incdec::taxonomy::Taxonomy;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -98,13 +98,12 @@ fn schedule_file(scenario: Scenario) -> PathBuf {
     support::root().join("Kinetics/Info").join(name)
 }
 
-fn plan_of(source: &Source, settings: &DealSettings, tasks: usize) -> Plan {
-    let counts = settings
-        .scenario
-        .takes_schedule()
-        .then(|| Counts::read(&schedule_file(settings.scenario), &source.taxonomy).unwrap());
+fn plan_of(source: &Source, settings: &DealSettings, tasks: usize) -> TaskLists {
+    let counts = settings.scenario.takes_schedule().then(|| {
+        ScheduleCounts::read(&schedule_file(settings.scenario), &source.taxonomy).unwrap()
+    });
     // With fewer tasks than rows the seed draws for every row all the same, and so does this.
-    Plan::new(settings, &source.tables(), tasks, counts.as_ref())
+    TaskLists::new(settings, &source.tables(), tasks, counts.as_ref())
 }
 
 fn check_case(name: &str, case: &Case, source: &Source) {
@@ -152,7 +151,7 @@ fn hash(rows: &[u32]) -> String {
         })
 }
 
-fn current_names(plan: &Plan, taxonomy: &Taxonomy) -> Vec<BTreeMap<String, Vec<String>>> {
+fn current_names(plan: &TaskLists, taxonomy: &Taxonomy) -> Vec<BTreeMap<String, Vec<String>>> {
     let tasks = plan.schedule().tasks.iter().take(plan.tasks());
     tasks
         .map(|task| {
@@ -170,7 +169,7 @@ fn current_names(plan: &Plan, taxonomy: &Taxonomy) -> Vec<BTreeMap<String, Vec<S
 #[test]
 fn every_published_split_is_dealt_exactly() {
     let labels = LabelFolder::published();
-    let source = Source::read(&ClipSource::Labels(labels.path().to_owned())).unwrap();
+    let source = Source::read(&LabelSource::Labels(labels.path().to_owned())).unwrap();
     for file in support::goldens("splits_paper.json") {
         let goldens: Goldens = support::read_json(&file);
         assert!(!goldens.cases.is_empty());
@@ -190,7 +189,7 @@ fn interleaved_rows_and_uneven_counts_are_dealt_exactly_too() {
             &beside("labels_shuffled_validation.csv"),
             HEADER,
         ]);
-        let source = Source::read(&ClipSource::Labels(labels.path().to_owned())).unwrap();
+        let source = Source::read(&LabelSource::Labels(labels.path().to_owned())).unwrap();
         let goldens: Goldens = support::read_json(&file);
         assert!(!goldens.cases.is_empty());
         for case in goldens.cases {
@@ -214,7 +213,7 @@ fn the_published_clip_ids_stand_in_the_tables_in_the_golden_order() {
         run(&config(labels, scenario, &out)).unwrap();
         let rows: Vec<AvailabilityRow> =
             parquet_file::read(&out.join("availability.parquet")).unwrap();
-        let source = Source::read(&ClipSource::Labels(labels.to_owned())).unwrap();
+        let source = Source::read(&LabelSource::Labels(labels.to_owned())).unwrap();
         for (task, golden) in (0..).zip(case.train_rows.as_ref().unwrap()) {
             let ids = rows
                 .iter()
@@ -230,7 +229,7 @@ fn the_published_clip_ids_stand_in_the_tables_in_the_golden_order() {
 
 fn config(labels: &Path, scenario: Scenario, out: &Path) -> TasksConfig {
     TasksConfig {
-        clips: ClipSource::Labels(labels.to_owned()),
+        clips: LabelSource::Labels(labels.to_owned()),
         deal: DealSettings::published(scenario, 0),
         schedule: scenario.takes_schedule().then(|| schedule_file(scenario)),
         tasks: None,
@@ -357,7 +356,7 @@ fn the_same_command_writes_the_same_bytes_and_sweeps_what_a_killed_run_left() {
 #[test]
 fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
     let labels = LabelFolder::published();
-    let source = Source::read(&ClipSource::Labels(labels.path().to_owned())).unwrap();
+    let source = Source::read(&LabelSource::Labels(labels.path().to_owned())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let manifest = folder.path().join("clips.parquet");
     let rows: Vec<ClipRow> = Split::ALL
@@ -389,7 +388,7 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
         .collect();
     let settings = serde_json::json!({"taxonomy": source.taxonomy.to_json()});
     parquet_file::write(&manifest, &rows, &Provenance::of(&settings)).unwrap();
-    let rows_of = |clips: ClipSource, name: &str| {
+    let rows_of = |clips: LabelSource, name: &str| {
         let out = folder.path().join(name);
         let mut config = config(labels.path(), Scenario::Substitution, &out);
         config.clips = clips;
@@ -398,8 +397,8 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
             parquet_file::read(&out.join("availability.parquet")).unwrap();
         (summary, rows)
     };
-    let (_, mut by_labels) = rows_of(ClipSource::Labels(labels.path().to_owned()), "labels");
-    let (summary, by_manifest) = rows_of(ClipSource::Manifest(manifest.clone()), "manifest");
+    let (_, mut by_labels) = rows_of(LabelSource::Labels(labels.path().to_owned()), "labels");
+    let (summary, by_manifest) = rows_of(LabelSource::Manifest(manifest.clone()), "manifest");
     assert!(summary.tasks[0].of(Split::Train).unusable > 0);
     for row in &mut by_labels {
         row.usable = row.row % 100 != 3;
@@ -408,7 +407,7 @@ fn a_manifest_deals_the_same_and_knows_the_clips_without_frames() {
 
     // A manifest that contradicts itself is refused, and one whose clips lie elsewhere than in its shards.
     let mut config = config(labels.path(), Scenario::Substitution, folder.path());
-    config.clips = ClipSource::Manifest(manifest.clone());
+    config.clips = LabelSource::Manifest(manifest.clone());
     let refused = |change: &dyn Fn(&mut Vec<ClipRow>), words: &str| {
         let mut wrong = rows.clone();
         change(&mut wrong);
@@ -537,7 +536,7 @@ fn two_deals_into_one_folder_leave_the_tables_of_one() {
     let out = folder.path().join("tasks");
     let held = Lock::folder(&out, "another", Wait::No).unwrap();
     let config = TasksConfig {
-        clips: ClipSource::Labels(labels.path().to_owned()),
+        clips: LabelSource::Labels(labels.path().to_owned()),
         deal: DealSettings::published(Scenario::Substitution, 0),
         schedule: None,
         tasks: Some(2),

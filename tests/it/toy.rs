@@ -8,10 +8,10 @@ use incdec::download::{self, DownloadConfig};
 use incdec::labels::Labels;
 use incdec::toy::ToyError;
 use incdec::toy::serve::{Server, ask};
-use incdec::toy::source::{Layout, SourceConfig, run};
+use incdec::toy::{Layout, ToyConfig, run};
 
-fn small(out: &Path) -> SourceConfig {
-    SourceConfig {
+fn small(out: &Path) -> ToyConfig {
+    ToyConfig {
         out: out.to_owned(),
         train: 1,
         validation: 1,
@@ -19,7 +19,7 @@ fn small(out: &Path) -> SourceConfig {
         seconds: 0.4,
         size: 16,
         fps: 5,
-        ..SourceConfig::default()
+        ..ToyConfig::default()
     }
 }
 
@@ -47,7 +47,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
     assert!(run(&at("a")).unwrap().unchanged);
     run(&at("b")).unwrap();
     assert!(bytes(&folder.path().join("a")) == bytes(&folder.path().join("b")));
-    run(&SourceConfig { seed: 1, ..at("b") }).unwrap();
+    run(&ToyConfig { seed: 1, ..at("b") }).unwrap();
     let (a, b) = (
         bytes(&folder.path().join("a")),
         bytes(&folder.path().join("b")),
@@ -177,7 +177,7 @@ fn its_clips_come_through_the_download_stage_in_both_layouts() {
     let folder = tempfile::tempdir().unwrap();
     for (name, layout) in [("official", Layout::Official), ("flat", Layout::Flat)] {
         let root = folder.path().join(name);
-        run(&SourceConfig {
+        run(&ToyConfig {
             layout,
             ..small(&root)
         })
@@ -212,21 +212,21 @@ fn settings_out_of_range_and_foreign_folders_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let good = small(&folder.path().join("toy"));
     for bad in [
-        SourceConfig {
+        ToyConfig {
             train: 0,
             validation: 0,
             test: 0,
             ..good.clone()
         },
-        SourceConfig {
+        ToyConfig {
             seconds: 0.0,
             ..good.clone()
         },
-        SourceConfig {
+        ToyConfig {
             size: 33,
             ..good.clone()
         },
-        SourceConfig {
+        ToyConfig {
             fps: 0,
             ..good.clone()
         },

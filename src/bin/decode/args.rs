@@ -7,7 +7,7 @@ use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Retry, Subsampli
 use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
-use incdec::shard::{Codec, DEFAULT_SHARD_BYTES};
+use incdec::shard::Codec;
 
 use crate::cli;
 
@@ -71,13 +71,13 @@ pub(crate) struct Stage {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Frames per second: a number or a fraction like 30000/1001
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = ClipSettings::default().fps)]
     fps: Fps,
     /// Size of a stored frame in pixels: <width>x<height>, or short:<pixels> to keep the aspect
-    #[arg(long, value_name = "SIZE", default_value = "200x200")]
+    #[arg(long, value_name = "SIZE", default_value_t = ClipSettings::default().frame_size)]
     frame_size: FrameSize,
     /// How frames are stored
-    #[arg(long, value_parser = cli::one_of::<Codec>(), default_value = "jpeg")]
+    #[arg(long, value_parser = cli::one_of::<Codec>(), default_value_t = ClipSettings::default().codec)]
     codec: Codec,
     /// Quality of JPEG frames, 1 to 100
     #[arg(long, default_value_t = ClipSettings::default().quality)]
@@ -101,10 +101,10 @@ pub(crate) struct Stage {
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Share of the labelled clips, 0 to 1, that may be missing or undecodable
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    #[arg(long, value_name = "SHARE", default_value_t = DecodeConfig::default().max_failed)]
     max_failed: f64,
     /// Bytes of frames after which a new shard begins; counts for new shards only
-    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_SHARD_BYTES)]
+    #[arg(long, value_name = "BYTES", default_value_t = DecodeConfig::default().shard_bytes)]
     shard_bytes: u64,
     /// Most seconds that one clip may take; one that takes longer is tried once more alone
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]

@@ -6,12 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
 use incdec::download::DownloadConfig;
-use incdec::download::fetch::{LabelsConfig, Tables};
-use incdec::download::http::HttpConfig;
-use incdec::download::pace::RetryConfig;
-use incdec::download::secret::Link;
-use incdec::download::store::{Access, StoreConfig};
-use incdec::download::tables::Counts;
+use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
+use incdec::download::source::{Access, HttpConfig, Link, RetryConfig, StoreConfig};
 use incdec::lock::Wait;
 
 use crate::{cli, environment};
@@ -32,11 +28,13 @@ Examples:
   incdec-download --source s3://mirror/k700 --endpoint http://minio.example.org:9000 --signed
   incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet";
 
-/// Fetch the Kinetics clips that the label tables name, and no others, as <out>/<subcategory>/<clip>.mp4.
+/// Fetch the Kinetics clips that the label tables name, and no others, as
+/// <out>/<subcategory>/<clip>.mp4.
 ///
-/// Of the source's archives only those are read that can hold a wanted clip; they pass through gunzip and tar in memory, and
-/// only the wanted clips touch the disk. A connection that breaks goes on where it broke. Run it again after any interruption:
-/// it does what is left, and reads anew only the archives that were being read, as many as --jobs.
+/// Of the source's archives only those are read that can hold a wanted clip; they pass through
+/// gunzip and tar in memory, and only the wanted clips touch the disk. A connection that breaks
+/// goes on where it broke. Run it again after any interruption: it does what is left, and reads
+/// anew only the archives that were being read, as many as --jobs.
 #[derive(Parser)]
 #[command(
     version,
@@ -77,7 +75,8 @@ pub(crate) struct VerifyArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Source")]
 struct SourceArgs {
-    /// Instead of the official base: a URL (http, https, file, s3, gs, az) or a folder, of archives alone too.
+    /// Instead of the official base: a URL (http, https, file, s3, gs, az) or a folder, of archives
+    /// alone too.
     #[arg(long)]
     source: Option<Link>,
     /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
@@ -92,7 +91,8 @@ struct SourceArgs {
     /// Region of an s3:// bucket.
     #[arg(long)]
     region: Option<String>,
-    /// Ask the object store with the credentials in the environment, for buckets that are not public.
+    /// Ask the object store with the credentials in the environment, for buckets that are not
+    /// public.
     #[arg(long)]
     signed: bool,
     /// Tries in a row that gain less than a kilobyte before an archive is given up.
@@ -138,12 +138,14 @@ impl SourceArgs {
 
 #[derive(Args)]
 pub(crate) struct LabelsArgs {
-    /// Folder for train.csv, validation.csv, test.csv and, where it lacks them, classes.csv and the schedules.
+    /// Folder for train.csv, validation.csv, test.csv and, where it lacks them, classes.csv and the
+    /// schedules.
     #[arg(long, default_value = "Kinetics/Info")]
     out: PathBuf,
-    /// Make tables of each class's first clips by id instead: this many for train/validation/test, as in 100/10/10.
+    /// Make tables of each class's first clips by id instead: this many for train/validation/test,
+    /// as in 100/10/10.
     #[arg(long)]
-    per_class: Option<Counts>,
+    per_class: Option<ClipsPerClass>,
     /// With --per-class: the classes, as CSV with the columns Category and Subcategory.
     #[arg(
         long,
@@ -226,11 +228,12 @@ pub(crate) struct RunArgs {
     /// Most megabytes (10^6 bytes) a second, all archives together.
     #[arg(long, value_parser = megabytes, value_name = "MEGABYTES")]
     max_rate: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1: in no archive, or in one that is absent or damaged at its source.
+    /// Share of the clips that may be missing, 0 to 1: in no archive, or in one that is absent or
+    /// damaged at its source.
     #[arg(long, default_value = "0.01", value_parser = share, value_name = "SHARE")]
     max_missing: f64,
-    /// Take clips that lie in --out and that the ledger does not know as they are, instead of fetching them: after the ledger
-    /// was lost.
+    /// Take clips that lie in --out and that the ledger does not know as they are, instead of
+    /// fetching them: after the ledger was lost.
     #[arg(long)]
     adopt: bool,
     /// Where another program works on the same ledger or clips, begin when it has ended.

@@ -1,8 +1,6 @@
 //! What the environment says of the way to the source; the library itself reads none of it.
 
-use incdec::download::proxy::Proxies;
-use incdec::download::secret::Secret;
-use incdec::download::store::{Keys, S3Keys};
+use incdec::download::source::{Keys, Proxies, S3Keys, Secret};
 
 /// A variable that is set and not blank, by the first of these names that is.
 fn first(names: &[&str]) -> Option<String> {

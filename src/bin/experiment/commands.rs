@@ -154,7 +154,8 @@ impl Args {
     }
 }
 
-fn flags(pairs: &[(&str, &dyn Display)]) -> Vec<String> {
+/// Flags with their values, as a command line has them.
+pub(crate) fn flags(pairs: &[(&str, &dyn Display)]) -> Vec<String> {
     pairs
         .iter()
         .flat_map(|(name, value)| [format!("--{name}"), value.to_string()])

@@ -3,15 +3,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::cli;
+use crate::table::Table;
 
 const EXAMPLE: &str = "\
-Example: a line of the seed's script, with `python -u .../main.py` replaced
+Examples: a line of the seed's script, with `python -u .../main.py` replaced, and two cells of the published table
   incdec-experiment --approach incdec_lwf --pipeline decremental --seed 1 -op runs \\
     --data_path Kinetics --epochs 100 --batch_size 4 --n_accumulation 4 --sampler imbalanced \\
     --freeze_bn no --stop_first_task no --early_stopping_val 10
+  incdec-experiment table --labels Kinetics/Info --manifest Kinetics/manifests/clips.parquet \\
+    --shards Kinetics/shards --tasks-dir Kinetics/tasks --runs Kinetics/runs \\
+    --scenarios decremental --methods ewc lwf --seeds 0 --jobs 2
 
 Clips are read from <data_path>/shards (make decode), labels from <data_path>/Info, the manifest from
 <data_path>/manifests/clips.parquet where there is one. What follows `--` is passed on to incdec-train.";
@@ -22,8 +26,11 @@ Clips are read from <data_path>/shards (make decode), labels from <data_path>/In
 /// letters or digits>; the same flags give the same folder, so an interrupted experiment goes on. The seed's quirks are on
 /// (--compat twyn2024) and its output files are written.
 #[derive(Parser)]
-#[command(name = "incdec-experiment", version, after_help = cli::after_help(EXAMPLE), rename_all = "snake_case", args_override_self = true)]
+#[command(name = "incdec-experiment", version, after_help = cli::after_help(EXAMPLE), rename_all = "snake_case")]
+#[command(args_override_self = true, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Instead>,
     /// How the model is updated.
     #[arg(long, value_parser = ["incdec", "incdec_lwf", "incdec_fd", "incdec_ewc"], default_value = "incdec")]
     pub(crate) approach: String,
@@ -93,7 +100,7 @@ pub(crate) struct Args {
     /// What reduce_plateau watches.
     #[arg(long, value_parser = ["map", "class_loss"], default_value = "map")]
     pub(crate) plateau_check: String,
-    /// Epochs that reduce_plateau bears.
+    /// Epochs without a better figure before reduce_plateau lowers the rates.
     #[arg(long, default_value_t = 10)]
     pub(crate) patience: u32,
     /// Index of the GPU; without one, the processor, with a warning.
@@ -129,6 +136,12 @@ pub(crate) struct Args {
     /// Flags passed on to incdec-train as they are.
     #[arg(last = true, value_name = "FLAGS FOR incdec-train")]
     pub(crate) passed_on: Vec<String>,
+}
+
+/// What is run instead of one experiment.
+#[derive(Subcommand)]
+pub(crate) enum Instead {
+    Table(Table),
 }
 
 /// How the seed spells a switch.

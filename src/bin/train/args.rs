@@ -40,10 +40,10 @@ pub(crate) struct Args {
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
     /// Where to compute: auto, cpu or cuda:N.
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value_t)]
     device: DeviceChoice,
     /// Threads that decode and augment clips. Any number gives the same result.
-    #[arg(long, default_value_t = 2, value_name = "N")]
+    #[arg(long, default_value_t = defaults().workers, value_name = "N")]
     workers: usize,
     /// Threads of a tensor operation. A run that goes on takes as many as it began with, a new one all cores. The same seed
     /// gives the same bytes on the same number of threads and instruction set.
@@ -57,7 +57,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = cli::one_of::<OnBadClip>(), default_value_t)]
     on_bad_clip: OnBadClip,
     /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(long, default_value_t = defaults().max_bad, value_name = "SHARE")]
     max_bad: f64,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
@@ -89,33 +89,33 @@ Example: learning without forgetting on the toy data, small enough for a laptop
 #[command(next_help_heading = "Model and input")]
 struct ModelArgs {
     /// MoViNet size: A0, A1, A2, A3, A4 or A5.
-    #[arg(long, value_parser = cli::one_of::<Variant>(), default_value = "A0")]
+    #[arg(long, value_parser = cli::one_of::<Variant>(), default_value_t = Settings::default().variant)]
     variant: Variant,
     /// Padding: seed (the seed's) or tf (of the published weights).
-    #[arg(long, value_parser = cli::one_of::<Geometry>(), default_value = "seed")]
+    #[arg(long, value_parser = cli::one_of::<Geometry>(), default_value_t = Settings::default().geometry)]
     geometry: Geometry,
     /// How convolutions run: fast (fused operators where they apply), frames (stock ones on frames as pictures: what fast is
     /// on a GPU), or reference (plain ones, for comparison).
-    #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value = "fast")]
+    #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value_t = Settings::default().model_path)]
     model_path: ModelPath,
     /// In which floats the model computes: f32 or bf16. Weights and statistics are 32-bit floats in both; bf16 needs a GPU or
     /// a processor with avx512_bf16 or amx_bf16.
-    #[arg(long, value_parser = cli::one_of::<Precision>(), default_value = "f32")]
+    #[arg(long, value_parser = cli::one_of::<Precision>(), default_value_t = Settings::default().precision)]
     precision: Precision,
     /// Compute a block's inside again in the backward pass instead of keeping it: less memory, more time.
     #[arg(long)]
     checkpoint_blocks: bool,
     /// Frames of a clip; shorter clips are repeated, longer ones cut.
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = Settings::default().frames, value_name = "N")]
     frames: usize,
     /// Side that frames are resized to before cropping, in pixels.
-    #[arg(long, default_value_t = 200, value_name = "PX")]
+    #[arg(long, default_value_t = Settings::default().resize, value_name = "PX")]
     resize: u32,
     /// Side of the crop that the model sees, in pixels.
-    #[arg(long, default_value_t = 172, value_name = "PX")]
+    #[arg(long, default_value_t = Settings::default().size, value_name = "PX")]
     size: u32,
     /// Share of the features dropped in training, 0..1.
-    #[arg(long, default_value_t = 0.2, value_name = "P")]
+    #[arg(long, default_value_t = Settings::default().dropout, value_name = "P")]
     dropout: f64,
 }
 
@@ -125,49 +125,49 @@ struct ModelArgs {
 #[command(next_help_heading = "Training")]
 struct TrainingArgs {
     /// Most epochs of a task.
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = Settings::default().epochs, value_name = "N")]
     epochs: u32,
     /// Clips of a batch.
-    #[arg(long, default_value_t = 4, value_name = "N")]
+    #[arg(long, default_value_t = Settings::default().batch_size, value_name = "N")]
     batch_size: usize,
     /// Batches whose gradients are summed before a step; 0 steps after each.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = Settings::default().accumulation, value_name = "N")]
     accumulation: u32,
     /// Balanced: every clip once an epoch; imbalanced: drawn with replacement, rare classes as often as common ones.
-    #[arg(long, value_parser = cli::one_of::<SamplerName>(), default_value = "balanced")]
+    #[arg(long, value_parser = cli::one_of::<SamplerName>(), default_value_t = Settings::default().sampler)]
     sampler: SamplerName,
     /// Multilabel: a sigmoid for each class; multiclass: a softmax over all.
-    #[arg(long, value_parser = cli::one_of::<CriterionName>(), default_value = "multilabel")]
+    #[arg(long, value_parser = cli::one_of::<CriterionName>(), default_value_t = Settings::default().criterion)]
     criterion: CriterionName,
     /// How the learning rates change within a task.
-    #[arg(long, value_parser = cli::one_of::<SchedulerName>(), default_value = "fixed")]
+    #[arg(long, value_parser = cli::one_of::<SchedulerName>(), default_value_t = Settings::default().scheduler)]
     scheduler: SchedulerName,
     /// Which figure of the validation set reduce-on-plateau watches.
-    #[arg(long, value_parser = cli::one_of::<PlateauCheck>(), default_value = "map")]
+    #[arg(long, value_parser = cli::one_of::<PlateauCheck>(), default_value_t = Settings::default().plateau_check)]
     plateau_check: PlateauCheck,
-    /// Epochs in a row without improvement that reduce-on-plateau bears.
-    #[arg(long, default_value_t = 10, value_name = "EPOCHS")]
+    /// Epochs in a row without improvement that reduce-on-plateau waits for.
+    #[arg(long, default_value_t = Settings::default().patience, value_name = "EPOCHS")]
     patience: u32,
     /// Epochs in a row without a better validation mAP that end a task (scheduler fixed only).
-    #[arg(long, default_value_t = 1000, value_name = "EPOCHS")]
+    #[arg(long, default_value_t = Settings::default().early_stop, value_name = "EPOCHS")]
     early_stop: u32,
     /// Learning rate of the backbone in task 0.
-    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    #[arg(long, default_value_t = Settings::default().lr_first_task, value_name = "RATE")]
     lr_first_task: f64,
     /// Learning rate of the head in task 0.
-    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    #[arg(long, default_value_t = Settings::default().lr_first_task_head, value_name = "RATE")]
     lr_first_task_head: f64,
     /// Learning rate of the backbone in later tasks.
-    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    #[arg(long, default_value_t = Settings::default().lr_backbone, value_name = "RATE")]
     lr_backbone: f64,
     /// Learning rate of the head in later tasks.
-    #[arg(long, default_value_t = 1e-4, value_name = "RATE")]
+    #[arg(long, default_value_t = Settings::default().lr_head, value_name = "RATE")]
     lr_head: f64,
     /// Weight decay of every trained parameter.
-    #[arg(long, default_value_t = 5e-4)]
+    #[arg(long, default_value_t = Settings::default().weight_decay)]
     weight_decay: f64,
     /// Adam adds the weight decay to the gradient, adamw shrinks the weights apart from it.
-    #[arg(long, value_parser = cli::one_of::<OptimizerName>(), default_value = "adam")]
+    #[arg(long, value_parser = cli::one_of::<OptimizerName>(), default_value_t = Settings::default().optimizer)]
     optimizer: OptimizerName,
     /// Keep batch norm as it is from task 1 on.
     #[arg(long)]
@@ -185,7 +185,7 @@ struct TrainingArgs {
     #[arg(long)]
     from_scratch: bool,
     /// Seed of every random choice of the training.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = Settings::default().seed)]
     seed: u64,
     /// Behave as the seed's code where it differs from what it says: twyn2024 (all quirks), none, or names of single quirks
     /// separated by commas.
@@ -197,29 +197,34 @@ struct TrainingArgs {
 #[command(next_help_heading = "Approach")]
 struct ApproachArgs {
     /// How the model is updated from task to task (also incdec, incdec_lwf, incdec_fd, incdec_ewc).
-    #[arg(long, value_parser = cli::one_of::<ApproachName>(), default_value = "finetune")]
+    #[arg(long, value_parser = cli::one_of::<ApproachName>(), default_value_t = Settings::default().approach)]
     approach: ApproachName,
     /// Weight of EWC's penalty.
-    #[arg(long, default_value_t = 500.0, value_name = "WEIGHT")]
+    #[arg(long, default_value_t = Settings::default().ewc_lambda, value_name = "WEIGHT")]
     ewc_lambda: f64,
     /// Share of the old Fisher information when EWC merges a new one in, 0..1.
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    #[arg(long, default_value_t = Settings::default().ewc_alpha, value_name = "SHARE")]
     ewc_alpha: f64,
     /// How EWC's Fisher information is estimated.
-    #[arg(long, value_parser = cli::one_of::<FisherEstimate>(), default_value = "batch")]
+    #[arg(long, value_parser = cli::one_of::<FisherEstimate>(), default_value_t = Settings::default().fisher)]
     fisher: FisherEstimate,
     /// Weight of LwF's penalty.
-    #[arg(long, default_value_t = 1.0, value_name = "WEIGHT")]
+    #[arg(long, default_value_t = Settings::default().lwf_lambda, value_name = "WEIGHT")]
     lwf_lambda: f64,
     /// Temperature of LwF's probabilities (multiclass only).
-    #[arg(long, default_value_t = 1.0, value_name = "T")]
+    #[arg(long, default_value_t = Settings::default().lwf_temperature, value_name = "T")]
     lwf_temperature: f64,
     /// Weight of feature distillation's penalty.
-    #[arg(long, default_value_t = 0.1, value_name = "WEIGHT")]
+    #[arg(long, default_value_t = Settings::default().fd_lambda, value_name = "WEIGHT")]
     fd_lambda: f64,
     /// How feature distillation measures distance.
-    #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value = "l2")]
+    #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value_t = Settings::default().fd_distance)]
     fd_distance: FeatureDistance,
+}
+
+/// What is not said on the command line; the paths must be.
+fn defaults() -> TrainConfig {
+    TrainConfig::new(PathBuf::new(), PathBuf::new(), PathBuf::new())
 }
 
 fn named_value(text: &str) -> Result<(String, String), String> {

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::proof::Proof;
+use super::proof::{Candidate, Proof};
 use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
-use crate::clip::ClipId;
-use crate::download::ledger::{Kind, LedgerRow};
-use crate::parquet_file::{self, Table};
+use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
+use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
@@ -21,17 +20,11 @@ const DOWNLOAD_LOG: &str = "download.jsonl";
 const PAGE_FILE: &str = "report.html";
 /// The folder of the clips, beside the ledger.
 const CLIPS_FOLDER: &str = "raw";
-/// What make leaves beside a record: that the stage has succeeded, and the settings that it was asked to take.
+/// What make leaves beside a record: that the stage has succeeded, and the settings that it was
+/// asked to take.
 pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
 /// The same of a report, which takes no settings.
 pub(super) const REPORTED: [&str; 1] = [".reported"];
-
-/// A file that the stage makes, if its content proves it.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    pub(super) path: PathBuf,
-    pub(super) proof: Proof,
-}
 
 /// Where a stage's work lies.
 #[derive(Clone, Debug)]
@@ -152,25 +145,18 @@ fn clips(ledger: &Path, root: &Path) -> Result<Vec<Candidate>, CleanError> {
     if !ledger.exists() {
         return Ok(Vec::new());
     }
-    let rows: Vec<LedgerRow> = parquet_file::read(ledger)?;
-    let downloaded = rows
-        .into_iter()
-        .filter(|row| row.kind == Kind::Clip && row.state == "present");
-    let clip = |row: LedgerRow| {
-        let id: ClipId = row.name.parse().ok()?;
-        let subcategory = row.subcategory.filter(|name| is_one_folder(name))?;
+    let rows = ledger::read(ledger)?.into_iter();
+    let downloaded = rows.filter(|row| row.kind == Kind::Clip).filter_map(|row| {
+        let subcategory = row.subcategory.clone()?;
+        let ClipState::Present { clip, .. } = ledger::clip_of(row) else {
+            return None;
+        };
         Some(Candidate {
-            path: root.join(subcategory).join(id.file_name()),
-            proof: Proof::Hash(row.blake3?),
+            path: ledger::clip_path(root, &subcategory, &clip.clip_id),
+            proof: Proof::Hash(clip.blake3),
         })
-    };
-    Ok(downloaded.filter_map(clip).collect())
-}
-
-/// Whether a name leads to a folder within the one that it is joined to.
-fn is_one_folder(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    matches!(components.next(), Some(Component::Normal(_))) && components.next().is_none()
+    });
+    Ok(downloaded.collect())
 }
 
 fn shards(folder: &Path) -> Result<Vec<Candidate>, CleanError> {

@@ -1,7 +1,7 @@
 //! What proves that a file is as this program wrote it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -18,6 +18,13 @@ const EVENT_VERSION: &[u8] = b"brain.Event:2";
 const FIRST_EVENT_BYTES: usize = 64;
 /// Bytes of a checksum within a file of events.
 const CHECKSUM_BYTES: usize = 4;
+
+/// A file that the stage makes, if its content proves it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) path: PathBuf,
+    pub(super) proof: Proof,
+}
 
 /// What proves that a file is as this program wrote it.
 #[derive(Clone, Debug)]
@@ -89,8 +96,8 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, ArtifactError> {
         .map_err(ArtifactError::at("read", path))
 }
 
-/// Whether the bytes are TensorBoard's events from the first to the last: a record is its length in 8 bytes, a checksum in 4, the
-/// event, a checksum in 4, and the first event names the version.
+/// Whether the bytes are TensorBoard's events from the first to the last: a record is its length in
+/// 8 bytes, a checksum in 4, the event, a checksum in 4, and the first event names the version.
 fn are_events(mut bytes: &[u8]) -> bool {
     let first = &bytes[..bytes.len().min(FIRST_EVENT_BYTES)];
     if !first

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::place::{Candidate, MADE, Place, REPORTED, files_in};
+use super::place::{MADE, Place, REPORTED, files_in};
+use super::proof::Candidate;
 use super::{CleanConfig, CleanError, CleanSummary, Stage};
 use crate::artifact::{self, ArtifactError};
 use crate::lock::{LOCK_FILE, Lock};

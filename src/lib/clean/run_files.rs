@@ -2,14 +2,13 @@
 
 use std::path::{Component, Path};
 
-use super::place::Candidate;
-use super::proof::Proof;
+use super::proof::{Candidate, Proof};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
-use crate::run_record::{PROGRESS_FILE, Progress, RUN_FILE, SETTINGS_FILE, read_progress};
-use crate::tables::PredictionRow;
-use crate::tables::{AvailabilityRow, ScheduleRow};
-use crate::tables::{HistoryRow, MetricRow, PREDICTIONS, TimingRow};
+use crate::run_record::{PROGRESS_FILE, RUN_FILE, RunProgress, SETTINGS_FILE, read_progress};
+use crate::tables::{
+    AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, TimingRow,
+};
 
 /// What no promise of equal bytes covers, and so no hash: the log and the event file.
 const LOG_FILE: &str = "log.jsonl";
@@ -41,8 +40,9 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
     Ok(found)
 }
 
-/// The files whose hashes the progress holds, but for the settings, which tell whose they are and go later.
-fn hashed(progress: &Progress) -> impl Iterator<Item = (&String, &String)> {
+/// The files whose hashes the progress holds, but for the settings, which tell whose they are and
+/// go later.
+fn hashed(progress: &RunProgress) -> impl Iterator<Item = (&String, &String)> {
     let of_tasks = progress
         .tasks
         .iter()
@@ -54,7 +54,7 @@ fn hashed(progress: &Progress) -> impl Iterator<Item = (&String, &String)> {
 }
 
 /// The copies of the tasks' tables, where no task is done that would have their hashes.
-fn copies(progress: &Progress) -> Vec<(&'static str, Proof)> {
+fn copies(progress: &RunProgress) -> Vec<(&'static str, Proof)> {
     if !progress.files.is_empty() {
         return Vec::new();
     }

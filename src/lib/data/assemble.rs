@@ -8,10 +8,21 @@ use tch::{Device, Kind, Tensor};
 use super::augment::views;
 use super::memory;
 use super::pixels::FrameReader;
-use super::{
-    Batch, ClipFault, DataError, Dataset, HostMemory, LoaderConfig, OnBadClip, StreamKeys,
-};
+use super::{ClipFault, DataError, Dataset, HostMemory, LoaderConfig, OnBadClip, StreamKeys};
 use crate::panics::caught;
+
+/// Clips that go through the model together.
+#[derive(Debug)]
+pub struct Batch {
+    /// The clips, bytes `[N, T, H, W, 3]`, on the host.
+    pub clips: Tensor,
+    /// Their class indices, int64 `[N]`, on the host.
+    pub labels: Tensor,
+    /// Their indices in the data set, N of them.
+    pub samples: Vec<usize>,
+    /// The indices of clips that belong here but could not be loaded ([`OnBadClip::Skip`]).
+    pub skipped: Vec<usize>,
+}
 
 /// Bytes of an RGB pixel.
 const RGB: usize = 3;

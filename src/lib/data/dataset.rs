@@ -77,9 +77,9 @@ impl ClipSource for Shards {
         };
         Ok(StoredFrames {
             clip_id: clip.clip_id,
-            codec: clip.codec,
-            height: clip.height,
-            width: clip.width,
+            codec: clip.head.codec,
+            height: clip.head.height as usize,
+            width: clip.head.width as usize,
             frames: clip.frames()[..clip.len().min(max_frames)].to_vec(),
         })
     }

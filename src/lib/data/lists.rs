@@ -12,7 +12,8 @@ use crate::tables::AvailabilityRow;
 pub struct List {
     /// Its clips that have frames, by position.
     pub samples: Vec<Sample>,
-    /// Listed clips of which the availability table knows that they have none: they are passed over.
+    /// Listed clips of which the availability table knows that they have none: they are passed
+    /// over.
     pub unusable: usize,
 }
 
@@ -24,8 +25,8 @@ impl Lists {
     /// Finds the clips of every list in the shards' `index`.
     ///
     /// # Errors
-    /// When clips that the availability table calls usable have no frames there, however few: the two belong to different
-    /// data, and lists that silently lack clips are other tasks.
+    /// When clips that the availability table calls usable have no frames there, however few: the
+    /// two belong to different data, and lists that silently lack clips are other tasks.
     pub fn join(availability: &[AvailabilityRow], index: &[IndexRow]) -> Result<Self, DataError> {
         let stored: HashMap<&str, (&str, i64)> = index
             .iter()

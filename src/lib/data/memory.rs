@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// A contiguous tensor in host memory with content yet to be written.
-pub(super) fn empty(shape: &[i64], kind: Kind) -> Tensor {
+pub fn empty(shape: &[i64], kind: Kind) -> Tensor {
     let tensor = Tensor::empty(shape, (kind, Device::Cpu));
     let bytes = tensor.numel() * kind.elt_size_in_bytes();
     prefer_huge_pages(tensor.data_ptr(), bytes);

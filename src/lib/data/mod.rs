@@ -16,23 +16,26 @@
 mod assemble;
 pub mod augment;
 mod batches;
-pub mod bench;
+mod config;
 mod dataset;
 mod error;
 mod jpeg;
+mod keys;
 mod lists;
-mod memory;
+pub mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;
 pub mod sampler;
 
+pub use assemble::Batch;
 pub use augment::Augment;
-pub use batches::{
-    Batch, Batches, HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS,
-    OnBadClip, StreamKeys,
+pub use batches::Batches;
+pub use config::{
+    HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS, OnBadClip,
 };
 pub use dataset::{ClipSource, Dataset, HashCheck, Sample, StoredFrames};
 pub use error::{ClipFault, DataError, first_clips};
+pub use keys::StreamKeys;
 pub use lists::{List, Lists};
 pub use normalise::{MEAN, Normaliser, STD};

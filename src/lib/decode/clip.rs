@@ -7,70 +7,37 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 use super::file_hash::hash_in_time;
 use super::sample::{Instants, Picked, Sampler};
+use super::trouble::Trouble;
 use super::{ClipSettings, Resample, Subsampling};
-use crate::clip::Split;
 use crate::media::MediaError;
-use crate::media::decode::{Picture, ShownFrame, Tally, Video, VideoFacts};
+use crate::media::facts::VideoFacts;
 use crate::media::filter::Interpolation;
 use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
+use crate::media::video::{Picture, ShownFrame, Tally, Video};
 use crate::panics::caught;
-use crate::shard::{Cause, Codec, NewClip, SourceFacts};
+use crate::shard::{Cause, ClipHead, Codec, SourceFacts};
 use crate::tables::ClipStatus;
 
-/// Why a clip gave no frames, or no more of them.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// Its file is damaged, or not what a clip is.
-    Damaged(String),
-    /// The system did not give the file.
-    Refused(String),
-    /// Time or memory did not suffice: it may fare better where nothing else is decoded.
-    Starved(String),
-}
-
-impl From<MediaError> for Trouble {
-    fn from(error: MediaError) -> Self {
-        let reason = error.to_string();
-        match error {
-            MediaError::Exceeded(_) | MediaError::Memory => Self::Starved(reason),
-            MediaError::Refused(_) => Self::Refused(reason),
-            _ => Self::Damaged(reason),
-        }
-    }
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Self::Damaged(reason)
-    }
-}
-
-/// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and the reason.
+/// What came out of a clip. A clip that cannot be decoded has no frames, the status `Failed` and
+/// the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecodedClip {
     /// The stored frames, each as the settings' codec says.
     #[serde(skip)]
     pub frames: Vec<Vec<u8>>,
-    /// Width of a frame in pixels.
-    pub width: u32,
-    /// Height of a frame in pixels.
-    pub height: u32,
-    /// What is known about the file.
-    pub source: SourceFacts,
-    /// `Ok`, `Partial` or `Failed`.
-    pub status: ClipStatus,
-    /// What went wrong, where something did.
-    pub error: Option<String>,
+    /// What is known of the clip beside the frames.
+    pub head: ClipHead,
     /// Whose fault it is that there are no frames.
     pub cause: Option<Cause>,
-    /// Whether time or memory did not suffice, so that it may fare better where nothing else is decoded.
+    /// Whether time or memory did not suffice, so that it may fare better where nothing else is
+    /// decoded.
     pub starved: bool,
 }
 
 impl DecodedClip {
     /// A clip without frames.
-    pub(super) fn failed(source: SourceFacts, trouble: Trouble) -> Self {
+    pub(super) fn failed(settings: &ClipSettings, source: SourceFacts, trouble: Trouble) -> Self {
         let (cause, starved) = match trouble {
             Trouble::Damaged(_) => (Cause::Damaged, false),
             Trouble::Refused(_) => (Cause::NotDecoded, false),
@@ -80,60 +47,54 @@ impl DecodedClip {
             trouble;
         Self {
             frames: Vec::new(),
-            width: 0,
-            height: 0,
-            source,
-            status: ClipStatus::Failed,
-            error: Some(reason),
+            head: head(settings, (0, 0), source, ClipStatus::Failed, Some(reason)),
             cause: Some(cause),
             starved,
         }
     }
 
     /// A clip that made the decoder panic.
-    pub(super) fn panicked(message: &str) -> Self {
+    pub(super) fn panicked(settings: &ClipSettings, message: &str) -> Self {
         let reason = format!("the decoder panicked: {message}");
-        Self::failed(SourceFacts::default(), Trouble::Damaged(reason))
+        Self::failed(settings, SourceFacts::default(), Trouble::Damaged(reason))
     }
 
     /// A clip with frames, `Partial` where there is `damage`.
     pub(super) fn with_frames(
+        settings: &ClipSettings,
         frames: Vec<Vec<u8>>,
-        (width, height): (u32, u32),
+        size: (u32, u32),
         source: SourceFacts,
         damage: Option<String>,
     ) -> Self {
+        let status = match damage {
+            Some(_) => ClipStatus::Partial,
+            None => ClipStatus::Ok,
+        };
         Self {
             frames,
-            width,
-            height,
-            source,
-            status: match damage {
-                Some(_) => ClipStatus::Partial,
-                None => ClipStatus::Ok,
-            },
-            error: damage,
+            head: head(settings, size, source, status, damage),
             cause: None,
             starved: false,
         }
     }
+}
 
-    /// The clip as the shard writer takes it.
-    #[must_use]
-    pub fn into_new_clip(self, clip_id: String, split: Split, settings: &ClipSettings) -> NewClip {
-        let side = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-        NewClip {
-            clip_id,
-            split,
-            codec: settings.codec,
-            height: side(self.height),
-            width: side(self.width),
-            fps: settings.fps.value(),
-            frames: self.frames,
-            source: self.source,
-            status: self.status,
-            error: self.error,
-        }
+fn head(
+    settings: &ClipSettings,
+    (width, height): (u32, u32),
+    source: SourceFacts,
+    status: ClipStatus,
+    error: Option<String>,
+) -> ClipHead {
+    ClipHead {
+        codec: settings.codec,
+        height,
+        width,
+        fps: settings.fps.value(),
+        source,
+        status,
+        error,
     }
 }
 
@@ -184,11 +145,11 @@ impl FrameEncoder {
 pub(super) fn decode_file(path: &Path, settings: &ClipSettings, deadline: Deadline) -> DecodedClip {
     let hash = match hash_in_time(path, deadline) {
         Ok(hash) => hash,
-        Err(trouble) => return DecodedClip::failed(SourceFacts::default(), trouble),
+        Err(trouble) => return DecodedClip::failed(settings, SourceFacts::default(), trouble),
     };
     let decoded = caught(|| decode_until(path, settings, deadline));
-    let mut clip = decoded.unwrap_or_else(|message| DecodedClip::panicked(&message));
-    clip.source.blake3 = Some(hash);
+    let mut clip = decoded.unwrap_or_else(|message| DecodedClip::panicked(settings, &message));
+    clip.head.source.blake3 = Some(hash);
     clip
 }
 
@@ -201,13 +162,17 @@ pub fn decode_video(path: &Path, settings: &ClipSettings, limits: Limits) -> Dec
 fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> DecodedClip {
     let video = match Video::open_until(path, deadline) {
         Ok(video) => video,
-        Err(e) => return DecodedClip::failed(SourceFacts::default(), e.into()),
+        Err(e) => return DecodedClip::failed(settings, SourceFacts::default(), e.into()),
     };
     let facts = video.facts().clone();
-    let mut keeper = match Keeper::new(&facts, settings) {
+    let mut keeper = match FrameKeeper::new(&facts, settings) {
         Ok(keeper) => keeper,
         Err(reason) => {
-            return DecodedClip::failed(source_facts(&facts, Tally::default()), reason.into());
+            return DecodedClip::failed(
+                settings,
+                source_facts(&facts, Tally::default()),
+                reason.into(),
+            );
         }
     };
     let (tally, ended) = keeper.take_all(video);
@@ -216,12 +181,12 @@ fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> Dec
         Ok(()) => None,
         Err(Trouble::Damaged(reason)) => Some(reason),
         // How far it came says something about the machine, not about the clip.
-        Err(machine) => return DecodedClip::failed(source, machine),
+        Err(machine) => return DecodedClip::failed(settings, source, machine),
     };
     match keeper.scaler.output() {
         Some(size) if !keeper.frames.is_empty() => {
             let damage = stopped.or_else(|| damage(&facts, tally));
-            DecodedClip::with_frames(keeper.frames, size, source, damage)
+            DecodedClip::with_frames(settings, keeper.frames, size, source, damage)
         }
         _ => {
             let nothing = MediaError::NoFrames {
@@ -229,20 +194,20 @@ fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> Dec
                 errors: tally.errors,
             };
             let reason = stopped.unwrap_or_else(|| nothing.to_string());
-            DecodedClip::failed(source, Trouble::Damaged(reason))
+            DecodedClip::failed(settings, source, Trouble::Damaged(reason))
         }
     }
 }
 
 /// Collects the wanted frames of one clip, scaled and encoded.
-struct Keeper<'a> {
+struct FrameKeeper<'a> {
     settings: &'a ClipSettings,
     scaler: Scaler,
     encoder: FrameEncoder,
     frames: Vec<Vec<u8>>,
 }
 
-impl<'a> Keeper<'a> {
+impl<'a> FrameKeeper<'a> {
     fn new(facts: &VideoFacts, settings: &'a ClipSettings) -> Result<Self, String> {
         Ok(Self {
             settings,
@@ -343,7 +308,8 @@ fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
     }
 }
 
-/// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one frame too many.
+/// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one
+/// frame too many.
 pub(super) fn damage(facts: &VideoFacts, tally: Tally) -> Option<String> {
     let short = facts
         .frames_expected

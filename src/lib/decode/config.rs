@@ -22,7 +22,8 @@ choice! {
         /// The frame on display at each instant.
         #[default]
         Display = "display",
-        /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240, then `minterpolate`).
+        /// libavfilter's motion-compensated interpolation, as the seed runs it (short side 240,
+        /// then `minterpolate`).
         Minterpolate = "minterpolate",
     }
 }
@@ -41,26 +42,28 @@ choice! {
     }
 }
 
-/// What the stored frames depend on, besides the clips themselves. Another value of any of these decodes everything anew.
+/// What the stored frames depend on, besides the clips themselves. Another value of any of these
+/// decodes everything anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClipSettings {
-    /// Frames per second. Default 5.
+    /// Frames per second.
     pub fps: Fps,
-    /// The size of a stored frame. Default 200x200.
+    /// The size of a stored frame.
     pub frame_size: FrameSize,
-    /// How frames are stored. Default JPEG.
+    /// How frames are stored.
     pub codec: Codec,
-    /// JPEG's quality, 1 to 100. Default 90.
+    /// JPEG's quality, 1 to 100.
     pub quality: u8,
-    /// JPEG's colour subsampling. Default 4:2:0.
+    /// JPEG's colour subsampling.
     pub subsampling: Subsampling,
-    /// Most frames of a clip. Default 50.
+    /// Most frames of a clip.
     pub max_frames: u32,
-    /// Where frames come from. Default the frame on display.
+    /// Where frames come from.
     pub resample: Resample,
-    /// Pixels that are not square. Default taken for square.
+    /// Pixels that are not square.
     pub sample_aspect: SampleAspect,
-    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the time. Default no.
+    /// Whether frames that nobody wants are decoded all the same, which changes nothing but the
+    /// time.
     pub decode_all: bool,
 }
 
@@ -118,7 +121,8 @@ pub enum Retry {
 pub struct DecodeConfig {
     /// The folder of clips, `<subcategory>/<clip id>.<any extension>`; any other nesting will do.
     pub clips: PathBuf,
-    /// A folder of frame folders as the seed has them, `id_<clip id>/jpgs/image_00001.jpg`, for clips that have no video.
+    /// A folder of frame folders as the seed has them, `id_<clip id>/jpgs/image_00001.jpg`, for
+    /// clips that have no video.
     pub frame_folders: Option<PathBuf>,
     /// The folder of label tables.
     pub labels: PathBuf,
@@ -126,31 +130,31 @@ pub struct DecodeConfig {
     pub out: PathBuf,
     /// What the frames depend on.
     pub clip: ClipSettings,
-    /// Workers, at most [`MAX_JOBS`]. Default the number of processor cores.
+    /// Workers, at most [`MAX_JOBS`].
     pub jobs: usize,
-    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage fails. Default 0.01.
+    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage
+    /// fails.
     pub max_failed: f64,
-    /// Bytes of frames in a shard. Default 256 MiB. Counts for new shards only.
+    /// Bytes of frames in a shard. Counts for new shards only.
     pub shard_bytes: u64,
     /// What one clip may cost.
     pub limits: Limits,
-    /// Whether clips are tried again that the machine kept from being decoded. Default no.
+    /// Whether clips are tried again that the machine kept from being decoded.
     pub retry: Retry,
-    /// What to do while another program writes into the folder of shards. Default to end.
+    /// What to do while another program writes into the folder of shards.
     pub wait: Wait,
-    /// A program that decodes clips in processes of their own, one per worker; `None` decodes in threads.
+    /// A program that decodes clips in processes of their own, one per worker; `None` decodes in
+    /// threads.
     pub isolate: Option<PathBuf>,
 }
 
-impl DecodeConfig {
-    /// The default settings for these folders.
-    #[must_use]
-    pub fn new(clips: PathBuf, labels: PathBuf, out: PathBuf) -> Self {
+impl Default for DecodeConfig {
+    fn default() -> Self {
         Self {
-            clips,
+            clips: PathBuf::new(),
             frame_folders: None,
-            labels,
-            out,
+            labels: PathBuf::new(),
+            out: PathBuf::new(),
             clip: ClipSettings::default(),
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             max_failed: 0.01,
@@ -159,6 +163,19 @@ impl DecodeConfig {
             retry: Retry::default(),
             wait: Wait::default(),
             isolate: None,
+        }
+    }
+}
+
+impl DecodeConfig {
+    /// The default settings for these folders.
+    #[must_use]
+    pub fn new(clips: PathBuf, labels: PathBuf, out: PathBuf) -> Self {
+        Self {
+            clips,
+            labels,
+            out,
+            ..Self::default()
         }
     }
 

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::clip::Trouble;
+use super::trouble::Trouble;
 use crate::media::MediaError;
 use crate::media::limits::Deadline;
 
-/// Largest file that is taken for a clip, in bytes: a sparse file may claim more than anybody can read.
+/// Largest file that is taken for a clip, in bytes: a sparse file may claim more than anybody can
+/// read.
 const MAX_FILE_BYTES: u64 = 64 << 30;
 
-/// The BLAKE3 hash of a file in hexadecimal. Whatever the system refuses shows here, before libav gets the file.
+/// The BLAKE3 hash of a file in hexadecimal. Whatever the system refuses shows here, before libav
+/// gets the file.
 pub(super) fn hash_in_time(path: &Path, deadline: Deadline) -> Result<String, Trouble> {
     let refused = |e: io::Error| {
         deadline.check().map_or_else(Trouble::from, |()| {

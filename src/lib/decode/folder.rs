@@ -1,5 +1,5 @@
-//! Clips that exist only as a folder of JPEG frames, as the seed keeps them: `jpgs/image_00001.jpg`, already at the wanted
-//! frame rate.
+//! Clips that exist only as a folder of JPEG frames, as the seed keeps them:
+//! `jpgs/image_00001.jpg`, already at the wanted frame rate.
 
 use std::fs;
 use std::io;
@@ -10,14 +10,16 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use turbojpeg::{Decompressor, PixelFormat};
 
 use super::ClipSettings;
-use super::clip::{DecodedClip, FrameEncoder, Trouble};
+use super::clip::{DecodedClip, FrameEncoder};
+use super::trouble::Trouble;
 use crate::media::frame_size::output_side;
 use crate::media::limits::{Deadline, MAX_PIXELS};
 use crate::shard::{Codec, SourceFacts};
 
 /// Largest JPEG frame that is read, in bytes.
 const MAX_FRAME_BYTES: u64 = 64 << 20;
-/// Most scans of a progressive JPEG: each takes as long as a picture, and a small file can hold millions.
+/// Most scans of a progressive JPEG: each takes as long as a picture, and a small file can hold
+/// millions.
 const MAX_SCANS: u32 = 500;
 
 /// The frames `image_<number>.jpg` of a folder in the order of their numbers.
@@ -56,7 +58,7 @@ pub(super) fn decode_folder(
     };
     let mut reader = match FrameReader::new(settings) {
         Ok(reader) => reader,
-        Err(reason) => return DecodedClip::failed(source, Trouble::Damaged(reason)),
+        Err(reason) => return DecodedClip::failed(settings, source, Trouble::Damaged(reason)),
     };
     let mut hasher = blake3::Hasher::new();
     let mut frames = Vec::new();
@@ -75,17 +77,19 @@ pub(super) fn decode_folder(
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 damage.get_or_insert(format!("{name}: {reason}"));
             }
-            Err(machine) => return DecodedClip::failed(source, machine),
+            Err(machine) => return DecodedClip::failed(settings, source, machine),
         }
     }
     source.frames_decoded +=
         i64::try_from(files.len().saturating_sub(settings.max_frames as usize)).unwrap_or(0);
     source.blake3 = Some(hasher.finalize().to_hex().to_string());
     match reader.size {
-        Some(size) if !frames.is_empty() => DecodedClip::with_frames(frames, size, source, damage),
+        Some(size) if !frames.is_empty() => {
+            DecodedClip::with_frames(settings, frames, size, source, damage)
+        }
         _ => {
             let reason = damage.unwrap_or_else(|| "the folder has no frames".into());
-            DecodedClip::failed(source, Trouble::Damaged(reason))
+            DecodedClip::failed(settings, source, Trouble::Damaged(reason))
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Decoding in child processes, so that a decoder that crashes, hangs or grows costs one clip only.
 //!
-//! Each worker keeps one child and asks it for one clip at a time: a JSON line goes to its standard input, a length-prefixed
-//! JSON head and the frames come back on its standard output. A child that dies or takes too long is replaced.
+//! Each worker keeps one child and asks it for one clip at a time: a JSON line goes to its standard
+//! input, a length-prefixed JSON head and the frames come back on its standard output. A child that
+//! dies or takes too long is replaced.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -16,13 +17,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-use super::clip::{DecodedClip, Trouble};
+use super::clip::DecodedClip;
 use super::source::Source;
+use super::trouble::Trouble;
 use super::{ClipSettings, DecodeError};
-use crate::media::limits::{Exceeded, Limits};
+use crate::media::limits::{Deadline, Exceeded, Limits};
 use crate::shard::SourceFacts;
 
-/// Seconds beyond a clip's own limit after which its child is ended: it should have stopped by itself.
+/// Seconds beyond a clip's own limit after which its child is ended: it should have stopped by
+/// itself.
 const GRACE_SECONDS: u64 = 10;
 /// How long a child that has closed its output may take to end before it is ended.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -145,15 +148,15 @@ struct Running {
 /// A child's output, read until a clip's time is up.
 struct Answers {
     pipe: ChildStdout,
-    until: Option<Instant>,
+    deadline: Deadline,
 }
 
 /// Why a child gave no answer.
-enum Silence {
+enum Lost {
     /// It took too long and was ended.
-    Late,
+    Overdue,
     /// It has ended; the status is none where it would not end by itself.
-    Ended(Option<ExitStatus>),
+    Died(Option<ExitStatus>),
 }
 
 impl Isolated {
@@ -182,30 +185,32 @@ impl Isolated {
             })?,
         };
         let request = Request::new(source, settings, limits);
-        let silence = match running.exchange(&request) {
+        let lost = match running.exchange(&request) {
             Ok(clip) => {
                 self.child = Some(running);
                 return Ok(clip);
             }
-            Err(silence) => silence,
+            Err(lost) => lost,
         };
         let facts = SourceFacts {
-            // The child would have hashed it. Only a file with the same hash is the same file later.
+            // The child would have hashed it. Only a file with the same hash is the same file
+            // later.
             blake3: source.hash(settings, limits),
             ..SourceFacts::default()
         };
-        Ok(DecodedClip::failed(facts, silence.trouble(limits)))
+        Ok(DecodedClip::failed(settings, facts, lost.trouble(limits)))
     }
 }
 
-impl Silence {
-    /// What it says of the clip. Only an access to memory that is not there is sure to be the clip's doing.
+impl Lost {
+    /// What it says of the clip. Only an access to memory that is not there is sure to be the
+    /// clip's doing.
     fn trouble(&self, limits: Limits) -> Trouble {
         let crashes = [Signal::SEGV, Signal::ILL, Signal::FPE].map(Signal::as_raw);
         match self {
-            Self::Late => Trouble::Starved(Exceeded::Seconds(limits.seconds).to_string()),
-            Self::Ended(None) => Trouble::Starved("the decoder process broke off".into()),
-            Self::Ended(Some(status)) => {
+            Self::Overdue => Trouble::Starved(Exceeded::Seconds(limits.seconds).to_string()),
+            Self::Died(None) => Trouble::Starved("the decoder process broke off".into()),
+            Self::Died(Some(status)) => {
                 let reason = format!("the decoder process died ({status})");
                 match status.signal() {
                     Some(signal) if crashes.contains(&signal) => Trouble::Damaged(reason),
@@ -218,17 +223,17 @@ impl Silence {
 
 impl Running {
     /// Sends the request and waits for the answer.
-    fn exchange(&mut self, request: &Request) -> Result<DecodedClip, Silence> {
+    fn exchange(&mut self, request: &Request) -> Result<DecodedClip, Lost> {
         let seconds = request.limits.seconds.saturating_add(GRACE_SECONDS);
-        self.answers.get_mut().until = Instant::now().checked_add(Duration::from_secs(seconds));
+        self.answers.get_mut().deadline = Deadline::after(seconds);
         let answer = serde_json::to_string(request)
             .map_err(io::Error::other)
             .and_then(|line| writeln!(self.requests, "{line}"))
             .and_then(|()| self.requests.flush())
             .and_then(|()| receive(&mut self.answers));
         answer.map_err(|e| match e.kind() {
-            io::ErrorKind::TimedOut => Silence::Late,
-            _ => Silence::Ended(self.ended()),
+            io::ErrorKind::TimedOut => Lost::Overdue,
+            _ => Lost::Died(self.ended()),
         })
     }
 
@@ -247,11 +252,11 @@ impl Running {
 
 impl Read for Answers {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self
-            .until
-            .map(|until| until.saturating_duration_since(Instant::now()));
         // A time that is too long for the system is as good as none.
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let left = self
+            .deadline
+            .left()
+            .and_then(|left| Timespec::try_from(left).ok());
         let mut pipe = [PollFd::new(&self.pipe, PollFlags::IN)];
         if poll(&mut pipe, left.as_ref())? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
@@ -280,7 +285,10 @@ fn start(program: &Path) -> io::Result<Running> {
         (Some(requests), Some(pipe)) => Ok(Running {
             child,
             requests,
-            answers: BufReader::new(Answers { pipe, until: None }),
+            answers: BufReader::new(Answers {
+                pipe,
+                deadline: Deadline::after(0),
+            }),
         }),
         _ => Err(io::Error::other("no pipe")),
     }
@@ -291,23 +299,27 @@ mod tests {
     use super::*;
     use crate::exit::Exit;
     use crate::hint::Hint;
-    use crate::shard::Cause;
+    use crate::shard::{Cause, ClipHead, Codec};
     use crate::tables::ClipStatus;
 
     #[test]
     fn a_clip_survives_the_pipe_and_hostile_lengths_are_refused() {
         let clip = DecodedClip {
             frames: vec![vec![1, 2, 3], vec![], vec![4]],
-            width: 2,
-            height: 1,
-            source: SourceFacts {
-                codec: Some("h264".into()),
-                // A reader of JSON that is not exact gives the float beside it.
-                duration_s: Some(1.034_366_666_666_666_7),
-                ..SourceFacts::default()
+            head: ClipHead {
+                codec: Codec::Jpeg,
+                width: 2,
+                height: 1,
+                fps: 5.0,
+                source: SourceFacts {
+                    codec: Some("h264".into()),
+                    // A reader of JSON that is not exact gives the float beside it.
+                    duration_s: Some(1.034_366_666_666_666_7),
+                    ..SourceFacts::default()
+                },
+                status: ClipStatus::Partial,
+                error: Some("cut off".into()),
             },
-            status: ClipStatus::Partial,
-            error: Some("cut off".into()),
             cause: None,
             starved: false,
         };
@@ -335,9 +347,9 @@ mod tests {
     #[test]
     fn a_child_that_dies_costs_one_clip_and_that_is_not_the_clips_fault() {
         let died = decode("false").unwrap();
-        assert_eq!(died.status, ClipStatus::Failed);
+        assert_eq!(died.head.status, ClipStatus::Failed);
         assert_eq!(died.cause, Some(Cause::NotDecoded));
-        assert!(died.error.unwrap().contains("died"));
+        assert!(died.head.error.unwrap().contains("died"));
     }
 
     #[test]

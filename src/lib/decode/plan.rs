@@ -66,8 +66,9 @@ fn missing(clip_id: &str, split: Split) -> IndexRow {
     )
 }
 
-/// The row of those known that is of the very file that is there now. A whole clip is told by its size; where it is not whole,
-/// or there are several rows, the hash decides: a mended file may have the size of the damaged one.
+/// The row of those known that is of the very file that is there now. A whole clip is known by its
+/// size; where it is not whole, or there are several rows, the hash decides: a mended file may have
+/// the size of the damaged one.
 fn current<'a>(
     config: &DecodeConfig,
     known: &'a [IndexRow],
@@ -94,8 +95,9 @@ fn exceeded(row: &IndexRow) -> Option<Exceeded> {
     row.error.as_deref().and_then(Exceeded::parse)
 }
 
-/// Whether a clip of an unchanged file is decoded once more: one that the machine kept from being decoded, where that is asked
-/// for, where the limit that it met has changed, or where there are too many failures and it met no limit.
+/// Whether a clip of an unchanged file is decoded once more: one that the machine kept from being
+/// decoded, where that is asked for, where the limit that it met has changed, or where there are
+/// too many failures and it met no limit.
 fn is_tried_again(row: &IndexRow, config: &DecodeConfig, too_many: bool) -> bool {
     if row.status != ClipStatus::Failed || row.cause == Some(Cause::Damaged) {
         return false;

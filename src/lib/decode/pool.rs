@@ -10,8 +10,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::panics::caught;
 
-/// Results that may wait for an earlier one, beyond one per worker: while one works at a long clip the others go on with short
-/// ones. Bounds the memory: a clip of raw frames takes 6 MB.
+/// Results that may wait for an earlier one, beyond one per worker: while one works at a long clip
+/// the others go on with short ones. Bounds the memory: a clip of raw frames takes 6 MB.
 const SLACK: usize = 8;
 
 /// Why not every piece of work was done.
@@ -23,11 +23,13 @@ pub(super) enum PoolError<E> {
     Sink(E),
 }
 
-/// Runs a piece of work for each of `sizes` on `jobs` workers, each made by `start` in its own thread, and hands the results to
-/// `sink` in the order of their numbers. At most `jobs` + 8 results exist at a time. Work begins in the order of the numbers;
-/// when the last pieces are at hand the largest of them goes first, so that no worker ends with a long one while the others
-/// have nothing left. A worker's panic gives `panicked`'s result and a new worker. Where `again` says so of a result, the piece
-/// is worked at once more, and while that lasts at no other. The first error of `sink` ends everything.
+/// Runs a piece of work for each of `sizes` on `jobs` workers, each made by `start` in its own
+/// thread, and hands the results to `sink` in the order of their numbers. At most `jobs` + 8
+/// results exist at a time. Work begins in the order of the numbers; when the last pieces are at
+/// hand the largest of them goes first, so that no worker ends with a long one while the others
+/// have nothing left. A worker's panic gives `panicked`'s result and a new worker. Where `again`
+/// says so of a result, the piece is worked at once more, and while that lasts at no other. The
+/// first error of `sink` ends everything.
 pub(super) fn in_order<T: Send, W: FnMut(usize) -> T, E>(
     sizes: &[i64],
     jobs: usize,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::clip::damage;
 use crate::foreign::printable;
 use crate::media::MediaError;
-use crate::media::decode::Video;
 use crate::media::limits::Limits;
+use crate::media::video::Video;
 use crate::tables::ClipStatus;
 
 /// What a file holds.

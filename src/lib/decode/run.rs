@@ -9,7 +9,7 @@ use super::plan::{Entry, plan};
 use super::pool::in_order;
 use super::source::{Source, Sources};
 use super::stored::{Stored, remove_superseded};
-use super::summary::Summary;
+use super::summary::DecodeSummary;
 use super::{DecodeConfig, DecodeError};
 use crate::artifact::sweep;
 use crate::foreign::printable;
@@ -17,16 +17,18 @@ use crate::labels::Labels;
 use crate::lock::Lock;
 use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
-use crate::shard::{IndexRow, ShardError, Writer, WriterConfig, shard_files, write_index};
+use crate::shard::{
+    IndexRow, NewClip, ShardError, ShardWriter, ShardWriterConfig, shard_files, write_index,
+};
 use crate::tables::ClipStatus;
 
-/// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and publishes the index. The
-/// folder is locked meanwhile.
+/// Decodes every labelled clip of which the folder of shards knows nothing that still holds, and
+/// publishes the index. The folder is locked meanwhile.
 ///
 /// # Errors
-/// When another program writes into the folder, labels or shards are unusable, the disk refuses, or more clips failed than
-/// allowed; the index is published then, too. What was decoded stays.
-pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
+/// When another program writes into the folder, labels or shards are unusable, the disk refuses, or
+/// more clips failed than allowed; the index is published then, too. What was decoded stays.
+pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     config.check()?;
     let labels = Labels::read(&config.labels)?;
     let mut provenance = config.clip.provenance();
@@ -52,17 +54,18 @@ pub fn run(config: &DecodeConfig) -> Result<Summary, DecodeError> {
         write_index(&config.out, &rows, &provenance)?;
     }
     remove_superseded(&config.out, &rows)?;
-    let summary = Summary {
+    let summary = DecodeSummary {
         decoded,
         shards,
         up_to_date: is_same && decoded == 0,
-        ..Summary::of(&rows)
+        ..DecodeSummary::of(&rows)
     };
     summary.check_failures(config.max_failed)?;
     Ok(summary)
 }
 
-/// Compares what the index is to name with what is there: somebody may have removed the folder, and writing has made it anew.
+/// Compares what the index is to name with what is there: somebody may have removed the folder, and
+/// writing has made it anew.
 fn check_shards(folder: &Path, rows: &[IndexRow]) -> Result<(), DecodeError> {
     let there: BTreeSet<String> = shard_files(folder)?.into_values().collect();
     let mut named = rows.iter().filter_map(|row| row.shard.as_ref());
@@ -92,11 +95,11 @@ fn decode_missing(
     }
     let kept = entries.len() - due.len();
     tracing::info!("{} clips to decode, {kept} are known", due.len());
-    let writer_config = WriterConfig {
+    let writer_config = ShardWriterConfig {
         shard_bytes: config.shard_bytes,
-        first_number: stored.next_number.clone(),
+        taken: stored.taken.clone(),
     };
-    let mut writer = Writer::new(&config.out, settings.clone(), writer_config);
+    let mut writer = ShardWriter::new(&config.out, settings.clone(), writer_config);
     let progress = Progress::new("decoding", Some(due.len() as u64), Unit::Count("clips"));
     let mut bad = 0;
     let start = || {
@@ -109,18 +112,18 @@ fn decode_missing(
         &sizes,
         config.jobs,
         start,
-        |message| Ok(DecodedClip::panicked(&message)),
+        |message| Ok(DecodedClip::panicked(&config.clip, &message)),
         |decoded| matches!(decoded, Ok(clip) if clip.starved),
         |number, decoded: Result<DecodedClip, DecodeError>| {
             let mut clip = decoded?;
             let (entry, source) = (&mut entries[due[number].0], &due[number].1);
-            clip.source.bytes = Some(source.bytes());
-            if clip.status != ClipStatus::Ok {
+            clip.head.source.bytes = Some(source.bytes());
+            if clip.head.status != ClipStatus::Ok {
                 bad += 1;
                 warn(entry, source, &clip);
                 progress.message(format!("{bad} partial or failed"));
             }
-            entry.row = Some(store(config, &mut writer, entry, clip)?);
+            entry.row = Some(store(&mut writer, entry, clip)?);
             progress.inc(1);
             Ok::<_, DecodeError>(())
         },
@@ -144,23 +147,33 @@ fn warn(entry: &Entry, source: &Source, clip: &DecodedClip) {
         "{} ({}): {:?}: {}",
         entry.clip_id,
         printable(&source.path().to_string_lossy()),
-        clip.status,
-        printable(clip.error.as_deref().unwrap_or_default())
+        clip.head.status,
+        printable(clip.head.error.as_deref().unwrap_or_default())
     );
 }
 
 fn store(
-    config: &DecodeConfig,
-    writer: &mut Writer,
+    writer: &mut ShardWriter,
     entry: &Entry,
     clip: DecodedClip,
 ) -> Result<IndexRow, ShardError> {
-    if clip.frames.is_empty() {
-        let (clip_id, split) = (entry.clip_id.clone(), entry.split);
+    let (clip_id, split) = (entry.clip_id.clone(), entry.split);
+    let DecodedClip {
+        frames,
+        head,
+        cause,
+        ..
+    } = clip;
+    if frames.is_empty() {
         return Ok(IndexRow {
-            cause: clip.cause,
-            ..IndexRow::without_frames(clip_id, split, clip.source, clip.status, clip.error)
+            cause,
+            ..IndexRow::without_frames(clip_id, split, head.source, head.status, head.error)
         });
     }
-    writer.push(&clip.into_new_clip(entry.clip_id.clone(), entry.split, &config.clip))
+    writer.push(&NewClip {
+        clip_id,
+        split,
+        head,
+        frames,
+    })
 }

@@ -1,22 +1,24 @@
-//! Which frames a clip keeps: frame i is the one on display at start + i / fps. Pure, in exact integer arithmetic.
+//! Which frames a clip keeps: frame i is the one on display at start + i / fps. Pure, in exact
+//! integer arithmetic.
 //!
-//! Start is the first displayed frame; i runs while start + i / fps lies before the end (the last frame's time plus its
-//! duration), up to a limit.
+//! Start is the first displayed frame; i runs while start + i / fps lies before the end (the last
+//! frame's time plus its duration), up to a limit.
 //!
-//! These are the frames that `ffmpeg -vf fps=F:round=up` picks where the first frame lies on its grid. The filter counts its
-//! instants from timestamp zero, which the command line makes the container's start, and begins with the first that does not
-//! lie before the first frame. In most files the first frame is at the container's start and the two agree. They do not in,
-//! say, an AVI of MPEG-4 with B-frames: it holds no presentation times, so each frame gets the time of the packet at which
-//! the decoder gives it, and the first comes one frame late, at 1/25 s; at 5 per second the filter then begins at 1/5 s with
-//! frame 4 and goes on with 9, 14, ..., where these are 0, 5, 10, ... With `setpts=PTS-STARTPTS` before it the filter picks
-//! these.
+//! These are the frames that `ffmpeg -vf fps=F:round=up` picks where the first frame lies on its
+//! grid. The filter counts its instants from timestamp zero, which the command line makes the
+//! container's start, and begins with the first that does not lie before the first frame. In most
+//! files the first frame is at the container's start and the two agree. They do not in, say, an AVI
+//! of MPEG-4 with B-frames: it holds no presentation times, so each frame gets the time of the
+//! packet at which the decoder gives it, and the first comes one frame late, at 1/25 s; at 5 per
+//! second the filter then begins at 1/5 s with frame 4 and goes on with 9, 14, ..., where these are
+//! 0, 5, 10, ... With `setpts=PTS-STARTPTS` before it the filter picks these.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::media::decode::TimeBase;
+use crate::media::facts::TimeBase;
 
 /// A frame rate in frames per second, as a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +147,8 @@ impl Instants {
     }
 }
 
-/// Picks frames as they come: each is held until the next one's time tells how many instants it covers.
+/// Picks frames as they come: each is held until the next one's time tells how many instants it
+/// covers.
 #[derive(Debug)]
 pub struct Sampler<T> {
     instants: Instants,
@@ -165,8 +168,9 @@ impl<T> Sampler<T> {
         }
     }
 
-    /// Takes the next frame in display order; gives the one before where it is wanted. A frame that is not later than the one
-    /// before takes its place at the same time, and is dropped when it comes late.
+    /// Takes the next frame in display order; gives the one before where it is wanted. A frame that
+    /// is not later than the one before takes its place at the same time, and is dropped when it
+    /// comes late.
     pub fn push(&mut self, frame: T, elapsed: i64, duration: i64) -> Picked<T> {
         match self.held.take() {
             Some(held) if elapsed < held.1 => {

@@ -45,7 +45,7 @@ impl Source {
         match self {
             Self::File { path, .. } => decode_file(path, settings, deadline),
             Self::Frames { path, .. } => caught(|| decode_folder(path, settings, deadline))
-                .unwrap_or_else(|message| DecodedClip::panicked(&message)),
+                .unwrap_or_else(|message| DecodedClip::panicked(settings, &message)),
         }
     }
 
@@ -59,8 +59,8 @@ impl Source {
     }
 }
 
-/// The files and frame folders by clip. Where a clip has several files, one in a folder of its subcategory's name is taken,
-/// then the first by name; a file goes before a folder of frames.
+/// The files and frame folders by clip. Where a clip has several files, one in a folder of its
+/// subcategory's name is taken, then the first by name; a file goes before a folder of frames.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     files: BTreeMap<String, Vec<PathBuf>>,

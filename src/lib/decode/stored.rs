@@ -1,4 +1,5 @@
-//! What a folder of shards holds already: the published index and the shards that a killed run has left.
+//! What a folder of shards holds already: the published index and the shards that a killed run has
+//! left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,22 +15,25 @@ use crate::tables::ClipStatus;
 pub(super) struct Stored {
     /// The index that is published, and what it was made from.
     pub(super) index: Option<(Vec<IndexRow>, Provenance)>,
-    /// What is known of each clip that had a file, by its id: the row of the index, then those of shards that the index does
-    /// not name, the oldest first. A killed run leaves such shards also for clips of which the index knows something else.
+    /// What is known of each clip that had a file, by its id: the row of the index, then those of
+    /// shards that the index does not name, the oldest first. A killed run leaves such shards also
+    /// for clips of which the index knows something else.
     pub(super) known: BTreeMap<String, Vec<IndexRow>>,
-    /// The number of the next shard of a split, past all that are there and all that the index names.
-    pub(super) next_number: BTreeMap<Split, u32>,
+    /// The numbers of the shards that are there or that the index names. That of a damaged one is
+    /// free again, so its clips come back into a shard of the same name and the same bytes.
+    pub(super) taken: BTreeSet<(Split, u32)>,
 }
 
 impl Stored {
-    /// Reads the index, and the shards that it does not name: those that a killed run has left, each of which is hashed. Files
-    /// of other settings are removed, the index first, so that nobody reads the one by the other; so are damaged shards, and
-    /// those that a stopped deletion has left.
+    /// Reads the index, and the shards that it does not name: those that a killed run has left,
+    /// each of which is hashed. Files of other settings are removed, the index first, so that
+    /// nobody reads the one by the other; so are damaged shards, and those that a stopped deletion
+    /// has left.
     pub(super) fn read(folder: &Path, settings: &Provenance) -> Result<Self, ShardError> {
         let index = read_index(folder, settings)?;
         let mut stored = Self {
             known: BTreeMap::new(),
-            next_number: BTreeMap::new(),
+            taken: BTreeSet::new(),
             index: None,
         };
         let names = shard_files(folder)?;
@@ -38,9 +42,7 @@ impl Stored {
         for row in index.iter().flat_map(|(rows, _)| rows) {
             if let Some(shard) = &row.shard {
                 named.insert(shard);
-                if let Some((split, number)) = parse_shard_name(shard) {
-                    stored.past(split, number);
-                }
+                stored.taken.extend(parse_shard_name(shard));
             }
             let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
             if is_there && row.status != ClipStatus::Missing {
@@ -60,7 +62,7 @@ impl Stored {
                     stored.learn(row);
                 }
             }
-            stored.past(*split, *number);
+            stored.taken.insert((*split, *number));
         }
         stored.index = index;
         Ok(stored)
@@ -69,14 +71,10 @@ impl Stored {
     fn learn(&mut self, row: IndexRow) {
         self.known.entry(row.clip_id.clone()).or_default().push(row);
     }
-
-    fn past(&mut self, split: Split, number: u32) {
-        let next = self.next_number.entry(split).or_default();
-        *next = number.saturating_add(1).max(*next);
-    }
 }
 
-/// The index, where it is of the same settings. Any other is removed, but for one that cannot be read here at all.
+/// The index, where it is of the same settings. Any other is removed, but for one that cannot be
+/// read here at all.
 fn read_index(
     folder: &Path,
     settings: &Provenance,
@@ -99,7 +97,8 @@ fn read_index(
     Ok(None)
 }
 
-/// Removes the file where the index was made from this very one: a deletion has replaced it and was stopped. Says whether it did.
+/// Removes the file where the index was made from this very one: a deletion has replaced it and was
+/// stopped. Says whether it did.
 fn remove_replaced(
     folder: &Path,
     name: &str,
@@ -113,8 +112,8 @@ fn remove_replaced(
     Ok(true)
 }
 
-/// The rows of a shard that the index does not name, each compared with its hash. A shard of other settings is removed, and one
-/// with a damaged row: its clips are decoded anew.
+/// The rows of a shard that the index does not name, each compared with its hash. A shard of other
+/// settings is removed, and one with a damaged row: its clips are decoded anew.
 fn adopt(
     folder: &Path,
     name: &str,
@@ -159,7 +158,8 @@ fn intact_row(
     shard.index_row(row, split, name)
 }
 
-/// Removes the shards that the index does not name and that hold nothing but older copies of what it names.
+/// Removes the shards that the index does not name and that hold nothing but older copies of what
+/// it names.
 pub(super) fn remove_superseded(folder: &Path, index: &[IndexRow]) -> Result<(), ShardError> {
     let stored = index
         .iter()

@@ -9,7 +9,7 @@ use crate::tables::ClipStatus;
 
 /// What the stage did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct DecodeSummary {
     /// Labelled clips.
     pub clips: usize,
     /// Clips whose frames are all there.
@@ -35,8 +35,8 @@ pub struct Failures {
     pub missing: usize,
     /// Those whose file gives no frame.
     pub damaged: usize,
-    /// Those that the machine kept from being decoded, and those of which an earlier version of this program did not say
-    /// whose fault it was.
+    /// Those that the machine kept from being decoded, and those of which an earlier version of
+    /// this program did not say whose fault it was.
     pub not_decoded: usize,
 }
 
@@ -71,8 +71,9 @@ impl Failures {
         is_above(self.all(), clips, max_failed)
     }
 
-    /// How a run ends that has more failures than allowed. Damage beyond the limit stays; what the machine refused may be had
-    /// another time, where that is enough or is the most; else files must be fetched.
+    /// How a run ends that has more failures than allowed. Damage beyond the limit stays; what the
+    /// machine refused may be had another time, where that is enough or is the most; else files
+    /// must be fetched.
     pub(super) fn exit(&self, clips: usize, max_failed: f64) -> Exit {
         let is_above = |count| is_above(count, clips, max_failed);
         if is_above(self.damaged) {
@@ -91,7 +92,7 @@ fn is_above(count: usize, clips: usize, share: f64) -> bool {
     count as f64 > share * clips as f64 + 1e-9
 }
 
-impl Summary {
+impl DecodeSummary {
     /// What the rows of the index say.
     pub(super) fn of(rows: &[IndexRow]) -> Self {
         let count = |status| rows.iter().filter(|r| r.status == status).count();
@@ -118,7 +119,7 @@ impl Summary {
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for DecodeSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failures {
             missing,

@@ -8,7 +8,7 @@ use crate::shard::{ShardError, Shards};
 
 /// A stored clip that is not what the index says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
+pub struct DamagedClip {
     /// The clip.
     pub clip_id: String,
     /// Its shard.
@@ -29,7 +29,7 @@ pub struct VerifySummary {
     /// Bytes of frames.
     pub bytes: usize,
     /// The damaged ones.
-    pub damaged: Vec<Damage>,
+    pub damaged: Vec<DamagedClip>,
 }
 
 /// Reads every stored clip and compares it with its own hash and with the index.
@@ -52,7 +52,7 @@ pub fn verify(shards: &Path) -> Result<VerifySummary, DecodeError> {
                 summary.frames += clip.len();
                 summary.bytes += clip.frames().iter().map(|f| f.len()).sum::<usize>();
             }
-            Err(e) => summary.damaged.push(Damage {
+            Err(e) => summary.damaged.push(DamagedClip {
                 clip_id: row.clip_id.clone(),
                 shard: shard.to_owned(),
                 shard_row,

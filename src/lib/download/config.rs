@@ -1,12 +1,9 @@
-//! Settings of the download stage, and what a run came to.
+//! Settings of the download stage.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::http::HttpConfig;
-use super::pace::RetryConfig;
-use super::secret::Link;
+use super::source::{HttpConfig, Link, RetryConfig};
 use crate::clip::Split;
 use crate::lock::Wait;
 
@@ -31,7 +28,8 @@ pub struct DownloadConfig {
     pub splits: Vec<Split>,
     /// Clips of each subcategory and split, the first of the table. Default all.
     pub limit: Option<usize>,
-    /// The ids of the clips to fetch, of those that the filters let through; all where none. Default none.
+    /// The ids of the clips to fetch, of those that the filters let through; all where none.
+    /// Default none.
     pub only: Option<BTreeSet<String>>,
     /// Folder of `id_<clip>/jpgs` folders whose clips count as present.
     pub frame_folders: Option<PathBuf>,
@@ -41,14 +39,16 @@ pub struct DownloadConfig {
     pub jobs: usize,
     /// Bytes a second of all archives together. Default no limit.
     pub bytes_per_second: Option<u64>,
-    /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of archives that are absent or
-    /// damaged at their source. Default 0.01.
+    /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of
+    /// archives that are absent or damaged at their source. Default 0.01.
     pub max_missing: f64,
-    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of fetching them. Default no.
+    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of
+    /// fetching them. Default no.
     pub adopt: bool,
-    /// What to do where another program works on this ledger or these clips. Default name it and end.
+    /// What to do where another program works on this ledger or these clips. Default name it and
+    /// end.
     pub wait: Wait,
-    /// How failures are borne.
+    /// How failures are retried.
     pub retry: RetryConfig,
     /// The connection.
     pub http: HttpConfig,
@@ -87,64 +87,5 @@ impl DownloadConfig {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         }
-    }
-}
-
-/// What a run came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Clips asked for.
-    pub wanted: usize,
-    /// Clips on disk, from this run or before.
-    pub present: usize,
-    /// Clips that exist as frame folders.
-    pub frames: usize,
-    /// Clips that are nowhere; in a plan, those to look for.
-    pub missing: usize,
-    /// Of the missing, those whose archive could not be read this time and may be read another time.
-    pub unread: usize,
-    /// In a plan, the clips that earlier runs looked for everywhere and did not find.
-    pub absent: usize,
-    /// Clips fetched by this run.
-    pub fetched: usize,
-    /// Clips that this run took as they lay on disk.
-    pub adopted: usize,
-    /// Archives read to their end by this run.
-    pub archives: usize,
-    /// Archives that were passed over, as they are absent or damaged at their source.
-    pub passed_over: usize,
-    /// Members refused by this run.
-    pub refused: u64,
-    /// Bytes that came over the wire.
-    pub wire_bytes: u64,
-    /// Bytes of the archives read.
-    pub archive_bytes: u64,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
-            self.wanted, self.present, self.fetched, self.frames, self.missing,
-        )?;
-        if self.adopted > 0 {
-            write!(f, "{} adopted as they lay there; ", self.adopted)?;
-        }
-        write!(f, "{} archives read, ", self.archives)?;
-        if self.passed_over > 0 {
-            let passed_over = self.passed_over;
-            write!(
-                f,
-                "{passed_over} passed over (absent or damaged at their source), "
-            )?;
-        }
-        write!(
-            f,
-            "{} members refused, {} over the wire for {} of archives",
-            self.refused,
-            indicatif::HumanBytes(self.wire_bytes),
-            indicatif::HumanBytes(self.archive_bytes)
-        )
     }
 }

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::remote::RemoteError;
-use super::secret::{Link, sentence};
-use super::stream::fault_in;
-use super::tables::TablesError;
+use super::labels::first_clips::TablesError;
+use super::source::{Link, RemoteError, fault_in, sentence};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipIdError;
 use crate::exit::Exit;

@@ -3,69 +3,50 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
 
-use super::adopt::adopt;
 use super::archive::{Outcome, Work};
-use super::closing::{Failures, nothing_removed, write_ledger};
-use super::config::{DownloadConfig, Summary};
+use super::config::DownloadConfig;
 use super::error::DownloadError;
-use super::lanes;
-use super::ledger::{ArchiveRecord, ArchiveState, ClipState};
-use super::pace::Meter;
-use super::plan::{Plan, plan};
-use super::plan_text::free_bytes;
-use super::remote::Remote;
-use super::session::Session;
-use super::state::{Known, Workplace};
-use super::stream::Line;
+use super::ledger::adopt::adopt;
+use super::ledger::closing::{Failures, clip_states};
+use super::ledger::known::Known;
+use super::ledger::workplace::Workplace;
+use super::ledger::{
+    ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
+};
+use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, free_bytes, plan};
+use super::source::{Client, connect};
+use super::summary::DownloadSummary;
+use crate::artifact;
+use crate::labels::Labels;
+use crate::parallel;
+use crate::parquet_file::Provenance;
 use crate::progress::{Progress, Unit};
-
-fn line<'a>(
-    config: &DownloadConfig,
-    remote: &'a dyn Remote,
-    meter: &'a Meter,
-    cancelled: &'a AtomicBool,
-) -> Line<'a> {
-    Line {
-        remote,
-        meter,
-        retry: config.retry,
-        stall: config.http.stall,
-        cancelled,
-    }
-}
 
 /// Says what a run would fetch; downloads nothing but index, annotations and first headers.
 ///
 /// # Errors
 /// When labels or index cannot be read.
-pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, Summary), DownloadError> {
-    let session = Session::open(config)?;
-    let known = Known::read(&config.ledger)?;
-    let open = session.open_clips(&config.raw, &known);
-    let (meter, cancelled) = (Meter::new(config.bytes_per_second), AtomicBool::new(false));
-    let line = line(config, &*session.remote, &meter, &cancelled);
-    let plan = if open.is_empty() {
+pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, DownloadSummary), DownloadError> {
+    let run = Run::begin(config, Vec::new())?;
+    let plan = if run.open.is_empty() {
         Plan::default()
     } else {
-        plan(&line, &session.dataset, &open, &known.archives, config.jobs)?
+        run.plan()?
     };
-    let absent = session
-        .wanted
-        .keys()
-        .filter(|id| known.is_absent(id))
-        .count();
-    let summary = Summary {
-        wanted: session.wanted.len() + session.frames.len(),
-        present: session.wanted.len() - open.len() - absent,
-        frames: session.frames.len(),
-        missing: open.len(),
+    let Wanted { clips, frames } = &run.wanted;
+    let absent = clips.keys().filter(|id| run.known.is_absent(id)).count();
+    let summary = DownloadSummary {
+        wanted: clips.len() + frames.len(),
+        present: clips.len() - run.open.len() - absent,
+        frames: frames.len(),
+        missing: run.open.len(),
         absent,
-        wire_bytes: meter.wire_bytes(),
-        ..Summary::default()
+        wire_bytes: run.client.meter.wire_bytes(),
+        ..DownloadSummary::default()
     };
     Ok((plan, summary))
 }
@@ -73,85 +54,211 @@ pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, Summary), DownloadErr
 /// Fetches what is missing and publishes the ledger, last.
 ///
 /// # Errors
-/// When another program works on the same ledger or clips, when labels, index or disk fail, when an archive could not be
-/// fetched, when clips disappear meanwhile, or when more are missing than allowed. What was finished is kept in every case.
-pub fn run(config: &DownloadConfig) -> Result<Summary, DownloadError> {
+/// When another program works on the same ledger or clips, when labels, index or disk fail, when an
+/// archive could not be fetched, when clips disappear meanwhile, or when more are missing than
+/// allowed. What was finished is kept in every case.
+pub fn run(config: &DownloadConfig) -> Result<DownloadSummary, DownloadError> {
     run_in(config, &Workplace::open(config)?)
 }
 
-/// Does the stage's work in a place that is taken already.
+/// Does the stage's work in a place whose locks are held already.
 pub(super) fn run_in(
     config: &DownloadConfig,
     workplace: &Workplace,
-) -> Result<Summary, DownloadError> {
-    let session = Session::open(config)?;
-    let mut known = Known::read(&config.ledger)?;
-    for record in workplace.unfinished()? {
-        known.add(record);
-    }
-    let begun = workplace.begun();
-    if begun > 0 {
-        tracing::info!(
-            "an earlier run was stopped in the middle of {begun} archives: these are read again from their start"
-        );
-    }
-    let mut summary = Summary::default();
-    let mut open = session.open_clips(&config.raw, &known);
+) -> Result<DownloadSummary, DownloadError> {
+    let mut run = Run::begin(config, workplace.finished()?)?;
+    workplace.report_begun();
     if config.adopt {
-        for clip in adopt(&config.raw, &open, config.jobs)? {
-            open.remove(&clip.clip_id);
-            summary.adopted += 1;
-            known
-                .others
-                .insert(clip.clip_id.clone(), ClipState::Adopted { clip });
-        }
+        run.adopt()?;
     }
-    let (meter, cancelled) = (Meter::new(config.bytes_per_second), AtomicBool::new(false));
-    let line = line(config, &*session.remote, &meter, &cancelled);
-    let mut failures = Failures::default();
-    if !open.is_empty() {
-        let plan = plan(&line, &session.dataset, &open, &known.archives, config.jobs)?;
-        warn_of_space(&plan, &config.raw);
-        let outcomes = fetch_all(config, &session, workplace, &known, &line, &plan)?;
-        for probed in plan.probed {
-            known
-                .archives
-                .entry(probed.path.clone())
-                .or_insert_with(|| ArchiveRecord {
-                    path: probed.path,
-                    url: probed.url,
-                    first_class: probed.first_class,
-                    ..ArchiveRecord::default()
-                });
+    if !run.open.is_empty() {
+        let plan = run.plan()?;
+        let outcomes = run.fetch(&plan, workplace)?;
+        run.take_in(plan, outcomes);
+    }
+    run.refuse_removals()?;
+    run.write_ledger()?;
+    workplace.clear()?;
+    run.failures.into_result(run.summary, config.max_missing)
+}
+
+/// A run from its plan to its ledger.
+struct Run<'a> {
+    config: &'a DownloadConfig,
+    labels: Labels,
+    dataset: Dataset,
+    client: Client,
+    wanted: Wanted,
+    known: Known,
+    /// The wanted clips that are neither on disk nor known to be nowhere.
+    open: BTreeMap<String, WantedClip>,
+    failures: Failures,
+    summary: DownloadSummary,
+}
+
+impl<'a> Run<'a> {
+    /// Reads what is wanted and what is known, with the archives that a killed run had `finished`.
+    fn begin(
+        config: &'a DownloadConfig,
+        finished: Vec<ArchiveRecord>,
+    ) -> Result<Self, DownloadError> {
+        let labels = Labels::read(&config.labels)?;
+        let sources = Sources::read(config.sources.as_deref())?;
+        let dataset = sources.dataset(&config.dataset)?.clone();
+        let source = config.source.as_ref().unwrap_or(&dataset.base);
+        let client = connect(source, &config.http, config.retry, config.bytes_per_second)?;
+        let wanted = Wanted::choose(&labels, config)?;
+        let mut known = Known::read(&config.ledger)?;
+        for record in finished {
+            known.add(record);
         }
-        for (archive, outcome) in plan.archives.iter().zip(outcomes) {
-            let record = outcome.record;
+        Ok(Self {
+            open: known.open(&config.raw, &wanted),
+            config,
+            labels,
+            dataset,
+            client,
+            wanted,
+            known,
+            failures: Failures::default(),
+            summary: DownloadSummary::default(),
+        })
+    }
+
+    /// Takes clips that lie on disk and that the ledger does not know as they are.
+    fn adopt(&mut self) -> Result<(), DownloadError> {
+        for clip in adopt(&self.config.raw, &self.open, self.config.jobs)? {
+            self.open.remove(&clip.clip_id);
+            self.summary.adopted += 1;
+            let id = clip.clip_id.clone();
+            self.known.others.insert(id, ClipState::Adopted { clip });
+        }
+        Ok(())
+    }
+
+    /// The archives to read for the open clips.
+    fn plan(&self) -> Result<Plan, DownloadError> {
+        let (known, jobs) = (&self.known.archives, self.config.jobs);
+        plan(&self.client, &self.dataset, &self.open, known, jobs)
+    }
+
+    /// Fetches the plan's archives, several at once.
+    fn fetch(&self, plan: &Plan, workplace: &Workplace) -> Result<Vec<Outcome>, DownloadError> {
+        let raw = &self.config.raw;
+        warn_of_space(plan, raw);
+        let progress = Progress::new("downloading", plan.archive_bytes(), Unit::Bytes);
+        let (clips, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let show = || {
+            let (clips, done) = (clips.load(Ordering::Relaxed), done.load(Ordering::Relaxed));
+            let archives = plan.archives.len();
+            progress.message(format!("{done}/{archives} archives, {clips} clips"));
+        };
+        let work = Work {
+            config: self.config,
+            client: &self.client,
+            workplace,
+            wanted: &self.wanted.clips,
+            owners: Mutex::new(self.known.owners(raw, &self.wanted)),
+            progress: &progress,
+            on_clip: &|| {
+                clips.fetch_add(1, Ordering::Relaxed);
+                show();
+            },
+        };
+        let outcomes = parallel::try_each(&plan.archives, self.config.jobs, |archive| {
+            let outcome = work.fetch(archive);
+            done.fetch_add(1, Ordering::Relaxed);
+            show();
+            outcome
+        });
+        progress.finish();
+        if outcomes.is_err() {
+            // The disk refused: give back what space the unfinished archives took. The first error
+            // is the one to report.
+            let _ = workplace.clear_staging();
+        }
+        Ok(outcomes?)
+    }
+
+    /// Takes over what became of the plan's archives.
+    fn take_in(&mut self, plan: Plan, outcomes: Vec<Outcome>) {
+        let known = &mut self.known;
+        for probed in plan.probed {
+            let record = ArchiveRecord {
+                path: probed.path.clone(),
+                url: probed.url,
+                first_class: probed.first_class,
+                ..ArchiveRecord::default()
+            };
+            known.archives.entry(probed.path).or_insert(record);
+        }
+        for (archive, Outcome { record, exit }) in plan.archives.iter().zip(outcomes) {
             if record.state == ArchiveState::Complete {
-                summary.archives += 1;
-                summary.fetched += record.kept.len();
-                summary.refused += record.members_refused;
-                let bytes = record.bytes.unwrap_or(0);
-                summary.archive_bytes = summary.archive_bytes.saturating_add(bytes);
+                self.summary.add(&record);
                 for clip in &record.kept {
-                    // From now on it is expected to be there, and no longer as something that lay there.
-                    if open.remove(&clip.clip_id).is_some() {
+                    // From now on it is expected to be there, and no longer as something that lay
+                    // there.
+                    if self.open.remove(&clip.clip_id).is_some() {
                         known.others.remove(&clip.clip_id);
                     }
                 }
             } else {
-                failures.note(archive, &record, outcome.exit);
+                self.failures.note(archive, &record, exit);
             }
             known.add(record);
         }
-        summary.wire_bytes = meter.wire_bytes();
     }
-    nothing_removed(config, &session, &known, &open)?;
-    write_ledger(config, &session, &known, &failures, &mut summary)?;
-    workplace.clear()?;
-    failures.into_result(summary, config.max_missing)
+
+    /// Sees that every clip is on disk that this run found there or fetched.
+    fn refuse_removals(&self) -> Result<(), DownloadError> {
+        let raw = &self.config.raw;
+        let missing = self.known.open(raw, &self.wanted).into_iter();
+        let mut gone = missing.filter(|(id, _)| !self.open.contains_key(id));
+        let Some((id, clip)) = gone.next() else {
+            return Ok(());
+        };
+        Err(DownloadError::Removed {
+            removed: 1 + gone.count(),
+            first: clip_path(raw, &clip.subcategory, &id),
+        })
+    }
+
+    /// Publishes the ledger where it changed, and counts what became of the clips.
+    fn write_ledger(&mut self) -> Result<(), DownloadError> {
+        let (config, wanted, summary) = (self.config, &self.wanted, &mut self.summary);
+        let clips = clip_states(&config.raw, wanted, &self.known, &self.failures);
+        for id in wanted.clips.keys() {
+            if let ClipState::Missing { reason } = &clips[id.as_str()].1 {
+                summary.missing += 1;
+                summary.unread += usize::from(*reason == MissingReason::ArchiveUnread);
+            }
+        }
+        summary.present = wanted.clips.len() - summary.missing;
+        summary.frames = wanted.frames.len();
+        summary.wanted = wanted.clips.len() + wanted.frames.len();
+        summary.wire_bytes = self.client.meter.wire_bytes();
+        let mut provenance = Provenance::of(&serde_json::json!({
+            "dataset": config.dataset,
+            "classes": config.classes,
+            "splits": config.splits,
+            "limit": config.limit,
+        }));
+        for file in self.labels.files() {
+            provenance = provenance.with_input(file)?;
+        }
+        artifact::sweep(config.ledger_folder())?;
+        let archives = &self.known.archives;
+        Ok(publish_ledger(
+            &config.ledger,
+            archives,
+            clips,
+            &provenance,
+        )?)
+    }
 }
 
-/// Says beforehand that the disk is likely to be too small. It may be mended while the download runs, so it goes on.
+/// Says beforehand that the disk is likely to be too small. It may get more room while the download
+/// runs, so that goes on.
 fn warn_of_space(plan: &Plan, raw: &Path) {
     if let (true, Some(needed), Some(free)) = (
         plan.by_class(),
@@ -162,62 +269,4 @@ fn warn_of_space(plan: &Plan, raw: &Path) {
         let (needed, free) = (HumanBytes(needed), HumanBytes(free));
         tracing::warn!("the clips will take about {needed}, and {free} are free on that disk");
     }
-}
-
-/// Fetches the plan's archives, several at once.
-fn fetch_all(
-    config: &DownloadConfig,
-    session: &Session,
-    workplace: &Workplace,
-    known: &Known,
-    line: &Line<'_>,
-    plan: &Plan,
-) -> Result<Vec<Outcome>, DownloadError> {
-    let progress = Progress::new("downloading", plan.archive_bytes(), Unit::Bytes);
-    let (clips, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let tell = || {
-        let (clips, done) = (clips.load(Ordering::Relaxed), done.load(Ordering::Relaxed));
-        progress.message(format!(
-            "{done}/{} archives, {clips} clips",
-            plan.archives.len()
-        ));
-    };
-    let owners = known.kept().into_iter();
-    let mut owners: BTreeMap<_, _> = owners
-        .map(|(id, (archive, _))| (id.to_owned(), archive.to_owned()))
-        .collect();
-    // No archive's copy takes the place of what was adopted: an empty path is before all others.
-    let on_disk = known.on_disk(&config.raw);
-    owners.extend(session.wanted.iter().filter_map(|(id, clip)| {
-        match on_disk.clip(&clip.subcategory, id)? {
-            ClipState::Adopted { .. } => Some((id.clone(), String::new())),
-            _ => None,
-        }
-    }));
-    let work = Work {
-        line,
-        workplace,
-        raw: &config.raw,
-        keep_archives: config.keep_archives.as_deref(),
-        wanted: &session.wanted,
-        owners: &Mutex::new(owners),
-        progress: &progress,
-        on_clip: &|| {
-            clips.fetch_add(1, Ordering::Relaxed);
-            tell();
-        },
-    };
-    let results = lanes::each(&plan.archives, config.jobs, |archive| {
-        let result = work.fetch(archive);
-        done.fetch_add(1, Ordering::Relaxed);
-        tell();
-        result
-    });
-    progress.finish();
-    let records = results.into_iter().collect::<Result<_, _>>();
-    if records.is_err() {
-        // The disk refused: give back what space the unfinished archives took. The first error is the one to tell.
-        let _ = workplace.clear_staging();
-    }
-    Ok(records?)
 }

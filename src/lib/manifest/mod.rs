@@ -1,95 +1,17 @@
-//! Stage `manifest`: joins the label tables with the shards' index into `clips.parquet`, one row for each labelled clip,
-//! and audits what it sees.
+//! Stage `manifest`: joins the label tables with the shards' index into `clips.parquet`, one row
+//! for each labelled clip, and audits what it sees.
 //!
-//! The manifest is what the stages after it rely on: it says of every labelled clip where its frames lie, or that there
-//! are none. It also carries the taxonomy among its settings, because the rows cannot tell the order of the subcategories,
-//! which the splits depend on. [`audit`] is pure.
+//! The manifest is what the stages after it rely on: it says of every labelled clip where its
+//! frames lie, or that there are none. It also carries the taxonomy among its settings, because the
+//! rows cannot tell the order of the subcategories, which the splits depend on. [`audit`] is pure.
 
 pub mod audit;
+mod config;
+mod error;
 mod run;
 mod summary;
 
-use std::path::PathBuf;
-
+pub use config::{DEFAULT_LISTED, ManifestConfig};
+pub use error::ManifestError;
 pub use run::run;
-pub use summary::{Counts, ManifestSummary};
-
-use crate::artifact::ArtifactError;
-use crate::exit::Exit;
-use crate::hint::Hint;
-use crate::labels::LabelsError;
-use crate::parquet_file::TableError;
-
-/// The stage's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestConfig {
-    /// The folder of `classes.csv` and the three label tables.
-    pub labels: PathBuf,
-    /// The folder of shards with their `index.parquet`.
-    pub shards: PathBuf,
-    /// The manifest to write.
-    pub out: PathBuf,
-    /// How many findings of each kind the summary lists; the rest is counted. Default: [`DEFAULT_LISTED`].
-    pub listed: usize,
-}
-
-/// Findings of each kind that the summary lists by default.
-pub const DEFAULT_LISTED: usize = 10;
-
-/// Why there is no manifest.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// The label tables are unusable.
-    #[error(transparent)]
-    Labels(#[from] LabelsError),
-    /// The index cannot be read, or the manifest not written.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A file cannot be read or written.
-    #[error(transparent)]
-    Artifact(#[from] ArtifactError),
-    /// The index contradicts itself.
-    #[error("{path}: clip {clip} {problem}")]
-    Index {
-        /// The index.
-        path: PathBuf,
-        /// The clip.
-        clip: String,
-        /// What is wrong with its row.
-        problem: &'static str,
-    },
-    /// The index names a shard that is not there.
-    #[error("{path}: the shard is missing, though the index names it")]
-    ShardMissing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-}
-
-impl Hint for ManifestError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Labels(e) => e.hint(),
-            Self::Table(TableError::Artifact(e))
-                if e.source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Some("decode the clips first, with `make decode`".into())
-            }
-            Self::Table(e) => e.hint(),
-            Self::Artifact(e) => e.hint(),
-            Self::Index { .. } => Some("write the index anew with `make decode`".into()),
-            Self::ShardMissing { .. } => {
-                Some("run `make decode` again: it decodes the clips of missing shards".into())
-            }
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Labels(e) => e.exit(),
-            Self::Table(e) => e.exit(),
-            Self::Artifact(e) => e.exit(),
-            Self::Index { .. } | Self::ShardMissing { .. } => Exit::Failed,
-        }
-    }
-}
+pub use summary::{ManifestSummary, StatusCounts};

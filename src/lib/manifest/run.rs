@@ -12,11 +12,13 @@ use crate::labels::{Label, Labels};
 use crate::parquet_file::{self, Provenance};
 use crate::shard::{IndexRow, parse_shard_name};
 use crate::tables::{ClipRow, ClipStatus};
+use crate::taxonomy::Taxonomy;
 
 /// Writes the manifest and says what is in it.
 ///
 /// # Errors
-/// When labels or index are missing or unusable, a shard that the index names is absent, or the disk refuses.
+/// When labels or index are missing or unusable, a shard that the index names is absent, or the
+/// disk refuses.
 pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     if let Some(folder) = config.out.parent() {
         artifact::sweep(folder)?;
@@ -55,7 +57,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         by_clip.len(),
         config.listed,
     );
-    let settings = serde_json::json!({ "taxonomy": labels.taxonomy.to_json() });
+    let settings = serde_json::json!({ Taxonomy::SETTING: labels.taxonomy.to_json() });
     let mut provenance = Provenance::of(&settings);
     for file in labels.files().iter().chain([&index_file]) {
         provenance = provenance.with_input(file)?;

@@ -11,7 +11,7 @@ use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct StatusCounts {
     /// All frames decoded.
     pub ok: usize,
     /// Some frames decoded.
@@ -22,7 +22,7 @@ pub struct Counts {
     pub missing: usize,
 }
 
-impl Counts {
+impl StatusCounts {
     /// All clips.
     #[must_use]
     pub fn labelled(&self) -> usize {
@@ -49,9 +49,9 @@ impl Counts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestSummary {
     /// Clips of each split, in the order of [`Split::ALL`].
-    pub splits: [Counts; 3],
+    pub splits: [StatusCounts; 3],
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
-    pub subcategories: Vec<(String, String, [Counts; 3])>,
+    pub subcategories: Vec<(String, String, [StatusCounts; 3])>,
     /// Clips in the index that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
@@ -68,8 +68,8 @@ impl ManifestSummary {
         unlabelled: usize,
         listed: usize,
     ) -> Self {
-        let mut splits = [Counts::default(); 3];
-        let mut by_subcategory: BTreeMap<&str, [Counts; 3]> = BTreeMap::new();
+        let mut splits = [StatusCounts::default(); 3];
+        let mut by_subcategory: BTreeMap<&str, [StatusCounts; 3]> = BTreeMap::new();
         for row in rows {
             splits[row.split as usize].add(row.status);
             by_subcategory.entry(&row.subcategory).or_default()[row.split as usize].add(row.status);
@@ -167,7 +167,7 @@ impl fmt::Display for ManifestSummary {
             .max()
             .unwrap_or(0)
             .max(11);
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, counts: &[Counts; 3]| {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, counts: &[StatusCounts; 3]| {
             write!(f, "{name:<width$}")?;
             for c in counts {
                 write!(f, " {:>11}", format!("{}/{}", c.usable(), c.labelled()))?;
@@ -207,8 +207,8 @@ impl fmt::Display for ManifestSummary {
 
 impl ManifestSummary {
     /// The clips of a category in each split.
-    fn category(&self, category: &str) -> [Counts; 3] {
-        let mut sum = [Counts::default(); 3];
+    fn category(&self, category: &str) -> [StatusCounts; 3] {
+        let mut sum = [StatusCounts::default(); 3];
         for (_, _, counts) in self.subcategories.iter().filter(|(c, _, _)| c == category) {
             for (sum, c) in sum.iter_mut().zip(counts) {
                 sum.ok += c.ok;

@@ -1,4 +1,5 @@
-//! The weights of the antialiased triangle filter along one axis, as PIL's bilinear filter has them.
+//! The weights of the antialiased triangle filter along one axis, as PIL's bilinear filter has
+//! them.
 
 use std::ops::Range;
 
@@ -14,9 +15,10 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis of `pixels` picture pixels that becomes `output` long. Each sample of the plane covers `share` pixels (2 for
-    /// chroma in 4:2:0; the last may lie half outside) and counts for each of them alike, as it does where tools convert a
-    /// picture to RGB at its own size before they resize it.
+    /// An axis of `pixels` picture pixels that becomes `output` long. Each sample of the plane
+    /// covers `share` pixels (2 for chroma in 4:2:0; the last may lie half outside) and counts for
+    /// each of them alike, as it does where tools convert a picture to RGB at its own size before
+    /// they resize it.
     pub(super) fn new(pixels: usize, share: usize, output: usize) -> Self {
         let mut axis = Self {
             taps: Vec::with_capacity(output),
@@ -36,8 +38,8 @@ impl Axis {
         self.taps.len()
     }
 
-    /// The first source sample of each output sample, and the weights of those from there on; they sum to 2^16, or to one less
-    /// where there is one alone.
+    /// The first source sample of each output sample, and the weights of those from there on; they
+    /// sum to 2^16, or to one less where there is one alone.
     pub(super) fn taps(&self) -> impl Iterator<Item = (usize, &[u16])> {
         let weights = |taps: &Range<usize>| &self.weights[taps.clone()];
         self.taps
@@ -46,7 +48,8 @@ impl Axis {
     }
 }
 
-/// The first pixel that counts for output sample `i`, and the share of each from there on; they sum to 1.
+/// The first pixel that counts for output sample `i`, and the share of each from there on; they sum
+/// to 1.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Positions inside a picture.
 fn triangle(pixels: usize, output: usize, i: usize) -> (usize, Vec<f64>) {
     let scale = pixels as f64 / output as f64;
@@ -73,7 +76,8 @@ fn folded(first: usize, shares: &[f64], share: usize) -> Vec<f64> {
     folded
 }
 
-/// Shares in fixed point. What rounding leaves over goes to the largest, so that a plane of one value keeps it.
+/// Shares in fixed point. What rounding leaves over goes to the largest, so that a plane of one
+/// value keeps it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Shares lie in 0..=1.
 fn fixed(shares: &[f64]) -> Vec<u16> {
     let mut weights: Vec<u32> = shares

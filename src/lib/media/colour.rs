@@ -1,15 +1,10 @@
 //! From the three planes of a picture to RGB, in fixed point.
 //!
-//! Nearly every tool, and the seed's data with them, converts 8-bit 4:2:0 pictures by libswscale's short way, which cuts off what each
-//! product of the sum has after the point: half a level on average for luma of limited range, and for each chroma product.
-//! [`Rounding::Down`] takes off as much on average, so that frames do not differ from theirs by a constant; greys come out as
-//! there, black and white exact. Forty frames of five real clips (BT.601 and BT.709, limited and full range, 340x256 to 1280x720),
-//! resized to 200x200, against PIL's antialiased resize of those tools' full frames:
-//!
-//! | rounding | mean difference | mean absolute difference | PSNR |
-//! |---|---|---|---|
-//! | to the nearest level | +0.95 levels | 1.01 levels | 46.2 dB |
-//! | down, as those tools | -0.03 levels | 0.32 levels | 51.6 dB |
+//! Nearly every tool, and the seed's data with them, converts 8-bit 4:2:0 pictures by libswscale's
+//! short way, which cuts off what each product of the sum has after the point: half a level on
+//! average for luma of limited range, and for each chroma product. [`Rounding::Down`] takes off as
+//! much on average, so that frames do not differ from theirs by a constant; greys come out as
+//! there, black and white exact.
 
 // What is compiled for AVX2 must become part of the function that is.
 #![allow(clippy::inline_always)]
@@ -28,7 +23,8 @@ const HALF: i32 = 1 << (MATRIX_BITS + SAMPLE_BITS - 1);
 pub(super) struct Matrix {
     rows: [[i32; 3]; 3],
     offsets: [i32; 3],
-    /// What a chroma product loses for each 1/256 of its sample's distance from grey, up to a whole one.
+    /// What a chroma product loses for each 1/256 of its sample's distance from grey, up to a whole
+    /// one.
     chroma_loss: i32,
 }
 
@@ -53,8 +49,8 @@ impl Matrix {
         chroma_loss: 0,
     };
 
-    /// The matrix of a YUV colour space from its luma weights: ITU-R BT.601, BT.709, BT.2020, SMPTE 240M, FCC. Where none is
-    /// given it is BT.601, as in the `ffmpeg` command line.
+    /// The matrix of a YUV colour space from its luma weights: ITU-R BT.601, BT.709, BT.2020, SMPTE
+    /// 240M, FCC. Where none is given it is BT.601, as in the `ffmpeg` command line.
     #[allow(clippy::cast_possible_truncation)] // Coefficients below 4, times 2^13.
     pub(super) fn of(space: Space, full_range: bool, rounding: Rounding) -> Self {
         let (kr, kb) = match space {

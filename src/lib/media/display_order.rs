@@ -1,7 +1,8 @@
 //! Times for H.264 pictures that their container keeps without any, as AVI and raw streams do.
 //!
-//! The streams say in which order pictures are shown; with that order known before decoding, each packet gets the time that full
-//! decoding would give its picture: the n-th in display order is shown n frame durations after the first.
+//! The streams say in which order pictures are shown; with that order known before decoding, each
+//! packet gets the time that full decoding would give its picture: the n-th in display order is
+//! shown n frame durations after the first.
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -9,14 +10,16 @@ use std::ptr;
 use ffmpeg_next as ff;
 use ffmpeg_next::{Packet, Stream, ffi};
 
-/// Taken pictures that are remembered. Those that are still to come are shown after all that are older, since no codec lets
-/// more than 16 pictures be overtaken.
+/// Taken pictures that are remembered. Those that are still to come are shown after all that are
+/// older, since no codec lets more than 16 pictures be overtaken.
 const REMEMBERED: usize = 32;
 
-/// A picture's place in the display order: of pictures between two random access points, then among these.
+/// A picture's place in the display order: of pictures between two random access points, then among
+/// these.
 type Place = (i64, i32);
 
-/// Numbers the packets of a stream in display order, once those that may be shown before them are read.
+/// Numbers the packets of a stream in display order, once those that may be shown before them are
+/// read.
 pub(super) struct DisplayOrder {
     parser: Parser,
     sequence: i64,
@@ -53,8 +56,8 @@ impl DisplayOrder {
         })
     }
 
-    /// Takes note of the next packet. `None` where the order cannot be told: the packet has a time of its own, packets are
-    /// missing or the stream is damaged.
+    /// Takes note of the next packet. `None` where the order cannot be known: the packet has a time
+    /// of its own, packets are missing or the stream is damaged.
     pub(super) fn read(mut self, packet: &Packet) -> Option<Self> {
         let on_time = self.next_dts.is_none() || packet.dts() == self.next_dts;
         let step = match packet.duration() {
@@ -87,7 +90,8 @@ impl DisplayOrder {
         Some(self)
     }
 
-    /// The time of the packet that was read first of those without one, and that of the picture after it.
+    /// The time of the packet that was read first of those without one, and that of the picture
+    /// after it.
     pub(super) fn next_times(&mut self) -> Option<(i64, i64)> {
         let place = self.waiting.pop_front()?;
         let earlier = self.waiting.iter().chain(&self.numbered);
@@ -114,7 +118,8 @@ struct Parser {
 impl Parser {
     fn new(stream: &Stream<'_>) -> Option<Self> {
         let context = ff::codec::Context::from_parameters(stream.parameters()).ok()?;
-        // SAFETY: libav gives a parser of its own, or null; packets of a container hold whole pictures.
+        // SAFETY: libav gives a parser of its own, or null; packets of a container hold whole
+        // pictures.
         unsafe {
             let id = ffi::AVCodecID::AV_CODEC_ID_H264 as i32;
             let mut parser = ptr::NonNull::new(ffi::av_parser_init(id))?;
@@ -127,8 +132,8 @@ impl Parser {
     fn picture_number(&mut self, packet: &Packet) -> Option<(i32, bool)> {
         let data = packet.data()?;
         let size = i32::try_from(data.len()).ok()?;
-        // SAFETY: parser and context are alive and ours, the data belongs to the packet, and where the parser leaves its output
-        // is not read.
+        // SAFETY: parser and context are alive and ours, the data belongs to the packet, and where
+        // the parser leaves its output is not read.
         unsafe {
             let (mut out, mut out_size) = (ptr::null_mut(), 0);
             let parsed = ffi::av_parser_parse2(

@@ -1,8 +1,9 @@
 //! Writing video: RGB frames to H.264 in an MP4 file, the same bytes for the same frames.
 //!
-//! Bit-exact flags keep versions and dates out of the file, one encoder thread keeps the rate control's decisions in one
-//! order, and libx264 is asked for the decisions that it takes alike on every processor. Another version of libx264 may give
-//! other bytes. Where FFmpeg was built without it, MPEG-4 part 2 takes its place.
+//! Bit-exact flags keep versions and dates out of the file, one encoder thread keeps the rate
+//! control's decisions in one order, and libx264 is asked for the decisions that it takes alike on
+//! every processor. Another version of libx264 may give other bytes. Where FFmpeg was built without
+//! it, MPEG-4 part 2 takes its place.
 
 use std::path::{Path, PathBuf};
 
@@ -19,12 +20,15 @@ use crate::hint::Hint;
 
 /// libx264's constant rate factor: visually close to the source, which keeps fine textures alive.
 const X264_CRF: &str = "20";
-/// libx264's preset: B-frames and an edit list as in real clips, at a fraction of the default's time.
+/// libx264's preset: B-frames and an edit list as in real clips, at a fraction of the default's
+/// time.
 const X264_PRESET: &str = "veryfast";
-/// libx264's own parameters. Lookahead threads would not follow the context's count; without the last one, loops for AVX round
-/// the importance of blocks otherwise than those for SSE2, so that the same clip has other bytes on another processor.
+/// libx264's own parameters. Lookahead threads would not follow the context's count; without the
+/// last one, loops for AVX round the importance of blocks otherwise than those for SSE2, so that
+/// the same clip has other bytes on another processor.
 const X264_PARAMS: &str = "threads=1:lookahead-threads=1:cpu-independent=1";
-/// MPEG-4's bit rate in bits a second for each pixel of a frame: generous, since the fallback compresses worse.
+/// MPEG-4's bit rate in bits a second for each pixel of a frame: generous, since the fallback
+/// compresses worse.
 const MPEG4_BITS_PER_PIXEL_SECOND: usize = 12;
 
 /// The shape of a video to write.
@@ -99,7 +103,8 @@ impl Hint for EncodeError {
     }
 }
 
-/// Writes `frames` (each `height * width * 3` bytes of RGB, row after row) as an MP4 file at `path`.
+/// Writes `frames` (each `height * width * 3` bytes of RGB, row after row) as an MP4 file at
+/// `path`.
 ///
 /// The file appears under its name while it grows; callers that publish write to a draft's path.
 ///
@@ -337,10 +342,10 @@ mod tests {
         let path = folder.path().join("clip.mp4");
         let wrong = write_mp4(&path, SPEC, [vec![0; 5]].into_iter()).unwrap_err();
         assert!(matches!(wrong, EncodeError::FrameBytes { found: 5, .. }));
-        let odd = VideoSpec { width: 31, ..SPEC };
-        let odd = write_mp4(&path, odd, frames(1)).unwrap_err();
-        assert!(matches!(odd, EncodeError::Spec { width: 31, .. }));
-        assert!(odd.hint().is_some());
+        let uneven = VideoSpec { width: 31, ..SPEC };
+        let error = write_mp4(&path, uneven, frames(1)).unwrap_err();
+        assert!(matches!(error, EncodeError::Spec { width: 31, .. }));
+        assert!(error.hint().is_some());
         let absent = folder.path().join("absent/clip.mp4");
         let refused = write_mp4(&absent, SPEC, frames(1)).unwrap_err();
         assert!(matches!(

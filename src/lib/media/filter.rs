@@ -1,10 +1,12 @@
-//! Motion-compensated interpolation by libavfilter, as the seed runs it: the shorter side scaled to 240 pixels, then
-//! `minterpolate` at the wanted rate. Synthesises frames that were never filmed; kept to reproduce the seed's data.
+//! Motion-compensated interpolation by libavfilter, as the seed runs it: the shorter side scaled to
+//! 240 pixels, then `minterpolate` at the wanted rate. Synthesises frames that were never filmed;
+//! kept to reproduce the seed's data.
 
 use ffmpeg_next as ff;
 use ffmpeg_next::{filter, frame};
 
-use super::decode::{Picture, TimeBase};
+use super::facts::TimeBase;
+use super::video::Picture;
 
 /// The shorter side that the seed scales to before interpolating, in pixels.
 const SHORT_SIDE: u32 = 240;
@@ -18,7 +20,8 @@ pub struct Interpolation {
 }
 
 impl Interpolation {
-    /// Interpolation to `rate` frames per second (a number or a fraction) of frames with times in `time_base`.
+    /// Interpolation to `rate` frames per second (a number or a fraction) of frames with times in
+    /// `time_base`.
     #[must_use]
     pub fn new(rate: String, time_base: TimeBase) -> Self {
         Self {
@@ -29,8 +32,8 @@ impl Interpolation {
         }
     }
 
-    /// Takes the next frame; frames that do not come later than the one before are left out. [`Interpolation::take`] gives
-    /// what is ready.
+    /// Takes the next frame; frames that do not come later than the one before are left out.
+    /// [`Interpolation::take`] gives what is ready.
     ///
     /// # Errors
     /// When libavfilter refuses the frame.

@@ -1,4 +1,4 @@
-//! Opening a file: the container, its first video stream, and what they tell before anything is decoded.
+//! Opening a file: the container and its first video stream.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -10,22 +10,21 @@ use ffmpeg_next::codec::packet::side_data::Type as SideData;
 use ffmpeg_next::ffi;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::format::stream::Disposition;
-use ffmpeg_next::{Dictionary, Rational, Stream};
+use ffmpeg_next::{Dictionary, Stream};
 
 use super::MediaError;
-use super::decode::{TimeBase, VideoFacts};
+use super::facts::positive;
 use super::limits::Deadline;
-use super::orientation::Orientation;
 
-/// Frame rate where neither container nor codec tells one.
-const FALLBACK_FPS: i64 = 25;
-/// Containers that are opened. Playlists and other formats that open further files by name are left out.
+/// Containers that are opened. Playlists and other formats that open further files by name are left
+/// out.
 const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,mpegvideo,flv,live_flv,h264,hevc,m4v,h263,\
 av1,obu,ivf,asf,ogg,gif,apng,yuv4mpegpipe,rm,mjpeg,nut,mxf,wtv,dv,vc1,swf,rawvideo,mp3,aac,flac,wav,png_pipe,jpeg_pipe";
 
 /// Opens a container and reads its header.
 pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError> {
-    // The prefix keeps libav from taking a colon in a name for a protocol. On unix it takes names of any bytes.
+    // The prefix keeps libav from taking a colon in a name for a protocol. On unix it takes names
+    // of any bytes.
     let path = [b"file:", path.as_os_str().as_bytes()].concat();
     let path = CString::new(path).map_err(|_| MediaError::Name)?;
     let mut options = Dictionary::new();
@@ -33,8 +32,9 @@ pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError>
     options.set("protocol_whitelist", "file");
     options.set("format_whitelist", FORMATS);
     let interrupt = ff::util::interrupt::new(Box::new(move || deadline.is_over()));
-    // SAFETY: the context is libav's own, which frees it when it cannot open it; the options are owned again before they are
-    // freed; the guard that goes with the context keeps the interrupt's closure alive.
+    // SAFETY: the context is libav's own, which frees it when it cannot open it; the options are
+    // owned again before they are freed; the guard that goes with the context keeps the interrupt's
+    // closure alive.
     let (result, input) = unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
@@ -55,8 +55,8 @@ pub(super) fn open(path: &Path, deadline: Deadline) -> Result<Input, MediaError>
     input.ok_or_else(|| refused(result, deadline))
 }
 
-/// Looks into the streams for what the header does not tell, as the `ffmpeg` command line does: packets are read ahead, the
-/// first frames decoded.
+/// Looks into the streams for what the header does not tell, as the `ffmpeg` command line does:
+/// packets are read ahead, the first frames decoded.
 pub(super) fn look_ahead(input: &mut Input, deadline: Deadline) -> Result<(), MediaError> {
     // SAFETY: the context is open, and libav takes no options for none.
     let result = unsafe { ffi::avformat_find_stream_info(input.as_mut_ptr(), ptr::null_mut()) };
@@ -86,8 +86,8 @@ pub(super) fn video_stream(input: &Input) -> Result<Stream<'_>, MediaError> {
         .ok_or(MediaError::NoVideo { audio })
 }
 
-/// Whether the header may tell all that [`look_ahead`] would find: MP4 gives H.264's parameter sets, times and rate. Only how
-/// many frames the decoder must hold back is then still to be seen.
+/// Whether the header may tell all that [`look_ahead`] would find: MP4 gives H.264's parameter
+/// sets, times and rate. Only how many frames the decoder must hold back is then still to be seen.
 pub(super) fn header_may_suffice(input: &Input) -> bool {
     let Ok(stream) = video_stream(input) else {
         return false;
@@ -111,25 +111,11 @@ pub(super) fn lacks_times(input: &Input, stream: &Stream<'_>) -> bool {
 pub(super) fn discard_others(input: &mut Input, stream: usize) {
     for mut other in input.streams_mut() {
         if other.index() != stream {
-            // SAFETY: the stream belongs to the open input, and `discard` is a field that callers may set.
+            // SAFETY: the stream belongs to the open input, and `discard` is a field that callers
+            // may set.
             unsafe { (*other.as_mut_ptr()).discard = ffi::AVDiscard::AVDISCARD_ALL };
         }
     }
-}
-
-/// Seconds in a unit of the stream's times.
-pub(super) fn time_base(stream: &Stream<'_>) -> TimeBase {
-    let time_base = stream.time_base();
-    TimeBase {
-        num: i64::from(time_base.numerator()).max(1),
-        den: i64::from(time_base.denominator()).max(1),
-    }
-}
-
-/// The shape of a pixel that the container states, width over height; 0/1 where it states none.
-pub(super) fn sample_aspect(stream: &Stream<'_>) -> Rational {
-    // SAFETY: reads a field of a stream that is open.
-    unsafe { (*stream.as_ptr()).sample_aspect_ratio }.into()
 }
 
 /// Whether the container says that the stream is encrypted.
@@ -143,70 +129,4 @@ pub(super) fn is_encrypted(stream: &Stream<'_>) -> bool {
                 SideData::EncryptionInitInfo | SideData::EncryptionInfo
             )
         })
-}
-
-fn positive(rate: Rational) -> Option<(i64, i64)> {
-    let (num, den) = (i64::from(rate.numerator()), i64::from(rate.denominator()));
-    (num > 0 && den > 0).then_some((num, den))
-}
-
-/// How long a frame is shown where the container does not say, in units of the time base.
-pub(super) fn frame_duration(stream: &Stream<'_>, time_base: TimeBase) -> i64 {
-    let (num, den) = positive(stream.avg_frame_rate())
-        .or_else(|| positive(stream.rate()))
-        .unwrap_or((FALLBACK_FPS, 1));
-    (i128::from(time_base.den) * i128::from(den) / (i128::from(time_base.num) * i128::from(num)))
-        .clamp(1, i128::from(i64::MAX))
-        .try_into()
-        .unwrap_or(1)
-}
-
-/// What the container tells.
-#[allow(clippy::cast_precision_loss)] // Durations and rates for people, far below 2^52.
-pub(super) fn read_facts(input: &Input, stream: &Stream<'_>, time_base: TimeBase) -> VideoFacts {
-    let fps = positive(stream.avg_frame_rate()).map(|(num, den)| num as f64 / den as f64);
-    let duration_s = match stream.duration() {
-        duration if duration > 0 => {
-            Some(duration as f64 * time_base.num as f64 / time_base.den as f64)
-        }
-        _ => Some(input.duration())
-            .filter(|&d| d > 0)
-            .map(|d| d as f64 / f64::from(ffi::AV_TIME_BASE)),
-    };
-    let orientation = stream
-        .side_data()
-        .find(|s| s.kind() == SideData::DisplayMatrix)
-        .and_then(|s| Orientation::from_bytes(s.data()))
-        .unwrap_or_default();
-    VideoFacts {
-        fps,
-        duration_s,
-        codec: stream.parameters().id().name().to_owned(),
-        frames_expected: expected(input, stream),
-        orientation,
-    }
-}
-
-/// Frames that the header promises. In MP4 the index knows which of them an edit list hides.
-fn expected(input: &Input, stream: &Stream<'_>) -> Option<i64> {
-    let count = Some(stream.frames()).filter(|&n| n > 0)?;
-    if !input.format().name().starts_with("mov") {
-        return Some(count);
-    }
-    // SAFETY: the stream is open, and an entry is read before the next call into libav.
-    let shown = unsafe {
-        let stream = stream.as_ptr().cast_mut();
-        (0..ffi::avformat_index_get_entries_count(stream))
-            .filter(|&i| {
-                let entry = ffi::avformat_index_get_entry(stream, i);
-                !entry.is_null() && (*entry).flags() & ffi::AVINDEX_DISCARD_FRAME == 0
-            })
-            .count()
-    };
-    Some(
-        i64::try_from(shown)
-            .ok()
-            .filter(|&n| n > 0)
-            .unwrap_or(count),
-    )
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::MediaError;
 
-/// Most pixels of a picture, of a video or a JPEG file; larger ones are refused before memory is taken for them.
+/// Most pixels of a picture, of a video or a JPEG file; larger ones are refused before memory is
+/// taken for them.
 pub const MAX_PIXELS: u32 = 1 << 26;
 /// Largest single allocation that libav may make, in bytes. A frame of [`MAX_PIXELS`] fits.
 pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
@@ -17,10 +18,10 @@ pub(super) const MAX_ALLOCATION_BYTES: usize = 512 << 20;
 /// What a file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Wall-clock time for one file. Default 300 s.
+    /// Wall-clock time for one file.
     pub seconds: u64,
-    /// Address space of a decoder that runs in a process of its own, in bytes. Default 4 GiB. In threads a picture's size
-    /// ([`MAX_PIXELS`]) and each allocation are bounded instead.
+    /// Address space of a decoder that runs in a process of its own, in bytes. In threads a
+    /// picture's size ([`MAX_PIXELS`]) and each allocation are bounded instead.
     pub memory_bytes: u64,
 }
 
@@ -37,10 +38,7 @@ impl Limits {
     /// When the time of a file that is begun now is up.
     #[must_use]
     pub fn deadline(&self) -> Deadline {
-        Deadline {
-            at: Instant::now().checked_add(Duration::from_secs(self.seconds)),
-            seconds: self.seconds,
-        }
+        Deadline::after(self.seconds)
     }
 
     /// Whether a file that has exceeded a limit would meet the same one now.
@@ -61,6 +59,22 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// The deadline of what is begun now and may take so many seconds.
+    #[must_use]
+    pub fn after(seconds: u64) -> Self {
+        Self {
+            at: Instant::now().checked_add(Duration::from_secs(seconds)),
+            seconds,
+        }
+    }
+
+    /// The time that is left; none where it never comes.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        let at = self.at?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the time is up.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -84,7 +98,8 @@ impl Deadline {
 pub enum Exceeded {
     /// [`Limits::seconds`].
     Seconds(u64),
-    /// The address space of the process, in MiB: [`Limits::memory_bytes`] where it decodes for another.
+    /// The address space of the process, in MiB: [`Limits::memory_bytes`] where it decodes for
+    /// another.
     MemoryMib(u64),
 }
 
@@ -113,8 +128,8 @@ impl Exceeded {
     }
 }
 
-/// Whose fault it is that libav got no memory: the machine's, as an error, or the file's, which asked for more than libav may
-/// take at once.
+/// Whose fault it is that libav got no memory: the machine's, as an error, or the file's, which
+/// asked for more than libav may take at once.
 pub(super) fn no_memory() -> Option<MediaError> {
     let mut largest = Vec::<u8>::new();
     let is_there = largest.try_reserve_exact(MAX_ALLOCATION_BYTES).is_ok();

@@ -1,6 +1,7 @@
 //! How a picture is turned and mirrored for display.
 
-/// How a picture is turned for display: an optional transposition, then flips of the coded picture's columns and rows.
+/// How a picture is turned for display: an optional transposition, then flips of the coded
+/// picture's columns and rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Orientation {
     /// Rows become columns.
@@ -14,8 +15,9 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// The orientation of a display matrix as libav keeps it: nine 32-bit integers in the machine's byte order. Angles that
-    /// are no multiple of 90 degrees, and garbage, leave the picture as it is.
+    /// The orientation of a display matrix as libav keeps it: nine 32-bit integers in the machine's
+    /// byte order. Angles that are no multiple of 90 degrees, and garbage, leave the picture as it
+    /// is.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut matrix = [0; 9];

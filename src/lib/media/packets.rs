@@ -1,5 +1,5 @@
-//! The packets of one stream, read ahead of the decoder, so that the neighbours in time of each frame are known before it is
-//! decoded.
+//! The packets of one stream, read ahead of the decoder, so that the neighbours in time of each
+//! frame are known before it is decoded.
 
 use std::collections::VecDeque;
 
@@ -60,8 +60,8 @@ impl Packets {
         }
     }
 
-    /// Reads ahead until the file ends or the memory for waiting packets is used up; no more than the next packet where
-    /// `deep` is not asked for and the order of display is not needed.
+    /// Reads ahead until the file ends or the memory for waiting packets is used up; no more than
+    /// the next packet where `deep` is not asked for and the order of display is not needed.
     pub(super) fn fill(&mut self, input: &mut Input, deep: bool, deadline: Deadline) {
         let count = if deep || self.order.is_some() {
             LOOKAHEAD_PACKETS
@@ -89,7 +89,8 @@ impl Packets {
     }
 
     fn push(&mut self, packet: Packet) {
-        // Some containers hold empty packets for repeated frames; to the decoder they would mean the end.
+        // Some containers hold empty packets for repeated frames; to the decoder they would mean
+        // the end.
         if packet.stream() != self.stream || packet.size() == 0 {
             return;
         }
@@ -103,8 +104,8 @@ impl Packets {
         self.waiting.push_back(packet);
     }
 
-    /// The next packet and, for a frame that is shown and has a time, the time and that of the frame after it, as far as
-    /// known.
+    /// The next packet and, for a frame that is shown and has a time, the time and that of the
+    /// frame after it, as far as known.
     pub(super) fn take(&mut self) -> Option<(Packet, Shown)> {
         let mut packet = self.waiting.pop_front()?;
         self.waiting_bytes -= packet.size();
@@ -123,7 +124,8 @@ impl Packets {
         Some((packet, shown))
     }
 
-    /// Gives a packet without a time the one that its place in the display order says; gives that of the next picture.
+    /// Gives a packet without a time the one that its place in the display order says; gives that
+    /// of the next picture.
     fn number(&mut self, packet: &mut Packet) -> Option<i64> {
         if !self.ended && self.waiting.len() < MAX_REORDER {
             // One that is shown before it may still be unread.
@@ -134,8 +136,8 @@ impl Packets {
         Some(next)
     }
 
-    /// The nearest known time after `time`. An upper bound: a time that is still unread can only come sooner, so a span that
-    /// holds no wanted instant up to here holds none.
+    /// The nearest known time after `time`. An upper bound: a time that is still unread can only
+    /// come sooner, so a span that holds no wanted instant up to here holds none.
     fn next_time(&self, time: i64) -> Option<i64> {
         let ahead = self.waiting.iter().filter_map(Packet::pts);
         ahead

@@ -1,7 +1,8 @@
-//! A decoded picture as RGB of the wanted size: the planes are resized first (antialiased bilinear), then
-//! converted once, and each pixel is put where the display matrix says.
+//! A decoded picture as RGB of the wanted size: the planes are resized first (antialiased
+//! bilinear), then converted once, and each pixel is put where the display matrix says.
 //!
-//! Pictures that are not planar YUV of 8 to 16 bits go through swscale to planar RGB at their own size first.
+//! Pictures that are not planar YUV of 8 to 16 bits go through swscale to planar RGB at their own
+//! size first.
 
 // What is compiled for AVX2 must become part of the function that is.
 #![allow(clippy::inline_always)]
@@ -18,8 +19,8 @@ use super::frame_size::{FrameSize, SampleAspect, output_side};
 use super::orientation::Orientation;
 use super::resize::{Buffers, Lines, Plane, resize};
 
-/// Turns pictures into RGB of one size. Keeps its buffers between pictures; the size of the first one counts where the
-/// aspect is kept.
+/// Turns pictures into RGB of one size. Keeps its buffers between pictures; the size of the first
+/// one counts where the aspect is kept.
 pub struct Scaler {
     size: FrameSize,
     aspect: SampleAspect,
@@ -186,7 +187,8 @@ fn output_size(
     }
 }
 
-/// The axes, columns and rows, of the planes of pictures of one size: of the first plane and of the other two.
+/// The axes, columns and rows, of the planes of pictures of one size: of the first plane and of the
+/// other two.
 struct Axes {
     pixels: (usize, usize),
     shares: (usize, usize),
@@ -211,8 +213,8 @@ impl Axes {
     }
 }
 
-/// Three planes, each in lines of `length` samples, as interleaved RGB; `mirrored` says whether lines come from last to first,
-/// and the pixels of a line.
+/// Three planes, each in lines of `length` samples, as interleaved RGB; `mirrored` says whether
+/// lines come from last to first, and the pixels of a line.
 fn paint(planes: &[Vec<u16>; 3], matrix: Matrix, length: usize, mirrored: [bool; 2]) -> Vec<u8> {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
@@ -281,8 +283,8 @@ impl Layout {
         matrix: Matrix::GREEN_BLUE_RED,
     };
 
-    /// `None` where the picture is of any other format. Samples of two bytes are read in the machine's order, so on a big-endian
-    /// one those of little-endian formats go the other way.
+    /// `None` where the picture is of any other format. Samples of two bytes are read in the
+    /// machine's order, so on a big-endian one those of little-endian formats go the other way.
     fn of(picture: &frame::Video) -> Option<Self> {
         let (shares, depth, full) = match picture.format() {
             Pixel::YUV420P => ((2, 2), 8, false),
@@ -306,7 +308,8 @@ impl Layout {
         if depth > 8 && cfg!(target_endian = "big") {
             return None;
         }
-        // SAFETY: reads the strides of a picture that is alive. Pictures stored upside down have negative ones.
+        // SAFETY: reads the strides of a picture that is alive. Pictures stored upside down have
+        // negative ones.
         let strides = unsafe { (*picture.as_ptr()).linesize };
         if strides[..3].iter().any(|&stride| stride <= 0) {
             return None;
@@ -337,7 +340,8 @@ fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
         _ => ffi::SWS_CS_DEFAULT,
     };
     let full = i32::from(picture.color_range() == color::Range::JPEG);
-    // SAFETY: the context is alive and the tables are libav's own constants. It says -1 for formats that have no matrix.
+    // SAFETY: the context is alive and the tables are libav's own constants. It says -1 for formats
+    // that have no matrix.
     unsafe {
         let table = ffi::sws_getCoefficients(space);
         ffi::sws_setColorspaceDetails(sws.as_mut_ptr(), table, full, table, 1, 0, 1 << 16, 1 << 16);
@@ -348,7 +352,8 @@ fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
 mod tests {
     use super::*;
 
-    /// The pixels of three columns and two rows as they are shown, by the numbers of the coded ones.
+    /// The pixels of three columns and two rows as they are shown, by the numbers of the coded
+    /// ones.
     fn shown(lines: Lines, mirrored: [bool; 2]) -> Vec<u8> {
         // Coded as 0, 1, 2 / 3, 4, 5.
         let (samples, length) = match lines {
@@ -367,7 +372,8 @@ mod tests {
         assert_eq!(shown(Lines::Rows, [false, false]), [0, 1, 2, 3, 4, 5]);
         assert_eq!(shown(Lines::Rows, [true, false]), [3, 4, 5, 0, 1, 2]);
         assert_eq!(shown(Lines::Rows, [true, true]), [5, 4, 3, 2, 1, 0]);
-        // A quarter turn clockwise reads each column from below, one counter-clockwise begins with the last column.
+        // A quarter turn clockwise reads each column from below, one counter-clockwise begins with
+        // the last column.
         assert_eq!(shown(Lines::Columns, [false, true]), [3, 0, 4, 1, 5, 2]);
         assert_eq!(shown(Lines::Columns, [true, false]), [2, 5, 1, 4, 0, 3]);
     }

@@ -1,8 +1,9 @@
 //! Average precision and the precision-recall curve of one class against all others.
 
-use super::ratio;
+use super::ratio::ratio;
 
-/// Clips in descending order of one score, tied ones together. Made once, it serves any choice of positives.
+/// Clips in descending order of one score, tied ones together. Made once, it serves any choice of
+/// positives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Places of the clips, highest score first.
@@ -38,11 +39,11 @@ impl Ranking {
         ranking
     }
 
-    /// Average precision of the clips for which `positive` holds among those for which `counts` holds; `None` without a
-    /// positive.
+    /// Average precision of the clips for which `positive` holds among those for which `counts`
+    /// holds; `None` without a positive.
     ///
-    /// The sum, over the distinct scores, of the gain in recall times the precision once all clips of that score are in:
-    /// no interpolation, and the order of tied clips cannot matter.
+    /// The sum, over the distinct scores, of the gain in recall times the precision once all clips
+    /// of that score are in: no interpolation, and the order of tied clips cannot matter.
     pub fn average_precision(
         &self,
         counts: impl Fn(usize) -> bool,
@@ -94,8 +95,9 @@ impl Ranking {
     }
 }
 
-/// Precision and recall when everything at or above a score is taken, for every distinct score in ascending order; then
-/// one last point of precision 1 and recall 0, so both lists are one longer than `score`.
+/// Precision and recall when everything at or above a score is taken, for every distinct score in
+/// ascending order; then one last point of precision 1 and recall 0, so both lists are one longer
+/// than `score`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PrCurve {
     /// The share of positives among what is taken.

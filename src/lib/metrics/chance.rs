@@ -1,7 +1,8 @@
 //! What a mean average precision must exceed before anything has been learnt.
 //!
-//! The average precision of random scores is the share of positives only in the limit of many clips; on a small set it
-//! is much higher. So the level is measured on the very set at hand, by permuting its labels.
+//! The average precision of random scores is the share of positives only in the limit of many
+//! clips; on a small set it is much higher. So the level is measured on the very set at hand, by
+//! permuting its labels.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -18,8 +19,8 @@ pub struct ChanceLevel {
     pub quantile: f64,
 }
 
-/// Permutes the labels `permutations` times and sums up the mean average precision that each gives; `None` without clips
-/// or permutations. `quantile` lies in 0..1, 0.99 for the 99th percentile.
+/// Permutes the labels `permutations` times and sums up the mean average precision that each gives;
+/// `None` without clips or permutations. `quantile` lies in 0..1, 0.99 for the 99th percentile.
 ///
 /// # Errors
 /// When the predictions are not what [`Predictions`] promises.
@@ -48,7 +49,8 @@ pub fn chance_level(
     }))
 }
 
-/// The place, from 0, of a quantile among `n` sorted values: the smallest with at least that share at or below it.
+/// The place, from 0, of a quantile among `n` sorted values: the smallest with at least that share
+/// at or below it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A share of a small count, clamped to its range.
 fn nearest_rank(quantile: f64, n: usize) -> usize {
     // The subtrahend keeps 0.99 * 1000 = 990.0000000001 from being rounded up.
@@ -72,7 +74,8 @@ mod tests {
 
     #[test]
     fn random_scores_on_111_clips_reach_the_levels_that_are_known() {
-        // 3 clips of each of 37 subcategories in classes of 14, 3, 3, 5 and 12: 0.23 on average, 0.29 at 99%.
+        // 3 clips of each of 37 subcategories in classes of 14, 3, 3, 5 and 12: 0.23 on average,
+        // 0.29 at 99%.
         let class_of_subcategory: Vec<usize> = [14, 3, 3, 5, 12]
             .into_iter()
             .enumerate()

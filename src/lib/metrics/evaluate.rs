@@ -1,7 +1,8 @@
 //! Every figure of one set of predictions.
 
 use super::confusion::{argmax, one_vs_rest, true_by_predicted};
-use super::{Criterion, Figures, MetricsError, PrCurve, Predictions, Ranking, div, ratio};
+use super::ratio::{div, ratio};
+use super::{Criterion, Figures, MetricsError, PrCurve, Predictions, Ranking};
 
 /// What an evaluation finds.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +78,8 @@ pub fn evaluate(predictions: &Predictions<'_>) -> Result<Metrics, MetricsError> 
     })
 }
 
-/// The mean, over the classes that occur, of their average precision: all that the choice of an epoch needs.
+/// The mean, over the classes that occur, of their average precision: all that the choice of an
+/// epoch needs.
 ///
 /// # Errors
 /// When the predictions are not what [`Predictions`] promises.
@@ -131,7 +133,8 @@ fn exact_match(p: &Predictions<'_>) -> Option<f64> {
     share(exact as u64, p.clips() as u64)
 }
 
-/// Appends the figures of subcategory `x`: its own clips against all clips of other classes, its siblings left out.
+/// Appends the figures of subcategory `x`: its own clips against all clips of other classes, its
+/// siblings left out.
 fn per_subcategory(
     p: &Predictions<'_>,
     x: usize,
@@ -214,7 +217,8 @@ mod tests {
 
     #[test]
     fn siblings_are_left_out_of_a_subcategory() {
-        // Classes 0 (subcategories 0 and 1) and 1 (2). The sibling, clip 1, outranks everything and must not count.
+        // Classes 0 (subcategories 0 and 1) and 1 (2). The sibling, clip 1, outranks everything and
+        // must not count.
         let metrics = evaluate(&Predictions {
             probabilities: &[0.6, 0.1, 0.9, 0.1, 0.3, 0.8],
             labels: &[0, 0, 1],

@@ -1,8 +1,7 @@
-//! The figures of an evaluation as one struct, and as the rows of a table.
+//! The figures of an evaluation as one struct.
 
-use super::{Criterion, Metrics};
-
-/// One evaluation's figures, each in 0..1; or, element by element, what was forgotten of them (which may be negative).
+/// One evaluation's figures, each in 0..1; or, element by element, what was forgotten of them
+/// (which may be negative).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
     /// The share of clips whose largest probability is that of their class.
@@ -17,13 +16,15 @@ pub struct Figures {
     pub ap_per_class: Vec<Option<f64>>,
     /// The share of a class's clips that is predicted as it, `[C]`; 0 for an absent class.
     pub recall_per_class: Vec<Option<f64>>,
-    /// The share of the clips predicted as a class that is of it, `[C]`; 0 for a class never predicted.
+    /// The share of the clips predicted as a class that is of it, `[C]`; 0 for a class never
+    /// predicted.
     pub precision_per_class: Vec<Option<f64>>,
     /// The share of clips on the right side of "this class or not", `[C]`.
     pub accuracy_per_class: Vec<Option<f64>>,
     /// Average precision of a subcategory's clips against all clips of other classes, `[S]`.
     pub ap_per_subcategory: Vec<Option<f64>>,
-    /// The share of a subcategory's clips that is predicted as its class, `[S]`; 0 for an absent one.
+    /// The share of a subcategory's clips that is predicted as its class, `[S]`; 0 for an absent
+    /// one.
     pub recall_per_subcategory: Vec<Option<f64>>,
     /// Precision of the class among a subcategory's clips and those of other classes, `[S]`.
     pub precision_per_subcategory: Vec<Option<f64>>,
@@ -98,189 +99,5 @@ impl Figures {
             precision_per_subcategory: each(|m| &m.precision_per_subcategory),
             accuracy_per_subcategory: each(|m| &m.accuracy_per_subcategory),
         }
-    }
-}
-
-/// What the indices of a taxonomy are called.
-#[derive(Clone, Copy, Debug)]
-pub struct Names<'a> {
-    /// The category of each class, `[C]`.
-    pub categories: &'a [String],
-    /// Class and name of each subcategory, `[S]`, in the taxonomy's order.
-    pub subcategories: &'a [(usize, String)],
-}
-
-/// One figure as a row of a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FigureRow {
-    /// The figure's name.
-    pub metric: String,
-    /// The category, for figures per class and per subcategory.
-    pub class: Option<String>,
-    /// The subcategory, for figures per subcategory.
-    pub subcategory: Option<String>,
-    /// The value; `None` where undefined.
-    pub value: Option<f64>,
-    /// What was forgotten of it; `None` where undefined or not asked for.
-    pub forgetting: Option<f64>,
-}
-
-/// All figures as rows, sorted by metric, then class, then subcategory in the taxonomy's order.
-///
-/// Confusion is among them as counts: `confusion_as_<category>` are the clips of the row's class predicted as that
-/// category; `confusion_tn`, `_fp`, `_fn`, `_tp` (multilabel) those of one class against the rest at 0.5. Counts have no
-/// forgetting.
-///
-/// # Panics
-/// When there are fewer names than figures.
-#[must_use]
-pub fn flatten(metrics: &Metrics, forgotten: Option<&Figures>, names: Names<'_>) -> Vec<FigureRow> {
-    let mut rows = Vec::new();
-    let figures = &metrics.figures;
-    for (k, (metric, value)) in figures.overall().into_iter().enumerate() {
-        let forgetting = forgotten.and_then(|f| f.overall()[k].1);
-        rows.push(row(metric, None, None, value, forgetting));
-    }
-    let category = |class: usize| Some(names.categories[class].clone());
-    for (k, (metric, values)) in figures.per_class().into_iter().enumerate() {
-        for (class, &value) in values.iter().enumerate() {
-            let forgetting = forgotten.and_then(|f| f.per_class()[k].1[class]);
-            rows.push(row(metric, category(class), None, value, forgetting));
-        }
-    }
-    for (k, (metric, values)) in figures.per_subcategory().into_iter().enumerate() {
-        for (x, &value) in values.iter().enumerate() {
-            let (class, name) = &names.subcategories[x];
-            let forgetting = forgotten.and_then(|f| f.per_subcategory()[k].1[x]);
-            rows.push(row(
-                metric,
-                category(*class),
-                Some(name.clone()),
-                value,
-                forgetting,
-            ));
-        }
-    }
-    for (label, counts) in metrics.confusion.iter().enumerate() {
-        for (predicted, &n) in counts.iter().enumerate() {
-            let metric = format!("confusion_as_{}", names.categories[predicted]);
-            rows.push(row(&metric, category(label), None, Some(n as f64), None));
-        }
-    }
-    for (class, counts) in metrics.confusion_at_half.iter().flatten().enumerate() {
-        let [[tn, fp], [fn_, tp]] = *counts;
-        for (kind, n) in [("tn", tn), ("fp", fp), ("fn", fn_), ("tp", tp)] {
-            let metric = format!("confusion_{kind}");
-            rows.push(row(&metric, category(class), None, Some(n as f64), None));
-        }
-    }
-    // Stable: within a metric the rows already stand in class and taxonomy order.
-    rows.sort_by(|a, b| a.metric.cmp(&b.metric));
-    rows
-}
-
-fn row(
-    metric: &str,
-    class: Option<String>,
-    subcategory: Option<String>,
-    value: Option<f64>,
-    forgetting: Option<f64>,
-) -> FigureRow {
-    FigureRow {
-        metric: metric.to_owned(),
-        class,
-        subcategory,
-        value,
-        forgetting,
-    }
-}
-
-impl Criterion {
-    /// The criterion's name on command lines and in settings.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Multilabel => "multilabel",
-            Self::Multiclass => "multiclass",
-        }
-    }
-}
-
-impl std::fmt::Display for Criterion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Criterion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Multilabel, Self::Multiclass]
-            .into_iter()
-            .find(|c| c.name() == text)
-            .ok_or_else(|| format!("{text:?} is neither multilabel nor multiclass"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Predictions, evaluate, forgetting};
-    use super::*;
-
-    #[test]
-    fn rows_are_sorted_and_carry_names_values_and_forgetting() {
-        let evaluated = |probabilities: &[f32]| {
-            evaluate(&Predictions {
-                probabilities,
-                labels: &[0, 1],
-                subcategories: &[0, 1],
-                class_of_subcategory: &[0, 1],
-                classes: 2,
-                criterion: Criterion::Multilabel,
-            })
-            .unwrap()
-        };
-        let first = evaluated(&[0.9, 0.1, 0.2, 0.8]);
-        let second = evaluated(&[0.1, 0.9, 0.2, 0.8]);
-        let forgotten = forgetting_of(&first, &second);
-        let names = Names {
-            categories: &["food".into(), "phone".into()],
-            subcategories: &[(0, "eating cake".into()), (1, "texting".into())],
-        };
-        let rows = flatten(&second, Some(&forgotten), names);
-        assert!(rows.is_sorted_by(|a, b| a.metric <= b.metric));
-        assert_eq!(rows.len(), 4 + 4 * 2 + 4 * 2 + 4 + 8);
-        let find = |metric: &str, class: Option<&str>, subcategory: Option<&str>| {
-            rows.iter()
-                .find(|r| {
-                    r.metric == metric
-                        && r.class.as_deref() == class
-                        && r.subcategory.as_deref() == subcategory
-                })
-                .unwrap()
-        };
-        let accuracy = find("accuracy", None, None);
-        assert_eq!(
-            (accuracy.value, accuracy.forgetting),
-            (Some(0.5), Some(0.5))
-        );
-        let recall = find("recall_per_subcategory", Some("food"), Some("eating cake"));
-        assert_eq!((recall.value, recall.forgetting), (Some(0.0), Some(1.0)));
-        let mistaken = find("confusion_as_phone", Some("food"), None);
-        assert_eq!((mistaken.value, mistaken.forgetting), (Some(1.0), None));
-        assert_eq!(find("confusion_fp", Some("phone"), None).value, Some(1.0));
-    }
-
-    fn forgetting_of(first: &Metrics, second: &Metrics) -> Figures {
-        super::super::forgetting_of_figures(&[&first.figures, &second.figures])
-    }
-
-    #[test]
-    fn criteria_are_read_by_their_names() {
-        assert_eq!("multilabel".parse(), Ok(Criterion::Multilabel));
-        assert_eq!("multiclass".parse(), Ok(Criterion::Multiclass));
-        assert!("both".parse::<Criterion>().is_err());
-        assert_eq!(forgetting(&[Some(1.0)]), Some(0.0));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Figures;
 
-/// The best of the values before minus the last one; 0 for a single value, negative where it got better, and `None` where
-/// any of the values is. `values` are those of tasks 0 to now.
+/// The best of the values before minus the last one; 0 for a single value, negative where it got
+/// better, and `None` where any of the values is. `values` are those of tasks 0 to now.
 #[must_use]
 pub fn forgetting(values: &[Option<f64>]) -> Option<f64> {
     let values: Vec<f64> = values.iter().copied().collect::<Option<_>>()?;
@@ -12,7 +12,8 @@ pub fn forgetting(values: &[Option<f64>]) -> Option<f64> {
     Some(best.map_or(0.0, |best| best - now))
 }
 
-/// [`forgetting`] of every figure, element by element; `history` are the evaluations of tasks 0 to now on the test set.
+/// [`forgetting`] of every figure, element by element; `history` are the evaluations of tasks 0 to
+/// now on the test set.
 ///
 /// # Panics
 /// When the evaluations are not of the same taxonomy.
@@ -28,7 +29,8 @@ pub fn mean_defined(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64
     mean_and_deviation(&defined).0
 }
 
-/// Mean, and standard deviation with n - 1: the first is `None` without a value, the second with fewer than two.
+/// Mean, and standard deviation with n - 1: the first is `None` without a value, the second with
+/// fewer than two.
 #[must_use]
 pub fn mean_and_deviation(values: &[f64]) -> (Option<f64>, Option<f64>) {
     let n = values.len() as f64;

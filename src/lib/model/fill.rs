@@ -1,5 +1,6 @@
-//! Parameters and inputs from a formula, so that tests and benchmarks on any machine, in any language, start from the
-//! same numbers without storing them. Tests compare with the seed's answers for the same fill.
+//! Parameters and inputs from a formula, so that tests and benchmarks on any machine, in any
+//! language, start from the same numbers without storing them. Tests compare with the seed's
+//! answers for the same fill.
 
 use tch::nn::VarStore;
 use tch::{Kind, Tensor};

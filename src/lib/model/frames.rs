@@ -1,21 +1,25 @@
-//! The fast path by stock operators, for any device and for bfloat16: every frame is one of a batch of pictures.
+//! The fast path by stock operators, for any device and for bfloat16: every frame is one of a batch
+//! of pictures.
 //!
-//! From the stem to the mean before the head a clip is [N T, C, H, W] with its channels last in memory, so that no layout
-//! changes between layers:
+//! From the stem to the mean before the head a clip is [N T, C, H, W] with its channels last in
+//! memory, so that no layout changes between layers:
 //!
 //! * a (1, k, k) convolution is a 2-D one;
 //! * a depthwise (t, k, k) one is the sum of t 2-D ones, each shifted by a frame;
 //! * a (1, 1, 1) one is a matrix product over pixels, which are rows;
-//! * the squeeze-excite gate is multiplied into each clip's projection weights, a block's `alpha` into the norm before it;
-//! * where a norm's statistics rest (evaluation, frozen norms, teachers) it is folded into its convolution.
+//! * the squeeze-excite gate is multiplied into each clip's projection weights, a block's `alpha`
+//!   into the norm before it;
+//! * where a norm's statistics rest (evaluation, frozen norms, teachers) it is folded into its
+//!   convolution.
 //!
-//! With [`Precision::Bf16`] the pixels and the weights that meet them are bfloat16; statistics, means, gates, the two matrix
-//! products of the head and all variables stay 32-bit floats.
+//! With [`Precision::Bf16`] the pixels and the weights that meet them are bfloat16; statistics,
+//! means, gates, the two matrix products of the head and all variables stay 32-bit floats.
 
 use tch::{Kind, Tensor};
 
+use super::config::{Geometry, Mode};
 use super::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
-use super::{Geometry, Mode, Precision};
+use super::precision::Precision;
 
 /// How a forward pass computes.
 #[derive(Clone, Copy)]
@@ -40,7 +44,8 @@ impl Pass {
         }
     }
 
-    /// The kind of what must not be rounded to bfloat16: sums over pixels and what is computed from them.
+    /// The kind of what must not be rounded to bfloat16: sums over pixels and what is computed from
+    /// them.
     fn wide_kind(self) -> Kind {
         if self.kind == Kind::BFloat16 {
             Kind::Float
@@ -66,8 +71,8 @@ impl Pass {
         self.rows(x).mean_dim(1, false, self.wide_kind())
     }
 
-    /// A convolution's weight [out, in, t, k, k] and bias for this pass: with the norm folded in where its statistics rest,
-    /// and `gain` (a scalar on what the norm gives) in that.
+    /// A convolution's weight [out, in, t, k, k] and bias for this pass: with the norm folded in
+    /// where its statistics rest, and `gain` (a scalar on what the norm gives) in that.
     fn folded(self, unit: &ConvUnit, gain: Option<&Tensor>) -> (Tensor, Option<Tensor>) {
         if self.mode.moves_statistics() {
             return (unit.weight.shallow_clone(), None);
@@ -81,7 +86,8 @@ impl Pass {
         )
     }
 
-    /// The norm behind `unit` on [N T, C, H, W] where the batch's statistics count; [`Pass::folded`] has done it elsewhere.
+    /// The norm after `unit` on [N T, C, H, W] where the batch's statistics count; [`Pass::folded`]
+    /// has done it elsewhere.
     fn normalised(self, unit: &ConvUnit, y: Tensor, gain: Option<&Tensor>) -> Tensor {
         if !self.mode.moves_statistics() {
             return y;

@@ -3,9 +3,11 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
+use super::config::{Mode, ModelConfig, ModelPath};
 use super::frames::Pass;
+use super::fused;
 use super::layers::{Beside, Block, ConvUnit, swish};
-use super::{Mode, ModelConfig, ModelPath, Precision, fused};
+use super::precision::Precision;
 
 /// What a forward pass gives.
 #[derive(Debug)]
@@ -19,9 +21,9 @@ pub struct Output {
 /// What a forward pass gives, with two outputs from within.
 #[derive(Debug)]
 pub struct Stages {
-    /// [N, C, T, H, W] behind the stem.
+    /// [N, C, T, H, W] after the stem.
     pub after_conv1: Tensor,
-    /// [N, C, T, H, W] behind the last bottleneck.
+    /// [N, C, T, H, W] after the last bottleneck.
     pub after_blocks: Tensor,
     /// The ends.
     pub output: Output,
@@ -39,8 +41,9 @@ pub struct Movinet {
 }
 
 impl Movinet {
-    /// Makes the variables under `root` (a store's root, for the seed's names) with the seed's kind of first weights:
-    /// convolutions normal by fan out, norms 1 and 0, `alpha` 0, the head uniform by fan in.
+    /// Makes the variables under `root` (a store's root, for the seed's names) with the seed's kind
+    /// of first weights: convolutions normal by fan out, norms 1 and 0, `alpha` 0, the head uniform
+    /// by fan in.
     #[must_use]
     pub fn new(root: &Path, config: &ModelConfig) -> Self {
         let rows = config.variant.config();
@@ -104,8 +107,8 @@ impl Movinet {
         self.config.precision = precision;
     }
 
-    /// `clips` [N, 3, T, H, W], normalised, of the variables' kind and device. `train` moves the running statistics and
-    /// drops features; otherwise both rest.
+    /// `clips` [N, 3, T, H, W], normalised, of the variables' kind and device. `train` moves the
+    /// running statistics and drops features; otherwise both rest.
     #[must_use]
     pub fn forward_t(&self, clips: &Tensor, train: bool) -> Output {
         self.forward(clips, if train { Mode::Train } else { Mode::Evaluate })

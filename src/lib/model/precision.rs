@@ -8,7 +8,8 @@ use crate::choice::choice;
 const BF16_FLAGS: [&str; 2] = ["avx512_bf16", "amx_bf16"];
 
 choice! {
-    /// The floats that pixels and weights meet in. Variables, statistics and the head are 32-bit floats in either.
+    /// The floats that pixels and weights meet in. Variables, statistics and the head are 32-bit
+    /// floats in either.
     #[derive(Default)]
     pub enum Precision: "precision" {
         /// 32-bit floats.
@@ -19,8 +20,8 @@ choice! {
     }
 }
 
-/// Whether this machine's processor computes in bfloat16 itself. Without that libtorch converts value by value, which is
-/// slower than 32-bit floats by far. False where the system does not tell.
+/// Whether this machine's processor computes in bfloat16 itself. Without that libtorch converts
+/// value by value, which is slower than 32-bit floats by far. False where the system does not tell.
 #[must_use]
 pub fn processor_has_bf16() -> bool {
     fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| flags_have_bf16(&text))

@@ -1,6 +1,7 @@
-//! The architectures `MoViNet-A0` to A5 as rows (Kondratyuk et al., "`MoViNets`: Mobile Video Networks for Efficient Video
-//! Recognition", CVPR 2021, tables 8 to 10), in the seed's form: explicit paddings, which the geometry of the published
-//! weights ignores ([`super::Geometry::Tf`]).
+//! The architectures `MoViNet-A0` to A5 as rows (Kondratyuk et al., "`MoViNets`: Mobile Video
+//! Networks for Efficient Video Recognition", CVPR 2021, tables 8 to 10), in the seed's form:
+//! explicit paddings, which the geometry of the published weights ignores
+//! ([`super::Geometry::Tf`]).
 
 /// A convolution: channels, and (frames, height, width) of kernel, stride and padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub struct ConvSpec {
     pub padding: [i64; 3],
 }
 
-/// A bottleneck: 1x1x1 expansion, depthwise convolution, squeeze-excite, 1x1x1 projection, and a shortcut around them.
+/// A bottleneck: 1x1x1 expansion, depthwise convolution, squeeze-excite, 1x1x1 projection, and a
+/// shortcut around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockSpec {
     /// The block's channels, and kernel, stride and padding of its depthwise convolution.

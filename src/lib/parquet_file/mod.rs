@@ -48,10 +48,10 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches, verify};
+pub use read::{provenance, read, read_batches, typed_column, verify};
 pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
-pub use write::{BatchWriter, Writer, rows_hash, write};
+pub use write::{BatchWriter, RowWriter, rows_hash, write};
 
 /// Rows that are converted to columns at a time; bounds the memory that writing takes.
 const ROWS_PER_BATCH: usize = 65_536;

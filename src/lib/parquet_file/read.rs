@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -212,5 +212,22 @@ fn open(path: &Path, format: &Format) -> Result<Opened, TableError> {
         provenance: Provenance::from_metadata(path, &pairs, format)?,
         rows_hash: pairs.remove(ROWS_KEY),
         builder: ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata),
+    })
+}
+
+/// A column of a batch by its name and type.
+///
+/// # Errors
+/// When the batch has no such column.
+pub fn typed_column<'a, A: Array + 'static>(
+    path: &Path,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a A, TableError> {
+    let column = batch.column_by_name(name);
+    let column = column.and_then(|column| column.as_any().downcast_ref());
+    column.ok_or_else(|| TableError::Column {
+        path: path.to_owned(),
+        column: name.to_owned(),
     })
 }

@@ -105,13 +105,13 @@ fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> TableError + use<>
 }
 
 /// Writes rows into a Parquet file that appears under its name only when finished. Buffers one batch of rows at most.
-pub struct Writer<T: Table> {
+pub struct RowWriter<T: Table> {
     inner: BatchWriter,
     columns: Vec<FieldRef>,
     rows: PhantomData<T>,
 }
 
-impl<T: Table> Writer<T> {
+impl<T: Table> RowWriter<T> {
     /// Starts a file of `T` rows.
     ///
     /// # Errors
@@ -157,7 +157,7 @@ impl<T: Table> Writer<T> {
 /// # Errors
 /// When a row does not fit the columns or the disk refuses; the file is then as it was.
 pub fn write<T: Table>(path: &Path, rows: &[T], provenance: &Provenance) -> Result<(), TableError> {
-    let mut writer = Writer::create(path, provenance)?;
+    let mut writer = RowWriter::create(path, provenance)?;
     writer.push(rows)?;
     writer.finish()
 }

@@ -1,4 +1,5 @@
-//! What the page shows of a run beyond the figures that it recorded: confusion, curves, and the level of chance.
+//! What the page shows of a run beyond the figures that it recorded: confusion, curves, and the
+//! level of chance.
 
 use super::load::{Measured, Run};
 use super::{CHANCE_QUANTILE, ReportError};
@@ -60,7 +61,8 @@ impl Analysis {
         mean_defined(later.map(|t| self.test(t.task, metric).forgetting))
     }
 
-    /// The last task that was evaluated. There is one: a run without any is refused when it is read.
+    /// The last task that was evaluated. There is one: a run without any is refused when it is
+    /// read.
     pub(super) fn last(&self) -> Option<&TaskAnalysis> {
         self.tasks.last()
     }
@@ -81,12 +83,13 @@ fn judged(
         .iter()
         .map(|r| usize::try_from(r.label).unwrap_or(usize::MAX))
         .collect();
+    let taxonomy = &run.taxonomy;
     let subcategories = rows
         .iter()
         .map(|r| {
-            let names = &mut run.subcategories.iter();
-            names
-                .position(|(_, name)| *name == r.subcategory)
+            let place = taxonomy.place(&r.subcategory);
+            place
+                .map(|place| place.number)
                 .ok_or_else(|| ReportError::Unknown {
                     path: run.predictions_file.clone(),
                     what: "subcategory",
@@ -94,13 +97,13 @@ fn judged(
                 })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let class_of_subcategory: Vec<usize> = run.subcategories.iter().map(|(c, _)| *c).collect();
+    let class_of_subcategory: Vec<usize> = taxonomy.subcategories().map(|(c, _)| c).collect();
     let predictions = Predictions {
         probabilities: &probabilities,
         labels: &labels,
         subcategories: &subcategories,
         class_of_subcategory: &class_of_subcategory,
-        classes: run.categories.len(),
+        classes: taxonomy.classes(),
         criterion: run.criterion,
     };
     let refused = |source| ReportError::Metrics {
@@ -108,7 +111,8 @@ fn judged(
         task,
         source,
     };
-    // Fixed, so that the page is the same whenever it is made; the permutations differ from task to task.
+    // Fixed, so that the page is the same whenever it is made; the permutations differ from task to
+    // task.
     let key = u64::try_from(task).unwrap_or(0);
     let mut rng = random::stream(0, "report chance level", &[key]);
     Ok(TaskAnalysis {

@@ -12,7 +12,7 @@ use plotters::prelude::*;
 use super::ReportError;
 use super::load::Flow;
 
-/// Colours of lines and categories: told apart by colour-blind eyes too (after Okabe and Ito).
+/// Colours of lines and categories: which colour-blind eyes can distinguish, too (after Okabe and Ito).
 const PALETTE: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -60,7 +60,7 @@ pub(super) fn flow_legend() -> [(RGBColor, &'static str); 3] {
 
 /// One line of a chart.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Series {
     pub(super) name: String,
     pub(super) color: RGBColor,
     pub(super) dashed: bool,
@@ -72,7 +72,7 @@ pub(super) struct Line {
     pub(super) bars: Vec<Option<f64>>,
 }
 
-impl Line {
+impl Series {
     pub(super) fn new(name: impl Into<String>, color: RGBColor) -> Self {
         Self {
             name: name.into(),
@@ -112,7 +112,7 @@ impl Axes {
     }
 
     /// The same with the y axis fitted to `lines` (bars included), 0 always on it.
-    pub(super) fn fitted(mut self, lines: &[Line]) -> Self {
+    pub(super) fn fitted(mut self, lines: &[Series]) -> Self {
         let mut ends = (0.0_f64, 0.0_f64);
         for line in lines {
             for (k, (_, y)) in line.points.iter().enumerate() {
@@ -161,7 +161,7 @@ pub(super) fn lines(
     figure: &str,
     size: (u32, u32),
     axes: &Axes,
-    lines: &[Line],
+    lines: &[Series],
 ) -> Result<String, ReportError> {
     drawn(figure, size, |area| draw_lines(area, axes, lines))
 }
@@ -193,7 +193,8 @@ pub(super) fn flows(
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace, which HTML implies.
+/// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace,
+/// which HTML implies.
 fn drawn(
     figure: &str,
     (width, height): (u32, u32),
@@ -214,15 +215,15 @@ fn drawn(
     ))
 }
 
-fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Line]) -> Result<(), Error> {
+fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Error> {
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(14)
         .x_label_area_size(38)
         .y_label_area_size(50)
         .build_cartesian_2d(
-            Axis::new(&axes.x_range, axes.x_ticks.clone()),
-            Axis::new(&axes.y_range, ticks(&axes.y_range)),
+            TickedAxis::new(&axes.x_range, axes.x_ticks.clone()),
+            TickedAxis::new(&axes.y_range, ticks(&axes.y_range)),
         )?;
     mesh(&mut chart, &axes.x, &axes.y)?;
     for line in lines {
@@ -251,15 +252,15 @@ fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Line]) -> Result<(), Error>
     Ok(())
 }
 
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TickedAxis, TickedAxis>>;
 
 /// A linear axis with labels at given places.
-struct Axis {
+struct TickedAxis {
     scale: RangedCoordf64,
     ticks: Vec<f64>,
 }
 
-impl Axis {
+impl TickedAxis {
     fn new(range: &Range<f64>, ticks: Vec<f64>) -> Self {
         Self {
             scale: range.clone().into(),
@@ -268,7 +269,7 @@ impl Axis {
     }
 }
 
-impl Ranged for Axis {
+impl Ranged for TickedAxis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
 
@@ -321,8 +322,8 @@ fn draw_panel(
         .x_label_area_size(34)
         .y_label_area_size(38)
         .build_cartesian_2d(
-            Axis::new(&(f64::from(first) - 0.6..f64::from(last) + 0.6), tasks),
-            Axis::new(range, ticks(range)),
+            TickedAxis::new(&(f64::from(first) - 0.6..f64::from(last) + 0.6), tasks),
+            TickedAxis::new(range, ticks(range)),
         )?;
     mesh(&mut chart, "task", "")?;
     for &(task, flow) in flows {
@@ -384,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_line_has_a_gap_where_it_is_undefined() {
-        let mut line = Line::new("x", color(0));
+        let mut line = Series::new("x", color(0));
         line.points = vec![(0.0, Some(0.1)), (1.0, None), (2.0, Some(0.3))];
         let axes = Axes::tasks(&[0, 1, 2], "mAP").fitted(std::slice::from_ref(&line));
         let svg = lines("line", (400, 300), &axes, &[line]).unwrap();

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::ReportError;
 use super::analyse::Spread;
-use super::charts::{self, Axes, Line};
+use super::charts::{self, Axes, Series};
 use super::groups::Group;
 use super::parts::{figure, forgetting_cell_text, legend, share_cell, spread};
 
@@ -97,11 +97,11 @@ fn last_chance(group: &Group<'_>) -> Spread {
 
 /// mAP and forgetting over tasks, a line for each approach of a scenario.
 fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportError> {
-    let lines = |pick: fn((Spread, Spread)) -> Spread| -> Vec<Line> {
+    let lines = |pick: fn((Spread, Spread)) -> Spread| -> Vec<Series> {
         let groups = groups.iter().enumerate();
         groups
             .map(|(k, group)| {
-                let mut line = Line::new(group.approach.clone(), charts::color(k));
+                let mut line = Series::new(group.approach.clone(), charts::color(k));
                 for task in group.tasks() {
                     let spread = pick(group.of_task(task, "mean_ap"));
                     line.points.push((f64::from(task), spread.mean));
@@ -114,7 +114,7 @@ fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportErr
     let (values, forgotten) = (lines(|s| s.0), lines(|s| s.1));
     let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
     let tasks: Vec<i32> = tasks.into_iter().collect();
-    let drawn = |what: &str, lines: &[Line]| {
+    let drawn = |what: &str, lines: &[Series]| {
         let axes = Axes::tasks(&tasks, what).fitted(lines);
         charts::lines(&format!("{what}, {scenario}"), CHART_SIZE, &axes, lines)
     };
@@ -136,8 +136,9 @@ fn by_subcategory(groups: &[Group<'_>], what: &str) -> Markup {
     // In the order of the first run that knows them.
     let mut subcategories: Vec<(String, String)> = Vec::new();
     for run in groups.iter().flat_map(|g| &g.runs).map(|a| &a.run) {
-        for (class, name) in &run.subcategories {
-            let entry = (run.categories[*class].clone(), name.clone());
+        for (class, name) in run.taxonomy.subcategories() {
+            let category = run.taxonomy.categories()[class].name.clone();
+            let entry = (category, name.to_owned());
             if !subcategories.contains(&entry) {
                 subcategories.push(entry);
             }

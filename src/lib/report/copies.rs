@@ -1,11 +1,13 @@
-//! One run that is given more than once: copies are counted once; other outcomes of the same run stand side by side.
+//! One run that is given more than once: copies are counted once; other outcomes of the same run
+//! stand side by side.
 
 use std::collections::BTreeMap;
 
 use super::load::Run;
 use crate::run_record::Machine;
 
-/// The runs without the copies of an earlier one, which that one names. A copy has the same id, machine and predictions.
+/// The runs without the copies of an earlier one, which that one names. A copy has the same id,
+/// machine and predictions.
 pub(super) fn without_copies(runs: Vec<Run>) -> Vec<Run> {
     let mut kept: Vec<Run> = Vec::new();
     for run in runs {
@@ -21,8 +23,9 @@ fn is_copy(a: &Run, b: &Run) -> bool {
     (&a.id, &a.machine, &a.prediction_hash) == (&b.id, &b.machine, &b.prediction_hash)
 }
 
-/// What sets each of `runs`, which differ in their seeds alone, apart from another outcome of the same run: the machine, and
-/// on the same machine a number. Empty where no run occurs twice: then they are seeds of one group on whatever machines.
+/// What sets each of `runs`, which differ in their seeds alone, apart from another outcome of the
+/// same run: the machine, and on the same machine a number. Empty where no run occurs twice: then
+/// they are seeds of one group on whatever machines.
 pub(super) fn set_apart(runs: &[&Run]) -> Vec<String> {
     let mut seen: BTreeMap<(&str, &Option<Machine>), usize> = BTreeMap::new();
     let times: Vec<usize> = runs

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::ReportError;
 use super::analyse::{Analysis, TaskAnalysis};
-use super::charts::{self, Axes, Line};
+use super::charts::{self, Axes, Series};
 use super::load::Flow;
-use super::parts::{card, figure, forgetting_cell, legend, number, share_cell};
+use super::parts::{card, figure, legend, number};
 use super::tables;
 use crate::clip::Split;
 use crate::metrics::PrCurve;
@@ -80,7 +80,7 @@ fn cards(analysis: &Analysis, quantile: f64) -> Markup {
 fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError> {
     let tasks: Vec<i32> = analysis.tasks.iter().map(|t| t.task).collect();
     let line = |name: &str, color, value: &dyn Fn(&TaskAnalysis) -> Option<f64>| {
-        let mut line = Line::new(name, color);
+        let mut line = Series::new(name, color);
         let points = analysis.tasks.iter();
         line.points = points.map(|t| (f64::from(t.task), value(t))).collect();
         line
@@ -118,28 +118,28 @@ fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError>
     })
 }
 
-fn legend_of(lines: &[Line]) -> Markup {
+fn legend_of(lines: &[Series]) -> Markup {
     legend(lines.iter().map(|l| (l.color, l.dashed, l.name.as_str())))
 }
 
 fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
     let run = &analysis.run;
     let panels: Vec<(String, Vec<(i32, Flow)>)> = run
-        .categories
-        .iter()
+        .taxonomy
+        .category_names()
+        .into_iter()
         .map(|category| {
-            let flow = |task| run.availability.train.get(&(task, category.clone()));
-            let flows =
-                (0..run.availability.tasks).map(|t| (t, flow(t).copied().unwrap_or_default()));
+            let flow = |task| run.clips.train.get(&(task, category.clone()));
+            let flows = (0..run.clips.tasks).map(|t| (t, flow(t).copied().unwrap_or_default()));
             (category.clone(), flows.collect())
         })
         .collect();
-    if run.availability.tasks == 0 {
+    if run.clips.tasks == 0 {
         return Ok(html! {});
     }
     let svg = charts::flows("availability", &panels)?;
     let of_task = |task| tables::unusable(run, task);
-    let unusable = (0..run.availability.tasks).map(of_task).max().unwrap_or(0);
+    let unusable = (0..run.clips.tasks).map(of_task).max().unwrap_or(0);
     let meanings = charts::flow_legend().map(|(color, meaning)| (color, false, meaning));
     Ok(html! {
         section {
@@ -171,13 +171,13 @@ fn confusion(analysis: &Analysis) -> Markup {
                 p { "Test clips by true category (rows) and by the category with the largest probability (columns); the colour is the share of the row." }
                 div.grid.small {
                     @for (task, evaluation) in evaluated() {
-                        (tables::confusion(task, &analysis.run.categories, &evaluation.confusion))
+                        (tables::confusion(task, analysis.run.taxonomy.categories(), &evaluation.confusion))
                     }
                 }
                 @if evaluated().any(|(_, e)| e.confusion_at_half.is_some()) {
                     details {
                         summary { "Each category at a probability of 0.5" }
-                        (tables::at_half(&analysis.run.categories, evaluated()))
+                        (tables::at_half(analysis.run.taxonomy.categories(), evaluated()))
                     }
                 }
             }
@@ -191,13 +191,14 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
         let Some(evaluation) = &task.evaluation else {
             continue;
         };
-        let lines: Vec<Line> = analysis
+        let lines: Vec<Series> = analysis
             .run
-            .categories
+            .taxonomy
+            .categories()
             .iter()
             .zip(&evaluation.pr_curves)
             .enumerate()
-            .map(|(k, (category, curve))| curve_line(category, k, curve))
+            .map(|(k, (category, curve))| curve_line(&category.name, k, curve))
             .collect();
         let axes = Axes {
             x: "recall".into(),
@@ -212,8 +213,8 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
     if figures.is_empty() {
         return Ok(html! {});
     }
-    let categories = analysis.run.categories.iter().enumerate();
-    let entries = categories.map(|(k, c)| (charts::color(k), false, c.as_str()));
+    let categories = analysis.run.taxonomy.categories().iter().enumerate();
+    let entries = categories.map(|(k, c)| (charts::color(k), false, c.name.as_str()));
     Ok(html! {
         section {
             h2 { "Precision and recall" }
@@ -227,8 +228,8 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
 }
 
 /// A curve, thinned to what a screen shows.
-fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Line {
-    let mut line = Line::new(category, charts::color(k));
+fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Series {
+    let mut line = Series::new(category, charts::color(k));
     line.dots = false;
     let n = curve.precision.len();
     let step = n.div_ceil(CURVE_POINTS).max(1);
@@ -251,7 +252,7 @@ fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
     let place = |task, epoch| epochs.binary_search(&(task, epoch)).unwrap_or(0);
     #[allow(clippy::cast_precision_loss)] // Some thousands of epochs.
     let line = |name: &str, k, split, metric: &str| {
-        let mut line = Line::new(name, charts::color(k));
+        let mut line = Series::new(name, charts::color(k));
         line.dots = epochs.len() <= 60;
         let rows = rows
             .iter()
@@ -329,9 +330,4 @@ fn settings(analysis: &Analysis) -> Markup {
             }
         }
     }
-}
-
-/// The cell of a figure and of what was forgotten of it.
-pub(super) fn measured_cells(value: Option<f64>, forgetting: Option<f64>) -> Markup {
-    html! { (share_cell(value, &number(value))) (forgetting_cell(forgetting)) }
 }

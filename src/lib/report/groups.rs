@@ -13,20 +13,22 @@ use crate::clip::Split;
 use crate::metrics::mean_defined;
 use crate::parquet_file::{Format, Table, column};
 
-/// Runs of one scenario and one approach under the same settings, over seeds; no run is among them twice.
+/// Runs of one scenario and one approach under the same settings, over seeds; no run is among them
+/// twice.
 #[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
     pub(super) scenario: String,
-    /// The approach, with the settings that set it apart where others of the scenario share its name.
+    /// The approach, with the settings that set it apart where others of the scenario share its
+    /// name.
     pub(super) approach: String,
     pub(super) runs: Vec<&'a Analysis>,
 }
 
 /// A row of the table of figures over seeds, on the test set.
 ///
-/// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for the mean over tasks:
-/// over all tasks for the value, over tasks 1 and up for the forgetting. A run's mean is taken first, then mean and
-/// standard deviation (n - 1) over the seeds.
+/// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for
+/// the mean over tasks: over all tasks for the value, over tasks 1 and up for the forgetting. A
+/// run's mean is taken first, then mean and standard deviation (n - 1) over the seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SummaryRow {
     /// The scenario.
@@ -163,7 +165,8 @@ impl Group<'_> {
         self.spreads(|a| a.test(task, metric))
     }
 
-    /// The mean over tasks of an overall figure, and of its forgetting over tasks 1 and up, over seeds.
+    /// The mean over tasks of an overall figure, and of its forgetting over tasks 1 and up, over
+    /// seeds.
     pub(super) fn over_tasks(&self, metric: &str) -> (Spread, Spread) {
         self.spreads(|a| Measured {
             value: a.mean(metric),

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::array::{BooleanArray, Int32Array, StringArray};
 use serde_json::{Map, Value};
 
 use super::ReportError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::parquet_file::{self, Table, TableError};
-use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE, Subcategory};
-use crate::tables::AvailabilityRow;
-use crate::tables::{HistoryRow, MetricRow, PredictionRow, predictions_hash};
+use crate::run_record::{Machine, RunHead, RunRecord, SETTINGS_FILE};
+use crate::tables::{
+    AvailabilityRow, Change, HistoryRow, MetricRow, PredictionRow, predictions_hash,
+};
+use crate::taxonomy::{Category, Taxonomy, TaxonomyError};
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -43,12 +45,9 @@ pub(super) struct Run {
     pub(super) complete: bool,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: Vec<String>,
-    /// Categories in class order.
-    pub(super) categories: Vec<String>,
-    /// Class and name of each subcategory, in the taxonomy's order.
-    pub(super) subcategories: Vec<(usize, String)>,
-    pub(super) availability: Availability,
-    pub(super) figures: Figures,
+    pub(super) taxonomy: Taxonomy,
+    pub(super) clips: TaskClips,
+    pub(super) figures: RunFigures,
     /// Predictions for the test set, by task.
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
@@ -93,7 +92,7 @@ impl Flow {
 
 /// What the tasks have, counted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Availability {
+pub(super) struct TaskClips {
     /// Training clips by task and category.
     pub(super) train: BTreeMap<(i32, String), Flow>,
     /// Training clips in the list, by task and subcategory.
@@ -108,12 +107,12 @@ pub(super) struct Availability {
 
 /// The figures of `metrics.parquet` by what they are about.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Figures(BTreeMap<FigureKey, (Option<f64>, Option<f64>)>);
+pub(super) struct RunFigures(BTreeMap<FigureKey, (Option<f64>, Option<f64>)>);
 
 /// Task, split, metric, class, subcategory.
 pub(super) type FigureKey = (i32, Split, String, Option<String>, Option<String>);
 
-impl Figures {
+impl RunFigures {
     fn new(rows: Vec<MetricRow>) -> Self {
         let rows = rows.into_iter().map(|r| {
             let key = (r.task, r.split, r.metric, r.class, r.subcategory);
@@ -178,7 +177,7 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
     if !folder.join(MetricRow::FILE).exists() {
         return Err(not_a_run(MetricRow::FILE));
     }
-    let figures = Figures::new(record.metrics);
+    let figures = RunFigures::new(record.metrics);
     if figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),
@@ -228,10 +227,9 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .last()
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
-        subcategories: subcategories(&head.subcategories, &record.categories, &predictions),
+        taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
         settings: settings.clone(),
-        categories: record.categories,
-        availability: read_availability(&folder.join(AvailabilityRow::FILE))?,
+        clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
         figures,
         predictions,
         predictions_file,
@@ -257,7 +255,8 @@ fn name(folder: &Path) -> String {
     )
 }
 
-/// The approach's name; finetune with backbone and batch norm frozen goes by the name of its preset.
+/// The approach's name; finetune with backbone and batch norm frozen goes by the name of its
+/// preset.
 fn approach(settings: &Map<String, Value>) -> String {
     let name = settings.get("approach").and_then(Value::as_str);
     let name = name.unwrap_or("unknown approach");
@@ -269,34 +268,49 @@ fn approach(settings: &Map<String, Value>) -> String {
     }
 }
 
-/// Subcategories in the taxonomy's order, as the run recorded them; otherwise those of the test set in their order there.
-fn subcategories(
-    recorded: &[Subcategory],
-    categories: &[String],
+/// The categories that there are predictions for, where there are any, with the subcategories that
+/// the run recorded; otherwise with those of the test set in their order there.
+fn taxonomy(
+    folder: &Path,
+    head: &RunHead,
+    predicted: Vec<String>,
     predictions: &BTreeMap<i32, Vec<PredictionRow>>,
-) -> Vec<(usize, String)> {
-    let mut found: Vec<(usize, String)> = recorded
-        .iter()
-        .filter_map(|entry| {
-            let class = categories.iter().position(|c| *c == entry.category)?;
-            Some((class, entry.subcategory.clone()))
+) -> Result<Taxonomy, TaxonomyError> {
+    let recorded = &head.subcategories;
+    let categories = if predicted.is_empty() {
+        head.categories.clone()
+    } else {
+        predicted
+    };
+    let mut categories: Vec<Category> = categories
+        .into_iter()
+        .map(|name| Category {
+            subcategories: recorded
+                .iter()
+                .filter(|entry| entry.category == name)
+                .map(|entry| entry.subcategory.clone())
+                .collect(),
+            name,
         })
         .collect();
-    if found.is_empty() {
+    if recorded.is_empty() {
+        let mut seen = BTreeSet::new();
         for row in predictions.values().flatten() {
-            let class = usize::try_from(row.label).unwrap_or(0);
-            if !found.iter().any(|(_, name)| *name == row.subcategory) {
-                found.push((class, row.subcategory.clone()));
+            let category = usize::try_from(row.label).ok();
+            let category = category.and_then(|class| categories.get_mut(class));
+            if let Some(category) = category
+                && seen.insert(&row.subcategory)
+            {
+                category.subcategories.push(row.subcategory.clone());
             }
         }
-        found.sort_by_key(|(class, _)| *class);
     }
-    found
+    Taxonomy::new(&folder.join(SETTINGS_FILE), categories)
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.
-fn read_availability(path: &Path) -> Result<Availability, TableError> {
-    let mut counted = Availability::default();
+fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
+    let mut counted = TaskClips::default();
     if !path.exists() {
         return Ok(counted);
     }
@@ -309,18 +323,21 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
         "usable",
     ];
     for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
-        let task = typed::<Int32Array>(path, &batch, "task")?;
-        let text = |name| typed::<StringArray>(path, &batch, name);
+        let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
+        let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
         let (split, category) = (text("split")?, text("category")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
-        let usable = typed::<BooleanArray>(path, &batch, "usable")?;
+        let usable = parquet_file::typed_column::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
             let task = task.value(i);
             counted.tasks = counted.tasks.max(task + 1);
             let Ok(of) = split.value(i).parse::<Split>() else {
                 continue;
             };
-            let listed = change.value(i) != "removed";
+            let Ok(change) = change.value(i).parse::<Change>() else {
+                continue;
+            };
+            let listed = change != Change::Removed;
             *counted.listed.entry((task, of)).or_default() += usize::from(listed);
             if listed && !usable.value(i) {
                 *counted.unusable.entry((task, of)).or_default() += 1;
@@ -332,26 +349,12 @@ fn read_availability(path: &Path) -> Result<Availability, TableError> {
             *counted.subcategories.entry(of_subcategory).or_default() += usize::from(listed);
             let flow = counted.train.entry((task, category.value(i).to_owned()));
             let flow = flow.or_default();
-            match change.value(i) {
-                "arrived" => flow.arrived += 1,
-                "removed" => flow.removed += 1,
-                _ => flow.kept += 1,
+            match change {
+                Change::Arrived => flow.arrived += 1,
+                Change::Removed => flow.removed += 1,
+                Change::Initial | Change::Kept => flow.kept += 1,
             }
         }
     }
     Ok(counted)
-}
-
-fn typed<'a, A: Array + 'static>(
-    path: &Path,
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a A, TableError> {
-    let column = batch.column_by_name(name);
-    column
-        .and_then(|c| c.as_any().downcast_ref())
-        .ok_or_else(|| TableError::Column {
-            path: path.to_owned(),
-            column: name.to_owned(),
-        })
 }

@@ -36,7 +36,12 @@ pub(super) fn forgetting_cell(value: Option<f64>) -> Markup {
     forgetting_cell_text(value, &number(value))
 }
 
-/// The same with a text of its own.
+/// The cell of a figure and of what was forgotten of it.
+pub(super) fn measured_cells(value: Option<f64>, forgetting: Option<f64>) -> Markup {
+    html! { (share_cell(value, &number(value))) (forgetting_cell(forgetting)) }
+}
+
+/// The cell of [`forgetting_cell`] with a text of its own.
 pub(super) fn forgetting_cell_text(value: Option<f64>, text: &str) -> Markup {
     let depth = value.map_or(0.0, |v| v.abs().min(1.0)) * 0.8;
     let color = if value.is_some_and(|v| v > 0.0) {

@@ -44,7 +44,8 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     Ok(ReportSummary::new(&config.out, &analyses, &groups))
 }
 
-/// Removes what a killed report left beside the page and the table; never in a run directory, unless the page is there.
+/// Removes what a killed report left beside the page and the table; never in a run directory,
+/// unless the page is there.
 fn sweep(config: &ReportConfig) -> Result<(), ArtifactError> {
     let page = config.out.parent();
     let table = config.table.as_deref().and_then(Path::parent);

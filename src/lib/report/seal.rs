@@ -6,7 +6,8 @@ const BEHIND: &str = "\">";
 /// Characters of a BLAKE3 hash in hexadecimal.
 const HASH_LENGTH: usize = 64;
 
-/// Puts the hash of `page` into its empty `meta` element of the name `blake3`; a page without one stays as it is.
+/// Puts the hash of `page` into its empty `meta` element of the name `blake3`; a page without one
+/// stays as it is.
 pub(super) fn seal(page: &str) -> String {
     let hash = blake3::hash(page.as_bytes()).to_hex();
     let empty = format!("{BEFORE}{BEHIND}");

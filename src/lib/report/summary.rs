@@ -7,7 +7,8 @@ use super::analyse::Analysis;
 use super::groups::Group;
 use super::parts::{number, spread};
 
-/// What the report says, in short. Its text is the stage's output; the last line is a summary of its own.
+/// What the report says, in short. Its text is the stage's output; the last line is a summary of
+/// its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportSummary {
     lines: Vec<String>,
@@ -47,7 +48,7 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
     ])];
     for task in &analysis.tasks {
         let map = analysis.test(task.task, "mean_ap");
-        let listed = &analysis.run.availability.listed;
+        let listed = &analysis.run.clips.listed;
         let train = listed.get(&(task.task, crate::clip::Split::Train));
         lines.push(columns([
             &task.task.to_string(),

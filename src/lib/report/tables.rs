@@ -3,17 +3,17 @@
 use maud::{Markup, html};
 
 use super::analyse::Analysis;
-use super::detail::measured_cells;
 use super::load::{Flow, Run};
-use super::parts::{forgetting_cell, number, share_cell};
+use super::parts::{forgetting_cell, measured_cells, number, share_cell};
 use crate::clip::Split;
 use crate::metrics::Metrics;
+use crate::taxonomy::Category;
 
 /// A row for each task: sizes, mAP, chance, forgetting.
 pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
     let run = &analysis.run;
     let listed = |task, split| {
-        let n = run.availability.listed.get(&(task, split));
+        let n = run.clips.listed.get(&(task, split));
         n.map_or_else(|| "–".to_owned(), usize::to_string)
     };
     html! {
@@ -60,8 +60,8 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
 /// Training clips by task and category, with what came and went.
 pub(super) fn availability(analysis: &Analysis) -> Markup {
     let run = &analysis.run;
-    let flow = |task, category: &String| -> Flow {
-        let flow = run.availability.train.get(&(task, category.clone()));
+    let flow = |task, category: &Category| -> Flow {
+        let flow = run.clips.train.get(&(task, category.name.clone()));
         flow.copied().unwrap_or_default()
     };
     let text = |f: Flow| {
@@ -74,7 +74,7 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
         text
     };
     let listed = |task, split| {
-        let n = run.availability.listed.get(&(task, split));
+        let n = run.clips.listed.get(&(task, split));
         n.map_or_else(|| "–".to_owned(), usize::to_string)
     };
     html! {
@@ -83,15 +83,15 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
                 thead {
                     tr {
                         th.n { "task" }
-                        @for category in &run.categories { th.n { (category) } }
+                        @for category in run.taxonomy.categories() { th.n { (category.name) } }
                         th.n { "train" } th.n { "validation" } th.n { "test" } th.n { "without frames" }
                     }
                 }
                 tbody {
-                    @for task in 0..run.availability.tasks {
+                    @for task in 0..run.clips.tasks {
                         tr {
                             td.n { (task) }
-                            @for category in &run.categories { td.n { (text(flow(task, category))) } }
+                            @for category in run.taxonomy.categories() { td.n { (text(flow(task, category))) } }
                             @for split in Split::ALL { td.n { (listed(task, split)) } }
                             td.n { (unusable(run, task)) }
                         }
@@ -104,7 +104,7 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
 
 /// Clips in a task's lists that have no frames.
 pub(super) fn unusable(run: &Run, task: i32) -> usize {
-    let of = |split| run.availability.unusable.get(&(task, split)).copied();
+    let of = |split| run.clips.unusable.get(&(task, split)).copied();
     Split::ALL.into_iter().filter_map(of).sum()
 }
 
@@ -131,7 +131,8 @@ pub(super) fn by_category(analysis: &Analysis) -> Markup {
                 tbody {
                     @for (name, metric) in metrics {
                         tr.group { th colspan=(analysis.tasks.len() + 2) { (name) } }
-                        @for category in &run.categories {
+                        @for category in run.taxonomy.categories() {
+                            @let category = category.name.as_str();
                             tr {
                                 td { (category) }
                                 @for t in &analysis.tasks {
@@ -153,11 +154,8 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
     let run = &analysis.run;
     let last = analysis.last().map_or(0, |t| t.task);
     let away = |task: i32, subcategory: &str| {
-        let clips = run
-            .availability
-            .subcategories
-            .get(&(task, subcategory.to_owned()));
-        run.availability.tasks > 0 && clips.is_none_or(|&n| n == 0)
+        let clips = run.clips.subcategories.get(&(task, subcategory.to_owned()));
+        run.clips.tasks > 0 && clips.is_none_or(|&n| n == 0)
     };
     html! {
         div.scroll {
@@ -170,26 +168,27 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
                     }
                 }
                 tbody {
-                    @for (k, (class, subcategory)) in run.subcategories.iter().enumerate() {
-                        @let category = run.categories[*class].as_str();
-                        @let of = |task, metric| run.figures.get(task, Split::Test, metric, Some(category), Some(subcategory));
-                        @if k == 0 || run.subcategories[k - 1].0 != *class {
-                            tr.group { th colspan=(analysis.tasks.len() + 5) { (category) } }
+                    @for category in run.taxonomy.categories() {
+                        @if !category.subcategories.is_empty() {
+                            tr.group { th colspan=(analysis.tasks.len() + 5) { (category.name) } }
                         }
-                        tr {
-                            td.name { (subcategory) }
-                            @for t in &analysis.tasks {
-                                @let value = of(t.task, "ap_per_subcategory").value;
-                                @if away(t.task, subcategory) {
-                                    td.n.away title="not in the training list of this task" { (number(value)) }
-                                } @else {
-                                    (share_cell(value, &number(value)))
+                        @for subcategory in &category.subcategories {
+                            @let of = |task, metric| run.figures.get(task, Split::Test, metric, Some(&category.name), Some(subcategory));
+                            tr {
+                                td.name { (subcategory) }
+                                @for t in &analysis.tasks {
+                                    @let value = of(t.task, "ap_per_subcategory").value;
+                                    @if away(t.task, subcategory) {
+                                        td.n.away title="not in the training list of this task" { (number(value)) }
+                                    } @else {
+                                        (share_cell(value, &number(value)))
+                                    }
                                 }
+                                (forgetting_cell(of(last, "ap_per_subcategory").forgetting))
+                                @let recall = of(last, "recall_per_subcategory");
+                                (measured_cells(recall.value, recall.forgetting))
+                                td.n { (number(of(last, "precision_per_subcategory").value)) }
                             }
-                            (forgetting_cell(of(last, "ap_per_subcategory").forgetting))
-                            @let recall = of(last, "recall_per_subcategory");
-                            (measured_cells(recall.value, recall.forgetting))
-                            td.n { (number(of(last, "precision_per_subcategory").value)) }
                         }
                     }
                 }
@@ -199,18 +198,18 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
 }
 
 /// One task's confusion matrix.
-pub(super) fn confusion(task: i32, categories: &[String], counts: &[Vec<u64>]) -> Markup {
+pub(super) fn confusion(task: i32, categories: &[Category], counts: &[Vec<u64>]) -> Markup {
     #[allow(clippy::cast_precision_loss)] // Counts of clips.
     let share = |row: &[u64], n: u64| (n as f64) / (row.iter().sum::<u64>().max(1) as f64);
     html! {
         div.scroll {
             table.matrix {
                 caption { "Task " (task) }
-                thead { tr { th {} @for category in categories { th { (category) } } } }
+                thead { tr { th {} @for category in categories { th { (category.name) } } } }
                 tbody {
                     @for (u, row) in counts.iter().enumerate() {
                         tr {
-                            th { (categories[u]) }
+                            th { (categories[u].name) }
                             @for (v, &n) in row.iter().enumerate() {
                                 td.true[u == v] style=(format!("background:rgba(0,114,178,{:.2})", share(row, n) * 0.75)) { (n) }
                             }
@@ -224,7 +223,7 @@ pub(super) fn confusion(task: i32, categories: &[String], counts: &[Vec<u64>]) -
 
 /// True and false positives and negatives of each category at 0.5, by task.
 pub(super) fn at_half<'a>(
-    categories: &[String],
+    categories: &[Category],
     tasks: impl Iterator<Item = (i32, &'a Metrics)>,
 ) -> Markup {
     html! {
@@ -236,7 +235,7 @@ pub(super) fn at_half<'a>(
                 tbody {
                     @for (task, evaluation) in tasks {
                         @for (category, [[tn, fp], [fn_, tp]]) in categories.iter().zip(evaluation.confusion_at_half.iter().flatten()) {
-                            tr { td.n { (task) } td { (category) } td.n { (tp) } td.n { (fp) } td.n { (fn_) } td.n { (tn) } }
+                            tr { td.n { (task) } td { (category.name) } td.n { (tp) } td.n { (fp) } td.n { (fn_) } td.n { (tn) } }
                         }
                     }
                 }

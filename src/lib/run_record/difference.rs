@@ -10,7 +10,8 @@ pub const MACHINE: &str = "machine";
 /// Differences that a message spells out.
 const DIFFERENCES_SHOWN: usize = 6;
 
-/// The places where `theirs` and `ours` differ, with both values; `path` stands before each place unless it is empty.
+/// The places where `theirs` and `ours` differ, with both values; `path` stands before each place
+/// unless it is empty.
 pub fn differences(path: &str, theirs: &impl Serialize, ours: &impl Serialize) -> Vec<String> {
     let mut found = Vec::new();
     collect(path, &plain(theirs), &plain(ours), &mut found);
@@ -19,7 +20,8 @@ pub fn differences(path: &str, theirs: &impl Serialize, ours: &impl Serialize) -
 
 /// `value` as it is when it has been written and read.
 fn plain(value: &impl Serialize) -> Value {
-    // A number that is read back may differ in its last bit from the one that was written; both sides go the same way.
+    // A number that is read back may differ in its last bit from the one that was written; both
+    // sides go the same way.
     let text = serde_json::to_string(value).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! JSON documents that notice when they are changed: the last field, `blake3`, is the hash of everything before it.
+//! JSON documents that notice when they are changed: the last field, `blake3`, is the hash of
+//! everything before it.
 
 use std::fs;
 use std::io;

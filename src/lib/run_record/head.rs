@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Machine, RunRecordError, SETTINGS_FILE, differences, document};
 use crate::parquet_file::Provenance;
+use crate::taxonomy::Taxonomy;
 
 /// Everything that can change a run's result, and what its classes are called.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,7 +35,8 @@ pub struct RunHead {
     pub settings: Map<String, Value>,
     /// The BLAKE3 of each input, by its role.
     pub inputs: BTreeMap<String, String>,
-    /// How much of the weights to start from was taken (`partly (71 of 383)`); absent where it was all, or there were none.
+    /// How much of the weights to start from was taken (`partly (71 of 383)`); absent where it was
+    /// all, or there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
     /// What it computes on; absent in a directory of a version before.
@@ -51,7 +53,8 @@ pub struct Subcategory {
     pub subcategory: String,
 }
 
-/// What makes a run itself: the BLAKE3 over its settings and the hashes of its inputs. Neither paths nor the machine count.
+/// What makes a run itself: the BLAKE3 over its settings and the hashes of its inputs. Neither
+/// paths nor the machine count.
 #[must_use]
 pub fn run_id(provenance: &Provenance) -> String {
     let mut facts = json!({"settings": provenance.settings, "inputs": provenance.inputs});
@@ -96,6 +99,14 @@ impl RunHead {
         } else {
             self.run_id.clone()
         }
+    }
+
+    /// The taxonomy of the run; none in a directory that does not say.
+    #[must_use]
+    pub fn taxonomy(&self) -> Option<Taxonomy> {
+        let pairs = self.subcategories.iter();
+        let pairs = pairs.map(|entry| (entry.category.clone(), entry.subcategory.clone()));
+        Taxonomy::from_pairs(Path::new(SETTINGS_FILE), pairs).ok()
     }
 
     /// In what this run differs from `ours`, machines apart.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::difference::{MACHINE, differences};
 
-/// What a run computes on. The same seed gives the same bytes where all of this is equal. How many workers load the clips
-/// changes nothing and is no part of it.
+/// What a run computes on. The same seed gives the same bytes where all of this is equal. How many
+/// workers load the clips changes nothing and is no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {

@@ -32,7 +32,8 @@ pub struct TaskOutcome {
 /// Hashes of what a task left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskHashes {
-    /// The BLAKE3 of files that never change again (weights, the approach's state), by their names in the run directory.
+    /// The BLAKE3 of files that never change again (weights, the approach's state), by their names
+    /// in the run directory.
     pub files: BTreeMap<String, String>,
     /// The hash of the task's rows in each table that grows from task to task, by the table's name.
     pub rows: BTreeMap<String, String>,
@@ -40,7 +41,7 @@ pub struct TaskHashes {
 
 /// Which tasks are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct RunProgress {
     /// The run's id; empty in a directory of a version before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub run_id: String,
@@ -53,7 +54,7 @@ pub struct Progress {
     pub files: BTreeMap<String, String>,
 }
 
-impl Progress {
+impl RunProgress {
     /// Publishes it in `folder`.
     ///
     /// # Errors
@@ -62,7 +63,8 @@ impl Progress {
         document::write(&folder.join(PROGRESS_FILE), self)
     }
 
-    /// Adds the hashes that are missing: of the shared files, and of what each task left. `rows` are those of `folder`.
+    /// Adds the hashes that are missing: of the shared files, and of what each task left. `rows`
+    /// are those of `folder`.
     ///
     /// # Errors
     /// When a file cannot be read.

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
 use super::{
-    PROGRESS_FILE, Progress, RUN_FILE, Rows, RunHead, RunRecordError, SETTINGS_FILE, differences,
-    document,
+    PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecordError, RunSummary, SETTINGS_FILE,
+    differences, document,
 };
 use crate::artifact::hash_file;
 use crate::parquet_file::{self, Format, Table};
@@ -22,12 +20,14 @@ pub struct RunRecord {
     /// Which run it is.
     pub head: RunHead,
     /// Which tasks are done.
-    pub progress: Progress,
+    pub progress: RunProgress,
     /// The summary of a complete run.
-    pub summary: Option<Map<String, Value>>,
-    /// The categories that `predictions.parquet` has a probability for; empty where no task is done.
+    pub summary: Option<RunSummary>,
+    /// The categories that `predictions.parquet` has a probability for; empty where no task is
+    /// done.
     pub categories: Vec<String>,
-    /// Rows of `history.parquet` of done tasks, as those of the other tables: what a killed run left of another is dropped.
+    /// Rows of `history.parquet` of done tasks, as those of the other tables: what a killed run
+    /// left of another is dropped.
     pub history: Vec<HistoryRow>,
     /// Rows of `metrics.parquet`.
     pub metrics: Vec<MetricRow>,
@@ -38,16 +38,18 @@ pub struct RunRecord {
 impl RunRecord {
     /// Reads the run directory `folder`; `None` where it holds no `settings.json`.
     ///
-    /// Documents come first and tables after them, so that a run that goes on meanwhile is read as it was at a task's end.
+    /// Documents come first and tables after them, so that a run that goes on meanwhile is read as
+    /// it was at a task's end.
     ///
     /// # Errors
-    /// When a file of a done task is missing or damaged, or belongs to another run; the error names it.
+    /// When a file of a done task is missing or damaged, or belongs to another run; the error names
+    /// it.
     pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
         let Some(head) = document::read::<RunHead>(&folder.join(SETTINGS_FILE))? else {
             return Ok(None);
         };
-        let summary = document::read::<Map<String, Value>>(&folder.join(RUN_FILE))?;
-        let progress = document::read::<Progress>(&folder.join(PROGRESS_FILE))?;
+        let summary = document::read::<RunSummary>(&folder.join(RUN_FILE))?;
+        let progress = document::read::<RunProgress>(&folder.join(PROGRESS_FILE))?;
         let hashed = head.hashed && progress.as_ref().is_none_or(|p| p.hashed);
         if !hashed {
             tracing::info!(
@@ -90,8 +92,7 @@ impl RunRecord {
     /// Whether `progress.json` and `run.json` are of the run that `settings.json` is of.
     fn compare_documents(&self, folder: &Path) -> Result<(), RunRecordError> {
         let ours = self.head.id();
-        let summary = self.summary.as_ref().and_then(|s| s.get("run_id"));
-        let summary = summary.and_then(Value::as_str).unwrap_or_default();
+        let summary = self.summary.as_ref().map_or("", |summary| &summary.run_id);
         for (name, theirs) in [
             (PROGRESS_FILE, self.progress.run_id.as_str()),
             (RUN_FILE, summary),

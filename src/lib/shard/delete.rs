@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::ShardError;
-use super::folder::shard_files;
+use super::folder::{parse_shard_name, shard_files};
 use super::reader::{Shard, StoredClip};
-use super::writer::{NewClip, Writer, WriterConfig, write_index};
+use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
 use crate::artifact::{ArtifactError, sweep};
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
@@ -27,14 +27,17 @@ pub struct Deleted {
     pub written: Vec<String>,
 }
 
-/// Removes every stored copy of the clips and their rows of the index. Shards that hold none of them keep every byte; one that
-/// holds some is replaced by a shard under a new number, so that at no instant the index and the shards disagree. Shards that
-/// the index does not name (a killed run left them) are removed. The index keeps the hash of each shard that it was made from
-/// and that goes, among its inputs: should this be stopped before the file is gone, decoding removes it, too, and takes
-/// nothing from it. Call it again where it was interrupted. The folder is locked meanwhile.
+/// Removes every stored copy of the clips and their rows of the index. Shards that hold none of
+/// them keep every byte; one that holds some is replaced by a shard under a new number, so that at
+/// no instant the index and the shards disagree. Shards that the index does not name (a killed run
+/// left them) are removed. The index keeps the hash of each shard that it was made from and that
+/// goes, among its inputs: should this be stopped before the file is gone, decoding removes it,
+/// too, and takes nothing from it. Call it again where it was interrupted. The folder is locked
+/// meanwhile.
 ///
 /// # Errors
-/// When another program writes into the folder, the index or a shard cannot be read, or the disk refuses.
+/// When another program writes into the folder, the index or a shard cannot be read, or the disk
+/// refuses.
 pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
     let _lock = Lock::folder(folder, "a deletion of clips", Wait::No)?;
     sweep(folder)?;
@@ -49,10 +52,8 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
         ..Deleted::default()
     };
     let files = shard_files(folder)?;
-    let mut next_number: BTreeMap<Split, u32> = BTreeMap::new();
-    for (split, number) in files.keys() {
-        next_number.insert(*split, number + 1);
-    }
+    let named_numbers = named.iter().filter_map(|name| parse_shard_name(name));
+    let mut taken: BTreeSet<(Split, u32)> = named_numbers.chain(files.keys().copied()).collect();
     for ((split, _), name) in &files {
         if !named.contains(name) {
             deleted.removed.push(name.clone());
@@ -66,7 +67,7 @@ pub fn delete(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardE
         deleted.rows += shard.len() - kept.len();
         provenance = provenance.with_input(&folder.join(name))?;
         deleted.removed.push(name.clone());
-        let moved = rewrite(folder, &shard, *split, &kept, &mut next_number)?;
+        let moved = rewrite(folder, &shard, *split, &kept, &mut taken)?;
         deleted
             .written
             .extend(moved.values().next().map(|(shard, _)| shard.clone()));
@@ -102,45 +103,38 @@ fn kept_rows(shard: &Shard, clips: &BTreeSet<String>) -> Result<Vec<i64>, ShardE
     Ok(kept)
 }
 
-/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old row.
+/// Writes the kept rows into a new shard of the same provenance; gives the new place of each old
+/// row.
 fn rewrite(
     folder: &Path,
     shard: &Shard,
     split: Split,
     kept: &[i64],
-    next_number: &mut BTreeMap<Split, u32>,
+    taken: &mut BTreeSet<(Split, u32)>,
 ) -> Result<BTreeMap<i64, (String, i64)>, ShardError> {
-    let config = WriterConfig {
+    let config = ShardWriterConfig {
         shard_bytes: u64::MAX,
-        first_number: next_number.clone(),
+        taken: taken.clone(),
     };
     let provenance: Provenance = shard.provenance().clone();
-    let mut writer = Writer::new(folder, provenance, config);
+    let mut writer = ShardWriter::new(folder, provenance, config);
     let mut moved = BTreeMap::new();
     for &row in kept {
-        let new = writer.push(&copy(&shard.clip(row)?, split))?;
+        let new = writer.push(&copy(shard.clip(row)?, split))?;
         if let (Some(shard), Some(shard_row)) = (new.shard, new.shard_row) {
             moved.insert(row, (shard, shard_row));
         }
     }
-    if !writer.finish()?.is_empty() {
-        *next_number.entry(split).or_insert(0) += 1;
-    }
+    let written = writer.finish()?;
+    taken.extend(written.iter().filter_map(|name| parse_shard_name(name)));
     Ok(moved)
 }
 
-fn copy(clip: &StoredClip<'_>, split: Split) -> NewClip {
-    let side = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+fn copy(clip: StoredClip<'_>, split: Split) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.to_owned(),
         split,
-        codec: clip.codec,
-        height: side(clip.height),
-        width: side(clip.width),
-        fps: clip.fps,
         frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
-        source: clip.source().clone(),
-        status: clip.status(),
-        error: clip.error().map(str::to_owned),
+        head: clip.head,
     }
 }

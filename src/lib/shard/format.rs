@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
 
 use crate::choice::choice;
+use crate::clip::Split;
 use crate::parquet_file::{Format, Provenance, column};
-use crate::tables::{ClipStatus, SourceFacts};
+use crate::tables::{ClipStatus, IndexRow, SourceFacts};
 
 /// The format of shard files.
 pub const FORMAT: Format = Format {
@@ -28,8 +30,9 @@ choice! {
 
 /// The columns of a shard of `codec` frames, in the order in which [`super::message`] reads them.
 ///
-/// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty path, nullable throughout),
-/// because it takes the features in the metadata only where the columns are of exactly its own type.
+/// JPEG frames are stored as Hugging Face datasets stores images (a struct of bytes and an empty
+/// path, nullable throughout), because it takes the features in the metadata only where the columns
+/// are of exactly its own type.
 pub(super) fn columns(codec: Codec) -> Vec<Field> {
     vec![
         column::text("clip_id"),
@@ -75,8 +78,8 @@ pub(super) fn image_fields() -> Fields {
     ])
 }
 
-/// The schema of a shard, with its provenance and, for Hugging Face datasets, the types of its features: JPEG frames show
-/// as images there.
+/// The schema of a shard, with its provenance and, for Hugging Face datasets, the types of its
+/// features: JPEG frames show as images there.
 pub(super) fn schema(provenance: &Provenance, codec: Codec) -> SchemaRef {
     let mut metadata: HashMap<String, String> = provenance.metadata(&FORMAT).into_iter().collect();
     let features: serde_json::Map<String, serde_json::Value> = columns(codec)
@@ -105,24 +108,36 @@ fn feature(data_type: &DataType, codec: Codec) -> serde_json::Value {
     }
 }
 
-/// The values of a row that its hash covers, frames included.
-pub(super) struct HashedRow<'a> {
-    pub(super) clip_id: &'a str,
-    pub(super) codec: Codec,
-    pub(super) height: i32,
-    pub(super) width: i32,
-    pub(super) fps: f64,
-    pub(super) source: &'a SourceFacts,
-    pub(super) status: ClipStatus,
-    pub(super) error: Option<&'a str>,
+/// What is known of a clip beside its frames, as its row holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClipHead {
+    /// What the frames are.
+    pub codec: Codec,
+    /// Height of a frame in pixels; 0 without frames.
+    pub height: u32,
+    /// Width of a frame in pixels; 0 without frames.
+    pub width: u32,
+    /// Frames per second of the stored clip.
+    pub fps: f64,
+    /// Where the frames come from.
+    pub source: SourceFacts,
+    /// How decoding went; `Ok` or `Partial` where there are frames.
+    pub status: ClipStatus,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
 }
 
-impl HashedRow<'_> {
-    /// The BLAKE3 hash of the row in hexadecimal. Lengths stand before contents, so no two rows hash the same bytes.
-    pub(super) fn hash<'f>(&self, frames: impl ExactSizeIterator<Item = &'f [u8]>) -> String {
+impl ClipHead {
+    /// The BLAKE3 hash of the clip's row in hexadecimal. Lengths stand before contents, so no two
+    /// rows hash the same bytes.
+    pub(super) fn hash<'f>(
+        &self,
+        clip_id: &str,
+        frames: impl ExactSizeIterator<Item = &'f [u8]>,
+    ) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("incdec shard row 1");
         let head = serde_json::json!([
-            self.clip_id,
+            clip_id,
             self.codec.name(),
             self.height,
             self.width,
@@ -141,4 +156,36 @@ impl HashedRow<'_> {
         }
         hasher.finalize().to_hex().to_string()
     }
+
+    /// The row of the index of a clip with this head whose frames lie in `shard`.
+    pub(super) fn index_row(
+        self,
+        clip_id: &str,
+        split: Split,
+        (shard, shard_row): (&str, i64),
+        frames: usize,
+        content: &str,
+    ) -> IndexRow {
+        IndexRow {
+            shard: Some(shard.to_owned()),
+            shard_row: Some(shard_row),
+            frames: int32(frames),
+            height: int32(self.height),
+            width: int32(self.width),
+            codec: Some(self.codec.to_string()),
+            content: Some(content.to_owned()),
+            ..IndexRow::without_frames(
+                clip_id.to_owned(),
+                split,
+                self.source,
+                self.status,
+                self.error,
+            )
+        }
+    }
+}
+
+/// A count or a size as tables hold it; those of a clip are far below 2^31.
+pub(super) fn int32(n: impl TryInto<i32>) -> i32 {
+    n.try_into().unwrap_or(i32::MAX)
 }

@@ -1,8 +1,8 @@
 //! One row of a shard as slices of the memory map.
 //!
-//! A row is an Arrow IPC record batch of one row. The flatbuffer of its header is verified by the Arrow library; the
-//! buffers that it names are cut here, each bound checked, so that a damaged file is an error and never a panic, and the
-//! frames keep the life of the map.
+//! A row is an Arrow IPC record batch of one row. The flatbuffer of its header is verified by the
+//! Arrow library; the buffers that it names are cut here, each bound checked, so that a damaged
+//! file is an error and never a panic, and the frames keep the life of the map.
 
 use super::format::Codec;
 use arrow::ipc::{FieldNode, MessageHeader, MetadataVersion, RecordBatch, root_as_message};
@@ -25,7 +25,8 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// The columns of the message whose header is `header` (marker and length included) and whose buffers lie in `body`.
+    /// The columns of the message whose header is `header` (marker and length included) and whose
+    /// buffers lie in `body`.
     pub(super) fn new(header: &'a [u8], body: &'a [u8]) -> Result<Self, Malformed> {
         let header = header.strip_prefix(&CONTINUATION).unwrap_or(header);
         let header = header.get(4..).ok_or("the header is too short")?;
@@ -134,7 +135,8 @@ impl<'a> Columns<'a> {
         self.maybe_text()?.ok_or_else(null)
     }
 
-    /// The list of frames: a large list of large binaries (raw), or of structs of a binary and a path (JPEG).
+    /// The list of frames: a large list of large binaries (raw), or of structs of a binary and a
+    /// path (JPEG).
     pub(super) fn frames(&mut self, codec: Codec) -> Result<Vec<&'a [u8]>, Malformed> {
         if !self.present()? {
             return Err(null());
@@ -160,7 +162,8 @@ impl<'a> Columns<'a> {
         Ok(frames)
     }
 
-    /// Steps over the node and validity of a child column that must have at least `count` values and no nulls.
+    /// Steps over the node and validity of a child column that must have at least `count` values
+    /// and no nulls.
     fn items(&mut self, count: usize) -> Result<(), Malformed> {
         let node = self.node()?;
         let (length, nulls) = (node.length(), node.null_count());
@@ -182,7 +185,8 @@ impl<'a> Columns<'a> {
         self.items(end)?;
         let offsets = self.buffer()?;
         let values = self.buffer()?;
-        // The last offset first: a hostile count must fail before anything of its size is allocated.
+        // The last offset first: a hostile count must fail before anything of its size is
+        // allocated.
         offset(offsets, end)?;
         (first..end)
             .map(|i| {

@@ -8,7 +8,7 @@ use arrow::ipc::{Block, root_as_footer};
 use memmap2::Mmap;
 
 use super::ShardError;
-use super::format::{Codec, FORMAT, HashedRow, columns};
+use super::format::{ClipHead, Codec, FORMAT, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
@@ -24,20 +24,12 @@ const MAGIC: &[u8] = b"ARROW1";
 pub struct StoredClip<'a> {
     /// `<youtube_id>_<start>_<end>`.
     pub clip_id: &'a str,
-    /// What the frames are.
-    pub codec: Codec,
-    /// Height of a frame in pixels.
-    pub height: usize,
-    /// Width of a frame in pixels.
-    pub width: usize,
-    /// Frames per second.
-    pub fps: f64,
-    /// The BLAKE3 hash that was stored with the row, in hexadecimal. [`StoredClip::intact`] compares it.
+    /// What is known of it beside the frames.
+    pub head: ClipHead,
+    /// The BLAKE3 hash that was stored with the row, in hexadecimal. [`StoredClip::intact`]
+    /// compares it.
     pub blake3: &'a str,
     frames: Vec<&'a [u8]>,
-    source: SourceFacts,
-    status: ClipStatus,
-    error: Option<&'a str>,
 }
 
 impl<'a> StoredClip<'a> {
@@ -53,7 +45,7 @@ impl<'a> StoredClip<'a> {
         self.frames.is_empty()
     }
 
-    /// The bytes of frame `i`, as [`StoredClip::codec`] says.
+    /// The bytes of frame `i`, as the head's codec says.
     ///
     /// # Panics
     /// When there is no such frame.
@@ -68,40 +60,10 @@ impl<'a> StoredClip<'a> {
         &self.frames
     }
 
-    /// What is known about the source file.
-    #[must_use]
-    pub fn source(&self) -> &SourceFacts {
-        &self.source
-    }
-
-    /// `Ok`, or `Partial` where not all frames that the file promised were there.
-    #[must_use]
-    pub fn status(&self) -> ClipStatus {
-        self.status
-    }
-
-    /// What went wrong on decoding, where something did.
-    #[must_use]
-    pub fn error(&self) -> Option<&'a str> {
-        self.error
-    }
-
     /// Whether the row's bytes still have the hash that was stored with them. Reads all frames.
     #[must_use]
     pub fn intact(&self) -> bool {
-        // Heights and widths come from 32-bit columns.
-        let size = |pixels: usize| i32::try_from(pixels).unwrap_or(i32::MAX);
-        let row = HashedRow {
-            clip_id: self.clip_id,
-            codec: self.codec,
-            height: size(self.height),
-            width: size(self.width),
-            fps: self.fps,
-            source: &self.source,
-            status: self.status,
-            error: self.error,
-        };
-        row.hash(self.frames.iter().copied()) == self.blake3
+        self.head.hash(self.clip_id, self.frames.iter().copied()) == self.blake3
     }
 }
 
@@ -130,8 +92,8 @@ impl Shard {
     /// When the file is absent, no shard, of another version, or damaged.
     pub fn open(path: &Path) -> Result<Self, ShardError> {
         let file = File::open(path).map_err(ArtifactError::at("open", path))?;
-        // SAFETY: published shards are never written in place, only replaced by a rename or removed, so the mapped bytes
-        // do not change while we read them.
+        // SAFETY: published shards are never written in place, only replaced by a rename or
+        // removed, so the mapped bytes do not change while we read them.
         let map = unsafe { Mmap::map(&file) }.map_err(ArtifactError::at("map", path))?;
         let damaged = |reason: String| ShardError::Damaged {
             path: path.to_owned(),
@@ -186,7 +148,8 @@ impl Shard {
     /// The clip in `row`, without a copy of its frames.
     ///
     /// # Errors
-    /// When there is no such row or its bytes are damaged. The hash is not checked: see [`StoredClip::intact`].
+    /// When there is no such row or its bytes are damaged. The hash is not checked: see
+    /// [`StoredClip::intact`].
     pub fn clip(&self, row: i64) -> Result<StoredClip<'_>, ShardError> {
         let block = usize::try_from(row).ok().and_then(|r| self.blocks.get(r));
         let block = block.ok_or_else(|| ShardError::NoSuchRow {
@@ -207,24 +170,10 @@ impl Shard {
     /// When there is no such row or its bytes are damaged.
     pub fn index_row(&self, row: i64, split: Split, shard: &str) -> Result<IndexRow, ShardError> {
         let clip = self.clip(row)?;
-        let status = clip.status();
-        let int32 = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-        Ok(IndexRow {
-            shard: Some(shard.to_owned()),
-            shard_row: Some(row),
-            frames: int32(clip.len()),
-            height: int32(clip.height),
-            width: int32(clip.width),
-            codec: Some(clip.codec.to_string()),
-            content: Some(clip.blake3.to_owned()),
-            ..IndexRow::without_frames(
-                clip.clip_id.to_owned(),
-                split,
-                clip.source.clone(),
-                status,
-                clip.error.map(str::to_owned),
-            )
-        })
+        let frames = clip.len();
+        Ok(clip
+            .head
+            .index_row(clip.clip_id, split, (shard, row), frames, clip.blake3))
     }
 }
 
@@ -255,8 +204,8 @@ fn read_row<'a>(map: &'a [u8], block: &Block, codec: Codec) -> Result<StoredClip
     let mut columns = Columns::new(header, body)?;
     let clip_id = columns.text()?;
     let count = columns.int32()?;
-    let height = number(columns.int32()?.into())?;
-    let width = number(columns.int32()?.into())?;
+    let size = |n: i32| u32::try_from(n).map_err(|_| "a negative size");
+    let (height, width) = (size(columns.int32()?)?, size(columns.int32()?)?);
     let named = columns.text()?;
     if named != codec.name() {
         return Err(format!("codec {named:?} in a shard of {codec} frames"));
@@ -269,8 +218,8 @@ fn read_row<'a>(map: &'a [u8], block: &Block, codec: Codec) -> Result<StoredClip
             frames.len()
         ));
     }
-    let raw_bytes = height.checked_mul(width).and_then(|n| n.checked_mul(3));
-    if codec == Codec::Raw && frames.iter().any(|f| Some(f.len()) != raw_bytes) {
+    let raw_bytes = u64::from(height) * u64::from(width) * 3;
+    if codec == Codec::Raw && frames.iter().any(|f| f.len() as u64 != raw_bytes) {
         return Err(format!("a raw frame is not {height} x {width} x 3 bytes"));
     }
     let blake3 = columns.text()?;
@@ -286,18 +235,20 @@ fn read_row<'a>(map: &'a [u8], block: &Block, codec: Codec) -> Result<StoredClip
         blake3: columns.maybe_text()?.map(str::to_owned),
     };
     let status = usable_status(columns.text()?)?;
-    let error = columns.maybe_text()?;
+    let error = columns.maybe_text()?.map(str::to_owned);
     Ok(StoredClip {
         clip_id,
-        codec,
-        height,
-        width,
-        fps,
+        head: ClipHead {
+            codec,
+            height,
+            width,
+            fps,
+            source,
+            status,
+            error,
+        },
         blake3,
         frames,
-        source,
-        status,
-        error,
     })
 }
 

@@ -11,7 +11,8 @@ use crate::foreign::printable;
 use crate::parquet_file::{self, Provenance, Table};
 use crate::tables::IndexRow;
 
-/// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for. Share it between threads.
+/// A folder of shards with its index. Shards are mapped when a clip of theirs is first asked for.
+/// Share it between threads.
 #[derive(Debug)]
 pub struct Shards {
     folder: PathBuf,
@@ -32,7 +33,8 @@ impl Shards {
     /// Reads the index of `dir`.
     ///
     /// # Errors
-    /// When the index is absent, damaged, of another version, names what could not be a shard, or a row for two clips.
+    /// When the index is absent, damaged, of another version, names what could not be a shard, or a
+    /// row for two clips.
     pub fn open(dir: &Path) -> Result<Self, ShardError> {
         let path = dir.join(IndexRow::FILE);
         let provenance = parquet_file::provenance(&path, &IndexRow::FORMAT)?;
@@ -90,7 +92,8 @@ impl Shards {
     /// A shard by name, mapped on first use.
     ///
     /// # Errors
-    /// When the index does not name it, or it is absent or damaged. An error is not remembered: the next call tries again.
+    /// When the index does not name it, or it is absent or damaged. An error is not remembered: the
+    /// next call tries again.
     pub fn shard(&self, name: &str) -> Result<&Shard, ShardError> {
         let slot = &self.named(name)?.map;
         if let Some(shard) = slot.get() {
@@ -108,8 +111,8 @@ impl Shards {
         })
     }
 
-    /// [`Shards::clip`] after reading all of its bytes: they have the hash that was stored with them, and clip and hash are
-    /// those that the index names.
+    /// [`Shards::clip`] after reading all of its bytes: they have the hash that was stored with
+    /// them, and clip and hash are those that the index names.
     ///
     /// # Errors
     /// When the shard or the row is absent, damaged, or another one.

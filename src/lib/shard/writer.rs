@@ -1,6 +1,7 @@
-//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip would exceed the limit.
+//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip
+//! would exceed the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -17,35 +18,34 @@ use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
 use super::folder::shard_name;
-use super::format::{Codec, HashedRow, frame_field, image_fields, schema};
+use super::format::{ClipHead, Codec, frame_field, image_fields, int32, schema};
 use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance};
-use crate::tables::ClipStatus;
-use crate::tables::{IndexRow, SourceFacts};
+use crate::tables::IndexRow;
 
 /// Bytes of frames after which a shard is closed, where nothing else is asked for.
 pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
 
-/// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are 32-bit numbers, as Hugging
-/// Face datasets wants them. Across clips everything is 64-bit.
+/// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are
+/// 32-bit numbers, as Hugging Face datasets wants them. Across clips everything is 64-bit.
 const MAX_CLIP_BYTES: u64 = (2 << 30) - 1;
 
 /// How shards are cut.
 #[derive(Clone, Debug)]
-pub struct WriterConfig {
-    /// A shard is closed before the clip that would take its frames past this many bytes. A larger clip gets a shard of
-    /// its own. Default 256 MiB.
+pub struct ShardWriterConfig {
+    /// A shard is closed before the clip that would take its frames past this many bytes. A larger
+    /// clip gets a shard of its own.
     pub shard_bytes: u64,
-    /// The number of the first shard of each split; 0 where absent. Set to go on after the shards that are there.
-    pub first_number: BTreeMap<Split, u32>,
+    /// Numbers of shards that are there already: a new one gets the lowest that is free.
+    pub taken: BTreeSet<(Split, u32)>,
 }
 
-impl Default for WriterConfig {
+impl Default for ShardWriterConfig {
     fn default() -> Self {
         Self {
             shard_bytes: DEFAULT_SHARD_BYTES,
-            first_number: BTreeMap::new(),
+            taken: BTreeSet::new(),
         }
     }
 }
@@ -57,30 +57,18 @@ pub struct NewClip {
     pub clip_id: String,
     /// The split that the clip belongs to.
     pub split: Split,
-    /// What the frames are.
-    pub codec: Codec,
-    /// Height of a frame in pixels.
-    pub height: i32,
-    /// Width of a frame in pixels.
-    pub width: i32,
-    /// Frames per second of the stored clip.
-    pub fps: f64,
-    /// The frames, each as `codec` says; at least one.
+    /// What is known of it beside the frames.
+    pub head: ClipHead,
+    /// The frames, each as the head's codec says; at least one.
     pub frames: Vec<Vec<u8>>,
-    /// Where they come from.
-    pub source: SourceFacts,
-    /// `Ok` or `Partial`.
-    pub status: ClipStatus,
-    /// What went wrong, where something did.
-    pub error: Option<String>,
 }
 
-/// Writes shards into a folder. Holds one clip in memory. A shard appears under its name when it is closed; the index is
-/// the caller's to write, last, with [`write_index`].
-pub struct Writer {
+/// Writes shards into a folder. Holds one clip in memory. A shard appears under its name when it is
+/// closed; the index is the caller's to write, last, with [`write_index`].
+pub struct ShardWriter {
     folder: PathBuf,
     provenance: Provenance,
-    config: WriterConfig,
+    config: ShardWriterConfig,
     next_number: BTreeMap<Split, u32>,
     open: Option<OpenShard>,
     closed: Vec<String>,
@@ -98,30 +86,32 @@ struct OpenShard {
     writer: FileWriter<BufWriter<File>>,
 }
 
-impl Writer {
-    /// A writer of shards into `folder`, each with `provenance`. Nothing is made before the first clip.
+impl ShardWriter {
+    /// A writer of shards into `folder`, each with `provenance`. Nothing is made before the first
+    /// clip.
     #[must_use]
-    pub fn new(folder: &Path, provenance: Provenance, config: WriterConfig) -> Self {
+    pub fn new(folder: &Path, provenance: Provenance, config: ShardWriterConfig) -> Self {
         Self {
             folder: folder.to_owned(),
             provenance,
-            next_number: config.first_number.clone(),
+            next_number: BTreeMap::new(),
             config,
             open: None,
             closed: Vec::new(),
         }
     }
 
-    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec changes and where the
-    /// limit would be exceeded.
+    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec
+    /// changes and where the limit would be exceeded.
     ///
     /// # Errors
-    /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk refuses.
+    /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk
+    /// refuses.
     pub fn push(&mut self, clip: &NewClip) -> Result<IndexRow, ShardError> {
         let bytes = check(clip)?;
         let fits = self.open.as_ref().is_some_and(|open| {
             open.split == clip.split
-                && open.codec == clip.codec
+                && open.codec == clip.head.codec
                 && open.bytes + bytes <= self.config.shard_bytes
         });
         if !fits {
@@ -129,26 +119,19 @@ impl Writer {
         }
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.start(clip.split, clip.codec)?,
+            None => self.start(clip.split, clip.head.codec)?,
         };
         let (batch, content) = record_batch(clip, &open.schema).map_err(refused(&open.path))?;
         open.writer.write(&batch).map_err(refused(&open.path))?;
-        let row = IndexRow {
-            shard: Some(open.name.clone()),
-            shard_row: Some(open.rows),
-            frames: i32_len(clip)?,
-            height: clip.height,
-            width: clip.width,
-            codec: Some(clip.codec.to_string()),
-            content: Some(content),
-            ..IndexRow::without_frames(
-                clip.clip_id.clone(),
-                clip.split,
-                clip.source.clone(),
-                clip.status,
-                clip.error.clone(),
-            )
-        };
+        let place = (open.name.as_str(), open.rows);
+        let head = clip.head.clone();
+        let row = head.index_row(
+            &clip.clip_id,
+            clip.split,
+            place,
+            clip.frames.len(),
+            &content,
+        );
         open.rows += 1;
         open.bytes += bytes;
         self.open = Some(open);
@@ -172,6 +155,9 @@ impl Writer {
 
     fn start(&mut self, split: Split, codec: Codec) -> Result<OpenShard, ShardError> {
         let number = self.next_number.entry(split).or_insert(0);
+        while self.config.taken.contains(&(split, *number)) {
+            *number += 1;
+        }
         let name = shard_name(split, *number);
         *number += 1;
         let path = self.folder.join(&name);
@@ -207,7 +193,8 @@ impl Writer {
     }
 }
 
-/// What Arrow said at `path`; what the disk said keeps its own error, so that a full one gets its hint and its exit status.
+/// What Arrow said at `path`; what the disk said keeps its own error, so that a full one gets its
+/// hint and its exit status.
 fn refused(path: &Path) -> impl FnOnce(ArrowError) -> ShardError + use<> {
     let path = path.to_owned();
     move |source| match source {
@@ -240,21 +227,20 @@ fn check(clip: &NewClip) -> Result<u64, ShardError> {
     if clip.frames.is_empty() {
         return Err(refuse("it has no frames".into()));
     }
-    if !clip.status.is_usable() {
-        return Err(refuse(format!("its status is {:?}", clip.status)));
+    if !clip.head.status.is_usable() {
+        return Err(refuse(format!("its status is {:?}", clip.head.status)));
     }
-    if clip.codec == Codec::Raw {
-        let expected = i64::from(clip.height) * i64::from(clip.width) * 3;
-        if let Some(frame) = clip
-            .frames
-            .iter()
-            .find(|f| i64::try_from(f.len()) != Ok(expected))
-        {
+    if clip.head.codec == Codec::Raw {
+        let expected = u64::from(clip.head.height) * u64::from(clip.head.width) * 3;
+        if let Some(frame) = clip.frames.iter().find(|f| f.len() as u64 != expected) {
             return Err(refuse(format!(
                 "a raw frame has {} bytes instead of {expected}",
                 frame.len()
             )));
         }
+    }
+    if i32::try_from(clip.frames.len()).is_err() {
+        return Err(refuse(format!("{} frames", clip.frames.len())));
     }
     let bytes = clip.frames.iter().map(|f| f.len() as u64).sum();
     if bytes > MAX_CLIP_BYTES {
@@ -265,32 +251,16 @@ fn check(clip: &NewClip) -> Result<u64, ShardError> {
     Ok(bytes)
 }
 
-fn i32_len(clip: &NewClip) -> Result<i32, ShardError> {
-    i32::try_from(clip.frames.len()).map_err(|_| ShardError::Clip {
-        clip_id: clip.clip_id.clone(),
-        reason: format!("{} frames", clip.frames.len()),
-    })
-}
-
 /// The clip as a record batch of one row, and its hash.
 fn record_batch(clip: &NewClip, schema: &SchemaRef) -> Result<(RecordBatch, String), ArrowError> {
-    let content = HashedRow {
-        clip_id: &clip.clip_id,
-        codec: clip.codec,
-        height: clip.height,
-        width: clip.width,
-        fps: clip.fps,
-        source: &clip.source,
-        status: clip.status,
-        error: clip.error.as_deref(),
-    }
-    .hash(clip.frames.iter().map(Vec::as_slice));
+    let head = &clip.head;
+    let content = head.hash(&clip.clip_id, clip.frames.iter().map(Vec::as_slice));
     let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
     let maybe_text = |value: Option<&str>| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-    let int32 = |value: i32| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
+    let int = |value: i32| Arc::new(Int32Array::from(vec![value])) as ArrayRef;
     let int64 = |value: Option<i64>| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
     let float64 = |value: Option<f64>| Arc::new(Float64Array::from(vec![value])) as ArrayRef;
-    let values: ArrayRef = match clip.codec {
+    let values: ArrayRef = match head.codec {
         Codec::Raw => Arc::new(LargeBinaryArray::from_iter_values(&clip.frames)),
         Codec::Jpeg => Arc::new(StructArray::try_new(
             image_fields(),
@@ -302,28 +272,28 @@ fn record_batch(clip: &NewClip, schema: &SchemaRef) -> Result<(RecordBatch, Stri
         )?),
     };
     let lengths = OffsetBuffer::from_lengths([clip.frames.len()]);
-    let frames = LargeListArray::try_new(frame_field(clip.codec), lengths, values, None)?;
-    let source = &clip.source;
+    let frames = LargeListArray::try_new(frame_field(head.codec), lengths, values, None)?;
+    let source = &head.source;
     let columns = vec![
         text(&clip.clip_id),
-        int32(i32::try_from(clip.frames.len()).unwrap_or(i32::MAX)),
-        int32(clip.height),
-        int32(clip.width),
-        text(clip.codec.name()),
-        float64(Some(clip.fps)),
+        int(int32(clip.frames.len())),
+        int(int32(head.height)),
+        int(int32(head.width)),
+        text(head.codec.name()),
+        float64(Some(head.fps)),
         Arc::new(frames),
         text(&content),
         float64(source.fps),
         float64(source.duration_s),
-        int32(source.rotation),
+        int(source.rotation),
         maybe_text(source.codec.as_deref()),
         int64(source.frames_expected),
         int64(Some(source.frames_decoded)),
         int64(Some(source.frames_concealed)),
         int64(source.bytes),
         maybe_text(source.blake3.as_deref()),
-        text(clip.status.name()),
-        maybe_text(clip.error.as_deref()),
+        text(head.status.name()),
+        maybe_text(head.error.as_deref()),
     ];
     Ok((RecordBatch::try_new(schema.clone(), columns)?, content))
 }

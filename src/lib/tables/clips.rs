@@ -30,7 +30,8 @@ impl ClipStatus {
 }
 
 table_row! {
-    /// A row of `clips.parquet`, the manifest: one labelled clip and where its frames lie. Sorted by split and row.
+    /// A row of `clips.parquet`, the manifest: one labelled clip and where its frames lie. Sorted
+    /// by split and row.
     pub struct ClipRow in "clips.parquet": "incdec.clips" version 1 by "make manifest" {
         /// `<youtube_id>_<start>_<end>`.
         pub clip_id: String,
@@ -62,8 +63,9 @@ table_row! {
 }
 
 impl ClipRow {
-    /// What cannot be right about the row's place in the shards, where something cannot: a clip with frames lies in a row of a
-    /// shard, others lie nowhere, and a shard's name leads to no other folder.
+    /// What cannot be right about the row's place in the shards, where something cannot: a clip
+    /// with frames lies in a row of a shard, others lie nowhere, and a shard's name leads to no
+    /// other folder.
     #[must_use]
     pub fn misplaced(&self) -> Option<String> {
         match (self.status.is_usable(), &self.shard, self.shard_row) {

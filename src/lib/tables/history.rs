@@ -12,7 +12,8 @@ table_row! {
         pub epoch: i32,
         /// What it was computed on.
         pub split: Split,
-        /// The figure's name: `loss`, `penalty`, `accuracy`, `mean_ap`, `mean_ap_weighted`, `lr_backbone`, `lr_head`.
+        /// The figure's name: `loss`, `penalty`, `accuracy`, `mean_ap`, `mean_ap_weighted`,
+        /// `lr_backbone`, `lr_head`.
         pub metric: String,
         /// Its value; null where undefined.
         pub value: Option<f64>,

@@ -41,7 +41,8 @@ pub struct SourceFacts {
 }
 
 table_row! {
-    /// A row of `index.parquet`: one labelled clip, with or without frames. Sorted by split and the label table's row.
+    /// A row of `index.parquet`: one labelled clip, with or without frames. Sorted by split and the
+    /// label table's row.
     pub struct IndexRow in "index.parquet": "incdec.index" version 1 by "make decode"
     added cause
     {
@@ -85,8 +86,8 @@ table_row! {
         pub status: ClipStatus,
         /// What went wrong, where something did.
         pub error: Option<String>,
-        /// Whose fault it is that a failed clip has no frames; null for all others, and where an earlier version of this program
-        /// has decoded.
+        /// Whose fault it is that a failed clip has no frames; null for all others, and where an
+        /// earlier version of this program has decoded.
         pub cause: Option<Cause>,
     }
 }

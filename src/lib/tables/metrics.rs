@@ -4,10 +4,12 @@ use crate::clip::Split;
 use crate::parquet_file::table_row;
 
 table_row! {
-    /// A row of `metrics.parquet`: one figure at the end of one task, computed with the best epoch's weights.
+    /// A row of `metrics.parquet`: one figure at the end of one task, computed with the best
+    /// epoch's weights.
     ///
-    /// `class` is the category and `subcategory` the subcategory that the figure is about; both null for overall figures.
-    /// Sorted by task, split, metric, class (class order), subcategory (taxonomy order), nulls first.
+    /// `class` is the category and `subcategory` the subcategory that the figure is about; both
+    /// null for overall figures. Sorted by task, split, metric, class (class order), subcategory
+    /// (taxonomy order), nulls first.
     pub struct MetricRow in "metrics.parquet": "incdec.metrics" version 1 by "make train" {
         /// The task, from 0.
         pub task: i32,
@@ -21,7 +23,8 @@ table_row! {
         pub subcategory: Option<String>,
         /// The value, 0..1 for shares; null where undefined.
         pub value: Option<f64>,
-        /// The best value of earlier tasks minus this one (test only; 0 in task 0); null where undefined.
+        /// The best value of earlier tasks minus this one (test only; 0 in task 0); null where
+        /// undefined.
         pub forgetting: Option<f64>,
     }
 }

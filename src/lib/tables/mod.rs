@@ -1,7 +1,9 @@
-//! The published tables: one file for each, with its file name, its row and the words that its cells may hold.
+//! The published tables: one file for each, with its file name, its row and the words that its
+//! cells may hold.
 //!
-//! A row's fields are the table's columns, by name, type and order. `downloads` is written by the download stage, `index` by
-//! decode, `clips` by manifest, `availability` and `schedule` by tasks, and the other four by train into a run directory.
+//! A row's fields are the table's columns, by name, type and order. `downloads` is written by the
+//! download stage, `index` by decode, `clips` by manifest, `availability` and `schedule` by tasks,
+//! and the other four by train into a run directory.
 
 mod availability;
 mod clips;
@@ -13,9 +15,11 @@ mod predictions;
 mod schedule;
 mod timing;
 
+#[cfg(feature = "torch")]
+pub(crate) use availability::class_counts;
 pub use availability::{
-    AvailabilityError, AvailabilityRow, CategoryNames, Change, Nonsense, RowFault, category_names,
-    check_availability, read_availability,
+    Availability, AvailabilityError, AvailabilityRow, Change, ClassCountsOver, Deal, Nonsense,
+    RowFault, check_availability,
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};

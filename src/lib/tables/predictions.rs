@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Float32Array, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 
@@ -12,7 +12,8 @@ use crate::parquet_file::{self, BatchWriter, Format, Provenance, RowsHash, Table
 
 /// A row of `predictions.parquet`: what the model said of one clip at the end of one task.
 ///
-/// The file has a column `p_<category>` for each class, in class order. Sorted by task, split, position.
+/// The file has a column `p_<category>` for each class, in class order. Sorted by task, split,
+/// position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PredictionRow {
     /// The task, from 0.
@@ -148,16 +149,16 @@ pub fn read_predictions(path: &Path) -> Result<(Vec<String>, Vec<PredictionRow>)
             .filter_map(|f| f.name().strip_prefix("p_"))
             .map(str::to_owned)
             .collect();
-        let task = typed::<Int32Array>(path, &batch, "task")?;
-        let split = typed::<StringArray>(path, &batch, "split")?;
-        let position = typed::<Int32Array>(path, &batch, "position")?;
-        let clip_id = typed::<StringArray>(path, &batch, "clip_id")?;
-        let label = typed::<Int32Array>(path, &batch, "label")?;
-        let subcategory = typed::<StringArray>(path, &batch, "subcategory")?;
-        let prediction = typed::<Int32Array>(path, &batch, "prediction")?;
+        let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
+        let split = parquet_file::typed_column::<StringArray>(path, &batch, "split")?;
+        let position = parquet_file::typed_column::<Int32Array>(path, &batch, "position")?;
+        let clip_id = parquet_file::typed_column::<StringArray>(path, &batch, "clip_id")?;
+        let label = parquet_file::typed_column::<Int32Array>(path, &batch, "label")?;
+        let subcategory = parquet_file::typed_column::<StringArray>(path, &batch, "subcategory")?;
+        let prediction = parquet_file::typed_column::<Int32Array>(path, &batch, "prediction")?;
         let probabilities = categories
             .iter()
-            .map(|c| typed::<Float32Array>(path, &batch, &format!("p_{c}")))
+            .map(|c| parquet_file::typed_column::<Float32Array>(path, &batch, &format!("p_{c}")))
             .collect::<Result<Vec<_>, _>>()?;
         for i in 0..batch.num_rows() {
             let split = split.value(i).parse().map_err(|_| TableError::Column {
@@ -179,20 +180,6 @@ pub fn read_predictions(path: &Path) -> Result<(Vec<String>, Vec<PredictionRow>)
     Ok((categories, rows))
 }
 
-fn typed<'a, A: Array + 'static>(
-    path: &Path,
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a A, TableError> {
-    batch
-        .column_by_name(name)
-        .and_then(|c| c.as_any().downcast_ref())
-        .ok_or_else(|| TableError::Column {
-            path: path.to_owned(),
-            column: name.to_owned(),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +187,7 @@ mod tests {
     #[test]
     fn predictions_survive_with_a_column_for_each_category() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("predictions.parquet");
+        let path = folder.path().join(PredictionRow::FILE);
         let row = PredictionRow {
             task: 1,
             split: Split::Test,

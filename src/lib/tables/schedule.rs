@@ -14,15 +14,16 @@ choice! {
         Arrived = "arrived",
         /// No longer there; in task 0 of a decremental schedule, taken away before the start.
         Removed = "removed",
-        /// Drawn for removal, but the last of its category's list, so it stays in it; or, without a position, drawn to start
-        /// with, but the last that waits, so it goes on waiting.
+        /// Drawn for removal, but the last of its category's list, so it stays in it; or, without a
+        /// position, drawn to start with, but the last that waits, so it goes on waiting.
         Refused = "refused",
     }
 }
 
 table_row! {
-    /// A row of `schedule.parquet`: what happened to one subcategory on entering one task. The rows with a position are the
-    /// task's list. Sorted by task, class, then position with nulls last (these in the taxonomy's order).
+    /// A row of `schedule.parquet`: what happened to one subcategory on entering one task. The rows
+    /// with a position are the task's list. Sorted by task, class, then position with nulls last
+    /// (these in the taxonomy's order).
     pub struct ScheduleRow in "schedule.parquet": "incdec.schedule" version 1 by "make tasks" {
         /// The task, from 0.
         pub task: i32,

@@ -1,14 +1,16 @@
 //! Which clips each task holds: pure, from rows, a schedule and a seed; no file is touched.
 //!
-//! A plan keeps every clip once, dealt into a first part (there from the start) and a second part (to arrive); the list of
-//! a task is read off it. So a plan of many tasks takes no more memory than one of few.
+//! A plan keeps every clip once, dealt into a first part (there from the start) and a second part
+//! (to arrive); the list of a task is read off it. So a plan of many tasks takes no more memory
+//! than one of few.
 
 use super::legacy_random::{NumpyRandom, set_order};
-use super::schedule::{Counts, Schedule};
+use super::schedule::{ScheduleCounts, SubcategorySchedule};
 use super::{DealSettings, Remainder, Scenario};
 use crate::clip::Split;
 
-/// Where each clip of a split belongs: class, and index of the subcategory in the category's list; by row.
+/// Where each clip of a split belongs: class, and index of the subcategory in the category's list;
+/// by row.
 pub type Places = Vec<(usize, usize)>;
 
 /// The labelled clips of the three splits, and the size of their taxonomy.
@@ -32,27 +34,28 @@ struct Deal {
     second: Vec<u32>,
 }
 
-/// A scenario's tasks, ready to be read off.
+/// The lists of a scenario's tasks, ready to be read off.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct TaskLists {
     scenario: Scenario,
     remainder: Remainder,
     arrivals: bool,
     tasks: usize,
-    schedule: Schedule,
+    schedule: SubcategorySchedule,
     deals: Vec<Deal>,
     validation: RowsBy,
     test: RowsBy,
 }
 
-impl Plan {
-    /// Deals the clips out. `counts` must have a row for each task where the scenario takes a schedule.
+impl TaskLists {
+    /// Deals the clips out. `counts` must have a row for each task where the scenario takes a
+    /// schedule.
     #[must_use]
     pub fn new(
         settings: &DealSettings,
         tables: &Tables,
         tasks: usize,
-        counts: Option<&Counts>,
+        counts: Option<&ScheduleCounts>,
     ) -> Self {
         let scenario = settings.scenario;
         let mut numpy = NumpyRandom::new(settings.seed);
@@ -60,7 +63,7 @@ impl Plan {
         if let Some(counts) = counts.as_mut().filter(|_| settings.randomize) {
             counts.permute(&mut numpy);
         }
-        let schedule = Schedule::draw(
+        let schedule = SubcategorySchedule::draw(
             scenario,
             &tables.sizes,
             tasks,
@@ -94,7 +97,7 @@ impl Plan {
 
     /// The subcategories of every task.
     #[must_use]
-    pub fn schedule(&self) -> &Schedule {
+    pub fn schedule(&self) -> &SubcategorySchedule {
         &self.schedule
     }
 
@@ -205,7 +208,8 @@ fn whole(train: &RowsBy) -> Vec<Deal> {
         .collect()
 }
 
-/// The draws over the training table: first the parts of every subcategory, then the dealing shuffles.
+/// The draws over the training table: first the parts of every subcategory, then the dealing
+/// shuffles.
 fn deal(settings: &DealSettings, train: &RowsBy, numpy: &mut NumpyRandom) -> Vec<Deal> {
     let rows: usize = train.rows.iter().flatten().map(Vec::len).sum();
     let mut in_first = vec![false; rows];
@@ -244,7 +248,7 @@ fn deal(settings: &DealSettings, train: &RowsBy, numpy: &mut NumpyRandom) -> Vec
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss
-)] // Counts of clips; the divisor is at least 1, so the result is within 0..=len.
+)] // ScheduleCounts of clips; the divisor is at least 1, so the result is within 0..=len.
 fn first_part(len: usize, divisor: f64) -> usize {
     ((len as f64 / divisor) as usize).min(len)
 }

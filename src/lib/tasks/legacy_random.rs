@@ -1,8 +1,8 @@
 //! The two random generators and the set order that the published splits were dealt with.
 //!
-//! Both generators are the 32-bit Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), seeded and read in the two
-//! ways that numpy's legacy `RandomState` and CPython's `random` have. They exist to deal the same clips; everything else
-//! in this crate draws from [`crate::random`].
+//! Both generators are the 32-bit Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998), seeded
+//! and read in the two ways that numpy's legacy `RandomState` and CPython's `random` have. They
+//! exist to deal the same clips; everything else in this crate draws from [`crate::random`].
 
 use rand_mt::Mt;
 
@@ -78,7 +78,8 @@ const PERTURB_SHIFT: u32 = 5;
 /// Above this many members a table grows twofold rather than fourfold.
 const LARGE_SET: usize = 50_000;
 
-/// The order in which CPython (3.7 to 3.13) iterates over a set of `rows` inserted one by one into an empty set.
+/// The order in which CPython (3.7 to 3.13) iterates over a set of `rows` inserted one by one into
+/// an empty set.
 ///
 /// A small integer is its own hash, so the order follows from the table alone.
 ///
@@ -107,7 +108,8 @@ pub fn set_order(rows: &[u32]) -> Vec<u32> {
     table.into_iter().flatten().collect()
 }
 
-/// Puts a row into the first empty slot of its probe sequence. The table always has one: it grows at three fifths.
+/// Puts a row into the first empty slot of its probe sequence. The table always has one: it grows
+/// at three fifths.
 fn place(table: &mut [Option<u32>], row: u32) {
     let mask = table.len() - 1;
     let mut perturb = row as usize;

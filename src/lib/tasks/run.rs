@@ -1,15 +1,17 @@
 //! The stage itself: reads the clips, deals them out, and streams both tables to disk.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
-use super::availability::Plan;
-use super::schedule::{Counts, ScheduleFile};
-use super::writer::{AvailabilityWriter, RowRef};
+use super::availability::TaskLists;
+use super::schedule::{ScheduleCounts, ScheduleFile};
+use super::writer::{AvailabilityWriter, RowRef, int};
 use super::{
     DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
     TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
+use crate::choice::Choice;
 use crate::clip::Split;
 use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, TableError};
@@ -17,7 +19,8 @@ use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
 
-/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last, `availability.parquet`.
+/// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last,
+/// `availability.parquet`.
 ///
 /// # Errors
 /// When an input is missing or unusable, a setting is out of range, or the disk refuses.
@@ -37,8 +40,8 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     let source = Source::read(&config.clips)?;
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
-    let plan = Plan::new(deal, &source.tables(), tasks, counts);
-    let mut provenance = provenance(deal, tasks, counts, &source);
+    let plan = TaskLists::new(deal, &source.tables(), tasks, counts);
+    let mut provenance = provenance(deal, tasks, schedule.as_ref(), &source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
     }
@@ -55,7 +58,7 @@ fn tasks_and_schedule(
         None if scenario.takes_schedule() => return Err(TasksError::ScheduleMissing { scenario }),
         None => None,
         Some(path) => Some(ScheduleFile {
-            counts: Counts::read(path, taxonomy)?,
+            counts: ScheduleCounts::read(path, taxonomy)?,
             path: path.clone(),
         }),
     };
@@ -86,12 +89,13 @@ fn tasks_and_schedule(
     }
 }
 
-/// The settings that decide the content, and what training needs to know but the rows cannot tell: the taxonomy's order,
-/// and how many clips of each class the whole training table has.
+/// The settings that decide the content, and what training needs to know but the rows cannot tell:
+/// the taxonomy's order, how many clips of each class the whole training table has and whether the
+/// sampler counts those, the seed's name of the scenario and the name of the schedule's file.
 fn provenance(
     deal: &DealSettings,
     tasks: usize,
-    counts: Option<&Counts>,
+    schedule: Option<&ScheduleFile>,
     source: &Source,
 ) -> Provenance {
     let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
@@ -106,18 +110,22 @@ fn provenance(
         "remainder": deal.remainder.name(),
         "arrivals": deal.arrivals,
         "initial_split": deal.initial_split,
-        "schedule": counts.map(Counts::rows),
-        "taxonomy": source.taxonomy.to_json(),
+        "schedule": schedule.map(|file| file.counts.rows()),
+        "schedule_file": schedule.and_then(|file| file.path.file_name()).map(OsStr::to_string_lossy),
+        "pipeline": deal.scenario.seed_name(),
+        "class_counts_over": deal.scenario.class_counts_over(),
+        Taxonomy::SETTING: source.taxonomy.to_json(),
         "train_class_counts": train_class_counts,
     }))
 }
 
-/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of rows beside the plan.
+/// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of
+/// rows beside the plan.
 ///
 /// # Errors
 /// When the disk refuses.
 pub fn write(
-    plan: &Plan,
+    plan: &TaskLists,
     source: &Source,
     deal: &DealSettings,
     provenance: &Provenance,
@@ -154,7 +162,11 @@ pub fn write(
     Ok(summary)
 }
 
-fn schedule_rows(plan: &Plan, taxonomy: &Taxonomy, summary: &mut TasksSummary) -> Vec<ScheduleRow> {
+fn schedule_rows(
+    plan: &TaskLists,
+    taxonomy: &Taxonomy,
+    summary: &mut TasksSummary,
+) -> Vec<ScheduleRow> {
     let mut rows = Vec::new();
     for (task, summary) in summary.tasks.iter_mut().enumerate() {
         for (class, category) in taxonomy.categories().iter().enumerate() {
@@ -179,11 +191,6 @@ fn schedule_rows(plan: &Plan, taxonomy: &Taxonomy, summary: &mut TasksSummary) -
     rows
 }
 
-/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit themselves.
-pub(super) fn int(n: usize) -> i32 {
-    i32::try_from(n).unwrap_or(i32::MAX)
-}
-
 /// The rows of one split of one task.
 struct TaskRows<'a, 'w> {
     task: usize,
@@ -193,7 +200,8 @@ struct TaskRows<'a, 'w> {
 }
 
 impl TaskRows<'_, '_> {
-    /// Writes the list in its order, then what has left; `present` goes from the task before to this one.
+    /// Writes the list in its order, then what has left; `present` goes from the task before to
+    /// this one.
     fn write(&mut self, list: &[u32], present: &mut [bool]) -> Result<SplitSummary, TableError> {
         let mut summary = SplitSummary {
             listed: list.len(),

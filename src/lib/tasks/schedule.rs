@@ -1,4 +1,5 @@
-//! Which subcategories each task has: the schedule of removals and exchanges, read, permuted and drawn.
+//! Which subcategories each task has: the schedule of removals and exchanges, read, permuted and
+//! drawn.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +12,15 @@ use crate::taxonomy::Taxonomy;
 /// The largest entry that a schedule may have: every one is a draw.
 const MAX_COUNT: u32 = 100_000;
 
-/// How many subcategories of each category are removed or exchanged on entering each task, `[tasks][classes]`.
+/// How many subcategories of each category are removed or exchanged on entering each task,
+/// `[tasks][classes]`.
 ///
 /// Row 0 says how many to remove before task 0 (decremental), or how many subcategories task 0 has
 /// (incremental-decremental).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts(Vec<Vec<u32>>);
+pub struct ScheduleCounts(Vec<Vec<u32>>);
 
-impl Counts {
+impl ScheduleCounts {
     /// Makes counts from rows, one a task with an entry for each class.
     #[must_use]
     pub fn new(rows: Vec<Vec<u32>>) -> Self {
@@ -28,7 +30,8 @@ impl Counts {
     /// Reads a CSV with one column a category, found by name, and one row a task.
     ///
     /// # Errors
-    /// When the file is no such table, a category has no column or a column no category, or an entry is no small count.
+    /// When the file is no such table, a category has no column or a column no category, or an
+    /// entry is no small count.
     pub fn read(path: &Path, taxonomy: &Taxonomy) -> Result<Self, TasksError> {
         let table = NamedCsv::open(path)?;
         let headers = table.columns().to_vec();
@@ -117,32 +120,34 @@ fn columns_of(
 /// The subcategories of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskSchedule {
-    /// Per class the subcategories of the task, as indices into the category's list of the taxonomy, in the task's own
-    /// order.
+    /// Per class the subcategories of the task, as indices into the category's list of the
+    /// taxonomy, in the task's own order.
     pub current: Vec<Vec<usize>>,
-    /// Per class the subcategories that were drawn on entering the task but had to stay where they were, being the last.
+    /// Per class the subcategories that were drawn on entering the task but had to stay where they
+    /// were, being the last.
     pub refused: Vec<Vec<usize>>,
 }
 
 /// The subcategories of every task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
+pub struct SubcategorySchedule {
     /// One entry a task.
     pub tasks: Vec<TaskSchedule>,
-    /// Whether subcategories that task 0 lacks were taken away from it (rather than waiting to come in).
+    /// Whether subcategories that task 0 lacks were taken away from it (rather than waiting to come
+    /// in).
     removed_at_start: bool,
     /// How many subcategories each category of the taxonomy has.
     sizes: Vec<usize>,
 }
 
-impl Schedule {
-    /// Draws the schedule of a scenario. `sizes` are the numbers of subcategories of the categories; `counts` must have a
-    /// row for each task where the scenario takes a schedule.
+impl SubcategorySchedule {
+    /// Draws the schedule of a scenario. `sizes` are the numbers of subcategories of the
+    /// categories; `counts` must have a row for each task where the scenario takes a schedule.
     pub(super) fn draw(
         scenario: Scenario,
         sizes: &[usize],
         tasks: usize,
-        counts: Option<&Counts>,
+        counts: Option<&ScheduleCounts>,
         seed: u32,
     ) -> Self {
         let python = PythonRandom::new(seed);
@@ -158,8 +163,9 @@ impl Schedule {
         }
     }
 
-    /// What happens to the subcategories of `class` on entering `task`: their index, position in the task's list, and
-    /// event; those in the list first, in its order, the others after them in the taxonomy's order.
+    /// What happens to the subcategories of `class` on entering `task`: their index, position in
+    /// the task's list, and event; those in the list first, in its order, the others after them in
+    /// the taxonomy's order.
     pub fn events(
         &self,
         task: usize,
@@ -214,7 +220,11 @@ fn whole(sizes: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// Decremental: subcategories are taken away, never the last of a category.
-fn removals(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<TaskSchedule> {
+fn removals(
+    sizes: &[usize],
+    counts: &ScheduleCounts,
+    mut python: PythonRandom,
+) -> Vec<TaskSchedule> {
     let mut current = whole(sizes);
     let mut tasks = Vec::new();
     for row in &counts.0 {
@@ -237,8 +247,13 @@ fn removals(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<T
     tasks
 }
 
-/// Incremental-decremental: task 0 starts with some subcategories; later ones are exchanged against those of task 0.
-fn exchanges(sizes: &[usize], counts: &Counts, mut python: PythonRandom) -> Vec<TaskSchedule> {
+/// Incremental-decremental: task 0 starts with some subcategories; later ones are exchanged against
+/// those of task 0.
+fn exchanges(
+    sizes: &[usize],
+    counts: &ScheduleCounts,
+    mut python: PythonRandom,
+) -> Vec<TaskSchedule> {
     let mut pool = whole(sizes);
     let mut current = vec![Vec::new(); sizes.len()];
     // Only what was there at the start can ever leave.
@@ -296,19 +311,22 @@ fn note(refused: &mut Vec<usize>, subcategory: usize) {
 #[derive(Clone, Debug)]
 pub(super) struct ScheduleFile {
     pub(super) path: PathBuf,
-    pub(super) counts: Counts,
+    pub(super) counts: ScheduleCounts,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn draw(scenario: Scenario, sizes: &[usize], rows: &[&[u32]]) -> Schedule {
-        let counts = Counts::new(rows.iter().map(|r| r.to_vec()).collect());
-        Schedule::draw(scenario, sizes, rows.len(), Some(&counts), 0)
+    fn draw(scenario: Scenario, sizes: &[usize], rows: &[&[u32]]) -> SubcategorySchedule {
+        let counts = ScheduleCounts::new(rows.iter().map(|r| r.to_vec()).collect());
+        SubcategorySchedule::draw(scenario, sizes, rows.len(), Some(&counts), 0)
     }
 
-    fn events(schedule: &Schedule, task: usize) -> Vec<(usize, Option<usize>, ScheduleEvent)> {
+    fn events(
+        schedule: &SubcategorySchedule,
+        task: usize,
+    ) -> Vec<(usize, Option<usize>, ScheduleEvent)> {
         schedule.events(task, 0).collect()
     }
 

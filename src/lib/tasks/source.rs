@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::availability::Tables;
-use super::{ClipSource, TasksError};
+use super::{LabelSource, TasksError};
 use crate::clip::{ClipId, Split};
 use crate::foreign::printable;
 use crate::labels::Labels;
@@ -41,10 +41,10 @@ impl Source {
     ///
     /// # Errors
     /// When a file is missing, malformed or contradicts itself.
-    pub fn read(from: &ClipSource) -> Result<Self, TasksError> {
+    pub fn read(from: &LabelSource) -> Result<Self, TasksError> {
         match from {
-            ClipSource::Labels(folder) => Ok(Self::from_labels(&Labels::read(folder)?)),
-            ClipSource::Manifest(file) => Self::from_manifest(file),
+            LabelSource::Labels(folder) => Ok(Self::from_labels(&Labels::read(folder)?)),
+            LabelSource::Manifest(file) => Self::from_manifest(file),
         }
     }
 
@@ -68,8 +68,8 @@ impl Source {
                 .map(|label| LabelledClip {
                     clip_id: label.clip.to_string(),
                     class: label.class,
-                    // The tables were checked against the taxonomy, so the subcategory is always found.
-                    subcategory: index_in(&taxonomy, label.class, &label.subcategory).unwrap_or(0),
+                    // The tables were checked against the taxonomy, so the subcategory is found.
+                    subcategory: taxonomy.place(&label.subcategory).map_or(0, |p| p.index),
                     usable: true,
                 })
                 .collect()
@@ -83,8 +83,7 @@ impl Source {
 
     fn from_manifest(path: &Path) -> Result<Self, TasksError> {
         let settings = parquet_file::provenance(path, &ClipRow::FORMAT)?.settings;
-        let taxonomy = settings.get("taxonomy").cloned().unwrap_or_default();
-        let taxonomy = Taxonomy::from_json(path, &taxonomy)?;
+        let taxonomy = Taxonomy::of_settings(path, &settings)?;
         let mut clips: [Vec<LabelledClip>; 3] = Default::default();
         let mut seen = HashSet::new();
         for row in parquet_file::read::<ClipRow>(path)? {
@@ -111,23 +110,22 @@ impl Source {
                     of_split.len()
                 )));
             }
-            let class = taxonomy
-                .class_of(&row.subcategory)
-                .filter(|&c| usize::try_from(row.label) == Ok(c))
-                .filter(|&c| taxonomy.categories()[c].name == row.category);
-            let place = class.and_then(|c| Some((c, index_in(&taxonomy, c, &row.subcategory)?)));
-            let (class, subcategory) = place.ok_or_else(|| {
-                contradiction(format!(
-                    "{} of {} as class {} is not in the manifest's taxonomy",
-                    printable(&row.subcategory),
-                    printable(&row.category),
-                    row.label
-                ))
-            })?;
+            let place = taxonomy
+                .place(&row.subcategory)
+                .filter(|p| usize::try_from(row.label) == Ok(p.class))
+                .filter(|p| taxonomy.categories()[p.class].name == row.category)
+                .ok_or_else(|| {
+                    contradiction(format!(
+                        "{} of {} as class {} is not in the manifest's taxonomy",
+                        printable(&row.subcategory),
+                        printable(&row.category),
+                        row.label
+                    ))
+                })?;
             of_split.push(LabelledClip {
                 clip_id: row.clip_id,
-                class,
-                subcategory,
+                class: place.class,
+                subcategory: place.index,
                 usable: row.status.is_usable(),
             });
         }
@@ -143,9 +141,4 @@ impl Source {
 fn sizes(taxonomy: &Taxonomy) -> Vec<usize> {
     let categories = taxonomy.categories().iter();
     categories.map(|c| c.subcategories.len()).collect()
-}
-
-fn index_in(taxonomy: &Taxonomy, class: usize, subcategory: &str) -> Option<usize> {
-    let mut names = taxonomy.categories()[class].subcategories.iter();
-    names.position(|s| s == subcategory)
 }

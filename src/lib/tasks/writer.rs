@@ -1,4 +1,5 @@
-//! Streams the rows of `availability.parquet`, tens of millions of them, straight into Arrow columns.
+//! Streams the rows of `availability.parquet`, tens of millions of them, straight into Arrow
+//! columns.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::parquet_file::{BatchWriter, Provenance, Table, TableError};
 use crate::tables::{AvailabilityRow, Change};
 use crate::taxonomy::Taxonomy;
 
-/// Rows that are gathered before they are written: what bounds the stage's memory beside the clips themselves.
+/// Rows that are gathered before they are written: what bounds the stage's memory beside the clips
+/// themselves.
 const ROWS_PER_BATCH: usize = 65_536;
 
 /// One row, borrowed: [`AvailabilityRow`] without a copy of its texts.
@@ -31,12 +33,12 @@ pub(super) struct AvailabilityWriter<'a> {
     taxonomy: &'a Taxonomy,
     schema: SchemaRef,
     writer: BatchWriter,
-    columns: Columns,
+    columns: Builders,
     rows: usize,
 }
 
 #[derive(Default)]
-struct Columns {
+struct Builders {
     task: Int32Builder,
     split: StringBuilder,
     position: Int32Builder,
@@ -62,7 +64,7 @@ impl<'a> AvailabilityWriter<'a> {
             taxonomy,
             writer: BatchWriter::create(path, schema.clone(), format, provenance)?,
             schema,
-            columns: Columns::default(),
+            columns: Builders::default(),
             rows: 0,
         })
     }
@@ -76,11 +78,11 @@ impl<'a> AvailabilityWriter<'a> {
         columns.row.append_value(row.row);
         columns.clip_id.append_value(&row.clip.clip_id);
         columns.category.append_value(&category.name);
-        columns.label.append_value(super::run::int(row.clip.class));
+        columns.label.append_value(int(row.clip.class));
         columns
             .subcategory
             .append_value(&category.subcategories[row.clip.subcategory]);
-        columns.change.append_value(name(row.change));
+        columns.change.append_value(row.change.name());
         columns.usable.append_value(row.clip.usable);
         self.rows += 1;
         if self.rows == ROWS_PER_BATCH {
@@ -120,14 +122,10 @@ impl<'a> AvailabilityWriter<'a> {
     }
 }
 
-/// The name that serde gives the change, too.
-fn name(change: Change) -> &'static str {
-    match change {
-        Change::Initial => "initial",
-        Change::Kept => "kept",
-        Change::Arrived => "arrived",
-        Change::Removed => "removed",
-    }
+/// A count as tables hold it. Tasks, rows and positions are far below 2^31: label rows are 32-bit
+/// themselves.
+pub(super) fn int(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The pictures of a toy clip: a texture in two colours under one motion. Pure arithmetic, no file.
 //!
-//! The category is the motion: drift up, drift down, zoom, flicker, sway. Each survives mirroring and cropping, and none
-//! shows in a single frame, because what a moving clip passes through (place, scale, brightness) is drawn for the others
-//! from the same ranges. The subcategory is the appearance: every category divides one scale of textures and hues evenly
-//! among its subcategories, so that appearance alone says nothing about the category.
+//! The category is the motion: drift up, drift down, zoom, flicker, sway. Each survives mirroring
+//! and cropping, and none shows in a single frame, because what a moving clip passes through
+//! (place, scale, brightness) is drawn for the others from the same ranges. The subcategory is the
+//! appearance: every category divides one scale of textures and hues evenly among its
+//! subcategories, so that appearance alone says nothing about the category.
 //!
-//! Only additions, multiplications and square roots are used: no sine or power, whose last bits differ between systems.
+//! Only additions, multiplications and square roots are used: no sine or power, whose last bits
+//! differ between systems.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +16,8 @@ use rand_chacha::ChaCha8Rng;
 const LATTICE_CELLS: usize = 16;
 /// Cells across the picture at scale 1.
 const CELLS_PER_PICTURE: f64 = 7.0;
-/// Drift, in cells a second: at 5 fps a third of a cell between frames, too little to look like the way back.
+/// Drift, in cells a second: at 5 fps a third of a cell between frames, too little to look like the
+/// way back.
 const DRIFT_CELLS_PER_SECOND: (f64, f64) = (1.2, 1.8);
 /// Growth of the picture by zooming, as a share a second.
 const ZOOM_PER_SECOND: f64 = 0.35;
@@ -102,7 +105,8 @@ fn between(rng: &mut ChaCha8Rng, (low, high): (f64, f64)) -> f64 {
 }
 
 impl Scene {
-    /// Draws a clip of the category with class index `class` and of the `index`-th of its `count` subcategories.
+    /// Draws a clip of the category with class index `class` and of the `index`-th of its `count`
+    /// subcategories.
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Numbers of subcategories, far below 2^52.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Between 0 and the number of textures.
@@ -221,7 +225,8 @@ impl Scene {
     }
 }
 
-/// Growth from `scale` over `seconds`: the power (1 + rate)^seconds, in hundredths of a second by multiplication.
+/// Growth from `scale` over `seconds`: the power (1 + rate)^seconds, in hundredths of a second by
+/// multiplication.
 fn grow(scale: f64, seconds: f64) -> f64 {
     let hundredth = 1.0 + ZOOM_PER_SECOND / 100.0;
     let mut grown = scale;

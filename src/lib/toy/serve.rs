@@ -1,7 +1,8 @@
 //! A folder over HTTP on loopback: GET and HEAD, ranges, If-Range, entity tags made of the content.
 //!
-//! It exists so that a demo's download is a real one; it listens on 127.0.0.1 alone. A server has a token, drawn when it
-//! starts, so that whoever started it can [`ask`] whether it is this one that answers at an address.
+//! It exists so that a demo's download is a real one; it listens on 127.0.0.1 alone. A server has a
+//! token, drawn when it starts, so that whoever started it can [`ask`] whether it is this one that
+//! answers at an address.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -244,7 +245,8 @@ enum Range {
     Beyond,
 }
 
-/// Reads `bytes=a-b`, `bytes=a-` and `bytes=-n`. Anything else, several ranges too, asks for the whole file.
+/// Reads `bytes=a-b`, `bytes=a-` and `bytes=-n`. Anything else, several ranges too, asks for the
+/// whole file.
 fn parse_range(text: &str, length: u64) -> Option<Range> {
     let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
     if first.is_empty() {

@@ -5,7 +5,8 @@ use super::settings::{ApproachName, CriterionName, Settings, TrainConfig};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
-/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the last stage.
+/// The smallest crop, in pixels, that the seed's paddings leave 3 x 3 of for the pooling of the
+/// last stage.
 const LEAST_SIZE_SEED_PX: u32 = 57;
 
 /// The largest frames that clips are resized to, in pixels a side.

@@ -11,7 +11,8 @@ choice! {
         Lwf = "lwf" (seed "incdec_lwf"),
         /// Feature distillation: stay close to the features of the model before the task.
         Fd = "fd" (seed "incdec_fd"),
-        /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information is large.
+        /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
+        /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
     }
 }
@@ -73,7 +74,8 @@ choice! {
     pub enum FisherEstimate: "Fisher estimate" {
         /// Squared gradient of each batch's mean loss, times the batch size, as the seed.
         Batch = "batch",
-        /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a batch's size.
+        /// Mean of each clip's squared gradient: the textbook's empirical Fisher, slower by a
+        /// batch's size.
         PerSample = "per-sample",
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What each field of the seed's behaviour brings back where ours differs by default and a number can move.
+/// What each field of the seed's behaviour brings back where ours differs by default and a number
+/// can move.
 ///
 /// `--compat twyn2024` sets all of them. Each field is one quirk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,17 +15,18 @@ pub struct Compat {
     pub frozen_statistics_move: bool,
     /// Only finetune honours a frozen backbone (ours: every approach does).
     pub freeze_backbone_only_finetune: bool,
-    /// From task 1 on a plateau of the mAP is looked for as if less were better (ours: more is better).
+    /// From task 1 on a plateau of the mAP is looked for as if less were better (ours: more is
+    /// better).
     pub plateau_map_minimised: bool,
     /// The plateau check of the loss is fed the mAP (ours: the loss).
     pub plateau_loss_fed_map: bool,
-    /// When the rate falls, the weights go back to the best before this epoch is judged, so that old weights can be
-    /// saved under a new epoch's figure (ours: judged and saved first).
+    /// When the rate falls, the weights go back to the best before this epoch is judged, so that
+    /// old weights can be saved under a new epoch's figure (ours: judged and saved first).
     pub rollback_before_best: bool,
     /// EWC's penalty is q + lambda q (ours: lambda q).
     pub ewc_penalty_counted_twice: bool,
-    /// The Fisher information is taken over the training loader, shuffled or weighted, and augmented (ours: in the list's
-    /// order, unaugmented).
+    /// The Fisher information is taken over the training loader, shuffled or weighted, and
+    /// augmented (ours: in the list's order, unaugmented).
     pub fisher_over_training_loader: bool,
     /// A task's final figures are logged to TensorBoard at its last epoch (ours: at its best).
     pub final_metrics_at_last_epoch: bool,

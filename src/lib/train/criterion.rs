@@ -7,8 +7,8 @@ use super::settings::CriterionName;
 impl CriterionName {
     /// The classification loss of a batch, a scalar.
     ///
-    /// `logits` `[N, C]`, `labels` `[N]` class indices. Multilabel: mean over N x C of the binary cross-entropy against one-hot
-    /// targets; multiclass: mean over N of the cross-entropy.
+    /// `logits` `[N, C]`, `labels` `[N]` class indices. Multilabel: mean over N x C of the binary
+    /// cross-entropy against one-hot targets; multiclass: mean over N of the cross-entropy.
     pub fn loss(self, logits: &Tensor, labels: &Tensor) -> Tensor {
         match self {
             Self::Multilabel => {

@@ -11,9 +11,11 @@ use super::TrainError;
 use crate::model::instructions::cudnn_version;
 use crate::model::{Precision, exact_convolutions, processor_has_bf16};
 
-/// libtorch's CUDA half. Nothing links it, since it is of no use (and cannot even be loaded) where there is no GPU.
+/// libtorch's CUDA half. Nothing links it, since it is of no use (and cannot even be loaded) where
+/// there is no GPU.
 const CUDA_LIBRARY: &CStr = c"libtorch_cuda.so";
-/// `RTLD_NOW | RTLD_GLOBAL` of dlfcn.h on Linux: resolve everything now, for every library loaded later.
+/// `RTLD_NOW | RTLD_GLOBAL` of dlfcn.h on Linux: resolve everything now, for every library loaded
+/// later.
 const NOW_AND_GLOBAL: c_int = 0x2 | 0x100;
 
 /// The driver's own library.
@@ -101,12 +103,13 @@ impl DeviceChoice {
     }
 }
 
-/// Loads libtorch's CUDA half, once, where it lies beside the rest and can be loaded. Without it libtorch sees no GPU.
+/// Loads libtorch's CUDA half, once, where it lies beside the rest and can be loaded. Without it
+/// libtorch sees no GPU.
 fn load_cuda() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the name is a C string; the library is libtorch's own, whose initialisers register its operators with the
-        // libtorch that is already loaded.
+        // SAFETY: the name is a C string; the library is libtorch's own, whose initialisers
+        // register its operators with the libtorch that is already loaded.
         let handle = unsafe { dlopen(CUDA_LIBRARY.as_ptr(), NOW_AND_GLOBAL) };
         if handle.is_null() {
             tracing::debug!("libtorch's CUDA half cannot be loaded here");
@@ -115,7 +118,8 @@ fn load_cuda() {
     });
 }
 
-/// The kind of device as `settings.json` has it: `cpu`, or `cuda` with the GPU's name and the version of cuDNN.
+/// The kind of device as `settings.json` has it: `cpu`, or `cuda` with the GPU's name and the
+/// version of cuDNN.
 pub(super) fn kind(device: Device) -> String {
     let Device::Cuda(index) = device else {
         return "cpu".to_owned();
@@ -133,8 +137,9 @@ fn gpu_name(index: usize) -> Option<String> {
     type GetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     let index = c_int::try_from(index).ok()?;
     let mut name: [c_char; GPU_NAME_BYTES] = [0; GPU_NAME_BYTES];
-    // SAFETY: the two functions of the driver's library have had these types since its first version; libtorch has
-    // initialised the driver when it counted the GPUs. The name is cut to the buffer and ends with a 0.
+    // SAFETY: the two functions of the driver's library have had these types since its first
+    // version; libtorch has initialised the driver when it counted the GPUs. The name is cut to the
+    // buffer and ends with a 0.
     unsafe {
         let driver = dlopen(CUDA_DRIVER.as_ptr(), NOW_AND_GLOBAL);
         if driver.is_null() {

@@ -40,9 +40,6 @@ pub enum TrainError {
         "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
     )]
     Bf16,
-    /// The system does not tell what this process has used.
-    #[error("read /proc/self/status: {0}")]
-    Usage(std::io::Error),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -61,7 +58,7 @@ pub enum TrainError {
     /// Weights cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The run directory cannot be trusted, or not be read.    /// The run directory cannot be trusted, or not be read.
+    /// The run directory cannot be trusted, or not be read.
     #[error(transparent)]
     Record(#[from] RunRecordError),
     /// The model's answers cannot be judged.
@@ -76,12 +73,6 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
-    /// The class indices are not 0, 1, 2, ...
-    #[error("the classes of the availability table are {labels:?}, not 0, 1, 2, ...")]
-    Classes {
-        /// The class indices found.
-        labels: Vec<i32>,
-    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,
@@ -140,7 +131,8 @@ pub enum TrainError {
         /// What differs.
         differences: Vec<String>,
     },
-    /// The run in the run directory began on another machine, or on other threads, instructions or libraries.
+    /// The run in the run directory began on another machine, or on other threads, instructions or
+    /// libraries.
     #[error("{folder} was begun on another machine: {}", listed(differences))]
     OtherMachine {
         /// The run directory.
@@ -204,8 +196,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
-            Self::Classes { .. }
-            | Self::NoTask
+            Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,

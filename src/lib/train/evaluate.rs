@@ -1,5 +1,6 @@
 //! What the model says of a list of clips, in order, unaugmented, and how good that is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,13 +9,13 @@ use tch::{Kind, Tensor, no_grad};
 use super::TrainError;
 use super::feed::Feed;
 use super::learner::Learner;
-use super::plan::Plan;
 use super::settings::CriterionName;
 use crate::clip::Split;
-use crate::data::{Dataset, Sample};
+use crate::data::Dataset;
 use crate::metrics::{self, Metrics, Predictions};
 use crate::model::Mode;
 use crate::tables::PredictionRow;
+use crate::taxonomy::Taxonomy;
 
 /// The outcome of one evaluation.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl CriterionName {
 /// When a clip cannot be loaded, or the model says something that is no probability.
 pub(super) fn evaluate(
     learner: &Learner,
-    plan: &Plan,
+    taxonomy: &Taxonomy,
     list: &Arc<Dataset>,
     feed: &mut Feed,
 ) -> Result<Evaluation, TrainError> {
@@ -75,13 +76,9 @@ pub(super) fn evaluate(
     }
     let probabilities =
         Vec::<f32>::try_from(Tensor::cat(&parts, 0).to_kind(Kind::Float).reshape([-1]))?;
-    let samples: Vec<&Sample> = clips.iter().map(|&i| &list.samples()[i]).collect();
-    let metrics = judge(
-        plan,
-        learner.criterion(),
-        &probabilities,
-        samples.into_iter(),
-    )?;
+    let samples = clips.iter().map(|&i| &list.samples()[i]);
+    let truth = samples.map(|sample| (sample.label, sample.subcategory.as_str()));
+    let metrics = judge(taxonomy, learner.criterion(), &probabilities, truth)?;
     #[allow(clippy::cast_precision_loss)] // A number of clips.
     let loss = loss.double_value(&[]) / clips.len() as f64;
     Ok(Evaluation {
@@ -93,18 +90,23 @@ pub(super) fn evaluate(
     })
 }
 
-/// Every figure of `probabilities` [N, C] for `samples`.
+/// Every figure of `probabilities` [N, C] for clips of which `truth` gives label and subcategory.
 fn judge<'a>(
-    plan: &Plan,
+    taxonomy: &Taxonomy,
     criterion: CriterionName,
     probabilities: &[f32],
-    samples: impl Iterator<Item = &'a Sample>,
+    truth: impl Iterator<Item = (i64, &'a str)>,
 ) -> Result<Metrics, TrainError> {
-    let (labels, subcategories): (Vec<usize>, Vec<usize>) = samples
-        .map(|s| {
+    let (classes, names): (Vec<usize>, Vec<&str>) = taxonomy.subcategories().unzip();
+    let places: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
+    // What the taxonomy does not know has no place in the metrics either, which refuse it.
+    let unknown = usize::MAX;
+    let (labels, subcategories): (Vec<usize>, Vec<usize>) = truth
+        .map(|(label, subcategory)| {
+            let place = places.get(subcategory).copied();
             (
-                usize::try_from(s.label).unwrap_or(usize::MAX),
-                plan.subcategory(&s.subcategory).unwrap_or(usize::MAX),
+                usize::try_from(label).unwrap_or(unknown),
+                place.unwrap_or(unknown),
             )
         })
         .unzip();
@@ -112,8 +114,8 @@ fn judge<'a>(
         probabilities,
         labels: &labels,
         subcategories: &subcategories,
-        class_of_subcategory: &plan.class_of_subcategory(),
-        classes: plan.classes(),
+        class_of_subcategory: &classes,
+        classes: taxonomy.classes(),
         criterion: criterion.of_metrics(),
     })?)
 }
@@ -121,9 +123,9 @@ fn judge<'a>(
 /// The metrics of predictions read back from a table.
 ///
 /// # Errors
-/// When the rows are not those of this plan.
+/// When the rows are not of this taxonomy.
 pub(super) fn judge_rows(
-    plan: &Plan,
+    taxonomy: &Taxonomy,
     criterion: CriterionName,
     rows: &[&PredictionRow],
 ) -> Result<Metrics, TrainError> {
@@ -131,23 +133,10 @@ pub(super) fn judge_rows(
         .iter()
         .flat_map(|row| row.probabilities.iter().copied())
         .collect();
-    let (labels, subcategories): (Vec<usize>, Vec<usize>) = rows
+    let truth = rows
         .iter()
-        .map(|row| {
-            (
-                usize::try_from(row.label).unwrap_or(usize::MAX),
-                plan.subcategory(&row.subcategory).unwrap_or(usize::MAX),
-            )
-        })
-        .unzip();
-    Ok(metrics::evaluate(&Predictions {
-        probabilities: &probabilities,
-        labels: &labels,
-        subcategories: &subcategories,
-        class_of_subcategory: &plan.class_of_subcategory(),
-        classes: plan.classes(),
-        criterion: criterion.of_metrics(),
-    })?)
+        .map(|row| (i64::from(row.label), row.subcategory.as_str()));
+    judge(taxonomy, criterion, &probabilities, truth)
 }
 
 impl Evaluation {

@@ -8,15 +8,16 @@ use tch::{Device, Kind};
 use super::TrainError;
 use super::approach::DeviceBatch;
 use super::error::share;
-use super::plan::TaskPlan;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
+use super::task_sequence::Task;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
 };
 
-/// The epoch under which the training loader draws for a Fisher information, apart from every real one.
+/// The epoch under which the training loader draws for a Fisher information, apart from every real
+/// one.
 const FISHER_EPOCH: u64 = u32::MAX as u64;
 
 /// A batch on the device and which clips of the list it holds.
@@ -39,7 +40,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(config: &TrainConfig, device: Device) -> Self {
+    /// A feed for `device`; `skipped` are the clips that could not be read in tasks before.
+    pub(super) fn new(config: &TrainConfig, device: Device, skipped: &[String]) -> Self {
         let settings = config.settings.clone();
         let loader = LoaderConfig {
             batch_size: settings.batch_size,
@@ -62,7 +64,7 @@ impl Feed {
             device,
             normaliser: Normaliser::default(),
             clock: Clock::new(device, config.profile),
-            skipped: BTreeSet::new(),
+            skipped: skipped.iter().cloned().collect(),
             max_bad: config.max_bad,
         }
     }
@@ -71,19 +73,19 @@ impl Feed {
     pub(super) fn training(
         &self,
         task: usize,
-        plan: &TaskPlan,
+        lists: &Task,
         epoch: u64,
     ) -> Result<Batches, TrainError> {
         let keys = StreamKeys {
             task: task as u64,
             epoch,
         };
-        let list = &plan.train;
+        let list = &lists.train;
         let order = match self.settings.sampler {
             SamplerName::Balanced => sampler::balanced(list.len(), self.settings.seed, keys),
             SamplerName::Imbalanced => {
                 let labels: Vec<i64> = list.samples().iter().map(|s| s.label).collect();
-                sampler::imbalanced(&labels, &plan.class_counts, self.settings.seed, keys)?
+                sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
         let augment = if self.settings.compat.augment_per_frame {
@@ -104,18 +106,19 @@ impl Feed {
         )
     }
 
-    /// The batches that a Fisher information is estimated over: whole ones only, unless there is none.
+    /// The batches that a Fisher information is estimated over: whole ones only, unless there is
+    /// none.
     pub(super) fn fisher(
         &self,
         task: usize,
-        plan: &TaskPlan,
+        lists: &Task,
     ) -> Result<std::iter::Take<Batches>, TrainError> {
         let batches = if self.settings.compat.fisher_over_training_loader {
-            self.training(task, plan, FISHER_EPOCH)?
+            self.training(task, lists, FISHER_EPOCH)?
         } else {
-            self.in_order(&plan.train)
+            self.in_order(&lists.train)
         };
-        let whole = plan.train.len() / self.settings.batch_size;
+        let whole = lists.train.len() / self.settings.batch_size;
         Ok(batches.take(whole.max(1)))
     }
 
@@ -133,12 +136,12 @@ impl Feed {
         Batches::start(list, order, keys, &config, 0)
     }
 
-    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of which no clip could be
-    /// read is passed over.
+    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of
+    /// which no clip could be read is passed over.
     pub(super) fn next(
         &mut self,
         list: &Dataset,
-        batches: &mut Loaded<'_>,
+        batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
             let batch = batch?;
@@ -159,7 +162,7 @@ impl Feed {
     pub(super) fn next_untimed(
         &mut self,
         list: &Dataset,
-        batches: &mut Loaded<'_>,
+        batches: &mut LoadedBatches<'_>,
     ) -> Result<Option<FedBatch>, TrainError> {
         for batch in batches {
             let batch = batch?;
@@ -171,7 +174,8 @@ impl Feed {
         Ok(None)
     }
 
-    /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next one is written there.
+    /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next
+    /// one is written there.
     pub(super) fn recycle(&mut self, batch: FedBatch) {
         self.normaliser.recycle(batch.device.clips);
     }
@@ -198,10 +202,11 @@ impl Feed {
 }
 
 /// What a loader gives, in order.
-pub(super) type Loaded<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
+pub(super) type LoadedBatches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
 
-/// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation while the step before still
-/// runs there, and the host goes on. (A copy of so few labels from pageable memory is over when the call is.)
+/// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation
+/// while the step before still runs there, and the host goes on. (A copy of so few labels from
+/// pageable memory is over when the call is.)
 fn fed(batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
     FedBatch {
         device: DeviceBatch {

@@ -1,4 +1,5 @@
-//! The model as training sees it: named parameters on a device, a forward pass in one of three modes, and what is frozen.
+//! The model as training sees it: named parameters on a device, a forward pass in one of three
+//! modes, and what is frozen.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,8 @@ pub fn movinet(config: ModelConfig) -> NetworkBuilder {
     Box::new(move |root| Box::new(Movinet::new(root, &config)))
 }
 
-/// Makes a network under the root of a new store; called once for the learner and once for every teacher.
+/// Makes a network under the root of a new store; called once for the learner and once for every
+/// teacher.
 pub type NetworkBuilder = Box<dyn Fn(&nn::Path<'_>) -> Box<dyn Network>>;
 
 /// A network with its parameters, and how to make another of the same shape.
@@ -85,11 +87,6 @@ impl Learner {
         &self.store
     }
 
-    /// The same, for loading.
-    pub fn store_mut(&mut self) -> &mut VarStore {
-        &mut self.store
-    }
-
     /// The output for `clips`, [N, 3, T, H, W], normalised.
     #[must_use]
     pub fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
@@ -119,7 +116,8 @@ impl Learner {
             .filter(move |(name, _)| wanted(name))
     }
 
-    /// Says which parameters take gradients: all, less the backbone's and less batch norm's where those are frozen.
+    /// Says which parameters take gradients: all, less the backbone's and less batch norm's where
+    /// those are frozen.
     pub fn freeze(&self, backbone: bool, batch_norm: bool) {
         for (name, tensor) in &self.parameters {
             let is_norm = BATCH_NORM.iter().any(|end| name.ends_with(end));
@@ -144,7 +142,8 @@ impl Learner {
         for tensor in store.variables().values() {
             let _ = tensor.set_requires_grad(false);
         }
-        Teacher { network, store }
+        // The layers share the tensors of the store, which only gave them names.
+        Teacher { network }
     }
 }
 
@@ -163,9 +162,6 @@ fn copy(from: &VarStore, to: &VarStore) {
 /// A frozen copy of a network, always in evaluation mode.
 pub struct Teacher {
     network: Box<dyn Network>,
-    #[allow(dead_code)]
-    // The network's layers share these tensors; the store names them for tests.
-    store: VarStore,
 }
 
 impl Teacher {
@@ -188,8 +184,8 @@ pub(super) fn finite(loss: f64, task: usize, epoch: u32) -> Result<f64, TrainErr
     }
 }
 
-/// A network small enough for tests: features are a linear map of the clip's mean colour with dropout-free batch norm
-/// left out, logits a linear map of the features.
+/// A network small enough for tests: features are a linear map of the clip's mean colour with
+/// dropout-free batch norm left out, logits a linear map of the features.
 #[cfg(test)]
 pub(super) mod fake {
     use super::{Network, NetworkBuilder};
@@ -218,7 +214,8 @@ pub(super) mod fake {
         }
     }
 
-    /// Builds networks with 4 features and `classes` classes whose parameters are all `start` at first.
+    /// Builds networks with 4 features and `classes` classes whose parameters are all `start` at
+    /// first.
     pub(crate) fn builder(classes: i64, start: f64) -> NetworkBuilder {
         Box::new(move |root: &nn::Path<'_>| {
             let constant = Init::Const(start);

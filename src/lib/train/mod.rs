@@ -1,27 +1,29 @@
-//! The train stage: task after task, a model learns what is available and is measured on everything.
+//! The train stage: task after task, a model learns what is available and is measured on
+//! everything.
 //!
 //! ```text
-//! availability.parquet + shards --> plan --> for each task: epochs (feed --> learner + approach --> optimizer,
-//!                                            evaluate, schedule, selection) --> evaluate, approach --> record
+//! availability.parquet + shards --> task_sequence --> for each task: epochs (feed --> learner + approach -->
+//!     optimizer, evaluate, rate_schedule, selection) --> evaluate, approach --> record
 //! ```
 //!
 //! | file | what it is for |
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
 //! | [`device`], `machine` | where a run computes, and what of it can change the last bits |
-//! | [`plan`] | which clips each task trains and evaluates on |
+//! | [`task_sequence`] | which clips each task trains and evaluates on |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
-//! | [`learner`], [`optimizer`], [`schedule`], `criterion`, `selection` | the parts of a step and of an epoch |
+//! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
-//! | `hold`, [`record`], `logbook`, [`tensorboard`], [`seed_outputs`], `summary` | what a run leaves |
 //! | [`world`] | the processes that train one run together |
-//! | [`profile`], [`step_bench`] | where the seconds go; what a step costs beside other programs |
+//! | [`record`] | what a run leaves: the loop tells it one thing for each event |
+//! | [`profile`] | where the seconds go |
 //!
-//! Invariants: a task's results are a function of the inputs, the settings and the weights before it, so a run that was
-//! killed ends as an uninterrupted one; the loop and the evaluation never know which approach runs; the three tables, the
-//! checkpoints and the JSON files of a run hold no time and no path; threads, instructions and device stand in the block
-//! `machine` of `settings.json` alone.
+//! Invariants: a task's results are a function of the inputs, the settings and the weights before
+//! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
+//! know which approach runs; the three tables, the checkpoints and the JSON files of a run hold no
+//! time and no path; threads, instructions and device stand in the block `machine` of
+//! `settings.json` alone.
 
 pub mod approach;
 mod check;
@@ -32,27 +34,22 @@ pub mod device;
 mod error;
 mod evaluate;
 mod feed;
-mod hold;
 pub mod learner;
-mod logbook;
 mod machine;
 pub mod optimizer;
-pub mod plan;
 pub mod profile;
+pub mod rate_schedule;
 pub mod record;
 mod run;
-pub mod schedule;
-pub mod seed_outputs;
 mod selection;
 pub mod settings;
-pub mod step_bench;
-mod summary;
-pub mod tensorboard;
+pub mod task_sequence;
+mod trained;
 pub mod world;
 
 pub use device::DeviceChoice;
 pub use error::TrainError;
 pub use evaluate::Evaluation;
-pub use run::run;
+pub use record::TrainSummary;
+pub use run::{run, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
-pub use summary::Summary;

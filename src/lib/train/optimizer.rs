@@ -1,9 +1,11 @@
 //! Adam (Kingma and Ba, <https://arxiv.org/abs/1412.6980>) and AdamW (Loshchilov and Hutter,
-//! <https://arxiv.org/abs/1711.05101>) as PyTorch computes them, with one learning rate for each parameter group.
+//! <https://arxiv.org/abs/1711.05101>) as PyTorch computes them, with one learning rate for each
+//! parameter group.
 //!
-//! Each group's moments are two flat vectors. In host memory a step is one fused pass over parameters, gradients and moments
-//! ([`adam::update`]); elsewhere it gathers the gradients into a third vector, updates all with a handful of stock operations
-//! and hands each parameter its piece. Neither makes a dozen calls for each of the three hundred parameters.
+//! Each group's moments are two flat vectors. In host memory a step is one fused pass over
+//! parameters, gradients and moments ([`adam::update`]); elsewhere it gathers the gradients into a
+//! third vector, updates all with a handful of stock operations and hands each parameter its piece.
+//! Neither makes a dozen calls for each of the three hundred parameters.
 
 use tch::{Kind, Tensor, no_grad};
 
@@ -55,8 +57,8 @@ impl Optimizer {
         adam::forget_gradients(self.groups.iter().flat_map(|g| &g.parameters));
     }
 
-    /// Updates every parameter from its gradient; group i moves at `rates[i]`. A parameter without a gradient counts as
-    /// one whose gradient is 0.
+    /// Updates every parameter from its gradient; group i moves at `rates[i]`. A parameter without
+    /// a gradient counts as one whose gradient is 0.
     pub fn step(&mut self, rates: &[f64]) {
         self.steps += 1;
         no_grad(|| {

@@ -29,7 +29,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All phases in the order in which they are told.
+    /// All phases in the order in which they are listed.
     pub const ALL: [Self; 8] = [
         Self::Waiting,
         Self::Transfer,
@@ -66,7 +66,8 @@ const ELSEWHERE_MUCH: f64 = 0.10;
 #[derive(Clone, Debug)]
 pub struct Clock {
     device: Device,
-    /// Whether the device is waited for at the end of each phase, so that its work counts where it was asked for.
+    /// Whether the device is waited for at the end of each phase, so that its work counts where it
+    /// was asked for.
     exact: bool,
     started: Instant,
     seconds: [f64; Phase::ALL.len()],
@@ -74,7 +75,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock at zero. Work on a GPU runs on after the call that asks for it; `exact` waits for it, which costs speed.
+    /// A clock at zero. Work on a GPU runs on after the call that asks for it; `exact` waits for
+    /// it, which costs speed.
     #[must_use]
     pub fn new(device: Device, exact: bool) -> Self {
         Self {
@@ -106,12 +108,6 @@ impl Clock {
     pub fn lap(&mut self) -> [f64; Phase::ALL.len()] {
         let last = std::mem::replace(&mut self.last_lap, self.seconds);
         std::array::from_fn(|i| self.seconds[i] - last[i])
-    }
-
-    /// Seconds of one phase so far.
-    #[must_use]
-    pub fn seconds(&self, phase: Phase) -> f64 {
-        self.seconds[phase as usize]
     }
 
     /// A table of the phases, the rest, and in words what bounds the run.
@@ -171,8 +167,8 @@ mod tests {
     fn seconds_are_counted_under_their_phase() {
         let mut clock = Clock::new(Device::Cpu, false);
         assert_eq!(clock.time(Phase::Forward, || 7), 7);
-        assert!(clock.seconds(Phase::Forward) > 0.0);
-        assert!(clock.seconds(Phase::Waiting).abs() < 1e-12);
+        assert!(clock.seconds[Phase::Forward as usize] > 0.0);
+        assert!(clock.seconds[Phase::Waiting as usize].abs() < 1e-12);
     }
 
     #[test]

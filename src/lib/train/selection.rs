@@ -1,4 +1,5 @@
-//! Which epoch's weights a task keeps, and when falling rates bring them back: the order of events within an epoch.
+//! Which epoch's weights a task keeps, and when falling rates bring them back: the order of events
+//! within an epoch.
 
 use super::TrainError;
 
@@ -42,8 +43,9 @@ impl<C> Selection<C> {
         }
     }
 
-    /// Judges an epoch by its validation mAP: strictly better than all before, it becomes the best (the first always
-    /// does); where the rate has just changed, the best weights so far are put back.
+    /// Judges an epoch by its validation mAP: strictly better than all before, it becomes the best
+    /// (the first always does); where the rate has just changed, the best weights so far are put
+    /// back.
     pub(super) fn judge<W: Weights<Copy = C>>(
         &mut self,
         weights: &W,
@@ -112,7 +114,8 @@ mod tests {
         }
     }
 
-    /// Judges epochs of (mAP, whether the rate changed); gives the selection and the weights in the end.
+    /// Judges epochs of (mAP, whether the rate changed); gives the selection and the weights in the
+    /// end.
     fn after(quirk: bool, epochs: &[(Option<f64>, bool)]) -> (Selection<u32>, u32) {
         let (weights, mut selection) = (Cell::new(0), Selection::new(quirk));
         for (epoch, (mean_ap, rate_changed)) in (0..).zip(epochs) {

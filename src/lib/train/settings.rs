@@ -1,7 +1,9 @@
-//! Every setting of a run with its unit and default, in one place.
+//! Every setting of a run with its unit and default, in one place: [`Settings::default`] and
+//! [`TrainConfig::new`]; the command line starts from them.
 //!
-//! [`Settings`] holds what can change a result; it is what `settings.json` and every table's provenance record.
-//! [`TrainConfig`] adds what cannot: paths, device, workers, threads, what is printed and written beside.
+//! [`Settings`] holds what can change a result; it is what `settings.json` and every table's
+//! provenance record. [`TrainConfig`] adds what cannot: paths, device, workers, threads, what is
+//! printed and written beside.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,107 +16,112 @@ pub use super::choices::{
 };
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
-use crate::data::OnBadClip;
+use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
-use crate::model::{Geometry, Instructions, ModelPath, Precision, Variant};
+use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools)] // Yes-or-no settings of the experiment, each a flag of its own.
 pub struct Settings {
-    /// How the model is updated. Default `finetune`.
+    /// How the model is updated.
     pub approach: ApproachName,
-    /// The model's size, A0 to A5. Default `A0`.
+    /// The model's size, A0 to A5.
     pub variant: Variant,
-    /// Padding geometry: `seed` (explicit) or `tf` (of the published weights). Default `seed`.
+    /// Padding geometry: `seed` (explicit) or `tf` (of the published weights).
     pub geometry: Geometry,
-    /// How the convolutions run: `fast`, `frames` or `reference`. Equal up to rounding. Default `fast`.
+    /// How the convolutions run: `fast`, `frames` or `reference`. Equal up to rounding.
     pub model_path: ModelPath,
-    /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in both. Default `f32`.
+    /// In which floats the network computes: `f32` or `bf16`. Weights and statistics are 32-bit in
+    /// both.
     pub precision: Precision,
-    /// Whether a block's inside is computed again in the backward pass instead of kept: less memory, more time. Default no.
+    /// Whether a block's inside is computed again in the backward pass instead of kept: less
+    /// memory, more time.
     pub checkpoint_blocks: bool,
-    /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut. Default 50.
+    /// Frames a clip enters the model with; shorter clips are repeated, longer ones cut.
     pub frames: usize,
-    /// Side to which frames are resized before cropping, in pixels. Default 200.
+    /// Side to which frames are resized before cropping, in pixels.
     pub resize: u32,
-    /// Side of the crop that the model sees, in pixels. Default 172.
+    /// Side of the crop that the model sees, in pixels.
     pub size: u32,
-    /// Most epochs of a task. Default 100.
+    /// Most epochs of a task.
     pub epochs: u32,
-    /// Clips of a batch. Default 4.
+    /// Clips of a batch.
     pub batch_size: usize,
-    /// Batches whose gradients are summed before a step; 0 and 1 step after each. Default 0.
+    /// Batches whose gradients are summed before a step; 0 and 1 step after each.
     pub accumulation: u32,
-    /// How an epoch draws clips. Default `balanced`.
+    /// How an epoch draws clips.
     pub sampler: SamplerName,
-    /// The classification loss. Default `multilabel`.
+    /// The classification loss.
     pub criterion: CriterionName,
-    /// How rates change within a task. Default `fixed`.
+    /// How rates change within a task.
     pub scheduler: SchedulerName,
-    /// What reduce-on-plateau watches. Default `map`.
+    /// What reduce-on-plateau watches.
     pub plateau_check: PlateauCheck,
-    /// Epochs in a row without improvement that reduce-on-plateau bears. Default 10.
+    /// Epochs in a row without improvement that reduce-on-plateau waits for.
     pub patience: u32,
-    /// Epochs in a row without a better mAP after which a task ends (`fixed` only). Default 1000: practically never.
+    /// Epochs in a row without a better mAP after which a task ends (`fixed` only).
     pub early_stop: u32,
-    /// Learning rate of the backbone in task 0. Default 1e-4.
+    /// Learning rate of the backbone in task 0.
     pub lr_first_task: f64,
-    /// Learning rate of the head in task 0. Default 1e-4.
+    /// Learning rate of the head in task 0.
     pub lr_first_task_head: f64,
-    /// Learning rate of the backbone in later tasks. Default 1e-4.
+    /// Learning rate of the backbone in later tasks.
     pub lr_backbone: f64,
-    /// Learning rate of the head in later tasks. Default 1e-4.
+    /// Learning rate of the head in later tasks.
     pub lr_head: f64,
-    /// Weight decay of every trainable parameter. Default 5e-4.
+    /// Weight decay of every trainable parameter.
     pub weight_decay: f64,
-    /// The update rule. Default `adam`.
+    /// The update rule.
     pub optimizer: OptimizerName,
-    /// Probability of dropping a feature before the head. Default 0.2.
+    /// Probability of dropping a feature before the head.
     pub dropout: f64,
-    /// Batch norm stays as it is from task 1 on. Default no.
+    /// Batch norm stays as it is from task 1 on.
     pub freeze_bn: bool,
-    /// The backbone stays as it is from task 1 on. Default no.
+    /// The backbone stays as it is from task 1 on.
     pub freeze_backbone: bool,
-    /// Weight of EWC's penalty. Default 500.
+    /// Weight of EWC's penalty.
     pub ewc_lambda: f64,
-    /// Share of the old Fisher information when a new one is merged in, 0..1. Default 0.5.
+    /// Share of the old Fisher information when a new one is merged in, 0..1.
     pub ewc_alpha: f64,
-    /// How the Fisher information is estimated. Default `batch`.
+    /// How the Fisher information is estimated.
     pub fisher: FisherEstimate,
-    /// Weight of LwF's penalty. Default 1.
+    /// Weight of LwF's penalty.
     pub lwf_lambda: f64,
-    /// Temperature of LwF's softened probabilities (multiclass only). Default 1.
+    /// Temperature of LwF's softened probabilities (multiclass only).
     pub lwf_temperature: f64,
-    /// Weight of feature distillation's penalty. Default 0.1.
+    /// Weight of feature distillation's penalty.
     pub fd_lambda: f64,
-    /// How feature distillation measures distance. Default `l2`.
+    /// How feature distillation measures distance.
     pub fd_distance: FeatureDistance,
-    /// Whether the run ends after task 0. Default no.
+    /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
-    /// Whether each task starts from new weights (the reference that unlearning is compared with). Default no.
+    /// Whether each task starts from new weights (the reference that unlearning is compared with).
     pub from_scratch: bool,
-    /// Seed of every random choice. Default 0.
+    /// Seed of every random choice.
     pub seed: u64,
-    /// The quirks of the seed that are on. Default none.
+    /// The quirks of the seed that are on.
     pub compat: Compat,
 }
 
 impl Default for Settings {
     fn default() -> Self {
+        // How clips are loaded and how the network is built have their defaults there.
+        let (loader, model) = (LoaderConfig::default(), ModelConfig::default());
+        let pixels = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
         Self {
             approach: ApproachName::Finetune,
-            variant: Variant::A0,
-            geometry: Geometry::Seed,
-            model_path: ModelPath::Fast,
-            precision: Precision::F32,
-            checkpoint_blocks: false,
-            frames: 50,
-            resize: 200,
-            size: 172,
+            variant: model.variant,
+            geometry: model.geometry,
+            model_path: model.path,
+            precision: model.precision,
+            checkpoint_blocks: model.checkpoint_blocks,
+            frames: loader.frames,
+            resize: pixels(loader.resize),
+            size: pixels(loader.crop),
             epochs: 100,
-            batch_size: 4,
+            batch_size: loader.batch_size,
             accumulation: 0,
             sampler: SamplerName::Balanced,
             criterion: CriterionName::Multilabel,
@@ -128,7 +135,7 @@ impl Default for Settings {
             lr_head: 1e-4,
             weight_decay: 5e-4,
             optimizer: OptimizerName::Adam,
-            dropout: 0.2,
+            dropout: model.dropout,
             freeze_bn: false,
             freeze_backbone: false,
             ewc_lambda: 500.0,
@@ -140,7 +147,7 @@ impl Default for Settings {
             fd_distance: FeatureDistance::L2,
             stop_after_first_task: false,
             from_scratch: false,
-            seed: 0,
+            seed: model.seed,
             compat: Compat::default(),
         }
     }
@@ -181,32 +188,34 @@ pub struct TrainConfig {
     pub shards: PathBuf,
     /// The run directory.
     pub out: PathBuf,
-    /// Weights to start from; the backbone is taken, the head is new. Default none.
+    /// Weights to start from; the backbone is taken, the head is new.
     pub pretrained: Option<PathBuf>,
-    /// Whether weights to start from may fit the backbone in part; the rest of it is then new. Default no.
+    /// Whether weights to start from may fit the backbone in part; the rest of it is then new.
     pub allow_partial: bool,
-    /// Where the model computes. Default `auto`.
+    /// Where the model computes.
     pub device: DeviceChoice,
-    /// Threads that decode and augment clips. Default 2.
+    /// Threads that decode and augment clips.
     pub workers: usize,
-    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own choice for a new run.
-    /// Default none.
+    /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own
+    /// choice for a new run.
+    ///
     pub threads: Option<usize>,
-    /// The instructions to compute with. The program that runs this has set [`Instructions::environment`] before. Default
-    /// `native`.
+    /// The instructions to compute with. The program that runs this has set
+    /// [`Instructions::environment`] before.
     pub instructions: Instructions,
-    /// What happens to a clip whose stored frames cannot be read. Default: it ends the run.
+    /// What happens to a clip whose stored frames cannot be read.
     pub on_bad_clip: OnBadClip,
-    /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over. Default 0.
+    /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over.
     pub max_bad: f64,
-    /// Whether to wait where another program works in the run directory. Default no.
+    /// Whether to wait where another program works in the run directory.
     pub wait: Wait,
-    /// Whether the seed's output files are written beside the tables. Default no.
+    /// Whether the seed's output files are written beside the tables.
     pub seed_outputs: bool,
-    /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where that is not what this run
-    /// would say (a GPU's number on a machine without one, a path as it was spelt). Default none.
+    /// What `parameters.csv` and `summary.csv` say of arguments of the seed's command line, where
+    /// that is not what this run would say (a GPU's number on a machine without one, a path as it
+    /// was spelt).
     pub seed_arguments: BTreeMap<String, String>,
-    /// Whether the end tells where each second went. Default no.
+    /// Whether the end tells where each second went.
     pub profile: bool,
     /// What can change the result.
     pub settings: Settings,
@@ -222,11 +231,11 @@ impl TrainConfig {
             out,
             pretrained: None,
             allow_partial: false,
-            device: DeviceChoice::Auto,
-            workers: 2,
+            device: DeviceChoice::default(),
+            workers: LoaderConfig::default().workers,
             threads: None,
-            instructions: Instructions::Native,
-            on_bad_clip: OnBadClip::Fail,
+            instructions: Instructions::default(),
+            on_bad_clip: OnBadClip::default(),
             max_bad: 0.0,
             wait: Wait::No,
             seed_outputs: false,

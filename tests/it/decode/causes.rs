@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Output;
 
-use incdec::decode::{self, DecodeConfig, DecodeError, Retry, Summary};
+use incdec::decode::{self, DecodeConfig, DecodeError, DecodeSummary, Retry};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::shard::{Cause, IndexRow, Shards};
@@ -56,7 +56,7 @@ fn decode_with(
     does: &str,
     retry: Retry,
     max_failed: f64,
-) -> Result<Summary, DecodeError> {
+) -> Result<DecodeSummary, DecodeError> {
     decode::run(&DecodeConfig {
         max_failed,
         jobs: 2,

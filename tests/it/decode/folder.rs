@@ -10,12 +10,11 @@ use incdec::decode::{self, DecodeConfig, DecodeError, verify};
 use incdec::lock::{Lock, Wait};
 use incdec::shard::{self, IndexRow, Shard, ShardError, Shards};
 use incdec::tables::ClipStatus;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 
 use super::isolate::worker_that;
 use super::stage::Data;
-use crate::support::root;
+use crate::support::{self, root};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -63,7 +62,7 @@ fn a_kill_while_clips_are_added_to_an_index_loses_no_shard_and_leaves_none_behin
     let whole = data.files("whole");
     let base = shards(&data.path("base")).len();
     let added = whole.len() - 1 - base;
-    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut random = support::moments("a_kill_while_clips_are_added");
     let mut taken_over = 0;
     for kill in 0..8 {
         let name = format!("killed{kill}");

@@ -73,7 +73,7 @@ fn a_decoder_process_that_crashes_costs_its_clip_only() {
 }
 
 /// Decodes in a process that may take so much memory.
-fn decode_within(data: &Data, mib: u64) -> decode::Summary {
+fn decode_within(data: &Data, mib: u64) -> decode::DecodeSummary {
     let out = data.path(&format!("shards {mib}"));
     let config = DecodeConfig {
         max_failed: 1.0,

@@ -1,6 +1,7 @@
-//! The download stage against a server that misbehaves: in the end the same tree as from a good one.
+//! The download stage against a server that misbehaves: in the end the same tree as from a good
+//! one.
 
-use incdec::download::{DownloadConfig, DownloadError, Summary, run};
+use incdec::download::{DownloadConfig, DownloadError, DownloadSummary, run};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::random::stream;
@@ -11,8 +12,9 @@ use super::mischief::Mischief::{self, *};
 use super::server::Server;
 use super::source::Source;
 
-/// Downloads with the given mischief, checks the tree against the source, and that all mischief was met.
-fn survives(mischief: Vec<Mischief>) -> (Source, Summary) {
+/// Downloads with the given mischief, checks the tree against the source, and that all mischief was
+/// met.
+fn survives(mischief: Vec<Mischief>) -> (Source, DownloadSummary) {
     let source = Source::with_payload(6, 60_000);
     let server = Server::start(source.files.clone());
     server.plan(mischief);
@@ -26,7 +28,7 @@ fn survives(mischief: Vec<Mischief>) -> (Source, Summary) {
     (source, summary)
 }
 
-fn assert_little_waste(source: &Source, summary: &Summary) {
+fn assert_little_waste(source: &Source, summary: &DownloadSummary) {
     assert!(
         summary.wire_bytes * 100 <= source.archive_bytes() * 105,
         "{} bytes over the wire for {}",

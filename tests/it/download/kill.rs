@@ -1,16 +1,17 @@
-//! The binary, killed at random moments and on a full disk: run again, it leaves what an uninterrupted run leaves.
+//! The binary, killed at random moments and on a full disk: run again, it leaves what an
+//! uninterrupted run leaves.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use incdec::random::stream;
 use rand::RngExt;
 
 use super::mischief::Mischief;
 use super::server::Server;
 use super::source::{Source, binary, tree};
+use crate::support;
 
 /// Kills in all.
 const KILLS: usize = 50;
@@ -38,7 +39,7 @@ fn killed_at_fifty_random_moments_it_ends_with_the_same_tree_and_ledger() {
             .success()
     );
     let whole_run = started.elapsed();
-    let mut rng = stream(3, "kills", &[]);
+    let mut rng = support::moments("killed_at_fifty_random_moments");
     let mut kills = 0;
     let mut round = 0;
     while kills < KILLS {
@@ -89,11 +90,11 @@ fn an_archive_that_was_being_read_is_read_again_and_the_wire_bytes_tell() {
     child.kill().unwrap();
     child.wait().unwrap();
     let second = binary(&source, &server.url(), "a").output().unwrap();
-    let told = String::from_utf8(second.stderr).unwrap();
-    assert!(second.status.success(), "{told}");
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.success(), "{said}");
     assert!(
-        told.contains("in the middle of 1 archives: these are read again"),
-        "{told}"
+        said.contains("in the middle of 1 archives: these are read again"),
+        "{said}"
     );
     let summary = String::from_utf8(second.stdout).unwrap();
     assert!(
@@ -109,7 +110,8 @@ fn where_the_disk_refuses_it_says_so_leaves_nothing_half_and_goes_on_later() {
     let server = Server::start(source.files.clone());
     let out = source.out("limited");
     fs::create_dir_all(&out).unwrap();
-    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no privileges.
+    // No file may grow beyond 16 blocks: the system's stand-in for a full disk that needs no
+    // privileges.
     let inner = command(&source, &server.url(), "limited");
     let mut shell = Command::new("bash");
     shell.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""]);
@@ -145,7 +147,7 @@ fn a_full_disk_gets_its_hint_and_space_heals_it() {
     let out = source.out("full");
     fs::create_dir_all(&out).unwrap();
     let Some(_mounted) = SmallDisk::mount(&out) else {
-        eprintln!("not allowed to mount a tmpfs: left out");
+        support::say("a full disk is not tried: mounting a small one is not allowed here");
         return;
     };
     let refused = command(&source, &server.url(), "full").output().unwrap();

@@ -1,11 +1,11 @@
-//! `incdec-download labels`: published tables, pinned; tables made by a rule; frames and annotations.
+//! `incdec-download labels`: published tables, pinned; tables made by a rule; frames and
+//! annotations.
 
 use std::fs;
 
 use incdec::download::DownloadError;
-use incdec::download::fetch::{LabelsConfig, Tables, labels, sha256};
-use incdec::download::http::HttpConfig;
-use incdec::download::pace::RetryConfig;
+use incdec::download::labels::{LabelsConfig, Tables, labels, sha256};
+use incdec::download::source::{HttpConfig, RetryConfig};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::labels::Labels;

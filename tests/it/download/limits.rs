@@ -1,4 +1,5 @@
-//! Every number that comes from outside has a limit: what has no end, or claims to have none, ends in an error.
+//! Every number that comes from outside has a limit: what has no end, or claims to have none, ends
+//! in an error.
 
 use std::fs;
 
@@ -148,7 +149,8 @@ fn what_steers_a_terminal_is_shown_nowhere() {
     members.push((clip.clone(), source.clips[&clip].clone()));
     let path = "train/k700_train_002.tar.gz";
     source.files.insert(path.into(), archive(&members));
-    // Characters that turn the direction of writing are no control characters, and so no reason to refuse a line.
+    // Characters that turn the direction of writing are no control characters, and so no reason to
+    // refuse a line.
     let mut index = source.files[INDEX].clone();
     index.extend("train/\u{202e}x.tar.gz".as_bytes());
     source.files.insert(INDEX.into(), index);
@@ -172,8 +174,8 @@ fn a_system_that_refuses_threads_makes_it_slow_and_no_more() {
     let source = Source::new(3);
     let server = Server::start(source.files.clone());
     let inner = binary(&source, &server.url(), "a");
-    // As many threads as a user of this machine may have is a number that tests cannot know; stacks beyond all memory are
-    // refused to everyone.
+    // As many threads as a user of this machine may have is a number that tests cannot know; stacks
+    // beyond all memory are refused to everyone.
     let mut shell = std::process::Command::new("bash");
     shell.args(["-c", "ulimit -v 4000000; exec \"$0\" \"$@\""]);
     shell.arg(inner.get_program()).args(inner.get_args());

@@ -1,4 +1,5 @@
-//! What the loopback server does to one request: nothing, or something that servers and networks do, out of malice or not.
+//! What the loopback server does to one request: nothing, or something that servers and networks
+//! do, out of malice or not.
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,4 +1,5 @@
-//! What is to be fetched, and from where: plans, numbers and first headers, the sources there can be.
+//! What is to be fetched, and from where: plans, numbers and first headers, the sources there can
+//! be.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! The ways to a source: object stores, open and closed; proxies; TLS with authorities that this system trusts or not.
+//! The ways to a source: object stores, open and closed; proxies; TLS with authorities that this
+//! system trusts or not.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -7,10 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-use incdec::download::http::HttpConfig;
-use incdec::download::remote;
-use incdec::download::secret::Secret;
-use incdec::download::store::{Access, Keys, S3Keys, StoreConfig};
+use incdec::download::source::{Access, HttpConfig, Keys, S3Keys, Secret, StoreConfig, open};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::hint::Hint;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -101,7 +99,7 @@ fn closed_buckets_open_to_credentials_which_end_up_nowhere() {
             assert!(!text.contains(secret), "{url}: {secret}");
         }
         // An error names the file without what opens it.
-        let remote = remote::open(&url.into(), &config.http).unwrap();
+        let remote = open(&url.into(), &config.http).unwrap();
         let error = remote.facts("absent").unwrap_err().to_string();
         assert!(error.contains("/absent: the server answers 404"), "{error}");
         for secret in ["sig=", "X-Amz", "ya29"] {
@@ -258,7 +256,8 @@ fn a_proxy_that_is_not_spoken_here_is_named_as_the_fault() {
     assert!(!text.contains("word"), "{text}");
 }
 
-/// A certificate authority of the test's own: its certificate as a PEM file, and a server that it vouches for.
+/// A certificate authority of the test's own: its certificate as a PEM file, and a server that it
+/// vouches for.
 fn authority(source: &Source, name: &str) -> (PathBuf, Arc<rustls::ServerConfig>) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

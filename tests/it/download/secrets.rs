@@ -10,8 +10,8 @@ use super::source::{Source, binary};
 
 const SECRET: &str = "hu5h-5ecret";
 
-/// Runs the command, and holds everything it printed and left behind against the secret. Gives the exit status and what it
-/// printed.
+/// Runs the command, and holds everything it printed and left behind against the secret. Gives the
+/// exit status and what it printed.
 fn spied_on(source: &Source, command: &mut Command) -> (Option<i32>, String) {
     let output = command.args(["--tries", "2"]).output().unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -1,5 +1,6 @@
-//! A loopback server that misbehaves on purpose, one request after the other as a test asks for; that lists itself as a
-//! bucket does, asks for credentials and speaks TLS where a test wants it to.
+//! A loopback server that misbehaves on purpose, one request after the other as a test asks for;
+//! that lists itself as a bucket does, asks for credentials and speaks TLS where a test wants it
+//! to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +14,8 @@ use super::mischief::{Mischief, answer};
 #[derive(Default)]
 struct Shared {
     files: Mutex<BTreeMap<String, Vec<u8>>>,
-    /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes), in turn.
+    /// Mischief for GETs of archives from byte 0 on or later (not for probes of the first bytes),
+    /// in turn.
     queue: Mutex<VecDeque<Mischief>>,
     requests: Mutex<Vec<String>>,
     /// A text that the query or the Authorization header must have.
@@ -27,7 +29,8 @@ struct Shared {
 pub(crate) struct Terms {
     /// A text that the query or the Authorization header of every request must have.
     pub(crate) key: Option<&'static str>,
-    /// A path whose file begins with what the source has there and goes on with these bytes again and again.
+    /// A path whose file begins with what the source has there and goes on with these bytes again
+    /// and again.
     pub(crate) endless: Option<(&'static str, Vec<u8>)>,
     /// The certificate to show; plain HTTP without one.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,

@@ -11,8 +11,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use incdec::download::DownloadConfig;
-use incdec::download::http::HttpConfig;
-use incdec::download::pace::RetryConfig;
+use incdec::download::source::{HttpConfig, RetryConfig};
 use incdec::random::stream;
 use rand::Rng;
 use tempfile::TempDir;
@@ -59,7 +58,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// `wanted` labelled clips and two others in each of four classes' archives; the first class is not labelled.
+    /// `wanted` labelled clips and two others in each of four classes' archives; the first class is
+    /// not labelled.
     pub(crate) fn new(wanted: usize) -> Self {
         Self::with_payload(wanted, 9_000)
     }
@@ -106,7 +106,8 @@ impl Source {
         }
     }
 
-    /// Settings of a download from `source` into `name` of the fixture's folder, quick to lose patience.
+    /// Settings of a download from `source` into `name` of the fixture's folder, quick to lose
+    /// patience.
     pub(crate) fn config(&self, source: &str, name: &str) -> DownloadConfig {
         let out = self.out(name);
         DownloadConfig {
@@ -161,8 +162,8 @@ impl Source {
     }
 }
 
-/// The stage's binary, from `url` into `name` of the fixture's folder; what the machine's environment says of proxies and
-/// credentials does not reach it.
+/// The stage's binary, from `url` into `name` of the fixture's folder; what the machine's
+/// environment says of proxies and credentials does not reach it.
 pub(crate) fn binary(source: &Source, url: &str, name: &str) -> Command {
     let out = source.out(name);
     let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-download"));

@@ -1,10 +1,10 @@
-//! What a run owns and what it remembers: locks, clips that disappear, a damaged ledger, one of an older version.
+//! What a run owns and what it remembers: locks, clips that disappear, a damaged ledger, one of an
+//! older version.
 
 use std::fs;
 use std::path::Path;
 
-use incdec::download::ledger::LedgerRow;
-use incdec::download::verify::{mend, verify};
+use incdec::download::ledger::{LedgerRow, mend, verify};
 use incdec::download::{DownloadConfig, DownloadError, run};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
@@ -143,7 +143,8 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
     assert!(run(&adopting).is_err());
     assert_eq!(fs::read(&config.ledger).unwrap(), flipped);
     fs::rename(&config.ledger, config.ledger.with_extension("damaged")).unwrap();
-    // A clip that is not what the archive has, a user's own say, is adopted and stays, though the archive is read for another.
+    // A clip that is not what the archive has, a user's own say, is adopted and stays, though the
+    // archive is read for another.
     let mut names = source.clips.keys();
     let cut = config.raw.join(names.next().unwrap());
     let bytes = fs::read(&cut).unwrap();

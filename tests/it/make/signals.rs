@@ -11,7 +11,7 @@ use super::Checkout;
 /// How often a condition is looked at before a test gives up: for a minute.
 const LOOKS: usize = 600;
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..LOOKS {
         if condition() {
             return;
@@ -21,7 +21,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     panic!("{what} never came to be");
 }
 
-fn is_running(pid: &str) -> bool {
+pub(super) fn is_running(pid: &str) -> bool {
     // A zombie has ended; its parent has not asked yet.
     fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
         .is_ok_and(|stat| !stat.contains(") Z "))
@@ -41,7 +41,7 @@ fn end_while(checkout: &Checkout, binary: &str, arguments: &[&str]) {
     wait_until("the end of the binary", || !is_running(&pid));
 }
 
-fn pid_of(file: &Path) -> String {
+pub(super) fn pid_of(file: &Path) -> String {
     let read = || fs::read_to_string(file).unwrap_or_default();
     wait_until("the binary's start", || read().ends_with('\n'));
     read()
@@ -68,11 +68,11 @@ fn sigterm_ends_the_program_of_a_stage() {
 }
 
 #[test]
-fn sigterm_ends_the_program_of_a_make_within_make() {
+fn sigterm_ends_the_run_that_a_table_of_experiments_trains() {
     let checkout = Checkout::new();
+    checkout.install_experiment();
     checkout.tell("train", "waits");
-    let cell = "cell-substitution-finetune-seed-0";
-    end_while(&checkout, "train", &[cell]);
+    end_while(&checkout, "train", &["reproduce"]);
 }
 
 #[test]

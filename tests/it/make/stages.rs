@@ -190,23 +190,3 @@ fn cleaning_a_stage_calls_the_binary_and_cleaning_the_demo_removes_the_demo_alon
     assert!(!checkout.at("demo").exists());
     assert!(checkout.at("data/demo").exists());
 }
-
-#[test]
-fn the_cells_of_an_experiment_share_their_tasks_and_have_runs_of_their_own() {
-    let checkout = Checkout::new();
-    let cells = [
-        "SCENARIOS=substitution",
-        "METHODS=finetune feature-extraction",
-        "SEEDS=0 1",
-    ];
-    let arguments = [&cells[..], &["PRETRAINED=it's mine.pt", "-j2", "reproduce"]].concat();
-    let ran = checkout.ran(&arguments);
-    let count = |name: &str| ran.iter().filter(|ran| *ran == name).count();
-    assert_eq!(STAGES.map(count), [1, 1, 1, 2, 4, 1], "{ran:?}");
-    let train = checkout.arguments("train");
-    assert!(train.contains(&"it's mine.pt".to_owned()), "{train:?}");
-    let run = checkout.arguments("report");
-    assert!(run.contains(&"data/runs/substitution-feature-extraction-seed-1".to_owned()));
-    // Only the page is written anew: it is asked for by name.
-    assert_eq!(checkout.ran(&arguments), ["report"]);
-}

@@ -11,10 +11,12 @@ use incdec::metrics::{
 };
 use incdec::parquet_file::{self, Provenance};
 use incdec::random;
-use incdec::run_record::{self, Machine, Progress, Rows, RunHead, Subcategory, TaskOutcome};
+use incdec::run_record::{
+    self, Machine, Rows, RunHead, RunProgress, RunSummary, Subcategory, TaskOutcome,
+};
 use incdec::tables::AvailabilityRow;
 use incdec::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
-use incdec::tasks::{self, ClipSource, DealSettings, Scenario, TasksConfig};
+use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
 
@@ -136,7 +138,10 @@ impl FakeRun<'_> {
             ..TaskOutcome::default()
         };
         write_progress(&folder, vec![outcome; 6]);
-        let summary = serde_json::json!({"run_id": head.run_id});
+        let summary = RunSummary {
+            run_id: head.run_id.clone(),
+            ..RunSummary::default()
+        };
         run_record::write_summary(&folder, &summary).unwrap();
         folder
     }
@@ -163,7 +168,7 @@ impl FakeRun<'_> {
         };
         let seed = u32::try_from(self.seed).unwrap();
         tasks::run(&TasksConfig {
-            clips: ClipSource::Labels(labels),
+            clips: LabelSource::Labels(labels),
             deal: DealSettings::published(self.scenario, seed),
             schedule,
             tasks: None,
@@ -289,10 +294,10 @@ pub(super) fn write_progress(folder: &Path, tasks: Vec<TaskOutcome>) {
         categories: &categories,
         predictions: &predictions,
     };
-    let mut progress = Progress {
+    let mut progress = RunProgress {
         run_id: RunHead::read(folder).unwrap().unwrap().id(),
         tasks,
-        ..Progress::default()
+        ..RunProgress::default()
     };
     progress.add_hashes(folder, &rows).unwrap();
     progress.write(folder).unwrap();

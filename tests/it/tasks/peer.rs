@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use incdec::clip::Split;
 use incdec::random;
-use incdec::tasks::availability::{Plan, Tables};
-use incdec::tasks::schedule::Counts;
+use incdec::tasks::availability::{Tables, TaskLists};
+use incdec::tasks::schedule::ScheduleCounts;
 use incdec::tasks::{DealSettings, Remainder, Scenario};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -48,7 +48,7 @@ fn other_seeds_tables_and_settings_are_dealt_as_numpy_and_cpython_deal_them() {
     let answers = ask(&cases);
     assert_eq!(answers.len(), cases.len());
     for (k, (any, answer)) in cases.iter().zip(answers).enumerate() {
-        let plan = Plan::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
+        let plan = TaskLists::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
         let what = format!("case {k}: {:?}, {} tasks", any.settings, any.tasks);
         for task in 0..any.tasks {
             let current = &plan.schedule().tasks[task].current;
@@ -88,7 +88,7 @@ fn realistic(k: u64) -> Any {
     let scenario = Scenario::ALL[usize::try_from(k).unwrap() % 4];
     Any {
         tables: Tables { sizes, places },
-        counts: Counts::new(counts),
+        counts: ScheduleCounts::new(counts),
         tasks,
         settings: DealSettings::published(scenario, rng.random()),
     }
@@ -107,7 +107,7 @@ fn large() -> Any {
             sizes: vec![2],
             places: [LARGE * 10 / 9, 10, 10].map(|clips| places(clips, &mut rng)),
         },
-        counts: Counts::new(vec![vec![0]; 3]),
+        counts: ScheduleCounts::new(vec![vec![0]; 3]),
         tasks: 3,
         settings: DealSettings::published(Scenario::Decremental, u32::MAX),
     }

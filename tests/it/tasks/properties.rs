@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use incdec::clip::Split;
 use incdec::tables::ScheduleEvent;
-use incdec::tasks::availability::{Plan, Tables};
-use incdec::tasks::schedule::Counts;
+use incdec::tasks::availability::{Tables, TaskLists};
+use incdec::tasks::schedule::ScheduleCounts;
 use incdec::tasks::{DealSettings, Remainder, Scenario};
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 #[derive(Clone, Debug)]
 pub(super) struct Any {
     pub(super) tables: Tables,
-    pub(super) counts: Counts,
+    pub(super) counts: ScheduleCounts,
     pub(super) tasks: usize,
     pub(super) settings: DealSettings,
 }
@@ -68,14 +68,14 @@ pub(super) fn any_deal() -> impl Strategy<Value = Any> {
         )
         .prop_map(|(sizes, places, counts, tasks, settings)| Any {
             tables: Tables { sizes, places },
-            counts: Counts::new(counts),
+            counts: ScheduleCounts::new(counts),
             tasks,
             settings,
         })
 }
 
 /// The size of a training list by the formulas of the specification.
-fn formula(any: &Any, plan: &Plan, task: usize) -> usize {
+fn formula(any: &Any, plan: &TaskLists, task: usize) -> usize {
     let settings = &any.settings;
     let changes = any.tasks - 1;
     let moved = |len: usize| match (changes, settings.remainder) {
@@ -115,7 +115,7 @@ fn formula(any: &Any, plan: &Plan, task: usize) -> usize {
 proptest! {
     #[test]
     fn any_deal_keeps_its_promises(any in any_deal()) {
-        let plan = Plan::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
+        let plan = TaskLists::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
         let scenario = any.settings.scenario;
         let mut gone = BTreeSet::new();
         let mut before = BTreeSet::new();
@@ -143,7 +143,7 @@ proptest! {
 
     #[test]
     fn a_subcategory_that_left_never_comes_back(any in any_deal()) {
-        let plan = Plan::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
+        let plan = TaskLists::new(&any.settings, &any.tables, any.tasks, Some(&any.counts));
         for class in 0..any.tables.sizes.len() {
             let mut gone = BTreeSet::new();
             for task in 0..any.tasks {
@@ -164,7 +164,7 @@ proptest! {
             let by = rotation % places.len().max(1);
             places.rotate_left(by);
         }
-        let plan = |a: &Any| Plan::new(&a.settings, &a.tables, a.tasks, Some(&a.counts));
+        let plan = |a: &Any| TaskLists::new(&a.settings, &a.tables, a.tasks, Some(&a.counts));
         let (one, other) = (plan(&any), plan(&turned));
         for task in 0..any.tasks {
             for split in Split::ALL {

@@ -9,11 +9,11 @@ use incdec::artifact::hash_file;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Table};
 use incdec::random;
-use incdec::run_record::{Progress, RunHead, RunRecord, checkpoint_file, state_file};
+use incdec::run_record::{RunHead, RunProgress, RunRecord, checkpoint_file, state_file};
 use incdec::tables::{
     HistoryRow, MetricRow, PREDICTIONS, TimingRow, read_predictions, write_predictions,
 };
-use incdec::train::tensorboard;
+use incdec::train::record::tensorboard;
 use rand::RngExt;
 
 use super::toy::{Toy, contents, history, text};
@@ -43,9 +43,7 @@ const PROMISED: [&str; 12] = [
 fn read(folder: &Path) -> Result<String, String> {
     let record = RunRecord::read(folder).map_err(|e| e.to_string())?.unwrap();
     let mut text = format!("{:?} {:?}", record.head, record.progress);
-    // The names of hashes are theirs alone.
-    if let Some(mut summary) = record.summary {
-        summary.retain(|name, _| name.len() != "blake3".len());
+    if let Some(summary) = record.summary {
         text += &format!("{summary:?}");
     }
     let rows = (record.history, record.metrics, record.predictions);
@@ -53,7 +51,7 @@ fn read(folder: &Path) -> Result<String, String> {
 }
 
 /// `folder` as it was when `done` of its tasks were done, without tables.
-fn documents_of(folder: &Path, done: usize) -> Progress {
+fn documents_of(folder: &Path, done: usize) -> RunProgress {
     let mut progress = RunRecord::read(folder).unwrap().unwrap().progress;
     progress.tasks.truncate(done);
     progress.tensorboard_bytes = 0;
@@ -61,7 +59,7 @@ fn documents_of(folder: &Path, done: usize) -> Progress {
 }
 
 /// Stops the finished run in `folder` behind its first task.
-fn stop_after_first_task(folder: &Path) {
+pub(super) fn stop_after_first_task(folder: &Path) {
     let progress = documents_of(folder, 1);
     fs::remove_file(folder.join("run.json")).unwrap();
     progress.write(folder).unwrap();

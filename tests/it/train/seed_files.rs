@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use incdec::train::tensorboard::Logged;
+use crate::event_file::Logged;
 
 use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, text};
 use crate::support;

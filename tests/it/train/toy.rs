@@ -6,12 +6,16 @@ use std::process::Command;
 
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance};
-use incdec::shard::{Codec, NewClip, SourceFacts, Writer, WriterConfig, write_index};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
 use incdec::tables::HistoryRow;
 use incdec::tables::{AvailabilityRow, Change, ClipStatus, ScheduleEvent, ScheduleRow};
-use incdec::train::tensorboard::{self, Logged};
+use incdec::tasks::Scenario;
+use incdec::train::record::tensorboard;
 use tempfile::TempDir;
 
+use crate::event_file::{self, Logged};
 use crate::support;
 
 /// Side of the stored frames; the model sees a crop of [`CROP`].
@@ -24,12 +28,6 @@ pub(super) const SUBCATEGORIES: [(usize, &str); 4] = [
     (0, "eating chips"),
     (1, "texting"),
     (1, "looking at phone"),
-];
-pub(super) const SCENARIOS: [&str; 4] = [
-    "substitution",
-    "decremental",
-    "incremental-decremental",
-    "joint-incremental",
 ];
 
 /// Shards, and two tasks for each scenario, of clips whose brightness tells the category.
@@ -63,10 +61,10 @@ impl Toy {
             folder: tempfile::tempdir().unwrap(),
         };
         let clips = labelled();
-        let mut writer = Writer::new(
+        let mut writer = ShardWriter::new(
             &toy.shards(),
             Provenance::default(),
-            WriterConfig::default(),
+            ShardWriterConfig::default(),
         );
         let mut index = Vec::new();
         for clip in &clips {
@@ -74,7 +72,7 @@ impl Toy {
         }
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
-        for scenario in SCENARIOS {
+        for scenario in Scenario::ALL.map(Scenario::name) {
             write_tasks(&toy.tasks(scenario), scenario, &clips);
         }
         toy
@@ -168,14 +166,16 @@ fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.clone(),
         split: clip.split,
-        codec: Codec::Raw,
-        height: SIDE as i32,
-        width: SIDE as i32,
-        fps: 5.0,
         frames: (0..FRAMES).map(frame).collect(),
-        source: SourceFacts::default(),
-        status: ClipStatus::Ok,
-        error: None,
+        head: ClipHead {
+            codec: Codec::Raw,
+            height: SIDE as u32,
+            width: SIDE as u32,
+            fps: 5.0,
+            source: SourceFacts::default(),
+            status: ClipStatus::Ok,
+            error: None,
+        },
     }
 }
 
@@ -293,7 +293,7 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
         }
         let bytes = std::fs::read(entry.path()).unwrap();
         let bytes = if name.contains("tfevents") {
-            format!("{:?}", tensorboard::read(&bytes)).into_bytes()
+            format!("{:?}", event_file::read(&bytes)).into_bytes()
         } else {
             bytes
         };
@@ -327,7 +327,7 @@ pub(super) fn last(values: &[(i32, i32, f64)], task: i32) -> f64 {
 
 /// Tag, step and value of everything in a run's event file.
 pub(super) fn events(run: &Path) -> Vec<(String, i64, Logged)> {
-    tensorboard::read(&std::fs::read(run.join("tensorboard").join(tensorboard::FILE)).unwrap())
+    event_file::read(&std::fs::read(run.join("tensorboard").join(tensorboard::FILE)).unwrap())
 }
 
 /// The tensors of a safetensors file as bytes, by name.

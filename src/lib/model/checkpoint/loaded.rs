@@ -3,11 +3,23 @@
 use std::fmt;
 use std::path::Path;
 
-use super::LoadMode;
 use crate::foreign::printable;
 
 /// How many names an error message spells out.
 const NAMES_SHOWN: usize = 8;
+
+/// How much of a file must fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadMode {
+    /// Every name and shape, as `strict=True` in `PyTorch`.
+    Exact,
+    /// The whole backbone; the file's head, of any size, is passed over, and the model's stays.
+    /// What the file holds beside them is reported.
+    Backbone,
+    /// As much of the backbone as fits. Every name that does not is said; that nothing fits is an
+    /// error.
+    PartOfBackbone,
+}
 
 /// A tensor whose shape is not the model's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +58,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Lists every name that found no place: in the log, or aloud where a part was asked for, so that nobody takes it for
-    /// the whole.
+    /// Lists every name that found no place: in the log, or aloud where a part was asked for, so
+    /// that nobody takes it for the whole.
     pub(super) fn log(&self, path: &Path, mode: LoadMode) {
         let path = path.display();
         let missing = self.missing.iter().map(|name| (name, "missing"));
@@ -77,7 +89,8 @@ impl Loaded {
         self.missing.is_empty() && self.misshapen.is_empty()
     }
 
-    /// How much of the model the file gave, as every record of it says: `wholly`, or `partly (71 of 383)`.
+    /// How much of the model the file gave, as every record of it says: `wholly`, or
+    /// `partly (71 of 383)`.
     #[must_use]
     pub fn share(&self) -> String {
         if self.fills_the_model() {

@@ -1,169 +1,25 @@
-//! Reads `availability.parquet` and refuses rows that make no sense, before anybody counts on them.
+//! What the rows of `availability.parquet` must be, so that training can count on them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
+use super::fault::{Nonsense, RowFault};
 use super::{AvailabilityRow, Change};
 use crate::clip::Split;
-use crate::exit::Exit;
-use crate::foreign::printable;
-use crate::hint::Hint;
-use crate::parquet_file::{self, Provenance, Table, TableError};
+use crate::taxonomy::Taxonomy;
 
-/// Each category with its subcategories, in class order.
-pub type CategoryNames = Vec<(String, Vec<String>)>;
-
-/// Why an availability table could not be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AvailabilityError {
-    /// The table cannot be read.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A row makes no sense.
-    #[error("{path}: {fault}")]
-    Row {
-        /// The table.
-        path: PathBuf,
-        /// The row, and what is wrong with it.
-        fault: RowFault,
-    },
-}
-
-impl Hint for AvailabilityError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Table(e) => e.hint(),
-            Self::Row { .. } => Some(format!(
-                "`{}` makes it anew",
-                AvailabilityRow::FORMAT.rebuild
-            )),
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Table(e) => e.exit(),
-            Self::Row { .. } => Exit::Hopeless,
-        }
-    }
-}
-
-/// A row that makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "row {row} (task {task}, {split}, clip {}): {what}",
-    printable(clip_id)
-)]
-pub struct RowFault {
-    /// The row, from 0.
-    pub row: usize,
-    /// The task that it says.
-    pub task: i32,
-    /// The split that it says.
-    pub split: Split,
-    /// The clip.
-    pub clip_id: String,
-    /// What is wrong.
-    pub what: Nonsense,
-}
-
-/// What is wrong with a row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Nonsense {
-    /// A task below 0, or one that does not follow on the one before.
-    #[error("task {found} follows on {}", before.map_or("nothing".to_owned(), |t| format!("task {t}")))]
-    Task {
-        /// The row's task.
-        found: i32,
-        /// That of the row before; none before the first.
-        before: Option<i32>,
-    },
-    /// A list that comes after one that belongs behind it.
-    #[error(
-        "the list stands after that of {before}: rows are sorted by task, then train, validation, test"
-    )]
-    Split {
-        /// The split of the row before.
-        before: Split,
-    },
-    /// A position that is not the next one of its list.
-    #[error("position {found}, expected {expected}: positions count from 0, each once, in order")]
-    Position {
-        /// The row's position.
-        found: i32,
-        /// The one that should stand there.
-        expected: i32,
-    },
-    /// A removed clip with a position, or a listed one without.
-    #[error("{}", if *.removed { "removed, but it has a position" } else { "in the list, but without a position" })]
-    Presence {
-        /// Whether the row says that the clip was removed.
-        removed: bool,
-    },
-    /// A clip that the list has already.
-    #[error("the clip stands in this list twice")]
-    Doubled,
-    /// A label that is not the class of the row's category.
-    #[error("label {label} is not the class of {:?}", printable(category))]
-    Label {
-        /// The class index.
-        label: i32,
-        /// The category.
-        category: String,
-    },
-    /// A subcategory that the category does not have.
-    #[error(
-        "{:?} has no subcategory {:?}",
-        printable(category),
-        printable(subcategory)
-    )]
-    Subcategory {
-        /// The category.
-        category: String,
-        /// The subcategory.
-        subcategory: String,
-    },
-}
-
-/// Reads the table at `path` with what its metadata say, and checks its rows.
-///
-/// # Errors
-/// When it cannot be read, or a row makes no sense ([`check_availability`]).
-pub fn read_availability(
-    path: &Path,
-) -> Result<(Vec<AvailabilityRow>, Provenance), AvailabilityError> {
-    let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
-    let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
-    check_availability(&rows, &category_names(&provenance)).map_err(|fault| {
-        AvailabilityError::Row {
-            path: path.to_owned(),
-            fault,
-        }
-    })?;
-    Ok((rows, provenance))
-}
-
-/// The categories that an availability table's metadata name; none where they are silent.
-#[must_use]
-pub fn category_names(provenance: &Provenance) -> CategoryNames {
-    let recorded = provenance.settings.get("taxonomy").cloned();
-    serde_json::from_value(recorded.unwrap_or_default()).unwrap_or_default()
-}
-
-/// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train, validation and test in
-/// this order, in each list the positions 0, 1, 2, ... and no clip twice, and labels that are the classes of their
-/// categories: those of `names` or, where that is empty, one class for a category and one category for a class.
+/// Looks through the rows of an availability table: tasks 0, 1, 2, ..., in each the lists of train,
+/// validation and test in this order, in each list the positions 0, 1, 2, ... and no clip twice,
+/// and labels that are the classes of their categories: those of `taxonomy` or, without one, one
+/// class for a category and one category for a class.
 ///
 /// # Errors
 /// With the first row that makes no sense.
 pub fn check_availability(
     rows: &[AvailabilityRow],
-    names: &[(String, Vec<String>)],
+    taxonomy: Option<&Taxonomy>,
 ) -> Result<(), RowFault> {
     let mut lists = Lists::default();
-    let mut classes = Classes::new(names);
+    let mut classes = Classes::new(taxonomy);
     for (number, row) in rows.iter().enumerate() {
         lists
             .take(row)
@@ -237,53 +93,53 @@ impl<'a> Lists<'a> {
 
 /// Which category each class is.
 enum Classes<'a> {
-    /// As the table's metadata have them.
-    Named(&'a [(String, Vec<String>)]),
+    /// As the table's settings have them.
+    Recorded(&'a Taxonomy),
     /// As the rows so far have them: categories by class.
     Found(BTreeMap<i32, &'a str>),
 }
 
 impl<'a> Classes<'a> {
-    fn new(names: &'a [(String, Vec<String>)]) -> Self {
-        if names.is_empty() {
-            Self::Found(BTreeMap::new())
-        } else {
-            Self::Named(names)
-        }
+    fn new(taxonomy: Option<&'a Taxonomy>) -> Self {
+        taxonomy.map_or_else(|| Self::Found(BTreeMap::new()), Self::Recorded)
     }
 
     fn check(&mut self, row: &'a AvailabilityRow) -> Result<(), Nonsense> {
-        let label = || Nonsense::Label {
+        let wrong_label = || Nonsense::Label {
             label: row.label,
             category: row.category.clone(),
         };
-        let class = usize::try_from(row.label).map_err(|_| label())?;
-        let names = match self {
-            Self::Named(names) => names,
+        let class = usize::try_from(row.label).map_err(|_| wrong_label())?;
+        let taxonomy = match self {
+            Self::Recorded(taxonomy) => taxonomy,
             Self::Found(found) => {
                 let known = found.entry(row.label).or_insert(&row.category);
-                return if *known == row.category {
-                    Ok(())
-                } else {
-                    Err(label())
-                };
+                let same = *known == row.category;
+                return same.then_some(()).ok_or_else(wrong_label);
             }
         };
-        let known = names.get(class).filter(|(name, _)| *name == row.category);
-        let (_, subcategories) = known.ok_or_else(label)?;
-        if subcategories.contains(&row.subcategory) {
-            return Ok(());
+        let category = taxonomy.categories().get(class);
+        if category.is_none_or(|category| category.name != row.category) {
+            return Err(wrong_label());
         }
-        Err(Nonsense::Subcategory {
-            category: row.category.clone(),
-            subcategory: row.subcategory.clone(),
-        })
+        match taxonomy.place(&row.subcategory) {
+            Some(place) if place.class == class => Ok(()),
+            _ => Err(Nonsense::Subcategory {
+                category: row.category.clone(),
+                subcategory: row.subcategory.clone(),
+            }),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::AvailabilityError;
     use super::*;
+    use crate::exit::Exit;
+    use crate::hint::Hint;
 
     fn row(task: i32, split: Split, position: i32) -> AvailabilityRow {
         AvailabilityRow {
@@ -300,11 +156,10 @@ mod tests {
         }
     }
 
-    fn names() -> CategoryNames {
-        vec![
-            ("food".into(), vec!["eating cake".into()]),
-            ("phone".into(), vec!["texting".into()]),
-        ]
+    fn taxonomy() -> Taxonomy {
+        let pairs = [("food", "eating cake"), ("phone", "texting")];
+        let pairs = pairs.map(|(category, name)| (category.to_owned(), name.to_owned()));
+        Taxonomy::from_pairs(Path::new("classes.csv"), pairs).unwrap()
     }
 
     /// Two tasks with three lists of three clips; in task 1 one more has left.
@@ -327,16 +182,16 @@ mod tests {
     fn fault(at: usize, change: impl FnOnce(&mut Vec<AvailabilityRow>)) -> Nonsense {
         let mut rows = table();
         change(&mut rows);
-        let fault = check_availability(&rows, &names()).unwrap_err();
+        let fault = check_availability(&rows, Some(&taxonomy())).unwrap_err();
         assert_eq!(fault.row, at, "{fault}");
         fault.what
     }
 
     #[test]
     fn a_table_as_the_tasks_stage_writes_it_is_taken() {
-        check_availability(&table(), &names()).unwrap();
-        check_availability(&table(), &[]).unwrap();
-        check_availability(&[], &[]).unwrap();
+        check_availability(&table(), Some(&taxonomy())).unwrap();
+        check_availability(&table(), None).unwrap();
+        check_availability(&[], None).unwrap();
     }
 
     #[test]
@@ -396,7 +251,7 @@ mod tests {
         // Without names, a class is one category.
         let mut rows = table();
         rows[4].category = "phone".into();
-        let what = check_availability(&rows, &[]).unwrap_err().what;
+        let what = check_availability(&rows, None).unwrap_err().what;
         assert_eq!(what, label(0, "phone"));
     }
 
@@ -407,7 +262,7 @@ mod tests {
         rows[10].position = Some(7);
         let error = AvailabilityError::Row {
             path: "tasks/availability.parquet".into(),
-            fault: check_availability(&rows, &names()).unwrap_err(),
+            fault: check_availability(&rows, Some(&taxonomy())).unwrap_err(),
         };
         assert_eq!(
             error.to_string(),

@@ -1,5 +1,6 @@
-//! Elastic Weight Consolidation (Kirkpatrick et al., <https://arxiv.org/abs/1612.00796>), as the seed has it: each backbone
-//! parameter is held to its old value as strongly as the Fisher information says that it mattered. The head is free.
+//! Elastic Weight Consolidation (Kirkpatrick et al., <https://arxiv.org/abs/1612.00796>), as the
+//! seed has it: each backbone parameter is held to its old value as strongly as the Fisher
+//! information says that it mattered. The head is free.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,7 +109,8 @@ impl Approach for Ewc {
     }
 }
 
-/// Half the sum, over the parameters that have both, of F (theta - old)^2: a scalar, or nothing before the first Fisher.
+/// Half the sum, over the parameters that have both, of F (theta - old)^2: a scalar, or nothing
+/// before the first Fisher.
 pub fn quadratic<'a>(
     parameters: impl Iterator<Item = (&'a str, &'a Tensor)>,
     fisher: &Fisher,
@@ -128,10 +130,11 @@ pub fn quadratic<'a>(
     Some((Tensor::cat(&information, 0) * difference.square()).sum(Kind::Float) * 0.5)
 }
 
-/// The Fisher information of the backbone parameters that take gradients, in evaluation mode over `batches`.
+/// The Fisher information of the backbone parameters that take gradients, in evaluation mode over
+/// `batches`.
 ///
-/// `batch`: sum over batches of b (gradient of the batch's mean loss)^2, divided by the clips seen. `per-sample`: mean over
-/// clips of the squared gradient. The loss is that of `pseudo_loss`.
+/// `batch`: sum over batches of b (gradient of the batch's mean loss)^2, divided by the clips seen.
+/// `per-sample`: mean over clips of the squared gradient. The loss is that of `pseudo_loss`.
 ///
 /// # Errors
 /// When a batch cannot be had, or no clip of them could be read.
@@ -196,8 +199,8 @@ fn add_squares(
     });
 }
 
-/// The loss that the Fisher information differentiates. Multilabel: against the model's own decision, the one-hot of the
-/// largest logit; multiclass: against the true labels.
+/// The loss that the Fisher information differentiates. Multilabel: against the model's own
+/// decision, the one-hot of the largest logit; multiclass: against the true labels.
 fn pseudo_loss(criterion: CriterionName, logits: &Tensor, labels: &Tensor) -> Tensor {
     match criterion {
         CriterionName::Multilabel => criterion.loss(logits, &logits.argmax(1, false)),
@@ -226,7 +229,8 @@ mod tests {
         }
     }
 
-    /// One task is over and the first backbone parameter has moved by 1: the penalty of the next step.
+    /// One task is over and the first backbone parameter has moved by 1: the penalty of the next
+    /// step.
     fn penalty(settings: &Settings) -> f64 {
         let learner = learner();
         let mut ewc = Ewc::new(settings);

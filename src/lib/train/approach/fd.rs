@@ -1,4 +1,5 @@
-//! Feature distillation: the features of the new clips are held to those that the model gave before the task.
+//! Feature distillation: the features of the new clips are held to those that the model gave before
+//! the task.
 
 use tch::{Kind, Tensor};
 
@@ -44,7 +45,8 @@ impl Approach for FeatureDistillation {
 
 /// How far `features` [N, F] are from `old` [N, F], a scalar.
 ///
-/// L2 is the Euclidean norm over the whole batch, neither squared nor divided; its gradient is 0 where the distance is.
+/// L2 is the Euclidean norm over the whole batch, neither squared nor divided; its gradient is 0
+/// where the distance is.
 pub fn distance(distance: FeatureDistance, features: &Tensor, old: &Tensor) -> Tensor {
     match distance {
         // PyTorch's norm has the subgradient 0 at 0, unlike the root of a sum.

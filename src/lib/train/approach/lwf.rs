@@ -1,5 +1,5 @@
-//! Learning without Forgetting (Li and Hoiem, <https://arxiv.org/abs/1606.09282>), as the seed has it: the model's own
-//! logits on the new clips are held to those that it gave before the task.
+//! Learning without Forgetting (Li and Hoiem, <https://arxiv.org/abs/1606.09282>), as the seed has
+//! it: the model's own logits on the new clips are held to those that it gave before the task.
 
 use tch::{Kind, Tensor};
 
@@ -9,7 +9,8 @@ use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, Settings};
 
-/// Spread over the student's classes so that no probability is 0 (the seed's `cross_entropy` helper).
+/// Spread over the student's classes so that no probability is 0 (the seed's `cross_entropy`
+/// helper).
 const FLOOR: f64 = 1e-5;
 
 /// Holds the logits to those of the task before.
@@ -52,8 +53,8 @@ impl Approach for Lwf {
 /// How far `logits` [N, C] are from `old` [N, C], a scalar.
 ///
 /// Multilabel: mean over N x C of the binary cross-entropy between the sigmoids, in its stable form
-/// softplus(z) - sigmoid(old) z. Multiclass: mean over N of the cross-entropy of the softmaxes, both softened by
-/// `temperature`, the student's kept off 0 by a floor of 1e-5 in all.
+/// softplus(z) - sigmoid(old) z. Multiclass: mean over N of the cross-entropy of the softmaxes,
+/// both softened by `temperature`, the student's kept off 0 by a floor of 1e-5 in all.
 pub fn distillation(
     criterion: CriterionName,
     logits: &Tensor,

@@ -1,102 +1,23 @@
 //! How the model is updated from task to task: three hooks around one loop.
 //!
-//! The loop and the evaluation never know which approach runs. To add one: write a file beside this one with a struct
-//! that implements [`Approach`], give it a name in [`ApproachName`], and a line in [`make`].
+//! The loop and the evaluation never know which approach runs. To add one: write a file beside this
+//! one with a struct that implements [`Approach`], give it a name in [`ApproachName`], and a line
+//! in [`make`].
 
 mod ewc;
 mod fd;
 mod finetune;
+mod hooks;
 mod lwf;
 mod teacher;
 
-use std::path::Path;
-
-use tch::Tensor;
-
-use super::TrainError;
-use super::learner::Learner;
 use super::settings::{ApproachName, Settings};
-use crate::model::Output;
-use crate::model::state_dict::StateDict;
 
 pub use ewc::{Ewc, Fisher, estimate, quadratic};
 pub use fd::{FeatureDistillation, distance};
 pub use finetune::Finetune;
+pub use hooks::{Approach, DeviceBatch, DeviceBatches, Step};
 pub use lwf::{Lwf, distillation};
-
-/// A batch on the device.
-#[derive(Debug)]
-pub struct DeviceBatch {
-    /// [N, 3, T, H, W], normalised.
-    pub clips: Tensor,
-    /// Class indices, `[N]`.
-    pub labels: Tensor,
-}
-
-/// Batches on the device, in order.
-pub type DeviceBatches<'a> = dyn Iterator<Item = Result<DeviceBatch, TrainError>> + 'a;
-
-/// One training step as an approach sees it: the batch and what the model said of it.
-#[derive(Debug)]
-pub struct Step<'a> {
-    /// The batch.
-    pub batch: &'a DeviceBatch,
-    /// The model's output for it, in training mode.
-    pub output: &'a Output,
-}
-
-/// What an approach adds to plain training. Every hook has a default that adds nothing.
-pub trait Approach {
-    /// Called when `task` begins; the model holds the best weights of the task before.
-    ///
-    /// # Errors
-    /// When the approach cannot prepare.
-    fn before_task(&mut self, _learner: &Learner, _task: usize) -> Result<(), TrainError> {
-        Ok(())
-    }
-
-    /// What is added to the classification loss of a step: a scalar, or nothing.
-    fn penalty(&self, _learner: &Learner, _step: &Step<'_>) -> Option<Tensor> {
-        None
-    }
-
-    /// Whether [`Approach::after_task`] wants batches.
-    fn wants_batches(&self) -> bool {
-        false
-    }
-
-    /// Called when `task` is over; the model holds its best weights. `batches` are those of [`Approach::wants_batches`].
-    ///
-    /// # Errors
-    /// When a batch cannot be had.
-    fn after_task(
-        &mut self,
-        _learner: &Learner,
-        _task: usize,
-        _batches: &mut DeviceBatches<'_>,
-    ) -> Result<(), TrainError> {
-        Ok(())
-    }
-
-    /// What must be kept, beside the best weights, for the next task to begin; by name, in sorted order.
-    fn state(&self) -> Vec<(String, Tensor)> {
-        Vec::new()
-    }
-
-    /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the best weights of the task
-    /// then done.
-    ///
-    /// # Errors
-    /// When names or shapes are not those of the model.
-    fn restore(
-        &mut self,
-        _learner: &Learner,
-        _path: &Path,
-        _state: StateDict,
-    ) -> Result<(), TrainError> {
-        Ok(())
-    }
-}
 
 /// The approach that `settings` name.
 #[must_use]

@@ -17,51 +17,46 @@ use crate::train::approach::Step;
 use crate::train::evaluate::{Evaluation, evaluate};
 use crate::train::feed::FedBatch;
 use crate::train::learner::finite;
-use crate::train::logbook::{EpochOutcome, Trained};
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
-use crate::train::schedule::{Schedule, watched_figure};
+use crate::train::rate_schedule::{RateSchedule, watched_figure};
+use crate::train::record::EpochEnd;
 use crate::train::selection::{Best, Selection};
 use crate::train::settings::SchedulerName;
+use crate::train::trained::Trained;
 
 impl Run<'_> {
-    /// Trains epochs until the schedule, early stopping or the limit ends the task. Gives the best epoch, the number of
-    /// epochs and what ended them.
+    /// Trains epochs until the schedule, early stopping or the limit ends the task. Gives the best
+    /// epoch, the number of epochs and what ended them.
     pub(super) fn epochs(
         &mut self,
         task: usize,
-    ) -> Result<(Best<Snapshot>, u32, String), TrainError> {
+    ) -> Result<(Best<Snapshot>, u32, &'static str), TrainError> {
         let (mut optimizer, mut schedule) = self.optimizer(task);
         let mut selection = Selection::new(self.settings.compat.rollback_before_best);
         for epoch in 0..self.settings.epochs {
             let trained = self.train_epoch(task, epoch, &mut optimizer, schedule.rates())?;
-            let validation = self.evaluation(&self.plan.tasks[task].validation.clone())?;
+            let validation = self.evaluation(&self.data.tasks[task].validation)?;
             let rates = schedule.rates().to_vec();
             let mean_ap = validation.metrics.figures.mean_ap;
             let rate_changed =
                 schedule.step(watched_figure(self.settings, validation.loss, mean_ap));
             selection.judge(&self.learner, epoch, mean_ap, rate_changed)?;
-            let outcome = EpochOutcome {
+            let ended_by = self.ended_by(epoch, &schedule, &selection);
+            self.record.epoch_ended(&EpochEnd {
                 task,
                 epoch,
                 trained: &trained,
                 validation: &validation,
                 rates: &rates,
                 best_epoch: selection.best_epoch().unwrap_or(epoch),
-            };
-            self.logbook.end_of_epoch(&mut self.record, &outcome)?;
-            let ended = if self.settings.scheduler == SchedulerName::Fixed {
-                (selection.without_better() == self.settings.early_stop).then_some("early stop")
-            } else {
-                schedule.is_spent().then_some("rate spent")
-            };
-            let ended = ended.or((epoch + 1 == self.settings.epochs).then_some("epochs"));
-            if let Some(ended) = ended
+                ends_task: ended_by.is_some(),
+            })?;
+            if let Some(ended_by) = ended_by
                 && let Some(best) = selection.take_best()
             {
-                return Ok((best, epoch + 1, ended.to_owned()));
+                return Ok((best, epoch + 1, ended_by));
             }
-            self.seed_outputs(|outputs, _| outputs.after_epoch(outcome.best_epoch))?;
         }
         // `Settings::check` refuses 0 epochs, and the last one returns above.
         Err(TrainError::Setting {
@@ -70,8 +65,24 @@ impl Run<'_> {
         })
     }
 
-    /// A new optimizer without history and a new schedule. Equal rates: one group; otherwise the head comes first.
-    fn optimizer(&self, task: usize) -> (Optimizer, Schedule) {
+    /// What ends the task with `epoch`, if anything does.
+    fn ended_by(
+        &self,
+        epoch: u32,
+        schedule: &RateSchedule,
+        selection: &Selection<Snapshot>,
+    ) -> Option<&'static str> {
+        let ended = if self.settings.scheduler == SchedulerName::Fixed {
+            (selection.without_better() == self.settings.early_stop).then_some("early stop")
+        } else {
+            schedule.is_spent().then_some("rate spent")
+        };
+        ended.or((epoch + 1 == self.settings.epochs).then_some("epochs"))
+    }
+
+    /// A new optimizer without history and a new schedule. Equal rates: one group; otherwise the
+    /// head comes first.
+    fn optimizer(&self, task: usize) -> (Optimizer, RateSchedule) {
         let tensors = |parameters: &mut dyn Iterator<Item = (&str, &Tensor)>| -> Vec<Tensor> {
             parameters
                 .map(|(_, tensor)| tensor.shallow_clone())
@@ -91,7 +102,7 @@ impl Run<'_> {
             (vec![head, backbone], vec![head_rate, backbone_rate])
         };
         let optimizer = Optimizer::new(self.settings.optimizer, self.settings.weight_decay, groups);
-        (optimizer, Schedule::new(self.settings, task, rates))
+        (optimizer, RateSchedule::new(self.settings, task, rates))
     }
 
     /// One pass over the training list.
@@ -110,8 +121,8 @@ impl Run<'_> {
         )
         .next_u64();
         tch::manual_seed(i64::from_le_bytes(seed.to_le_bytes()));
-        let plan = self.plan.tasks[task].clone();
-        let mut batches = self.feed.training(task, &plan, u64::from(epoch))?;
+        let lists = &self.data.tasks[task];
+        let mut batches = self.feed.training(task, lists, u64::from(epoch))?;
         let total = batches.batches();
         let progress = Progress::new(
             &format!("task {task}, epoch {epoch}"),
@@ -122,7 +133,7 @@ impl Run<'_> {
         let every = self.settings.accumulation.max(1);
         let mut pending = 0;
         optimizer.zero_grad();
-        while let Some(batch) = self.feed.next(&plan.train, &mut batches)? {
+        while let Some(batch) = self.feed.next(&lists.train, &mut batches)? {
             self.add_gradients(task, &batch, &mut trained);
             self.feed.recycle(batch);
             pending += 1;
@@ -177,7 +188,12 @@ impl Run<'_> {
 
     pub(super) fn evaluation(&mut self, list: &Arc<Dataset>) -> Result<Evaluation, TrainError> {
         let begun = Instant::now();
-        let result = evaluate(&self.learner, &self.plan, list, &mut self.feed);
+        let result = evaluate(
+            &self.learner,
+            &self.data.deal.taxonomy,
+            list,
+            &mut self.feed,
+        );
         self.feed.clock.add(Phase::Evaluation, begun.elapsed());
         result
     }

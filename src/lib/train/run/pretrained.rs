@@ -5,7 +5,8 @@ use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::TrainConfig;
 
-/// Loads the backbone of the weights to start from, where there are any: the whole backbone, unless a part is allowed.
+/// Loads the backbone of the weights to start from, where there are any: the whole backbone, unless
+/// a part is allowed.
 ///
 /// # Errors
 /// When the file cannot be read, or does not fit.

@@ -1,0 +1,208 @@
+//! One archive: from the socket through gunzip and tar to clips under their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::sync::{Mutex, PoisonError};
+
+use super::extract::{ExtractError, Tally, extract};
+use super::gunzip::Gunzip;
+use super::staging::Staging;
+use super::watched;
+use crate::artifact::ArtifactError;
+use crate::clip::ClipId;
+use crate::download::config::DownloadConfig;
+use crate::download::ledger::workplace::Workplace;
+use crate::download::ledger::{ArchiveRecord, ArchiveState};
+use crate::download::plan::{PlannedArchive, WantedClip};
+use crate::download::source::{Client, Facts, Fault, Stream};
+use crate::exit::Exit;
+use crate::foreign::printable;
+use crate::hint::Hint;
+use crate::progress::Progress;
+
+/// Times that an archive is read from its start, where it changes on the way, fails its checksum or
+/// is not there.
+const READS: usize = 3;
+
+/// What the workers of a run share.
+pub(crate) struct Work<'a> {
+    pub(crate) config: &'a DownloadConfig,
+    pub(crate) client: &'a Client,
+    pub(crate) workplace: &'a Workplace,
+    /// All clips that are asked for, present or not.
+    pub(crate) wanted: &'a BTreeMap<String, WantedClip>,
+    /// Which archive each clip on disk is from.
+    pub(crate) owners: Mutex<BTreeMap<String, String>>,
+    pub(crate) progress: &'a Progress,
+    /// Called for each clip.
+    pub(crate) on_clip: &'a (dyn Fn() + Sync),
+}
+
+/// What became of an archive.
+pub(crate) struct Outcome {
+    pub(crate) record: ArchiveRecord,
+    /// Of one that was not read to its end: what another try may come to.
+    pub(crate) exit: Exit,
+}
+
+impl Work<'_> {
+    /// Fetches one archive and writes its record down. A failure of the source is part of the
+    /// record; a failure of the disk ends the run.
+    pub(crate) fn fetch(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
+        let result = self.read_until_sound(planned);
+        if result.is_err() {
+            self.client.cancel();
+        }
+        result
+    }
+
+    fn read_until_sound(&self, planned: &PlannedArchive) -> Result<Outcome, ArtifactError> {
+        let mut record = ArchiveRecord {
+            path: planned.path.clone(),
+            url: planned.url.clone(),
+            state: ArchiveState::Failed,
+            first_class: planned.first_class.clone(),
+            ..ArchiveRecord::default()
+        };
+        let mut exit = Exit::Hopeless;
+        let shown = printable(&planned.path);
+        for read in 1..=READS {
+            // A second reading trusts nothing that was said before.
+            let facts = if read == 1 {
+                planned.facts.clone()
+            } else {
+                Facts::default()
+            };
+            let reason = match self.read_once(planned, facts) {
+                Ok((tally, facts, hash)) => {
+                    record.bytes = facts.bytes;
+                    record.etag = facts.tag;
+                    record.blake3 = Some(hash);
+                    let record = self.publish(record, tally)?;
+                    let exit = Exit::Done;
+                    return Ok(Outcome { record, exit });
+                }
+                Err(ExtractError::Artifact(error)) => return Err(error),
+                Err(ExtractError::Damaged(reason)) => {
+                    record.state = ArchiveState::Damaged;
+                    exit = Exit::Hopeless;
+                    printable(&reason).into_owned()
+                }
+                Err(ExtractError::Remote(error)) if error.kind.is_absence() => {
+                    record.state = ArchiveState::Absent;
+                    exit = Exit::Hopeless;
+                    self.client.wait(self.client.retry.first_wait);
+                    error.kind.to_string()
+                }
+                Err(ExtractError::Remote(error)) => {
+                    record.state = ArchiveState::Failed;
+                    exit = error.exit();
+                    record.reason = Some(error.kind.to_string());
+                    if !matches!(error.kind, Fault::Changed { .. }) {
+                        break;
+                    }
+                    error.kind.to_string()
+                }
+            };
+            if read < READS {
+                tracing::warn!(
+                    archive = %shown,
+                    reason,
+                    "reading the archive from its start again"
+                );
+            }
+            record.reason = Some(reason);
+        }
+        let reason = record.reason.as_deref().unwrap_or_default();
+        tracing::error!(archive = %shown, reason, "archive given up");
+        Ok(Outcome { record, exit })
+    }
+
+    fn read_once(
+        &self,
+        planned: &PlannedArchive,
+        facts: Facts,
+    ) -> Result<(Tally, Facts, String), ExtractError> {
+        let staging = self.workplace.staging(&planned.path)?;
+        let wants = |clip: &ClipId| self.wanted.contains_key(&clip.to_string());
+        let on_keep = || (self.on_clip)();
+        let mut keeper = Staging::new(&staging, wants, &on_keep);
+        let stream = Stream::new(self.client, planned.link.reveal(), facts);
+        let copy = self.config.keep_archives.as_deref();
+        let copy = copy.map(|folder| watched::place(folder, &planned.path));
+        let watched = watched::Watched::new(stream, self.progress, copy)?;
+        let mut gunzip = Gunzip::new(watched);
+        let tally = extract(&mut gunzip, &mut keeper)?;
+        let (hash, watched) = gunzip
+            .finish()
+            .ok_or_else(|| ExtractError::Damaged("the archive ended in an error".into()))?;
+        let stream = watched.finish()?;
+        Ok((tally, stream.facts().clone(), hash))
+    }
+
+    /// Gives the staged clips their names, then writes the record.
+    fn publish(
+        &self,
+        mut record: ArchiveRecord,
+        tally: Tally,
+    ) -> Result<ArchiveRecord, ArtifactError> {
+        let staging = self.workplace.staging_path(&record.path);
+        // One sync for all clips of the archive; a disk that could not take them says so here at
+        // the latest.
+        File::open(&staging)
+            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .map_err(ArtifactError::at("write", &staging))?;
+        {
+            // One archive at a time: of a clip that two archives hold, the first archive's by path
+            // stays, whoever is done first. A poisoned lock still guards sound data.
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            for clip in &tally.kept {
+                if owners
+                    .get(&clip.clip_id)
+                    .is_some_and(|owner| *owner < record.path)
+                {
+                    continue;
+                }
+                let folder = self
+                    .config
+                    .raw
+                    .join(&self.wanted[&clip.clip_id].subcategory);
+                fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
+                let name = format!("{}.mp4", clip.clip_id);
+                let target = folder.join(&name);
+                fs::rename(staging.join(&name), &target)
+                    .map_err(ArtifactError::at("rename to", &target))?;
+                owners.insert(clip.clip_id.clone(), record.path.clone());
+            }
+        }
+        self.sync_folders(&tally)?;
+        fs::remove_dir_all(&staging).map_err(ArtifactError::at("remove", &staging))?;
+        record.state = ArchiveState::Complete;
+        record.reason = None;
+        record.first_class = record.first_class.or(tally.first_class);
+        record.members_seen = tally.seen;
+        record.members_kept = tally.kept.len() as u64;
+        record.members_refused = tally.refused_count;
+        record.refused = tally.refused;
+        record.kept = tally.kept;
+        record.sought = self.wanted.keys().cloned().collect();
+        self.workplace.record(&record)?;
+        Ok(record)
+    }
+
+    /// Makes the new names last; before that, the record would promise too much.
+    fn sync_folders(&self, tally: &Tally) -> Result<(), ArtifactError> {
+        let folders: BTreeSet<&str> = tally
+            .kept
+            .iter()
+            .map(|c| self.wanted[&c.clip_id].subcategory.as_str())
+            .collect();
+        for folder in folders {
+            let folder = self.config.raw.join(folder);
+            File::open(&folder)
+                .and_then(|f| f.sync_all())
+                .map_err(ArtifactError::at("sync folder", &folder))?;
+        }
+        Ok(())
+    }
+}

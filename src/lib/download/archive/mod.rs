@@ -1,0 +1,18 @@
+//! From the bytes of an archive to its clips.
+//!
+//! - `fetch`: one archive, retried until it is sound; `watched`: its bytes are counted and copied.
+//! - `gunzip`, `extract`: the bytes as members; `member`: what is let in.
+//! - `staging`: clips until their archive is known to be sound; `container`: whether one is whole.
+
+pub(super) mod container;
+mod extract;
+mod fetch;
+mod gunzip;
+mod member;
+mod staging;
+mod watched;
+
+pub use extract::{ExtractError, Keeper, Tally, extract};
+pub(super) use fetch::{Outcome, Work};
+pub use gunzip::Gunzip;
+pub(super) use member::{class_of, has_drive};

@@ -1,0 +1,303 @@
+// The fused operators as autograd functions, and the C functions through which Rust calls them.
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/version.h>
+
+#include <malloc.h>
+
+#include <limits>
+#include <string>
+
+#include "fused_block_backward.h"
+#include "fused_ends.h"
+
+namespace incdec {
+
+#if defined(__x86_64__)
+namespace {
+
+// The loops for the instructions that libtorch's own operators use, so that its ATEN_CPU_CAPABILITY
+// governs ours, too.
+template <class T>
+const Kernels<T>& pick(const Kernels<T>& plain, const Kernels<T>& avx2, const Kernels<T>& avx512) {
+  const std::string capability = at::get_cpu_capability();
+  return capability == "AVX512" ? avx512 : capability == "AVX2" ? avx2 : plain;
+}
+
+}  // namespace
+
+#define INCDEC_PICK(T) pick(T##_kernels_plain(), T##_kernels_avx2(), T##_kernels_avx512())
+#else
+#define INCDEC_PICK(T) T##_kernels_plain()
+#endif
+
+template <>
+const Kernels<float>& kernels<float>() {
+  static const Kernels<float>& table = INCDEC_PICK(float);
+  return table;
+}
+template <>
+const Kernels<double>& kernels<double>() {
+  static const Kernels<double>& table = INCDEC_PICK(double);
+  return table;
+}
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+using Ints = std::vector<int64_t>;
+
+enum Operator : int64_t { kStem = 0, kBlock = 1, kTail = 2 };
+
+// Reads the numbers of a plan one after the other.
+struct Reader {
+  const Ints& numbers;
+  size_t next = 0;
+  long operator()() {
+    TORCH_CHECK(next < numbers.size(), "the plan of a fused operator is too short");
+    return numbers[next++];
+  }
+};
+
+NormTensors norm_at(at::TensorList t, size_t affine, size_t running) {
+  return {t[affine], t[affine + 1], t[running], t[running + 1]};
+}
+
+// Which tensors are gradients' and which follow without: running statistics are the last ones.
+struct BlockCall {
+  BlockPlan plan;
+  BlockTensors tensors;
+  size_t differentiable;
+  bool checkpoint;
+  BlockCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+    Reader r{numbers};
+    auto& p = plan;
+    const auto size = t[0].sizes();
+    p.n = size[0], p.t = size[1], p.h = size[2], p.w = size[3], p.in = size[4];
+    p.mid = t[1].size(0), p.squeezed = t[7].size(0), p.out = t[11].size(0);
+    p.frames_k = r(), p.k = r(), p.stride = r(), p.front = r(), p.top = r(), p.left = r(), p.out_h = r(), p.out_w = r();
+    p.residual = r(), p.pools = r(), p.pool_top = r(), p.pool_left = r(), p.pool_counts_inside = r();
+    p.rule = {r() != 0, epsilon, momentum};
+    checkpoint = r();
+    differentiable = p.residual ? 18 : 15;
+    TORCH_CHECK(t.size() == differentiable + (p.residual ? 8 : 6), "a fused block got ", t.size(), " tensors");
+    const size_t d = differentiable;
+    tensors = {t[0],  t[1],  t[4],  t[7],
+               t[8],  t[9],  t[10], t[11],
+               t[14], p.residual ? t[15] : at::Tensor(), norm_at(t, 2, d), norm_at(t, 5, d + 2),
+               norm_at(t, 12, d + 4), {}};
+    if (p.residual) tensors.norm_r = norm_at(t, 16, d + 6);
+  }
+};
+
+struct StemCall {
+  StemPlan plan;
+  NormTensors norm;
+  StemCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+    Reader r{numbers};
+    auto& p = plan;
+    const auto size = t[0].sizes();
+    p.n = size[0], p.t = size[2], p.h = size[3], p.w = size[4], p.out = t[1].size(0);
+    p.out_h = r(), p.out_w = r(), p.top = r(), p.left = r();
+    p.rule = {r() != 0, epsilon, momentum};
+    norm = norm_at(t, 2, 4);
+  }
+};
+
+struct TailCall {
+  TailPlan plan;
+  NormTensors norm;
+  TailCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+    Reader r{numbers};
+    const auto size = t[0].sizes();
+    plan = {size[0], size[1] * size[2] * size[3], size[4], t[1].size(0), {r() != 0, epsilon, momentum}};
+    norm = norm_at(t, 2, 4);
+  }
+};
+
+// The autograd node of all three operators: `inputs` are the differentiable tensors and then the
+// running statistics.
+struct Fused : public Function<Fused> {
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, int64_t op, const Ints& plan, double epsilon,
+                            double momentum) {
+    ctx->saved_data["op"] = op;
+    ctx->saved_data["plan"] = plan;
+    ctx->saved_data["epsilon"] = epsilon;
+    ctx->saved_data["momentum"] = momentum;
+    ctx->saved_data["inputs"] = (int64_t)inputs.size();
+    variable_list saved(inputs.begin(), inputs.end());
+    at::Tensor out = inputs[0].scalar_type() == at::kDouble
+                         ? run<double>(inputs, op, plan, epsilon, momentum, saved)
+                         : run<float>(inputs, op, plan, epsilon, momentum, saved);
+    // Running statistics move between here and the backward pass, which does not need them.
+    const size_t buffers = op == kBlock ? (inputs.size() > 21 ? 8 : 6) : 2;
+    for (size_t i = inputs.size() - buffers; i < inputs.size(); i++) saved[i] = at::Tensor();
+    ctx->save_for_backward(saved);
+    return out;
+  }
+
+  template <class T>
+  static at::Tensor run(at::TensorList in, int64_t op, const Ints& plan, double epsilon, double momentum,
+                        variable_list& saved) {
+    if (op == kStem) {
+      StemCall call(in, plan, epsilon, momentum);
+      Stem<T> stem{call.plan, in[0], in[1], call.norm, {}, {}};
+      at::Tensor out = stem.forward();
+      saved.insert(saved.end(), {stem.use.stats, stem.y});
+      return out;
+    }
+    if (op == kTail) {
+      TailCall call(in, plan, epsilon, momentum);
+      Tail<T> tail{call.plan, in[0], in[1], call.norm, {}, {}};
+      at::Tensor out = tail.forward();
+      saved.insert(saved.end(), {tail.use.stats, tail.y});
+      return out;
+    }
+    BlockCall call(in, plan, epsilon, momentum);
+    Block<T> block(call.plan, call.tensors);
+    at::Tensor out = block.forward();
+    saved.insert(saved.end(), {block.use1.stats, block.use2.stats, block.use3.stats, block.use_r.stats, block.gate,
+                               block.mean, block.hidden});
+    if (!call.checkpoint) saved.insert(saved.end(), {block.y1, block.y2, block.y3, block.yr, block.pooled});
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const int64_t op = ctx->saved_data["op"].toInt(), count = ctx->saved_data["inputs"].toInt();
+    const Ints plan = ctx->saved_data["plan"].toIntVector();
+    const double epsilon = ctx->saved_data["epsilon"].toDouble(), momentum = ctx->saved_data["momentum"].toDouble();
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor grad = grads[0].contiguous();
+    const bool needs_x = ctx->needs_input_grad(0);
+    variable_list out = saved[0].scalar_type() == at::kDouble
+                            ? back<double>(saved, count, grad, op, plan, epsilon, momentum, needs_x)
+                            : back<float>(saved, count, grad, op, plan, epsilon, momentum, needs_x);
+    // The running statistics and the four other arguments have no gradient.
+    out.resize(count + 4);
+    return out;
+  }
+
+  template <class T>
+  static variable_list back(const variable_list& saved, int64_t count, const at::Tensor& grad, int64_t op,
+                            const Ints& plan, double epsilon, double momentum, bool needs_x) {
+    const at::TensorList in = at::TensorList(saved).slice(0, count);
+    const auto use = [&](size_t i) { return NormUse<T>{saved[count + i], saved[count + i].size(1)}; };
+    if (op == kStem) {
+      TORCH_CHECK(!needs_x, "the fused stem gives no gradient of the clips");
+      StemCall call(in, plan, epsilon, momentum);
+      const Stem<T> stem{call.plan, in[0], in[1], call.norm, use(0), saved[count + 1]};
+      variable_list out = stem.backward(grad);
+      out.insert(out.begin(), at::Tensor());
+      return out;
+    }
+    if (op == kTail) {
+      TailCall call(in, plan, epsilon, momentum);
+      const Tail<T> tail{call.plan, in[0], in[1], call.norm, use(0), saved[count + 1]};
+      return tail.backward(grad, needs_x);
+    }
+    BlockCall call(in, plan, epsilon, momentum);
+    Block<T> block(call.plan, call.tensors);
+    block.use1 = use(0), block.use2 = use(1), block.use3 = use(2);
+    if (call.plan.residual) block.use_r = use(3);
+    block.gate = saved[count + 4], block.mean = saved[count + 5], block.hidden = saved[count + 6];
+    if (call.checkpoint) {
+      block.recompute();
+    } else {
+      block.y1 = saved[count + 7], block.y2 = saved[count + 8], block.y3 = saved[count + 9];
+      block.yr = saved[count + 10], block.pooled = saved[count + 11];
+    }
+    return block.backward(grad, needs_x);
+  }
+};
+
+// The pass without anything kept, for evaluation.
+template <class T>
+at::Tensor evaluate(at::TensorList in, int64_t op, const Ints& plan, double epsilon, double momentum) {
+  if (op == kStem) {
+    StemCall call(in, plan, epsilon, momentum);
+    return Stem<T>{call.plan, in[0], in[1], call.norm, {}, {}}.evaluate();
+  }
+  if (op == kTail) {
+    TailCall call(in, plan, epsilon, momentum);
+    return Tail<T>{call.plan, in[0], in[1], call.norm, {}, {}}.forward();
+  }
+  BlockCall call(in, plan, epsilon, momentum);
+  return Block<T>(call.plan, call.tensors).evaluate();
+}
+
+at::Tensor call(std::vector<at::Tensor> tensors, int64_t op, const Ints& plan, bool batch_stats, double epsilon,
+                double momentum) {
+  bool wanted = false;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    auto& t = tensors[i];
+    TORCH_CHECK(t.device().is_cpu() && t.scalar_type() == tensors[0].scalar_type(),
+                "the tensors of a fused operator must lie on the CPU and be of one type");
+    wanted = wanted || t.requires_grad();
+    // The stem reads clips of any strides.
+    if (op != kStem || i > 0) t = t.contiguous();
+  }
+  if (batch_stats || (wanted && at::GradMode::is_enabled()))
+    return Fused::apply(at::TensorList(tensors), op, plan, epsilon, momentum);
+  at::NoGradGuard guard;
+  return tensors[0].scalar_type() == at::kDouble ? evaluate<double>(tensors, op, plan, epsilon, momentum)
+                                                 : evaluate<float>(tensors, op, plan, epsilon, momentum);
+}
+
+}  // namespace
+}  // namespace incdec
+
+extern "C" {
+
+// Runs a fused operator. Returns null and sets *out, or a message to be freed by `incdec_free`.
+char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const int64_t* plan, size_t plan_size,
+                   int32_t batch_stats, double epsilon, double momentum, at::Tensor** out) {
+  try {
+    std::vector<at::Tensor> list;
+    for (size_t i = 0; i < count; i++) list.push_back(*tensors[i]);
+    *out = new at::Tensor(incdec::call(std::move(list), op, std::vector<int64_t>(plan, plan + plan_size),
+                                       batch_stats != 0, epsilon, momentum));
+    return nullptr;
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  }
+}
+
+void incdec_free(char* message) { free(message); }
+
+// What computes: libtorch's version, the instruction set of its own operators, that of the loops
+// above, and the version of cuDNN, which is 0 without a GPU. The texts live as long as the process.
+const char* incdec_libtorch_version(void) { return TORCH_VERSION; }
+const char* incdec_libtorch_instructions(void) {
+  static const std::string instructions = at::get_cpu_capability();
+  return instructions.c_str();
+}
+const char* incdec_fused_instructions(void) { return incdec::kernels<float>().instructions; }
+int64_t incdec_cudnn_version(void) {
+  try {
+    return at::hasCUDA() && at::globalContext().hasCuDNN() ? at::detail::getCUDAHooks().versionRuntimeCuDNN() : 0;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
+// Has the allocator keep what is freed for the next step, however much it is, instead of handing it
+// back to the system: a step's activations are the next step's, and pages that come back must be
+// cleared first (a tenth of the profile of steps of four clips, which free 1.7 GB at once). -1 is
+// never.
+void incdec_keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// Has cuDNN's convolutions compute 32-bit floats as such (by default they round to 10 bits of
+// mantissa) and the same bytes in every run.
+void incdec_exact_convolutions(void) {
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setDeterministicCuDNN(true);
+}
+}

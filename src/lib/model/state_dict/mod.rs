@@ -1,0 +1,16 @@
+//! Named tensors in files: safetensors, read and written, and the archives of PyTorch's
+//! `torch.save`, of which nothing is ever executed.
+
+mod error;
+mod names;
+mod pytorch;
+mod read;
+mod safetensors;
+mod tensors;
+
+pub use self::safetensors::write as write_safetensors;
+pub use error::StateDictError;
+pub use names::seed_names;
+pub use pytorch::write as write_pytorch;
+pub use read::{Format, StateFile, read};
+pub use tensors::StateDict;

@@ -1,0 +1,44 @@
+//! Tensors as `torch.save` writes a plain state dict. `torch.load(..., weights_only=True)` reads
+//! it.
+
+use std::io;
+use std::path::Path;
+
+use super::archive::Archive;
+use super::pickle::PickleWriter;
+use crate::artifact::{self, ArtifactError};
+use crate::model::state_dict::error::StateDictError;
+use crate::model::state_dict::tensors::{Body, StateDict};
+
+/// The folder in the archive that every entry stands in.
+const ROOT: &str = "archive";
+/// Version of the archive's layout, as `torch.save` states it.
+const VERSION: &[u8] = b"3\n";
+
+/// Publishes tensors as an archive of PyTorch's at `path`. The same values give the same bytes.
+///
+/// # Errors
+/// When a tensor cannot be copied, is of a kind that no file holds, or the disk refuses.
+pub fn write(path: &Path, tensors: &StateDict) -> Result<(), StateDictError> {
+    let bodies = tensors.iter().map(|(name, tensor)| Body::of(name, tensor));
+    let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
+    let mut pickle = PickleWriter::new();
+    for (key, (name, body)) in tensors.keys().zip(&bodies).enumerate() {
+        pickle.tensor(name, key, body.stored.storage, &body.tensor);
+    }
+    let archive = archive(&pickle.finish(), &bodies).map_err(ArtifactError::at("write", path))?;
+    artifact::publish(path, |out| out.write_all(&archive))?;
+    Ok(())
+}
+
+fn archive(pickle: &[u8], bodies: &[Body]) -> io::Result<Vec<u8>> {
+    let mut archive = Archive::new();
+    let at = |name: &str| format!("{ROOT}/{name}");
+    archive.entry(at("data.pkl"))?.write_all(pickle)?;
+    archive.entry(at("byteorder"))?.write_all(b"little")?;
+    for (key, body) in bodies.iter().enumerate() {
+        body.write(archive.entry(at(&format!("data/{key}")))?)?;
+    }
+    archive.entry(at("version"))?.write_all(VERSION)?;
+    archive.finish()
+}

@@ -1,0 +1,95 @@
+//! The format of safetensors: a header in JSON, then the tensors' bytes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use tch::{Kind, Tensor};
+
+use super::error::StateDictError;
+use super::tensors::{Body, STORED_KINDS, StateDict};
+use crate::artifact;
+
+/// The tensors and the metadata of a file.
+pub(super) fn read(bytes: &[u8]) -> Result<(StateDict, BTreeMap<String, String>), String> {
+    let says = |e: safetensors::SafeTensorError| e.to_string();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(says)?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let views = SafeTensors::deserialize(bytes).map_err(says)?;
+    let mut tensors = StateDict::new();
+    for (name, view) in views.iter() {
+        let kind =
+            kind_of(view.dtype()).ok_or_else(|| format!("{name} is of type {:?}", view.dtype()))?;
+        let sizes = view.shape().iter().map(|&d| i64::try_from(d).ok());
+        let shape: Option<Vec<i64>> = sizes.collect();
+        let shape = shape.ok_or_else(|| format!("{name} is of shape {:?}", view.shape()))?;
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
+            .map_err(|e| format!("{name}: {e}"))?;
+        tensors.insert(name.to_owned(), tensor);
+    }
+    Ok((tensors, metadata.into_iter().collect()))
+}
+
+fn kind_of(dtype: Dtype) -> Option<Kind> {
+    let name = format!("{dtype:?}");
+    let stored = STORED_KINDS.iter().find(|stored| stored.dtype == name);
+    stored.map(|stored| stored.kind)
+}
+
+/// Publishes tensors as safetensors at `path`, with `metadata` in the header. The same values and
+/// metadata give the same bytes.
+///
+/// # Errors
+/// When the file cannot be written, or a tensor has a type that is neither float nor integer.
+pub fn write(
+    path: &Path,
+    tensors: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), StateDictError> {
+    let (header, bodies) = encode(tensors, metadata)?;
+    artifact::publish(path, |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        bodies.iter().try_for_each(|body| body.write(out))
+    })?;
+    Ok(())
+}
+
+/// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of
+/// their bytes. (The `safetensors` crate keeps metadata in a hash map, whose order differs from run
+/// to run.)
+fn encode(
+    tensors: &StateDict,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(String, Vec<Body>), StateDictError> {
+    let mut header = serde_json::Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".into(), serde_json::json!(metadata));
+    }
+    let mut bodies = Vec::with_capacity(tensors.len());
+    let mut offset = 0;
+    // The widest types first, so that each tensor is aligned to its own width, as the format's
+    // other writers do.
+    let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
+    order.sort_by_key(|(name, tensor)| {
+        (std::cmp::Reverse(tensor.kind().elt_size_in_bytes()), *name)
+    });
+    for (name, tensor) in order {
+        let body = Body::of(name, tensor)?;
+        let end = offset + body.size_bytes();
+        header.insert(
+            name.clone(),
+            serde_json::json!({
+                "dtype": body.stored.dtype,
+                "shape": body.tensor.size(),
+                "data_offsets": [offset, end],
+            }),
+        );
+        offset = end;
+        bodies.push(body);
+    }
+    let mut text = serde_json::Value::Object(header).to_string();
+    let padding = text.len().next_multiple_of(8) - text.len();
+    text.extend(std::iter::repeat_n(' ', padding));
+    Ok((text, bodies))
+}

@@ -1,0 +1,25 @@
+//! The settings of the report.
+
+use std::path::PathBuf;
+
+/// Permutations of a test set's labels that measure the level of chance.
+pub const PERMUTATIONS: usize = 1_000;
+/// The most permutations that are made.
+pub const MAX_PERMUTATIONS: usize = 1_000_000;
+/// The quantile of those permutations that a claim of learning must exceed.
+pub const CHANCE_QUANTILE: f64 = 0.99;
+/// The most runs whose details the page shows; with more it shows the comparison alone.
+pub const MAX_DETAILED_RUNS: usize = 12;
+
+/// The stage's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportConfig {
+    /// The run directories.
+    pub runs: Vec<PathBuf>,
+    /// The page to write.
+    pub out: PathBuf,
+    /// The table of figures over seeds to write, where wanted.
+    pub table: Option<PathBuf>,
+    /// Permutations of each test set's labels.
+    pub permutations: usize,
+}

@@ -1,0 +1,23 @@
+//! What the files of a run directory are called.
+
+/// What can change the result, and the machine.
+pub const SETTINGS_FILE: &str = "settings.json";
+/// Which tasks are done.
+pub const PROGRESS_FILE: &str = "progress.json";
+/// The summary; marks the run complete.
+pub const RUN_FILE: &str = "run.json";
+
+/// Folder of the weights.
+pub const CHECKPOINTS: &str = "checkpoints";
+
+/// Where the best weights of `task` lie within a run directory.
+#[must_use]
+pub fn checkpoint_file(task: usize) -> String {
+    format!("{CHECKPOINTS}/task-{task}.safetensors")
+}
+
+/// Where the approach's state after `task` lies within a run directory.
+#[must_use]
+pub fn state_file(task: usize) -> String {
+    format!("{CHECKPOINTS}/task-{task}-state.safetensors")
+}

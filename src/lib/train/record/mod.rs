@@ -1,0 +1,301 @@
+//! What a run leaves, behind one door: the loop tells the [`Record`] one thing for each event.
+//!
+//! | file of a run | what it holds | published |
+//! |---|---|---|
+//! | `settings.json` | what can change the result: settings, a hash of each input, and the machine | first |
+//! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
+//! | `history.parquet` | figures of every epoch | after each epoch |
+//! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
+//! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
+//! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
+//! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
+//! | `tensorboard/` | an event file, appended to | as it goes |
+//! | `run.json` | the summary; marks the run complete | last |
+//!
+//! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
+//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary`
+//! says what a run comes to.
+
+mod folder;
+mod hold;
+mod resume;
+mod rows;
+pub mod seed_outputs;
+mod summary;
+pub mod tensorboard;
+
+use tch::Tensor;
+
+pub use folder::LOG_FILE;
+pub(super) use hold::Hold;
+pub(super) use rows::EpochEnd;
+pub use summary::TrainSummary;
+
+use super::TrainError;
+use super::evaluate::Evaluation;
+use super::learner::Learner;
+use super::profile::{Clock, Phase};
+use super::settings::TrainConfig;
+use super::task_sequence::TaskSequence;
+use crate::clip::Split;
+use crate::metrics::Figures;
+use crate::model::checkpoint::{self, Loaded};
+use crate::run_record::{Machine, TaskOutcome};
+use folder::RunFolder;
+use seed_outputs::{SeedOutputs, Transcript};
+use tensorboard::EventLog;
+
+/// What is left to do in a run directory.
+pub(super) enum Opened<'a> {
+    /// Nothing: the run is complete.
+    Complete(Box<TrainSummary>),
+    /// Some tasks, perhaps all, are still to be trained.
+    Unfinished(Box<Record<'a>>),
+}
+
+/// A task that is over: the best weights are in place.
+pub(super) struct TaskEnd {
+    pub(super) task: usize,
+    /// The epoch whose weights are kept.
+    pub(super) best_epoch: u32,
+    /// Epochs trained.
+    pub(super) epochs: u32,
+    /// What ended the last one.
+    pub(super) ended_by: &'static str,
+    /// The validation set, then the test set.
+    pub(super) evaluations: [Evaluation; 2],
+    /// What the approach must have again for the next task.
+    pub(super) state: Vec<(String, Tensor)>,
+    /// Clips whose frames could not be read so far.
+    pub(super) skipped: Vec<String>,
+}
+
+/// Everything that a run leaves.
+pub(super) struct Record<'a> {
+    config: &'a TrainConfig,
+    data: &'a TaskSequence,
+    folder: RunFolder,
+    events: EventLog,
+    /// Copies of what is printed, where the seed's files are asked for.
+    transcript: Option<Transcript>,
+    /// The test figures of the tasks done.
+    tested: Vec<Figures>,
+}
+
+impl<'a> Record<'a> {
+    /// Opens the run directory of `config`, which is held, and reads what is done. `machine` is
+    /// what this process computes on, `pretrained` what `learner` has taken of the weights to start
+    /// from.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`], and when the files of people who asked for more cannot be written.
+    pub(super) fn open(
+        config: &'a TrainConfig,
+        data: &'a TaskSequence,
+        learner: &Learner,
+        pretrained: Option<&Loaded>,
+        machine: Machine,
+        hold: Hold,
+    ) -> Result<Opened<'a>, TrainError> {
+        let (folder, summary) = RunFolder::open(config, data, pretrained, machine, hold)?;
+        if let Some(summary) = summary {
+            tracing::info!("{} is complete; nothing to do", config.out.display());
+            let missing = !folder
+                .path()
+                .join(seed_outputs::names::SUMMARY_FILE)
+                .exists();
+            if config.seed_outputs && missing {
+                SeedOutputs {
+                    config,
+                    data,
+                    folder: &folder,
+                }
+                .of_complete_run(learner.store())?;
+            }
+            let summary = TrainSummary::new(config, summary, true);
+            return Ok(Opened::Complete(Box::new(summary)));
+        }
+        let events = folder.path().join(tensorboard::FOLDER);
+        let transcript = config
+            .seed_outputs
+            .then(|| Transcript::start(folder.path()));
+        Ok(Opened::Unfinished(Box::new(Self {
+            events: EventLog::open(&events, folder.progress.tensorboard_bytes)?,
+            transcript: transcript.transpose()?,
+            tested: Vec::new(),
+            config,
+            data,
+            folder,
+        })))
+    }
+
+    /// Tasks done.
+    pub(super) fn done(&self) -> usize {
+        self.folder.done()
+    }
+
+    /// Clips whose frames could not be read in done tasks.
+    pub(super) fn skipped(&self) -> &[String] {
+        let last = self.folder.progress.tasks.last();
+        last.map_or(&[], |task| &task.skipped)
+    }
+
+    /// Training begins, or goes on; the model holds the weights of the last task done.
+    pub(super) fn training_begins(&self, learner: &Learner) -> Result<(), TrainError> {
+        let Some(outputs) = self.seed_outputs()? else {
+            return Ok(());
+        };
+        outputs.at_start()?;
+        // A run may have been killed between a task's end and its files.
+        match self.done().checked_sub(1) {
+            Some(last) => outputs.after_task(last, learner.store()),
+            None => Ok(()),
+        }
+    }
+
+    /// A task begins; the model holds the weights of its first epoch.
+    pub(super) fn task_begins(&self, task: usize, learner: &Learner) -> Result<(), TrainError> {
+        let lists = &self.data.tasks[task];
+        let passed_over: usize = lists.unusable.iter().sum();
+        self.say(&format!(
+            "task {task} of {}: {} clips to train on, {} to validate, {} to test{}",
+            self.data.tasks.len(),
+            lists.train.len(),
+            lists.validation.len(),
+            lists.test.len(),
+            if passed_over == 0 {
+                String::new()
+            } else {
+                format!("; {passed_over} listed clips have no frames and are passed over")
+            },
+        ))?;
+        match self.seed_outputs()? {
+            Some(outputs) => outputs.at_start_of_task(learner.store()),
+            None => Ok(()),
+        }
+    }
+
+    /// An epoch is over.
+    pub(super) fn epoch_ended(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
+        self.folder.history.extend(rows::history(end));
+        self.folder.publish_history()?;
+        self.folder.timing.extend(rows::seconds_of_epoch(end));
+        self.events.epoch(end)?;
+        self.say(&end.to_string())?;
+        match self.seed_outputs()? {
+            Some(outputs) if !end.ends_task => outputs.after_epoch(end.best_epoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// A task is over: publishes its weights, the approach's state and the tables, and, last, that
+    /// it is done. Of the state `progress.json` has the name, where there is any.
+    pub(super) fn task_ended(
+        &mut self,
+        end: TaskEnd,
+        learner: &Learner,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        let task = end.task;
+        self.write_figures(&end)?;
+        self.folder.still_there()?;
+        clock.time(Phase::Checkpoint, || {
+            let metadata = self.folder.metadata(task);
+            checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
+            if end.state.is_empty() {
+                return Ok(());
+            }
+            let state = end.state.into_iter().collect();
+            checkpoint::write(&self.folder.state(task), &state, &metadata)
+        })?;
+        self.folder
+            .timing
+            .extend(rows::seconds_of_phases(task, clock));
+        self.folder.progress.tensorboard_bytes = self.events.bytes()?;
+        self.folder.publish_task(TaskOutcome {
+            best_epoch: end.best_epoch,
+            epochs: end.epochs,
+            ended_by: end.ended_by.to_owned(),
+            unusable: self.data.tasks[task].unusable,
+            skipped: end.skipped,
+            hashes: None,
+        })?;
+        match self.seed_outputs()? {
+            Some(outputs) => outputs.after_task(task, learner.store()),
+            None => Ok(()),
+        }
+    }
+
+    /// The last task is over: publishes the summary, which marks the run complete.
+    pub(super) fn run_ended(self) -> Result<TrainSummary, TrainError> {
+        let facts = summary::facts(self.config, self.data, &self.folder);
+        if let Some(outputs) = self.seed_outputs()? {
+            outputs.at_end()?;
+        }
+        self.folder.complete(&facts)?;
+        let summary = TrainSummary::new(self.config, facts, false);
+        if let Some(transcript) = &self.transcript {
+            transcript.stdout(&summary.to_string())?;
+        }
+        Ok(summary)
+    }
+
+    /// The figures and predictions of a task in tables, events and words.
+    fn write_figures(&mut self, end: &TaskEnd) -> Result<(), TrainError> {
+        let task = end.task;
+        let step = if self.config.settings.compat.final_metrics_at_last_epoch {
+            end.epochs - 1
+        } else {
+            end.best_epoch
+        };
+        let [_, test] = &end.evaluations;
+        self.tested.push(test.metrics.figures.clone());
+        let forgotten =
+            crate::metrics::forgetting_of_figures(&self.tested.iter().collect::<Vec<_>>());
+        let splits = [Split::Validation, Split::Test];
+        for (split, evaluation) in splits.into_iter().zip(&end.evaluations) {
+            let forgotten = (split == Split::Test).then_some(&forgotten);
+            let taxonomy = &self.data.deal.taxonomy;
+            let folder = &mut self.folder;
+            folder
+                .metrics
+                .extend(rows::metrics(task, split, evaluation, forgotten, taxonomy));
+            let list = self.data.tasks[task].list(split);
+            folder
+                .predictions
+                .extend(evaluation.rows(rows::number(task), split, list));
+            folder
+                .timing
+                .push(rows::seconds_of_evaluation(task, split, evaluation));
+            self.events.task(task, step, split, evaluation, taxonomy)?;
+        }
+        self.say(&format!(
+            "task {task} done: test mAP {}, accuracy {}, forgetting of mAP {}",
+            rows::shown(test.metrics.figures.mean_ap),
+            rows::shown(test.metrics.figures.accuracy),
+            rows::shown(forgotten.mean_ap),
+        ))
+    }
+
+    /// Says something on stderr and in the log.
+    fn say(&self, line: &str) -> Result<(), TrainError> {
+        tracing::info!("{line}");
+        match &self.transcript {
+            Some(transcript) => Ok(transcript.stderr(line)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The seed's files, where they are asked for and the directory is still there.
+    fn seed_outputs(&self) -> Result<Option<SeedOutputs<'_>>, TrainError> {
+        if !self.config.seed_outputs {
+            return Ok(None);
+        }
+        self.folder.still_there()?;
+        Ok(Some(SeedOutputs {
+            config: self.config,
+            data: self.data,
+            folder: &self.folder,
+        }))
+    }
+}
