@@ -338,7 +338,7 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 	OMP_NUM_THREADS=1 cargo test --locked
 
 test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
-	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens
+	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens audit:: unlearning::
 
 setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
 	@.ci/setup peers

@@ -37,6 +37,7 @@
 //! | [`run_record`] | a run directory, checked: which run it is, which tasks are done, and the hashes of its files |
 //! | [`artifact`], [`lock`] | publishing files atomically; hashes; one program at a time |
 //! | [`random`] | named random streams |
+//! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
@@ -54,7 +55,9 @@
 //! | `data` | from shards to batches: sampler, augmentation, prefetch | `shard` |
 //! | `model` | MoViNet A0..A5, its checkpoints | |
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
+//! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
+//! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
 //! | [`report`] | one page from one or more runs | `metrics` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
@@ -79,6 +82,7 @@
 
 pub mod artifact;
 pub mod choice;
+pub mod cholesky;
 pub mod clip;
 pub mod exit;
 pub mod foreign;
@@ -96,6 +100,7 @@ pub mod run_record;
 pub mod tables;
 pub mod taxonomy;
 
+pub mod audit;
 pub mod clean;
 #[cfg(feature = "torch")]
 pub mod data;
@@ -115,3 +120,4 @@ pub mod tasks;
 pub mod toy;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod unlearning;

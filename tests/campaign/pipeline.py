@@ -1,12 +1,16 @@
 """The stages as a user runs them on the toy source, the trees that they leave undisturbed, and the processes of a trial."""
 
 import io
+import json
 import os
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass
 
 try:
@@ -25,6 +29,9 @@ TRAIN = (
 TIMED = (".jsonl", "timing.parquet", "avg_time.csv")
 
 # Metadata of a table that tells where its rows come from. A damaged input whose rows are whole has another hash there.
+HASH = re.compile(b"[0-9a-f]{64}")
+# The size of a safetensors file's header stands first.
+HEADER_SIZE = struct.Struct("<Q")
 LINEAGE = {b"incdec.inputs", b"incdec.metadata"}
 
 # Tries to stop a stage halfway, and how often its tree is looked at meanwhile.
@@ -155,18 +162,35 @@ def tree(root):
     return files
 
 
-def same_rows(name, one, other):
-    """Whether two files are the same or tables of the same rows and settings."""
-    if one == other:
-        return True
-    if parquet is None or not name.endswith(".parquet"):
-        return False
-    try:
-        tables = [parquet.read_table(io.BytesIO(file)) for file in (one, other)]
-    except (OSError, ValueError):
-        return False
-    settings = [{k: v for k, v in (table.schema.metadata or {}).items() if k not in LINEAGE} for table in tables]
-    return settings[0] == settings[1] and tables[0].equals(tables[1])
+def results(name, file):
+    """What the bytes of a file say beside where they come from; the bytes themselves where that cannot be told apart."""
+    if name.endswith(".parquet") and parquet is not None:
+        try:
+            table = parquet.read_table(io.BytesIO(file))
+        except (OSError, ValueError):
+            return file
+        settings = {k: v for k, v in (table.schema.metadata or {}).items() if k not in LINEAGE}
+        return settings, table.replace_schema_metadata(None)
+    if name.endswith(".safetensors") and len(file) > HEADER_SIZE.size:
+        start = HEADER_SIZE.size + HEADER_SIZE.unpack_from(file)[0]
+        try:
+            header = json.loads(file[HEADER_SIZE.size : start])
+        except ValueError:
+            return file
+        header.pop("__metadata__", None)
+        return header, file[start:]
+    if name.endswith(".json"):
+        return HASH.sub(b"hash", file)
+    if name.endswith(".pth"):
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:
+            tensors = [tensor for tensor in archive.namelist() if "/data/" in tensor]
+            return [(tensor.split("/", 1)[1], archive.read(tensor)) for tensor in tensors]
+    return file
+
+
+def same_results(name, one, other):
+    """Whether two files are the same, or differ in lineage alone."""
+    return one == other or results(name, one) == results(name, other)
 
 
 def same_bytes(_, one, other):

@@ -9,21 +9,15 @@ events hold times and are not compared. Needs pyarrow.
 """
 
 import argparse
-import hashlib
-import json
 import os
-import re
 import shutil
-import struct
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import pyarrow.parquet
+from pipeline import same_results
 
 SCHEDULE = Path(__file__).parents[2] / "Kinetics/Info/subcategories_to_remove.csv"
-HASH = re.compile("[0-9a-f]{64}")
 TIMED = {"timing.parquet", "avg_time.csv"}
 TRAINING = "--device cpu --threads 1 --frames 4 --resize 36 --size 32 --geometry tf --epochs 1 --batch-size 8 --seed-outputs"
 
@@ -56,26 +50,6 @@ def files(root):
     return {name: path for name, path in found.items() if not timed(name) and Path(name).name not in TIMED}
 
 
-def results(path):
-    """What a file says beside where it is from; None where its bytes are all that counts."""
-    if path.suffix == ".parquet":
-        table = pyarrow.parquet.read_table(path)
-        return table.replace_schema_metadata(None)
-    if path.suffix == ".safetensors":
-        data = path.read_bytes()
-        size = struct.unpack("<Q", data[:8])[0]
-        header = json.loads(data[8 : 8 + size])
-        header.pop("__metadata__", None)
-        return header, hashlib.sha256(data[8 + size :]).digest()
-    if path.suffix == ".pth":
-        with zipfile.ZipFile(path) as archive:
-            tensors = [name for name in archive.namelist() if "/data/" in name]
-            return [(name.split("/", 1)[1], hashlib.sha256(archive.read(name)).digest()) for name in tensors]
-    if path.suffix == ".json":
-        return HASH.sub("hash", path.read_text())
-    return None
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path)
@@ -90,7 +64,7 @@ def main():
     for name in sorted(set(ours) & set(theirs)):
         if ours[name].read_bytes() == theirs[name].read_bytes():
             same += 1
-        elif (found := results(ours[name])) is not None and found == results(theirs[name]):
+        elif same_results(name, ours[name].read_bytes(), theirs[name].read_bytes()):
             lineage.append(name)
         else:
             differ.append(name)

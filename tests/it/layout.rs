@@ -14,6 +14,7 @@ mod circles;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "cholesky",
     "choice",
     "clip",
     "exit",
@@ -45,8 +46,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("manifest", &["shard"]),
     ("data", &["shard"]),
     ("toy", &["media"]),
-    ("train", &["data", "model", "metrics", "shard"]),
+    (
+        "train",
+        &["data", "model", "metrics", "shard", "unlearning"],
+    ),
     ("report", &["metrics"]),
+    ("audit", &["metrics"]),
+    ("unlearning", &[]),
     ("clean", &["download", "report", "shard"]),
 ];
 

@@ -11,6 +11,7 @@
     clippy::too_many_lines
 )]
 
+mod audit;
 mod checkpoints;
 mod clean;
 mod data;
@@ -19,6 +20,7 @@ mod dependencies;
 mod download;
 mod ends;
 mod event_file;
+mod golden;
 mod help;
 mod layout;
 mod make;
@@ -33,3 +35,4 @@ mod support;
 mod tasks;
 mod toy;
 mod train;
+mod unlearning;

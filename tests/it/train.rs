@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod forgetting;
 mod goldens;
 mod quirks;
 mod record;
@@ -11,6 +12,8 @@ mod starts;
 mod states;
 mod toy;
 mod world;
+mod unlearn;
+mod unlearn_movinet;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

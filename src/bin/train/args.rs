@@ -8,7 +8,7 @@ use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName,
+    SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
@@ -220,6 +220,9 @@ struct ApproachArgs {
     /// How feature distillation measures distance.
     #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value_t = Settings::default().fd_distance)]
     fd_distance: FeatureDistance,
+    /// How the model is made to forget what a task withdraws, before that task.
+    #[arg(long, value_parser = cli::one_of::<UnlearnName>(), default_value_t = Settings::default().unlearn)]
+    unlearn: UnlearnName,
 }
 
 /// What is not said on the command line; the paths must be.
@@ -272,6 +275,7 @@ impl From<Args> for TrainConfig {
             lwf_temperature: approach.lwf_temperature,
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
+            unlearn: approach.unlearn,
             stop_after_first_task: training.stop_after_first_task,
             from_scratch: training.from_scratch,
             seed: training.seed,

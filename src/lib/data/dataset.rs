@@ -105,6 +105,16 @@ impl Dataset {
         }
     }
 
+    /// Other clips from the same source.
+    #[must_use]
+    pub fn of(&self, samples: Vec<Sample>) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            checked: samples.iter().map(|_| AtomicBool::new(false)).collect(),
+            samples,
+        }
+    }
+
     /// The clips, in the order of the task's list.
     #[must_use]
     pub fn samples(&self) -> &[Sample] {

@@ -29,6 +29,7 @@
 mod average_precision;
 mod chance;
 mod confusion;
+mod continual;
 mod criterion;
 mod error;
 mod evaluate;
@@ -41,6 +42,7 @@ mod rows;
 pub use average_precision::{PrCurve, Ranking, average_precision};
 pub use chance::{ChanceLevel, chance_level};
 pub use confusion::{argmax, one_vs_rest, true_by_predicted};
+pub use continual::{Continual, Sequence, continual};
 pub use criterion::Criterion;
 pub use error::MetricsError;
 pub use evaluate::{Metrics, evaluate, mean_average_precision};

@@ -37,6 +37,7 @@ pub mod table;
 pub use config::{Geometry, Mode, ModelConfig, ModelPath, Variant};
 pub use fused::instructions::Instructions;
 pub use fused::{adam, exact_convolutions, instructions};
+pub(crate) use layers::{NORM_MOMENTUM, initial};
 pub use movinet::{Movinet, Output, Stages};
 pub use precision::{Precision, processor_has_bf16};
 pub use table::MovinetConfig;

@@ -1,7 +1,7 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings, TrainConfig};
+use super::settings::{ApproachName, CriterionName, Settings, TrainConfig, UnlearnName};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
@@ -164,6 +164,12 @@ impl Settings {
             return refuse(
                 "--lwf-temperature",
                 "a temperature other than 1 needs --criterion multiclass",
+            );
+        }
+        if self.from_scratch && self.unlearn != UnlearnName::None {
+            return refuse(
+                "--unlearn",
+                "new weights have nothing to unlearn: not together with --from-scratch",
             );
         }
         if self.from_scratch && self.approach != ApproachName::Finetune {

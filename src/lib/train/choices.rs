@@ -91,3 +91,39 @@ choice! {
         Cosine = "cosine",
     }
 }
+
+choice! {
+    /// How a model is made to forget what leaves.
+    #[derive(Default)]
+    pub enum UnlearnName: "unlearning method" {
+        /// Nothing: what leaves is only no longer trained on.
+        #[default]
+        None = "none",
+        /// Train on what stays.
+        Finetune = "finetune",
+        /// Climb the loss of what leaves until it is that of held-out clips like it.
+        GradientAscent = "gradient-ascent",
+        /// Descend the loss of what stays and climb that of what leaves, in one step.
+        NegGradPlus = "neggrad-plus",
+        /// Move away from the old model on what leaves and stay with it on what stays.
+        Scrub = "scrub",
+        /// The same, then go back to the epoch whose error on what leaves is that of held-out clips like it.
+        ScrubR = "scrub-r",
+        /// Train on everything, with wrong labels for what leaves.
+        RandomLabel = "random-label",
+        /// The same on the weights alone that matter to what leaves.
+        SalUn = "salun",
+        /// Train on what stays with a penalty on the sum of magnitudes.
+        L1Sparse = "l1-sparse",
+        /// Learn what leaves from a new network and what stays from the old model.
+        BadTeacher = "bad-teacher",
+        /// Dampen the weights that matter more to what leaves than to all.
+        Ssd = "ssd",
+        /// The same without labels.
+        Lfssd = "lfssd",
+        /// Draw anew the weights whose gradients are least in conflict, then train on what stays.
+        Msg = "msg",
+        /// Transpose the kernels, then train on what stays.
+        Ct = "ct",
+    }
+}

@@ -73,6 +73,14 @@ pub enum TrainError {
     /// An image for `TensorBoard` could not be encoded.
     #[error("image: {0}")]
     Image(#[from] png::EncodingError),
+    /// A method of unlearning needs clips that stay.
+    #[error("task {task}: unlearning by {method} needs clips that stay, and none does")]
+    NothingRetained {
+        /// The method.
+        method: &'static str,
+        /// The task.
+        task: usize,
+    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,

@@ -88,12 +88,7 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        let augment = if self.settings.compat.augment_per_frame {
-            Augment::PerFrame
-        } else {
-            Augment::PerClip
-        };
-        Ok(self.start(list, order, keys, augment))
+        Ok(self.start(list, order, keys, self.augment()))
     }
 
     /// Every clip of a list once, in its order, unaugmented.
@@ -104,6 +99,36 @@ impl Feed {
             StreamKeys::default(),
             Augment::None,
         )
+    }
+
+    /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`.
+    pub(super) fn ordered(
+        &self,
+        list: &Arc<Dataset>,
+        order: Vec<usize>,
+        augmented_by: Option<StreamKeys>,
+        most: Option<usize>,
+    ) -> Batches {
+        let config = LoaderConfig {
+            augment: augmented_by.map_or(Augment::None, |_| self.augment()),
+            batch_size: self.batch_size().min(most.unwrap_or(usize::MAX)).max(1),
+            ..self.loader
+        };
+        let keys = augmented_by.unwrap_or_default();
+        Batches::start(list, order, keys, &config, 0)
+    }
+
+    /// Clips of a batch.
+    pub(super) fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+
+    fn augment(&self) -> Augment {
+        if self.settings.compat.augment_per_frame {
+            Augment::PerFrame
+        } else {
+            Augment::PerClip
+        }
     }
 
     /// The batches that a Fisher information is estimated over: whole ones only, unless there is

@@ -16,6 +16,7 @@
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
 //! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
 //! | [`world`] | the processes that train one run together |
+//! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | [`profile`] | where the seconds go |
 //!
@@ -46,6 +47,7 @@ pub mod settings;
 pub mod task_sequence;
 mod trained;
 pub mod world;
+pub mod unlearn;
 
 pub use device::DeviceChoice;
 pub use error::TrainError;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::choices::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName,
+    SamplerName, SchedulerName, UnlearnName,
 };
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
@@ -95,6 +95,9 @@ pub struct Settings {
     pub fd_lambda: f64,
     /// How feature distillation measures distance.
     pub fd_distance: FeatureDistance,
+    /// How the model is made to forget what a task withdraws, before that task.
+    #[serde(skip_serializing_if = "nothing_is_unlearned")]
+    pub unlearn: UnlearnName,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
     /// Whether each task starts from new weights (the reference that unlearning is compared with).
@@ -103,6 +106,13 @@ pub struct Settings {
     pub seed: u64,
     /// The quirks of the seed that are on.
     pub compat: Compat,
+}
+
+/// Whether a settings file need not name a method: those of before there were any do not.
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn nothing_is_unlearned(method: &UnlearnName) -> bool {
+    *method == UnlearnName::None
 }
 
 impl Default for Settings {
@@ -145,6 +155,7 @@ impl Default for Settings {
             lwf_temperature: 1.0,
             fd_lambda: 0.1,
             fd_distance: FeatureDistance::L2,
+            unlearn: UnlearnName::default(),
             stop_after_first_task: false,
             from_scratch: false,
             seed: model.seed,

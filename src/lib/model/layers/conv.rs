@@ -10,7 +10,7 @@ use crate::model::table::ConvSpec;
 /// Added to a variance before its square root.
 pub(in crate::model) const NORM_EPSILON: f64 = 0.001;
 /// Share of the batch's statistics in the running ones after a step.
-pub(in crate::model) const NORM_MOMENTUM: f64 = 0.1;
+pub(crate) const NORM_MOMENTUM: f64 = 0.1;
 
 /// x * sigmoid(x) (Ramachandran et al. 2017).
 pub(in crate::model) fn swish(x: &Tensor) -> Tensor {

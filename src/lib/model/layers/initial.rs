@@ -24,7 +24,12 @@ fn numbers(shape: &[i64], mut draw: impl FnMut() -> f64) -> Tensor {
 /// A backbone convolution's weight: normal, standard deviation sqrt(2 / fan out), fan out = output
 /// channels x kernel volume, groups not divided out (seed `models.py`; He et al. 2015).
 pub(super) fn kaiming_fan_out(seed: u64, name: &str, shape: &[i64]) -> Tensor {
-    let mut rng = random::stream(seed, &format!("model weights {name}"), &[]);
+    let rng = random::stream(seed, &format!("model weights {name}"), &[]);
+    kaiming_from(rng, shape)
+}
+
+/// The same from a stream of the caller's.
+pub(crate) fn kaiming_from(mut rng: impl Rng, shape: &[i64]) -> Tensor {
     #[allow(clippy::cast_precision_loss)] // A layer has far fewer than 2^52 weights.
     let fan_out = (shape[0] * shape[2..].iter().product::<i64>()) as f64;
     let deviation = (2.0 / fan_out).sqrt();

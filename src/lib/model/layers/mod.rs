@@ -2,7 +2,9 @@
 
 mod block;
 mod conv;
-mod initial;
+pub(crate) mod initial;
+
+pub(crate) use conv::NORM_MOMENTUM;
 
 pub(super) use block::Block;
-pub(super) use conv::{Beside, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding, swish};
+pub(super) use conv::{Beside, ConvUnit, NORM_EPSILON, Norm, same_padding, swish};

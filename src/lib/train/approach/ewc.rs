@@ -63,6 +63,11 @@ impl Approach for Ewc {
         Some(q * factor)
     }
 
+    fn forget(&mut self) {
+        self.fisher.clear();
+        self.old.clear();
+    }
+
     fn wants_batches(&self) -> bool {
         true
     }

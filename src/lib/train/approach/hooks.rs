@@ -45,6 +45,10 @@ pub trait Approach {
         None
     }
 
+    /// Lets go of what it took from earlier tasks, because the model has unlearned some of it. Where it wants batches,
+    /// [`Approach::after_task`] follows with those of what stays.
+    fn forget(&mut self) {}
+
     /// Whether [`Approach::after_task`] is called, with batches. What is saved depends on
     /// [`Approach::state`] alone.
     fn wants_batches(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod epoch;
 mod pretrained;
+mod withdrawal;
 
 use std::time::Instant;
 
@@ -106,6 +107,7 @@ impl Run<'_> {
             self.learner.restart();
             pretrained::load(self.config, &self.learner)?;
         }
+        self.withdraw(task)?;
         self.feed.clock.time(Phase::Approach, || {
             self.approach.before_task(&self.learner, task)
         })?;

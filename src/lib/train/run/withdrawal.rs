@@ -1,0 +1,316 @@
+//! A task that withdraws clips: the model unlearns them, and what the approach carries over is made
+//! to forget them, too.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+
+use super::Run;
+use crate::data::{self, Dataset, Sample, StreamKeys};
+use crate::random::stream;
+use crate::train::TrainError;
+use crate::train::approach::DeviceBatch;
+use crate::train::feed::Feed;
+use crate::train::learner::{Learner, Teacher, movinet};
+use crate::train::settings::UnlearnName;
+use crate::train::task_sequence::Task;
+use crate::train::unlearn::{self, Batch, Batches, Clips, RETAINED_SHARE, Set, StepSize};
+use crate::unlearning::share_of;
+
+/// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every
+/// one of training.
+const FIRST_EPOCH: u64 = 1 << 40;
+
+impl Run<'_> {
+    /// Unlearns what `task` withdraws, where the settings name a method; the model holds the best
+    /// weights of the task before.
+    pub(super) fn withdraw(&mut self, task: usize) -> Result<(), TrainError> {
+        let name = self.settings.unlearn;
+        if name == UnlearnName::None || task == 0 {
+            return Ok(());
+        }
+        let Some(sets) = Sets::between(&self.data.tasks[task - 1], &self.data.tasks[task]) else {
+            return Ok(());
+        };
+        self.learner.freeze(
+            self.settings.backbone_is_frozen(task),
+            self.settings.batch_norm_is_frozen(task),
+        );
+        let seed = self.settings.seed;
+        let draw = |purpose| stream(seed, purpose, &[task as u64]).next_u64();
+        tch::manual_seed(i64::from_le_bytes(draw("unlearn dropout").to_le_bytes()));
+        let step = StepSize {
+            batch_size: self.settings.batch_size,
+            batches: usize::try_from(self.settings.accumulation.max(1)).unwrap_or(1),
+        };
+        let new_network = || self.untrained(draw("bad teacher"));
+        let Some(mut method) = unlearn::make(name, step, seed, new_network) else {
+            return Ok(());
+        };
+        let classes = self.data.deal.taxonomy.classes();
+        let clips = Withdrawn::new(sets, task, classes, seed, &mut self.feed);
+        let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
+        let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
+        self.approach.forget();
+        if self.approach.wants_batches() && clips.count(Set::Retain) > 0 {
+            let mut retained = clips.in_order(Set::Retain, None).map(|batch| {
+                batch.map(|batch| DeviceBatch {
+                    clips: batch.clips,
+                    labels: batch.labels,
+                })
+            });
+            self.approach
+                .after_task(&self.learner, task - 1, &mut retained)?;
+        }
+        let [forget, retain] = counts;
+        let steps = report.losses.len();
+        tracing::info!(
+            "task {task}: {name} unlearned {forget} clips beside {retain} that stay, in {steps} steps"
+        );
+        Ok(())
+    }
+
+    /// A network with fresh weights of `seed`.
+    fn untrained(&self, seed: u64) -> Teacher {
+        let config = crate::model::ModelConfig {
+            seed,
+            ..super::model(self.config, self.data)
+        };
+        let (device, criterion) = (self.learner.device(), self.learner.criterion());
+        Learner::new(movinet(config), device, criterion).teacher()
+    }
+}
+
+/// The clips of a withdrawal, in the order of the lists of the task before.
+struct Sets {
+    forget: Arc<Dataset>,
+    retain: Arc<Dataset>,
+    heldout: Arc<Dataset>,
+}
+
+impl Sets {
+    /// What `now` lacks of `before`; `None` where it lacks nothing.
+    fn between(before: &Task, now: &Task) -> Option<Self> {
+        let ids: BTreeSet<&str> = now.train.samples().iter().map(|s| &s.clip_id[..]).collect();
+        let samples = before.train.samples().iter().cloned();
+        let (retain, forget): (Vec<Sample>, Vec<Sample>) =
+            samples.partition(|sample| ids.contains(&sample.clip_id[..]));
+        if forget.is_empty() {
+            return None;
+        }
+        let heldout = like(&forget, before.validation.samples());
+        let of = |samples| Arc::new(before.train.of(samples));
+        Some(Self {
+            heldout: Arc::new(before.validation.of(heldout)),
+            forget: of(forget),
+            retain: of(retain),
+        })
+    }
+}
+
+/// The clips among `heldout` that share a subcategory with `forget`; if there is none, those that
+/// share a category.
+fn like(forget: &[Sample], heldout: &[Sample]) -> Vec<Sample> {
+    let subcategories: BTreeSet<&str> = forget.iter().map(|s| &s.subcategory[..]).collect();
+    let classes: BTreeSet<i64> = forget.iter().map(|s| s.label).collect();
+    let those = |wanted: &dyn Fn(&Sample) -> bool| -> Vec<Sample> {
+        heldout.iter().filter(|s| wanted(s)).cloned().collect()
+    };
+    let near = those(&|s| subcategories.contains(&s.subcategory[..]));
+    if near.is_empty() {
+        those(&|s| classes.contains(&s.label))
+    } else {
+        near
+    }
+}
+
+/// The clips of a withdrawal as the methods see them.
+struct Withdrawn<'a> {
+    task: usize,
+    classes: usize,
+    seed: u64,
+    sets: Sets,
+    union: Arc<Dataset>,
+    union_with_sample: Arc<Dataset>,
+    retain_sample: Arc<Dataset>,
+    feed: RefCell<&'a mut Feed>,
+}
+
+impl<'a> Withdrawn<'a> {
+    fn new(sets: Sets, task: usize, classes: usize, seed: u64, feed: &'a mut Feed) -> Self {
+        let (forget, retain) = (sets.forget.samples(), sets.retain.samples());
+        let drawn = |purpose, count: usize| -> Vec<Sample> {
+            let mut places: Vec<usize> = (0..retain.len()).collect();
+            places.shuffle(&mut stream(seed, purpose, &[task as u64]));
+            places.truncate(count);
+            places.sort_unstable();
+            places
+                .into_iter()
+                .map(|place| retain[place].clone())
+                .collect()
+        };
+        let of = |samples| Arc::new(sets.retain.of(samples));
+        let shared = drawn("bad teacher sample", share_of(RETAINED_SHARE, retain.len()));
+        Self {
+            union: of([forget, retain].concat()),
+            union_with_sample: of([forget, &shared].concat()),
+            retain_sample: of(drawn("msg sample", forget.len().min(retain.len()))),
+            task,
+            classes,
+            seed,
+            sets,
+            feed: RefCell::new(feed),
+        }
+    }
+
+    fn list(&self, set: Set) -> &Arc<Dataset> {
+        match set {
+            Set::Forget => &self.sets.forget,
+            Set::Retain => &self.sets.retain,
+            Set::HeldOut => &self.sets.heldout,
+            Set::Union => &self.union,
+            Set::UnionWithSample => &self.union_with_sample,
+            Set::RetainSample => &self.retain_sample,
+        }
+    }
+
+    /// Batches from a loader, which is asked one by one so that two passes can take turns.
+    fn batches_of(&self, set: Set, mut loaded: data::Batches) -> Batches<'_> {
+        let list = self.list(set);
+        Box::new(std::iter::from_fn(move || {
+            let fed = self.feed.borrow_mut().next_untimed(list, &mut loaded);
+            let batch = fed.transpose()?;
+            Some(batch.map(|fed| Batch {
+                clips: fed.device.clips,
+                labels: fed.device.labels,
+                places: fed.samples,
+            }))
+        }))
+    }
+
+    /// The order of a training pass.
+    fn order(&self, set: Set, epoch: u32) -> Vec<usize> {
+        let purpose = match set {
+            Set::Forget => "unlearn forget",
+            Set::Union | Set::UnionWithSample => "unlearn union",
+            _ => "unlearn retain",
+        };
+        let mut order: Vec<usize> = (0..self.count(set)).collect();
+        order.shuffle(&mut stream(
+            self.seed,
+            purpose,
+            &[self.task as u64, u64::from(epoch)],
+        ));
+        if set == Set::UnionWithSample {
+            forget_first(
+                &mut order,
+                self.count(Set::Forget),
+                self.feed.borrow().batch_size(),
+            );
+        }
+        order
+    }
+}
+
+/// Swaps the first clip of what leaves forward where the first batch has none: a student that
+/// equals its teacher has no gradient, and Adam would divide rounding noise by itself.
+fn forget_first(order: &mut [usize], forget: usize, batch_size: usize) {
+    if let Some(first) = order.iter().position(|&place| place < forget)
+        && first >= batch_size
+    {
+        order.swap(0, first);
+    }
+}
+
+impl Clips for Withdrawn<'_> {
+    fn task(&self) -> usize {
+        self.task
+    }
+
+    fn count(&self, set: Set) -> usize {
+        self.list(set).len()
+    }
+
+    fn batches(&self, set: Set) -> usize {
+        self.count(set).div_ceil(self.feed.borrow().batch_size())
+    }
+
+    fn pass(&self, set: Set, epoch: u32) -> Batches<'_> {
+        let keys = StreamKeys {
+            task: self.task as u64,
+            epoch: FIRST_EPOCH + u64::from(epoch),
+        };
+        let order = self.order(set, epoch);
+        let loaded = self
+            .feed
+            .borrow()
+            .ordered(self.list(set), order, Some(keys), None);
+        self.batches_of(set, loaded)
+    }
+
+    fn in_order(&self, set: Set, most: Option<usize>) -> Batches<'_> {
+        let order = (0..self.count(set)).collect();
+        let loaded = self
+            .feed
+            .borrow()
+            .ordered(self.list(set), order, None, most);
+        self.batches_of(set, loaded)
+    }
+
+    fn wrong_labels(&self, epoch: u32) -> Vec<i64> {
+        let mut rng = stream(self.seed, "relabel", &[self.task as u64, u64::from(epoch)]);
+        let others = i64::try_from(self.classes.saturating_sub(1)).unwrap_or(i64::MAX);
+        let samples = self.sets.forget.samples().iter();
+        // With a single class there is no wrong one.
+        let wrong = |sample: &Sample| {
+            if others == 0 {
+                return sample.label;
+            }
+            let other = rng.random_range(0..others);
+            other + i64::from(other >= sample.label)
+        };
+        samples.map(wrong).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_batch_of_bad_teaching_holds_a_clip_that_leaves() {
+        let mut order = [3, 4, 0, 5];
+        forget_first(&mut order, 1, 2);
+        assert_eq!(order, [0, 4, 3, 5]);
+        forget_first(&mut order, 1, 2);
+        assert_eq!(order, [0, 4, 3, 5]);
+        let mut none = [3, 4];
+        forget_first(&mut none, 0, 2);
+        assert_eq!(none, [3, 4]);
+    }
+
+    #[test]
+    fn held_out_clips_share_a_subcategory_or_else_a_category() {
+        let sample = |id: &str, label, subcategory: &str| Sample {
+            clip_id: id.to_owned(),
+            position: 0,
+            label,
+            subcategory: subcategory.to_owned(),
+            shard: String::new(),
+            shard_row: 0,
+        };
+        let forget = [sample("a", 1, "x")];
+        let heldout = [
+            sample("b", 1, "x"),
+            sample("c", 1, "y"),
+            sample("d", 2, "z"),
+        ];
+        let ids = |found: Vec<Sample>| found.into_iter().map(|s| s.clip_id).collect::<Vec<_>>();
+        assert_eq!(ids(like(&forget, &heldout)), ["b"]);
+        assert_eq!(ids(like(&forget, &heldout[1..])), ["c"]);
+        assert_eq!(ids(like(&forget, &heldout[2..])), [""; 0]);
+    }
+}
