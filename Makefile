@@ -10,77 +10,142 @@ MAKEFLAGS += --no-builtin-rules
 $(if $(wildcard Cargo.toml),,$(error run make in the checkout: every path here begins there))
 
 # ---- what may be set: make report DATA=build/clips SCENARIO=decremental ... ----------------------------------------
+# `make help` lists these, each with the comment above it and with what it is.
+
 # The data folder; everything that a stage makes lies below it.
 DATA ?= Kinetics
-# The label tables, and the clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is
-# never downloaded into.
+# Folder of the label tables.
 LABELS ?= $(DATA)/Info
+# The clips as <subcategory>/<id>_<start>_<end>.mp4. A RAW of your own is never downloaded into.
 RAW ?= $(DATA)/raw
 # Where to download from: empty for the official archives, else a URL or a folder of the same
 # layout.
 SOURCE ?=
 # Clips that exist only as the seed's frame folders (id_<clip>/jpgs); empty for none.
 FRAME_FOLDERS ?=
-# Jobs of a stage, and the share of labelled clips that may be missing at the source, and fail at
-# decoding.
+# Jobs of a stage at a time.
 JOBS ?= $(shell nproc)
+# Share of the labelled clips that may be missing at the source, and of clips that may fail at
+# decoding.
 MAX_FAILED ?= 0.01
 # Anything, to decode once more what the machine and not the file kept from being decoded; empty for
 # no.
 RETRY ?=
+# Frames a second that are decoded.
 FPS ?= 5
+# Width x height of decoded frames, in pixels.
 FRAME_SIZE ?= 200x200
+# How decoded frames are stored.
 CODEC ?= jpeg
+# Quality of stored JPEG frames, 1 to 100.
 QUALITY ?= 90
-# Which clips come and go, and when.
+# Which clips come and go from task to task: substitution, decremental, incremental-decremental,
+# joint-incremental or events.
 SCENARIO ?= substitution
+# Seed of the tasks and of the training.
 SEED ?= 0
+# Number of tasks; empty for the schedule's, or 6.
 TASKS ?=
+# How many subcategories leave or are exchanged when: a CSV file, empty for none.
 SCHEDULE ?= $(SCHEDULE_OF_SCENARIO)
-# How the model is updated, and the weights that it starts from; empty for none.
+# SCENARIO=events: a CSV file of who comes and goes when.
+EVENTS ?=
+# SCENARIO=events: a CSV file of who is there from the start; empty for everyone.
+START ?=
+# Label tables of videos of your own (own-data): what no split may divide.
+GROUP_BY ?=
+# The same: which category each label is of, a CSV file, where the folders' names do not tell it.
+TAXONOMY ?=
+# The same: which label each video has, a CSV file, where the folders' names do not tell it.
+LIST ?=
+# How the model is updated: finetune, ewc, lwf or fd.
 APPROACH ?= finetune
+# Weights that training starts from (make weights fetches some); empty for none.
 PRETRAINED ?=
+# Which published weights make weights fetches: what `incdec-weights list` names.
+WEIGHTS ?= seed
+# Where to compute: auto, cpu or cuda:N; for make setup, cpu or cuda.
 DEVICE ?= auto
+# What is erased: flags that choose clips (--clips FILE, --source ID, --subcategory NAME, --unlabelled, ...).
+ERASE ?=
+# A name for the request to erase.
+REQUEST ?=
+# The clip that make where looks for.
+CLIP ?=
+# Folder of the archives that the download keeps, where erasing looks too; empty for none.
+KEEP_ARCHIVES ?=
+# What make predict applies to VIDEO: a run directory or a file of weights; empty for the run RUN.
+CHECKPOINT ?=
+# Videos that make predict looks at, separated by spaces; a name with spaces stands in quotes.
+VIDEO ?=
+# Where make install puts binaries, man pages and completions.
+PREFIX ?= /usr/local
+# What stands before PREFIX where a package is made.
+DESTDIR ?=
+# Name of the run, which is its folder's below RUNS.
 RUN ?= $(SCENARIO)-$(APPROACH)-seed-$(SEED)
+# Folder of the run directories.
 RUNS ?= $(DATA)/runs
-# Any other flags of a stage and of cleaning, as their --help lists them; a value with spaces stands
-# in quotes.
+# Other flags of incdec-own-data, as its --help lists them; a value with spaces stands in quotes.
+OWN_DATA_FLAGS ?=
+# Other flags of incdec-download.
 DOWNLOAD_FLAGS ?=
+# Other flags of incdec-decode.
 DECODE_FLAGS ?=
+# Other flags of incdec-tasks.
 TASKS_FLAGS ?=
+# Other flags of incdec-train.
 TRAIN_FLAGS ?=
+# Other flags of incdec-predict.
+PREDICT_FLAGS ?=
+# Other flags of incdec-clean: --dry-run only lists.
 CLEAN_FLAGS ?=
-# The binaries. Those of another folder are taken as they are.
+# Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
-# The demo's server and toy clips.
+# Port of the demo's server.
 DEMO_PORT ?= 8713
-DEMO_TOY ?= --train 8 --validation 2 --test 3
-# The cells of `make reproduce`, and how they are trained.
+# The demo's clips: flags of incdec-toy write. Ten training clips a subcategory are the fewest of
+# which the decremental scenario has some arrive in every task; the appearance as a cue lets a model
+# learn in minutes.
+DEMO_TOY ?= --train 10 --validation 2 --test 3 --cue appearance
+# How the demo trains: flags of incdec-train.
+DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 5 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
+    --lr-first-task-head 1e-3 --lr-backbone 5e-4 --lr-head 5e-4
+# Scenarios of make reproduce.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
+# Methods of make reproduce.
 METHODS ?= finetune feature-extraction ewc lwf fd
+# Seeds of make reproduce.
 SEEDS ?= 0 1 2
+# Geometry of the model of make reproduce: seed for the seed's checkpoint, tf for the public
+# Kinetics-600 weights.
 GEOMETRY ?= seed
+# How make reproduce trains: flags of incdec-train.
 REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10
-# What the benchmarks work on, how much, and the python with PyTorch and the other programs that
-# ours is held against (`make setup-peers` makes one); the GPU of what only a GPU can show.
 BENCH := build/bench
-CLIPS ?= $(BENCH)/clips
+# Folder of videos that the benchmarks work on.
+VIDEOS ?= $(BENCH)/clips
+# Label tables of those videos, where there are some.
 CLIP_LABELS ?=
+# Bytes that the benchmark of unpacking works on.
 UNPACK_BYTES ?= 3e8
+# The python with PyTorch and the other programs that the benchmarks compare with (`make
+# setup-peers` makes one).
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+# The GPU of what only a GPU can show.
 GPU ?= cuda:0
-# How much the campaign tries.
+# How much the campaign tries: flags of tests/campaign/run.py.
 CAMPAIGN ?=
 
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := DATA LABELS RAW RUNS RUN SCHEDULE SCENARIO APPROACH SEED BIN DEMO_PORT
+PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
 LISTS := SCENARIOS METHODS SEEDS
-FLAGS := DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS REPRODUCE_TRAIN DEMO_TOY CAMPAIGN
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY CLIPS CLIP_LABELS \
-    UNPACK_BYTES PYTHON GPU
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -116,7 +181,7 @@ refuse_unknown = $(error $(1) is no setting of this Makefile; the nearest is $(s
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(SETTINGS) $(PASSED_ON),$(GIVEN)),$(call refuse_unknown,$(name)))
 $(foreach name,$(SETTINGS),$(call refuse_line_break,$(name)))
-$(foreach name,$(filter-out SCHEDULE,$(PATHS)),$(call refuse_empty,$(name)))
+$(foreach name,$(filter-out SCHEDULE EVENTS START,$(PATHS)),$(call refuse_empty,$(name)))
 $(foreach name,$(PATHS),$(call refuse_space,$(name)))
 $(foreach name,$(PATHS) $(LISTS),$(call refuse_characters,$(name),$(IN_NO_PATH)))
 $(foreach name,$(FLAGS),$(call refuse_characters,$(name),$(IN_NO_FLAGS)))
@@ -137,14 +202,15 @@ RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
 
-.PHONY: help setup setup-peers doctor build labels download decode manifest tasks train report demo-data demo kinetics reproduce \
-    reproduce-toy test test-goldens test-pytorch bench bench-gpu check-gpu lint \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce weights try predict install \
+    reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
-help: ## list the targets
+help: ## list the targets and the settings
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | awk -F '\t' '{ printf "  %-18s %s\n", $$1, $$2 }'
-	@echo 'Settings, with what they are now: DATA=$(DATA) SCENARIO=$(SCENARIO) APPROACH=$(APPROACH) SEED=$(SEED)' DEVICE=$(call quoted,$(DEVICE))
+	@printf '\n%s\n\n' 'Settings (make TARGET NAME=value ...), each with what it is now:'
+	@{ $(foreach name,$(SETTINGS),printf '%s=%s\n' $(name) $(call as_word,$(name));) } | $(without_secrets) | .ci/settings Makefile
 
 # ---- installing and building -----------------------------------------------------------------------------------------
 # Here DEVICE chooses the wheel: `make setup DEVICE=cuda` installs the full one.
@@ -155,17 +221,24 @@ doctor: ## say what is there, what is missing and how to get it
 	@.ci/doctor
 
 SOURCES := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs' -o -name '*.cpp' -o -name '*.h')
+# The stages' programs are what a newcomer waits for; the others are built when a target wants one.
+STAGES := toy download decode manifest tasks train report
 BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
+ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked --bins
+	cargo build --release --locked $(STAGES:%=--bin incdec-%)
 	@touch '$@'
 
-build: $(BUILT) ## build the release binaries into target/release
+$(ALL_BUILT): $(SOURCES) $(INSTALLED)
+	cargo build --release --locked --bins
+	@touch '$(BUILT)' '$@'
+
+build: $(ALL_BUILT) ## build the release binaries into target/release
 
 # ---- the stages ------------------------------------------------------------------------------------------------------
 # A recipe becomes its program (exec), so that a signal which ends make ends the program, and
@@ -192,10 +265,11 @@ endef
 # The source reaches the program by the environment: no make that prints its recipes prints it.
 export DOWNLOAD_SOURCE := $(call content,SOURCE)
 DOWNLOAD_SETTINGS = $(if $(DOWNLOAD_SOURCE),--source "$$DOWNLOAD_SOURCE") $(call flag,--frame-folders,FRAME_FOLDERS) \
-    $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
+    $(call flag,--keep-archives,KEEP_ARCHIVES) $(call flag,--max-missing,MAX_FAILED) $(DOWNLOAD_FLAGS)
 DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(call flag,--codec,CODEC) \
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
-TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) $(TASKS_FLAGS)
+TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
+    $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
 TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
 
 $(DATA)/.made-by: FORCE
@@ -210,7 +284,15 @@ $(RUN_DIR)/.made-by: FORCE
 	$(call made_by,'$(TASK_DIR)' $(TRAIN_SETTINGS))
 
 SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
-LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES)
+# The list of withdrawn clips is an input of every stage where it exists.
+WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
+# The ledger of withdrawals, which the report tells of where it exists.
+WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
+LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
+
+own-data: | $(ALL_BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
+	$(call run,'$(BIN)/incdec-own-data' --clips '$(RAW)' --out '$(LABELS)' $(call flag,--group-by,GROUP_BY) \
+	    $(call flag,--taxonomy,TAXONOMY) $(call flag,--list,LIST) $(OWN_DATA_FLAGS))
 
 labels: | $(BUILT) ## fetch the published subset's label tables into LABELS
 	$(call run,'$(BIN)/incdec-download' labels --out '$(LABELS)')
@@ -244,21 +326,66 @@ $(MANIFESTS)/.made: $(INDEX) $(LABEL_TABLES) $(MANIFESTS)/.made-by $(call absent
 
 tasks: $(AVAILABILITY) ## deal the clips out to the tasks of SCENARIO
 $(AVAILABILITY): $(TASK_DIR)/.made ;
-$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
+$(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
 	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
-$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(TRAIN_SETTINGS))
+$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
+	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS))
 	@touch '$@'
 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
-$(RUN_DIR)/.reported: $(FINISHED) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' '$(RUN_DIR)')
+$(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
+	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
 	@touch '$@'
+
+# ---- withdrawing ------------------------------------------------------------------------------------------------------
+# Where erasing looks and works.
+ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
+    --runs-folder '$(RUNS)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
+# $(call needs,VARIABLE): what a target cannot do without.
+needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
+
+erase: | $(ALL_BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
+	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
+	$(call run,'$(BIN)/incdec-erase' apply $(ERASE) $(call flag,--request,REQUEST) $(ERASE_PLACES))
+where: | $(ALL_BUILT) ## say what is held of one clip, and where (CLIP=id)
+	$(call needs,CLIP,the clip's id)
+	$(call run,'$(BIN)/incdec-erase' plan $(ERASE_PLACES) -- $(call as_word,CLIP))
+verify-erased: | $(ALL_BUILT) ## read everything again and list what is left of withdrawn clips
+	$(call run,'$(BIN)/incdec-erase' verify $(ERASE_PLACES))
+
+# The run is not made for it: an answer may be asked for while other settings are tried.
+predict: | $(ALL_BUILT) ## the probabilities of each category for VIDEO, by the run RUN or CHECKPOINT
+	$(if $(VIDEO),,$(error make predict wants VIDEO='one.mp4 two.mp4'))
+	$(call run,'$(BIN)/incdec-predict' --checkpoint $(if $(CHECKPOINT),$(call as_word,CHECKPOINT),'$(RUN_DIR)') \
+	    $(call flag,--device,DEVICE) $(PREDICT_FLAGS) $(VIDEO))
+
+# The file is checked by the id that git gives its content, and what is there already stays.
+weights: | $(ALL_BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, kinetics-600-a0, -a1 or -a2)
+	$(call run,'$(BIN)/incdec-weights' fetch '$(WEIGHTS)' --out 'weights/$(WEIGHTS).pt')
+
+# ---- installing ------------------------------------------------------------------------------------------------------
+# Each binary writes its own man pages and completions. The benchmarks stay here, and so does
+# libtorch, where the binaries look for it.
+PROGRAMS := own-data download decode manifest tasks train predict report erase clean toy weights experiment
+INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
+COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
+
+install: $(ALL_BUILT) ## binaries, man pages and completions below PREFIX (/usr/local)
+	@to=$(INSTALL_TO); \
+	share="$$to/share"; \
+	install -d "$$to/bin" "$$share/man/man1" $(foreach kind,$(COMPLETIONS),"$$share/$(lastword $(subst :, ,$(kind)))"); \
+	for name in $(PROGRAMS); do \
+	    program='$(BIN)'/"incdec-$$name"; \
+	    install -m 755 "$$program" "$$to/bin/"; \
+	    "$$program" --generate man "$$share/man/man1"; \
+	    $(foreach kind,$(COMPLETIONS),"$$program" --generate $(firstword $(subst :, ,$(kind))) "$$share/$(lastword $(subst :, ,$(kind)))";) \
+	done; \
+	echo "$$to: binaries, man pages and completions of $(words $(PROGRAMS)) programs"
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
 # A toy source is written, served on loopback, and goes through every stage as the real one would,
@@ -267,8 +394,6 @@ DEMO_SOURCE := demo/source
 DEMO_URL = http://127.0.0.1:$(DEMO_PORT)
 DEMO_SCENARIOS := substitution decremental
 DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
-DEMO_TRAIN := --frames 8 --resize 72 --size 64 --epochs 6 --batch-size 8 --lr-first-task 1e-3 --lr-first-task-head 1e-3 \
-    --lr-backbone 5e-4 --lr-head 5e-4
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo RAW=demo/raw LABELS=$(DEMO_SOURCE)/Info RUNS=demo/runs \
     SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
 
@@ -297,6 +422,11 @@ demo: $(DEMO_SCENARIOS:%=demo-train-%) ## the whole pipeline on a toy data set, 
 	@[ demo/report.html -nt demo/.begun ] || echo 'demo: everything was there already; nothing was done'
 	@echo "demo/report.html: $$(tail -n 1 demo/summary.txt)"
 
+# The playground: one run on the demo's data, whatever the scenario, approach and seed.
+try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
+	@exec $(DEMO_MAKE) report
+	@echo 'the page: demo/runs/$(RUN)/report.html'
+
 demo/report.html: demo/.reported ;
 demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
 	$(call run,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS) >demo/summary.txt)
@@ -312,7 +442,8 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 # Every cell of the published table, scenario x (finetune, feature extraction, EWC, LwF, FD) x seed,
 # is a run of its own in RUNS: what is done is passed over, what was stopped goes on, `make -k`
 # passes over a cell that fails, JOBS=2 trains two at a time, and SCENARIOS, METHODS and SEEDS
-# choose a part. `make reproduce DEVICE=cuda:0 PRETRAINED=file.pt GEOMETRY=tf`.
+# choose a part. `make weights`, then `make reproduce DEVICE=cuda:0 PRETRAINED=weights/seed.pt`: the
+# seed's checkpoint has the seed's geometry; the public Kinetics-600 weights want GEOMETRY=tf.
 
 # One run at a time where JOBS is not given: training wants the whole machine.
 TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))
@@ -321,7 +452,7 @@ KEEP_GOING = $(if $(findstring k,$(firstword -$(MAKEFLAGS))),--keep-going)
 # The tasks are the published ones: what would have no effect is refused.
 refuse_given = $(if $(filter command,$(origin $(1))),$(error make reproduce takes no $(1): its tasks are the published ones))
 $(if $(filter reproduce%,$(MAKECMDGOALS)),$(foreach name,TASKS SCHEDULE TASKS_FLAGS,$(call refuse_given,$(name))))
-reproduce: $(MANIFEST) | $(BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
+reproduce: $(MANIFEST) | $(ALL_BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
 	$(call run,'$(BIN)/incdec-experiment' table --labels '$(LABELS)' --manifest '$(MANIFEST)' --shards '$(SHARDS)' --tasks-dir '$(DATA)/tasks' \
 	    --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
 	    -- $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(REPRODUCE_TRAIN))
@@ -346,18 +477,18 @@ setup-peers: ## install the programs that ours is compared with (about 6 GB, int
 test-pytorch: $(INSTALLED) ## load our checkpoints in PyTorch, strictly, and compare logits (after make setup-peers)
 	INCDEC_PYTORCH=$$(command -v $(call as_word,PYTHON)) OMP_NUM_THREADS=1 exec cargo test --locked --test it -- --ignored --nocapture checkpoints::pytorch
 
-# Ours and other programs in turn on the same work. Without CLIPS the toy's videos serve; a peer
+# Ours and other programs in turn on the same work. Without VIDEOS the toy's videos serve; a peer
 # that PYTHON lacks is named in the table. Criterion's benchmarks of single functions are `cargo
 # bench`.
 TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
-bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/bench (CLIPS=folder of videos, after make setup-peers)
+bench: $(ALL_BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
 	'$(BIN)/incdec-toy' write --out $(BENCH)/toy $(TOY_VIDEOS)
-	$(if $(filter $(BENCH)/clips,$(CLIPS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
-	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,CLIPS) \
+	$(if $(filter $(BENCH)/clips,$(VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
+	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,VIDEOS) \
 	    --json $(BENCH)/decode.json
 	python3 tests/bench/load_peers.py $(call flag,--python,PYTHON) --bin '$(BIN)' --work $(BENCH)/load --json $(BENCH)/load.json \
-	    $(if $(CLIP_LABELS),$(call flag,--clips,CLIPS) $(call flag,--labels,CLIP_LABELS))
+	    $(if $(CLIP_LABELS),$(call flag,--clips,VIDEOS) $(call flag,--labels,CLIP_LABELS))
 	python3 tests/bench/unpack.py $(BENCH)/toy --work $(BENCH)/unpack $(call flag,--bytes,UNPACK_BYTES) --program '$(BIN)/incdec-download' \
 	    --json $(BENCH)/unpack.json
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' --json $(BENCH)/step.json
@@ -365,12 +496,12 @@ bench: $(BUILT) ## ours beside other programs: tables, and JSON under build/benc
 # Hours in full; CAMPAIGN='--kills 2 --starts 1 --flips 1 --removals 2' takes minutes, `--help` has
 # the rest.
 .PHONY: campaign
-campaign: $(BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
+campaign: $(ALL_BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
 	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 
 # What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make
 # setup-peers` come first.
-bench-gpu: $(BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
+bench-gpu: $(ALL_BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
 
@@ -386,17 +517,17 @@ lint: $(INSTALLED) ## formatting, clippy, documentation and this file's quoting,
 # ---- removing ----------------------------------------------------------------------------------------------------------
 # What a record proves to be a stage's own work, unchanged, is removed; everything else stays, and
 # is counted. CLEAN_FLAGS=--dry-run only lists.
-clean-download: | $(BUILT) ## remove the clips of DATA that were downloaded, and their ledger
+clean-download: | $(ALL_BUILT) ## remove the clips of DATA that were downloaded, and their ledger
 	$(call run,'$(BIN)/incdec-clean' download '$(DATA)' --clips '$(RAW)' $(CLEAN_FLAGS))
-clean-decode: | $(BUILT) ## remove the shards of DATA
+clean-decode: | $(ALL_BUILT) ## remove the shards of DATA
 	$(call run,'$(BIN)/incdec-clean' decode '$(SHARDS)' $(CLEAN_FLAGS))
-clean-manifest: | $(BUILT) ## remove the manifest of DATA
+clean-manifest: | $(ALL_BUILT) ## remove the manifest of DATA
 	$(call run,'$(BIN)/incdec-clean' manifest '$(MANIFESTS)' $(CLEAN_FLAGS))
-clean-tasks: | $(BUILT) ## remove all tasks of DATA
+clean-tasks: | $(ALL_BUILT) ## remove all tasks of DATA
 	$(call run,'$(BIN)/incdec-clean' tasks '$(DATA)/tasks' $(CLEAN_FLAGS))
-clean-train: | $(BUILT) ## remove the run RUN
+clean-train: | $(ALL_BUILT) ## remove the run RUN
 	$(call run,'$(BIN)/incdec-clean' train '$(RUN_DIR)' $(CLEAN_FLAGS))
-clean-report: | $(BUILT) ## remove the report of RUN
+clean-report: | $(ALL_BUILT) ## remove the report of RUN
 	$(call run,'$(BIN)/incdec-clean' report '$(RUN_DIR)' $(CLEAN_FLAGS))
 clean-demo: ## remove the demo
 	rm -rf ./demo

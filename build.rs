@@ -29,8 +29,10 @@ const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
 ];
 
 /// The binaries that compute with no tensor.
-const WITHOUT_TORCH: [&str; 10] = [
+const WITHOUT_TORCH: [&str; 12] = [
+    "own-data",
     "clean",
+    "erase",
     "download",
     "decode",
     "manifest",
@@ -42,8 +44,17 @@ const WITHOUT_TORCH: [&str; 10] = [
     "bench-decode",
 ];
 
+/// The names that Chromium goes by, which shows the report's page to a test.
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    look_for_a_browser();
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
@@ -69,6 +80,22 @@ fn main() {
     }
     build_fused_operators(Path::new(&lib));
     build_process_groups(Path::new(&lib));
+}
+
+/// Sets `chromium` where one is on the path: the test that needs it is ignored, with the reason,
+/// where none is. A browser that is installed later is seen once this file is touched, as
+/// `.ci/setup browser` does.
+fn look_for_a_browser() {
+    println!("cargo:rustc-check-cfg=cfg(chromium)");
+    println!("cargo:rerun-if-env-changed=PATH");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path);
+    if folders
+        .flat_map(|folder| BROWSERS.map(|name| folder.join(name)))
+        .any(|program| program.is_file())
+    {
+        println!("cargo:rustc-cfg=chromium");
+    }
 }
 
 /// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it.

@@ -37,6 +37,8 @@ struct Args {
     /// Where another program works in the folder, wait until it has ended
     #[arg(long)]
     wait: bool,
+    #[command(flatten)]
+    summary: cli::Summary,
 }
 
 impl From<Args> for CleanConfig {
@@ -51,17 +53,19 @@ impl From<Args> for CleanConfig {
     }
 }
 
-fn run(config: &CleanConfig) -> Result<(), CleanError> {
+fn run(config: &CleanConfig, shown: cli::Summary) -> Result<(), CleanError> {
     let summary = clean::run(config)?;
     if config.dry_run {
-        cli::product(&summary);
+        shown.print_product(&summary);
     } else {
-        cli::news(&summary);
+        shown.print(&summary);
     }
     Ok(())
 }
 
 fn main() -> ExitCode {
-    let config = CleanConfig::from(cli::parse::<Args>());
-    cli::run(None, || run(&config))
+    let args = cli::parse::<Args>();
+    let summary = args.summary;
+    let config = CleanConfig::from(args);
+    cli::run(None, || run(&config, summary))
 }

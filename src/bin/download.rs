@@ -16,9 +16,9 @@ use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};
 
-fn run(config: &DownloadConfig) -> Result<(), DownloadError> {
+fn run(config: &DownloadConfig, shown: cli::Summary) -> Result<(), DownloadError> {
     let summary = download::run(config)?;
-    cli::news(summary);
+    shown.print(summary);
     Ok(())
 }
 
@@ -57,7 +57,10 @@ fn labels(args: LabelsArgs) -> Result<(), DownloadError> {
 }
 
 /// Does a task with a log beside the ledger: what depends on the day and the network goes there.
-fn logged(args: RunArgs, task: fn(&DownloadConfig) -> Result<(), DownloadError>) -> ExitCode {
+fn logged(
+    args: RunArgs,
+    task: impl FnOnce(&DownloadConfig) -> Result<(), DownloadError>,
+) -> ExitCode {
     let config = DownloadConfig::from(args);
     let log = config.ledger.with_file_name("download.jsonl");
     start(Some(&log), || task(&config))
@@ -78,6 +81,6 @@ fn main() -> ExitCode {
         }
         Some(Task::Verify(args)) => logged(args.run, check_and_mend),
         Some(Task::Labels(args)) => start(None, || labels(args)),
-        None => logged(command.run, run),
+        None => logged(command.run, |config| run(config, command.summary)),
     }
 }

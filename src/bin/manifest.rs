@@ -14,7 +14,7 @@ Example:
     --out Kinetics/manifests/clips.parquet
 
 Prints how many clips of each split, category and subcategory have frames, and an audit: missing and failed clips,
-YouTube ids that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data
+groups (YouTube ids, persons, customers) that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data
 are used as published.";
 
 /// Join the label tables with the frame shards into one table of clips, and audit it.
@@ -33,15 +33,20 @@ struct Args {
     /// How many findings of each kind are listed; the rest is counted
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LISTED)]
     list: usize,
+    #[command(flatten)]
+    summary: cli::Summary,
 }
 
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
+    let summary = args.summary;
     let config = ManifestConfig {
         labels: args.labels,
         shards: args.shards,
         out: args.out,
         listed: args.list,
     };
-    cli::run(None, || manifest::run(&config).map(cli::news))
+    cli::run(None, || {
+        manifest::run(&config).map(|done| summary.print(done))
+    })
 }

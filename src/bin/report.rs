@@ -12,9 +12,11 @@ const EXAMPLE: &str = "\
 Examples:
   incdec-report --out report.html runs/decremental-ewc-0
   incdec-report --out all.html --table all.parquet runs/*
+  incdec-report --out withdrawals.html --withdrawals Kinetics/erasures.parquet
 
 One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
-Several runs: the same for each, after a comparison with mean and standard deviation over seeds by scenario and approach.
+Several runs: the same for each, after a comparison over seeds by scenario and approach; more than 12 runs get pages of
+their own, in the folder NAME-runs beside NAME.html.
 The page loads nothing from anywhere. The last line on stdout sums everything up.";
 
 /// Make one HTML page of one or more runs.
@@ -22,7 +24,7 @@ The page loads nothing from anywhere. The last line on stdout sums everything up
 #[command(name = "incdec-report", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Run directories, as incdec-train writes them
-    #[arg(required = true, value_name = "RUN")]
+    #[arg(required_unless_present = "withdrawals", value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The page to write (HTML)
     #[arg(long, value_name = "FILE")]
@@ -30,7 +32,17 @@ struct Args {
     /// Also write every figure's mean and standard deviation over seeds to this table (Parquet)
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
-    /// How often each test set's labels are permuted to measure the level of chance
+    /// The list of withdrawn clips, where there is one: the page says which runs were judged with some
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals (erasures.parquet): the page says what was done about each request.
+    /// Without runs it says nothing else
+    #[arg(long, value_name = "LEDGER")]
+    withdrawals: Option<PathBuf>,
+    /// Also show frames of clips that were withdrawn or lost, from this folder of frame shards; people can be seen in them
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// How often each test set's labels are permuted to measure the level of chance, and its clips drawn again for intervals
     #[arg(long, value_name = "N", default_value_t = PERMUTATIONS, value_parser = permutations)]
     permutations: usize,
 }
@@ -47,6 +59,9 @@ fn main() -> ExitCode {
         runs: args.runs,
         out: args.out,
         table: args.table,
+        withdrawn: args.withdrawn,
+        withdrawals: args.withdrawals,
+        frames: args.frames,
         permutations: args.permutations,
     };
     cli::run(None, || report::run(&config).map(cli::news))

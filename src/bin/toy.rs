@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use incdec::media;
 use incdec::toy::serve::{self, Server};
-use incdec::toy::{self, Layout, ToyConfig, ToyError};
+use incdec::toy::{self, Cue, Layout, ToyConfig, ToyError};
 
 const EXAMPLE: &str = "\
 Example:
@@ -81,6 +82,10 @@ struct Write {
     /// Where clips lie in an archive.
     #[arg(long, value_parser = cli::one_of::<Layout>(), default_value_t)]
     layout: Layout,
+    /// What tells a clip's category: motion (no single frame shows it), or appearance (the motion, and a look of each
+    /// subcategory of its own).
+    #[arg(long, value_parser = cli::one_of::<Cue>(), default_value_t)]
+    cue: Cue,
 }
 
 impl From<Write> for ToyConfig {
@@ -95,6 +100,7 @@ impl From<Write> for ToyConfig {
             fps: args.fps,
             seed: args.seed,
             layout: args.layout,
+            cue: args.cue,
         }
     }
 }
@@ -114,7 +120,7 @@ fn serve(dir: &std::path::Path, port: u16) -> Result<(), ToyError> {
 }
 
 fn main() -> ExitCode {
-    let command = cli::parse::<Args>().command;
+    let command = cli::parse_linked::<Args>(&[format!("FFmpeg {}", media::version())]).command;
     cli::run(None, || match command {
         Command::Write(args) => write(&args.into()),
         Command::Serve { dir, port } => serve(&dir, port),

@@ -3,7 +3,7 @@
 //! temporary file holds its lock, so that sweeping takes only what nobody writes any more.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use crate::hint::Hint;
 const TEMPORARY_PREFIX: &str = ".incdec-";
 /// Suffix of the names of files being written.
 const TEMPORARY_SUFFIX: &str = ".tmp";
+/// Bytes of a file that are read at a time.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Why a file could not be published or read.
 #[derive(Debug, thiserror::Error)]
@@ -246,6 +248,17 @@ fn remove_abandoned(path: &Path) -> Result<(), ArtifactError> {
     }
 }
 
+/// Free bytes on the disk of `folder` or, where it is not made yet, of the nearest folder above it; `None` where the system
+/// does not say.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let existing = folder
+        .ancestors()
+        .find(|a| a.exists() && !a.as_os_str().is_empty());
+    let stat = rustix::fs::statvfs(existing.unwrap_or(Path::new("."))).ok()?;
+    Some(stat.f_bavail * stat.f_frsize)
+}
+
 /// The BLAKE3 hash of a file's bytes in hexadecimal, as lineage and the ledgers keep it.
 ///
 /// # Errors
@@ -257,6 +270,37 @@ pub fn hash_file(path: &Path) -> Result<String, ArtifactError> {
         .and_then(|file| hasher.update_reader(file).map(drop))
         .map_err(ArtifactError::at("read", path))?;
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Hands the bytes of a file piece by piece to `take`, for hashes that others ask for.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_pieces(path: &Path, mut take: impl FnMut(&[u8])) -> Result<(), ArtifactError> {
+    let failed = ArtifactError::at("read", path);
+    let mut read = || -> io::Result<()> {
+        let mut file = fs::File::open(path)?;
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(()),
+                n => take(&piece[..n]),
+            }
+        }
+    };
+    read().map_err(failed)
+}
+
+/// Bytes as hexadecimal digits, two a byte.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 #[cfg(test)]

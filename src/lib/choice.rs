@@ -37,7 +37,7 @@ pub trait Choice: Copy + Sized + 'static {
 
 /// A text that names no value of a choice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no {what}: expected one of {}", expected.join(", "))]
+#[error("{text:?} is no {what}: expected one of {}{}", expected.join(", "), did_you_mean(text, expected.iter().copied()))]
 pub struct ChoiceError {
     /// What the choice is called.
     pub what: &'static str,
@@ -64,6 +64,17 @@ pub fn parse<C: Choice>(text: &str) -> Result<C, ChoiceError> {
         text: text.to_owned(),
         expected: C::VALUES.iter().map(|v| v.spelling().name).collect(),
     })
+}
+
+/// `; did you mean ewc?` where one of the names is near `text`, and nothing where none is.
+pub(crate) fn did_you_mean<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let text = text.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&text, &name.to_lowercase());
+    let near = names.into_iter().map(|name| (distance(name), name));
+    // A third of the letters may be wrong, and one always.
+    let near = near.filter(|(wrong, name)| *wrong <= (name.chars().count() / 3).max(1));
+    near.min()
+        .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
 }
 
 /// Writes a value's text, padded where the format asks for it.
@@ -181,5 +192,15 @@ mod tests {
             "pear".parse::<Fruit>().unwrap_err().to_string(),
             "\"pear\" is no fruit: expected one of apple, berry"
         );
+    }
+
+    #[test]
+    fn a_slip_of_the_keys_is_told_what_was_meant() {
+        let refused = |text: &str| text.parse::<Fruit>().unwrap_err().to_string();
+        for slip in ["aplpe", "Appel", "aple", "APPLE"] {
+            assert!(refused(slip).ends_with("; did you mean apple?"), "{slip}");
+        }
+        assert!(refused("bery").ends_with("; did you mean berry?"));
+        assert!(!refused("x").contains("did you mean"));
     }
 }

@@ -17,6 +17,11 @@ pub enum Exit {
     NeverStarted,
     /// A passing trouble: the network, a busy folder, a full disk. The same command can succeed later.
     TryAgain,
+    /// Ended by SIGINT. What was finished is kept, the same command goes on.
+    Interrupted,
+    /// Ended by SIGTERM, or by SIGUSR1, which a scheduler sends some time before. What was finished is kept, the same
+    /// command goes on.
+    Terminated,
 }
 
 impl Exit {
@@ -30,6 +35,8 @@ impl Exit {
             Self::Hopeless => 65,
             Self::NeverStarted => 69,
             Self::TryAgain => 75,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 
@@ -42,7 +49,8 @@ Exit status:
   65        this input can never succeed; another try will not help
   69        a group of processes never came together
   75        a passing trouble (network, busy folder, full disk): the same command can succeed later
-  130, 143  ended by SIGINT or SIGTERM; what was finished is kept, the same command goes on";
+  130       ended by SIGINT; what was finished is kept, the same command goes on
+  143       ended by SIGTERM or SIGUSR1; what was finished is kept, the same command goes on";
 }
 
 #[cfg(test)]
@@ -51,8 +59,19 @@ mod tests {
 
     #[test]
     fn the_help_names_every_status() {
-        use Exit::{Done, Failed, Hopeless, NeverStarted, TryAgain, Usage};
-        for exit in [Done, Failed, Usage, Hopeless, NeverStarted, TryAgain] {
+        use Exit::{
+            Done, Failed, Hopeless, Interrupted, NeverStarted, Terminated, TryAgain, Usage,
+        };
+        for exit in [
+            Done,
+            Failed,
+            Usage,
+            Hopeless,
+            NeverStarted,
+            TryAgain,
+            Interrupted,
+            Terminated,
+        ] {
             let line = format!("\n  {:<10}", exit.code());
             assert!(Exit::HELP.contains(&line), "{exit:?}");
         }

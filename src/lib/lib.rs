@@ -29,6 +29,7 @@
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
+//! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
 //! | [`named_csv`] | CSV that people write, its columns found by name |
 //! | [`npy`] | the header of numpy's arrays |
 //! | [`panics`] | panics of code that reads hostile bytes, as errors |
@@ -40,7 +41,9 @@
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
+//! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
+//! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
 //! Above it:
 //!
@@ -57,15 +60,19 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
+//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
-//! | [`report`] | one page from one or more runs | `metrics` |
-//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `report`, `shard` |
+//! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
+//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
+//! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |
+//! | [`weights`] | published weights, fetched and checked | `download` |
+//! | [`own_data`] | label tables from a folder of one's own | |
 //! | `toy` | a miniature Kinetics and its loopback server | `media` |
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket; `toy` serves on loopback.
-//! * Only `media` names `ffmpeg_next`; only `data`, `model` and `train` name `tch`; clap lives in the binaries.
+//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
+//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train` and `predict` name `tch`; clap lives in the binaries.
 //! * The library reads no environment variable and no current directory.
 //! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
 //!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
@@ -77,7 +84,8 @@
 //!
 //! # Cargo features
 //!
-//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default. The binaries of a stage link
+//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default;
+//! predict needs both. The binaries of a stage link
 //! only what the stage needs.
 
 pub mod artifact;
@@ -86,6 +94,7 @@ pub mod cholesky;
 pub mod clip;
 pub mod exit;
 pub mod foreign;
+pub mod guide;
 pub mod hint;
 pub mod labels;
 pub mod lock;
@@ -97,8 +106,10 @@ pub mod parquet_file;
 pub mod progress;
 pub mod random;
 pub mod run_record;
+pub mod signals;
 pub mod tables;
 pub mod taxonomy;
+pub mod withdrawn;
 
 pub mod audit;
 pub mod clean;
@@ -107,12 +118,16 @@ pub mod data;
 #[cfg(feature = "media")]
 pub mod decode;
 pub mod download;
+pub mod erase;
 pub mod manifest;
 #[cfg(feature = "media")]
 pub mod media;
 pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod own_data;
+#[cfg(all(feature = "media", feature = "torch"))]
+pub mod predict;
 pub mod report;
 pub mod shard;
 pub mod tasks;
@@ -121,3 +136,4 @@ pub mod toy;
 #[cfg(feature = "torch")]
 pub mod train;
 pub mod unlearning;
+pub mod weights;

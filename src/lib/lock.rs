@@ -6,6 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::artifact::{ArtifactError, is_at};
 use crate::exit::Exit;
@@ -17,6 +18,9 @@ pub const LOCK_FILE: &str = ".incdec.lock";
 
 /// Longest text about a holder that is read.
 const MAX_HOLDER_BYTES: u64 = 1000;
+
+/// How long a lock that is held is looked at a second time: [`holder`] has it for a moment only.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What to do where another program holds the lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,10 +102,14 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {
                     let held = read_holder(&mut file);
                     if wait == Wait::No {
-                        return Err(LockError::Held {
-                            path: what.to_owned(),
-                            holder: held,
-                        });
+                        std::thread::sleep(LOOK_AGAIN);
+                        if file.try_lock().is_err() {
+                            return Err(LockError::Held {
+                                path: what.to_owned(),
+                                holder: held,
+                            });
+                        }
+                        continue;
                     }
                     tracing::info!("waiting for {}: in use by {held}", what.display());
                     file.lock().map_err(ArtifactError::at("lock", path))?;
@@ -130,6 +138,24 @@ impl Lock {
             }
         }
     }
+}
+
+/// Who holds the lock of `folder` now, in its own words; `None` where nobody does. Writes nothing and waits for nobody.
+///
+/// # Errors
+/// When the file of the lock cannot be opened.
+pub fn holder(folder: &Path) -> Result<Option<String>, ArtifactError> {
+    let path = folder.join(LOCK_FILE);
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(ArtifactError::at("open", &path)(e)),
+    };
+    // A file that a killed program left can be locked; that lock ends with this look.
+    Ok(match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(read_holder(&mut file)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    })
 }
 
 impl Lock {
@@ -172,7 +198,9 @@ mod tests {
         let holder = format!("incdec-train, process {}", std::process::id());
         assert!(text.ends_with(&holder), "{text}");
         assert_eq!(refused.exit(), Exit::TryAgain);
+        assert_eq!(super::holder(folder.path()).unwrap(), Some(holder));
         drop(first);
+        assert_eq!(super::holder(folder.path()).unwrap(), None);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         Lock::folder(folder.path(), "incdec-train", Wait::No).unwrap();
     }
@@ -206,6 +234,7 @@ mod tests {
     fn a_file_that_a_killed_program_left_locks_nothing() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(LOCK_FILE), "incdec-train, process 1").unwrap();
+        assert_eq!(holder(folder.path()).unwrap(), None);
         Lock::folder(folder.path(), "b", Wait::No).unwrap();
     }
 }

@@ -2,12 +2,21 @@
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Seconds between two plain lines where stderr is no terminal.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether nobody wants to see progress.
+static HIDDEN: AtomicBool = AtomicBool::new(false);
+
+/// Shows no progress of what this process begins from now on.
+pub fn hide() {
+    HIDDEN.store(true, Ordering::Relaxed);
+}
 
 /// What things are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +46,14 @@ impl Progress {
     /// Starts the display of `what` ("decoding"), of `total` units where that is known.
     #[must_use]
     pub fn new(what: &str, total: Option<u64>, unit: Unit) -> Self {
-        if !stderr().is_terminal() {
+        let hidden = HIDDEN.load(Ordering::Relaxed);
+        if hidden || !stderr().is_terminal() {
             let bar = ProgressBar::hidden();
             if let Some(total) = total {
                 bar.set_length(total);
+            }
+            if hidden {
+                return Self { bar, plain: None };
             }
             let now = Instant::now();
             let plain = Plain {

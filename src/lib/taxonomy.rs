@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::foreign::printable;
+use crate::foreign::{composed, printable};
 use crate::hint::Hint;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 
 /// Most subcategories; the largest published taxonomies have thousands.
 const MAX_SUBCATEGORIES: usize = 1_000_000;
 /// Longest name, in bytes; names become those of folders.
-const MAX_NAME_BYTES: usize = 200;
+pub(crate) const MAX_NAME_BYTES: usize = 200;
 
 /// A category with its subcategories, in the table's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Category {
 pub struct Taxonomy {
     categories: Vec<Category>,
     places: HashMap<String, Place>,
+    /// The names that are not in Unicode's composed form, by that form.
+    composed: HashMap<String, String>,
 }
 
 /// Where a subcategory stands in its taxonomy.
@@ -97,6 +99,11 @@ pub enum TaxonomyError {
 
 impl Hint for TaxonomyError {
     fn hint(&self) -> Option<String> {
+        if let Self::Csv(e) = self
+            && let Some(hint) = e.hint()
+        {
+            return Some(hint);
+        }
         Some("a taxonomy is a CSV with the header Category,Subcategory and one line a subcategory, as in Kinetics/Info/classes.csv".into())
     }
 }
@@ -170,6 +177,7 @@ impl Taxonomy {
             return Err(TaxonomyError::Empty { path: path() });
         }
         let mut places = HashMap::new();
+        let mut composed_names = HashMap::new();
         for (class, category) in categories.iter().enumerate() {
             for (index, name) in category.subcategories.iter().enumerate() {
                 let number = places.len();
@@ -181,7 +189,12 @@ impl Taxonomy {
                     index,
                     number,
                 };
-                if places.insert(name.clone(), place).is_some() {
+                let plain = composed(name);
+                let is_known = places.contains_key(&*plain) || composed_names.contains_key(&*plain);
+                if plain != name.as_str() {
+                    composed_names.insert(plain.into_owned(), name.clone());
+                }
+                if places.insert(name.clone(), place).is_some() || is_known {
                     return Err(TaxonomyError::Shared {
                         path: path(),
                         name: name.clone(),
@@ -189,7 +202,11 @@ impl Taxonomy {
                 }
             }
         }
-        Ok(Self { categories, places })
+        Ok(Self {
+            categories,
+            places,
+            composed: composed_names,
+        })
     }
 
     /// The categories in class order.
@@ -216,6 +233,18 @@ impl Taxonomy {
             .iter()
             .enumerate()
             .flat_map(|(class, c)| c.subcategories.iter().map(move |s| (class, s.as_str())))
+    }
+
+    /// The class of a subcategory and its name as the taxonomy spells it, if the taxonomy knows it:
+    /// the same letters in another Unicode form are the same name.
+    #[must_use]
+    pub fn find(&self, subcategory: &str) -> Option<(usize, &str)> {
+        let plain = composed(subcategory);
+        let spelt = self.composed.get(&*plain).map(String::as_str);
+        let spellings = [Some(subcategory), Some(&*plain), spelt];
+        let mut found = spellings.into_iter().flatten();
+        let (name, place) = found.find_map(|name| self.places.get_key_value(name))?;
+        Some((place.class, name))
     }
 
     /// Where a subcategory stands, if the taxonomy knows it.
@@ -370,6 +399,19 @@ mod tests {
             Taxonomy::of_settings(path, &Map::new()),
             Err(TaxonomyError::Metadata { .. })
         ));
+    }
+
+    #[test]
+    fn a_name_in_another_unicode_form_is_the_same_name_in_the_tables_spelling() {
+        let (one, two) = ("caf\u{e9}", "cafe\u{301}");
+        for (spelt, other) in [(one, two), (two, one)] {
+            let t = read(&format!("Category,Subcategory\na,{spelt}\nb,tea\n")).unwrap();
+            assert_eq!(t.find(spelt), Some((0, spelt)));
+            assert_eq!(t.find(other), Some((0, spelt)));
+            assert_eq!(t.find("cafe"), None);
+            let twice = read(&format!("Category,Subcategory\na,{spelt}\nb,{other}\n"));
+            assert!(matches!(twice, Err(TaxonomyError::Shared { .. })));
+        }
     }
 
     #[test]

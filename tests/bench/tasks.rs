@@ -22,6 +22,7 @@ fn source(train: usize, subcategories: usize) -> Source {
         (0..count)
             .map(|i| LabelledClip {
                 clip_id: format!("{letter}{i:010}_000000_000010"),
+                group: None,
                 class: i % subcategories % 5,
                 subcategory: i % subcategories / 5,
                 usable: true,

@@ -6,6 +6,8 @@ Writes the toy source and runs every stage on it, small and undisturbed. Then ev
 tree before its stage:
 
     kills     kill -9 at one to three random moments, then a whole run: the bytes must be those of an undisturbed run
+    stops     a training ended by SIGTERM, SIGINT, SIGUSR1 or kill -9 at one to four random moments and gone on with, for every
+              approach, sampler and scheduler, and from scratch: the bytes must be those of an undisturbed one
     starts    the same stage twice at once, also with other settings: one is busy (exit status 75), or both are done
     flips     one random bit of every published file, then each command that reads it: refused by name, or the same results
     removals  an output removed in mid-run: an error, or everything is there at the end all the same
@@ -30,7 +32,7 @@ from pathlib import Path
 from pipeline import NotSurvived, Programs, Reference
 from trials import Trials
 
-KINDS = ["kills", "starts", "flips", "removals", "ends"]
+KINDS = ["kills", "stops", "starts", "flips", "removals", "ends"]
 # Trees of failed trials that are kept.
 MOST_KEPT = 20
 
@@ -40,6 +42,7 @@ def parse():
     parser.add_argument("--bin", type=Path, default=Path("target/release"), help="folder of the binaries")
     parser.add_argument("--work", type=Path, default=Path("build/campaign"), help="folder for everything; emptied first")
     parser.add_argument("--kills", type=int, default=20, metavar="N", help="trials of each stage")
+    parser.add_argument("--stops", type=int, default=1, metavar="N", help="trials of each training")
     parser.add_argument("--starts", type=int, default=10, metavar="N", help="trials of each pair")
     parser.add_argument("--flips", type=int, default=10, metavar="N", help="trials of each file and reader")
     parser.add_argument("--removals", type=int, default=10, metavar="N", help="trials of each stage")
@@ -54,7 +57,7 @@ def parse():
 
 def campaign(args, programs, reference, cases):
     """Tries every case; gives the rows of the table and the failures."""
-    counts = {"kills": args.kills, "starts": args.starts, "flips": args.flips, "removals": args.removals, "ends": 1}
+    counts = {"kills": args.kills, "stops": args.stops, "starts": args.starts, "flips": args.flips, "removals": args.removals, "ends": 1}
     rows, failures = [], []
     root = reference.work / "trial"
     for case in cases:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import BY_NAME, GROWN, STAGES, NotSurvived, copy, difference, same_results, tree
+from stops import Stops, matrix
 
 DONE, FAILED, BUSY = 0, 1, 75
 
@@ -45,6 +46,9 @@ class Trials:
         for stage in [*STAGES, GROWN]:
             name = stage if stage == GROWN else stage.name
             yield Case("kills", "decode" if stage == GROWN else name, name, partial(self.kill, name))
+        stops = Stops(self.programs, self.reference)
+        for flags in matrix():
+            yield Case("stops", "train", flags, partial(stops.trial, flags))
         yield from self.starts()
         yield from self.flips()
         for name in ("toy", "download", "decode", "train"):

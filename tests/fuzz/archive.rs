@@ -18,8 +18,8 @@ impl Keeper for Counter {
         true
     }
 
-    fn keep(&mut self, clip: &ClipId, bytes: u64, body: &mut dyn Read) -> Result<KeptClip, ExtractError> {
-        assert!(!clip.file_name().contains(['/', '\0']));
+    fn keep(&mut self, clip: &ClipId, ending: &'static str, bytes: u64, body: &mut dyn Read) -> Result<KeptClip, ExtractError> {
+        assert!(!format!("{clip}.{ending}").contains(['/', '\0']));
         let read = std::io::copy(body, &mut std::io::sink())?;
         self.0 += read;
         if read != bytes {

@@ -124,7 +124,7 @@ fn the_command_lists_and_converts_what_pytorch_wrote() {
         // Under the seed's names, whatever the file's own were.
         let [before, after] =
             [fixture(name), out].map(|file| state_dict::read(&file).unwrap().tensors);
-        assert!(state_dict::seed_names(before) == after, "{name}");
+        assert!(state_dict::seed_names(before).unwrap() == after, "{name}");
     }
     for (file, lines) in listed(&names.map(converted_of)) {
         assert_eq!(lines[0], "backbone.blocks.b0_l0.alpha\tF32\t[]", "{file}");
@@ -230,4 +230,169 @@ fn a_written_state_dict_loads_exactly() {
     let _ = Movinet::new(&other.root(), &ModelConfig::default());
     let loaded = checkpoint::load(&file, &other, LoadMode::Exact).unwrap();
     assert_eq!((loaded.matched, loaded.is_complete()), (store.len(), true));
+}
+
+/// A `.pth` file with one small tensor of each name, `before` and `after` put around its dict.
+fn saved(file: &Path, names: &[&str], before: &[u8], after: &[u8]) {
+    let tensors = names.iter().enumerate();
+    let tensors = tensors.map(|(n, name)| ((*name).to_owned(), tch::Tensor::from(n as f32)));
+    state_dict::write_pytorch(file, &tensors.collect()).unwrap();
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
+    let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).unwrap();
+        let name = entry.name().to_owned();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        if name.ends_with("data.pkl") {
+            let dict = &bytes[2..bytes.len() - 1];
+            bytes = [b"\x80\x04", before, dict, after, b"."].concat();
+        }
+        let stored = zip::CompressionMethod::Stored;
+        let options = zip::write::FileOptions::default().compression_method(stored);
+        out.start_file(name, options).unwrap();
+        std::io::Write::write_all(&mut out, &bytes).unwrap();
+    }
+    std::fs::write(file, out.finish().unwrap().into_inner()).unwrap();
+}
+
+/// A dict's key in a pickle.
+fn pickled(key: &str) -> Vec<u8> {
+    [
+        b"\x8c",
+        &[u8::try_from(key.len()).unwrap()][..],
+        key.as_bytes(),
+    ]
+    .concat()
+}
+
+/// Status and messages of a conversion, and the names in the file that it wrote.
+fn converted(file: &Path, more: &[&str]) -> (Option<i32>, String, Vec<String>) {
+    let out = file.with_extension("out.safetensors");
+    let _ = std::fs::remove_file(&out);
+    let mut command = weights(&["convert", "--to", "safetensors", "--out"], file);
+    let output = command.arg(&out).args(more).output().unwrap();
+    let names = state_dict::read(&out).map(|held| held.tensors.into_keys().collect());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.success(), out.exists(), "{said}");
+    (output.status.code(), said, names.unwrap_or_default())
+}
+
+const NAMES: [&str; 2] = ["backbone.conv1.weight", "heads.0.0.0.bias"];
+
+#[test]
+fn prefixes_of_wrappers_are_taken_off_and_others_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.pth");
+    for prefix in [
+        "",
+        "_orig_mod.",
+        "module.",
+        "model.",
+        "model._orig_mod.",
+        "module.model.",
+    ] {
+        let names = NAMES.map(|name| format!("{prefix}{name}"));
+        saved(&file, &names.each_ref().map(String::as_str), b"", b"");
+        let (code, said, names) = converted(&file, &[]);
+        assert_eq!(
+            (code, names),
+            (Some(0), NAMES.map(str::to_owned).to_vec()),
+            "{said}"
+        );
+    }
+    for (names, word) in [
+        (["net.conv1.weight", "net.bias"], "its names begin with net"),
+        (
+            ["model.backbone.conv1.weight", "loss.weight"],
+            "others do not: loss.weight",
+        ),
+        (
+            ["backbone.conv1.weight", "optimizer.step"],
+            "no MoViNet's: optimizer.step",
+        ),
+    ] {
+        saved(&file, &names, b"", b"");
+        let (code, said, _) = converted(&file, &[]);
+        assert_eq!(code, Some(1));
+        assert!(said.contains(word) && said.contains("hint: "), "{said}");
+    }
+}
+
+#[test]
+fn a_state_dict_under_another_key_is_found_or_the_keys_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.pth");
+    let expected = NAMES.map(str::to_owned).to_vec();
+    // Beside it: a number, bytes, a set, numpy's scalar, an empty dict.
+    let beside = [
+        &pickled("epoch")[..],
+        b"K\x03",
+        &pickled("rng"),
+        b"C\x03abc",
+        &pickled("seen"),
+        b"\x8f(K\x01\x90",
+        &pickled("best"),
+        b"cnumpy\nfloat64\nC\x08\0\0\0\0\0\0\xe0?\x85R",
+        &pickled("optimizer"),
+        b"}",
+    ];
+    let beside = [&beside.concat()[..], b"u"].concat();
+    for key in ["ema", "network", "model"] {
+        saved(&file, &NAMES, &[b"}(", &pickled(key)[..]].concat(), &beside);
+        let (code, said, names) = converted(&file, &[]);
+        assert_eq!((code, &names), (Some(0), &expected), "{said}");
+    }
+    // One within another.
+    let begin = [b"}(", &pickled("checkpoint")[..], b"}(", &pickled("net")].concat();
+    saved(&file, &NAMES, &begin, b"uu");
+    assert_eq!(converted(&file, &[]).2, expected);
+    assert_eq!(converted(&file, &["--key", "checkpoint.net"]).2, expected);
+    // Two of them, one tensor of the first again in the second: the second is a copy by reference.
+    let begin = [b"}(", &pickled("student")[..]].concat();
+    let end = [b"\x94", &pickled("teacher")[..], b"h\x00u"].concat();
+    saved(&file, &NAMES, &begin, &end);
+    let (code, said, _) = converted(&file, &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("choose one with --key: student, teacher"),
+        "{said}"
+    );
+    assert_eq!(converted(&file, &["--key", "teacher"]).2, expected);
+    let (code, said, _) = converted(&file, &["--key", "nobody"]);
+    assert!(
+        code == Some(1) && said.contains("at the key nobody"),
+        "{said}"
+    );
+    let listed = stdout(weights(&["inspect", "--key", "student"], &file).env("NO_COLOR", "1"));
+    assert!(listed.contains("heads.0.0.0.bias"), "{listed}");
+}
+
+#[test]
+fn what_holds_no_weights_is_called_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.pth");
+    for (bytes, word) in [
+        (
+            &b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03."[..],
+            "before 1.6",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "git lfs pull",
+        ),
+        (b"<!DOCTYPE html>\n<html><head>", "web page"),
+        (b"", "empty"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let (code, said, _) = converted(&file, &[]);
+        assert!(code == Some(1) && said.contains(word), "{said}");
+    }
+    saved(&file, &[], b"", b"");
+    let (code, said, _) = converted(&file, &[]);
+    assert!(code == Some(1) && said.contains("empty dict"), "{said}");
+    let none = folder.path().join("none.safetensors");
+    state_dict::write_safetensors(&none, &BTreeMap::new(), &BTreeMap::new()).unwrap();
+    let (code, said, _) = converted(&none, &[]);
+    assert!(code == Some(1) && said.contains("no tensor"), "{said}");
 }

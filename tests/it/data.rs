@@ -108,6 +108,7 @@ fn listed(clip: i32) -> AvailabilityRow {
         position: Some(clip),
         row: clip,
         clip_id: format!("clip{clip}_000000_000010"),
+        group: None,
         category: "food".to_owned(),
         label: clip % 5,
         subcategory: "eating cake".to_owned(),

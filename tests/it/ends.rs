@@ -18,6 +18,7 @@ use walkdir::WalkDir;
 use crate::report;
 use crate::support::{self, BINARIES};
 
+mod signals;
 mod statuses;
 
 /// Flags of a training as small as can be.
@@ -145,7 +146,9 @@ impl Data {
         .unwrap();
         tasks::run(&TasksConfig {
             clips: LabelSource::Manifest(at("clips.parquet")),
+            without: None,
             deal: DealSettings::published(Scenario::Substitution, 0),
+            events: None,
             schedule: None,
             tasks: Some(2),
             out: at("tasks"),
@@ -236,14 +239,19 @@ fn where_stdout_is_only_news_the_work_is_done_whoever_reads() {
 #[test]
 fn what_a_killed_one_left_beside_a_bare_name_is_swept() {
     let data = Data::new();
-    for line in [NEWS[3], NEWS[6]] {
-        // It publishes `clips.parquet` or `report.html` into the folder that it runs in.
+    // What each publishes into the folder that it runs in.
+    let manifest = &["clips.parquet", "croissant.json"][..];
+    for (line, expected) in [(NEWS[3], manifest), (NEWS[6], &["report.html"])] {
         let folder = tempfile::tempdir_in(data.root()).unwrap();
         fs::write(folder.path().join(".incdec-left.tmp"), "half").unwrap();
         let output = data.run_in(line, End::Read, folder.path());
         assert!(output.status.success(), "{line}\n{}", text(&output));
         let files = published(folder.path());
-        assert_eq!(files.len(), 1, "{line}: {:?}", files.keys());
+        assert!(
+            files.keys().eq(expected.iter().map(Path::new)),
+            "{line}: {:?}",
+            files.keys()
+        );
     }
 }
 

@@ -19,6 +19,7 @@ const GROUND: &[&str] = &[
     "clip",
     "exit",
     "foreign",
+    "guide",
     "hint",
     "labels",
     "lock",
@@ -30,8 +31,10 @@ const GROUND: &[&str] = &[
     "progress",
     "random",
     "run_record",
+    "signals",
     "tables",
     "taxonomy",
+    "withdrawn",
 ];
 
 /// What each module above the ground floor may import beside the ground floor.
@@ -45,23 +48,28 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("own_data", &[]),
     ("toy", &["media"]),
     (
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
-    ("report", &["metrics"]),
+    ("predict", &["media", "shard", "decode", "data", "model"]),
+    ("report", &["audit", "erase", "metrics", "shard"]),
     ("audit", &["metrics"]),
     ("unlearning", &[]),
-    ("clean", &["download", "report", "shard"]),
+    ("weights", &["download"]),
+    ("clean", &["download", "manifest", "report", "shard"]),
+    ("erase", &["download", "manifest", "shard"]),
 ];
 
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "bin"]),
+    ("tch", &["data", "model", "train", "predict", "bin"]),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
+    ("signal_hook", &["signals"]),
     ("std::net", &["download", "toy"]),
     ("parquet", &["parquet_file"]),
 ];
@@ -311,6 +319,8 @@ fn binaries_link_only_what_their_stage_needs() {
         env!("CARGO_BIN_EXE_incdec-tasks"),
         env!("CARGO_BIN_EXE_incdec-report"),
         env!("CARGO_BIN_EXE_incdec-clean"),
+        env!("CARGO_BIN_EXE_incdec-erase"),
+        env!("CARGO_BIN_EXE_incdec-own-data"),
     ] {
         let needed = libraries(binary);
         assert!(

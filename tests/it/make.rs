@@ -2,8 +2,10 @@
 //! for the binaries, so that only make itself is at work.
 
 mod demo;
+mod install;
 mod refusals;
 mod secrets;
+mod settings;
 mod signals;
 mod stages;
 mod table;
@@ -72,7 +74,8 @@ impl Checkout {
         }
         let checkout = Self { folder };
         for name in [
-            "download", "decode", "manifest", "tasks", "train", "report", "clean", "toy",
+            "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
+            "own-data",
         ] {
             checkout.install(name, BINARY);
         }

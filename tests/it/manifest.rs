@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use incdec::clip::Split;
 use incdec::hint::Hint;
 use incdec::manifest::audit::Overlap;
-use incdec::manifest::{ManifestConfig, ManifestError, run};
+use incdec::manifest::{CROISSANT_FILE, ManifestConfig, ManifestError, run};
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{
     ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
@@ -143,7 +143,10 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
     let placed: Vec<_> = rows.iter().map(|r| r.shard.is_some()).collect();
     assert_eq!(placed, [true, false, false, false, true]);
     assert_eq!(rows[4].shard.as_deref(), Some("test-00000.arrow"));
-    assert_eq!((rows[1].time_start_s, rows[1].time_end_s), (5, 15));
+    assert_eq!(
+        (rows[1].time_start_s, rows[1].time_end_s),
+        (Some(5), Some(15))
+    );
     assert_eq!(rows[0].source_split, "train");
     assert_eq!(rows[0].category, "food");
 
@@ -162,6 +165,56 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
         "validation.csv",
     ];
     assert_eq!(inputs, expected);
+}
+
+#[test]
+fn croissant_json_says_what_the_table_is_and_names_no_clip() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let path = config.out.with_file_name(CROISSANT_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(incdec::run_record::is_sealed_document(&path).unwrap());
+    assert!(!text.contains("a_000000_000010"), "{text}");
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["@type"], "sc:Dataset");
+    let said = found["description"].as_str().unwrap();
+    assert!(
+        said.contains("1 test, 3 train, 1 validation clips"),
+        "{said}"
+    );
+    let sha256 = incdec::download::labels::sha256(&fs::read(&config.out).unwrap());
+    assert_eq!(found["distribution"][0]["sha256"], sha256);
+    assert_eq!(found["distribution"][0]["contentUrl"], "clips.parquet");
+    // The same inputs, the same bytes.
+    run(&config).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+#[ignore = "needs a python with mlcroissant: make setup-peers, or INCDEC_MLCROISSANT=its python; run it with --ignored"]
+fn mlcroissant_takes_croissant_json_and_reads_the_clips_by_it() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let python = std::env::var_os("INCDEC_MLCROISSANT").map_or_else(
+        || support::root().join(".venv-peers/bin/python"),
+        std::path::PathBuf::from,
+    );
+    let script = "import sys, mlcroissant\n\
+        data = mlcroissant.Dataset(sys.argv[1])\n\
+        assert not data.metadata.ctx.issues.errors, data.metadata.ctx.issues.errors\n\
+        rows = list(data.records('clips'))\n\
+        print(len(rows), rows[0]['clips/clip_id'], rows[0]['clips/label'])";
+    let output = std::process::Command::new(python)
+        .args(["-c", script])
+        .arg(config.out.with_file_name(CROISSANT_FILE))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let read = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(read.trim(), "5 b'a_000000_000010' 1", "{said}");
 }
 
 #[test]
@@ -210,7 +263,11 @@ fn the_command_prints_summary_and_audit_and_writes_the_same_bytes_again() {
         a_000000_000010 (train, eating cake), a_000020_000030 (validation, eating chips), a_000002_000012 (test, eating cake)
       pairs of clips that overlap in time: 1
         a_000000_000010 (train, eating cake) and a_000002_000012 (test, eating cake): 8 s
-      clips in the shards that no label table names: 1
+      clips of less than half the length that their label says: 0
+      files that are clips of several ids in several splits: 0
+      files that are clips of several ids in one split: 0
+      clips in the shards that no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1
+        z_000000_000010
     ");
 }
 
@@ -283,4 +340,57 @@ fn the_audit_finds_what_is_known_of_the_published_tables() {
     assert_eq!(train.len(), 5);
     let across: Vec<i32> = across.iter().map(|o| o.seconds).collect();
     assert_eq!(across, [8]);
+}
+
+#[test]
+fn a_withdrawn_clip_keeps_its_row_without_a_place_and_what_is_stored_of_it_is_told() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    fs::write(
+        fixture.path().join("withdrawn.csv"),
+        "clip_id,withdrawn_on,request\na_000000_000010,2026-03-31,R-1\nc_000000_000010,2026-03-31,R-1\n",
+    )
+    .unwrap();
+    let told = run(&config).unwrap().to_string();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
+    for row in [&rows[0], &rows[2]] {
+        assert_eq!(row.status, ClipStatus::Withdrawn);
+        assert!(row.shard.is_none() && row.shard_row.is_none());
+    }
+    assert_eq!(rows.len(), 5);
+    for said in [
+        "2 clips have been withdrawn",
+        "clips without a file: 1\n",
+        "withdrawn clips whose frames are still stored (erase them with `make erase ERASE='--clips <labels>/withdrawn.csv'",
+        "REQUEST=<name of the request>`): 1\n    a_000000_000010\n",
+    ] {
+        assert!(told.contains(said), "{told}");
+    }
+    let provenance = parquet_file::provenance(&config.out, &ClipRow::FORMAT).unwrap();
+    assert!(provenance.inputs.contains_key("withdrawn.csv"));
+}
+
+/// Decoding drops the index's row of a clip whose label went; its frames stay in the shard.
+#[test]
+fn stored_clips_that_nothing_names_any_more_are_told_with_the_command_that_erases_them() {
+    let fixture = Fixture::new();
+    fixture.with_index(|rows| rows.retain(|row| row.clip_id != "z_000000_000010"));
+    let told = run(&fixture.config()).unwrap();
+    assert_eq!(told.unlabelled, 1);
+    let said = "no label table names (erase them with `make erase ERASE='--unlabelled' REQUEST=<name of the request>`): 1\n    z_000000_000010\n";
+    assert!(told.to_string().contains(said), "{told}");
+}
+
+#[test]
+fn of_kinetics_the_group_is_the_youtube_id_and_the_rest_stays() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let rows: Vec<ClipRow> = parquet_file::read(&config.out).unwrap();
+    for row in rows {
+        assert_eq!(row.group, row.youtube_id, "{}", row.clip_id);
+        let video = row.clip_id.split('_').next();
+        assert_eq!(row.youtube_id.as_deref(), video);
+        assert!(row.time_start_s.is_some() && row.time_end_s.is_some());
+    }
 }

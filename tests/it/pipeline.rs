@@ -15,6 +15,8 @@ use walkdir::WalkDir;
 
 use crate::support;
 
+mod predict;
+
 /// A toy source in a temporary folder, served on loopback until dropped.
 struct Source {
     folder: tempfile::TempDir,

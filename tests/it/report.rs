@@ -1,6 +1,8 @@
 //! The report says what the runs say, in one page that needs nothing else.
 
+mod browser;
 mod fake;
+mod page;
 mod trust;
 
 use std::fs;
@@ -29,22 +31,38 @@ fn config(root: &Path, runs: Vec<PathBuf>) -> ReportConfig {
         runs,
         out: root.join("report.html"),
         table: Some(root.join("report.parquet")),
+        withdrawn: None,
+        withdrawals: None,
+        frames: None,
         permutations: 200,
     }
 }
 
-/// Every element that is opened is closed, in order; and nothing of the page lies elsewhere.
+/// Every element that is opened is closed, in order; and nothing of the page lies elsewhere but the
+/// pages of single runs, beside it.
 fn assert_self_contained_and_well_formed(page: &str) {
     const VOID: [&str; 5] = ["meta", "br", "hr", "img", "input"];
     assert!(page.starts_with("<!DOCTYPE html>"));
     for outside in [
-        "http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link",
+        "http:", "https:", "//", " src=", "url(", "@import", "<link", "fetch(", "import(",
     ] {
         let found = page
             .find(outside)
             .map(|at| &page[at.saturating_sub(60)..at + 60]);
         assert_eq!(found, None, "{outside}");
     }
+    for link in page.split("href=\"").skip(1) {
+        let link = link.split('"').next().unwrap();
+        match link.strip_prefix('#') {
+            Some(id) => assert!(page.contains(&format!("id=\"{id}\"")), "{link}"),
+            None => assert!(link.ends_with(".html") && !link.starts_with('/'), "{link}"),
+        }
+    }
+    // The script holds signs that are no tags.
+    let (before, rest) = page.split_once("<script>").unwrap();
+    let (script, after) = rest.split_once("</script>").unwrap();
+    assert!(!script.contains('<') || !script.contains("</"), "{script}");
+    let page = before.to_owned() + after;
     let mut open: Vec<&str> = Vec::new();
     let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
     while let Some(at) = rest.find('<') {
@@ -76,6 +94,7 @@ fn the_page_of_one_run_is_complete_and_needs_nothing_else() {
     assert_self_contained_and_well_formed(&page);
     for section in [
         "mAP over tasks",
+        "Available, withdrawn, not yet arrived",
         "Availability",
         "By category",
         "By subcategory",
@@ -88,8 +107,8 @@ fn the_page_of_one_run_is_complete_and_needs_nothing_else() {
     ] {
         assert!(page.contains(section), "{section}");
     }
-    // Charts: mAP, forgetting, availability, six tasks' curves, loss, validation mAP.
-    assert_eq!(page.matches("<svg").count(), 11);
+    // Charts: mAP, forgetting, populations, availability, six tasks' curves, loss, validation mAP.
+    assert_eq!(page.matches("<svg").count(), 12);
     // The figures of the tables stand in the page as they are.
     let rows: Vec<MetricRow> = parquet_file::read(&folder.join("metrics.parquet")).unwrap();
     let test = rows.iter().filter(|r| r.split == Split::Test);
@@ -242,8 +261,14 @@ fn runs_under_other_settings_are_not_thrown_together() {
     let text = run(&config(root.path(), vec![first, second]))
         .unwrap()
         .to_string();
-    assert!(text.contains("decremental finetune (epochs 5)"), "{text}");
-    assert!(text.contains("decremental finetune (epochs 9)"), "{text}");
+    for line in [
+        "decremental finetune A",
+        "decremental finetune B",
+        "finetune A: epochs 5",
+        "finetune B: epochs 9",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
 }
 
 #[test]
@@ -261,6 +286,51 @@ fn clips_without_frames_are_told() {
     // 148 test clips in every task, and one training clip in task 0.
     assert!(page.contains("At most 149 clips"));
     assert!(page.contains("is not finished"));
+}
+
+#[test]
+fn an_unfinished_run_has_its_page_which_says_what_is_missing() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    fs::remove_file(folder.join("run.json")).unwrap();
+    let config = config(root.path(), vec![folder.clone()]);
+    let page = || {
+        let summary = run(&config).unwrap().to_string();
+        let page = fs::read_to_string(&config.out).unwrap();
+        assert_self_contained_and_well_formed(&page);
+        (page, summary.lines().last().unwrap().to_owned())
+    };
+    write_progress(&folder, vec![TaskOutcome::default(); 2]);
+    let (told, last) = page();
+    let missing =
+        "2 of 6 tasks are done; missing are tasks 2 to 5, the first of which has 5 epochs so far";
+    assert!(told.contains(&format!("This run is not finished: {missing}.")));
+    assert!(
+        last.contains(&format!("seed 0 (unfinished: {missing}): last task's")),
+        "{last}"
+    );
+
+    // In the midst of its first task there is nothing but epochs.
+    write_progress(&folder, vec![]);
+    for name in ["metrics.parquet", "predictions.parquet", "timing.parquet"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let (told, last) = page();
+    assert!(
+        told.contains("This run is not finished: 0 of 6 tasks are done; missing are tasks 0 to 5")
+    );
+    assert!(told.contains("Classification loss of each epoch"));
+    assert!(last.contains("mean over 0 tasks"), "{last}");
+
+    // Beside a finished one, too.
+    let finished = FakeRun {
+        seed: 1,
+        ..DECREMENTAL
+    }
+    .write(root.path());
+    run(&super::report::config(root.path(), vec![finished, folder])).unwrap();
+    let told = fs::read_to_string(&config.out).unwrap();
+    assert!(told.contains("decremental-finetune-0 is not finished"));
 }
 
 #[test]

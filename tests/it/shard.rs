@@ -14,6 +14,8 @@ use incdec::shard::{
 use incdec::tables::ClipStatus;
 use proptest::prelude::*;
 
+use crate::support::delete_clips;
+
 fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     NewClip {
         clip_id: format!("clip{n}_000000_000010"),
@@ -290,7 +292,7 @@ fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
         "never_000000_000010",
     ];
     let gone: std::collections::BTreeSet<String> = gone.iter().map(ToString::to_string).collect();
-    let deleted = incdec::shard::delete(folder.path(), &gone).unwrap();
+    let deleted = delete_clips(folder.path(), &gone).unwrap();
     assert_eq!((deleted.clips, deleted.rows), (2, 2));
     for (name, bytes) in names.iter().zip(before) {
         if deleted.removed.contains(name) {
@@ -319,7 +321,7 @@ fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
         assert!(!bytes.windows(5).any(|w| w == b"clip9"));
     }
     assert_eq!(
-        incdec::shard::delete(folder.path(), &gone).unwrap(),
+        delete_clips(folder.path(), &gone).unwrap(),
         incdec::shard::Deleted::default()
     );
 }
@@ -345,7 +347,7 @@ fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
     for folder in [done.path(), stopped.path()] {
         write(folder, &some_clips(), 400);
     }
-    let deleted = incdec::shard::delete(done.path(), &gone).unwrap();
+    let deleted = delete_clips(done.path(), &gone).unwrap();
     let expected = content(done.path());
     assert_eq!((deleted.removed.len(), deleted.written.len()), (1, 1));
 
@@ -354,7 +356,7 @@ fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
         fs::copy(done.path().join(name), stopped.path().join(name)).unwrap();
     };
     copy(&deleted.written[0]);
-    incdec::shard::delete(stopped.path(), &gone).unwrap();
+    delete_clips(stopped.path(), &gone).unwrap();
     assert_eq!(content(stopped.path()), expected);
     assert_eq!(files(stopped.path()).len(), files(done.path()).len());
 
@@ -365,7 +367,7 @@ fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
         stopped.path().join(&deleted.removed[0]),
     )
     .unwrap();
-    incdec::shard::delete(stopped.path(), &gone).unwrap();
+    delete_clips(stopped.path(), &gone).unwrap();
     assert_eq!(content(stopped.path()), expected);
     assert!(!stopped.path().join(&deleted.removed[0]).exists());
 }

@@ -1,9 +1,12 @@
 //! What several areas share: the binaries, the places where goldens and optional data lie, and the device that tests compute on.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use incdec::lock::{Lock, Wait};
+use incdec::shard::{self, Deleted, Deletion, ShardError};
 use incdec::train::DeviceChoice;
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
@@ -15,8 +18,11 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-manifest", env!("CARGO_BIN_EXE_incdec-manifest")),
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
+    ("incdec-predict", env!("CARGO_BIN_EXE_incdec-predict")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
+    ("incdec-erase", env!("CARGO_BIN_EXE_incdec-erase")),
+    ("incdec-own-data", env!("CARGO_BIN_EXE_incdec-own-data")),
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),
@@ -142,4 +148,15 @@ pub(crate) fn python() -> PathBuf {
 #[allow(clippy::explicit_write)]
 pub(crate) fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+/// Deletes the clips from a folder of shards, and their rows of its index.
+pub(crate) fn delete_clips(folder: &Path, clips: &BTreeSet<String>) -> Result<Deleted, ShardError> {
+    let held = Lock::folder(folder, "a test", Wait::No)?;
+    let deletion = Deletion {
+        clips,
+        keeps_row: &|_| false,
+        list: None,
+    };
+    shard::delete(folder, &deletion, &held)
 }

@@ -3,6 +3,7 @@
 
 mod approaches;
 mod events;
+mod extend;
 mod forgetting;
 mod goldens;
 mod quirks;
@@ -10,10 +11,14 @@ mod record;
 mod seed_files;
 mod starts;
 mod states;
+mod status;
+mod stops;
 mod toy;
-mod world;
+mod trouble;
 mod unlearn;
 mod unlearn_movinet;
+mod withdrawal;
+mod world;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -43,6 +48,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "progress.json",
             "run.json",
             "schedule.parquet",
+            "seen.parquet",
             "settings.json",
             "tensorboard/events.out.tfevents.0.incdec",
         ]

@@ -21,9 +21,9 @@ from PIL import Image
 
 i32, i64, f32, f64, text, flag = pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.string(), pa.bool_()
 COLUMNS = {
-    "incdec.clips": {"clip_id": text, "youtube_id": text, "time_start_s": i32, "time_end_s": i32, "split": text, "source_split": text, "row": i32, "category": text,
+    "incdec.clips": {"clip_id": text, "group": text, "youtube_id": text, "time_start_s": i32, "time_end_s": i32, "split": text, "source_split": text, "row": i32, "category": text,
                      "label": i32, "subcategory": text, "shard": text, "shard_row": i64, "status": text},
-    "incdec.availability": {"task": i32, "split": text, "position": i32, "row": i32, "clip_id": text, "category": text, "label": i32, "subcategory": text, "change": text,
+    "incdec.availability": {"task": i32, "split": text, "position": i32, "row": i32, "clip_id": text, "group": text, "category": text, "label": i32, "subcategory": text, "change": text,
                             "usable": flag},
     "incdec.schedule": {"task": i32, "category": text, "subcategory": text, "position": i32, "event": text},
     "incdec.history": {"task": i32, "epoch": i32, "split": text, "metric": text, "value": f64},

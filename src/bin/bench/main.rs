@@ -49,7 +49,7 @@ struct Rest {
 }
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Args>();
+    let args = cli::parse_from::<Args>(std::env::args_os());
     match run(&args.bench) {
         Ok(code) => code,
         Err(error) => {

@@ -4,10 +4,14 @@
 #![allow(dead_code, unused_imports)]
 
 mod choice;
+mod generate;
+mod loudness;
+mod parse;
 mod print;
+mod summary;
+mod wording;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -15,45 +19,26 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::Mutex;
 
 use anyhow::Context;
-use clap::Parser;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
+use incdec::signals;
+use loudness::Loudness;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
+pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use print::{complain, news, product};
+pub(crate) use summary::Summary;
 
 /// What stands at the end of `--help`: the examples of a binary, and the exit statuses that all of them share.
 pub(crate) fn after_help(examples: &str) -> String {
     format!("{examples}\n\n{}", Exit::HELP)
 }
 
-/// The command line of this process as a binary's arguments.
-pub(crate) fn parse<A: Parser>() -> A {
-    parse_from(std::env::args_os())
-}
-
-/// A command line as a binary's arguments. Where it asks for help or makes no sense, the process ends. The help of a subcommand
-/// shows the exit statuses, too.
-pub(crate) fn parse_from<A: Parser>(given: impl IntoIterator<Item = OsString>) -> A {
-    let mut command = A::command().mut_subcommands(|sub| {
-        // One without a help of its own hands everything on to another binary.
-        if sub.is_disable_help_flag_set() {
-            return sub;
-        }
-        sub.after_help(Exit::HELP)
-    });
-    let parsed = command
-        .try_get_matches_from_mut(given)
-        .and_then(|mut matches| A::from_arg_matches_mut(&mut matches))
-        .map_err(|e| e.format(&mut command));
-    parsed.unwrap_or_else(|answer| print::leave(&answer))
-}
-
-/// Sends the library's messages to stderr as plain lines and, where `log` is given, to that file as JSON lines.
+/// Sends the library's messages to stderr as plain lines, as many as the command line wants, and, where `log` is given, to that file as JSON lines.
 ///
 /// # Errors
 /// When the log file cannot be opened for appending.
@@ -65,7 +50,7 @@ pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
         .with_ansi(false)
         // Where stderr is closed there is nobody to tell, and telling would panic.
         .log_internal_errors(false)
-        .with_filter(LevelFilter::INFO);
+        .with_filter(Loudness::of_process().level());
     let json = match log {
         None => None,
         Some(path) => {
@@ -97,7 +82,7 @@ pub(crate) fn run<T, E: Error + Hint>(
     log: Option<&Path>,
     work: impl FnOnce() -> Result<T, E>,
 ) -> ExitCode {
-    if let Err(error) = start_log(log) {
+    if let Err(error) = start_log(log).and_then(|()| Ok(signals::end_at_user1()?)) {
         complain(format_args!("error: {error:#}"));
         return ExitCode::from(Exit::Failed.code());
     }
@@ -126,7 +111,11 @@ pub(crate) fn finish<T, E: Error + Hint>(result: Result<T, E>) -> ExitCode {
         }
         cause = inner.source();
     }
-    complain(format_args!("error: {text}"));
+    match error.exit() {
+        // Nothing has failed: somebody asked for it.
+        Exit::Interrupted | Exit::Terminated => complain(text),
+        _ => complain(format_args!("error: {text}")),
+    }
     if let Some(hint) = error.hint() {
         complain(format_args!("hint: {hint}"));
     }

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use incdec::exit::Exit;
 
+use super::loudness::Loudness;
+
 /// Whether somebody still reads our news.
 static NEWS_ARE_READ: AtomicBool = AtomicBool::new(true);
 
-/// Prints a line about work that is done or under way. Where stdout is closed or cannot take it, the work goes on in silence:
+/// Prints a line about work that is done or under way, unless the command line wants none. Where stdout is closed or cannot take it, the work goes on in silence:
 /// what counts is what the stage publishes.
 pub(crate) fn news(line: impl std::fmt::Display) {
+    if Loudness::of_process() == Loudness::Quiet {
+        return;
+    }
     if NEWS_ARE_READ.load(Ordering::Relaxed) && put(&line).is_err() {
         NEWS_ARE_READ.store(false, Ordering::Relaxed);
     }

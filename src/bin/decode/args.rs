@@ -56,12 +56,15 @@ pub(crate) enum Command {
     Worker,
 }
 
+// Each is a switch of its own on the command line.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Args)]
 pub(crate) struct Stage {
     /// Folder of clips: <subcategory>/<clip id>.mp4; any other nesting and extension will do
     #[arg(long, value_name = "DIR")]
     clips: PathBuf,
-    /// Folder of frame folders, id_<clip id>/jpgs/image_00001.jpg, for clips that have no video; taken to be at --fps
+    /// Folder of frame folders, id_<clip id>/jpgs/image_00001.jpg or <clip id>/img_00001.jpg (jpg or png), also below
+    /// <subcategory>, for clips that have no video; taken to be at --fps
     #[arg(long, value_name = "DIR")]
     frame_folders: Option<PathBuf>,
     /// Folder of train.csv, validation.csv, test.csv and classes.csv
@@ -97,6 +100,12 @@ pub(crate) struct Stage {
     /// Pixels that are not square: take them for square, or keep the aspect of the display (where --frame-size keeps it)
     #[arg(long, value_parser = cli::one_of::<SampleAspect>(), default_value_t)]
     sample_aspect: SampleAspect,
+    /// Make whole pictures of the fields of interlaced ones (yadif); the index says which clips are interlaced
+    #[arg(long)]
+    deinterlace: bool,
+    /// Bring videos of high dynamic range (PQ, HLG) to the usual one (zscale, tonemap); the index says which clips they are
+    #[arg(long)]
+    tone_map: bool,
     /// Workers, each with one decoder [default: the number of processor cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -121,6 +130,9 @@ pub(crate) struct Stage {
     /// Most memory of a decoder process in MiB (with --isolate process)
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().memory_bytes >> 20)]
     clip_memory_mib: u64,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl From<Stage> for DecodeConfig {
@@ -136,6 +148,8 @@ impl From<Stage> for DecodeConfig {
             max_frames: stage.max_frames,
             resample: stage.resample.or(seeds).unwrap_or_default(),
             sample_aspect: stage.sample_aspect,
+            deinterlace: stage.deinterlace,
+            tone_map: stage.tone_map,
             decode_all: false,
         };
         Self {

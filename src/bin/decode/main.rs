@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use incdec::decode::{self, DecodeError};
+use incdec::media;
 use incdec::media::limits::Limits;
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Cli>();
+    let args = cli::parse_linked::<Cli>(&[format!("FFmpeg {}", media::version())]);
     cli::run(None, || match (args.command, args.stage) {
         (
             Some(Command::Probe {
@@ -26,7 +27,10 @@ fn main() -> ExitCode {
         (Some(Command::Verify { shards }), _) => {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
-        (None, Some(stage)) => decode::run(&stage.into()).map(cli::news),
+        (None, Some(stage)) => {
+            let summary = cli::Summary::of(stage.json);
+            decode::run(&stage.into()).map(|done| summary.print(done))
+        }
         // Clap asks for the stage's flags where there is no subcommand.
         (None, None) => Ok(()),
     })

@@ -32,8 +32,10 @@ Examples:
 /// <out>/<subcategory>/<clip>.mp4.
 ///
 /// Of the source's archives only those are read that can hold a wanted clip; they pass through
-/// gunzip and tar in memory, and only the wanted clips touch the disk. A connection that breaks
-/// goes on where it broke. Run it again after any interruption: it does what is left, and reads
+/// gunzip and tar in memory, and only the wanted clips touch the disk. An archive is a tar, as it is or
+/// in gzip or zstd, or a ZIP file, whatever its name says; a folder of unpacked clips is a source, too.
+/// Whole clips that lie in --out already are taken as they are. A connection that breaks goes on
+/// where it broke. Run it again after any interruption: it does what is left, and reads
 /// anew only the archives that were being read, as many as --jobs.
 #[derive(Parser)]
 #[command(
@@ -48,8 +50,10 @@ pub(crate) struct Command {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// Only say what would be fetched, as the subcommand plan does.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) summary: cli::Summary,
 }
 
 #[derive(Subcommand)]
@@ -207,8 +211,9 @@ pub(crate) struct RunArgs {
     /// The ledger: what became of each archive and clip.
     #[arg(long, default_value = "Kinetics/downloads.parquet")]
     ledger: PathBuf,
-    /// Only these subcategories, separated by commas.
-    #[arg(long, value_delimiter = ',')]
+    /// Only these subcategories, separated by commas; one with a comma in its name is written as it
+    /// is.
+    #[arg(long)]
     classes: Vec<String>,
     /// Only these splits, separated by commas: train, validation, test.
     #[arg(long, value_delimiter = ',', value_parser = split)]
@@ -232,9 +237,13 @@ pub(crate) struct RunArgs {
     /// damaged at its source.
     #[arg(long, default_value = "0.01", value_parser = share, value_name = "SHARE")]
     max_missing: f64,
-    /// Take clips that lie in --out and that the ledger does not know as they are, instead of
-    /// fetching them: after the ledger was lost.
+    /// Read archives once more for clips that earlier runs did not find in them. Without it that is
+    /// done where the index, an archive's tag, size or content, or the source has changed.
     #[arg(long)]
+    again: bool,
+    /// What is always done now: whole clips that lie in --out and that the ledger does not know are
+    /// hashed and taken as they are.
+    #[arg(long, hide = true)]
     adopt: bool,
     /// Where another program works on the same ledger or clips, begin when it has ended.
     #[arg(long)]
@@ -258,7 +267,7 @@ impl From<RunArgs> for DownloadConfig {
             jobs: args.jobs.into(),
             bytes_per_second: args.max_rate,
             max_missing: args.max_missing,
-            adopt: args.adopt,
+            seek_again: args.again,
             wait: if args.wait { Wait::Yes } else { Wait::No },
             retry: args.source.retry(),
             http: args.source.http(),

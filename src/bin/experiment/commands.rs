@@ -3,10 +3,14 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use incdec::tables::IndexRow;
+
 use crate::flags::{Args, YesNo};
 
-/// The two commands of an experiment: arguments without the program.
+/// The commands of an experiment: arguments without the program.
 pub(crate) struct Commands {
+    /// Where there are frame folders in the seed's layout and no shards yet.
+    pub(crate) decode: Option<Vec<String>>,
     pub(crate) tasks: Vec<String>,
     pub(crate) train: Vec<String>,
 }
@@ -33,9 +37,27 @@ impl Args {
         train.extend(self.seed_outputs());
         train.extend(self.passed_on.iter().cloned());
         Commands {
+            decode: self.decode(),
             tasks: self.tasks(&tasks_out),
             train,
         }
+    }
+
+    /// How the seed's own frame folders become shards, where there are no shards and no clips.
+    fn decode(&self) -> Option<Vec<String>> {
+        let [shards, videos, raw, labels] =
+            ["shards", "Videos", "raw", "Info"].map(|name| self.data_path.join(name));
+        let due = !shards.join(IndexRow::FILE).exists() && videos.is_dir();
+        // Without clips the frame folders are all there is.
+        let clips = if raw.is_dir() { &raw } else { &videos };
+        due.then(|| {
+            flags(&[
+                ("clips", &clips.display()),
+                ("frame-folders", &videos.display()),
+                ("labels", &labels.display()),
+                ("out", &shards.display()),
+            ])
+        })
     }
 
     fn scenario(&self) -> String {
@@ -207,6 +229,43 @@ mod tests {
             assert!(train.contains(part), "{part}: {train}");
         }
         assert!(!train.contains("--pretrained"), "{train}");
+    }
+
+    #[test]
+    fn flags_that_are_not_given_mean_what_the_seeds_code_means() {
+        let [_, train] = commands("main.py");
+        for part in [
+            "--batch-size 2",
+            "--sampler imbalanced",
+            "--compat twyn2024",
+        ] {
+            assert!(train.contains(part), "{part}: {train}");
+        }
+    }
+
+    #[test]
+    fn the_seeds_frame_folders_become_shards_where_there_are_none() {
+        let data = tempfile::tempdir().unwrap();
+        let at = |name: &str| data.path().join(name);
+        let decode = || {
+            let line = format!("main.py --data_path {}", data.path().display());
+            let given = long_flags(line.split_whitespace().map(OsString::from));
+            let commands = Args::parse_from(&given).commands("cpu", &line);
+            commands.decode.map(|decode| decode.join(" "))
+        };
+        assert_eq!(decode(), None);
+        std::fs::create_dir_all(at("Videos")).unwrap();
+        let [videos, shards] = ["Videos", "shards"].map(|name| at(name).display().to_string());
+        let said = decode().unwrap();
+        for part in [
+            format!("--clips {videos} --frame-folders {videos}"),
+            format!("--out {shards}"),
+        ] {
+            assert!(said.contains(&part), "{part}: {said}");
+        }
+        std::fs::create_dir_all(at("shards")).unwrap();
+        std::fs::write(at("shards/index.parquet"), "there").unwrap();
+        assert_eq!(decode(), None);
     }
 
     #[test]

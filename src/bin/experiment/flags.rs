@@ -18,11 +18,14 @@ Examples: a line of the seed's script, with `python -u .../main.py` replaced, an
     --scenarios decremental --methods ewc lwf --seeds 0 --jobs 2
 
 Clips are read from <data_path>/shards (make decode), labels from <data_path>/Info, the manifest from
-<data_path>/manifests/clips.parquet where there is one. What follows `--` is passed on to incdec-train.";
+<data_path>/manifests/clips.parquet where there is one. Where there are no shards but the seed's own frame folders,
+<data_path>/Videos/id_<clip>/jpgs, incdec-decode first makes shards of these. A flag that is not given has the
+default of the seed's code, also where its README states another (--batch_size, --sampler). What follows `--` is
+passed on to incdec-train.";
 
 /// Run one experiment as the seed's main.py would: the same flags, with the same names and values.
 ///
-/// Prints the two commands that it runs, incdec-tasks and incdec-train. The run directory is <outpath>/<approach>_<8
+/// Prints the commands that it runs, incdec-tasks and incdec-train. The run directory is <outpath>/<approach>_<8
 /// letters or digits>; the same flags give the same folder, so an interrupted experiment goes on. The seed's quirks are on
 /// (--compat twyn2024) and its output files are written.
 #[derive(Parser)]
@@ -79,8 +82,8 @@ pub(crate) struct Args {
     /// Most epochs of a task.
     #[arg(long, short, default_value_t = 100)]
     pub(crate) epochs: u32,
-    /// Clips of a batch. (The seed's README; its code says 2.)
-    #[arg(long, default_value_t = 4)]
+    /// Clips of a batch. (The default of the seed's code; its README says 4.)
+    #[arg(long, default_value_t = 2)]
     pub(crate) batch_size: usize,
     /// Learning rate of the backbone in task 0.
     #[arg(long, default_value_t = 1e-4)]
@@ -124,8 +127,8 @@ pub(crate) struct Args {
     /// Number of tasks.
     #[arg(long, default_value_t = 6)]
     pub(crate) n_task: usize,
-    /// How an epoch draws clips. (The seed's README; its code says imbalanced.)
-    #[arg(long, value_parser = ["imbalanced", "balanced"], default_value = "balanced")]
+    /// How an epoch draws clips. (The default of the seed's code; its README says balanced.)
+    #[arg(long, value_parser = ["imbalanced", "balanced"], default_value = "imbalanced")]
     pub(crate) sampler: String,
     /// The network.
     #[arg(long, value_parser = ["movinetA0", "movinetA1", "movinetA2"], default_value = "movinetA0")]

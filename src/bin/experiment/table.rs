@@ -291,7 +291,7 @@ impl Table {
         let name = match scenario {
             Scenario::Decremental => "subcategories_to_remove.csv",
             Scenario::IncrementalDecremental => "subcategories_to_substitute.csv",
-            Scenario::Substitution | Scenario::JointIncremental => return None,
+            Scenario::Substitution | Scenario::JointIncremental | Scenario::Events => return None,
         };
         Some(self.labels.join(name))
     }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
+use incdec::run_record::Extension;
 use incdec::train::settings::{
-    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName, UnlearnName,
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
+    PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
@@ -18,11 +19,19 @@ use crate::cli;
 ///
 /// Reads the clips of each task from availability.parquet, their frames from the shards, and writes a run directory:
 /// history, metrics and predictions as Parquet, the best weights of each task as safetensors, TensorBoard events. A run
-/// that was interrupted goes on where the same command is given again; a complete one is left as it is.
+/// that was interrupted goes on where the same command is given again; a complete one is left as it is. SIGINT, SIGTERM and SIGUSR1
+/// finish the step, keep a checkpoint and end; a second SIGINT ends at once.
+#[derive(Parser)]
+#[command(
+    name = "incdec-train",
+    version,
+    after_help = cli::after_help(EXAMPLE),
+    args_override_self = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 // Each is a switch of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Parser)]
-#[command(name = "incdec-train", version, after_help = cli::after_help(EXAMPLE), args_override_self = true)]
 pub(crate) struct Args {
     /// Folder of availability.parquet and schedule.parquet, as incdec-tasks writes them; it decides the scenario.
     #[arg(long, value_name = "DIR")]
@@ -36,6 +45,22 @@ pub(crate) struct Args {
     /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// The list of withdrawn clips, where there is one: training begins on no shard that still holds one of them.
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, where there is one: checkpoints carry the newest value of its chain.
+    #[arg(long, value_name = "LEDGER")]
+    withdrawals: Option<PathBuf>,
+    /// Let messages and the log name withdrawn clips; else they are counted.
+    #[arg(long)]
+    log_ids: bool,
+    /// What becomes of a run that saw a withdrawn clip: refuse, warn, or rollback (with --from-run).
+    #[arg(long, value_parser = cli::one_of::<OnTainted>(), default_value_t)]
+    on_tainted: OnTainted,
+    /// With --on-tainted rollback: the run whose tasks are taken over as far as they never knew a withdrawn clip; it stays
+    /// as it is.
+    #[arg(long, value_name = "RUN")]
+    from_run: Option<PathBuf>,
     /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
@@ -59,6 +84,17 @@ pub(crate) struct Args {
     /// Share of a list's clips, 0..1, that --on-bad-clip skip may pass over before the run ends.
     #[arg(long, default_value_t = defaults().max_bad, value_name = "SHARE")]
     max_bad: f64,
+    /// Seconds between two checkpoints inside a task, beside those at every end of an epoch; 0: never inside a task. A run that
+    /// is killed loses at most that.
+    #[arg(long, default_value_t = defaults().checkpoint_every, value_name = "SECONDS")]
+    checkpoint_every: u64,
+    /// Train the last task of the run in --out for at most N epochs instead of --epochs. Every task before it must have ended
+    /// early; where it is done itself, it is trained anew.
+    #[arg(long, value_name = "N", conflicts_with = "extend_tasks")]
+    extend_epochs: Option<u32>,
+    /// Go on with the tasks that --stop-after-first-task left out of the run in --out.
+    #[arg(long)]
+    extend_tasks: bool,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -68,9 +104,12 @@ pub(crate) struct Args {
     /// What the seed's parameters.csv is to say of one of its arguments, where this command cannot know it (repeatable).
     #[arg(long, value_name = "NAME=VALUE", value_parser = named_value, requires = "seed_outputs")]
     seed_argument: Vec<(String, String)>,
-    /// Print at the end where each second went and what bounds the run.
+    /// Print at the end of each task, and of the run, where each second went and what bounds the run.
     #[arg(long)]
     profile: bool,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -79,8 +118,57 @@ pub(crate) struct Args {
     approach: ApproachArgs,
 }
 
+/// What was asked for: a run, or a subcommand in its place, which needs none of a run's arguments.
+pub(crate) enum Command {
+    Run(Box<Args>),
+    Task(Task),
+}
+
+impl Parser for Command {}
+
+impl CommandFactory for Command {
+    fn command() -> clap::Command {
+        Task::augment_subcommands(Args::command())
+    }
+
+    fn command_for_update() -> clap::Command {
+        Self::command()
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => Task::from_arg_matches(matches).map(Self::Task),
+            None => Args::from_arg_matches(matches).map(|args| Self::Run(Box::new(args))),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Task {
+    /// Look at a run directory, also while a run works in it: task, epoch, best so far, time left.
+    Status(StatusArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct StatusArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 const EXAMPLE: &str = "\
-Example: learning without forgetting on the toy data, small enough for a laptop
+Examples: a look at a run, and learning without forgetting on the toy data, small enough for a laptop
+  incdec-train status demo/runs/lwf
   incdec-train --availability demo/tasks/decremental/seed-0 --shards demo/shards \\
     --out demo/runs/lwf --approach lwf --frames 8 --resize 72 --size 64 --epochs 7 --batch-size 8 \\
     --lr-first-task 1e-3 --lr-first-task-head 1e-3";
@@ -181,7 +269,8 @@ struct TrainingArgs {
     /// End after task 0.
     #[arg(long)]
     stop_after_first_task: bool,
-    /// Start each task from new weights: the reference that unlearning is compared with.
+    /// Start each task from new weights and train it as task 0, with no penalty, teacher or Fisher: the reference that
+    /// unlearning is compared with.
     #[arg(long)]
     from_scratch: bool,
     /// Seed of every random choice of the training.
@@ -276,7 +365,8 @@ impl From<Args> for TrainConfig {
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
             unlearn: approach.unlearn,
-            stop_after_first_task: training.stop_after_first_task,
+            // The run was begun under it.
+            stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,
             seed: training.seed,
             compat: training.compat,
@@ -286,6 +376,15 @@ impl From<Args> for TrainConfig {
             shards: args.shards,
             out: args.out,
             pretrained: args.pretrained,
+            withdrawn: args.withdrawn,
+            withdrawals: args.withdrawals,
+            log_ids: if args.log_ids {
+                LogIds::Yes
+            } else {
+                LogIds::No
+            },
+            on_tainted: args.on_tainted,
+            from_run: args.from_run,
             allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,
@@ -293,6 +392,11 @@ impl From<Args> for TrainConfig {
             instructions: args.instructions,
             on_bad_clip: args.on_bad_clip,
             max_bad: args.max_bad,
+            checkpoint_every: args.checkpoint_every,
+            extend: Extension {
+                epochs: args.extend_epochs,
+                tasks: args.extend_tasks,
+            },
             wait: if args.wait { Wait::Yes } else { Wait::No },
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),

@@ -11,6 +11,7 @@ use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
+use crate::manifest::CROISSANT_FILE;
 use crate::parquet_file::Table;
 use crate::shard::{IndexRow, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
@@ -124,7 +125,10 @@ impl Place {
                 found.push(at(IndexRow::FILE, Proof::Table(IndexRow::FORMAT)));
                 found
             }
-            Stage::Manifest => vec![at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT))],
+            Stage::Manifest => vec![
+                at(CROISSANT_FILE, Proof::Document),
+                at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT)),
+            ],
             Stage::Tasks => self
                 .records
                 .iter()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::artifact::{ArtifactError, hash_file};
 use crate::parquet_file::{self, Format, TableError};
 use crate::report::is_sealed;
-use crate::run_record::is_sealed_document;
+use crate::run_record::{is_sealed_checkpoint, is_sealed_document};
 use crate::shard::{Shard, ShardError};
 
 /// Largest page, log and event file that are read; a larger one is not proven, and stays.
@@ -41,6 +41,8 @@ pub(super) enum Proof {
     Log,
     /// It is a document of a run that carries its own hash.
     Document,
+    /// It is a checkpoint inside a task that carries its own hash.
+    Checkpoint,
     /// It is a file of TensorBoard's events, whole.
     Events,
 }
@@ -65,6 +67,7 @@ impl Proof {
             Self::Page => Ok(text(path)?.is_some_and(|page| is_sealed(&page))),
             Self::Log => Ok(text(path)?.is_some_and(|log| log.lines().all(is_log_entry))),
             Self::Document => is_sealed_document(path),
+            Self::Checkpoint => Ok(bytes(path)?.is_some_and(|bytes| is_sealed_checkpoint(&bytes))),
             Self::Events => Ok(bytes(path)?.is_some_and(|events| are_events(&events))),
         }
     }

@@ -5,13 +5,16 @@ use std::path::{Component, Path};
 use super::proof::{Candidate, Proof};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
-use crate::run_record::{PROGRESS_FILE, RUN_FILE, RunProgress, SETTINGS_FILE, read_progress};
+use crate::run_record::{
+    LOG_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions,
+    read_progress,
+};
 use crate::tables::{
-    AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, TimingRow,
+    AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
+    TimingRow,
 };
 
-/// What no promise of equal bytes covers, and so no hash: the log and the event file.
-const LOG_FILE: &str = "log.jsonl";
+/// What no promise of equal bytes covers, and so no hash, beside the log.
 const EVENT_FILE: &str = "tensorboard/events.out.tfevents.0.incdec";
 
 /// The files of the run in `folder`, the documents that describe it last.
@@ -20,6 +23,12 @@ const EVENT_FILE: &str = "tensorboard/events.out.tfevents.0.incdec";
 /// When the record cannot be read at all.
 pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> {
     let progress = read_progress(folder)?.unwrap_or_default();
+    let under_way = positions(folder)?;
+    let under_way = under_way.iter().map(Position::file);
+    let under_way = under_way.map(|name| Candidate {
+        path: folder.join(name),
+        proof: Proof::Checkpoint,
+    });
     let found = hashed(&progress)
         .map(|(name, hash)| (name.as_str(), Proof::Hash(hash.clone())))
         .chain([
@@ -27,6 +36,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
             (MetricRow::FILE, Proof::Table(MetricRow::FORMAT)),
             (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
             (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
+            (SeenRow::FILE, Proof::Table(SeenRow::FORMAT)),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])
@@ -35,9 +45,8 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
         .map(|(name, proof)| Candidate {
             path: folder.join(name),
             proof,
-        })
-        .collect();
-    Ok(found)
+        });
+    Ok(under_way.chain(found).collect())
 }
 
 /// The files whose hashes the progress holds, but for the settings, which tell whose they are and

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::foreign::printable;
 
 /// How many files that stay are named; the rest is counted.
 const NAMED: usize = 5;
 
 /// What cleaning did, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CleanSummary {
     /// Files that were removed, or would be; stamps and folders not among them.
     pub removed: Vec<PathBuf>,

@@ -46,7 +46,7 @@ impl Assembler {
         let (frames, crop) = (self.config.frames, self.config.crop);
         let clip_bytes = frames * crop * crop * RGB;
         let shape = [to - from, frames, crop, crop, RGB].map(size);
-        let clips = memory::empty(&shape, Kind::Uint8);
+        let clips = memory::try_empty(&shape, Kind::Uint8).map_err(DataError::Memory)?;
         let clips = match self.config.memory {
             HostMemory::Pageable => clips,
             // Pinned before it is filled, so that decoding writes straight into it.

@@ -34,7 +34,8 @@ pub struct View {
 /// The view of each of a clip's first `frames` stored frames.
 ///
 /// `slack` is the side of the resized frame less the side of the crop, in pixels: offsets are drawn uniformly from
-/// `0..=slack` on each axis, row offset first, then the column offset, then the flip; the centre is `slack / 2`.
+/// `0..=slack` on each axis, row offset first, then the column offset, then the flip; the centre is half the slack, rounded
+/// as torchvision rounds it: of two numbers as near, the even one.
 /// `position` is the clip's position in the epoch's order.
 #[must_use]
 pub fn views(
@@ -53,9 +54,10 @@ pub fn views(
     };
     match augment {
         Augment::None => {
+            let offset = slack / 2 + usize::from(slack % 4 == 3);
             let centre = View {
-                top: slack / 2,
-                left: slack / 2,
+                top: offset,
+                left: offset,
                 mirrored: false,
             };
             vec![centre; frames]
@@ -79,7 +81,9 @@ mod tests {
             mirrored: false,
         };
         assert_eq!(views(Augment::None, 28, 3, 1, KEYS, 9), vec![centre; 3]);
-        assert_eq!(views(Augment::None, 0, 1, 1, KEYS, 9)[0].top, 0);
+        // Python's round(slack / 2).
+        let tops = (0..12).map(|slack| views(Augment::None, slack, 1, 1, KEYS, 9)[0].top);
+        assert!(tops.eq([0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6]));
     }
 
     #[test]

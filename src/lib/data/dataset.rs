@@ -53,6 +53,11 @@ pub trait ClipSource: Send + Sync {
         max_frames: usize,
         check: HashCheck,
     ) -> Result<StoredFrames<'_>, Box<dyn Error + Send + Sync>>;
+
+    /// What has become of the shard of this name since the source was opened, where that is known.
+    fn changed(&self, _shard: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Whether a clip's stored bytes are compared with the hash that they were stored with, and this with the index's.
@@ -82,6 +87,10 @@ impl ClipSource for Shards {
             width: clip.head.width as usize,
             frames: clip.frames()[..clip.len().min(max_frames)].to_vec(),
         })
+    }
+
+    fn changed(&self, shard: &str) -> Option<&'static str> {
+        Shards::changed(self, shard)
     }
 }
 
@@ -131,6 +140,13 @@ impl Dataset {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// What has become of the shard of this name since it was opened, `has gone` or `has changed`,
+    /// where that is known.
+    #[must_use]
+    pub fn changed(&self, shard: &str) -> Option<&'static str> {
+        self.source.changed(shard)
     }
 
     /// The first `max_frames` frames of clip `index`.

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::clip::Split;
 use crate::exit::Exit;
-use crate::foreign::printable;
+use crate::foreign::{first_of, printable};
 use crate::hint::Hint;
 
 /// How many clips a message names.
@@ -44,14 +44,6 @@ pub enum ClipFault {
         found: String,
         /// What the row promises.
         expected: String,
-    },
-    /// The frames could not be resized.
-    #[error("frame {frame}: resize: {message}")]
-    Resize {
-        /// The frame, from 0.
-        frame: usize,
-        /// What the resizer says.
-        message: String,
     },
     /// The JPEG decoder could not be set up.
     #[error("start the JPEG decoder: {0}")]
@@ -125,6 +117,9 @@ pub enum DataError {
         /// The batch, from 0, in its epoch.
         batch: usize,
     },
+    /// Memory is short.
+    #[error("memory for a batch: {0}")]
+    Memory(#[source] tch::TchError),
     /// There is no page-locked memory to be had.
     #[error("pin the memory of a batch: {0}")]
     Pinned(#[source] tch::TchError),
@@ -139,12 +134,7 @@ pub enum DataError {
 /// The first of `clips` for a message, and how many more there are.
 #[must_use]
 pub fn first_clips(clips: &[String]) -> String {
-    let shown = clips.iter().take(CLIPS_SHOWN);
-    let mut text = shown.map(|id| printable(id)).collect::<Vec<_>>().join(", ");
-    if clips.len() > CLIPS_SHOWN {
-        text += &format!(" and {} more", clips.len() - CLIPS_SHOWN);
-    }
-    text
+    first_of(clips, CLIPS_SHOWN)
 }
 
 impl Hint for DataError {

@@ -6,17 +6,28 @@
 
 use std::ffi::c_void;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Size of a large page, in bytes.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 /// A contiguous tensor in host memory with content yet to be written.
+///
+/// # Panics
+/// When memory is short.
 pub fn empty(shape: &[i64], kind: Kind) -> Tensor {
-    let tensor = Tensor::empty(shape, (kind, Device::Cpu));
+    try_empty(shape, kind).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// As [`empty`].
+///
+/// # Errors
+/// What libtorch says where memory is short.
+pub(super) fn try_empty(shape: &[i64], kind: Kind) -> Result<Tensor, TchError> {
+    let tensor = Tensor::f_empty(shape, (kind, Device::Cpu))?;
     let bytes = tensor.numel() * kind.elt_size_in_bytes();
     prefer_huge_pages(tensor.data_ptr(), bytes);
-    tensor
+    Ok(tensor)
 }
 
 /// Asks for large pages for those that lie within the `bytes` at `start`. Where the system has none, nothing changes.

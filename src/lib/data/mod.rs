@@ -26,6 +26,7 @@ pub mod memory;
 mod normalise;
 mod pixels;
 mod prefetch;
+mod resize;
 pub mod sampler;
 
 pub use assemble::Batch;

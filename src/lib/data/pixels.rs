@@ -1,11 +1,9 @@
 //! One stored frame to the part of it that a model sees: decode, resize where stored otherwise, crop, mirror.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::ClipFault;
 use super::augment::View;
 use super::jpeg::{JpegDecoder, JpegError, Region};
+use super::resize::Resizer;
 use crate::shard::Codec;
 
 /// Bytes of an RGB pixel.
@@ -40,7 +38,7 @@ impl FrameReader {
     pub(super) fn new(resize: usize, crop: usize) -> Result<Self, String> {
         Ok(Self {
             decoder: JpegDecoder::new()?,
-            resizer: Resizer::new(),
+            resizer: Resizer::default(),
             decoded: Vec::new(),
             resized: Vec::new(),
             target: resize,
@@ -92,8 +90,8 @@ impl FrameReader {
             cut(pixels, have, view, self.crop, out);
             return Ok(());
         }
-        resize(&mut self.resizer, pixels, stored, target, &mut self.resized)
-            .map_err(|message| ClipFault::Resize { frame, message })?;
+        self.resizer
+            .resize(pixels, stored, target, &mut self.resized);
         cut(&self.resized, Region::whole(target), view, self.crop, out);
         Ok(())
     }
@@ -108,26 +106,6 @@ fn jpeg_fault(frame: usize, size: Size, error: JpegError) -> ClipFault {
             expected: format!("{} x {} pixels", size.0, size.1),
         },
     }
-}
-
-/// Resizes RGB `pixels` from size `from` to size `to`: bilinear and antialiased, in the fixed-point arithmetic of PIL.
-fn resize(
-    kernels: &mut Resizer,
-    pixels: &[u8],
-    from: Size,
-    to: Size,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    let side = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
-    out.resize(to.0 * to.1 * RGB, 0);
-    let source = ImageRef::new(side(from.1)?, side(from.0)?, pixels, PixelType::U8x3)
-        .map_err(|e| e.to_string())?;
-    let mut target = Image::from_slice_u8(side(to.1)?, side(to.0)?, out, PixelType::U8x3)
-        .map_err(|e| e.to_string())?;
-    let how = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    kernels
-        .resize(&source, &mut target, &how)
-        .map_err(|e| e.to_string())
 }
 
 /// Copies the view's square of `side` out of `pixels`, which hold the part `have` of a frame.

@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 use super::{ClipSettings, Resample, Subsampling};
 use crate::media::MediaError;
 use crate::media::facts::VideoFacts;
-use crate::media::filter::Interpolation;
+use crate::media::filter::{Filter, Treatment};
 use crate::media::limits::{Deadline, Limits};
 use crate::media::scale::Scaler;
 use crate::media::video::{Picture, ShownFrame, Tally, Video};
@@ -183,6 +183,9 @@ fn decode_until(path: &Path, settings: &ClipSettings, deadline: Deadline) -> Dec
         // How far it came says something about the machine, not about the clip.
         Err(machine) => return DecodedClip::failed(settings, source, machine),
     };
+    if let Err(picture) = must_move(&facts, tally) {
+        return DecodedClip::failed(settings, source, picture.into());
+    }
     match keeper.scaler.output() {
         Some(size) if !keeper.frames.is_empty() => {
             let damage = stopped.or_else(|| damage(&facts, tally));
@@ -232,32 +235,72 @@ impl<'a> FrameKeeper<'a> {
     }
 
     fn take_frames(&mut self, video: &mut Video) -> Result<(), Trouble> {
-        let instants = Instants::new(
-            self.settings.fps,
-            video.time_base(),
-            self.settings.max_frames,
-        );
         let settings = self.settings;
-        let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
+        let instants = Instants::new(settings.fps, video.time_base(), settings.max_frames);
         let mut sampler = Sampler::new(instants);
-        while let Some(ShownFrame {
-            picture,
-            elapsed,
-            duration,
-        }) = video.next_frame(Some(&wanted))?
-        {
-            let picked = sampler.push(picture, elapsed, duration);
-            self.keep(picked)?;
-            if sampler.is_full() {
-                return Ok(());
+        if settings.deinterlace || settings.tone_map {
+            self.take_treated(video, &mut sampler)?;
+        } else {
+            let wanted = |from: i64, to: i64| settings.decode_all || instants.any_in(from, to);
+            while let Some(shown) = video.next_frame(Some(&wanted))? {
+                self.take(&mut sampler, shown)?;
+                if sampler.is_full() {
+                    return Ok(());
+                }
             }
         }
         let picked = sampler.finish();
         self.keep(picked)
     }
 
+    fn take(&mut self, sampler: &mut Sampler<Picture>, shown: ShownFrame) -> Result<(), Trouble> {
+        let picked = sampler.push(shown.picture, shown.elapsed, shown.duration);
+        self.keep(picked)
+    }
+
+    /// Sends every frame through the filters that are asked for: one that puts fields together
+    /// needs those before and after.
+    fn take_treated(
+        &mut self,
+        video: &mut Video,
+        sampler: &mut Sampler<Picture>,
+    ) -> Result<(), Trouble> {
+        let treatment = Treatment {
+            deinterlace: self.settings.deinterlace,
+            tone_map: self.settings.tone_map,
+        };
+        let mut filter = Filter::treatment(treatment, video.time_base());
+        let mut duration = 0;
+        loop {
+            let shown = video.next_frame(None)?;
+            let ended = shown.is_none();
+            match shown {
+                Some(shown) => {
+                    duration = shown.duration;
+                    filter.push(shown.picture, shown.elapsed)?;
+                }
+                None => filter.finish()?,
+            }
+            while let Some(picture) = filter.take() {
+                let elapsed = picture.pts().unwrap_or_default();
+                let shown = ShownFrame {
+                    picture,
+                    elapsed,
+                    duration,
+                };
+                self.take(sampler, shown)?;
+                if sampler.is_full() {
+                    return Ok(());
+                }
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
     fn take_interpolated(&mut self, video: &mut Video) -> Result<(), Trouble> {
-        let mut between = Interpolation::new(self.settings.fps.to_string(), video.time_base());
+        let mut between = Filter::interpolation(self.settings.fps.to_string(), video.time_base());
         loop {
             let shown = video.next_frame(None)?;
             let ended = shown.is_none();
@@ -300,12 +343,34 @@ fn source_facts(facts: &VideoFacts, tally: Tally) -> SourceFacts {
         duration_s: facts.duration_s,
         rotation: facts.orientation.degrees,
         codec: Some(facts.codec.clone()),
-        frames_expected: facts.frames_expected,
+        frames_expected: expected(facts, tally),
         frames_decoded: tally.frames + tally.passed_over,
         frames_concealed: tally.concealed,
         bytes: None,
         blake3: None,
+        scan: tally.interlaced.then(|| "interlaced".to_owned()),
+        transfer: tally.high_range.map(|range| range.name().to_owned()),
     }
+}
+
+/// Frames that the header promises: it counts packets, and the second field of a picture is no
+/// frame.
+fn expected(facts: &VideoFacts, tally: Tally) -> Option<i64> {
+    Some(facts.frames_expected? - tally.second_fields)
+}
+
+/// Refuses a file that holds one picture of a codec that single pictures have: a thumbnail under
+/// the name of a video.
+///
+/// # Errors
+/// When it does.
+pub(super) fn must_move(facts: &VideoFacts, tally: Tally) -> Result<(), MediaError> {
+    if facts.is_of_pictures && tally.packets == 1 && tally.frames + tally.passed_over == 1 {
+        return Err(MediaError::Picture {
+            codec: facts.codec.clone(),
+        });
+    }
+    Ok(())
 }
 
 /// Why a clip that gave frames is only partial, or `None` where it is whole. Headers may count one
@@ -314,14 +379,17 @@ pub(super) fn damage(facts: &VideoFacts, tally: Tally) -> Option<String> {
     let short = facts
         .frames_expected
         .is_some_and(|expected| tally.packets + 1 < expected);
-    if tally.errors == 0 && tally.concealed == 0 && !short {
+    let is_whole = !short && facts.missing_bytes.is_none();
+    if tally.errors == 0 && tally.concealed == 0 && is_whole {
         return None;
     }
-    let expected = facts
-        .frames_expected
-        .map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let expected =
+        expected(facts, tally).map_or_else(|| "an unknown number of".to_owned(), |n| n.to_string());
+    let cut_off = facts.missing_bytes.map_or_else(String::new, |n| {
+        format!("; the last {n} bytes of the file are missing")
+    });
     Some(format!(
-        "{} of {expected} frames are there, {} of them concealed; {} errors",
+        "{} of {expected} frames are there, {} of them concealed; {} errors{cut_off}",
         tally.frames + tally.passed_over,
         tally.concealed,
         tally.errors

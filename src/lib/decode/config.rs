@@ -62,6 +62,14 @@ pub struct ClipSettings {
     pub resample: Resample,
     /// Pixels that are not square.
     pub sample_aspect: SampleAspect,
+    /// Whether the two fields of interlaced pictures are made whole pictures (libavfilter's
+    /// `yadif`). Other pictures stay as they are.
+    #[serde(default)]
+    pub deinterlace: bool,
+    /// Whether videos of high dynamic range are brought to the usual one (libavfilter's `zscale`
+    /// and `tonemap`). Others stay as they are.
+    #[serde(default)]
+    pub tone_map: bool,
     /// Whether frames that nobody wants are decoded all the same, which changes nothing but the
     /// time.
     pub decode_all: bool,
@@ -81,6 +89,8 @@ impl Default for ClipSettings {
             max_frames: 50,
             resample: Resample::default(),
             sample_aspect: SampleAspect::default(),
+            deinterlace: false,
+            tone_map: false,
             decode_all: false,
         }
     }
@@ -101,6 +111,15 @@ impl ClipSettings {
         if self.codec == Codec::Jpeg {
             settings["quality"] = self.quality.into();
             settings["subsampling"] = serde_json::json!(self.subsampling);
+        }
+        // Named only where they are asked for: shards of before know nothing of them.
+        for (name, is_on) in [
+            ("deinterlace", self.deinterlace),
+            ("tone_map", self.tone_map),
+        ] {
+            if is_on {
+                settings[name] = true.into();
+            }
         }
         Provenance::of(&settings)
     }
@@ -199,6 +218,14 @@ impl DecodeConfig {
         }
         if self.clip.max_frames == 0 {
             return refuse("--max-frames", "a clip needs at least one frame".into());
+        }
+        let treated = self.clip.deinterlace || self.clip.tone_map;
+        if treated && self.clip.resample == Resample::Minterpolate {
+            return refuse(
+                "--resample minterpolate",
+                "it reproduces the seed's frames, which were neither deinterlaced nor tone-mapped"
+                    .into(),
+            );
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! Clips that exist only as a folder of JPEG frames, as the seed keeps them:
-//! `jpgs/image_00001.jpg`, already at the wanted frame rate.
+//! Clips that exist only as a folder of frames, JPEG or PNG, as the seed keeps them
+//! (`jpgs/image_00001.jpg`) or other tools do (`img_00001.jpg`, `frame_00001.png`, `00001.jpg`),
+//! already at the wanted frame rate.
 
 use std::fs;
 use std::io;
@@ -14,6 +15,9 @@ use super::clip::{DecodedClip, FrameEncoder};
 use super::trouble::Trouble;
 use crate::media::frame_size::output_side;
 use crate::media::limits::{Deadline, MAX_PIXELS};
+use crate::media::orientation::Orientation;
+use crate::media::scale::Scaler;
+use crate::media::video::Video;
 use crate::shard::{Codec, SourceFacts};
 
 /// Largest JPEG frame that is read, in bytes.
@@ -22,25 +26,41 @@ const MAX_FRAME_BYTES: u64 = 64 << 20;
 /// millions.
 const MAX_SCANS: u32 = 500;
 
-/// The frames `image_<number>.jpg` of a folder in the order of their numbers.
+/// What stands before the number of a frame, the first that a folder has counts: one may hold the
+/// optical flow beside the frames.
+const PREFIXES: [&str; 5] = ["image_", "img_", "frame_", "frame", ""];
+/// The endings of frames in lower case; of each prefix the first that a folder has counts.
+const ENDINGS: [&str; 3] = ["jpg", "jpeg", "png"];
+/// What a PNG file begins with.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// The frames of a folder, `<prefix><number>.<ending>`, in the order of their numbers.
 pub(super) fn frame_files(folder: &Path) -> Vec<PathBuf> {
-    let number = |path: &PathBuf| -> Option<u64> {
-        path.file_name()?
-            .to_str()?
-            .strip_prefix("image_")?
-            .strip_suffix(".jpg")?
-            .parse()
-            .ok()
-    };
-    let mut files: Vec<(u64, PathBuf)> = fs::read_dir(folder)
+    let mut files: Vec<(usize, u64, PathBuf)> = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter_map(|path| Some((number(&path)?, path)))
+        .filter_map(|path| {
+            let (kind, number) = kind_and_number(&path)?;
+            Some((kind, number, path))
+        })
         .collect();
+    let first = files.iter().map(|(kind, ..)| *kind).min();
+    files.retain(|(kind, ..)| Some(*kind) == first);
     files.sort();
-    files.into_iter().map(|(_, path)| path).collect()
+    files.into_iter().map(|(.., path)| path).collect()
+}
+
+/// Where prefix and ending stand among those that frames have, and the frame's number.
+fn kind_and_number(path: &Path) -> Option<(usize, u64)> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    let ending = ENDINGS.iter().position(|e| *e == ending)?;
+    let stem = path.file_stem()?.to_str()?;
+    let prefix = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = stem[prefix.len()..].parse().ok()?;
+    let prefix = PREFIXES.iter().position(|p| *p == prefix)?;
+    Some((prefix * ENDINGS.len() + ending, number))
 }
 
 /// The clip of a frame folder. A JPEG that already has the wanted size is kept as it is.
@@ -66,6 +86,9 @@ pub(super) fn decode_folder(
     for file in files.iter().take(settings.max_frames as usize) {
         let frame = read_in_time(file, deadline).and_then(|bytes| {
             hasher.update(&bytes);
+            if bytes.starts_with(PNG) {
+                return reader.png(file, deadline);
+            }
             Ok(reader.frame(bytes)?)
         });
         match frame {
@@ -126,10 +149,11 @@ fn read_in_time(file: &Path, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
     fs::read(file).map_err(refused)
 }
 
-/// Turns the JPEG files of one clip into stored frames, all of the size that the first one gives.
+/// Turns the pictures of one clip into stored frames, all of the size that the first one gives.
 struct FrameReader<'a> {
     settings: &'a ClipSettings,
     jpeg: Decompressor,
+    png: Scaler,
     encoder: FrameEncoder,
     size: Option<(u32, u32)>,
 }
@@ -141,9 +165,33 @@ impl<'a> FrameReader<'a> {
         Ok(Self {
             settings,
             jpeg,
+            png: Scaler::new(
+                settings.frame_size,
+                settings.sample_aspect,
+                Orientation::default(),
+            ),
             encoder: FrameEncoder::new(settings)?,
             size: None,
         })
+    }
+
+    /// The frame of a PNG file.
+    fn png(&mut self, file: &Path, deadline: Deadline) -> Result<Vec<u8>, Trouble> {
+        let mut video = Video::open_until(file, deadline)?;
+        let shown = video.next_frame(None)?;
+        let picture = shown
+            .ok_or_else(|| "no picture could be decoded".to_owned())?
+            .picture;
+        let rgb = self.png.rgb(&picture)?;
+        let (width, height) = *self
+            .size
+            .get_or_insert(self.png.output().unwrap_or_default());
+        if rgb.len() != width as usize * height as usize * 3 {
+            return Err("it has another size than the frames before"
+                .to_owned()
+                .into());
+        }
+        Ok(self.encoder.encode(rgb, width, height)?)
     }
 
     fn frame(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, String> {

@@ -8,9 +8,12 @@
 //! the label tables'. A shard is published when it is full; a killed run's shards are read, hashed
 //! and taken over by the next, which goes on with the clip after them.
 //!
+//! A clip's file is another one where its size is another, or where the system has noticed a change
+//! of it since the clip's shard was written and its hash is another. Where several files have a
+//! clip's name, the first that is a video is the clip, in the order that `source.rs` states.
+//!
 //! A clip without frames has a [cause](crate::shard::Cause). One that is damaged stays so until its
-//! file is another one, which its size and, for all clips that are not whole, its hash tell. One
-//! that was not decoded (no time, memory or permission) stays until its file or the limit that it
+//! file is another one. One that was not decoded (no time, memory or permission) stays until its file or the limit that it
 //! met is another one, or `--retry` is given; while such clips take the failures past
 //! `--max-failed`, every run tries those again that met no limit.
 
@@ -20,6 +23,7 @@ mod error;
 mod file_hash;
 mod folder;
 mod isolate;
+mod near_miss;
 mod plan;
 mod pool;
 mod probe;

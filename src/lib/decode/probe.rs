@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::clip::damage;
+use super::clip::{damage, must_move};
 use crate::foreign::printable;
 use crate::media::MediaError;
 use crate::media::limits::Limits;
@@ -31,6 +31,7 @@ impl fmt::Display for ProbeRow {
             ClipStatus::Partial => "partial",
             ClipStatus::Failed => "failed",
             ClipStatus::Missing => "missing",
+            ClipStatus::Withdrawn => "withdrawn",
         };
         write!(
             f,
@@ -76,6 +77,9 @@ pub fn probe(file: &Path, limits: Limits) -> ProbeRow {
             ClipStatus::Failed,
             Some(ended.unwrap_or_else(|| nothing.to_string())),
         );
+    }
+    if let Err(picture) = must_move(video.facts(), tally) {
+        return row(0, ClipStatus::Failed, Some(picture.to_string()));
     }
     match ended.or_else(|| damage(video.facts(), tally)) {
         None => row(tally.frames, ClipStatus::Ok, None),

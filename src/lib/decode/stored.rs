@@ -2,8 +2,9 @@
 //! left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
@@ -22,6 +23,8 @@ pub(super) struct Stored {
     /// The numbers of the shards that are there or that the index names. That of a damaged one is
     /// free again, so its clips come back into a shard of the same name and the same bytes.
     pub(super) taken: BTreeSet<(Split, u32)>,
+    /// When each shard, and the index, was written, or its clips were compared with their files.
+    written: BTreeMap<String, SystemTime>,
 }
 
 impl Stored {
@@ -34,9 +37,15 @@ impl Stored {
         let mut stored = Self {
             known: BTreeMap::new(),
             taken: BTreeSet::new(),
+            written: BTreeMap::new(),
             index: None,
         };
         let names = shard_files(folder)?;
+        for name in names.values().map(String::as_str).chain([IndexRow::FILE]) {
+            let written = fs::metadata(folder.join(name)).and_then(|file| file.modified());
+            let written = written.ok().map(|at| (name.to_owned(), at));
+            stored.written.extend(written);
+        }
         let there: BTreeSet<&String> = names.values().collect();
         let mut named = BTreeSet::new();
         for row in index.iter().flat_map(|(rows, _)| rows) {
@@ -45,7 +54,7 @@ impl Stored {
                 stored.taken.extend(parse_shard_name(shard));
             }
             let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
-            if is_there && row.status != ClipStatus::Missing {
+            if is_there && !matches!(row.status, ClipStatus::Missing | ClipStatus::Withdrawn) {
                 stored.learn(row.clone());
             }
         }
@@ -66,6 +75,24 @@ impl Stored {
         }
         stored.index = index;
         Ok(stored)
+    }
+
+    /// When what the row says of its clip was true: its shard was written, or the index where it
+    /// has no shard.
+    pub(super) fn written(&self, row: &IndexRow) -> Option<SystemTime> {
+        let file = row.shard.as_deref().unwrap_or(IndexRow::FILE);
+        self.written.get(file).copied()
+    }
+
+    /// Gives shards whose clips were compared with their files the time of that as their own, so
+    /// that the next run need not read the files once more. Where the system refuses, it will.
+    pub(super) fn remember_comparison(folder: &Path, shards: &BTreeSet<String>, at: SystemTime) {
+        for shard in shards {
+            let file = File::options().append(true).open(folder.join(shard));
+            if let Err(e) = file.and_then(|file| file.set_modified(at)) {
+                tracing::debug!("the time of {shard} stays as it is: {e}");
+            }
+        }
     }
 
     fn learn(&mut self, row: IndexRow) {

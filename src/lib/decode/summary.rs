@@ -2,15 +2,17 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::DecodeError;
 use crate::exit::Exit;
 use crate::shard::{Cause, IndexRow};
 use crate::tables::ClipStatus;
 
 /// What the stage did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DecodeSummary {
-    /// Labelled clips.
+    /// Labelled clips that have not been withdrawn.
     pub clips: usize,
     /// Clips whose frames are all there.
     pub ok: usize,
@@ -24,12 +26,14 @@ pub struct DecodeSummary {
     pub shards: usize,
     /// Stored frames of all clips.
     pub frames: i64,
+    /// Labelled clips that have been withdrawn; no other number counts them.
+    pub withdrawn: usize,
     /// Whether nothing was to be done.
     pub up_to_date: bool,
 }
 
 /// Labelled clips without frames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Failures {
     /// Those without a file.
     pub missing: usize,
@@ -48,7 +52,7 @@ impl Failures {
                 (ClipStatus::Missing, _) => failures.missing += 1,
                 (ClipStatus::Failed, Some(Cause::Damaged)) => failures.damaged += 1,
                 (ClipStatus::Failed, _) => failures.not_decoded += 1,
-                (ClipStatus::Ok | ClipStatus::Partial, _) => {}
+                (ClipStatus::Ok | ClipStatus::Partial | ClipStatus::Withdrawn, _) => {}
             }
         }
         failures
@@ -94,13 +98,13 @@ fn is_above(count: usize, clips: usize, share: f64) -> bool {
 
 impl DecodeSummary {
     /// What the rows of the index say.
-    pub(super) fn of(rows: &[IndexRow]) -> Self {
+    pub(super) fn of(rows: &[&IndexRow]) -> Self {
         let count = |status| rows.iter().filter(|r| r.status == status).count();
         Self {
             clips: rows.len(),
             ok: count(ClipStatus::Ok),
             partial: count(ClipStatus::Partial),
-            failures: Failures::of(rows),
+            failures: Failures::of(rows.iter().copied()),
             frames: rows.iter().map(|r| i64::from(r.frames)).sum(),
             ..Self::default()
         }
@@ -132,6 +136,9 @@ impl fmt::Display for DecodeSummary {
             "{} clips: {} ok, {} partial, {failed} failed, {missing} missing; {} frames stored",
             self.clips, self.ok, self.partial, self.frames
         )?;
+        if self.withdrawn > 0 {
+            write!(f, "; {} more have been withdrawn", self.withdrawn)?;
+        }
         if self.up_to_date {
             write!(f, "; nothing to do, all of them are up to date")?;
         } else {

@@ -22,7 +22,7 @@ pub struct DownloadConfig {
     pub dataset: String,
     /// Another `sources.toml`. Default none.
     pub sources: Option<PathBuf>,
-    /// Subcategories to fetch; all where empty.
+    /// Subcategories to fetch, each text one or several with commas between them; all where empty.
     pub classes: Vec<String>,
     /// Splits to fetch; all where empty.
     pub splits: Vec<Split>,
@@ -42,9 +42,9 @@ pub struct DownloadConfig {
     /// Share of the clips that may be missing, 0 to 1: those that no archive holds, and those of
     /// archives that are absent or damaged at their source. Default 0.01.
     pub max_missing: f64,
-    /// Take clips that lie in `raw` and that the ledger does not know as they are, instead of
-    /// fetching them. Default no.
-    pub adopt: bool,
+    /// Read archives again for clips that earlier runs did not find in them, though they have not
+    /// changed. Default no.
+    pub seek_again: bool,
     /// What to do where another program works on this ledger or these clips. Default name it and
     /// end.
     pub wait: Wait,
@@ -72,7 +72,7 @@ impl Default for DownloadConfig {
             jobs: 4,
             bytes_per_second: None,
             max_missing: 0.01,
-            adopt: false,
+            seek_again: false,
             wait: Wait::No,
             retry: RetryConfig::default(),
             http: HttpConfig::default(),

@@ -120,6 +120,17 @@ pub enum DownloadError {
         /// The tables.
         paths: Vec<PathBuf>,
     },
+    /// Classes of the taxonomy would get no rows.
+    #[error(transparent)]
+    NoClips(TablesError),
+    /// The folder that says which clips exist holds none.
+    #[error(
+        "{folder} holds no clips: no video is called <youtube id>_<start>_<end> there, six digits each"
+    )]
+    NothingExists {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A published file is not the pinned one.
     #[error("{url}: sha256 is {found}, expected {expected}")]
     Pinned {
@@ -196,10 +207,7 @@ impl From<TablesError> for DownloadError {
     fn from(error: TablesError) -> Self {
         match error {
             TablesError::Csv(error) => error.into(),
-            TablesError::Row { .. } => Self::Text {
-                what: "the annotations".into(),
-                reason: error.to_string(),
-            },
+            TablesError::NoClips { .. } => Self::NoClips(error),
         }
     }
 }
@@ -213,7 +221,7 @@ impl Hint for DownloadError {
                 return e.hint();
             }
             Self::Table(_) | Self::LedgerRow { .. } => {
-                "bring back a copy of the ledger; or move it away and run the same command with --adopt: the clips that lie in --out are then hashed and kept, and none of them is fetched again"
+                "bring back a copy of the ledger; or move it away and run the same command again: the clips that lie in --out are then hashed and kept, and none of them is fetched again"
             }
             Self::Lock(e) => return e.hint(),
             Self::Remote(e) => return e.hint(),
@@ -243,6 +251,10 @@ impl Hint for DownloadError {
             Self::Index { .. } => {
                 "nothing was fetched; ask whoever keeps the source, or correct the index in a copy of it and name that with --source"
             }
+            Self::NoClips(_) => {
+                "correct the names of these classes in the --taxonomy or take them out of it; with --existing, only clips of that folder count"
+            }
+            Self::NothingExists { .. } => "check --existing: it names the folder of the clips",
             Self::OwnTables { .. } => {
                 "choose another folder with --out, or replace what is there with --force"
             }
@@ -265,7 +277,7 @@ impl Hint for DownloadError {
                 "let nothing else change the folder meanwhile, and run the same command again: it fetches what is gone"
             }
             Self::Missing { .. } => {
-                "downloads.parquet names each with its reason; raise --max-missing to go on without them, or pass --frame-folders"
+                "downloads.parquet names each with its reason; name another --source that may have them, put them into --out yourself, or read the archives once more with --again; raise --max-missing to go on without them, or pass --frame-folders"
             }
             Self::Damaged { .. } => {
                 "`incdec-download verify` without --dry-run fetches them again, as long as the label tables name them"

@@ -1,6 +1,6 @@
 //! The stage: what is wanted, what is there, what to fetch; then the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use super::ledger::workplace::Workplace;
 use super::ledger::{
     ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
 };
-use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, free_bytes, plan};
+use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, plan};
 use super::source::{Client, connect};
 use super::summary::DownloadSummary;
 use crate::artifact;
@@ -31,19 +31,18 @@ use crate::progress::{Progress, Unit};
 /// # Errors
 /// When labels or index cannot be read.
 pub fn plan_only(config: &DownloadConfig) -> Result<(Plan, DownloadSummary), DownloadError> {
-    let run = Run::begin(config, Vec::new())?;
-    let plan = if run.open.is_empty() {
-        Plan::default()
-    } else {
-        run.plan()?
-    };
-    let Wanted { clips, frames } = &run.wanted;
-    let absent = clips.keys().filter(|id| run.known.is_absent(id)).count();
+    let mut run = Run::begin(config, Vec::new())?;
+    run.adopt()?;
+    let plan = run.plan()?;
+    let Wanted { clips, frames, .. } = &run.wanted;
+    let absent = run.absent();
     let summary = DownloadSummary {
         wanted: clips.len() + frames.len(),
-        present: clips.len() - run.open.len() - absent,
+        present: clips.len() - run.open.len(),
+        adopted: run.summary.adopted,
         frames: frames.len(),
-        missing: run.open.len(),
+        missing: run.open.len() - absent,
+        withdrawn: run.summary.withdrawn,
         absent,
         wire_bytes: run.client.meter.wire_bytes(),
         ..DownloadSummary::default()
@@ -68,11 +67,10 @@ pub(super) fn run_in(
 ) -> Result<DownloadSummary, DownloadError> {
     let mut run = Run::begin(config, workplace.finished()?)?;
     workplace.report_begun();
-    if config.adopt {
-        run.adopt()?;
-    }
-    if !run.open.is_empty() {
-        let plan = run.plan()?;
+    run.adopt()?;
+    let plan = run.plan()?;
+    run.report_absent(&plan);
+    if !plan.archives.is_empty() {
         let outcomes = run.fetch(&plan, workplace)?;
         run.take_in(plan, outcomes);
     }
@@ -90,8 +88,11 @@ struct Run<'a> {
     client: Client,
     wanted: Wanted,
     known: Known,
-    /// The wanted clips that are neither on disk nor known to be nowhere.
+    /// The wanted clips that are not on disk.
     open: BTreeMap<String, WantedClip>,
+    /// Clips that a killed run was giving their names: nobody put them there, and whether they are
+    /// whole on disk nobody knows.
+    half_named: BTreeSet<String>,
     failures: Failures,
     summary: DownloadSummary,
 }
@@ -102,17 +103,30 @@ impl<'a> Run<'a> {
         config: &'a DownloadConfig,
         finished: Vec<ArchiveRecord>,
     ) -> Result<Self, DownloadError> {
-        let labels = Labels::read(&config.labels)?;
+        let labels = Labels::read(&config.labels)?.of_videos()?;
         let sources = Sources::read(config.sources.as_deref())?;
         let dataset = sources.dataset(&config.dataset)?.clone();
         let source = config.source.as_ref().unwrap_or(&dataset.base);
         let client = connect(source, &config.http, config.retry, config.bytes_per_second)?;
         let wanted = Wanted::choose(&labels, config)?;
         let mut known = Known::read(&config.ledger)?;
+        let mut half_named = BTreeSet::new();
         for record in finished {
-            known.add(record);
+            if record.state == ArchiveState::Complete {
+                known.add(record);
+            } else {
+                half_named.extend(record.kept.into_iter().map(|clip| clip.clip_id));
+            }
+        }
+        if config.seek_again {
+            known.forget_reading();
         }
         Ok(Self {
+            summary: DownloadSummary {
+                withdrawn: wanted.count_withdrawn(config),
+                ..DownloadSummary::default()
+            },
+            half_named,
             open: known.open(&config.raw, &wanted),
             config,
             labels,
@@ -121,13 +135,17 @@ impl<'a> Run<'a> {
             wanted,
             known,
             failures: Failures::default(),
-            summary: DownloadSummary::default(),
         })
     }
 
     /// Takes clips that lie on disk and that the ledger does not know as they are.
     fn adopt(&mut self) -> Result<(), DownloadError> {
-        for clip in adopt(&self.config.raw, &self.open, self.config.jobs)? {
+        let kept = self.known.kept();
+        let unknown =
+            |id: &&String| !kept.contains_key(id.as_str()) && !self.half_named.contains(*id);
+        let ids: Vec<&String> = self.open.keys().filter(unknown).collect();
+        let clips = ids.into_iter().map(|id| (id, &self.open[id])).collect();
+        for clip in adopt(&self.config.raw, &clips, self.config.jobs)? {
             self.open.remove(&clip.clip_id);
             self.summary.adopted += 1;
             let id = clip.clip_id.clone();
@@ -136,10 +154,42 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The archives to read for the open clips.
+    /// The archives to read for the open clips. Where earlier runs looked for all of them and the
+    /// source cannot be asked now what has changed, there are none.
     fn plan(&self) -> Result<Plan, DownloadError> {
+        if self.open.is_empty() {
+            return Ok(Plan::default());
+        }
         let (known, jobs) = (&self.known.archives, self.config.jobs);
-        plan(&self.client, &self.dataset, &self.open, known, jobs)
+        match plan(&self.client, &self.dataset, &self.open, known, jobs) {
+            Err(DownloadError::Remote(error)) if self.absent() == self.open.len() => {
+                tracing::warn!("whether archives have changed is not known: {error}");
+                Ok(Plan::default())
+            }
+            plan => plan,
+        }
+    }
+
+    /// How many clips earlier runs looked for in all archives that could hold them.
+    fn absent(&self) -> usize {
+        let absent = self.open.keys().filter(|id| self.known.is_absent(id));
+        absent.count()
+    }
+
+    /// Says which clips are not looked for, and how they can be.
+    fn report_absent(&self, plan: &Plan) {
+        let may_hold = |clip: &WantedClip| {
+            let mut archives = plan.archives.iter();
+            archives.any(|a| a.renewed && a.may_hold(&clip.subcategory))
+        };
+        let left = self.open.iter();
+        let left = left.filter(|(id, clip)| self.known.is_absent(id) && !may_hold(clip));
+        let left = left.count();
+        if left > 0 {
+            tracing::warn!(
+                "{left} clips are not looked for: earlier runs read the archives that could hold them, and these have not changed since. Name another --source that may have them, or read the archives once more with --again; clips that you put into --out yourself are taken"
+            );
+        }
     }
 
     /// Fetches the plan's archives, several at once.
@@ -199,6 +249,7 @@ impl<'a> Run<'a> {
                     // From now on it is expected to be there, and no longer as something that lay
                     // there.
                     if self.open.remove(&clip.clip_id).is_some() {
+                        self.summary.fetched += 1;
                         known.others.remove(&clip.clip_id);
                     }
                 }
@@ -263,7 +314,7 @@ fn warn_of_space(plan: &Plan, raw: &Path) {
     if let (true, Some(needed), Some(free)) = (
         plan.by_class(),
         plan.estimated_clip_bytes(),
-        free_bytes(raw),
+        artifact::free_bytes(raw),
     ) && needed > free
     {
         let (needed, free) = (HumanBytes(needed), HumanBytes(free));

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use indicatif::HumanBytes;
 
 use super::ledger::ArchiveRecord;
 
 /// What a run came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DownloadSummary {
     /// Clips asked for.
     pub wanted: usize,
@@ -20,6 +22,8 @@ pub struct DownloadSummary {
     /// Of the missing, those whose archive could not be read this time and may be read another
     /// time.
     pub unread: usize,
+    /// Clips asked for that have been withdrawn; no other number counts them.
+    pub withdrawn: usize,
     /// In a plan, the clips that earlier runs looked for everywhere and did not find.
     pub absent: usize,
     /// Clips fetched by this run.
@@ -39,10 +43,9 @@ pub struct DownloadSummary {
 }
 
 impl DownloadSummary {
-    /// Counts an archive that was read to its end.
+    /// Counts an archive that was read to its end. Which of its clips were open the caller knows.
     pub(super) fn add(&mut self, record: &ArchiveRecord) {
         self.archives += 1;
-        self.fetched += record.kept.len();
         self.refused += record.members_refused;
         let bytes = record.bytes.unwrap_or(0);
         self.archive_bytes = self.archive_bytes.saturating_add(bytes);
@@ -56,6 +59,9 @@ impl fmt::Display for DownloadSummary {
             "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
             self.wanted, self.present, self.fetched, self.frames, self.missing,
         )?;
+        if self.withdrawn > 0 {
+            write!(f, "{} more withdrawn; ", self.withdrawn)?;
+        }
         if self.adopted > 0 {
             write!(f, "{} adopted as they lay there; ", self.adopted)?;
         }

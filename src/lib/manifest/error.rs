@@ -7,6 +7,8 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::parquet_file::TableError;
+use crate::run_record::RunRecordError;
+use crate::shard::ShardError;
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,12 @@ pub enum ManifestError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The folder of shards cannot be listed.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
+    /// The description of the manifest cannot be written.
+    #[error(transparent)]
+    Record(#[from] RunRecordError),
     /// The index contradicts itself.
     #[error("{path}: clip {clip} {problem}")]
     Index {
@@ -49,6 +57,8 @@ impl Hint for ManifestError {
             }
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
+            Self::Shards(e) => e.hint(),
+            Self::Record(e) => e.hint(),
             Self::Index { .. } => Some("write the index anew with `make decode`".into()),
             Self::ShardMissing { .. } => {
                 Some("run `make decode` again: it decodes the clips of missing shards".into())
@@ -61,6 +71,8 @@ impl Hint for ManifestError {
             Self::Labels(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
+            Self::Shards(e) => e.exit(),
+            Self::Record(e) => e.exit(),
             Self::Index { .. } | Self::ShardMissing { .. } => Exit::Failed,
         }
     }

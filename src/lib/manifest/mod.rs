@@ -4,14 +4,19 @@
 //! The manifest is what the stages after it rely on: it says of every labelled clip where its
 //! frames lie, or that there are none. It also carries the taxonomy among its settings, because the
 //! rows cannot tell the order of the subcategories, which the splits depend on. [`audit`] is pure.
+//! Beside it lies `croissant.json`, which tells other programs what the table is.
 
 pub mod audit;
 mod config;
+mod croissant;
 mod error;
+mod file_audit;
 mod run;
+mod stored;
 mod summary;
 
 pub use config::{DEFAULT_LISTED, ManifestConfig};
+pub use croissant::CROISSANT_FILE;
 pub use error::ManifestError;
 pub use run::run;
 pub use summary::{ManifestSummary, StatusCounts};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use super::audit::audit;
-use super::{ManifestConfig, ManifestError, ManifestSummary};
+use super::stored::Stored;
+use super::{ManifestConfig, ManifestError, ManifestSummary, croissant};
 use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -45,16 +46,24 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
             joined(&labels, split, row, label, indexed)
         })
         .collect();
+    let mut stored = Stored {
+        unlabelled: by_clip.keys().map(|id| (*id).to_owned()).collect(),
+        ..Stored::default()
+    };
+    stored.look(&labels, &config.shards, &index)?;
     let errors: BTreeMap<&str, &str> = index
         .iter()
         .filter_map(|row| Some((row.clip_id.as_str(), row.error.as_deref()?)))
         .collect();
+    let mut found = audit(&rows);
+    let files = index.iter().map(|row| (row.clip_id.as_str(), row));
+    found.add_files(&rows, &files.collect());
     let summary = ManifestSummary::new(
         &labels.taxonomy,
         &rows,
-        &audit(&rows),
+        &found,
         &errors,
-        by_clip.len(),
+        &stored,
         config.listed,
     );
     let settings = serde_json::json!({ Taxonomy::SETTING: labels.taxonomy.to_json() });
@@ -63,6 +72,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
         provenance = provenance.with_input(file)?;
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
+    croissant::write(&config.out, &rows)?;
     Ok(summary)
 }
 
@@ -100,12 +110,21 @@ fn joined(
     label: &Label,
     indexed: Option<&IndexRow>,
 ) -> ClipRow {
+    let clip_id = label.clip.to_string();
+    let is_withdrawn = labels.withdrawn.contains(&clip_id);
+    let indexed = indexed.filter(|_| !is_withdrawn);
+    let status = if is_withdrawn {
+        ClipStatus::Withdrawn
+    } else {
+        indexed.map_or(ClipStatus::Missing, |r| r.status)
+    };
     // Rows, classes and seconds (six digits) are far below 2^31.
     let int = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    let seconds = |s: u32| i32::try_from(s).unwrap_or(i32::MAX);
+    let seconds = |s: Option<u32>| s.map(|s| i32::try_from(s).unwrap_or(i32::MAX));
     ClipRow {
-        clip_id: label.clip.to_string(),
-        youtube_id: label.clip.youtube_id().to_owned(),
+        clip_id,
+        group: label.group.clone(),
+        youtube_id: label.clip.youtube_id().map(str::to_owned),
         time_start_s: seconds(label.clip.start_s()),
         time_end_s: seconds(label.clip.end_s()),
         split,
@@ -116,6 +135,6 @@ fn joined(
         subcategory: label.subcategory.clone(),
         shard: indexed.and_then(|r| r.shard.clone()),
         shard_row: indexed.and_then(|r| r.shard_row),
-        status: indexed.map_or(ClipStatus::Missing, |r| r.status),
+        status,
     }
 }

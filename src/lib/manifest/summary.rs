@@ -1,16 +1,19 @@
 //! What the manifest holds and what the audit found, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
+use serde::{Serialize, Serializer};
+
 use super::audit::Audit;
+use super::stored::Stored;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::tables::{ClipRow, ClipStatus};
 use crate::taxonomy::Taxonomy;
 
 /// How clips fared, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StatusCounts {
     /// All frames decoded.
     pub ok: usize,
@@ -20,13 +23,15 @@ pub struct StatusCounts {
     pub failed: usize,
     /// No file.
     pub missing: usize,
+    /// Withdrawn: neither fetched nor decoded nor used.
+    pub withdrawn: usize,
 }
 
 impl StatusCounts {
     /// All clips.
     #[must_use]
     pub fn labelled(&self) -> usize {
-        self.ok + self.partial + self.failed + self.missing
+        self.ok + self.partial + self.failed + self.missing + self.withdrawn
     }
 
     /// Clips with frames.
@@ -41,22 +46,60 @@ impl StatusCounts {
             ClipStatus::Partial => self.partial += 1,
             ClipStatus::Failed => self.failed += 1,
             ClipStatus::Missing => self.missing += 1,
+            ClipStatus::Withdrawn => self.withdrawn += 1,
         }
     }
 }
 
 /// What a manifest holds, and its audit. Its text is the stage's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ManifestSummary {
     /// Clips of each split, in the order of [`Split::ALL`].
+    #[serde(serialize_with = "by_split")]
     pub splits: [StatusCounts; 3],
     /// Category, subcategory, and its clips of each split; in the taxonomy's order.
+    #[serde(serialize_with = "by_subcategory")]
     pub subcategories: Vec<(String, String, [StatusCounts; 3])>,
-    /// Clips in the index that no label table names.
+    /// Clips in the shards that no label table names.
     pub unlabelled: usize,
     /// The findings: a headline with the number of findings, then the first of them.
+    #[serde(serialize_with = "counted")]
     findings: Vec<(String, Vec<String>)>,
+    #[serde(skip)]
     listed: usize,
+}
+
+/// Counts of each split under its name.
+fn by_split<S: Serializer>(counts: &[StatusCounts; 3], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(
+        Split::ALL
+            .iter()
+            .map(|split| (split.name(), &counts[*split as usize])),
+    )
+}
+
+/// Subcategories as objects.
+fn by_subcategory<S: Serializer>(
+    rows: &[(String, String, [StatusCounts; 3])],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        category: &'a str,
+        subcategory: &'a str,
+        #[serde(serialize_with = "by_split")]
+        splits: [StatusCounts; 3],
+    }
+    to.collect_seq(rows.iter().map(|(category, subcategory, splits)| Row {
+        category,
+        subcategory,
+        splits: *splits,
+    }))
+}
+
+/// How many findings of each kind there are.
+fn counted<S: Serializer>(findings: &[(String, Vec<String>)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(findings.iter().map(|(what, list)| (what, list.len())))
 }
 
 impl ManifestSummary {
@@ -65,7 +108,7 @@ impl ManifestSummary {
         rows: &[ClipRow],
         audit: &Audit,
         errors: &BTreeMap<&str, &str>,
-        unlabelled: usize,
+        stored: &Stored,
         listed: usize,
     ) -> Self {
         let mut splits = [StatusCounts::default(); 3];
@@ -85,8 +128,8 @@ impl ManifestSummary {
         Self {
             splits,
             subcategories,
-            unlabelled,
-            findings: findings(rows, audit, errors),
+            unlabelled: stored.unlabelled.len(),
+            findings: findings(rows, audit, errors, stored),
             listed,
         }
     }
@@ -96,6 +139,7 @@ fn findings(
     rows: &[ClipRow],
     audit: &Audit,
     errors: &BTreeMap<&str, &str>,
+    stored: &Stored,
 ) -> Vec<(String, Vec<String>)> {
     let clip = |i: usize| {
         let r = &rows[i];
@@ -114,29 +158,75 @@ fn findings(
         let together = |clips: &Vec<usize>| clips.iter().map(|&i| clip(i)).collect::<Vec<_>>();
         videos.iter().map(|v| together(v).join(", ")).collect()
     };
+    let short = audit.short.iter();
+    let short = short
+        .map(|s| format!("{}: {:.1} of {} s", clip(s.row), s.seconds, s.labelled_s))
+        .collect();
     let overlaps = audit.overlaps.iter();
     let overlaps = overlaps
         .map(|o| format!("{} and {}: {} s", clip(o.first), clip(o.second), o.seconds))
         .collect();
-    [
+    let ids = |ids: &BTreeSet<String>| ids.iter().map(|id| printable(id).into_owned()).collect();
+    // Where every group is a video, it is called so.
+    let are_videos = rows.iter().all(|r| r.group == r.youtube_id);
+    let [several_splits, several_subcategories] = if are_videos {
+        [
+            "YouTube ids in several splits",
+            "YouTube ids in several subcategories",
+        ]
+    } else {
+        [
+            "groups in several splits",
+            "groups in several subcategories",
+        ]
+    };
+    let mut found: Vec<(String, Vec<String>)> = [
         ("clips without a file", clips(&audit.missing)),
         ("clips without a single frame", clips(&audit.failed)),
         (
             "clips with fewer frames than promised",
             clips(&audit.partial),
         ),
+        (several_splits, videos(&audit.in_several_splits)),
         (
-            "YouTube ids in several splits",
-            videos(&audit.in_several_splits),
-        ),
-        (
-            "YouTube ids in several subcategories",
+            several_subcategories,
             videos(&audit.in_several_subcategories),
         ),
         ("pairs of clips that overlap in time", overlaps),
+        (
+            "clips of less than half the length that their label says",
+            short,
+        ),
+        (
+            "files that are clips of several ids in several splits",
+            videos(&audit.same_in_several_splits),
+        ),
+        (
+            "files that are clips of several ids in one split",
+            videos(&audit.same_in_one_split),
+        ),
     ]
     .map(|(what, list)| (what.to_owned(), list))
-    .into()
+    .into();
+    // Said only where there is something to do, with the command that does it.
+    for (what, clips, selector) in [
+        (
+            "withdrawn clips whose frames are still stored",
+            &stored.withdrawn,
+            "--clips <labels>/withdrawn.csv",
+        ),
+        (
+            "clips in the shards that no label table names",
+            &stored.unlabelled,
+            "--unlabelled",
+        ),
+    ] {
+        if !clips.is_empty() {
+            let command = format!("make erase ERASE='{selector}' REQUEST=<name of the request>");
+            found.push((format!("{what} (erase them with `{command}`)"), ids(clips)));
+        }
+    }
+    found
 }
 
 impl fmt::Display for ManifestSummary {
@@ -158,6 +248,10 @@ impl fmt::Display for ManifestSummary {
                 c.failed,
                 c.missing
             )?;
+        }
+        let withdrawn: usize = self.splits.iter().map(|c| c.withdrawn).sum();
+        if withdrawn > 0 {
+            writeln!(f, "\n{withdrawn} clips have been withdrawn")?;
         }
         f.write_str("\nclips with frames / labelled\n")?;
         let width = self
@@ -197,11 +291,10 @@ impl fmt::Display for ManifestSummary {
                 writeln!(f, "    and {} more", list.len() - self.listed)?;
             }
         }
-        writeln!(
-            f,
-            "  clips in the shards that no label table names: {}",
-            self.unlabelled
-        )
+        if self.unlabelled == 0 {
+            f.write_str("  clips in the shards that no label table names: 0\n")?;
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +308,7 @@ impl ManifestSummary {
                 sum.partial += c.partial;
                 sum.failed += c.failed;
                 sum.missing += c.missing;
+                sum.withdrawn += c.withdrawn;
             }
         }
         sum

@@ -5,10 +5,10 @@
 //! shown n frame durations after the first.
 
 use std::collections::VecDeque;
-use std::ptr;
 
-use ffmpeg_next as ff;
-use ffmpeg_next::{Packet, Stream, ffi};
+use ffmpeg_next::{Packet, Stream};
+
+use super::h264_parser::Parsed;
 
 /// Taken pictures that are remembered. Those that are still to come are shown after all that are
 /// older, since no codec lets more than 16 pictures be overtaken.
@@ -21,7 +21,6 @@ type Place = (i64, i32);
 /// Numbers the packets of a stream in display order, once those that may be shown before them are
 /// read.
 pub(super) struct DisplayOrder {
-    parser: Parser,
     sequence: i64,
     /// Places of packets that were read and not yet numbered, in the order of decoding.
     waiting: VecDeque<Place>,
@@ -40,11 +39,10 @@ pub(super) struct DisplayOrder {
 
 impl DisplayOrder {
     /// For an H.264 stream whose packets have no times; `step` is the duration of a frame.
-    pub(super) fn new(stream: &Stream<'_>, step: i64) -> Option<Self> {
+    pub(super) fn new(stream: &Stream<'_>, step: i64) -> Self {
         // SAFETY: reads a field of a stream that is open.
         let delay = unsafe { (*stream.parameters().as_ptr()).video_delay };
-        Some(Self {
-            parser: Parser::new(stream)?,
+        Self {
             sequence: 0,
             waiting: VecDeque::new(),
             numbered: VecDeque::new(),
@@ -53,12 +51,13 @@ impl DisplayOrder {
             first_time: None,
             next_dts: None,
             delay: i64::from(delay),
-        })
+        }
     }
 
     /// Takes note of the next packet. `None` where the order cannot be known: the packet has a time
-    /// of its own, packets are missing or the stream is damaged.
-    pub(super) fn read(mut self, packet: &Packet) -> Option<Self> {
+    /// of its own or a field for a picture, packets are missing or the stream is damaged.
+    pub(super) fn read(mut self, packet: &Packet, parsed: Option<Parsed>) -> Option<Self> {
+        let parsed = parsed.filter(|picture| picture.field.is_none())?;
         let on_time = self.next_dts.is_none() || packet.dts() == self.next_dts;
         let step = match packet.duration() {
             duration if duration > 0 => duration,
@@ -75,7 +74,7 @@ impl DisplayOrder {
                 .unwrap_or(0)
                 .saturating_add(self.delay.saturating_mul(step)),
         );
-        let (number, is_key) = self.parser.picture_number(packet)?;
+        let Parsed { number, is_key, .. } = parsed;
         // Numbers start anew only where nothing refers back.
         if is_key && number <= 0 {
             self.sequence += 1;
@@ -106,56 +105,5 @@ impl DisplayOrder {
             .first_time?
             .saturating_add(rank.saturating_mul(self.step));
         Some((time, time.saturating_add(self.step)))
-    }
-}
-
-/// libavcodec's parser of H.264.
-struct Parser {
-    parser: ptr::NonNull<ffi::AVCodecParserContext>,
-    context: ff::codec::Context,
-}
-
-impl Parser {
-    fn new(stream: &Stream<'_>) -> Option<Self> {
-        let context = ff::codec::Context::from_parameters(stream.parameters()).ok()?;
-        // SAFETY: libav gives a parser of its own, or null; packets of a container hold whole
-        // pictures.
-        unsafe {
-            let id = ffi::AVCodecID::AV_CODEC_ID_H264 as i32;
-            let mut parser = ptr::NonNull::new(ffi::av_parser_init(id))?;
-            parser.as_mut().flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES;
-            Some(Self { parser, context })
-        }
-    }
-
-    /// The packet's picture order count, and whether it is a random access point.
-    fn picture_number(&mut self, packet: &Packet) -> Option<(i32, bool)> {
-        let data = packet.data()?;
-        let size = i32::try_from(data.len()).ok()?;
-        // SAFETY: parser and context are alive and ours, the data belongs to the packet, and where
-        // the parser leaves its output is not read.
-        unsafe {
-            let (mut out, mut out_size) = (ptr::null_mut(), 0);
-            let parsed = ffi::av_parser_parse2(
-                self.parser.as_ptr(),
-                self.context.as_mut_ptr(),
-                &raw mut out,
-                &raw mut out_size,
-                data.as_ptr(),
-                size,
-                ffi::AV_NOPTS_VALUE,
-                ffi::AV_NOPTS_VALUE,
-                0,
-            );
-            let parser = self.parser.as_ref();
-            (parsed >= 0).then_some((parser.output_picture_number, parser.key_frame == 1))
-        }
-    }
-}
-
-impl Drop for Parser {
-    fn drop(&mut self) {
-        // SAFETY: the parser is ours and closed once.
-        unsafe { ffi::av_parser_close(self.parser.as_ptr()) };
     }
 }

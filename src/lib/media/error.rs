@@ -2,7 +2,7 @@
 
 use ffmpeg_next as ff;
 
-use super::limits::{self, Exceeded};
+use super::limits::{self, Exceeded, MAX_PIXELS};
 use crate::exit::Exit;
 use crate::hint::Hint;
 
@@ -24,8 +24,24 @@ pub enum MediaError {
         audio: bool,
     },
     /// The video stream is encrypted.
-    #[error("is encrypted")]
+    #[error("is encrypted; get it without protection, or decrypt it with its key first")]
     Encrypted,
+    /// There is one picture and no more.
+    #[error("is a single picture ({codec}), not a video; fetch the video itself")]
+    Picture {
+        /// The codec's name.
+        codec: String,
+    },
+    /// Its pictures have more pixels than any that are decoded.
+    #[error(
+        "its pictures have {width} x {height} pixels, and {MAX_PIXELS} are the limit; make it smaller first: ffmpeg -i FILE -vf scale=1280:-2 FILE.mp4"
+    )]
+    TooLarge {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
     /// The codec is unknown to this FFmpeg, or its parameters are unusable.
     #[error("codec {codec}: {reason}")]
     Codec {

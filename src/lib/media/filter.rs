@@ -1,31 +1,64 @@
-//! Motion-compensated interpolation by libavfilter, as the seed runs it: the shorter side scaled to
-//! 240 pixels, then `minterpolate` at the wanted rate. Synthesises frames that were never filmed;
-//! kept to reproduce the seed's data.
+//! What libavfilter does to the frames of a clip.
+//!
+//! Motion-compensated interpolation, as the seed runs it: the shorter side scaled to 240 pixels,
+//! then `minterpolate` at the wanted rate. It synthesises frames that were never filmed; kept to
+//! reproduce the seed's data. And what people may ask for: whole pictures from the fields of
+//! interlaced ones, the usual dynamic range from a high one.
 
 use ffmpeg_next as ff;
 use ffmpeg_next::{filter, frame};
 
 use super::facts::TimeBase;
+use super::high_range::HighRange;
 use super::video::Picture;
 
 /// The shorter side that the seed scales to before interpolating, in pixels.
 const SHORT_SIDE: u32 = 240;
+/// Each frame as one of its own, by the lines of those before and after; progressive ones stay.
+const DEINTERLACE: &str = "yadif=mode=send_frame:deint=interlaced";
+/// Light as it is, the colours of BT.709, Hable's curve, and back to levels; white is 100 cd/m2.
+const TONE_MAP: &str = "zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,\
+    tonemap=tonemap=hable:desat=0,zscale=transfer=bt709:matrix=bt709:range=limited,format=yuv420p";
+
+/// What is done to frames, each of which stays one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Treatment {
+    /// Whole pictures from fields.
+    pub deinterlace: bool,
+    /// The usual dynamic range from a high one.
+    pub tone_map: bool,
+}
+
+enum Purpose {
+    Interpolation { rate: String },
+    Treatment(Treatment),
+}
 
 /// A filter graph fed with the frames of one clip.
-pub struct Interpolation {
-    rate: String,
+pub struct Filter {
+    purpose: Purpose,
     time_base: TimeBase,
     graph: Option<filter::Graph>,
     last: Option<i64>,
 }
 
-impl Interpolation {
+impl Filter {
     /// Interpolation to `rate` frames per second (a number or a fraction) of frames with times in
     /// `time_base`.
     #[must_use]
-    pub fn new(rate: String, time_base: TimeBase) -> Self {
+    pub fn interpolation(rate: String, time_base: TimeBase) -> Self {
+        Self::new(Purpose::Interpolation { rate }, time_base)
+    }
+
+    /// Treatment of frames with times in `time_base`, which they keep.
+    #[must_use]
+    pub fn treatment(treatment: Treatment, time_base: TimeBase) -> Self {
+        Self::new(Purpose::Treatment(treatment), time_base)
+    }
+
+    fn new(purpose: Purpose, time_base: TimeBase) -> Self {
         Self {
-            rate,
+            purpose,
             time_base,
             graph: None,
             last: None,
@@ -33,7 +66,7 @@ impl Interpolation {
     }
 
     /// Takes the next frame; frames that do not come later than the one before are left out.
-    /// [`Interpolation::take`] gives what is ready.
+    /// [`Filter::take`] gives what is ready.
     ///
     /// # Errors
     /// When libavfilter refuses the frame.
@@ -44,9 +77,10 @@ impl Interpolation {
         self.last = Some(elapsed);
         picture.set_pts(Some(elapsed));
         if self.graph.is_none() {
-            self.graph = Some(self.build(&picture).map_err(text)?);
+            self.graph = Some(self.build(&picture).map_err(|e| self.text(e))?);
         }
-        self.source()?.source().add(&picture).map_err(text)
+        let added = self.source()?.source().add(&picture);
+        added.map_err(|e| self.text(e))
     }
 
     /// Tells that no frame will follow.
@@ -57,7 +91,8 @@ impl Interpolation {
         if self.graph.is_none() {
             return Ok(());
         }
-        self.source()?.source().flush().map_err(text)
+        let flushed = self.source()?.source().flush();
+        flushed.map_err(|e| self.text(e))
     }
 
     /// A finished frame, if one is ready.
@@ -89,19 +124,42 @@ impl Interpolation {
         );
         graph.add(&named("buffer")?, "in", &input)?;
         graph.add(&named("buffersink")?, "out", "")?;
-        let scale = if width > height {
-            format!("-1:{SHORT_SIDE}")
-        } else {
-            format!("{SHORT_SIDE}:-1")
-        };
-        let chain = format!("scale={scale},minterpolate=fps={}", self.rate);
+        let chain = self.chain(picture);
         graph.output("in", 0)?.input("out", 0)?.parse(&chain)?;
         graph.validate()?;
         Ok(graph)
     }
-}
 
-#[allow(clippy::needless_pass_by_value)] // Fits map_err.
-fn text(e: ff::Error) -> String {
-    format!("minterpolate: {e}")
+    fn chain(&self, picture: &Picture) -> String {
+        match &self.purpose {
+            Purpose::Interpolation { rate } => {
+                let scale = if picture.width() > picture.height() {
+                    format!("-1:{SHORT_SIDE}")
+                } else {
+                    format!("{SHORT_SIDE}:-1")
+                };
+                format!("scale={scale},minterpolate=fps={rate}")
+            }
+            Purpose::Treatment(treatment) => {
+                let is_high = HighRange::of(picture).is_some();
+                let filters = [
+                    treatment.deinterlace.then_some(DEINTERLACE),
+                    (treatment.tone_map && is_high).then_some(TONE_MAP),
+                ];
+                let TimeBase { num, den } = self.time_base;
+                // yadif counts in halves of the unit.
+                let units = format!("settb={num}/{den}");
+                let filters = filters.into_iter().flatten().chain([units.as_str()]);
+                filters.collect::<Vec<_>>().join(",")
+            }
+        }
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // Fits map_err.
+    fn text(&self, e: ff::Error) -> String {
+        match self.purpose {
+            Purpose::Interpolation { .. } => format!("minterpolate: {e}"),
+            Purpose::Treatment(_) => format!("deinterlacing or tone mapping: {e}"),
+        }
+    }
 }

@@ -1,19 +1,25 @@
 //! Video in and out through FFmpeg: the only user of `ffmpeg_next`.
 //!
 //! [`video::Video`] gives the frames of a file as the `ffmpeg` command line would,
-//! [`scale::Scaler`] turns a frame into RGB of the wanted size, [`filter`] runs libavfilter's
-//! motion interpolation, [`encode`] writes video. Nothing here prints: libav's own messages are
+//! [`scale::Scaler`] turns a frame into RGB of the wanted size, [`filter`] runs libavfilter,
+//! [`encode`] writes video. Nothing here prints: libav's own messages are
 //! switched off, what matters comes as [`MediaError`] or in the [`video::Tally`].
 
 mod axis;
 mod blend;
+mod clock;
 mod colour;
+mod content;
+mod convert;
 mod display_order;
 pub mod encode;
+mod ends_early;
 mod error;
 pub mod facts;
 pub mod filter;
 pub mod frame_size;
+mod h264_parser;
+pub mod high_range;
 mod input;
 pub mod limits;
 pub mod orientation;
@@ -21,12 +27,14 @@ mod packets;
 mod resize;
 pub mod scale;
 mod transpose;
+mod version;
 pub mod video;
 
 use std::sync::Once;
 
 pub use error::MediaError;
 use limits::MAX_ALLOCATION_BYTES;
+pub use version::version;
 
 /// Prepares libav once per process: no messages, bounded allocations.
 pub fn start() {

@@ -10,7 +10,9 @@ use ffmpeg_next::packet::Ref;
 use ffmpeg_next::{Packet, ffi};
 
 use super::MediaError;
+use super::clock::Clock;
 use super::display_order::DisplayOrder;
+use super::h264_parser::{Field, Parser};
 use super::limits::Deadline;
 
 /// Packets that are read ahead at most. Deeper than any reordering that a codec allows (16).
@@ -29,8 +31,16 @@ pub(super) struct Packets {
     /// The times of packets that were taken, the latest last.
     taken: VecDeque<i64>,
     ended: bool,
+    /// Makes the times go on where the container's clock restarts.
+    clock: Clock,
+    /// Says what the packets hold, where that is not whole pictures in any case.
+    parser: Option<Parser>,
     /// Gives the times where the container has none.
     order: Option<DisplayOrder>,
+    /// The field whose counterpart the next packet may hold.
+    open_field: Option<Field>,
+    /// How long a picture lasts, where some are made of fields.
+    pub(super) picture_duration: Option<i64>,
     /// What was read so far.
     pub(super) seen: Seen,
     /// What the machine refused: no damage of the file.
@@ -44,6 +54,8 @@ pub(super) struct Seen {
     pub(super) packets: i64,
     /// Packets whose frames an edit list hides.
     pub(super) hidden: i64,
+    /// Packets that hold the second field of a picture.
+    pub(super) second_fields: i64,
     /// Errors of reading.
     pub(super) errors: i64,
     /// Whether a packet is encrypted.
@@ -52,9 +64,16 @@ pub(super) struct Seen {
 
 impl Packets {
     /// The packets of a stream that was not read yet. Those without times get them by `order`.
-    pub(super) fn of(stream: usize, order: Option<DisplayOrder>) -> Self {
+    pub(super) fn of(
+        stream: usize,
+        clock: Clock,
+        parser: Option<Parser>,
+        order: Option<DisplayOrder>,
+    ) -> Self {
         Self {
             stream,
+            clock,
+            parser,
             order,
             ..Self::default()
         }
@@ -79,6 +98,7 @@ impl Packets {
                 Err(ff::Error::Other {
                     errno: ff::error::EAGAIN,
                 }) if !deadline.is_over() => {}
+                Err(e) if is_end(input, e) => self.ended = true,
                 Err(e) => {
                     self.refused = MediaError::refused(e);
                     self.seen.errors += 1;
@@ -88,7 +108,12 @@ impl Packets {
         }
     }
 
-    fn push(&mut self, packet: Packet) {
+    /// Whether some pictures were seen to be made of fields, which may lie in packets of their own.
+    pub(super) fn has_fields(&self) -> bool {
+        self.picture_duration.is_some()
+    }
+
+    fn push(&mut self, mut packet: Packet) {
         // Some containers hold empty packets for repeated frames; to the decoder they would mean
         // the end.
         if packet.stream() != self.stream || packet.size() == 0 {
@@ -100,8 +125,22 @@ impl Packets {
             .side_data()
             .any(|s| s.kind() == SideData::EncryptionInfo);
         self.waiting_bytes += packet.size();
-        self.order = self.order.take().and_then(|order| order.read(&packet));
+        self.clock.set(&mut packet);
+        let parsed = self.parser.as_mut().and_then(|parser| parser.read(&packet));
+        self.order = (self.order.take()).and_then(|order| order.read(&packet, parsed));
+        self.count_field(parsed.and_then(|picture| picture.field), packet.duration());
         self.waiting.push_back(packet);
+    }
+
+    /// Puts the fields of a picture together: one of the other kind completes that before it.
+    fn count_field(&mut self, field: Option<Field>, duration: i64) {
+        let completes = field.is_some() && self.open_field.is_some_and(|open| field != Some(open));
+        self.seen.second_fields += i64::from(completes);
+        if completes {
+            self.picture_duration
+                .get_or_insert(duration.saturating_mul(2));
+        }
+        self.open_field = field.filter(|_| !completes);
     }
 
     /// The next packet and, for a frame that is shown and has a time, the time and that of the
@@ -173,4 +212,18 @@ pub(super) enum Shown {
 fn is_hidden(packet: &Packet) -> bool {
     // SAFETY: reads a field of a packet that is alive.
     unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD != 0 }
+}
+
+/// Whether an error is a demuxer's way to say that the file has ended. That of JPEG files behind
+/// each other, as IP cameras send them, misses a header after the last boundary; some old ones,
+/// such as GXF's, answer with -1, which is also what a lack of permission is, but of an open file.
+fn is_end(input: &Input, error: ff::Error) -> bool {
+    let may_be = match error {
+        ff::Error::InvalidData => input.format().name() == "mpjpeg",
+        ff::Error::Other { errno } => errno == ff::error::EPERM,
+        _ => false,
+    };
+    // SAFETY: reads fields of an input that is open; one that was opened by name has a context of
+    // bytes.
+    may_be && unsafe { (*(*input.as_ptr()).pb).eof_reached != 0 }
 }

@@ -8,13 +8,14 @@
 #![allow(clippy::inline_always)]
 
 use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
 use ffmpeg_next::software::scaling;
 use ffmpeg_next::util::color;
-use ffmpeg_next::{ffi, frame};
 
 use super::MediaError;
 use super::axis::Axis;
 use super::colour::{Matrix, Rounding};
+use super::convert::{convert, is_narrow_rgb};
 use super::frame_size::{FrameSize, SampleAspect, output_side};
 use super::orientation::Orientation;
 use super::resize::{Buffers, Lines, Plane, resize};
@@ -30,6 +31,8 @@ pub struct Scaler {
     buffers: Buffers,
     planes: [Vec<u16>; 3],
     sws: Option<scaling::Context>,
+    /// Widens pixels of few bits.
+    widen: Option<scaling::Context>,
 }
 
 impl Scaler {
@@ -45,6 +48,7 @@ impl Scaler {
             buffers: Buffers::default(),
             planes: Default::default(),
             sws: None,
+            widen: None,
         }
     }
 
@@ -132,33 +136,15 @@ impl Scaler {
         Ok(paint(&self.planes, layout.matrix, length, mirrored))
     }
 
-    /// The picture as planes of green, blue and red, of the same size.
+    /// The picture as planes of green, blue and red, of the same size. Pixels of 16 bits and fewer
+    /// are widened first: on its way to planes swscale would leave the new bits zero, and white
+    /// darker than white.
     fn planar(&mut self, picture: &frame::Video) -> Result<frame::Video, String> {
-        let (width, height) = (picture.width(), picture.height());
-        let flags = scaling::Flags::BILINEAR
-            | scaling::Flags::ACCURATE_RND
-            | scaling::Flags::FULL_CHR_H_INT;
-        let same = self.sws.as_ref().is_some_and(|sws| {
-            let input = sws.input();
-            (input.format, input.width, input.height) == (picture.format(), width, height)
-        });
-        if !same {
-            let sws = scaling::Context::get(
-                picture.format(),
-                width,
-                height,
-                Pixel::GBRP,
-                width,
-                height,
-                flags,
-            );
-            self.sws = Some(sws.map_err(|e| e.to_string())?);
+        if is_narrow_rgb(picture) {
+            let wide = convert(&mut self.widen, picture, Pixel::RGB24)?;
+            return convert(&mut self.sws, &wide, Pixel::GBRP);
         }
-        let sws = self.sws.as_mut().ok_or("no converter")?;
-        set_matrix(sws, picture);
-        let mut planar = frame::Video::empty();
-        sws.run(picture, &mut planar).map_err(|e| e.to_string())?;
-        Ok(planar)
+        convert(&mut self.sws, picture, Pixel::GBRP)
     }
 }
 
@@ -327,24 +313,6 @@ impl Layout {
             depth,
             matrix: Matrix::of(picture.color_space(), full_range, rounding),
         })
-    }
-}
-
-/// Tells swscale the picture's matrix and range.
-fn set_matrix(sws: &mut scaling::Context, picture: &frame::Video) {
-    let space = match picture.color_space() {
-        color::Space::BT709 => ffi::SWS_CS_ITU709,
-        color::Space::BT2020NCL | color::Space::BT2020CL => ffi::SWS_CS_BT2020,
-        color::Space::SMPTE240M => ffi::SWS_CS_SMPTE240M,
-        color::Space::FCC => ffi::SWS_CS_FCC,
-        _ => ffi::SWS_CS_DEFAULT,
-    };
-    let full = i32::from(picture.color_range() == color::Range::JPEG);
-    // SAFETY: the context is alive and the tables are libav's own constants. It says -1 for formats
-    // that have no matrix.
-    unsafe {
-        let table = ffi::sws_getCoefficients(space);
-        ffi::sws_setColorspaceDetails(sws.as_mut_ptr(), table, full, table, 1, 0, 1 << 16, 1 << 16);
     }
 }
 

@@ -15,8 +15,11 @@ use ffmpeg_next::codec::discard::Discard;
 use ffmpeg_next::format::context::Input;
 use ffmpeg_next::{Packet, Rational, Stream, frame};
 
+use super::clock::Clock;
 use super::display_order::DisplayOrder;
 use super::facts::{self, TimeBase, VideoFacts};
+use super::h264_parser::Parser;
+use super::high_range::HighRange;
 use super::limits::{Deadline, Limits, MAX_PIXELS};
 use super::packets::{LOOKAHEAD_PACKETS, Packets, Shown};
 use super::{MediaError, input, start};
@@ -29,6 +32,8 @@ const MAX_ERRORS_IN_A_ROW: i64 = 10_000;
 pub struct Tally {
     /// Packets of the video stream, hidden ones included.
     pub packets: i64,
+    /// Packets that complete a picture: its other field lies in the packet before.
+    pub second_fields: i64,
     /// Frames that the decoder gave.
     pub frames: i64,
     /// Frames that are there but were passed over undecoded because nobody wants them.
@@ -37,6 +42,10 @@ pub struct Tally {
     pub concealed: i64,
     /// Errors of reading and decoding.
     pub errors: i64,
+    /// Whether the lines of the first picture were taken at two instants.
+    pub interlaced: bool,
+    /// How the first picture codes the levels of high dynamic range, where it does.
+    pub high_range: Option<HighRange>,
 }
 
 /// A decoded picture in libav's memory.
@@ -93,7 +102,8 @@ impl Video {
         start();
         let mut input = input::open(path, deadline)?;
         if input::header_may_suffice(&input) {
-            let mut video = Self::of(input, deadline)?;
+            let stream = input::video_stream(&input)?.index();
+            let mut video = Self::of(path, input, stream, deadline)?;
             // A delay is there after the first packet only where the stream states it. A guessed
             // one, as looking ahead makes it, could be another: then the file is read once more
             // from its beginning.
@@ -104,20 +114,32 @@ impl Video {
             input = input::open(path, deadline)?;
         }
         input::look_ahead(&mut input, deadline)?;
-        Self::of(input, deadline)
+        let first = input::video_stream(&input)?.index();
+        let stream = match input::instead_of_cover(&input, first) {
+            Some(other) if !input::moves(input::open(path, deadline)?, first) => other,
+            _ => first,
+        };
+        Self::of(path, input, stream, deadline)
     }
 
-    fn of(mut input: Input, deadline: Deadline) -> Result<Self, MediaError> {
-        let stream = input::video_stream(&input)?;
-        let index = stream.index();
+    fn of(
+        path: &Path,
+        mut input: Input,
+        index: usize,
+        deadline: Deadline,
+    ) -> Result<Self, MediaError> {
+        let no_video = MediaError::NoVideo { audio: false };
+        let stream = input.stream(index).ok_or(no_video)?;
+        facts::check_size(&stream)?;
         let time_base = facts::time_base(&stream);
-        let about = facts::read_facts(&input, &stream, time_base);
+        let about = facts::read_facts(path, &input, &stream, time_base);
         let frame_duration = facts::frame_duration(&stream, time_base);
         let sample_aspect = facts::sample_aspect(&stream);
         let encrypted = input::is_encrypted(&stream);
-        let order = input::lacks_times(&input, &stream)
-            .then(|| DisplayOrder::new(&stream, frame_duration))
-            .flatten();
+        let order =
+            input::lacks_times(&input, &stream).then(|| DisplayOrder::new(&stream, frame_duration));
+        let clock = Clock::of(&input, time_base, frame_duration);
+        let parser = Parser::new(&stream);
         let decoder = open_decoder(&stream, &about.codec)?;
         if encrypted {
             return Err(MediaError::Encrypted);
@@ -133,7 +155,7 @@ impl Video {
             sample_aspect,
             deadline,
             refused: None,
-            packets: Packets::of(index, order),
+            packets: Packets::of(index, clock, parser, order),
             maybe_passed: BTreeSet::new(),
             draining: false,
             start: None,
@@ -155,6 +177,7 @@ impl Video {
         let waiting = i64::try_from(self.maybe_passed.len()).unwrap_or(i64::MAX);
         Tally {
             packets: self.packets.seen.packets,
+            second_fields: self.packets.seen.second_fields,
             passed_over: self.tally.passed_over + waiting,
             errors: self.tally.errors + self.packets.seen.errors,
             ..self.tally
@@ -220,7 +243,8 @@ impl Video {
         self.deadline.check()?;
         self.check_refused()?;
         self.maybe_passed.clear();
-        let there = self.packets.seen.packets - self.packets.seen.hidden - self.tally().errors;
+        let seen = self.packets.seen;
+        let there = seen.packets - seen.hidden - seen.second_fields - self.tally().errors;
         self.tally.passed_over = (there - self.tally.frames).max(0);
         Ok(())
     }
@@ -233,6 +257,10 @@ impl Video {
 
     fn shown(&mut self, mut picture: frame::Video) -> ShownFrame {
         self.errors_in_a_row = 0;
+        if self.tally.frames == 0 {
+            self.tally.interlaced = picture.is_interlaced();
+            self.tally.high_range = HighRange::of(&picture);
+        }
         self.tally.frames += 1;
         if picture.is_corrupt() || picture.has_decode_errors() {
             self.tally.concealed += 1;
@@ -250,9 +278,15 @@ impl Video {
             self.may_drop = false;
         }
         let start = *self.start.get_or_insert(time);
+        // A packet's duration is that of its field.
         let duration = match picture.packet().duration {
-            duration if duration > 0 => duration,
-            _ => self.frame_duration,
+            _ if self.packets.has_fields() => self.packets.picture_duration.unwrap_or(0),
+            duration => duration,
+        };
+        let duration = if duration > 0 {
+            duration
+        } else {
+            self.frame_duration
         };
         self.last = Some((time, duration));
         // What the container says about the shape of pixels goes before what the codec says.
@@ -269,9 +303,13 @@ impl Video {
 
     /// Sends the next packet to the decoder, or tells it that there is none.
     fn feed(&mut self, wanted: Option<Wanted<'_>>) {
-        let wanted = wanted.filter(|_| self.may_drop);
+        let mut wanted = wanted.filter(|_| self.may_drop);
         self.packets
             .fill(&mut self.input, wanted.is_some(), self.deadline);
+        // A field is nothing to drop: its picture is made of two packets.
+        if self.packets.has_fields() {
+            (self.may_drop, wanted) = (false, None);
+        }
         let Some((packet, shown)) = self.packets.take() else {
             self.draining = true;
             if let Err(e) = self.decoder.send_eof() {

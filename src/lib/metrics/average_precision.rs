@@ -39,14 +39,14 @@ impl Ranking {
         ranking
     }
 
-    /// Average precision of the clips for which `positive` holds among those for which `counts`
-    /// holds; `None` without a positive.
+    /// Average precision of the clips for which `positive` holds among all, each of which counts
+    /// `times`; `None` without a positive.
     ///
     /// The sum, over the distinct scores, of the gain in recall times the precision once all clips
     /// of that score are in: no interpolation, and the order of tied clips cannot matter.
     pub fn average_precision(
         &self,
-        counts: impl Fn(usize) -> bool,
+        times: impl Fn(usize) -> u64,
         positive: impl Fn(usize) -> bool,
     ) -> Option<f64> {
         let (mut taken, mut hits, mut start) = (0_u64, 0_u64, 0);
@@ -54,10 +54,9 @@ impl Ranking {
         for &end in &self.ends {
             let before = hits;
             for &i in &self.order[start..end] {
-                if counts(i) {
-                    taken += 1;
-                    hits += u64::from(positive(i));
-                }
+                let times = times(i);
+                taken += times;
+                hits += times * u64::from(positive(i));
             }
             if hits > before {
                 sum += (hits - before) as f64 * ratio(hits, taken);
@@ -114,7 +113,7 @@ pub struct PrCurve {
 /// When there are fewer `positives` than `scores`.
 #[must_use]
 pub fn average_precision(scores: &[f32], positives: &[bool]) -> Option<f64> {
-    Ranking::new(scores).average_precision(|_| true, |i| positives[i])
+    Ranking::new(scores).average_precision(|_| 1, |i| positives[i])
 }
 
 #[cfg(test)]
@@ -142,6 +141,14 @@ mod tests {
         assert_eq!(a, b);
         assert!((a.unwrap() - (0.5 * 0.5 + 0.5 * 2.0 / 3.0)).abs() < 1e-12);
         assert_eq!(average_precision(&[0.0, -0.0], &[true, false]), Some(0.5));
+    }
+
+    #[test]
+    fn a_clip_that_counts_twice_is_as_two_of_the_same_score() {
+        let twice = Ranking::new(&[0.9, 0.5, 0.1]);
+        let twice = twice.average_precision(|i| [1, 2, 0][i], |i| i == 1);
+        let spelled = average_precision(&[0.9, 0.5, 0.5], &[false, true, true]);
+        assert_eq!(twice, spelled);
     }
 
     #[test]

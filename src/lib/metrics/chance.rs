@@ -1,4 +1,4 @@
-//! What a mean average precision must exceed before anything has been learnt.
+//! What a figure must exceed before anything has been learnt.
 //!
 //! The average precision of random scores is the share of positives only in the limit of many
 //! clips; on a small set it is much higher. So the level is measured on the very set at hand, by
@@ -7,70 +7,46 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::evaluate::{ap_per_class, rankings};
-use super::{MetricsError, Predictions, mean_and_deviation, mean_defined};
+use super::{Figures, Judged, mean_of_figures, quantile_of_figures};
 
-/// How well meaningless labels do under the same scores.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How well meaningless labels do under the same scores, figure by figure.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChanceLevel {
-    /// The mean over the permutations of `mean_ap`.
-    pub mean: f64,
-    /// The asked quantile of `mean_ap` over the permutations (nearest rank).
-    pub quantile: f64,
+    /// The mean over the permutations.
+    pub mean: Figures,
+    /// The asked quantile over the permutations (nearest rank).
+    pub quantile: Figures,
 }
 
-/// Permutes the labels `permutations` times and sums up the mean average precision that each gives;
-/// `None` without clips or permutations. `quantile` lies in 0..1, 0.99 for the 99th percentile.
-///
-/// # Errors
-/// When the predictions are not what [`Predictions`] promises.
+/// Permutes the labels `permutations` times and sums up what figures each gives; everything is
+/// undefined without clips or permutations. `quantile` lies in 0..1, 0.99 for the 99th percentile.
+#[must_use]
 pub fn chance_level(
-    predictions: &Predictions<'_>,
+    judged: &Judged<'_>,
     permutations: usize,
     quantile: f64,
     rng: &mut impl Rng,
-) -> Result<Option<ChanceLevel>, MetricsError> {
-    predictions.check()?;
-    let rankings = rankings(predictions);
-    let mut labels = predictions.labels.to_vec();
-    let mut values: Vec<f64> = (0..permutations)
-        .filter_map(|_| {
-            labels.shuffle(rng);
-            mean_defined(ap_per_class(&rankings, &labels))
+) -> ChanceLevel {
+    let mut places: Vec<usize> = (0..judged.clips()).collect();
+    let figures: Vec<Figures> = (0..permutations)
+        .map(|_| {
+            places.shuffle(rng);
+            judged.permuted(&places)
         })
         .collect();
-    values.sort_by(f64::total_cmp);
-    let Some(mean) = mean_and_deviation(&values).0 else {
-        return Ok(None);
-    };
-    Ok(Some(ChanceLevel {
-        mean,
-        quantile: values[nearest_rank(quantile, values.len())],
-    }))
-}
-
-/// The place, from 0, of a quantile among `n` sorted values: the smallest with at least that share
-/// at or below it.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A share of a small count, clamped to its range.
-fn nearest_rank(quantile: f64, n: usize) -> usize {
-    // The subtrahend keeps 0.99 * 1000 = 990.0000000001 from being rounded up.
-    ((quantile * n as f64 - 1e-9).ceil() as usize).clamp(1, n) - 1
+    let figures: Vec<&Figures> = figures.iter().collect();
+    ChanceLevel {
+        mean: mean_of_figures(&figures),
+        quantile: quantile_of_figures(&figures, quantile),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Criterion;
+    use super::super::{Criterion, Predictions};
     use super::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-
-    #[test]
-    fn a_quantile_is_the_nearest_rank() {
-        assert_eq!(nearest_rank(0.99, 1000), 989);
-        assert_eq!(nearest_rank(0.5, 3), 1);
-        assert_eq!(nearest_rank(1.0, 10), 9);
-        assert_eq!(nearest_rank(0.0, 10), 0);
-    }
 
     #[test]
     fn random_scores_on_111_clips_reach_the_levels_that_are_known() {
@@ -96,11 +72,17 @@ mod tests {
             classes: 5,
             criterion: Criterion::Multilabel,
         };
-        let level = chance_level(&predictions, 1000, 0.99, &mut rng)
-            .unwrap()
-            .unwrap();
-        assert!((level.mean - 0.23).abs() < 0.01, "{level:?}");
-        assert!((level.quantile - 0.29).abs() < 0.015, "{level:?}");
-        assert_eq!(chance_level(&predictions, 0, 0.99, &mut rng).unwrap(), None);
+        let judged = Judged::new(predictions).unwrap();
+        let level = chance_level(&judged, 1000, 0.99, &mut rng);
+        assert!(
+            (level.mean.mean_ap.unwrap() - 0.23).abs() < 0.01,
+            "{level:?}"
+        );
+        assert!((level.quantile.mean_ap.unwrap() - 0.29).abs() < 0.015);
+        // Three clips against 69 of other classes.
+        let small = level.mean.ap_per_subcategory[0].unwrap();
+        assert!((0.04..0.15).contains(&small), "{small}");
+        let none = chance_level(&judged, 0, 0.99, &mut rng);
+        assert_eq!(none.mean.mean_ap, None);
     }
 }

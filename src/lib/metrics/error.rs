@@ -1,6 +1,6 @@
 //! Why predictions cannot be judged.
 
-/// Why predictions cannot be judged: they are not what [`Predictions`] promises.
+/// Why predictions cannot be judged: they are not what [`Predictions`](super::Predictions) promises.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MetricsError {
     /// There is no class.

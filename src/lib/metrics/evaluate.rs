@@ -26,55 +26,23 @@ pub struct Metrics {
 /// # Errors
 /// When the predictions are not what [`Predictions`] promises.
 pub fn evaluate(predictions: &Predictions<'_>) -> Result<Metrics, MetricsError> {
-    predictions.check()?;
+    let judged = Judged::new(*predictions)?;
     let p = predictions;
-    let clips = p.clips();
     let labels = p.labels;
-    let rankings = rankings(p);
-    let predicted: Vec<usize> = (0..clips).map(|i| argmax(p.row(i))).collect();
-    let confusion = true_by_predicted(labels, &predicted, p.classes);
-    let rows: Vec<u64> = confusion.iter().map(|row| row.iter().sum()).collect();
-    let columns: Vec<u64> = (0..p.classes)
-        .map(|c| confusion.iter().map(|row| row[c]).sum())
-        .collect();
-    let ap_per_class = ap_per_class(&rankings, labels);
-    let each_class =
-        |figure: &dyn Fn(usize) -> f64| (0..p.classes).map(|c| Some(figure(c))).collect();
-    let n = clips as u64;
-    let correct = (0..p.classes).map(|c| confusion[c][c]).sum();
-    let mut figures = Figures {
-        accuracy: share(correct, n),
-        mean_ap: super::mean_defined(ap_per_class.iter().copied()),
-        mean_ap_weighted: weighted_mean(&ap_per_class, &rows),
-        exact_match: exact_match(p),
-        recall_per_class: each_class(&|c| div(confusion[c][c], rows[c])),
-        precision_per_class: each_class(&|c| div(confusion[c][c], columns[c])),
-        accuracy_per_class: (0..p.classes)
-            .map(|c| share(n + 2 * confusion[c][c] - rows[c] - columns[c], n))
-            .collect(),
-        ap_per_class,
-        ..Figures::default()
-    };
-    for x in 0..p.class_of_subcategory.len() {
-        per_subcategory(p, x, &rankings, &predicted, &mut figures);
-    }
     let confusion_at_half = (p.criterion == Criterion::Multilabel).then(|| {
         (0..p.classes)
             .map(|c| one_vs_rest(&p.column(c), labels, c))
             .collect()
     });
-    let pr_curves = rankings
-        .iter()
-        .enumerate()
-        .map(|(c, ranking)| ranking.curve(|i| labels[i] == c))
-        .collect();
+    let pr_curves = judged.rankings.iter().enumerate();
+    let pr_curves = pr_curves.map(|(c, ranking)| ranking.curve(|i| labels[i] == c));
     Ok(Metrics {
-        clips,
-        figures,
-        predicted,
-        confusion,
+        clips: p.clips(),
+        figures: judged.figures(),
+        confusion: true_by_predicted(labels, &judged.predicted, p.classes),
         confusion_at_half,
-        pr_curves,
+        pr_curves: pr_curves.collect(),
+        predicted: judged.predicted,
     })
 }
 
@@ -90,19 +58,163 @@ pub fn mean_average_precision(predictions: &Predictions<'_>) -> Result<Option<f6
 }
 
 /// The ranking of the clips by the probability of each class, `[C]`.
-pub(super) fn rankings(predictions: &Predictions<'_>) -> Vec<Ranking> {
+fn rankings(predictions: &Predictions<'_>) -> Vec<Ranking> {
     (0..predictions.classes)
         .map(|c| Ranking::new(&predictions.column(c)))
         .collect()
 }
 
 /// The average precision of each class against all others, `[C]`.
-pub(super) fn ap_per_class(rankings: &[Ranking], labels: &[usize]) -> Vec<Option<f64>> {
-    rankings
-        .iter()
-        .enumerate()
-        .map(|(c, ranking)| ranking.average_precision(|_| true, |i| labels[i] == c))
-        .collect()
+fn ap_per_class(rankings: &[Ranking], labels: &[usize]) -> Vec<Option<f64>> {
+    let rankings = rankings.iter().enumerate();
+    let of = |(c, ranking): (usize, &Ranking)| ranking.average_precision(|_| 1, |i| labels[i] == c);
+    rankings.map(of).collect()
+}
+
+/// Predictions with what every choice of their clips and labels shares: rankings and decisions.
+#[derive(Clone, Debug)]
+pub struct Judged<'a> {
+    predictions: Predictions<'a>,
+    rankings: Vec<Ranking>,
+    predicted: Vec<usize>,
+}
+
+impl<'a> Judged<'a> {
+    /// Ranks and decides.
+    ///
+    /// # Errors
+    /// When the predictions are not what [`Predictions`] promises.
+    pub fn new(predictions: Predictions<'a>) -> Result<Self, MetricsError> {
+        predictions.check()?;
+        let clips = 0..predictions.clips();
+        Ok(Self {
+            rankings: rankings(&predictions),
+            predicted: clips.map(|i| argmax(predictions.row(i))).collect(),
+            predictions,
+        })
+    }
+
+    /// The number of clips.
+    #[must_use]
+    pub fn clips(&self) -> usize {
+        self.predicted.len()
+    }
+
+    /// Every figure of the clips as they are.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let p = &self.predictions;
+        self.count(&|_| 1, &|i| (p.labels[i], p.subcategories[i]))
+    }
+
+    /// Every figure where clip i occurs `times[i]` times, as in a draw with replacement.
+    ///
+    /// # Panics
+    /// When there are fewer `times` than clips.
+    #[must_use]
+    pub fn drawn(&self, times: &[u32]) -> Figures {
+        let p = &self.predictions;
+        let label = |i: usize| (p.labels[i], p.subcategories[i]);
+        self.count(&|i| u64::from(times[i]), &label)
+    }
+
+    /// Every figure where clip i has the label and the subcategory of clip `places[i]`.
+    ///
+    /// # Panics
+    /// When there are fewer `places` than clips, or one is none of a clip.
+    #[must_use]
+    pub fn permuted(&self, places: &[usize]) -> Figures {
+        let p = &self.predictions;
+        let label = |i: usize| (p.labels[places[i]], p.subcategories[places[i]]);
+        self.count(&|_| 1, &label)
+    }
+
+    /// Every figure of clips that count so many `times` and have those labels, `(class,
+    /// subcategory)`.
+    fn count(
+        &self,
+        times: &dyn Fn(usize) -> u64,
+        label: &dyn Fn(usize) -> (usize, usize),
+    ) -> Figures {
+        let p = &self.predictions;
+        let clips = p.clips();
+        let mut confusion = vec![vec![0; p.classes]; p.classes];
+        for (i, &predicted) in self.predicted.iter().enumerate() {
+            confusion[label(i).0][predicted] += times(i);
+        }
+        let rows: Vec<u64> = confusion.iter().map(|row| row.iter().sum()).collect();
+        let column = |c: usize| confusion.iter().map(|row: &Vec<u64>| row[c]).sum();
+        let columns: Vec<u64> = (0..p.classes).map(column).collect();
+        let n: u64 = rows.iter().sum();
+        let rankings = self.rankings.iter().enumerate();
+        let of_class =
+            |(c, ranking): (usize, &Ranking)| ranking.average_precision(times, |i| label(i).0 == c);
+        let ap_per_class: Vec<Option<f64>> = rankings.map(of_class).collect();
+        let each_class =
+            |figure: &dyn Fn(usize) -> f64| (0..p.classes).map(|c| Some(figure(c))).collect();
+        let exact = |i: usize| {
+            let mut row = p.row(i).iter().enumerate();
+            row.all(|(c, &score)| (score >= 0.5) == (label(i).0 == c))
+        };
+        let exact: Option<u64> = (p.criterion == Criterion::Multilabel)
+            .then(|| (0..clips).filter(|&i| exact(i)).map(times).sum());
+        let mut figures = Figures {
+            accuracy: share((0..p.classes).map(|c| confusion[c][c]).sum(), n),
+            mean_ap: super::mean_defined(ap_per_class.iter().copied()),
+            mean_ap_weighted: weighted_mean(&ap_per_class, &rows),
+            exact_match: exact.and_then(|exact| share(exact, n)),
+            recall_per_class: each_class(&|c| div(confusion[c][c], rows[c])),
+            precision_per_class: each_class(&|c| div(confusion[c][c], columns[c])),
+            accuracy_per_class: (0..p.classes)
+                .map(|c| share(n + 2 * confusion[c][c] - rows[c] - columns[c], n))
+                .collect(),
+            ap_per_class,
+            ..Figures::default()
+        };
+        for x in 0..p.class_of_subcategory.len() {
+            self.count_subcategory(x, times, label, &mut figures);
+        }
+        figures
+    }
+
+    /// Appends the figures of subcategory `x`: its own clips against all clips of other classes,
+    /// its siblings left out.
+    fn count_subcategory(
+        &self,
+        x: usize,
+        times: &dyn Fn(usize) -> u64,
+        label: &dyn Fn(usize) -> (usize, usize),
+        figures: &mut Figures,
+    ) {
+        let class = self.predictions.class_of_subcategory[x];
+        let own = |i: usize| label(i) == (class, x);
+        let other = |i: usize| label(i).0 != class;
+        let (mut own_clips, mut others, mut hits, mut false_hits) = (0, 0, 0, 0);
+        for (i, &prediction) in self.predicted.iter().enumerate() {
+            let (n, taken) = (times(i), u64::from(prediction == class));
+            if own(i) {
+                own_clips += n;
+                hits += n * taken;
+            } else if other(i) {
+                others += n;
+                false_hits += n * taken;
+            }
+        }
+        let n = own_clips + others;
+        let counted = |i: usize| if own(i) || other(i) { times(i) } else { 0 };
+        figures
+            .ap_per_subcategory
+            .push(self.rankings[class].average_precision(counted, own));
+        figures
+            .recall_per_subcategory
+            .push(Some(div(hits, own_clips)));
+        figures
+            .precision_per_subcategory
+            .push(Some(div(hits, hits + false_hits)));
+        figures
+            .accuracy_per_subcategory
+            .push(share(hits + others - false_hits, n));
+    }
 }
 
 /// The mean of the defined values, weighted by the number of clips of their classes.
@@ -115,60 +227,6 @@ fn weighted_mean(values: &[Option<f64>], weights: &[u64]) -> Option<f64> {
         }
     }
     (total > 0).then(|| sum / total as f64)
-}
-
-/// The share of clips for which the true class, and no other, has a probability of at least 0.5.
-fn exact_match(p: &Predictions<'_>) -> Option<f64> {
-    if p.criterion != Criterion::Multilabel {
-        return None;
-    }
-    let exact = (0..p.clips())
-        .filter(|&i| {
-            p.row(i)
-                .iter()
-                .enumerate()
-                .all(|(c, &score)| (score >= 0.5) == (p.labels[i] == c))
-        })
-        .count();
-    share(exact as u64, p.clips() as u64)
-}
-
-/// Appends the figures of subcategory `x`: its own clips against all clips of other classes, its
-/// siblings left out.
-fn per_subcategory(
-    p: &Predictions<'_>,
-    x: usize,
-    rankings: &[Ranking],
-    predicted: &[usize],
-    figures: &mut Figures,
-) {
-    let class = p.class_of_subcategory[x];
-    let own = |i: usize| p.labels[i] == class && p.subcategories[i] == x;
-    let other = |i: usize| p.labels[i] != class;
-    let (mut own_clips, mut others, mut hits, mut false_hits) = (0_u64, 0_u64, 0_u64, 0_u64);
-    for (i, &prediction) in predicted.iter().enumerate() {
-        let taken = u64::from(prediction == class);
-        if own(i) {
-            own_clips += 1;
-            hits += taken;
-        } else if other(i) {
-            others += 1;
-            false_hits += taken;
-        }
-    }
-    let n = own_clips + others;
-    figures
-        .ap_per_subcategory
-        .push(rankings[class].average_precision(|i| own(i) || other(i), own));
-    figures
-        .recall_per_subcategory
-        .push(Some(div(hits, own_clips)));
-    figures
-        .precision_per_subcategory
-        .push(Some(div(hits, hits + false_hits)));
-    figures
-        .accuracy_per_subcategory
-        .push(share(hits + others - false_hits, n));
 }
 
 /// `part / whole`; `None` where there is nothing.
@@ -230,5 +288,33 @@ mod tests {
         .unwrap();
         assert_eq!(metrics.figures.ap_per_subcategory[0], Some(1.0));
         assert_eq!(metrics.figures.accuracy_per_subcategory[0], Some(1.0));
+    }
+
+    #[test]
+    fn a_draw_is_as_the_evaluation_of_the_clips_drawn_and_a_permutation_of_labels_as_theirs() {
+        let predictions = Predictions {
+            probabilities: &[0.6, 0.1, 0.9, 0.2, 0.3, 0.8, 0.7, 0.4],
+            labels: &[0, 0, 1, 1],
+            subcategories: &[0, 1, 2, 2],
+            class_of_subcategory: &[0, 0, 1],
+            classes: 2,
+            criterion: Criterion::Multilabel,
+        };
+        let judged = Judged::new(predictions).unwrap();
+        let drawn = Predictions {
+            probabilities: &[0.6, 0.1, 0.6, 0.1, 0.3, 0.8, 0.7, 0.4],
+            labels: &[0, 0, 1, 1],
+            subcategories: &[0, 0, 2, 2],
+            ..predictions
+        };
+        let figures = |p: &Predictions<'_>| evaluate(p).unwrap().figures;
+        assert_eq!(judged.drawn(&[2, 0, 1, 1]), figures(&drawn));
+        assert_eq!(judged.drawn(&[1; 4]), figures(&predictions));
+        let permuted = Predictions {
+            labels: &[1, 0, 1, 0],
+            subcategories: &[2, 1, 2, 0],
+            ..predictions
+        };
+        assert_eq!(judged.permuted(&[3, 1, 2, 0]), figures(&permuted));
     }
 }

@@ -22,6 +22,43 @@ pub fn forgetting_of_figures(history: &[&Figures]) -> Figures {
     Figures::combine(history, forgetting)
 }
 
+/// The mean of the defined values of every figure over several evaluations.
+///
+/// # Panics
+/// When the evaluations are not of the same taxonomy.
+#[must_use]
+pub fn mean_of_figures(all: &[&Figures]) -> Figures {
+    Figures::combine(all, |values| mean_defined(values.iter().copied()))
+}
+
+/// A quantile, in 0..1, of the defined values of every figure over several evaluations: nearest
+/// rank.
+///
+/// # Panics
+/// When the evaluations are not of the same taxonomy.
+#[must_use]
+pub fn quantile_of_figures(all: &[&Figures], quantile: f64) -> Figures {
+    Figures::combine(all, |values| quantile_of(values, quantile))
+}
+
+/// A quantile, in 0..1, of the defined values: nearest rank, so that it is one of them.
+#[must_use]
+pub fn quantile_of(values: &[Option<f64>], quantile: f64) -> Option<f64> {
+    let mut defined: Vec<f64> = values.iter().flatten().copied().collect();
+    defined.sort_by(f64::total_cmp);
+    let place = nearest_rank(quantile, defined.len())?;
+    defined.get(place).copied()
+}
+
+/// The place, from 0, of a quantile among `n` sorted values: the smallest with at least that share
+/// at or below it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A share of a small count, clamped to its range.
+fn nearest_rank(quantile: f64, n: usize) -> Option<usize> {
+    // The subtrahend keeps 0.99 * 1000 = 990.0000000001 from being rounded up.
+    let place = (quantile * n as f64 - 1e-9).ceil() as usize;
+    (n > 0).then(|| place.clamp(1, n) - 1)
+}
+
 /// The mean of the defined values; `None` if there is none.
 #[must_use]
 pub fn mean_defined(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
@@ -72,6 +109,17 @@ mod tests {
         assert_eq!(forgotten.accuracy, Some(0.5));
         assert_eq!(forgotten.ap_per_class, [Some(-0.25), None]);
         assert_eq!(forgotten.mean_ap, None);
+    }
+
+    #[test]
+    fn a_quantile_is_the_nearest_rank_of_what_is_defined() {
+        assert_eq!(nearest_rank(0.99, 1000), Some(989));
+        assert_eq!(nearest_rank(0.5, 3), Some(1));
+        assert_eq!(nearest_rank(1.0, 10), Some(9));
+        assert_eq!(nearest_rank(0.0, 10), Some(0));
+        assert_eq!(nearest_rank(0.5, 0), None);
+        let values = [Some(0.75), None, Some(0.25), Some(0.5)];
+        assert_eq!(quantile_of(&values, 0.5), Some(0.5));
     }
 
     #[test]

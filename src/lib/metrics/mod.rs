@@ -45,8 +45,11 @@ pub use confusion::{argmax, one_vs_rest, true_by_predicted};
 pub use continual::{Continual, Sequence, continual};
 pub use criterion::Criterion;
 pub use error::MetricsError;
-pub use evaluate::{Metrics, evaluate, mean_average_precision};
+pub use evaluate::{Judged, Metrics, evaluate, mean_average_precision};
 pub use figures::Figures;
-pub use forgetting::{forgetting, forgetting_of_figures, mean_and_deviation, mean_defined};
+pub use forgetting::{
+    forgetting, forgetting_of_figures, mean_and_deviation, mean_defined, mean_of_figures,
+    quantile_of, quantile_of_figures,
+};
 pub use predictions::Predictions;
-pub use rows::{FigureRow, Names, flatten};
+pub use rows::{FigureRow, Names, figures_of, flatten};

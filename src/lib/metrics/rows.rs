@@ -80,6 +80,45 @@ pub fn flatten(metrics: &Metrics, forgotten: Option<&Figures>, names: Names<'_>)
     rows
 }
 
+/// The figures that rows of a table hold, as [`flatten`] made them; those that no row has are undefined.
+#[must_use]
+pub fn figures_of(rows: &[FigureRow], names: Names<'_>) -> Figures {
+    let value = |metric: &str, class: Option<&String>, subcategory: Option<&String>| {
+        let is_it = |row: &&FigureRow| {
+            row.metric == metric
+                && row.class.as_ref() == class
+                && row.subcategory.as_ref() == subcategory
+        };
+        rows.iter().find(is_it).and_then(|row| row.value)
+    };
+    let overall = |metric: &str| value(metric, None, None);
+    let per_class = |metric: &str| {
+        let classes = names.categories.iter();
+        classes
+            .map(|class| value(metric, Some(class), None))
+            .collect()
+    };
+    let per_subcategory = |metric: &str| {
+        let all = names.subcategories.iter();
+        all.map(|(class, name)| value(metric, names.categories.get(*class), Some(name)))
+            .collect()
+    };
+    Figures {
+        accuracy: overall("accuracy"),
+        mean_ap: overall("mean_ap"),
+        mean_ap_weighted: overall("mean_ap_weighted"),
+        exact_match: overall("exact_match"),
+        ap_per_class: per_class("ap_per_class"),
+        recall_per_class: per_class("recall_per_class"),
+        precision_per_class: per_class("precision_per_class"),
+        accuracy_per_class: per_class("accuracy_per_class"),
+        ap_per_subcategory: per_subcategory("ap_per_subcategory"),
+        recall_per_subcategory: per_subcategory("recall_per_subcategory"),
+        precision_per_subcategory: per_subcategory("precision_per_subcategory"),
+        accuracy_per_subcategory: per_subcategory("accuracy_per_subcategory"),
+    }
+}
+
 fn row(
     metric: &str,
     class: Option<String>,
@@ -123,6 +162,7 @@ mod tests {
         };
         let rows = flatten(&second, Some(&forgotten), names);
         assert!(rows.is_sorted_by(|a, b| a.metric <= b.metric));
+        assert_eq!(figures_of(&rows, names), second.figures, "and back");
         assert_eq!(rows.len(), 4 + 4 * 2 + 4 * 2 + 4 + 8);
         let find = |metric: &str, class: Option<&str>, subcategory: Option<&str>| {
             rows.iter()

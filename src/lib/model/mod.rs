@@ -11,6 +11,7 @@
 //! | `config`, [`table`], `precision` | settings; the six architectures as rows |
 //! | `layers`, `movinet` | the layers by stock operators; the network |
 //! | `frames`, `fused` | the two faster ways to compute it |
+//! | [`device`], `criterion` | where a model computes; what its logits stand for |
 //! | [`fill`] | weights and inputs from a formula, for tests and benchmarks |
 //! | [`state_dict`] | named tensors in files: safetensors, and PyTorch's archives |
 //! | [`checkpoint`] | between such a file and a model's variables |
@@ -25,6 +26,8 @@
 
 pub mod checkpoint;
 mod config;
+mod criterion;
+pub mod device;
 pub mod fill;
 mod frames;
 mod fused;
@@ -35,6 +38,7 @@ pub mod state_dict;
 pub mod table;
 
 pub use config::{Geometry, Mode, ModelConfig, ModelPath, Variant};
+pub use criterion::CriterionName;
 pub use fused::instructions::Instructions;
 pub use fused::{adam, exact_convolutions, instructions};
 pub(crate) use layers::{NORM_MOMENTUM, initial};

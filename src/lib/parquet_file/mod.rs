@@ -5,7 +5,7 @@
 //! version, the settings that can change the content, and the BLAKE3 hash of each input. The same rows and provenance
 //! give the same bytes. Two more keys, `incdec.rows` and `incdec.metadata`, are hashes over the rows and over what was just
 //! named; reading compares them, since Parquet itself notices few changed bytes. A file of a version before has neither and
-//! is read unchecked.
+//! is read unchecked. [`read_foreign`] reads a table that another program has written, by its columns alone.
 //!
 //! ```
 //! use incdec::parquet_file::{self, Format, Provenance, Table, column};
@@ -29,6 +29,7 @@
 //! ```
 
 pub mod column;
+mod foreign;
 mod provenance;
 mod read;
 mod row;
@@ -47,8 +48,9 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 
+pub use foreign::{foreign_batches, is_foreign, read_any, read_foreign};
 pub use provenance::Provenance;
-pub use read::{provenance, read, read_batches, typed_column, verify};
+pub use read::{provenance, read, read_batches, scan, typed_column, verify};
 pub(crate) use row::table_row;
 pub use rows_hash::RowsHash;
 pub use write::{BatchWriter, RowWriter, rows_hash, write};
@@ -150,6 +152,16 @@ pub enum TableError {
         /// What the file is.
         expected: Format,
     },
+    /// Another program has written the file, and a column holds what it cannot hold.
+    #[error("{path}: column {column}: {what}")]
+    Foreign {
+        /// The table's file.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        what: String,
+    },
     /// A column that the reader needs is absent.
     #[error("{path}: column {column} is missing")]
     Column {
@@ -171,6 +183,10 @@ impl Hint for TableError {
                 "remove it and write it anew with `{}`, or bring back a copy of it",
                 expected.rebuild
             )),
+            Self::Parquet { .. } | Self::Arrow { .. } | Self::Metadata { .. } => Some(
+                "bring back a copy of it, or remove it and run the stage again that writes it"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -323,6 +339,58 @@ mod tests {
         let mut swapped = all;
         swapped.swap(1, 2);
         assert_ne!(rows_hash(&swapped).unwrap(), hash);
+    }
+
+    #[test]
+    fn what_another_program_wrote_is_read_by_its_columns() {
+        use arrow::array::{ArrayRef, Float64Array, LargeStringArray, RecordBatch};
+        use std::sync::Arc;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        // As pandas and polars write it: long texts, floats where a number may be missing.
+        let write = |positions: Vec<Option<f64>>, names: [&str; 3]| {
+            let splits = LargeStringArray::from(vec!["train"; positions.len()]);
+            let shares = Float64Array::from(vec![Some(0.5); positions.len()]);
+            let columns: [ArrayRef; 3] = [
+                Arc::new(splits),
+                Arc::new(Float64Array::from(positions)),
+                Arc::new(shares),
+            ];
+            let batch = RecordBatch::try_from_iter(names.into_iter().zip(columns)).unwrap();
+            let file = std::fs::File::create(&path).unwrap();
+            let mut writer =
+                parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        let names = ["split", "position", "share"];
+        write(vec![Some(1.0), Some(f64::NAN), None], names);
+        assert!(is_foreign(&path).unwrap());
+        let positions = read_foreign::<Row>(&path).unwrap();
+        let positions: Vec<_> = positions.iter().map(|row| row.position).collect();
+        assert_eq!(positions, [Some(1), None, None]);
+        for wrong in [1.5, 1e10, 1e30, f64::INFINITY] {
+            write(vec![Some(wrong)], names);
+            let error = read_foreign::<Row>(&path).unwrap_err();
+            assert!(
+                matches!(error, TableError::Foreign { .. }),
+                "{wrong}: {error}"
+            );
+        }
+        write(vec![None], ["split", "place", "share"]);
+        assert!(matches!(
+            read_foreign::<Row>(&path),
+            Err(TableError::Column { .. })
+        ));
+        super::write(&path, &rows(3), &Provenance::default()).unwrap();
+        assert!(!is_foreign(&path).unwrap());
+        // One of our keys, changed, makes no file foreign: its own reader refuses it.
+        let mut bytes = std::fs::read(&path).unwrap();
+        let key = b"incdec.format";
+        let at = bytes.windows(key.len()).position(|w| w == key).unwrap();
+        bytes[at] = b'x';
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(!is_foreign(&path).unwrap());
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::{Format, TableError};
 use crate::artifact::{ArtifactError, hash_file};
 
-const FORMAT_KEY: &str = "incdec.format";
+/// What all our keys begin with.
+pub(super) const KEY_PREFIX: &str = "incdec.";
+pub(super) const FORMAT_KEY: &str = "incdec.format";
 const VERSION_KEY: &str = "incdec.format_version";
 const CRATE_KEY: &str = "incdec.crate_version";
 const SETTINGS_KEY: &str = "incdec.settings";

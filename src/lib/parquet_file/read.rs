@@ -11,8 +11,9 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
-use super::provenance::ROWS_KEY;
+use super::provenance::{FORMAT_KEY, ROWS_KEY};
 use super::{Format, Provenance, ROWS_PER_BATCH, RowsHash, Table, TableError};
 use crate::artifact::ArtifactError;
 use crate::panics::caught;
@@ -128,16 +129,16 @@ fn all_batches(
 }
 
 /// The error of a file on which the packages panic.
-fn damaged(path: &Path, message: &str) -> TableError {
+pub(super) fn damaged(path: &Path, message: &str) -> TableError {
     parquet_error(path)(ParquetError::General(format!("damaged: {message}")))
 }
 
-fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> TableError + use<> {
+pub(super) fn parquet_error(path: &Path) -> impl FnOnce(ParquetError) -> TableError + use<> {
     let path = path.to_owned();
     move |source| TableError::Parquet { path, source }
 }
 
-fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError + use<> {
+pub(super) fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError + use<> {
     let path = path.to_owned();
     move |source| TableError::Arrow { path, source }
 }
@@ -150,8 +151,19 @@ fn arrow_error(path: &Path) -> impl FnOnce(ArrowError) -> TableError + use<> {
 pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
     let fields = T::columns();
     let names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
+    rows_of(
+        path,
+        read_columns(path, &T::FORMAT, Some(&names), T::ADDED)?,
+    )
+}
+
+/// The rows of all batches.
+pub(super) fn rows_of<T: Table>(
+    path: &Path,
+    batches: impl IntoIterator<Item = RecordBatch>,
+) -> Result<Vec<T>, TableError> {
     let mut rows = Vec::new();
-    for batch in read_columns(path, &T::FORMAT, Some(&names), T::ADDED)? {
+    for batch in batches {
         let part: Vec<T> =
             serde_arrow::from_record_batch(&batch).map_err(|e| TableError::Rows {
                 path: path.to_owned(),
@@ -160,6 +172,32 @@ pub fn read<T: Table>(path: &Path) -> Result<Vec<T>, TableError> {
         rows.extend(part);
     }
     Ok(rows)
+}
+
+/// Hands on the record batches of any Parquet file, each with the name of the file's format; empty where the file names none.
+/// Hashes are not compared: what is damaged or edited is looked into all the same.
+///
+/// # Errors
+/// When the file is absent or cannot be read to its end.
+pub fn scan(path: &Path, mut each: impl FnMut(&str, &RecordBatch)) -> Result<(), TableError> {
+    let file = File::open(path).map_err(ArtifactError::at("open", path))?;
+    let scanned = caught(|| {
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_error(path))?;
+        let pairs = builder.metadata().file_metadata().key_value_metadata();
+        let format = pairs
+            .into_iter()
+            .flatten()
+            .find(|pair| pair.key == FORMAT_KEY);
+        let format = format
+            .and_then(|pair| pair.value.clone())
+            .unwrap_or_default();
+        let batches = builder.with_batch_size(ROWS_PER_BATCH).build();
+        batches
+            .map_err(parquet_error(path))?
+            .try_for_each(|batch| batch.map(|b| each(&format, &b)).map_err(arrow_error(path)))
+    });
+    scanned.unwrap_or_else(|message| Err(damaged(path, &message)))
 }
 
 /// Reads a file in `format` to its end, a batch at a time, and compares its hashes. Says whether it has one over its rows.
@@ -190,6 +228,15 @@ pub fn verify(path: &Path, format: &Format) -> Result<bool, TableError> {
     }
 }
 
+/// The key-value metadata of a file.
+pub(super) fn keys(metadata: &ParquetMetaData) -> HashMap<String, String> {
+    let pairs = metadata.file_metadata().key_value_metadata();
+    let pairs = pairs.into_iter().flatten();
+    pairs
+        .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
+        .collect()
+}
+
 /// A file whose metadata have been read.
 struct Opened {
     builder: ParquetRecordBatchReaderBuilder<File>,
@@ -202,12 +249,7 @@ fn open(path: &Path, format: &Format) -> Result<Opened, TableError> {
     let file = File::open(path).map_err(ArtifactError::at("open", path))?;
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
         .map_err(parquet_error(path))?;
-    let pairs = metadata.metadata().file_metadata().key_value_metadata();
-    let mut pairs: HashMap<String, String> = pairs
-        .into_iter()
-        .flatten()
-        .filter_map(|pair| Some((pair.key.clone(), pair.value.clone()?)))
-        .collect();
+    let mut pairs = keys(metadata.metadata());
     Ok(Opened {
         provenance: Provenance::from_metadata(path, &pairs, format)?,
         rows_hash: pairs.remove(ROWS_KEY),

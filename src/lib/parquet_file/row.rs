@@ -31,7 +31,10 @@ macro_rules! table_row {
             };
 
             fn columns() -> Vec<arrow::datatypes::Field> {
-                vec![$(<$type as $crate::parquet_file::column::Column>::field(stringify!($field))),+]
+                vec![$(
+                    // A column may have the name of a word of Rust.
+                    <$type as $crate::parquet_file::column::Column>::field(stringify!($field).trim_start_matches("r#"))
+                ),+]
             }
 
             $(const ADDED: &'static [&'static str] = &[$(stringify!($added)),+];)?

@@ -11,26 +11,20 @@ use plotters::prelude::*;
 
 use super::ReportError;
 use super::load::Flow;
+use super::numbers::number;
 
-/// Colours of lines and categories: which colour-blind eyes can distinguish, too (after Okabe and Ito).
-const PALETTE: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(117, 76, 41),
-    RGBColor(88, 88, 88),
-];
+// The style sheet turns these two over on a dark page.
 const INK: RGBColor = RGBColor(71, 85, 105);
 const GRID: RGBColor = RGBColor(226, 232, 240);
 /// What chance is drawn in.
-pub(super) const MUTED: RGBColor = RGBColor(148, 163, 184);
+pub(super) const MUTED: RGBColor = RGBColor(118, 118, 118);
 const ARRIVED: RGBColor = RGBColor(0, 158, 115);
 const KEPT: RGBColor = RGBColor(0, 114, 178);
 const REMOVED: RGBColor = RGBColor(213, 94, 0);
+const WITHDRAWN: RGBColor = RGBColor(88, 88, 88);
 const FONT_SIZE: u32 = 13;
+/// Width and height of a chart of lines.
+pub(super) const CHART_SIZE: (u32, u32) = (560, 330);
 /// Panels beside one another before a new row begins.
 const PANELS_A_ROW: usize = 5;
 const PANEL_SIZE: (u32, u32) = (216, 220);
@@ -39,23 +33,34 @@ const TICKS: f64 = 5.0;
 
 type Error = DrawingAreaErrorKind<io::Error>;
 
-/// The k-th colour; they repeat when they run out.
-pub(super) fn color(k: usize) -> RGBColor {
-    PALETTE[k % PALETTE.len()]
+/// The colour of the populations available, withdrawn and yet to come.
+pub(super) fn population_color(k: usize) -> RGBColor {
+    [KEPT, REMOVED, MUTED][k % 3]
 }
 
-/// `#rrggbb`.
-pub(super) fn hex(color: RGBColor) -> String {
-    format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2)
-}
-
-/// The colours that availability is drawn in, with what they mean.
-pub(super) fn flow_legend() -> [(RGBColor, &'static str); 3] {
+/// The colours that availability is drawn in, with what they mean; the last only where a clip is
+/// withdrawn.
+pub(super) fn flow_legend() -> [(RGBColor, &'static str); 4] {
     [
         (KEPT, "there before (in task 0: from the start)"),
         (ARRIVED, "arrived"),
         (REMOVED, "removed"),
+        (WITHDRAWN, "in the list, and withdrawn: no task uses them"),
     ]
+}
+
+/// Length of a dash and of the gap behind it, in pixels.
+pub(super) type Dash = (u32, u32);
+
+/// The dashes that tell lines of one colour apart: of the k-th of them.
+pub(super) fn dash(k: usize) -> Option<Dash> {
+    [
+        None,
+        Some((9, 4)),
+        Some((2, 4)),
+        Some((14, 7)),
+        Some((5, 8)),
+    ][k % 5]
 }
 
 /// One line of a chart.
@@ -63,13 +68,14 @@ pub(super) fn flow_legend() -> [(RGBColor, &'static str); 3] {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) color: RGBColor,
-    pub(super) dashed: bool,
+    /// How long its dashes and their gaps are, in pixels; none for a solid line.
+    pub(super) dash: Option<Dash>,
     /// Whether each point is marked.
     pub(super) dots: bool,
     /// In ascending x (curves aside); the line has a gap where y is undefined.
     pub(super) points: Vec<(f64, Option<f64>)>,
-    /// Half the length of the bar through each point; empty for none.
-    pub(super) bars: Vec<Option<f64>>,
+    /// The ends of the bar through each point; empty for none.
+    pub(super) bars: Vec<Option<(f64, f64)>>,
 }
 
 impl Series {
@@ -77,7 +83,7 @@ impl Series {
         Self {
             name: name.into(),
             color,
-            dashed: false,
+            dash: None,
             dots: true,
             points: Vec::new(),
             bars: Vec::new(),
@@ -116,9 +122,9 @@ impl Axes {
         let mut ends = (0.0_f64, 0.0_f64);
         for line in lines {
             for (k, (_, y)) in line.points.iter().enumerate() {
-                let bar = line.bars.get(k).copied().flatten().unwrap_or(0.0);
                 if let Some(y) = y.filter(|y| y.is_finite()) {
-                    ends = (ends.0.min(y - bar), ends.1.max(y + bar));
+                    let (low, high) = line.bars.get(k).copied().flatten().unwrap_or((y, y));
+                    ends = (ends.0.min(low), ends.1.max(high));
                 }
             }
         }
@@ -163,7 +169,8 @@ pub(super) fn lines(
     axes: &Axes,
     lines: &[Series],
 ) -> Result<String, ReportError> {
-    drawn(figure, size, |area| draw_lines(area, axes, lines))
+    let svg = drawn(figure, size, |area| draw_lines(area, axes, lines))?;
+    Ok(named_points(&svg, &axes.x, lines))
 }
 
 /// Draws availability: a panel for each category, a bar for each task, what left below the axis.
@@ -210,9 +217,36 @@ fn drawn(
         })?;
     }
     let body = svg.split_once('>').map_or("", |(_, body)| body);
+    let name = maud::html! { (figure) }.into_string();
     Ok(format!(
-        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\">{body}"
+        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\" aria-label=\"{name}\">{body}"
     ))
+}
+
+/// Gives every marked point its name and value, which a pointer that rests on it is shown. The
+/// marks stand in the order of the lines and of their points.
+fn named_points(svg: &str, x_name: &str, lines: &[Series]) -> String {
+    let dotted = lines.iter().filter(|line| line.dots);
+    let mut names = dotted.flat_map(|line| {
+        let points = line.points.iter().enumerate();
+        points.filter_map(move |(k, &(x, y))| {
+            let y = number(Some(y?));
+            let bar = line.bars.get(k).copied().flatten();
+            let bar = bar.map_or_else(String::new, |(low, high)| {
+                format!(" ({} to {})", number(Some(low)), number(Some(high)))
+            });
+            let x_name = x_name.split([' ', ';']).next().unwrap_or_default();
+            Some(format!("{}, {x_name} {}: {y}{bar}", line.name, label(&x)))
+        })
+    });
+    let mut parts = svg.split("<circle");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (mark, rest) = part.split_once("/>").unwrap_or((part, ""));
+        let name = maud::html! { (names.next().unwrap_or_default()) }.into_string();
+        named += &format!("<circle{mark}><title>{name}</title></circle>{rest}");
+    }
+    named
 }
 
 fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Error> {
@@ -230,8 +264,8 @@ fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Erro
         for part in line.points.split(|(_, y)| y.is_none()) {
             let points = part.iter().filter_map(|&(x, y)| Some((x, y?)));
             let style = line.color.stroke_width(2);
-            if line.dashed {
-                chart.draw_series(DashedLineSeries::new(points, 6, 4, style))?;
+            if let Some((dash, gap)) = line.dash {
+                chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?;
             } else {
                 chart.draw_series(LineSeries::new(points, style))?;
             }
@@ -239,7 +273,7 @@ fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Erro
         for (k, &(x, y)) in line.points.iter().enumerate() {
             let Some(y) = y else { continue };
             if let Some(bar) = line.bars.get(k).copied().flatten() {
-                let ends = vec![(x, y - bar), (x, y + bar)];
+                let ends = vec![(x, bar.0), (x, bar.1)];
                 let path = PathElement::new(ends, line.color.mix(0.55).stroke_width(2));
                 chart.draw_series(std::iter::once(path))?;
             }
@@ -332,13 +366,15 @@ fn draw_panel(
             Rectangle::new([(x - 0.36, from), (x + 0.36, to)], color.filled())
         };
         let (kept, listed) = (count(flow.kept), count(flow.listed()));
+        let usable = kept + count(flow.arrived);
         let bars = [
             bar(0.0, kept, KEPT),
-            bar(kept, listed, ARRIVED),
+            bar(kept, usable, ARRIVED),
+            bar(usable, listed, WITHDRAWN),
             bar(0.0, -count(flow.removed), REMOVED),
         ];
-        let empty = [flow.kept == 0, flow.arrived == 0, flow.removed == 0];
-        let shown = bars.into_iter().zip(empty).filter(|(_, empty)| !empty);
+        let heights = [flow.kept, flow.arrived, flow.withdrawn, flow.removed];
+        let shown = bars.into_iter().zip(heights).filter(|(_, n)| *n > 0);
         chart.draw_series(shown.map(|(bar, _)| bar))?;
     }
     let axis = PathElement::new(
@@ -376,6 +412,7 @@ mod tests {
             kept: 3,
             arrived: 1,
             removed: 2,
+            withdrawn: 1,
         };
         let svg = flows("availability", &[("a<b & c".into(), vec![(0, flow)])]).unwrap();
         assert!(svg.contains("a&lt;b &amp; c"), "{svg}");
@@ -385,10 +422,12 @@ mod tests {
 
     #[test]
     fn a_line_has_a_gap_where_it_is_undefined() {
-        let mut line = Series::new("x", color(0));
+        let mut line = Series::new("x", KEPT);
         line.points = vec![(0.0, Some(0.1)), (1.0, None), (2.0, Some(0.3))];
         let axes = Axes::tasks(&[0, 1, 2], "mAP").fitted(std::slice::from_ref(&line));
         let svg = lines("line", (400, 300), &axes, &[line]).unwrap();
         assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(svg.contains("<title>x, task 2: 0.300</title>"), "{svg}");
+        assert!(svg.contains("aria-label=\"line\""), "{svg}");
     }
 }

@@ -5,14 +5,20 @@ use serde_json::Value;
 
 use super::ReportError;
 use super::analyse::{Analysis, TaskAnalysis};
-use super::charts::{self, Axes, Series};
+use super::charts::{self, Axes, CHART_SIZE, Series};
+use super::colors::color;
+use super::examples;
+use super::judgement::{Interval, Place};
 use super::load::Flow;
-use super::parts::{card, figure, legend, number};
+use super::numbers::{ends, number};
+use super::parts::{Column, card, figure, legend, legend_of, table};
+use super::population_section;
+use super::populations::Population;
+use super::section::Section;
 use super::tables;
 use crate::clip::Split;
 use crate::metrics::PrCurve;
 
-const CHART_SIZE: (u32, u32) = (560, 330);
 const CURVE_SIZE: (u32, u32) = (380, 320);
 /// Points of a precision-recall curve that are drawn: more than a screen shows.
 const CURVE_POINTS: usize = 200;
@@ -22,38 +28,45 @@ pub(super) fn sections(
     analysis: &Analysis,
     permutations: usize,
     quantile: f64,
-) -> Result<Markup, ReportError> {
-    Ok(html! {
-        (cards(analysis, quantile))
-        section {
-            h2 { "mAP over tasks" }
-            p {
-                "Mean average precision at the end of each task, with the weights of the best epoch. The level of chance is measured "
-                "on that very test set: the mean, and the " (percentile(quantile)) ", of " (permutations)
-                " permutations of its labels under the same scores."
-            }
-            (over_tasks(analysis, quantile)?)
-            (tables::tasks(analysis, quantile))
+) -> Result<Vec<Section>, ReportError> {
+    let over_tasks = html! {
+        p {
+            "Mean average precision at the end of each task, with the weights of the best epoch. The level of chance is measured "
+            "on that very test set: the mean, and the " (percentile(quantile)) ", of " (permutations)
+            " permutations of its labels under the same scores. Intervals are of 95 %, by " (permutations)
+            " draws of the test clips with replacement within each subcategory: they say what other clips might have given, not what "
+            "other seeds would; of a handful of clips a draw holds some twice, which lifts their average precision a little. Validation is on other clips, which also chose the epoch: its figures cannot be held against the test's."
         }
-        (availability(analysis)?)
-        section {
-            h2 { "By category" }
-            p { "Each category against all others on the test set, by task. The last column is what the last task forgot." }
-            (tables::by_category(analysis))
+        (over_tasks(analysis, quantile)?)
+        (tables::tasks(analysis, quantile))
+    };
+    let by_category = html! {
+        p { "Each category against all others on the test set, by task (↑ higher is better). The last column is what the last task forgot (↓ lower is better)." }
+        (tables::by_category(analysis))
+    };
+    let by_subcategory = html! {
+        p {
+            "Average precision of each latent subcategory against all clips of other categories, on the test set (↑ higher is better, but for "
+            "what was withdrawn). Hatched: the subcategory has no clip in that task's training list; " em { "left here" }
+            " marks the task that it left at, " em { "not yet" } " that it is yet to come."
         }
-        section {
-            h2 { "By subcategory" }
-            p {
-                "Average precision of each latent subcategory against all clips of other categories, on the test set. Hatched: the "
-                "subcategory has no clip in that task's training list."
-            }
-            (tables::by_subcategory(analysis))
-        }
-        (confusion(analysis))
-        (curves(analysis)?)
-        (history(analysis)?)
-        (settings(analysis))
-    })
+        (tables::by_subcategory(analysis))
+    };
+    let mut sections = vec![Section::new("over-tasks", "mAP over tasks", over_tasks)];
+    sections.extend(population_section::section(analysis)?);
+    sections.extend(availability(analysis)?);
+    sections.push(Section::new("by-category", "By category", by_category));
+    sections.push(Section::new(
+        "by-subcategory",
+        "By subcategory",
+        by_subcategory,
+    ));
+    sections.extend(examples::section(&analysis.examples));
+    sections.extend(confusion(analysis));
+    sections.extend(curves(analysis)?);
+    sections.extend(history(analysis)?);
+    sections.push(settings(analysis));
+    Ok(sections)
 }
 
 /// `99th percentile`.
@@ -61,68 +74,86 @@ fn percentile(quantile: f64) -> String {
     format!("{}th percentile", (quantile * 100.0).round())
 }
 
-fn cards(analysis: &Analysis, quantile: f64) -> Markup {
+/// The figures that are read first.
+pub(super) fn cards(analysis: &Analysis, quantile: f64) -> Markup {
     let last = analysis.last();
-    let map = last.and_then(|t| analysis.test(t.task, "mean_ap").value);
-    let chance = last.and_then(|t| t.chance);
-    let clips = last.and_then(|t| t.evaluation.as_ref()).map(|e| e.clips);
+    let map = last.map(|t| analysis.judgement(t, "mean_ap", Place::Overall));
+    let map = map.unwrap_or_default();
+    let (mean, accuracy) = (
+        analysis.over_tasks("mean_ap"),
+        analysis.over_tasks("accuracy"),
+    );
+    let populations = last.and_then(|t| t.populations.as_ref());
+    let populations = populations.filter(|p| p.withdrawn.subcategories > 0);
+    let n = map
+        .clips
+        .map_or_else(String::new, |n| format!("{n} test clips, "));
     html! {
         div.cards {
-            (card(&number(map), "last task's test mAP", &format!("chance: {} at the {}", number(chance.map(|c| c.quantile)), percentile(quantile))))
-            (card(&number(analysis.mean("mean_ap")), "mean test mAP over tasks", &format!("weighted by class {}", number(analysis.mean("mean_ap_weighted")))))
-            (card(&number(analysis.mean_forgetting("mean_ap")), "mean forgetting of mAP", "over tasks 1 and up; below 0 is a gain"))
-            (card(&number(analysis.mean("accuracy")), "mean test accuracy", &format!("forgetting {}", number(analysis.mean_forgetting("accuracy")))))
-            (card(&analysis.tasks.len().to_string(), "tasks", &clips.map_or_else(String::new, |n| format!("{n} test clips"))))
+            (card(&number(map.value), "last task's test mAP ↑", &format!("{n}{}; chance {} at the {}", ends(map.interval), number(map.chance_quantile), percentile(quantile))))
+            (card(&number(mean.value), "mean test mAP over tasks ↑", &format!("{}; chance {}", ends(mean.interval), number(mean.chance_quantile))))
+            @if let Some(p) = populations {
+                (card(&number(p.available.value), "AP of what is available ↑", &population(&p.available)))
+                (card(&number(p.withdrawn.value), "AP of what was withdrawn ↓", &population(&p.withdrawn)))
+            } @else {
+                (card(&number(mean.forgetting), "mean forgetting of mAP ↓", &format!("{}; tasks 1 and up, below 0 is a gain", ends(mean.forgetting_interval))))
+            }
+            (card(&number(accuracy.value), "mean test accuracy ↑", &format!("{}; chance {}", ends(accuracy.interval), number(accuracy.chance_quantile))))
+            (card(&analysis.tasks.len().to_string(), "tasks", &format!("seed {}", analysis.run.seed)))
         }
     }
 }
 
+/// What stands below the figure of a population.
+fn population(of: &Population) -> String {
+    format!(
+        "{} subcategories, {} clips, {}; chance {}; forgotten {}",
+        of.subcategories,
+        of.clips,
+        ends(of.interval),
+        number(of.chance),
+        number(of.forgetting)
+    )
+}
+
 fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError> {
     let tasks: Vec<i32> = analysis.tasks.iter().map(|t| t.task).collect();
+    let of = |t: &TaskAnalysis, metric| analysis.judgement(t, metric, Place::Overall);
     let line = |name: &str, color, value: &dyn Fn(&TaskAnalysis) -> Option<f64>| {
         let mut line = Series::new(name, color);
         let points = analysis.tasks.iter();
         line.points = points.map(|t| (f64::from(t.task), value(t))).collect();
         line
     };
-    let of =
-        |split, metric| move |t: &TaskAnalysis| analysis.run.figures.overall(t.task, split, metric);
-    let test = line("test", charts::color(0), &|t| {
-        of(Split::Test, "mean_ap")(t).value
-    });
-    let validation = line("validation", charts::color(5), &|t| {
-        of(Split::Validation, "mean_ap")(t).value
-    });
+    let bars = |interval: &dyn Fn(&TaskAnalysis) -> Option<Interval>| {
+        let ends = |t| interval(t).map(|i| (i.low, i.high));
+        analysis.tasks.iter().map(ends).collect::<Vec<_>>()
+    };
+    let mut test = line("test", color(0), &|t| of(t, "mean_ap").value);
+    test.bars = bars(&|t| of(t, "mean_ap").interval);
     let name = format!("chance, {}", percentile(quantile));
-    let mut chance = line(&name, charts::MUTED, &|t| t.chance.map(|c| c.quantile));
-    (chance.dashed, chance.dots) = (true, false);
-    let values = [validation, test, chance];
-    let mut axes = Axes::tasks(&tasks, "mAP");
+    let mut chance = line(&name, charts::MUTED, &TaskAnalysis::chance_quantile);
+    (chance.dash, chance.dots) = (Some((6, 4)), false);
+    let values = [test, chance];
+    let mut axes = Axes::tasks(&tasks, "test mAP");
     axes.y_range = 0.0..1.0;
-    let map = charts::lines("mAP over tasks", CHART_SIZE, &axes, &values)?;
-    let forgotten = [
-        line("mAP", charts::color(1), &|t| {
-            of(Split::Test, "mean_ap")(t).forgetting
-        }),
-        line("accuracy", charts::color(4), &|t| {
-            of(Split::Test, "accuracy")(t).forgetting
-        }),
+    let map = charts::lines("test mAP over tasks", CHART_SIZE, &axes, &values)?;
+    let mut forgotten = [
+        line("mAP", color(1), &|t| of(t, "mean_ap").forgetting),
+        line("accuracy", color(4), &|t| of(t, "accuracy").forgetting),
     ];
+    forgotten[0].bars = bars(&|t| of(t, "mean_ap").forgetting_interval);
     let axes = Axes::tasks(&tasks, "forgetting").fitted(&forgotten);
     let forgetting = charts::lines("forgetting over tasks", CHART_SIZE, &axes, &forgotten)?;
     Ok(html! {
         div.grid {
-            (figure(&map, "Mean average precision over tasks", Some(legend_of(&values))))
-            (figure(&forgetting, "Forgetting on the test set: best earlier value minus the present one", Some(legend_of(&forgotten))))
+            (figure(&map, "Test mAP over tasks with 95 % bootstrap intervals (↑ higher is better)", Some(legend_of(&values))))
+            (figure(&forgetting, "Forgetting on the whole test set: best earlier value minus the present one (↓ lower is better)", Some(legend_of(&forgotten))))
         }
     })
 }
 
-fn legend_of(lines: &[Series]) -> Markup {
-    legend(lines.iter().map(|l| (l.color, l.dashed, l.name.as_str())))
-}
-
-fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
+fn availability(analysis: &Analysis) -> Result<Option<Section>, ReportError> {
     let run = &analysis.run;
     let panels: Vec<(String, Vec<(i32, Flow)>)> = run
         .taxonomy
@@ -135,57 +166,55 @@ fn availability(analysis: &Analysis) -> Result<Markup, ReportError> {
         })
         .collect();
     if run.clips.tasks == 0 {
-        return Ok(html! {});
+        return Ok(None);
     }
     let svg = charts::flows("availability", &panels)?;
     let of_task = |task| tables::unusable(run, task);
     let unusable = (0..run.clips.tasks).map(of_task).max().unwrap_or(0);
-    let meanings = charts::flow_legend().map(|(color, meaning)| (color, false, meaning));
-    Ok(html! {
-        section {
-            h2 { "Availability" }
-            p {
-                "Training clips of each category that a task may use, and what it lost on entering the task."
-                @if unusable > 0 { " At most " (unusable) " clips of a task's lists have no frames and were passed over." }
-            }
-            (figure(&svg, "Training clips by task; what was removed hangs below the axis", Some(legend(meanings))))
-            details {
-                summary { "The numbers" }
-                (tables::availability(analysis))
-            }
+    let withdrawn = run.clips.train.values().any(|flow| flow.withdrawn > 0);
+    let meanings = charts::flow_legend().into_iter();
+    let meanings = meanings.take(if withdrawn { 4 } else { 3 });
+    let meanings = meanings.map(|(color, meaning)| (color, None, meaning));
+    let body = html! {
+        p {
+            "Training clips of each category that a task may use, and what it lost on entering the task."
+            @if unusable > 0 { " At most " (unusable) " clips of a task's lists have no frames and were passed over." }
         }
-    })
+        (figure(&svg, "Training clips by task; what was removed hangs below the axis", Some(legend(meanings))))
+        details {
+            summary { "The numbers" }
+            (tables::availability(analysis))
+        }
+    };
+    Ok(Some(Section::new("availability", "Availability", body)))
 }
 
-fn confusion(analysis: &Analysis) -> Markup {
+fn confusion(analysis: &Analysis) -> Option<Section> {
     let evaluated = || {
         analysis
             .tasks
             .iter()
             .filter_map(|t| Some((t.task, t.evaluation.as_ref()?)))
     };
-    html! {
-        @if evaluated().next().is_some() {
-            section {
-                h2 { "Confusion" }
-                p { "Test clips by true category (rows) and by the category with the largest probability (columns); the colour is the share of the row." }
-                div.grid.small {
-                    @for (task, evaluation) in evaluated() {
-                        (tables::confusion(task, analysis.run.taxonomy.categories(), &evaluation.confusion))
-                    }
-                }
-                @if evaluated().any(|(_, e)| e.confusion_at_half.is_some()) {
-                    details {
-                        summary { "Each category at a probability of 0.5" }
-                        (tables::at_half(analysis.run.taxonomy.categories(), evaluated()))
-                    }
-                }
+    evaluated().next()?;
+    let body = html! {
+        p { "Test clips by true category (rows) and by the category with the largest probability (columns); the colour is the share of the row." }
+        div.grid.small {
+            @for (task, evaluation) in evaluated() {
+                (tables::confusion(task, analysis.run.taxonomy.categories(), &evaluation.confusion))
             }
         }
-    }
+        @if evaluated().any(|(_, e)| e.confusion_at_half.is_some()) {
+            details {
+                summary { "Each category at a probability of 0.5" }
+                (tables::at_half(analysis.run.taxonomy.categories(), evaluated()))
+            }
+        }
+    };
+    Some(Section::new("confusion", "Confusion", body))
 }
 
-fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
+fn curves(analysis: &Analysis) -> Result<Option<Section>, ReportError> {
     let mut figures = Vec::new();
     for task in &analysis.tasks {
         let Some(evaluation) = &task.evaluation else {
@@ -207,29 +236,28 @@ fn curves(analysis: &Analysis) -> Result<Markup, ReportError> {
             x_ticks: charts::ticks(&(0.0..1.0)),
             y_range: 0.0..1.02,
         };
-        let svg = charts::lines("precision-recall curves", CURVE_SIZE, &axes, &lines)?;
+        let name = format!("precision over recall, task {}", task.task);
+        let svg = charts::lines(&name, CURVE_SIZE, &axes, &lines)?;
         figures.push((task.task, svg));
     }
     if figures.is_empty() {
-        return Ok(html! {});
+        return Ok(None);
     }
     let categories = analysis.run.taxonomy.categories().iter().enumerate();
-    let entries = categories.map(|(k, c)| (charts::color(k), false, c.name.as_str()));
-    Ok(html! {
-        section {
-            h2 { "Precision and recall" }
-            p { "One category against all others, on the test set, at the end of each task." }
-            (legend(entries))
-            div.grid.small {
-                @for (task, svg) in &figures { (figure(svg, &format!("Task {task}"), None)) }
-            }
+    let entries = categories.map(|(k, c)| (color(k), None, c.name.as_str()));
+    let body = html! {
+        p { "One category against all others, on the test set, at the end of each task. The closer to the upper right corner, the better." }
+        (legend(entries))
+        div.grid.small {
+            @for (task, svg) in &figures { (figure(svg, &format!("Task {task}"), None)) }
         }
-    })
+    };
+    Ok(Some(Section::new("curves", "Precision and recall", body)))
 }
 
 /// A curve, thinned to what a screen shows.
 fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Series {
-    let mut line = Series::new(category, charts::color(k));
+    let mut line = Series::new(category, color(k));
     line.dots = false;
     let n = curve.precision.len();
     let step = n.div_ceil(CURVE_POINTS).max(1);
@@ -240,10 +268,10 @@ fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Series {
     line
 }
 
-fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
+fn history(analysis: &Analysis) -> Result<Option<Section>, ReportError> {
     let rows = &analysis.run.history;
     if rows.is_empty() {
-        return Ok(html! {});
+        return Ok(None);
     }
     // Epochs of all tasks one after the other.
     let mut epochs: Vec<(i32, i32)> = rows.iter().map(|r| (r.task, r.epoch)).collect();
@@ -252,7 +280,7 @@ fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
     let place = |task, epoch| epochs.binary_search(&(task, epoch)).unwrap_or(0);
     #[allow(clippy::cast_precision_loss)] // Some thousands of epochs.
     let line = |name: &str, k, split, metric: &str| {
-        let mut line = Series::new(name, charts::color(k));
+        let mut line = Series::new(name, color(k));
         line.dots = epochs.len() <= 60;
         let rows = rows
             .iter()
@@ -287,47 +315,41 @@ fn history(analysis: &Analysis) -> Result<Markup, ReportError> {
     };
     let loss = charts::lines("losses", CHART_SIZE, &axes("loss").fitted(&losses), &losses)?;
     let map = charts::lines("validation mAP", CHART_SIZE, &axes("mAP"), &maps)?;
-    Ok(html! {
-        section {
-            h2 { "Training" }
-            div.grid {
-                (figure(&loss, "Classification loss of each epoch", Some(legend_of(&losses))))
-                (figure(&map, "Mean average precision on the task's validation set", Some(legend_of(&maps))))
-            }
+    let body = html! {
+        p { "Losses are of the training clips and of the validation clips: two sets, so the level of one cannot be held against the other's." }
+        div.grid {
+            (figure(&loss, "Classification loss of each epoch (↓ lower is better)", Some(legend_of(&losses))))
+            (figure(&map, "Mean average precision on the task's validation set (↑ higher is better)", Some(legend_of(&maps))))
         }
-    })
+    };
+    Ok(Some(Section::new("training", "Training", body)))
 }
 
-fn settings(analysis: &Analysis) -> Markup {
+fn settings(analysis: &Analysis) -> Section {
     let run = &analysis.run;
     let text = |value: &Value| {
         value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
-    html! {
-        section {
-            h2 { "Settings" }
-            p { "Run " code { (run.name) } ". Everything that can change its result." }
-            div.grid {
-                table.wide {
-                    thead { tr { th { "setting" } th { "value" } } }
-                    tbody {
-                        tr { td { "scenario" } td { (run.scenario) } }
-                        tr { td { "start" } td { (run.start) } }
-                        @if let Some(seed) = run.tasks_seed { tr { td { "seed of the tasks" } td { (seed) } } }
-                        @for (name, value) in run.settings.iter().filter(|(name, _)| *name != "scenario") {
-                            @if let Some(inner) = value.as_object() {
-                                @for (inner_name, value) in inner {
-                                    tr { td { (name) "." (inner_name) } td { (text(value)) } }
-                                }
-                            } @else {
-                                tr { td { (name) } td { (text(value)) } }
-                            }
-                        }
-                    }
+    let rows = html! {
+        tr { th scope="row" { "scenario" } td { (run.scenario) } }
+        tr { th scope="row" { "start" } td { (run.start) } }
+        @if let Some(seed) = run.tasks_seed { tr { th scope="row" { "seed of the tasks" } td { (seed) } } }
+        @for (name, value) in run.settings.iter().filter(|(name, _)| *name != "scenario") {
+            @if let Some(inner) = value.as_object() {
+                @for (inner_name, value) in inner {
+                    tr { th scope="row" { (name) "." (inner_name) } td { (text(value)) } }
                 }
+            } @else {
+                tr { th scope="row" { (name) } td { (text(value)) } }
             }
         }
-    }
+    };
+    let columns = [Column::text("setting"), Column::text("value")];
+    let body = html! {
+        p { "Run " code { (run.name) } ". Everything that can change its result." }
+        (table("Settings", &columns, &rows))
+    };
+    Section::new("settings", "Settings", body)
 }

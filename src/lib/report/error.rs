@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
+use crate::erase::EraseError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::metrics::MetricsError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
+use crate::shard::ShardError;
 use crate::taxonomy::TaxonomyError;
+use crate::withdrawn::WithdrawnError;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,15 @@ pub enum ReportError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The ledger of withdrawals is unusable.
+    #[error(transparent)]
+    Ledger(#[from] EraseError),
+    /// A shard that frames were asked of is unusable.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
     /// No run was given.
     #[error("no run directory was given")]
     NoRuns,
@@ -30,7 +42,7 @@ pub enum ReportError {
         /// The file that is missing.
         file: &'static str,
     },
-    /// No task of the run has been evaluated.
+    /// No task of a run that calls itself complete has been evaluated.
     #[error("{path}: no task has been evaluated yet")]
     Empty {
         /// The run directory.
@@ -77,6 +89,9 @@ impl Hint for ReportError {
         match self {
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
+            Self::Ledger(e) => e.hint(),
+            Self::Shard(e) => e.hint(),
             Self::NoRuns => Some("name the run directories after the options: incdec-report --out report.html RUN...".into()),
             Self::NotARun { .. } | Self::Empty { .. } => {
                 Some("train first, with `make train`; a run directory holds settings.json and metrics.parquet".into())
@@ -93,6 +108,9 @@ impl Hint for ReportError {
         match self {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
+            Self::Ledger(e) => e.exit(),
+            Self::Shard(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::NoRuns => Exit::Usage,
             Self::Metrics { .. } | Self::Taxonomy(_) | Self::Unknown { .. } => Exit::Hopeless,

@@ -6,21 +6,27 @@ use arrow::datatypes::Field;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::analyse::{Analysis, Spread, over_runs};
+use super::analyse::{Analysis, TaskAnalysis};
 use super::copies::set_apart;
-use super::load::Measured;
+use super::judgement::{Spread, over_runs};
+use super::load::{Measured, Run};
 use crate::clip::Split;
 use crate::metrics::mean_defined;
 use crate::parquet_file::{Format, Table, column};
 
 /// Runs of one scenario and one approach under the same settings, over seeds; no run is among them
-/// twice.
+/// twice, and no seed.
 #[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
     pub(super) scenario: String,
-    /// The approach, with the settings that set it apart where others of the scenario share its
-    /// name.
+    /// The approach's name alone.
     pub(super) approach: String,
+    /// Which of the approach's settings, where runs of it differ in them: A, B, ...
+    pub(super) letter: Option<String>,
+    /// The settings in which the approach's groups differ, as this one has them.
+    pub(super) differing: Vec<(String, String)>,
+    /// What sets outcomes of the same run apart: the machine, a number.
+    apart: String,
     pub(super) runs: Vec<&'a Analysis>,
 }
 
@@ -84,11 +90,8 @@ pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
     let mut alike: BTreeMap<(String, String, String), Vec<&Analysis>> = BTreeMap::new();
     for analysis in analyses {
         let run = &analysis.run;
-        let key = (
-            run.scenario.clone(),
-            run.approach.clone(),
-            Value::Object(without_seed(&run.settings)).to_string(),
-        );
+        let settings = Value::Object(compared(&analysis.run)).to_string();
+        let key = (run.scenario.clone(), run.approach.clone(), settings);
         alike.entry(key).or_default().push(analysis);
     }
     // Scenario, approach, settings, and what sets outcomes of the same run apart.
@@ -100,56 +103,117 @@ pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
             groups.entry(key).or_default().push(analysis);
         }
     }
-    let sharing = |scenario: &str, approach: &str| -> Vec<&Map<String, Value>> {
-        let same = groups
-            .iter()
-            .filter(|((s, a, ..), _)| s == scenario && a == approach);
-        same.map(|(_, runs)| &runs[0].run.settings).collect()
-    };
-    groups
-        .iter()
-        .map(|((scenario, approach, _, apart), runs)| {
-            let mut runs = runs.clone();
+    let mut variants: BTreeMap<String, Vec<Map<String, Value>>> = BTreeMap::new();
+    for analysis in analyses {
+        let (of_approach, ours) = (
+            variants.entry(analysis.run.approach.clone()).or_default(),
+            compared(&analysis.run),
+        );
+        if !of_approach.contains(&ours) {
+            of_approach.push(ours);
+        }
+    }
+    for of_approach in variants.values_mut() {
+        of_approach.sort_by_key(|settings| Value::Object(settings.clone()).to_string());
+    }
+    let named = groups
+        .into_iter()
+        .map(|((scenario, approach, _, apart), mut runs)| {
             runs.sort_by(|a, b| (a.run.seed, &a.run.name).cmp(&(b.run.seed, &b.run.name)));
-            let set = differences(&runs[0].run.settings, &sharing(scenario, approach));
+            let all = variants.get(&approach).map_or(&[][..], Vec::as_slice);
+            let ours = compared(&runs[0].run);
+            let place = all.iter().position(|settings| *settings == ours);
             Group {
-                scenario: scenario.clone(),
-                approach: format!("{approach}{set}{apart}"),
+                letter: place.filter(|_| all.len() > 1).map(letter),
+                differing: differences(&ours, all),
+                scenario,
+                approach,
+                apart,
                 runs,
             }
+        });
+    named.collect()
+}
+
+/// What must be the same in the runs of a group: everything but the seed, and but the scenario,
+/// which it is named after.
+fn compared(run: &Run) -> Map<String, Value> {
+    let mut settings = run.settings.clone();
+    for key in ["seed", "scenario"] {
+        settings.shift_remove(key);
+    }
+    settings.insert("start".to_owned(), run.start.to_string().into());
+    settings
+}
+
+/// A, B, ..., Z, AA, AB, ...
+fn letter(k: usize) -> String {
+    let before = k / 26;
+    let last = char::from(b'A' + u8::try_from(k % 26).unwrap_or(0));
+    let first = before.checked_sub(1).map(letter).unwrap_or_default();
+    format!("{first}{last}")
+}
+
+/// The settings in which `all` differ, as `ours` has them.
+fn differences(ours: &Map<String, Value>, all: &[Map<String, Value>]) -> Vec<(String, String)> {
+    let keys: BTreeSet<&String> = all.iter().flat_map(|m| m.keys()).collect();
+    let differing = keys.into_iter().filter(|key| {
+        let first = all.first().and_then(|settings| settings.get(*key));
+        all.iter().any(|other| other.get(*key) != first)
+    });
+    let text = |value: &Value| {
+        let plain = value.as_str().map(str::to_owned);
+        plain.unwrap_or_else(|| value.to_string())
+    };
+    differing
+        .map(|key| {
+            let value = ours.get(key).map_or_else(|| "–".to_owned(), text);
+            (key.clone(), value)
         })
         .collect()
 }
 
-fn without_seed(settings: &Map<String, Value>) -> Map<String, Value> {
-    let mut settings = settings.clone();
-    settings.shift_remove("seed");
-    settings
-}
-
-/// ` (lr_head 0.01)`: the settings in which the groups of the same name differ.
-fn differences(ours: &Map<String, Value>, all: &[&Map<String, Value>]) -> String {
-    let keys: BTreeSet<&String> = all.iter().flat_map(|m| m.keys()).collect();
-    let differing = keys
-        .into_iter()
-        .filter(|key| *key != "seed" && all.iter().any(|other| other.get(*key) != ours.get(*key)));
-    let texts: Vec<String> = differing
-        .map(|key| {
-            let value = ours.get(key).unwrap_or(&Value::Null);
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
-            format!("{key} {value}")
-        })
-        .collect();
-    if texts.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", texts.join(", "))
-    }
-}
-
 impl Group<'_> {
+    /// The approach with its letter and with what sets it apart: what the page calls it within its
+    /// scenario.
+    pub(super) fn short_name(&self) -> String {
+        let letter = self.letter.as_deref().map(|letter| format!(" {letter}"));
+        format!(
+            "{}{}{}",
+            self.approach,
+            letter.unwrap_or_default(),
+            self.apart
+        )
+    }
+
+    /// The approach with the settings that set it apart spelled out, for a table that stands alone.
+    fn full_name(&self) -> String {
+        let settings: Vec<String> = self
+            .differing
+            .iter()
+            .map(|(key, value)| format!("{key} {value}"))
+            .collect();
+        let settings = if settings.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", settings.join(", "))
+        };
+        format!("{}{settings}{}", self.approach, self.apart)
+    }
+
+    /// A figure of each run's last task, over seeds.
+    pub(super) fn last(&self, pick: impl Fn(&TaskAnalysis) -> Option<f64>) -> Spread {
+        over_runs(self.runs.iter().map(|a| a.last().and_then(&pick)))
+    }
+
+    /// The mAP of each run's last task, over seeds.
+    pub(super) fn last_map(&self) -> Spread {
+        over_runs(self.runs.iter().map(|a| {
+            let last = a.last()?;
+            a.test(last.task, "mean_ap").value
+        }))
+    }
+
     /// The tasks that any run has evaluated.
     pub(super) fn tasks(&self) -> Vec<i32> {
         let tasks: BTreeSet<i32> = self
@@ -221,7 +285,7 @@ impl Group<'_> {
                 });
                 rows.push(SummaryRow {
                     scenario: self.scenario.clone(),
-                    approach: self.approach.clone(),
+                    approach: self.full_name(),
                     metric: metric.clone(),
                     class: class.clone(),
                     subcategory: subcategory.clone(),
@@ -256,5 +320,15 @@ fn mean_over_tasks(
     Measured {
         value: mean_defined(measured.iter().map(|m| m.value)),
         forgetting: mean_defined(measured.iter().skip(1).map(|m| m.forgetting)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_go_on_after_z() {
+        assert_eq!([0, 25, 26, 27].map(letter), ["A", "Z", "AA", "AB"]);
     }
 }

@@ -16,6 +16,7 @@ use crate::tables::{
     AvailabilityRow, Change, HistoryRow, MetricRow, PredictionRow, predictions_hash,
 };
 use crate::taxonomy::{Category, Taxonomy, TaxonomyError};
+use crate::withdrawn::Withdrawn;
 
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
@@ -41,10 +42,14 @@ pub(super) struct Run {
     /// Everything that can change the result, as the run recorded it.
     pub(super) settings: Map<String, Value>,
     pub(super) start: Start,
-    /// Whether the run says that all its tasks are done.
-    pub(super) complete: bool,
+    /// What is missing; none where the run says that all its tasks are done.
+    pub(super) unfinished: Option<Unfinished>,
     /// Clips whose frames could not be read, by id.
     pub(super) skipped: Vec<String>,
+    /// Clips that it was judged with and that were withdrawn since.
+    pub(super) withdrawn_since: usize,
+    /// Those of the list of withdrawn clips that its predictions still name.
+    pub(super) withdrawn_held: usize,
     pub(super) taxonomy: Taxonomy,
     pub(super) clips: TaskClips,
     pub(super) figures: RunFigures,
@@ -52,6 +57,51 @@ pub(super) struct Run {
     pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
+}
+
+/// What an unfinished run has not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unfinished {
+    pub(super) tasks: usize,
+    pub(super) done: usize,
+    /// Epochs of the task after those that are done.
+    pub(super) epochs: usize,
+}
+
+impl Unfinished {
+    /// What `record` lacks. A directory that does not say how many tasks its run has is taken for
+    /// what it holds.
+    fn of(record: &RunRecord) -> Option<Self> {
+        let epochs: BTreeSet<i32> = record.under_way.iter().map(|row| row.epoch).collect();
+        (record.summary.is_none() && record.head.tasks > 0).then_some(Self {
+            tasks: record.head.tasks,
+            done: record.progress.tasks.len(),
+            epochs: epochs.len(),
+        })
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tasks,
+            done,
+            epochs,
+        } = self;
+        write!(f, "{done} of {tasks} tasks are done")?;
+        match tasks - done {
+            0 => f.write_str("; only the summary is missing"),
+            1 => write!(
+                f,
+                "; missing is task {done}, which has {epochs} epochs so far"
+            ),
+            _ => write!(
+                f,
+                "; missing are tasks {done} to {}, the first of which has {epochs} epochs so far",
+                tasks - 1
+            ),
+        }
+    }
 }
 
 /// What a run's weights were before its first task.
@@ -82,11 +132,13 @@ pub(super) struct Flow {
     pub(super) kept: usize,
     pub(super) arrived: usize,
     pub(super) removed: usize,
+    /// In the list, and in that of withdrawn clips; in none of the other counts.
+    pub(super) withdrawn: usize,
 }
 
 impl Flow {
     pub(super) fn listed(self) -> usize {
-        self.kept + self.arrived
+        self.kept + self.arrived + self.withdrawn
     }
 }
 
@@ -168,17 +220,18 @@ pub(super) struct Measured {
 }
 
 /// Reads a run directory whose every file is what the run wrote.
-pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
+pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportError> {
     let not_a_run = |file| ReportError::NotARun {
         path: folder.to_owned(),
         file,
     };
     let record = RunRecord::read(folder)?.ok_or_else(|| not_a_run(SETTINGS_FILE))?;
-    if !folder.join(MetricRow::FILE).exists() {
+    let unfinished = Unfinished::of(&record);
+    if unfinished.is_none() && !folder.join(MetricRow::FILE).exists() {
         return Err(not_a_run(MetricRow::FILE));
     }
     let figures = RunFigures::new(record.metrics);
-    if figures.tasks().is_empty() {
+    if unfinished.is_none() && figures.tasks().is_empty() {
         return Err(ReportError::Empty {
             path: folder.to_owned(),
         });
@@ -192,6 +245,9 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         path: predictions_file.clone(),
         source,
     })?;
+    let predicted = record.predictions.iter().map(|row| row.clip_id.as_str());
+    let held: BTreeSet<&str> = predicted.filter(|id| withdrawn.contains(id)).collect();
+    let withdrawn_held = held.len();
     let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
     for row in record
         .predictions
@@ -220,7 +276,9 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
         tasks_seed: head.tasks_seed,
         criterion: criterion.unwrap_or(Criterion::Multilabel),
         start: start(head),
-        complete: record.summary.is_some(),
+        unfinished,
+        withdrawn_since: record.progress.withdrawn_since() + withdrawn_held,
+        withdrawn_held,
         skipped: record
             .progress
             .tasks
@@ -228,12 +286,12 @@ pub(super) fn load(folder: &Path) -> Result<Run, ReportError> {
             .map(|task| task.skipped.clone())
             .unwrap_or_default(),
         taxonomy: taxonomy(folder, head, record.categories, &predictions)?,
-        settings: settings.clone(),
-        clips: count_clips(&folder.join(AvailabilityRow::FILE))?,
+        settings: head.extended_settings(),
+        clips: count_clips(&folder.join(AvailabilityRow::FILE), withdrawn)?,
         figures,
         predictions,
         predictions_file,
-        history: record.history,
+        history: record.history.into_iter().chain(record.under_way).collect(),
     })
 }
 
@@ -309,7 +367,7 @@ fn taxonomy(
 }
 
 /// Counts the rows of `availability.parquet` column by column: the table may have millions.
-fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
+fn count_clips(path: &Path, withdrawn: &Withdrawn) -> Result<TaskClips, TableError> {
     let mut counted = TaskClips::default();
     if !path.exists() {
         return Ok(counted);
@@ -317,15 +375,21 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
     let columns = [
         "task",
         "split",
+        "clip_id",
         "category",
         "subcategory",
         "change",
         "usable",
     ];
-    for batch in parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))? {
+    let batches = if parquet_file::is_foreign(path)? {
+        parquet_file::foreign_batches::<AvailabilityRow>(path)?
+    } else {
+        parquet_file::read_batches(path, &AvailabilityRow::FORMAT, Some(&columns))?
+    };
+    for batch in batches {
         let task = parquet_file::typed_column::<Int32Array>(path, &batch, "task")?;
         let text = |name| parquet_file::typed_column::<StringArray>(path, &batch, name);
-        let (split, category) = (text("split")?, text("category")?);
+        let (split, category, clip) = (text("split")?, text("category")?, text("clip_id")?);
         let (subcategory, change) = (text("subcategory")?, text("change")?);
         let usable = parquet_file::typed_column::<BooleanArray>(path, &batch, "usable")?;
         for i in 0..batch.num_rows() {
@@ -350,8 +414,9 @@ fn count_clips(path: &Path) -> Result<TaskClips, TableError> {
             let flow = counted.train.entry((task, category.value(i).to_owned()));
             let flow = flow.or_default();
             match change {
-                Change::Arrived => flow.arrived += 1,
                 Change::Removed => flow.removed += 1,
+                _ if withdrawn.contains(clip.value(i)) => flow.withdrawn += 1,
+                Change::Arrived => flow.arrived += 1,
                 Change::Initial | Change::Kept => flow.kept += 1,
             }
         }

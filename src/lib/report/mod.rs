@@ -2,30 +2,43 @@
 //! the figures over seeds.
 //!
 //! ```text
-//! run directories --load, copies--> Run --analyse--> Analysis --groups--> Group (mean and deviation over seeds)
-//!                                                  \--page, charts, parts--> report.html
+//! run directories --load, copies--> Run --analyse, populations--> Analysis --groups, paired--> Group (figures over seeds)
+//!                                                               \--page, section, charts, parts--> report.html
+//! ledger of withdrawals --withdrawals----------------------------------------------------------------/
 //! ```
 //!
 //! Only finished files are read, without a lock, and each is compared with what its run says that
 //! it wrote ([`RunRecord`](crate::run_record::RunRecord)). Everything that the page shows lies in
-//! the page: styles, figures (SVG), no script, no address of anything else. The level that chance
-//! reaches is measured on each test set itself, by permuting its labels.
+//! the page: styles, figures (SVG), where asked for frames of clips, a script that sorts and filters
+//! and without which nothing is missing, no address of anything else but of the pages of single runs. The level that chance
+//! reaches is measured on each test set itself, by permuting its labels; intervals come from draws
+//! of its clips.
 
 mod analyse;
 mod charts;
+mod colors;
 mod compare;
 mod config;
 mod copies;
 mod detail;
 mod error;
+mod examples;
+mod export;
 mod groups;
+mod judgement;
 mod load;
+mod numbers;
 mod page;
+mod paired;
 mod parts;
+mod population_section;
+mod populations;
 mod run;
 mod seal;
+mod section;
 mod summary;
 mod tables;
+mod withdrawals;
 
 pub use config::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig,

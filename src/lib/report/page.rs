@@ -1,4 +1,4 @@
-//! The page as a whole: head, style, what is to be known first, comparison, and the runs.
+//! The page as a whole: head, style, what is to be known first, contents, comparison, and the runs.
 
 use std::collections::BTreeMap;
 
@@ -6,34 +6,47 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::analyse::Analysis;
 use super::groups::Group;
+use super::judgement::Place;
 use super::load::Start;
-use super::parts::{card, number, spread};
-use super::{MAX_DETAILED_RUNS, ReportError, compare, detail, summary};
+use super::numbers::{number, spread};
+use super::parts::{Column, card, judged_cell, table};
+use super::section::{Section, contents};
+use super::withdrawals::Withdrawals;
+use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;
+use crate::tables::ErasureRow;
+use crate::withdrawn::ERASE_COMMAND;
 
 const STYLE: &str = include_str!("style.css");
+/// Sorts, filters, copies and shows values; the page is whole without it.
+const SCRIPT: &str = include_str!("script.js");
+/// What a browser is told never to load: everything that is not in the page.
+const NOTHING_FROM_ELSEWHERE: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-/// The page's HTML.
+/// The page's HTML. `links` are the addresses of the pages of each run, where they have pages of
+/// their own; without them every run is shown in full.
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
+    links: Option<&[String]>,
+    withdrawals: Option<&Withdrawals>,
     permutations: usize,
     quantile: f64,
 ) -> Result<String, ReportError> {
     let title = match analyses {
+        [] => "Withdrawals".to_owned(),
         [one] => format!(
             "{} · {} · seed {}",
             one.run.scenario, one.run.approach, one.run.seed
         ),
         _ => format!("{} runs compared", analyses.len()),
     };
-    let line = match analyses {
-        [one] => summary::one_line(one),
-        _ => summary::several(analyses, groups),
-    };
+    let line = summary::last_line(analyses, groups, withdrawals);
     let body = match analyses {
-        [one] => detail::sections(one, permutations, quantile)?,
-        _ => several(analyses, groups, permutations, quantile)?,
+        [] => html! {},
+        [one] => alone(one, permutations, quantile)?,
+        _ => several(analyses, groups, links, permutations, quantile)?,
     };
     let page = html! {
         (DOCTYPE)
@@ -41,8 +54,13 @@ pub(super) fn page(
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(NOTHING_FROM_ELSEWHERE);
                 // The page's own hash, when it is sealed.
                 meta name="blake3" content="";
+                @if let Some(chain) = withdrawals.and_then(Withdrawals::chain) {
+                    meta name=(ErasureRow::CHAIN_KEY) content=(chain);
+                }
                 title { "incdec: " (title) }
                 style { (PreEscaped(STYLE)) }
             }
@@ -55,11 +73,13 @@ pub(super) fn page(
                 main {
                     (notes(analyses))
                     (body)
+                    @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
                 }
                 footer {
                     "Written by incdec " (env!("CARGO_PKG_VERSION"))
                     ". All figures are shares of 0..1; a dash is an undefined figure. The page loads nothing."
                 }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     };
@@ -73,7 +93,6 @@ fn notes(analyses: &[Analysis]) -> Markup {
         picked.map(|a| a.run.name.as_str()).collect()
     };
     let scratch = names(&|a| a.run.start == Start::Scratch);
-    let unfinished = names(&|a| !a.run.complete);
     let which = |names: &[&str]| {
         if names.len() == analyses.len() {
             if names.len() == 1 {
@@ -92,13 +111,13 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 " The figures are not comparable with the paper's, whose models started from pretrained weights."
             }
         }
-        @if !unfinished.is_empty() {
-            p.note.warn {
-                strong { (which(&unfinished)) " is not finished." }
-                " The figures are those of the tasks that are done."
-            }
-        }
         @for run in analyses.iter().map(|a| &a.run) {
+            @if let Some(unfinished) = &run.unfinished {
+                p.note.warn {
+                    strong { (which(&[&run.name])) " is not finished: " (unfinished) "." }
+                    " The figures are those of the tasks that are done."
+                }
+            }
             @if let Start::Partly(share) = &run.start {
                 p.note.warn {
                     strong { (run.name) " started from weights that fit its model " (share) "." }
@@ -109,6 +128,15 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 p.note {
                     strong { (copy.display()) " is a copy of " (run.folder.display()) }
                     ": the same settings, inputs, machine and predictions. It is counted once."
+                }
+            }
+            @if run.withdrawn_since > 0 {
+                p.note.warn {
+                    strong { (run.name) " was judged with " (run.withdrawn_since) " clips that have been withdrawn since." }
+                    " Its figures stay as they were judged."
+                    @if run.withdrawn_held > 0 {
+                        " The predictions of " (run.withdrawn_held) " of them are still in it: " code { (ERASE_COMMAND) } " takes them away."
+                    }
                 }
             }
             @if !run.skipped.is_empty() {
@@ -138,16 +166,26 @@ fn machines(analyses: &[Analysis]) -> BTreeMap<String, Vec<&str>> {
     machines
 }
 
+/// The body of a page about one run.
+fn alone(analysis: &Analysis, permutations: usize, quantile: f64) -> Result<Markup, ReportError> {
+    let sections = detail::sections(analysis, permutations, quantile)?;
+    Ok(html! {
+        (detail::cards(analysis, quantile))
+        (contents(&sections))
+        @for section in &sections { (section.render()) }
+    })
+}
+
 fn several(
     analyses: &[Analysis],
     groups: &[Group<'_>],
+    links: Option<&[String]>,
     permutations: usize,
     quantile: f64,
 ) -> Result<Markup, ReportError> {
-    let comparison = compare::sections(groups)?;
-    let detailed = analyses.len() <= MAX_DETAILED_RUNS;
+    let mut sections = compare::sections(groups)?;
     let mut details = Vec::new();
-    if detailed {
+    if links.is_none() {
         for analysis in analyses {
             details.push((
                 analysis,
@@ -155,25 +193,66 @@ fn several(
             ));
         }
     }
+    let runs = html! {
+        (each_run(analyses, links))
+        @for (k, (analysis, sections)) in details.iter().enumerate() {
+            details.run {
+                summary {
+                    strong { (analysis.run.scenario) " · " (analysis.run.approach) " · seed " (analysis.run.seed) }
+                    " " span.muted { (analysis.run.name) }
+                    span.right { "mean test mAP " (number(analysis.mean("mean_ap"))) }
+                }
+                (detail::cards(analysis, quantile))
+                @for section in sections { (section.render_within(&format!("run-{k}"))) }
+            }
+        }
+    };
+    sections.push(Section::new("each-run", "Each run", runs));
     Ok(html! {
         (cards(analyses, groups))
-        (comparison)
-        @if detailed {
-            h2 { "Each run" }
-            @for (analysis, sections) in &details {
-                details.run {
-                    summary {
-                        strong { (analysis.run.scenario) " · " (analysis.run.approach) " · seed " (analysis.run.seed) }
-                        " " span.muted { (analysis.run.name) }
-                        span.right { "mean test mAP " (number(analysis.mean("mean_ap"))) }
-                    }
-                    (sections)
-                }
-            }
-        } @else {
-            p.muted { "With more than " (MAX_DETAILED_RUNS) " runs their details are left out: make a page of fewer runs to see them." }
-        }
+        (contents(&sections))
+        @for section in &sections { (section.render()) }
     })
+}
+
+/// A row for each run, which leads to the run's own page where it has one.
+fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
+    let columns = [
+        Column::text("run"),
+        Column::text("scenario"),
+        Column::text("approach"),
+        Column::number("seed"),
+        Column::number("tasks"),
+        Column::number("test clips (n)"),
+        Column::number("last task's test mAP ↑"),
+        Column::number("chance, 99th percentile"),
+        Column::number("mean test mAP ↑"),
+        Column::number("mean test accuracy ↑"),
+        Column::number("chance, 99th percentile"),
+    ];
+    let rows = html! {
+        @for (k, analysis) in analyses.iter().enumerate() {
+            @let last = analysis.last().map(|t| analysis.judgement(t, "mean_ap", Place::Overall)).unwrap_or_default();
+            @let accuracy = analysis.over_tasks("accuracy");
+            tr {
+                th.name scope="row" {
+                    @match links.and_then(|links| links.get(k)) {
+                        Some(link) => a href=(link) { (analysis.run.name) },
+                        None => (analysis.run.name),
+                    }
+                }
+                td.name { (analysis.run.scenario) } td.name { (analysis.run.approach) } td.n { (analysis.run.seed) }
+                td.n { (analysis.tasks.len()) }
+                td.n { (last.clips.map_or_else(|| "–".to_owned(), |n| n.to_string())) }
+                (judged_cell(&last))
+                td.n { (number(last.chance_quantile)) }
+                (judged_cell(&analysis.over_tasks("mean_ap")))
+                (judged_cell(&accuracy))
+                td.n { (number(accuracy.chance_quantile)) }
+            }
+        }
+    };
+    table("Each run", &columns, &rows)
 }
 
 fn cards(analyses: &[Analysis], groups: &[Group<'_>]) -> Markup {
@@ -189,7 +268,7 @@ fn cards(analyses: &[Analysis], groups: &[Group<'_>]) -> Markup {
             (card(&groups.len().to_string(), "scenario and approach", ""))
             (card(&seeds.len().to_string(), "seeds", ""))
             @if let Some(best) = best {
-                (card(&spread(&map(best)), "highest mean test mAP", &format!("{} · {}", best.scenario, best.approach)))
+                (card(&spread(&map(best)), "highest mean test mAP ↑", &format!("{} · {}", best.scenario, best.short_name())))
             }
         }
     }

@@ -1,73 +1,176 @@
-//! Pieces that the page is made of: numbers, coloured cells, legends, figures.
+//! Pieces that the page is made of: numbers, coloured cells, tables, legends, figures.
 
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
-use super::analyse::Spread;
-use super::charts::hex;
+use super::charts::{Dash, Series};
+use super::colors::hex;
+use super::judgement::{Interval, Judgement, Spread};
+use super::numbers::{ends, number, spread};
 
-/// A share with three decimals; a dash where undefined.
-pub(super) fn number(value: Option<f64>) -> String {
-    let text = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
-    // A loss of less than half a thousandth is none.
-    if text == "-0.000" {
-        "0.000".into()
-    } else {
-        text
+/// Mean and deviation over seeds with their number and the interval of the mean.
+pub(super) fn spread_cell(s: &Spread) -> Markup {
+    html! { td.n data-sort=[s.mean] { (spread(s)) (seeds(s)) } }
+}
+
+/// The number of seeds and the interval of their mean, in small print.
+fn seeds(s: &Spread) -> Markup {
+    html! {
+        small { "n " (s.runs) @if s.interval.is_some() { " · " (ends(s.interval)) } }
     }
 }
 
-/// Mean and deviation over seeds.
-pub(super) fn spread(s: &Spread) -> String {
-    match (s.mean, s.deviation) {
-        (Some(_), Some(deviation)) => format!("{} ± {deviation:.3}", number(s.mean)),
-        _ => number(s.mean),
-    }
+/// How deep the blue of a share of 0..1 is.
+fn share_style(value: Option<f64>) -> String {
+    let depth = value.map_or(0.0, |v| v.clamp(0.0, 1.0)) * 0.5;
+    format!("background-color:rgba(0,114,178,{depth:.2})")
 }
 
-/// A cell whose blue deepens with a share of 0..1.
-pub(super) fn share_cell(value: Option<f64>, text: &str) -> Markup {
-    let depth = value.map_or(0.0, |v| v.clamp(0.0, 1.0)) * 0.55;
-    html! { td.n style=(format!("background:rgba(0,114,178,{depth:.2})")) { (text) } }
-}
-
-/// A cell that is orange for what was forgotten and green for what got better.
-pub(super) fn forgetting_cell(value: Option<f64>) -> Markup {
-    forgetting_cell_text(value, &number(value))
-}
-
-/// The cell of a figure and of what was forgotten of it.
-pub(super) fn measured_cells(value: Option<f64>, forgetting: Option<f64>) -> Markup {
-    html! { (share_cell(value, &number(value))) (forgetting_cell(forgetting)) }
-}
-
-/// The cell of [`forgetting_cell`] with a text of its own.
-pub(super) fn forgetting_cell_text(value: Option<f64>, text: &str) -> Markup {
-    let depth = value.map_or(0.0, |v| v.abs().min(1.0)) * 0.8;
+/// Orange for what was forgotten, green for what got better.
+fn forgetting_style(value: Option<f64>) -> String {
+    let depth = value.map_or(0.0, |v| v.abs().min(1.0)) * 0.55;
     let color = if value.is_some_and(|v| v > 0.0) {
         "213,94,0"
     } else {
         "0,158,115"
     };
-    html! { td.n style=(format!("background:rgba({color},{depth:.2})")) { (text) } }
+    format!("background-color:rgba({color},{depth:.2})")
+}
+
+/// A cell whose blue deepens with a share of 0..1.
+pub(super) fn share_cell(value: Option<f64>, text: &str) -> Markup {
+    html! { td.n style=(share_style(value)) { (text) } }
+}
+
+/// The cell of a mean over seeds of a share of 0..1.
+pub(super) fn share_spread_cell(s: &Spread) -> Markup {
+    html! { td.n data-sort=[s.mean] style=(share_style(s.mean)) { (spread(s)) (seeds(s)) } }
+}
+
+/// The cell of a mean over seeds of what was forgotten.
+pub(super) fn forgetting_spread_cell(s: &Spread) -> Markup {
+    html! { td.n data-sort=[s.mean] style=(forgetting_style(s.mean)) { (spread(s)) (seeds(s)) } }
+}
+
+/// What a figure must be read beside, in words, for a pointer that rests on it.
+fn beside(j: &Judgement) -> String {
+    let clips = j.clips.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    format!(
+        "n = {clips} test clips; 95 % interval {}; chance {}, 99th percentile {}",
+        ends(j.interval),
+        number(j.chance),
+        number(j.chance_quantile)
+    )
+}
+
+/// The cell of a figure with its interval.
+pub(super) fn judged_cell(j: &Judgement) -> Markup {
+    html! {
+        td.n data-sort=[j.value] title=(beside(j)) style=(share_style(j.value)) {
+            (number(j.value)) (small_ends(j.interval))
+        }
+    }
+}
+
+/// The same where the model has no training clips of what it is about: `mark` says since when.
+pub(super) fn away_cell(j: &Judgement, mark: &str) -> Markup {
+    html! {
+        td.n.away data-sort=[j.value] title=(format!("{mark}; {}", beside(j))) {
+            (number(j.value)) (small_ends(j.interval)) small.mark { (mark) }
+        }
+    }
+}
+
+/// The cell of what was forgotten of a figure, with its interval.
+pub(super) fn forgotten_cell(j: &Judgement) -> Markup {
+    html! {
+        td.n data-sort=[j.forgetting] style=(forgetting_style(j.forgetting)) {
+            (number(j.forgetting)) (small_ends(j.forgetting_interval))
+        }
+    }
+}
+
+fn small_ends(interval: Option<Interval>) -> Markup {
+    html! { @if interval.is_some() { small { (ends(interval)) } } }
+}
+
+/// A column of a table: its name, and whether numbers stand in it.
+pub(super) struct Column {
+    name: String,
+    number: bool,
+}
+
+impl Column {
+    pub(super) fn text(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: false,
+        }
+    }
+
+    pub(super) fn number(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            number: true,
+        }
+    }
+}
+
+/// A table in a frame that scrolls where the page is too narrow; the script lets its rows be
+/// sorted and, where there are many, filtered.
+pub(super) fn table(name: &str, columns: &[Column], rows: &Markup) -> Markup {
+    framed(name, "sortable", columns, rows)
+}
+
+/// A table whose rows keep their order: they stand below headings of their own.
+pub(super) fn ordered_table(name: &str, columns: &[Column], rows: &Markup) -> Markup {
+    framed(name, "ordered", columns, rows)
+}
+
+fn framed(name: &str, kind: &str, columns: &[Column], rows: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(name) {
+            table class=(kind) {
+                thead {
+                    tr {
+                        @for column in columns {
+                            th.n[column.number] scope="col" { (column.name) }
+                        }
+                    }
+                }
+                tbody { (rows) }
+            }
+        }
+    }
 }
 
 /// Coloured swatches with their meanings.
-pub(super) fn legend<'a>(entries: impl IntoIterator<Item = (RGBColor, bool, &'a str)>) -> Markup {
+pub(super) fn legend<'a>(
+    entries: impl IntoIterator<Item = (RGBColor, Option<Dash>, &'a str)>,
+) -> Markup {
     html! {
         p.legend {
-            @for (color, dashed, name) in entries {
-                @let border = if dashed { "dashed" } else { "solid" };
+            @for (color, dash, name) in entries {
+                @let border = match dash {
+                    None => "solid",
+                    Some((dash, _)) if dash < 4 => "dotted",
+                    Some(_) => "dashed",
+                };
                 span { i style=(format!("border-top:3px {border} {}", hex(color))) {} (name) }
             }
         }
     }
 }
 
+/// The legend of the lines of a chart.
+pub(super) fn legend_of(lines: &[Series]) -> Markup {
+    legend(lines.iter().map(|l| (l.color, l.dash, l.name.as_str())))
+}
+
 /// A drawn figure with what it shows.
 pub(super) fn figure(svg: &str, caption: &str, legend: Option<Markup>) -> Markup {
     html! {
-        figure aria-label=(caption) {
+        figure {
             (PreEscaped(svg))
             @if let Some(legend) = legend { (legend) }
             figcaption { (caption) }

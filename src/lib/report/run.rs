@@ -1,54 +1,153 @@
 //! The stage itself: reads the runs, publishes the table over seeds and, last, the page.
 
-use std::path::Path;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::analyse::Analysis;
 use super::copies::without_copies;
 use super::groups::{SummaryRow, group};
 use super::load::load;
 use super::seal::seal;
-use super::{CHANCE_QUANTILE, ReportConfig, ReportError, ReportSummary, page};
+use super::withdrawals::Withdrawals;
+use super::{
+    CHANCE_QUANTILE, MAX_DETAILED_RUNS, ReportConfig, ReportError, ReportSummary, examples, page,
+};
 use crate::artifact::{self, ArtifactError};
+use crate::parallel;
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::SETTINGS_FILE;
+use crate::shard::Shards;
 use crate::tables::MetricRow;
+use crate::withdrawn::Withdrawn;
 
-/// Writes the page of the given runs, and the table where one is wanted.
+/// Writes the page of the given runs, and the table where one is wanted. More runs than
+/// [`MAX_DETAILED_RUNS`] get pages of their own, in a folder beside the page.
 ///
 /// # Errors
 /// When a run cannot be read or makes no sense, or the disk refuses.
 pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
-    if config.runs.is_empty() {
+    if config.runs.is_empty() && config.withdrawals.is_none() {
         return Err(ReportError::NoRuns);
     }
     sweep(config)?;
-    let runs = config.runs.iter().map(|folder| load(folder));
-    let analyses = without_copies(runs.collect::<Result<_, _>>()?)
-        .into_iter()
-        .map(|run| Analysis::new(run, config.permutations))
-        .collect::<Result<Vec<_>, _>>()?;
+    let withdrawn = config.withdrawn.as_deref().map(Withdrawn::read);
+    let withdrawn = withdrawn.transpose()?.unwrap_or_default();
+    let ledger = config.withdrawals.as_deref();
+    let ledger = ledger.map(|path| Withdrawals::read(path, &withdrawn));
+    let ledger = ledger.transpose()?;
+    let runs = config.runs.iter().map(|folder| load(folder, &withdrawn));
+    let runs = without_copies(runs.collect::<Result<_, _>>()?);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let analyses = parallel::each(&runs, threads, |run| {
+        Analysis::new(run.clone(), config.permutations)
+    });
+    let mut analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
+    if let Some(folder) = &config.frames {
+        let shards = Shards::open(folder)?;
+        for analysis in &mut analyses {
+            analysis.examples = examples::of_run(analysis, &shards)?;
+        }
+    }
     let groups = group(&analyses);
     if let Some(path) = &config.table {
         let rows: Vec<SummaryRow> = groups.iter().flat_map(super::groups::Group::rows).collect();
         let mut provenance = Provenance::default();
         for (k, Analysis { run, .. }) in analyses.iter().enumerate() {
-            let hash = artifact::hash_file(&run.folder.join(MetricRow::FILE))?;
-            let name = format!("run {k}: {}", run.name);
-            provenance.inputs.insert(name, hash);
+            let metrics = run.folder.join(MetricRow::FILE);
+            // A run whose first task is under way has none.
+            if metrics.exists() {
+                let name = format!("run {k}: {}", run.name);
+                provenance
+                    .inputs
+                    .insert(name, artifact::hash_file(&metrics)?);
+            }
         }
         parquet_file::write(path, &rows, &provenance)?;
     }
-    let page = page::page(&analyses, &groups, config.permutations, CHANCE_QUANTILE)?;
-    let page = seal(&page);
-    artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
-    Ok(ReportSummary::new(&config.out, &analyses, &groups))
+    let links = (analyses.len() > MAX_DETAILED_RUNS)
+        .then(|| run_pages(config, &analyses))
+        .transpose()?;
+    let page = page::page(
+        &analyses,
+        &groups,
+        links.as_deref(),
+        ledger.as_ref(),
+        config.permutations,
+        CHANCE_QUANTILE,
+    )?;
+    publish(&config.out, &page)?;
+    Ok(ReportSummary::new(
+        &config.out,
+        &analyses,
+        &groups,
+        ledger.as_ref(),
+    ))
+}
+
+fn publish(path: &Path, page: &str) -> Result<(), ArtifactError> {
+    let page = seal(page);
+    artifact::publish(path, |file| file.write_all(page.as_bytes()))
+}
+
+/// The folder of the runs' own pages: beside the page, named after it.
+fn pages_folder(page: &Path) -> PathBuf {
+    let name = page.file_stem().unwrap_or_default().to_string_lossy();
+    page.with_file_name(format!("{name}-runs"))
+}
+
+/// Writes a page of each run, and gives their addresses from the page that they belong to.
+fn run_pages(config: &ReportConfig, analyses: &[Analysis]) -> Result<Vec<String>, ReportError> {
+    let folder = pages_folder(&config.out);
+    let within = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut links = Vec::new();
+    for (k, analysis) in analyses.iter().enumerate() {
+        // The number tells runs of one name apart, and keeps the order of the list.
+        let name = format!("{:03}-{}.html", k + 1, address(&analysis.run.name));
+        let page = page::page(
+            std::slice::from_ref(analysis),
+            &[],
+            None,
+            None,
+            config.permutations,
+            CHANCE_QUANTILE,
+        )?;
+        publish(&folder.join(&name), &page)?;
+        links.push(format!("{}/{name}", percent_encoded(&within)));
+    }
+    Ok(links)
+}
+
+/// A folder's name as an address has it.
+fn percent_encoded(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let bytes = name.bytes().map(|b| {
+        if plain(b) {
+            char::from(b).to_string()
+        } else {
+            format!("%{b:02X}")
+        }
+    });
+    bytes.collect()
+}
+
+/// A name without what means something in an address.
+fn address(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.chars()
+        .map(|c| if plain(c) { c } else { '_' })
+        .collect()
 }
 
 /// Removes what a killed report left beside the page and the table; never in a run directory,
-/// unless the page is there.
+/// unless the page is there. The folder of the runs' own pages is swept too.
 fn sweep(config: &ReportConfig) -> Result<(), ArtifactError> {
     let page = config.out.parent();
     let table = config.table.as_deref().and_then(Path::parent);
     let table = table.filter(|folder| !folder.join(SETTINGS_FILE).exists());
-    page.into_iter().chain(table).try_for_each(artifact::sweep)
+    let pages = pages_folder(&config.out);
+    let folders = page.into_iter().chain(table);
+    folders
+        .chain(pages.is_dir().then_some(pages.as_path()))
+        .try_for_each(artifact::sweep)
 }

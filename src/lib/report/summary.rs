@@ -1,11 +1,13 @@
 //! The report in a few lines, the last one for those who read only one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::analyse::Analysis;
+use super::analyse::{Analysis, TaskAnalysis};
 use super::groups::Group;
-use super::parts::{number, spread};
+use super::numbers::{number, spread};
+use super::withdrawals::Withdrawals;
 
 /// What the report says, in short. Its text is the stage's output; the last line is a summary of
 /// its own.
@@ -17,16 +19,37 @@ pub struct ReportSummary {
 }
 
 impl ReportSummary {
-    pub(super) fn new(page: &Path, analyses: &[Analysis], groups: &[Group<'_>]) -> Self {
-        let (lines, last) = match analyses {
-            [one] => (of_tasks(one), one_line(one)),
-            _ => (of_groups(groups), several(analyses, groups)),
+    pub(super) fn new(
+        page: &Path,
+        analyses: &[Analysis],
+        groups: &[Group<'_>],
+        withdrawals: Option<&Withdrawals>,
+    ) -> Self {
+        let mut lines = match analyses {
+            [] => Vec::new(),
+            [one] => of_tasks(one),
+            _ => of_groups(groups),
         };
+        let chain = withdrawals.and_then(Withdrawals::chain);
+        lines.extend(chain.map(|chain| format!("chain of the ledger of withdrawals: {chain}")));
         Self {
             lines,
-            last,
+            last: last_line(analyses, groups, withdrawals),
             page: page.to_owned(),
         }
+    }
+}
+
+/// Everything in one line.
+pub(super) fn last_line(
+    analyses: &[Analysis],
+    groups: &[Group<'_>],
+    withdrawals: Option<&Withdrawals>,
+) -> String {
+    match (analyses, withdrawals) {
+        ([], Some(withdrawals)) => withdrawals.one_line(),
+        ([one], _) => one_line(one),
+        _ => several(analyses, groups),
     }
 }
 
@@ -54,8 +77,8 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
             &task.task.to_string(),
             &train.map_or_else(|| "–".to_owned(), usize::to_string),
             &number(map.value),
-            &number(task.chance.map(|c| c.mean)),
-            &number(task.chance.map(|c| c.quantile)),
+            &number(task.chance.mean.mean_ap),
+            &number(task.chance_quantile()),
             &number(map.forgetting),
             &number(analysis.test(task.task, "accuracy").value),
         ]));
@@ -64,18 +87,21 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
 }
 
 /// One run in one line.
-pub(super) fn one_line(analysis: &Analysis) -> String {
+fn one_line(analysis: &Analysis) -> String {
     let run = &analysis.run;
     let last = analysis.last();
     let map = last.and_then(|t| analysis.test(t.task, "mean_ap").value);
-    let chance = last.and_then(|t| t.chance).map(|c| c.quantile);
+    let chance = last.and_then(TaskAnalysis::chance_quantile);
     let verdict = match (map, chance) {
         (Some(map), Some(chance)) if map > chance => "above chance",
         (Some(_), Some(_)) => "NOT above chance",
         _ => "chance unknown",
     };
+    let unfinished = run.unfinished.map_or_else(String::new, |unfinished| {
+        format!(" (unfinished: {unfinished})")
+    });
     format!(
-        "{} {} seed {}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
+        "{} {} seed {}{unfinished}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
         run.scenario,
         run.approach,
         run.seed,
@@ -88,7 +114,7 @@ pub(super) fn one_line(analysis: &Analysis) -> String {
 }
 
 fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
-    let name = |g: &Group<'_>| format!("{} {}", g.scenario, g.approach);
+    let name = |g: &Group<'_>| format!("{} {}", g.scenario, g.short_name());
     let names = groups.iter().map(|g| name(g).chars().count());
     let width = names.max().unwrap_or(0).max(8);
     let mut lines = vec![format!(
@@ -105,11 +131,26 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
             spread(&forgetting)
         ));
     }
+    let mut letters: BTreeMap<String, String> = BTreeMap::new();
+    for group in groups {
+        if let Some(letter) = &group.letter {
+            let settings = group.differing.iter();
+            let settings: Vec<String> = settings
+                .map(|(key, value)| format!("{key} {value}"))
+                .collect();
+            letters.insert(format!("{} {letter}", group.approach), settings.join(", "));
+        }
+    }
+    lines.extend(
+        letters
+            .iter()
+            .map(|(name, settings)| format!("{name}: {settings}")),
+    );
     lines
 }
 
 /// Several runs in one line.
-pub(super) fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
+fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
     let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
     let best = groups
         .iter()
@@ -123,7 +164,7 @@ pub(super) fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
             "; highest mean test mAP {} ({} {})",
             spread(&map(g)),
             g.scenario,
-            g.approach
+            g.short_name()
         )
     });
     format!("{} runs in {} groups{best}", analyses.len(), groups.len())

@@ -3,8 +3,11 @@
 use maud::{Markup, html};
 
 use super::analyse::Analysis;
+use super::judgement::Place;
 use super::load::{Flow, Run};
-use super::parts::{forgetting_cell, measured_cells, number, share_cell};
+use super::numbers::number;
+use super::parts::{Column, away_cell, forgotten_cell, judged_cell, ordered_table, table};
+use super::populations::{Presence, presence};
 use crate::clip::Split;
 use crate::metrics::Metrics;
 use crate::taxonomy::Category;
@@ -16,45 +19,53 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
         let n = run.clips.listed.get(&(task, split));
         n.map_or_else(|| "–".to_owned(), usize::to_string)
     };
-    html! {
-        div.scroll {
-            table.wide.compact {
-                thead {
-                    tr {
-                        th.n { "task" } th.n { "train clips" } th.n { "validation mAP" } th.n { "test mAP" }
-                        th.n { "chance, mean" } th.n { "chance, " (format!("{}th percentile", (quantile * 100.0).round())) } th { "test mAP is" }
-                        th.n { "forgetting" } th.n { "weighted mAP" } th.n { "accuracy" } th.n { "forgetting" } th.n { "exact match" }
+    let quantile = format!("chance, {}th percentile", (quantile * 100.0).round());
+    let columns = [
+        Column::number("task"),
+        Column::number("train clips"),
+        Column::number("test clips (n)"),
+        Column::number("test mAP ↑"),
+        Column::number("chance, mean"),
+        Column::number(quantile),
+        Column::text("test mAP is"),
+        Column::number("forgetting of it ↓"),
+        Column::number("weighted mAP ↑"),
+        Column::number("accuracy ↑"),
+        Column::number("chance"),
+        Column::number("forgetting ↓"),
+        Column::number("exact match ↑"),
+        Column::number("validation mAP (other clips)"),
+    ];
+    let rows = html! {
+        @for t in &analysis.tasks {
+            @let of = |metric| analysis.judgement(t, metric, Place::Overall);
+            @let (map, accuracy) = (of("mean_ap"), of("accuracy"));
+            @let above = map.value.zip(map.chance_quantile).map(|(map, chance)| map > chance);
+            tr {
+                th.n scope="row" { (t.task) }
+                td.n { (listed(t.task, Split::Train)) }
+                td.n { (map.clips.map_or_else(|| "–".to_owned(), |n| n.to_string())) }
+                (judged_cell(&map))
+                td.n { (number(map.chance)) }
+                td.n { (number(map.chance_quantile)) }
+                td.name {
+                    @match above {
+                        Some(true) => span.good { "above" },
+                        Some(false) => span.bad { "not above" },
+                        None => "",
                     }
                 }
-                tbody {
-                    @for t in &analysis.tasks {
-                        @let map = analysis.test(t.task, "mean_ap");
-                        @let accuracy = analysis.test(t.task, "accuracy");
-                        @let above = map.value.zip(t.chance).map(|(map, chance)| map > chance.quantile);
-                        tr {
-                            td.n { (t.task) }
-                            td.n { (listed(t.task, Split::Train)) }
-                            td.n { (number(run.figures.overall(t.task, Split::Validation, "mean_ap").value)) }
-                            (share_cell(map.value, &number(map.value)))
-                            td.n { (number(t.chance.map(|c| c.mean))) }
-                            td.n { (number(t.chance.map(|c| c.quantile))) }
-                            td.name {
-                                @match above {
-                                    Some(true) => span.good { "above" },
-                                    Some(false) => span.bad { "not above" },
-                                    None => "",
-                                }
-                            }
-                            (forgetting_cell(map.forgetting))
-                            td.n { (number(analysis.test(t.task, "mean_ap_weighted").value)) }
-                            (measured_cells(accuracy.value, accuracy.forgetting))
-                            td.n { (number(analysis.test(t.task, "exact_match").value)) }
-                        }
-                    }
-                }
+                (forgotten_cell(&map))
+                (judged_cell(&of("mean_ap_weighted")))
+                (judged_cell(&accuracy))
+                td.n { (number(accuracy.chance)) }
+                (forgotten_cell(&accuracy))
+                (judged_cell(&of("exact_match")))
+                td.n { (number(run.figures.overall(t.task, Split::Validation, "mean_ap").value)) }
             }
         }
-    }
+    };
+    table("Figures by task", &columns, &rows)
 }
 
 /// Training clips by task and category, with what came and went.
@@ -66,7 +77,11 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
     };
     let text = |f: Flow| {
         let mut text = f.listed().to_string();
-        for (sign, n) in [("+", f.arrived), ("−", f.removed)] {
+        for (sign, n) in [
+            ("+", f.arrived),
+            ("−", f.removed),
+            ("withdrawn ", f.withdrawn),
+        ] {
             if n > 0 {
                 text += &format!(" {sign}{n}");
             }
@@ -77,35 +92,42 @@ pub(super) fn availability(analysis: &Analysis) -> Markup {
         let n = run.clips.listed.get(&(task, split));
         n.map_or_else(|| "–".to_owned(), usize::to_string)
     };
-    html! {
-        div.scroll {
-            table {
-                thead {
-                    tr {
-                        th.n { "task" }
-                        @for category in run.taxonomy.categories() { th.n { (category.name) } }
-                        th.n { "train" } th.n { "validation" } th.n { "test" } th.n { "without frames" }
-                    }
-                }
-                tbody {
-                    @for task in 0..run.clips.tasks {
-                        tr {
-                            td.n { (task) }
-                            @for category in run.taxonomy.categories() { td.n { (text(flow(task, category))) } }
-                            @for split in Split::ALL { td.n { (listed(task, split)) } }
-                            td.n { (unusable(run, task)) }
-                        }
-                    }
-                }
+    let categories = run.taxonomy.categories().iter();
+    let columns: Vec<Column> = std::iter::once(Column::number("task"))
+        .chain(categories.map(|category| Column::number(category.name.clone())))
+        .chain(["train", "validation", "test", "without frames"].map(Column::number))
+        .collect();
+    let rows = html! {
+        @for task in 0..run.clips.tasks {
+            tr {
+                th.n scope="row" { (task) }
+                @for category in run.taxonomy.categories() { td.n { (text(flow(task, category))) } }
+                @for split in Split::ALL { td.n { (listed(task, split)) } }
+                td.n { (unusable(run, task)) }
             }
         }
-    }
+    };
+    ordered_table("Training clips by task and category", &columns, &rows)
 }
 
 /// Clips in a task's lists that have no frames.
 pub(super) fn unusable(run: &Run, task: i32) -> usize {
     let of = |split| run.clips.unusable.get(&(task, split)).copied();
     Split::ALL.into_iter().filter_map(of).sum()
+}
+
+/// The columns of a table by category or subcategory: a name, n, a column a task, and `more`.
+fn by_task(analysis: &Analysis, more: &[&str]) -> Vec<Column> {
+    let tasks = analysis.tasks.iter();
+    [Column::text("name"), Column::number("n")]
+        .into_iter()
+        .chain(tasks.map(|t| Column::number(format!("task {}", t.task))))
+        .chain(more.iter().copied().map(Column::number))
+        .collect()
+}
+
+fn count(n: Option<usize>) -> String {
+    n.map_or_else(|| "–".to_owned(), |n| n.to_string())
 }
 
 /// Average precision, recall and precision of each category.
@@ -117,84 +139,71 @@ pub(super) fn by_category(analysis: &Analysis) -> Markup {
         ("precision", "precision_per_class"),
         ("accuracy, one against the rest", "accuracy_per_class"),
     ];
-    let last = analysis.last().map_or(0, |t| t.task);
-    html! {
-        div.scroll {
-            table.wide {
-                thead {
-                    tr {
-                        th {}
-                        @for t in &analysis.tasks { th.n { "task " (t.task) } }
-                        th.n { "forgetting" }
-                    }
-                }
-                tbody {
-                    @for (name, metric) in metrics {
-                        tr.group { th colspan=(analysis.tasks.len() + 2) { (name) } }
-                        @for category in run.taxonomy.categories() {
-                            @let category = category.name.as_str();
-                            tr {
-                                td { (category) }
-                                @for t in &analysis.tasks {
-                                    @let value = run.figures.get(t.task, Split::Test, metric, Some(category), None).value;
-                                    (share_cell(value, &number(value)))
-                                }
-                                (forgetting_cell(run.figures.get(last, Split::Test, metric, Some(category), None).forgetting))
-                            }
-                        }
-                    }
+    let columns = by_task(analysis, &["chance", "forgetting ↓"]);
+    let rows = html! {
+        @for (name, metric) in metrics {
+            tr.group { th colspan=(columns.len()) scope="rowgroup" { (name) } }
+            @for (class, category) in run.taxonomy.categories().iter().enumerate() {
+                @let of = |t| analysis.judgement(t, metric, Place::Class(class));
+                @let last = analysis.last().map(of).unwrap_or_default();
+                tr {
+                    th scope="row" { (category.name) }
+                    td.n { (count(last.clips)) }
+                    @for t in &analysis.tasks { (judged_cell(&of(t))) }
+                    td.n { (number(last.chance)) }
+                    (forgotten_cell(&last))
                 }
             }
         }
-    }
+    };
+    ordered_table("Figures by category and task", &columns, &rows)
 }
 
 /// Average precision of each subcategory by task, and its figures in the last task.
 pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
     let run = &analysis.run;
-    let last = analysis.last().map_or(0, |t| t.task);
-    let away = |task: i32, subcategory: &str| {
-        let clips = run.clips.subcategories.get(&(task, subcategory.to_owned()));
-        run.clips.tasks > 0 && clips.is_none_or(|&n| n == 0)
+    let columns = by_task(
+        analysis,
+        &[
+            "chance",
+            "forgetting",
+            "recall ↑",
+            "forgetting",
+            "precision ↑",
+        ],
+    );
+    let mark = |presence: Presence| match presence {
+        Presence::Available => None,
+        Presence::Left => Some("left here"),
+        Presence::Withdrawn => Some("withdrawn"),
+        Presence::NotYet => Some("not yet"),
     };
-    html! {
-        div.scroll {
-            table.wide {
-                thead {
-                    tr {
-                        th {}
-                        @for t in &analysis.tasks { th.n { "task " (t.task) } }
-                        th.n { "forgetting" } th.n { "recall" } th.n { "forgetting" } th.n { "precision" }
+    let rows = html! {
+        @for (k, (class, subcategory)) in run.taxonomy.subcategories().enumerate() {
+            @if k == 0 || run.taxonomy.subcategories().nth(k - 1).is_some_and(|(before, _)| before != class) {
+                tr.group { th colspan=(columns.len()) scope="rowgroup" { (run.taxonomy.categories()[class].name) } }
+            }
+            @let of = |t, metric| analysis.judgement(t, metric, Place::Subcategory(k));
+            @let last = |metric| analysis.last().map(|t| of(t, metric)).unwrap_or_default();
+            @let (ap, recall) = (last("ap_per_subcategory"), last("recall_per_subcategory"));
+            tr {
+                th.name scope="row" { (subcategory) }
+                td.n { (count(ap.clips)) }
+                @for (t, presence) in analysis.tasks.iter().zip(presence(run, &analysis.task_numbers(), subcategory)) {
+                    @match mark(presence) {
+                        None => (judged_cell(&of(t, "ap_per_subcategory"))),
+                        Some(mark) => (away_cell(&of(t, "ap_per_subcategory"), mark)),
                     }
                 }
-                tbody {
-                    @for category in run.taxonomy.categories() {
-                        @if !category.subcategories.is_empty() {
-                            tr.group { th colspan=(analysis.tasks.len() + 5) { (category.name) } }
-                        }
-                        @for subcategory in &category.subcategories {
-                            @let of = |task, metric| run.figures.get(task, Split::Test, metric, Some(&category.name), Some(subcategory));
-                            tr {
-                                td.name { (subcategory) }
-                                @for t in &analysis.tasks {
-                                    @let value = of(t.task, "ap_per_subcategory").value;
-                                    @if away(t.task, subcategory) {
-                                        td.n.away title="not in the training list of this task" { (number(value)) }
-                                    } @else {
-                                        (share_cell(value, &number(value)))
-                                    }
-                                }
-                                (forgetting_cell(of(last, "ap_per_subcategory").forgetting))
-                                @let recall = of(last, "recall_per_subcategory");
-                                (measured_cells(recall.value, recall.forgetting))
-                                td.n { (number(of(last, "precision_per_subcategory").value)) }
-                            }
-                        }
-                    }
-                }
+                td.n { (number(ap.chance)) }
+                (forgotten_cell(&ap))
+                (judged_cell(&recall))
+                (forgotten_cell(&recall))
+                (judged_cell(&last("precision_per_subcategory")))
             }
         }
-    }
+    };
+    ordered_table("Average precision by subcategory and task", &columns, &rows)
 }
 
 /// One task's confusion matrix.
@@ -202,16 +211,16 @@ pub(super) fn confusion(task: i32, categories: &[Category], counts: &[Vec<u64>])
     #[allow(clippy::cast_precision_loss)] // Counts of clips.
     let share = |row: &[u64], n: u64| (n as f64) / (row.iter().sum::<u64>().max(1) as f64);
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label=(format!("Confusion in task {task}")) {
             table.matrix {
                 caption { "Task " (task) }
-                thead { tr { th {} @for category in categories { th { (category.name) } } } }
+                thead { tr { th scope="col" { "true" } @for category in categories { th scope="col" { (category.name) } } } }
                 tbody {
                     @for (u, row) in counts.iter().enumerate() {
                         tr {
-                            th { (categories[u].name) }
+                            th scope="row" { (categories[u].name) }
                             @for (v, &n) in row.iter().enumerate() {
-                                td.true[u == v] style=(format!("background:rgba(0,114,178,{:.2})", share(row, n) * 0.75)) { (n) }
+                                td.true[u == v] style=(format!("background-color:rgba(0,114,178,{:.2})", share(row, n) * 0.5)) { (n) }
                             }
                         }
                     }
@@ -226,20 +235,20 @@ pub(super) fn at_half<'a>(
     categories: &[Category],
     tasks: impl Iterator<Item = (i32, &'a Metrics)>,
 ) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                thead {
-                    tr { th.n { "task" } th { "category" } th.n { "true positive" } th.n { "false positive" } th.n { "false negative" } th.n { "true negative" } }
-                }
-                tbody {
-                    @for (task, evaluation) in tasks {
-                        @for (category, [[tn, fp], [fn_, tp]]) in categories.iter().zip(evaluation.confusion_at_half.iter().flatten()) {
-                            tr { td.n { (task) } td { (category.name) } td.n { (tp) } td.n { (fp) } td.n { (fn_) } td.n { (tn) } }
-                        }
-                    }
-                }
+    let columns = [
+        Column::number("task"),
+        Column::text("category"),
+        Column::number("true positive"),
+        Column::number("false positive"),
+        Column::number("false negative"),
+        Column::number("true negative"),
+    ];
+    let rows = html! {
+        @for (task, evaluation) in tasks {
+            @for (category, [[tn, fp], [fn_, tp]]) in categories.iter().zip(evaluation.confusion_at_half.iter().flatten()) {
+                tr { td.n { (task) } th scope="row" { (category.name) } td.n { (tp) } td.n { (fp) } td.n { (fn_) } td.n { (tn) } }
             }
         }
-    }
+    };
+    table("Decisions at a probability of 0.5", &columns, &rows)
 }

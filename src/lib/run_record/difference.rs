@@ -64,6 +64,39 @@ pub fn listed(differences: &[String]) -> String {
     text
 }
 
+/// The flag of `incdec-train` that decides what differs; none where this program's version does.
+#[must_use]
+pub fn flag(difference: &str) -> Option<String> {
+    let (place, _) = difference.split_once(": ")?;
+    let flag = match place.split('.').collect::<Vec<_>>().as_slice() {
+        ["settings", "scenario"]
+        | [
+            "scenario" | "tasks" | "tasks_seed" | "categories" | "subcategories",
+            ..,
+        ]
+        | ["inputs", "availability" | "schedule", ..] => "--availability",
+        ["inputs", "index", ..] => "--shards",
+        ["inputs", "pretrained"] => "--pretrained",
+        ["pretrained"] => "--allow-partial",
+        ["settings", name, ..] => return Some(format!("--{}", name.replace('_', "-"))),
+        [MACHINE, name] if name.ends_with("instructions") => "--instructions",
+        [MACHINE, "threads"] => "--threads",
+        [MACHINE, "device"] => "--device",
+        _ => return None,
+    };
+    Some(flag.to_owned())
+}
+
+/// The differences, each with the flag that decides it.
+#[must_use]
+pub fn with_flags(differences: &[String]) -> Vec<String> {
+    let named = differences.iter().map(|difference| match flag(difference) {
+        Some(flag) => format!("{difference} ({flag})"),
+        None => format!("{difference} (this program's version)"),
+    });
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +115,35 @@ mod tests {
             listed(&vec!["x".to_owned(); 8]),
             "x; x; x; x; x; x; and 2 more"
         );
+    }
+
+    #[test]
+    fn each_difference_names_the_flag_that_decides_it() {
+        for (difference, flag) in [
+            ("settings.lr_head: 1 there, 2 now", "--lr-head"),
+            ("settings.compat.weights: true there, false now", "--compat"),
+            (
+                "settings.scenario: \"a\" there, \"b\" now",
+                "--availability",
+            ),
+            (
+                "inputs.schedule.parquet: \"a\" there, \"b\" now",
+                "--availability",
+            ),
+            ("inputs.index.parquet: \"a\" there, \"b\" now", "--shards"),
+            ("inputs.pretrained: null there, \"b\" now", "--pretrained"),
+            ("tasks: 2 there, 3 now", "--availability"),
+            ("machine.device: \"cpu\" there, \"cuda\" now", "--device"),
+            (
+                "machine.fused_instructions: 1 there, 2 now",
+                "--instructions",
+            ),
+            ("version: 1 there, 2 now", "this program's version"),
+            ("machine.libtorch: 1 there, 2 now", "this program's version"),
+        ] {
+            let named = with_flags(&[difference.to_owned()]);
+            assert_eq!(named, [format!("{difference} ({flag})")]);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the files of a run directory are called.
 
+/// What happened when, as JSON lines; outside every promise of equal bytes.
+pub const LOG_FILE: &str = "log.jsonl";
 /// What can change the result, and the machine.
 pub const SETTINGS_FILE: &str = "settings.json";
 /// Which tasks are done.

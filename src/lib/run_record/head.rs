@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Machine, RunRecordError, SETTINGS_FILE, differences, document};
+use super::{Extension, Machine, RunRecordError, SETTINGS_FILE, differences, document};
 use crate::parquet_file::Provenance;
 use crate::taxonomy::Taxonomy;
 
@@ -39,6 +39,9 @@ pub struct RunHead {
     /// all, or there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
+    /// By what the run goes beyond its settings; absent where it keeps to them.
+    #[serde(skip_serializing_if = "Extension::is_none")]
+    pub extension: Extension,
     /// What it computes on; absent in a directory of a version before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
@@ -101,6 +104,16 @@ impl RunHead {
         }
     }
 
+    /// The settings, and behind them by what the run goes beyond them, under the names of the flags.
+    #[must_use]
+    pub fn extended_settings(&self) -> Map<String, Value> {
+        let mut settings = self.settings.clone();
+        let Extension { epochs, tasks } = self.extension;
+        settings.extend(epochs.map(|epochs| ("extend_epochs".to_owned(), epochs.into())));
+        settings.extend(tasks.then(|| ("extend_tasks".to_owned(), true.into())));
+        settings
+    }
+
     /// The taxonomy of the run; none in a directory that does not say.
     #[must_use]
     pub fn taxonomy(&self) -> Option<Taxonomy> {
@@ -109,12 +122,13 @@ impl RunHead {
         Taxonomy::from_pairs(Path::new(SETTINGS_FILE), pairs).ok()
     }
 
-    /// In what this run differs from `ours`, machines apart.
+    /// In what this run differs from `ours`, machines and extensions apart.
     #[must_use]
     pub fn differences(&self, ours: &Self) -> Vec<String> {
         let facts = |head: &Self| Self {
             run_id: String::new(),
             machine: None,
+            extension: Extension::default(),
             ..head.clone()
         };
         differences("", &facts(self), &facts(ours))
@@ -124,6 +138,26 @@ impl RunHead {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extension_stands_behind_the_settings_and_changes_no_id() {
+        let mut head = RunHead {
+            settings: Map::from_iter([("epochs".to_owned(), json!(2))]),
+            ..RunHead::default()
+        };
+        let id = head.id();
+        assert_eq!(head.extended_settings(), head.settings);
+        head.extension = Extension {
+            epochs: Some(5),
+            tasks: true,
+        };
+        assert_eq!(head.id(), id);
+        let shown = Value::Object(head.extended_settings());
+        assert_eq!(
+            shown,
+            json!({"epochs": 2, "extend_epochs": 5, "extend_tasks": true})
+        );
+    }
 
     #[test]
     fn the_id_is_of_settings_and_inputs_alone() {

@@ -14,23 +14,36 @@
 mod difference;
 mod document;
 mod error;
+mod extension;
 mod files;
 mod head;
 mod machine;
 mod progress;
 mod read;
+mod remedy;
+mod seen;
 mod summary;
+mod task_checkpoint;
 
 use std::path::Path;
 
-pub use difference::{MACHINE, differences, listed};
+pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
-pub use files::{CHECKPOINTS, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file};
+pub use extension::Extension;
+pub use files::{
+    CHECKPOINTS, LOG_FILE, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file,
+};
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
-pub use progress::{Rows, RunProgress, TaskHashes, TaskOutcome};
+pub use progress::{Rows, RunErasure, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
+pub use remedy::{REMEDIES, Remedy};
+pub use seen::{seen, seen_by};
 pub use summary::{RunFigures, RunSummary, TaskFigures};
+pub use task_checkpoint::{
+    Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, positions,
+    remove_positions, seal_at,
+};
 
 use crate::artifact::ArtifactError;
 
@@ -42,6 +55,15 @@ pub fn write_summary(folder: &Path, summary: &RunSummary) -> Result<(), RunRecor
     document::write(&folder.join(RUN_FILE), summary)
 }
 
+/// The summary of the run in `folder`; `None` where there is none, or none that is as it was
+/// written.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn read_summary(folder: &Path) -> Result<Option<RunSummary>, ArtifactError> {
+    document::sealed(&folder.join(RUN_FILE))
+}
+
 /// The progress of the run in `folder`; `None` where there is none, or none that is as it was
 /// written.
 ///
@@ -49,6 +71,17 @@ pub fn write_summary(folder: &Path, summary: &RunSummary) -> Result<(), RunRecor
 /// When the file cannot be read at all.
 pub fn read_progress(folder: &Path) -> Result<Option<RunProgress>, ArtifactError> {
     document::sealed(&folder.join(PROGRESS_FILE))
+}
+
+/// Publishes `value`, which serialises to an object, with the hash of its text as its last field.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn write_sealed_document(
+    path: &Path,
+    value: &impl serde::Serialize,
+) -> Result<(), RunRecordError> {
+    document::write(path, value)
 }
 
 /// Whether the document at `path` has its own hash, and is as it was written.

@@ -16,9 +16,9 @@ use crate::tables::{AvailabilityRow, ScheduleRow};
 pub struct TaskOutcome {
     /// The epoch whose weights are kept.
     pub best_epoch: u32,
-    /// Epochs trained.
+    /// Epochs trained; 0 where the task was passed over.
     pub epochs: u32,
-    /// Why it ended: `epochs`, `early stop` or `rate spent`.
+    /// Why it ended: `epochs`, `early stop`, `rate spent` or, of a task that was passed over, `no clips`.
     pub ended_by: String,
     /// Listed clips without frames: train, validation, test.
     pub unusable: [usize; 3],
@@ -29,6 +29,14 @@ pub struct TaskOutcome {
     pub hashes: Option<TaskHashes>,
 }
 
+impl TaskOutcome {
+    /// Whether it was trained; else it was passed over and left no weights and no rows.
+    #[must_use]
+    pub fn was_trained(&self) -> bool {
+        self.epochs > 0
+    }
+}
+
 /// Hashes of what a task left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskHashes {
@@ -37,6 +45,18 @@ pub struct TaskHashes {
     pub files: BTreeMap<String, String>,
     /// The hash of the task's rows in each table that grows from task to task, by the table's name.
     pub rows: BTreeMap<String, String>,
+}
+
+/// What the erasure of withdrawn clips has changed in a run directory. Its metrics stay as they
+/// were judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunErasure {
+    /// The row of the ledger of withdrawals.
+    pub number: i64,
+    /// Clips that the run was judged with and that were withdrawn since.
+    pub judged: usize,
+    /// The BLAKE3 of the inputs that were written anew without the clips, by name.
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// Which tasks are done.
@@ -52,9 +72,44 @@ pub struct RunProgress {
     /// The BLAKE3 of the files that all tasks share (settings and copies of the tasks), by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// What was erased from the run since, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<RunErasure>,
 }
 
 impl RunProgress {
+    /// The last task that was trained.
+    #[must_use]
+    pub fn last_trained(&self) -> Option<usize> {
+        self.tasks.iter().rposition(TaskOutcome::was_trained)
+    }
+
+    /// Reads the progress of the run in `folder`; `None` where no task is done.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
+        let document = document::read(&folder.join(PROGRESS_FILE))?;
+        Ok(document.map(|document| document.value))
+    }
+
+    /// The inputs that a run was given as they are now, after what was erased from them.
+    #[must_use]
+    pub fn inputs_now(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut now = given.clone();
+        for erasure in &self.erasures {
+            let renewed = erasure.inputs.iter().map(|(k, v)| (k.clone(), v.clone()));
+            now.extend(renewed);
+        }
+        now
+    }
+
+    /// Clips that the run was judged with and that were withdrawn since.
+    #[must_use]
+    pub fn withdrawn_since(&self) -> usize {
+        self.erasures.iter().map(|erasure| erasure.judged).sum()
+    }
+
     /// Publishes it in `folder`.
     ///
     /// # Errors

@@ -26,9 +26,11 @@ pub struct RunRecord {
     /// The categories that `predictions.parquet` has a probability for; empty where no task is
     /// done.
     pub categories: Vec<String>,
-    /// Rows of `history.parquet` of done tasks, as those of the other tables: what a killed run
-    /// left of another is dropped.
+    /// Rows of `history.parquet` of done tasks, as those of the other tables.
     pub history: Vec<HistoryRow>,
+    /// Rows of `history.parquet` of the task after them, whose epochs no hash covers yet: it is
+    /// under way, or a killed run left them.
+    pub under_way: Vec<HistoryRow>,
     /// Rows of `metrics.parquet`.
     pub metrics: Vec<MetricRow>,
     /// Rows of `predictions.parquet`.
@@ -63,12 +65,14 @@ impl RunRecord {
             summary: summary.map(|s| s.value),
             categories: Vec::new(),
             history: Vec::new(),
+            under_way: Vec::new(),
             metrics: Vec::new(),
             predictions: Vec::new(),
         };
         record.compare_documents(folder)?;
         record.compare_inputs(folder)?;
         compare_files(folder, &record.progress.files)?;
+        record.read_history(folder)?;
         if !record.progress.tasks.is_empty() {
             record.read_tables(folder)?;
         }
@@ -117,28 +121,46 @@ impl RunRecord {
 
     /// Whether the copies of the tasks, where they are there, are those that the run was given.
     fn compare_inputs(&self, folder: &Path) -> Result<(), RunRecordError> {
+        let inputs = self.progress.inputs_now(&self.head.inputs);
         let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].map(str::to_owned);
         let given = copies.into_iter().filter_map(|name| {
-            let hash = self.head.inputs.get(&name)?.clone();
+            let hash = inputs.get(&name)?.clone();
             folder.join(&name).exists().then_some((name, hash))
         });
         compare_files(folder, &given.collect())
     }
 
+    /// Reads the figures of the epochs, which are there before the first task is done.
+    fn read_history(&mut self, folder: &Path) -> Result<(), RunRecordError> {
+        let path = folder.join(HistoryRow::FILE);
+        if self.progress.tasks.is_empty() && !path.exists() {
+            return Ok(());
+        }
+        self.compare_provenance(&path, &HistoryRow::FORMAT)?;
+        self.history = parquet_file::read(&path)?;
+        self.under_way.clone_from(&self.history);
+        let done = self.done();
+        self.history.retain(|row| row.task < done);
+        self.under_way.retain(|row| row.task == done);
+        Ok(())
+    }
+
+    /// Tasks done, as tables count them.
+    fn done(&self) -> i32 {
+        i32::try_from(self.progress.tasks.len()).unwrap_or(i32::MAX)
+    }
+
     /// Reads the tables of done tasks, each of which must say that it is of this run.
     fn read_tables(&mut self, folder: &Path) -> Result<(), RunRecordError> {
-        let done = i32::try_from(self.progress.tasks.len()).unwrap_or(i32::MAX);
-        self.compare_provenance(&folder.join(HistoryRow::FILE), &HistoryRow::FORMAT)?;
+        let done = self.done();
         self.compare_provenance(&folder.join(MetricRow::FILE), &MetricRow::FORMAT)?;
         self.compare_provenance(&folder.join(PredictionRow::FILE), &PREDICTIONS)?;
         let timing = folder.join(TimingRow::FILE);
         if timing.exists() {
             self.compare_provenance(&timing, &TimingRow::FORMAT)?;
         }
-        self.history = parquet_file::read(&folder.join(HistoryRow::FILE))?;
         self.metrics = parquet_file::read(&folder.join(MetricRow::FILE))?;
         (self.categories, self.predictions) = read_predictions(&folder.join(PredictionRow::FILE))?;
-        self.history.retain(|row| row.task < done);
         self.metrics.retain(|row| row.task < done);
         self.predictions.retain(|row| row.task < done);
         Ok(())

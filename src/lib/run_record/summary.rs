@@ -1,6 +1,10 @@
 //! `run.json`: what a run comes to.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use super::{RUN_FILE, RunErasure, RunRecordError, document};
 
 /// The summary of a complete run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,12 +32,24 @@ pub struct RunSummary {
     /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<String>,
+    /// What was erased from the run since; its figures stay as they were judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<RunErasure>,
     /// Means over the tasks; of forgetting, over those after the first.
     #[serde(flatten)]
     pub figures: RunFigures,
 }
 
 impl RunSummary {
+    /// Reads the summary of the run in `folder`; `None` where the run is not complete.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was written.
+    pub fn read(folder: &Path) -> Result<Option<Self>, RunRecordError> {
+        let document = document::read(&folder.join(RUN_FILE))?;
+        Ok(document.map(|document| document.value))
+    }
+
     /// What `run.json` says that it is.
     pub const FORMAT: &'static str = "incdec.run-summary";
     /// Version of the layout of `run.json`.

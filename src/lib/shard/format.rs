@@ -1,6 +1,6 @@
 //! What a shard and its index look like: columns, metadata, hashes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
@@ -105,6 +105,39 @@ fn feature(data_type: &DataType, codec: Codec) -> serde_json::Value {
             serde_json::json!({ "feature": frame, "_type": "LargeList" })
         }
         _ => value("string"),
+    }
+}
+
+/// The key of a shard's footer under which its [`Remarks`] stand.
+pub(super) const REMARKS: &str = "incdec.source_pictures";
+
+/// What is remarkable about the pictures of some clips, by the row. It stands in the footer and not
+/// in columns: shards without such clips stay as they were before anybody looked.
+pub(super) type Remarks = BTreeMap<i64, Remark>;
+
+/// What is remarkable about a clip's pictures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Remark {
+    /// See [`SourceFacts::scan`].
+    scan: Option<String>,
+    /// See [`SourceFacts::transfer`].
+    transfer: Option<String>,
+}
+
+impl Remark {
+    /// What is to be remarked; none of nearly all clips.
+    pub(super) fn of(source: &SourceFacts) -> Option<Self> {
+        let remark = Self {
+            scan: source.scan.clone(),
+            transfer: source.transfer.clone(),
+        };
+        (remark != Self::default()).then_some(remark)
+    }
+
+    /// Puts it where it was taken from.
+    pub(super) fn restore(&self, source: &mut SourceFacts) {
+        source.scan.clone_from(&self.scan);
+        source.transfer.clone_from(&self.transfer);
     }
 }
 

@@ -45,13 +45,15 @@ mod format;
 mod message;
 mod reader;
 mod shards;
+mod strays;
 mod writer;
 
 pub use crate::tables::{Cause, IndexRow, SourceFacts};
-pub use delete::{Deleted, delete};
+pub use delete::{Deleted, Deletion, delete};
 pub use error::ShardError;
 pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{ClipHead, Codec, FORMAT};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
+pub use strays::{Stray, strays};
 pub use writer::{DEFAULT_SHARD_BYTES, NewClip, ShardWriter, ShardWriterConfig, write_index};

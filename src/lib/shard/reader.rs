@@ -8,7 +8,7 @@ use arrow::ipc::{Block, root_as_footer};
 use memmap2::Mmap;
 
 use super::ShardError;
-use super::format::{ClipHead, Codec, FORMAT, columns};
+use super::format::{ClipHead, Codec, FORMAT, REMARKS, Remarks, columns};
 use super::message::Columns;
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
@@ -22,7 +22,7 @@ const MAGIC: &[u8] = b"ARROW1";
 /// A clip in a shard. Frames, id and hash are slices of the memory map: nothing is copied.
 #[derive(Clone, Debug)]
 pub struct StoredClip<'a> {
-    /// `<youtube_id>_<start>_<end>`.
+    /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
     pub clip_id: &'a str,
     /// What is known of it beside the frames.
     pub head: ClipHead,
@@ -73,6 +73,7 @@ pub struct Shard {
     map: Mmap,
     codec: Codec,
     blocks: Vec<Block>,
+    remarks: Remarks,
     provenance: Provenance,
 }
 
@@ -118,11 +119,17 @@ impl Shard {
             .recordBatches()
             .map(|b| b.iter().copied().collect())
             .unwrap_or_default();
+        let remarks = (footer.custom_metadata().into_iter().flatten())
+            .find(|pair| pair.key() == Some(REMARKS))
+            .and_then(|pair| pair.value())
+            .map_or(Ok(Remarks::new()), serde_json::from_str)
+            .map_err(|e| damaged(format!("what its footer says of pictures: {e}")))?;
         Ok(Self {
             path: path.to_owned(),
             map,
             codec,
             blocks,
+            remarks,
             provenance,
         })
     }
@@ -157,11 +164,16 @@ impl Shard {
             row,
             rows: self.blocks.len(),
         })?;
-        read_row(&self.map, block, self.codec).map_err(|reason| ShardError::DamagedRow {
-            path: self.path.clone(),
-            row,
-            reason,
-        })
+        let mut clip =
+            read_row(&self.map, block, self.codec).map_err(|reason| ShardError::DamagedRow {
+                path: self.path.clone(),
+                row,
+                reason,
+            })?;
+        if let Some(remark) = self.remarks.get(&row) {
+            remark.restore(&mut clip.head.source);
+        }
+        Ok(clip)
     }
 
     /// The row of the index for the clip in `row`, from what the shard itself holds.
@@ -233,6 +245,9 @@ fn read_row<'a>(map: &'a [u8], block: &Block, codec: Codec) -> Result<StoredClip
         frames_concealed: columns.int64()?,
         bytes: columns.maybe_int64()?,
         blake3: columns.maybe_text()?.map(str::to_owned),
+        // These stand in the footer.
+        scan: None,
+        transfer: None,
     };
     let status = usable_status(columns.text()?)?;
     let error = columns.maybe_text()?.map(str::to_owned);

@@ -1,8 +1,11 @@
 //! A folder of shards: the index, and the shards that it names, mapped on first use.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use super::ShardError;
 use super::folder::parse_shard_name;
@@ -25,8 +28,31 @@ pub struct Shards {
 #[derive(Debug, Default)]
 struct Named {
     map: OnceLock<Shard>,
+    /// The file as it was when the index was read; absent where there was none.
+    stamp: Option<Stamp>,
     /// The place in the index of each of its rows.
     rows: BTreeMap<i64, usize>,
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
 }
 
 impl Shards {
@@ -57,6 +83,9 @@ impl Shards {
                     reason: format!("two clips in row {shard_row} of {name}"),
                 });
             }
+        }
+        for (name, shard) in &mut named {
+            shard.stamp = Stamp::of(&dir.join(name));
         }
         Ok(Self {
             folder: dir.to_owned(),
@@ -102,6 +131,18 @@ impl Shards {
         let shard = Shard::open(&self.folder.join(name))?;
         // Another thread may have mapped it meanwhile; then ours is dropped.
         Ok(slot.get_or_init(|| shard))
+    }
+
+    /// What has become of the file of a shard since the index was read: `has gone` or `has changed`;
+    /// `None` where it is as it was.
+    #[must_use]
+    pub fn changed(&self, name: &str) -> Option<&'static str> {
+        let then = self.named.get(name)?.stamp?;
+        match Stamp::of(&self.folder.join(name)) {
+            None => Some("has gone"),
+            Some(now) if now != then => Some("has changed"),
+            Some(_) => None,
+        }
     }
 
     fn named(&self, name: &str) -> Result<&Named, ShardError> {

@@ -18,7 +18,9 @@ use arrow::ipc::writer::FileWriter;
 
 use super::ShardError;
 use super::folder::shard_name;
-use super::format::{ClipHead, Codec, frame_field, image_fields, int32, schema};
+use super::format::{
+    ClipHead, Codec, REMARKS, Remark, Remarks, frame_field, image_fields, int32, schema,
+};
 use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance};
@@ -53,7 +55,7 @@ impl Default for ShardWriterConfig {
 /// A clip to be stored.
 #[derive(Clone, Debug)]
 pub struct NewClip {
-    /// `<youtube_id>_<start>_<end>`.
+    /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
     pub clip_id: String,
     /// The split that the clip belongs to.
     pub split: Split,
@@ -82,6 +84,7 @@ struct OpenShard {
     rows: i64,
     bytes: u64,
     schema: SchemaRef,
+    remarks: Remarks,
     draft: Draft,
     writer: FileWriter<BufWriter<File>>,
 }
@@ -132,6 +135,9 @@ impl ShardWriter {
             clip.frames.len(),
             &content,
         );
+        if let Some(remark) = Remark::of(&clip.head.source) {
+            open.remarks.insert(open.rows, remark);
+        }
         open.rows += 1;
         open.bytes += bytes;
         self.open = Some(open);
@@ -173,6 +179,7 @@ impl ShardWriter {
             rows: 0,
             bytes: 0,
             schema,
+            remarks: Remarks::new(),
             draft,
             writer,
         })
@@ -182,6 +189,10 @@ impl ShardWriter {
         let Some(mut open) = self.open.take() else {
             return Ok(());
         };
+        if !open.remarks.is_empty() {
+            let remarks = serde_json::json!(open.remarks).to_string();
+            open.writer.write_metadata(REMARKS, remarks);
+        }
         open.writer
             .finish()
             .and_then(|()| open.writer.flush())

@@ -18,6 +18,8 @@ choice! {
         Failed = "failed",
         /// There is no file.
         Missing = "missing",
+        /// The clip has been withdrawn: it is neither fetched nor decoded nor used.
+        Withdrawn = "withdrawn",
     }
 }
 
@@ -32,15 +34,20 @@ impl ClipStatus {
 table_row! {
     /// A row of `clips.parquet`, the manifest: one labelled clip and where its frames lie. Sorted
     /// by split and row.
-    pub struct ClipRow in "clips.parquet": "incdec.clips" version 1 by "make manifest" {
-        /// `<youtube_id>_<start>_<end>`.
+    pub struct ClipRow in "clips.parquet": "incdec.clips" version 1 by "make manifest"
+    added group
+    {
+        /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
         pub clip_id: String,
-        /// The YouTube id.
-        pub youtube_id: String,
-        /// Start in the source video, in seconds.
-        pub time_start_s: i32,
-        /// End in the source video, in seconds.
-        pub time_end_s: i32,
+        /// What may not be divided between splits and is withdrawn together: a YouTube id, a
+        /// person, a customer; null where the labels say nothing.
+        pub group: Option<String>,
+        /// The YouTube id; null where the labels have none.
+        pub youtube_id: Option<String>,
+        /// Start in the source video, in seconds; null where the labels have none.
+        pub time_start_s: Option<i32>,
+        /// End in the source video, in seconds; null where the labels have none.
+        pub time_end_s: Option<i32>,
         /// Our split: the label table's name.
         pub split: Split,
         /// The archive folder of Kinetics (its column `split`).

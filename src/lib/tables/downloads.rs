@@ -25,8 +25,8 @@ table_row! {
         pub archive: Option<String>,
         /// The archive's file name, the clip's id, or the refused member's name.
         pub name: String,
-        /// `complete`, `probed`, `absent`, `damaged` or `failed` (archive); `present`, `adopted`,
-        /// `frames` or `missing` (clip); `refused`.
+        /// `complete`, `probed`, `absent`, `damaged`, `not readable` or `failed` (archive);
+        /// `present`, `adopted`, `frames` or `missing` (clip); `refused`.
         pub state: String,
         /// The archive's URL as the index has it.
         pub url: Option<String>,

@@ -38,15 +38,22 @@ pub struct SourceFacts {
     pub bytes: Option<i64>,
     /// BLAKE3 hash of the file.
     pub blake3: Option<String>,
+    /// `interlaced` where the first picture is; the lines of such pictures were taken at two
+    /// instants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<String>,
+    /// How the levels of high dynamic range are coded, `pq` or `hlg`; null for all other videos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<String>,
 }
 
 table_row! {
     /// A row of `index.parquet`: one labelled clip, with or without frames. Sorted by split and the
     /// label table's row.
     pub struct IndexRow in "index.parquet": "incdec.index" version 1 by "make decode"
-    added cause
+    added cause source_scan source_transfer
     {
-        /// `<youtube_id>_<start>_<end>`.
+        /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.
         pub clip_id: String,
         /// The split whose label table names the clip.
         pub split: Split,
@@ -89,10 +96,21 @@ table_row! {
         /// Whose fault it is that a failed clip has no frames; null for all others, and where an
         /// earlier version of this program has decoded.
         pub cause: Option<Cause>,
+        /// See [`SourceFacts::scan`].
+        pub source_scan: Option<String>,
+        /// See [`SourceFacts::transfer`].
+        pub source_transfer: Option<String>,
     }
 }
 
 impl IndexRow {
+    /// The row of a withdrawn clip: nothing is known of its source any more.
+    #[must_use]
+    pub fn withdrawn(clip_id: String, split: Split) -> Self {
+        let source = SourceFacts::default();
+        Self::without_frames(clip_id, split, source, ClipStatus::Withdrawn, None)
+    }
+
     /// The row of a clip that has no frames. Whose fault that is, the caller says.
     #[must_use]
     pub fn without_frames(
@@ -124,6 +142,8 @@ impl IndexRow {
             status,
             error,
             cause: None,
+            source_scan: source.scan,
+            source_transfer: source.transfer,
         }
     }
 }

@@ -3,16 +3,18 @@
 //!
 //! A row's fields are the table's columns, by name, type and order. `downloads` is written by the
 //! download stage, `index` by decode, `clips` by manifest, `availability` and `schedule` by tasks,
-//! and the other four by train into a run directory.
+//! `erasures` by erase, and the others by train into a run directory.
 
 mod availability;
 mod clips;
 mod downloads;
+mod erasures;
 mod history;
 mod index;
 mod metrics;
 mod predictions;
 mod schedule;
+mod seen;
 mod timing;
 
 #[cfg(feature = "torch")]
@@ -23,6 +25,7 @@ pub use availability::{
 };
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
+pub use erasures::ErasureRow;
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};
 pub use metrics::MetricRow;
@@ -30,4 +33,5 @@ pub use predictions::{
     PREDICTIONS, PredictionRow, predictions_hash, read_predictions, write_predictions,
 };
 pub use schedule::{ScheduleEvent, ScheduleRow};
+pub use seen::{SeenRow, Use};
 pub use timing::TimingRow;

@@ -5,13 +5,10 @@
 //! than one of few.
 
 use super::legacy_random::{NumpyRandom, set_order};
+use super::place::{Places, Stay};
 use super::schedule::{ScheduleCounts, SubcategorySchedule};
 use super::{DealSettings, Remainder, Scenario};
 use crate::clip::Split;
-
-/// Where each clip of a split belongs: class, and index of the subcategory in the category's list;
-/// by row.
-pub type Places = Vec<(usize, usize)>;
 
 /// The labelled clips of the three splits, and the size of their taxonomy.
 #[derive(Clone, Debug)]
@@ -37,11 +34,26 @@ struct Deal {
 /// The lists of a scenario's tasks, ready to be read off.
 #[derive(Clone, Debug)]
 pub struct TaskLists {
+    tasks: usize,
+    schedule: SubcategorySchedule,
+    lists: Lists,
+}
+
+/// Where a plan's lists come from.
+#[derive(Clone, Debug)]
+enum Lists {
+    /// They were drawn.
+    Dealt(Dealt),
+    /// Somebody has said when each clip is there, in the order of [`Split::ALL`]; sorted by first task and row.
+    Told([Vec<Stay>; 3]),
+}
+
+/// Clips that were dealt out.
+#[derive(Clone, Debug)]
+struct Dealt {
     scenario: Scenario,
     remainder: Remainder,
     arrivals: bool,
-    tasks: usize,
-    schedule: SubcategorySchedule,
     deals: Vec<Deal>,
     validation: RowsBy,
     test: RowsBy,
@@ -78,14 +90,27 @@ impl TaskLists {
             deal(settings, &train, &mut numpy)
         };
         Self {
-            scenario,
-            remainder: settings.remainder,
-            arrivals: settings.arrivals,
             tasks,
             schedule,
-            deals,
-            validation: RowsBy::new(&tables.sizes, validation),
-            test: RowsBy::new(&tables.sizes, test),
+            lists: Lists::Dealt(Dealt {
+                scenario,
+                remainder: settings.remainder,
+                arrivals: settings.arrivals,
+                deals,
+                validation: RowsBy::new(&tables.sizes, validation),
+                test: RowsBy::new(&tables.sizes, test),
+            }),
+        }
+    }
+
+    /// A plan that was not drawn but told: `stays` of each split, sorted by first task and row. A subcategory is in a task while
+    /// the task has training clips of it.
+    #[must_use]
+    pub(super) fn told(tables: &Tables, tasks: usize, stays: [Vec<Stay>; 3]) -> Self {
+        Self {
+            tasks,
+            schedule: SubcategorySchedule::told(&tables.sizes, tasks, &stays[0], &tables.places[0]),
+            lists: Lists::Told(stays),
         }
     }
 
@@ -108,36 +133,47 @@ impl TaskLists {
     #[must_use]
     pub fn list(&self, split: Split, task: usize) -> Vec<u32> {
         assert!(task < self.tasks, "task {task} of {}", self.tasks);
+        let dealt = match &self.lists {
+            Lists::Dealt(dealt) => dealt,
+            Lists::Told(stays) => {
+                let stays = stays[split as usize].iter();
+                let there = stays.filter(|stay| stay.from <= task && task < stay.until);
+                return there.map(|stay| stay.row).collect();
+            }
+        };
+        let current = &self.schedule.tasks[task].current;
         match split {
-            Split::Train => self.train_list(task),
-            Split::Validation if self.scenario.takes_schedule() => {
-                let current = &self.schedule.tasks[task].current;
+            Split::Train => dealt.train_list(task, self.tasks, current),
+            Split::Validation if dealt.scenario.takes_schedule() => {
                 let subcategories = current.iter().enumerate();
                 subcategories
                     .flat_map(|(class, list)| list.iter().map(move |&x| (class, x)))
-                    .flat_map(|(class, x)| set_order(&self.validation.subcategory(class, x)))
+                    .flat_map(|(class, x)| set_order(&dealt.validation.subcategory(class, x)))
                     .collect()
             }
-            Split::Validation => self.validation.by_category(),
-            Split::Test => self.test.by_category(),
+            Split::Validation => dealt.validation.by_category(),
+            Split::Test => dealt.test.by_category(),
         }
     }
+}
 
-    fn train_list(&self, task: usize) -> Vec<u32> {
+impl Dealt {
+    /// The training list of one of `tasks` tasks, which has the subcategories `current` of each class.
+    fn train_list(&self, task: usize, tasks: usize, current: &[Vec<usize>]) -> Vec<u32> {
         let mut list = Vec::new();
         for deal in &self.deals {
             if let Some(x) = deal.subcategory
-                && !self.schedule.tasks[task].current[deal.class].contains(&x)
+                && !current[deal.class].contains(&x)
             {
                 continue;
             }
             let gone = if self.scenario == Scenario::Substitution {
-                self.steps(deal.first.len(), task)
+                self.steps(deal.first.len(), task, tasks)
             } else {
                 0
             };
             let come = if self.arrivals {
-                self.steps(deal.second.len(), task)
+                self.steps(deal.second.len(), task, tasks)
             } else {
                 0
             };
@@ -147,9 +183,9 @@ impl TaskLists {
         list
     }
 
-    /// How many of `len` clips have moved when `task` begins.
-    fn steps(&self, len: usize, task: usize) -> usize {
-        match (self.tasks - 1, self.remainder) {
+    /// How many of `len` clips have moved when `task` of `tasks` begins.
+    fn steps(&self, len: usize, task: usize, tasks: usize) -> usize {
+        match (tasks - 1, self.remainder) {
             (0, _) => 0,
             (changes, Remainder::Stay) => len / changes * task,
             (changes, Remainder::Spread) => len * task / changes,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::EventFiles;
 use crate::choice::choice;
 use crate::tables::ClassCountsOver;
 
@@ -23,6 +24,8 @@ choice! {
         IncrementalDecremental = "incremental-decremental" (seed "incremental_decremental"),
         /// Clips only arrive.
         JointIncremental = "joint-incremental" (seed "joint_incremental"),
+        /// Clips arrive and leave as a table says.
+        Events = "events",
     }
 }
 
@@ -34,10 +37,10 @@ impl Scenario {
     }
 
     /// Which clips of a class the imbalanced sampler counts: the seed counts a task's list only
-    /// where subcategories come and go.
+    /// where subcategories come and go, and events may be anything.
     #[must_use]
     pub fn class_counts_over(self) -> ClassCountsOver {
-        if self.takes_schedule() {
+        if self.takes_schedule() || self == Self::Events {
             ClassCountsOver::List
         } else {
             ClassCountsOver::Table
@@ -100,7 +103,7 @@ impl DealSettings {
 pub enum LabelSource {
     /// A manifest (`clips.parquet`), which knows the clips without frames.
     Manifest(PathBuf),
-    /// A folder of label tables; every clip counts as usable.
+    /// A folder of label tables; every clip that is not withdrawn counts as usable.
     Labels(PathBuf),
 }
 
@@ -109,11 +112,17 @@ pub enum LabelSource {
 pub struct TasksConfig {
     /// The labelled clips.
     pub clips: LabelSource,
+    /// A list of clips that count as having no frames from the start: the same draws without them.
+    /// Default none.
+    pub without: Option<PathBuf>,
     /// What decides the deal.
     pub deal: DealSettings,
+    /// The tables of the scenario `events`, which no other takes.
+    pub events: Option<EventFiles>,
     /// The schedule's CSV, for the scenarios that take one.
     pub schedule: Option<PathBuf>,
-    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one.
+    /// The number of tasks; by default the schedule's rows, [`DEFAULT_TASKS`] without one. Events
+    /// say it themselves; of theirs no more than this are written.
     pub tasks: Option<usize>,
     /// The folder of the two tables.
     pub out: PathBuf,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{MAX_TASKS, Scenario};
+use super::{EventsError, MAX_TASKS, Scenario};
 use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
@@ -11,6 +11,7 @@ use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
 use crate::taxonomy::TaxonomyError;
+use crate::withdrawn::WithdrawnError;
 
 /// Why the clips could not be dealt out.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum TasksError {
     /// The label tables are unusable.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// The list of clips to do without is unusable.
+    #[error(transparent)]
+    Without(#[from] WithdrawnError),
     /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -43,6 +47,18 @@ pub enum TasksError {
     /// The scenario needs a schedule.
     #[error("scenario {scenario} needs a schedule")]
     ScheduleMissing {
+        /// The scenario.
+        scenario: Scenario,
+    },
+    /// The events were refused.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// The scenario needs events.
+    #[error("scenario events needs a table of events")]
+    EventsMissing,
+    /// Another scenario was given events.
+    #[error("scenario {scenario} takes no events")]
+    EventsUnused {
         /// The scenario.
         scenario: Scenario,
     },
@@ -99,12 +115,20 @@ impl Hint for TasksError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Labels(e) => e.hint(),
+            Self::Without(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Lock(e) => e.hint(),
             Self::Taxonomy(_) | Self::Manifest { .. } => {
                 Some("write the manifest anew with `make manifest`".into())
             }
+            Self::Events(e) => e.hint(),
+            Self::EventsMissing => Some(
+                "give it with --events: a CSV with the columns task, change (arrives or leaves) and clip, group, subcategory \
+                 or category"
+                    .into(),
+            ),
+            Self::EventsUnused { .. } => Some("--scenario events follows them".into()),
             Self::ScheduleMissing { scenario } => {
                 let file = match scenario {
                     Scenario::Decremental => "subcategories_to_remove.csv",
@@ -132,9 +156,11 @@ impl Hint for TasksError {
     fn exit(&self) -> Exit {
         match self {
             Self::Labels(e) => e.exit(),
+            Self::Without(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Lock(e) => e.exit(),
+            Self::Events(e) => e.exit(),
             // A schedule that contradicts the labels will always do so.
             Self::ScheduleColumn { .. }
             | Self::ScheduleEntry { .. }

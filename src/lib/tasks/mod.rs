@@ -16,7 +16,10 @@
 pub mod availability;
 mod config;
 mod error;
+pub mod events;
 pub mod legacy_random;
+pub mod place;
+mod remarks;
 mod run;
 pub mod schedule;
 mod source;
@@ -27,6 +30,7 @@ pub use config::{
     DEFAULT_TASKS, DealSettings, LabelSource, MAX_TASKS, Remainder, Scenario, TasksConfig,
 };
 pub use error::TasksError;
+pub use events::{EventFiles, EventsError};
 pub use run::{run, write};
 pub use source::{LabelledClip, Source};
 pub use summary::{SplitSummary, TaskSummary, TasksSummary};

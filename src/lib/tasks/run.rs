@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::availability::TaskLists;
+use super::events::{self, EventFiles};
+use super::remarks::remarks;
 use super::schedule::{ScheduleCounts, ScheduleFile};
 use super::writer::{AvailabilityWriter, RowRef, int};
 use super::{
-    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Source, SplitSummary, TaskSummary,
-    TasksConfig, TasksError, TasksSummary,
+    DEFAULT_TASKS, DealSettings, LabelledClip, MAX_TASKS, Scenario, Source, SplitSummary,
+    TaskSummary, TasksConfig, TasksError, TasksSummary,
 };
 use crate::artifact;
 use crate::choice::Choice;
@@ -18,6 +20,10 @@ use crate::parquet_file::{self, Provenance, TableError};
 use crate::tables::AvailabilityRow;
 use crate::tables::{Change, ScheduleEvent, ScheduleRow};
 use crate::taxonomy::Taxonomy;
+use crate::withdrawn;
+
+/// The role of the list of clips to do without, among the inputs.
+const WITHOUT: &str = "without";
 
 /// Deals the clips out to the tasks of a scenario and publishes `schedule.parquet` and, last,
 /// `availability.parquet`.
@@ -37,15 +43,82 @@ pub fn run(config: &TasksConfig) -> Result<TasksSummary, TasksError> {
     // Two tables belong together. Dealing takes a moment, so a second one waits for the first.
     let _lock = Lock::folder(&config.out, "incdec-tasks", Wait::Yes)?;
     artifact::sweep(&config.out)?;
-    let source = Source::read(&config.clips)?;
+    let mut source = Source::read(&config.clips)?;
+    if let Some(list) = &config.without {
+        source.without(&withdrawn::read_ids(list)?);
+    }
+    let (plan, mut provenance) = match (&config.events, deal.scenario) {
+        (Some(files), Scenario::Events) => told(files, config, &source)?,
+        (None, Scenario::Events) => return Err(TasksError::EventsMissing),
+        (Some(_), scenario) => return Err(TasksError::EventsUnused { scenario }),
+        (None, _) => dealt(config, &source)?,
+    };
+    if let Some(list) = &config.without {
+        let hash = artifact::hash_file(list)?;
+        provenance.inputs.insert(WITHOUT.to_owned(), hash);
+    }
+    let summary = write(&plan, &source, deal, &provenance, &config.out)?;
+    for remark in remarks(&source, &summary, deal.arrivals) {
+        tracing::warn!("{remark}");
+    }
+    Ok(summary)
+}
+
+/// The plan that is drawn for a scenario, and where it comes from.
+fn dealt(config: &TasksConfig, source: &Source) -> Result<(TaskLists, Provenance), TasksError> {
+    let deal = &config.deal;
     let (tasks, schedule) = tasks_and_schedule(config, &source.taxonomy)?;
     let counts = schedule.as_ref().map(|s| &s.counts);
     let plan = TaskLists::new(deal, &source.tables(), tasks, counts);
-    let mut provenance = provenance(deal, tasks, schedule.as_ref(), &source);
+    let mut provenance = provenance(deal, tasks, schedule.as_ref(), source);
     for file in source.files.iter().chain(schedule.iter().map(|s| &s.path)) {
         provenance = provenance.with_input(file)?;
     }
-    write(&plan, &source, deal, &provenance, &config.out)
+    Ok((plan, provenance))
+}
+
+/// The plan that a table of events tells, and where it comes from: no seed among it.
+fn told(
+    files: &EventFiles,
+    config: &TasksConfig,
+    source: &Source,
+) -> Result<(TaskLists, Provenance), TasksError> {
+    if let Some(schedule) = &config.schedule {
+        tracing::info!(
+            "scenario events follows no schedule: {} was not used",
+            schedule.display()
+        );
+    }
+    let told = events::read(files, source)?;
+    let tasks = config.tasks.map_or(told.tasks, |most| most.min(told.tasks));
+    if !(1..=MAX_TASKS).contains(&tasks) {
+        return Err(TasksError::TaskCount(tasks));
+    }
+    if tasks < told.tasks {
+        tracing::info!(
+            "the events go on to task {}, of which {tasks} tasks are written",
+            told.tasks - 1
+        );
+    }
+    let mut provenance = Provenance::of(&serde_json::json!({
+        "scenario": Scenario::Events.name(),
+        "tasks": tasks,
+        "class_counts_over": Scenario::Events.class_counts_over(),
+        Taxonomy::SETTING: source.taxonomy.to_json(),
+        "train_class_counts": train_class_counts(source),
+    }));
+    for file in source
+        .files
+        .iter()
+        .chain([&files.events])
+        .chain(&files.start)
+    {
+        provenance = provenance.with_input(file)?;
+    }
+    Ok((
+        TaskLists::told(&source.tables(), tasks, told.stays),
+        provenance,
+    ))
 }
 
 /// The number of tasks, and the schedule where the scenario takes one.
@@ -98,10 +171,6 @@ fn provenance(
     schedule: Option<&ScheduleFile>,
     source: &Source,
 ) -> Provenance {
-    let mut train_class_counts = vec![0_u64; source.taxonomy.classes()];
-    for clip in &source.clips[Split::Train as usize] {
-        train_class_counts[clip.class] += 1;
-    }
     Provenance::of(&serde_json::json!({
         "scenario": deal.scenario.name(),
         "seed": deal.seed,
@@ -115,8 +184,17 @@ fn provenance(
         "pipeline": deal.scenario.seed_name(),
         "class_counts_over": deal.scenario.class_counts_over(),
         Taxonomy::SETTING: source.taxonomy.to_json(),
-        "train_class_counts": train_class_counts,
+        "train_class_counts": train_class_counts(source),
     }))
+}
+
+/// How many training clips each class has.
+fn train_class_counts(source: &Source) -> Vec<u64> {
+    let mut counts = vec![0; source.taxonomy.classes()];
+    for clip in &source.clips[Split::Train as usize] {
+        counts[clip.class] += 1;
+    }
+    counts
 }
 
 /// Publishes the tables of a plan in the folder `out`, the schedule first. Buffers one batch of

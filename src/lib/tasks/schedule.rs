@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::legacy_random::{NumpyRandom, PythonRandom};
+use super::place::{Places, Stay};
 use super::{Scenario, TasksError};
-use crate::named_csv::NamedCsv;
+use crate::named_csv::{NamedCsv, whole_number};
 use crate::tables::ScheduleEvent;
 use crate::taxonomy::Taxonomy;
 
@@ -41,8 +42,7 @@ impl ScheduleCounts {
             let (line, record) = record?;
             let entry = |&column: &usize| {
                 let text = record.get(column).unwrap_or_default();
-                text.parse()
-                    .ok()
+                whole_number(text)
                     .filter(|&count| count <= MAX_COUNT)
                     .ok_or_else(|| TasksError::ScheduleEntry {
                         path: path.to_owned(),
@@ -159,6 +159,40 @@ impl SubcategorySchedule {
         Self {
             tasks,
             removed_at_start: scenario == Scenario::Decremental,
+            sizes: sizes.to_vec(),
+        }
+    }
+
+    /// The schedule of training clips that stay as they were told to: a subcategory is there while clips of it are. Those of task
+    /// 0 stand in the taxonomy's order, those that come behind them, and who leaves is closed up.
+    pub(super) fn told(sizes: &[usize], tasks: usize, stays: &[Stay], places: &Places) -> Self {
+        // By task, what comes and what goes.
+        let mut moves: Vec<Vec<((usize, usize), i64)>> = vec![Vec::new(); tasks];
+        for stay in stays {
+            let place = places[stay.row as usize];
+            for (task, by) in [(stay.from, 1), (stay.until, -1)] {
+                if task < tasks {
+                    moves[task].push((place, by));
+                }
+            }
+        }
+        let mut counts: Vec<Vec<i64>> = sizes.iter().map(|&n| vec![0; n]).collect();
+        let mut current: Vec<Vec<usize>> = vec![Vec::new(); sizes.len()];
+        let tasks = moves.into_iter().map(|moves| {
+            for ((class, x), by) in moves {
+                counts[class][x] += by;
+            }
+            for (counts, current) in counts.iter().zip(&mut current) {
+                current.retain(|&x| counts[x] > 0);
+                let come = (0..counts.len()).filter(|x| counts[*x] > 0 && !current.contains(x));
+                let come: Vec<usize> = come.collect();
+                current.extend(come);
+            }
+            TaskSchedule::new(current.clone())
+        });
+        Self {
+            tasks: tasks.collect(),
+            removed_at_start: false,
             sizes: sizes.to_vec(),
         }
     }

@@ -1,6 +1,6 @@
 //! The labelled clips, from label tables or from a manifest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::availability::Tables;
@@ -17,6 +17,8 @@ use crate::taxonomy::Taxonomy;
 pub struct LabelledClip {
     /// The clip's id.
     pub clip_id: String,
+    /// What it may not be divided from, where the labels say so.
+    pub group: Option<String>,
     /// Its class.
     pub class: usize,
     /// Its subcategory, as an index into the category's list of the taxonomy.
@@ -48,6 +50,13 @@ impl Source {
         }
     }
 
+    /// Takes the frames of these clips away, as if they had never been there; their places in the draws stay.
+    pub(super) fn without(&mut self, ids: &BTreeSet<String>) {
+        for clip in self.clips.iter_mut().flatten() {
+            clip.usable &= !ids.contains(&clip.clip_id);
+        }
+    }
+
     /// Where each clip belongs: what dealing needs to know.
     #[must_use]
     pub fn tables(&self) -> Tables {
@@ -65,12 +74,14 @@ impl Source {
         let clips = Split::ALL.map(|split| {
             let clips = labels.of(split).iter();
             clips
-                .map(|label| LabelledClip {
-                    clip_id: label.clip.to_string(),
+                .map(|label| (label.clip.to_string(), label))
+                .map(|(clip_id, label)| LabelledClip {
+                    usable: !labels.withdrawn.contains(&clip_id),
+                    clip_id,
+                    group: label.group.clone(),
                     class: label.class,
                     // The tables were checked against the taxonomy, so the subcategory is found.
                     subcategory: taxonomy.place(&label.subcategory).map_or(0, |p| p.index),
-                    usable: true,
                 })
                 .collect()
         });
@@ -92,7 +103,7 @@ impl Source {
                 clip: printable(&row.clip_id).into_owned(),
                 problem,
             };
-            if row.clip_id.parse::<ClipId>().is_err() {
+            if ClipId::of_either_kind(&row.clip_id).is_err() {
                 return Err(contradiction("that is no clip's id".to_owned()));
             }
             if !seen.insert(row.clip_id.clone()) {
@@ -124,6 +135,8 @@ impl Source {
                 })?;
             of_split.push(LabelledClip {
                 clip_id: row.clip_id,
+                // A manifest of a version before has no groups, but it knows the videos.
+                group: row.group.or(row.youtube_id),
                 class: place.class,
                 subcategory: place.index,
                 usable: row.status.is_usable(),

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::Scenario;
 use crate::clip::Split;
 
 /// What a run of the stage dealt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TasksSummary {
     /// The scenario.
     pub scenario: Scenario,
@@ -17,7 +19,7 @@ pub struct TasksSummary {
 }
 
 /// What one task holds and how it differs from the one before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TaskSummary {
     /// The clips of each split, in the order of [`Split::ALL`].
     pub splits: [SplitSummary; 3],
@@ -30,7 +32,7 @@ pub struct TaskSummary {
 }
 
 /// The clips of one split in one task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SplitSummary {
     /// Clips in the list.
     pub listed: usize,
@@ -44,14 +46,15 @@ pub struct SplitSummary {
 
 impl fmt::Display for TasksSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}, seed {}, {} task{}",
-            self.scenario,
-            self.seed,
-            self.tasks.len(),
-            if self.tasks.len() == 1 { "" } else { "s" }
-        )?;
+        let tasks = self.tasks.len();
+        let s = if tasks == 1 { "" } else { "s" };
+        match self.scenario {
+            Scenario::Events => writeln!(
+                f,
+                "events, {tasks} task{s}; nothing is drawn, so that --seed changes nothing"
+            )?,
+            scenario => writeln!(f, "{scenario}, seed {}, {tasks} task{s}", self.seed)?,
+        }
         writeln!(
             f,
             "{:>4} {:>9} {:>9} {:>9} {:>11} {:>9} {:>9}",

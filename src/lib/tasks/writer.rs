@@ -44,6 +44,7 @@ struct Builders {
     position: Int32Builder,
     row: Int32Builder,
     clip_id: StringBuilder,
+    group: StringBuilder,
     category: StringBuilder,
     label: Int32Builder,
     subcategory: StringBuilder,
@@ -77,6 +78,7 @@ impl<'a> AvailabilityWriter<'a> {
         columns.position.append_option(row.position);
         columns.row.append_value(row.row);
         columns.clip_id.append_value(&row.clip.clip_id);
+        columns.group.append_option(row.clip.group.as_deref());
         columns.category.append_value(&category.name);
         columns.label.append_value(int(row.clip.class));
         columns
@@ -106,6 +108,7 @@ impl<'a> AvailabilityWriter<'a> {
             Arc::new(c.position.finish()),
             Arc::new(c.row.finish()),
             Arc::new(c.clip_id.finish()),
+            Arc::new(c.group.finish()),
             Arc::new(c.category.finish()),
             Arc::new(c.label.finish()),
             Arc::new(c.subcategory.finish()),
@@ -143,6 +146,7 @@ mod tests {
             AvailabilityWriter::create(&path, &taxonomy, &Provenance::default()).unwrap();
         let clip = LabelledClip {
             clip_id: "abc_000000_000010".into(),
+            group: Some("abc".into()),
             class: 0,
             subcategory: 0,
             usable: false,
@@ -161,6 +165,7 @@ mod tests {
                 position: (change != Change::Removed).then_some(i),
                 row: 7,
                 clip_id: clip.clip_id.clone(),
+                group: clip.group.clone(),
                 category: "food".into(),
                 label: 0,
                 subcategory: "eating cake".into(),

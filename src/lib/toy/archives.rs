@@ -91,7 +91,7 @@ fn header(size_bytes: u64, kind: tar::EntryType) -> tar::Header {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // At most 60 s at 120 fps.
 fn encode(config: &ToyConfig, clip: &ToyClip, archive: &Path) -> Result<Vec<u8>, ToyError> {
     let mut rng = stream(config.seed, "toy scene", &[clip.key]);
-    let scene = Scene::draw(clip.class, clip.index, clip.count, &mut rng);
+    let scene = Scene::draw(clip.class, clip.index, clip.count, config.cue, &mut rng);
     let frames = ((config.seconds * f64::from(config.fps)).round() as u32).max(1);
     let spec = VideoSpec {
         width: config.size,

@@ -26,6 +26,19 @@ choice! {
     }
 }
 
+choice! {
+    /// What tells a clip's category.
+    #[derive(Default)]
+    pub enum Cue: "cue" {
+        /// The motion alone: no single frame shows it, and learning takes long.
+        #[default]
+        Motion = "motion",
+        /// The motion, and the appearance as well: each subcategory has a texture and a hue of its
+        /// own, which are learnt in minutes and forgotten when it is withdrawn.
+        Appearance = "appearance",
+    }
+}
+
 /// Settings of the toy source.
 #[derive(Clone, Debug, Serialize)]
 pub struct ToyConfig {
@@ -48,6 +61,10 @@ pub struct ToyConfig {
     pub seed: u64,
     /// Where members lie in an archive.
     pub layout: Layout,
+    /// What tells a clip's category. Only another one than the default is recorded, so that a
+    /// source of a version before is known again.
+    #[serde(skip_serializing_if = "Cue::is_default")]
+    pub cue: Cue,
 }
 
 impl Default for ToyConfig {
@@ -62,7 +79,15 @@ impl Default for ToyConfig {
             fps: 10,
             seed: 0,
             layout: Layout::default(),
+            cue: Cue::default(),
         }
+    }
+}
+
+impl Cue {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // The signature that serde calls.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

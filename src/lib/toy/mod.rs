@@ -14,7 +14,7 @@ pub mod serve;
 mod summary;
 mod tables;
 
-pub use config::{Layout, ToyConfig};
+pub use config::{Cue, Layout, ToyConfig};
 pub use error::ToyError;
 pub use run::run;
 pub use summary::ToySummary;

@@ -4,13 +4,17 @@
 //! and cropping, and none shows in a single frame, because what a moving clip passes through
 //! (place, scale, brightness) is drawn for the others from the same ranges. The subcategory is the
 //! appearance: every category divides one scale of textures and hues evenly among its
-//! subcategories, so that appearance alone says nothing about the category.
+//! subcategories, so that appearance alone says nothing about the category. Where the appearance is
+//! to be a cue, each subcategory has a texture and a hue of its own instead, those of one category
+//! no more alike than others.
 //!
 //! Only additions, multiplications and square roots are used: no sine or power, whose last bits
 //! differ between systems.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+
+use super::Cue;
 
 /// Cells of the random lattice before it repeats.
 const LATTICE_CELLS: usize = 16;
@@ -31,6 +35,12 @@ const FLICKER_HERTZ: (f64, f64) = (0.8, 1.2);
 const DARKEST: f64 = 0.4;
 /// Sway in full cycles a second.
 const SWAY_HERTZ: (f64, f64) = (0.6, 0.9);
+/// Numbers between the first subcategories of two categories.
+const SUBCATEGORIES_APART: usize = 17;
+/// The golden ratio's fraction.
+const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
+/// The range of hues of a subcategory, in cycles, where it has one of its own.
+const HUE_RANGE: f64 = 0.015;
 /// How far a sway goes to either side, in cells.
 const SWAY_CELLS: f64 = 0.8;
 
@@ -110,12 +120,18 @@ impl Scene {
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // Numbers of subcategories, far below 2^52.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Between 0 and the number of textures.
-    pub fn draw(class: usize, index: usize, count: usize, rng: &mut ChaCha8Rng) -> Self {
+    pub fn draw(class: usize, index: usize, count: usize, cue: Cue, rng: &mut ChaCha8Rng) -> Self {
         let motion = Motion::of_class(class);
         let appearance = (index as f64 + between(rng, (0.05, 0.95))) / count as f64;
         let scaled = appearance * Texture::ALL.len() as f64;
-        let texture = Texture::ALL[(scaled as usize).min(Texture::ALL.len() - 1)];
-        let hue = scaled.fract();
+        let (texture, hue) = match cue {
+            Cue::Motion => (
+                (scaled as usize).min(Texture::ALL.len() - 1),
+                scaled.fract(),
+            ),
+            Cue::Appearance => own_appearance(class, index, scaled.fract()),
+        };
+        let texture = Texture::ALL[texture];
         let hertz = between(
             rng,
             if motion == Motion::Sway {
@@ -238,6 +254,16 @@ fn grow(scale: f64, seconds: f64) -> f64 {
     grown * (1.0 + ZOOM_PER_SECOND / 100.0 * left)
 }
 
+/// The number of the texture and the hue of a subcategory; `share` of 0..1 places the hue within the
+/// subcategory's own narrow range.
+#[allow(clippy::cast_precision_loss)] // Some dozens of subcategories.
+fn own_appearance(class: usize, index: usize, share: f64) -> (usize, f64) {
+    let number = class * SUBCATEGORIES_APART + index;
+    // Steps of the golden ratio spread any number of hues evenly.
+    let hue = (number as f64 * GOLDEN_RATIO).fract();
+    (number % Texture::ALL.len(), hue + share * HUE_RANGE)
+}
+
 /// A triangle wave of period 1, 0 to 1.
 fn wave(phase: f64) -> f64 {
     1.0 - (2.0 * phase.rem_euclid(1.0) - 1.0).abs()
@@ -266,7 +292,7 @@ mod tests {
 
     fn scene(motion: Motion, key: u64) -> Scene {
         let class = Motion::ALL.iter().position(|&m| m == motion).unwrap();
-        Scene::draw(class, 0, 3, &mut stream(1, "scene", &[key]))
+        Scene::draw(class, 0, 3, Cue::Motion, &mut stream(1, "scene", &[key]))
     }
 
     /// The mean absolute difference of two pictures, the second moved down by `rows`.
@@ -323,13 +349,35 @@ mod tests {
     }
 
     #[test]
+    fn with_the_appearance_as_a_cue_no_two_subcategories_share_one() {
+        // As many as the published taxonomy has.
+        let subcategories = [14, 3, 3, 5, 12].into_iter().enumerate();
+        let own: Vec<(usize, f64)> = subcategories
+            .flat_map(|(class, count)| {
+                (0..count).map(move |index| own_appearance(class, index, 0.0))
+            })
+            .collect();
+        for (k, a) in own.iter().enumerate() {
+            for b in &own[k + 1..] {
+                let apart = (a.1 - b.1).abs();
+                let apart = apart.min(1.0 - apart);
+                assert!(a.0 != b.0 || apart > HUE_RANGE, "{a:?} {b:?}");
+            }
+        }
+        let scene = |cue| Scene::draw(2, 1, 3, cue, &mut stream(1, "scene", &[7]));
+        let (plain, cued) = (scene(Cue::Motion), scene(Cue::Appearance));
+        assert_ne!(plain.colours, cued.colours);
+        assert_eq!((plain.place, plain.hertz), (cued.place, cued.hertz));
+    }
+
+    #[test]
     fn every_category_uses_the_same_scale_of_appearances() {
         let textures = |class: usize, count: usize| {
             let mut seen = [0_u32; 4];
             for index in 0..count {
                 for key in 0..200 {
                     let mut rng = stream(2, "scene", &[index as u64, key]);
-                    let scene = Scene::draw(class, index, count, &mut rng);
+                    let scene = Scene::draw(class, index, count, Cue::Motion, &mut rng);
                     seen[scene.texture as usize] += 1;
                 }
             }

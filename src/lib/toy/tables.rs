@@ -68,7 +68,9 @@ pub(super) fn write_tables(
 ) -> Result<(), ToyError> {
     let text = |path: &str, text: &str| publish_if_changed(&config.out.join(path), text.as_bytes());
     let annotation = |name: &str, clip: &ToyClip| {
-        let (id, start, end) = (clip.id.youtube_id(), clip.id.start_s(), clip.id.end_s());
+        // Every clip of the toy is a piece of a video, as Kinetics' are.
+        let id = clip.id.youtube_id().unwrap_or_default();
+        let [start, end] = [clip.id.start_s(), clip.id.end_s()].map(Option::unwrap_or_default);
         format!("{name},{id},{start},{end}")
     };
 

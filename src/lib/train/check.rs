@@ -1,7 +1,7 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, Settings, TrainConfig, UnlearnName};
+use super::settings::{ApproachName, CriterionName, OnTainted, Settings, TrainConfig, UnlearnName};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
@@ -41,11 +41,30 @@ impl TrainConfig {
                 format!("{threads} must lie in 1..{MAX_THREADS}"),
             );
         }
+        if self.extend.tasks && self.extend.epochs.is_some() {
+            return refuse("--extend-epochs", "does not go with --extend-tasks");
+        }
         if !(0.0..=1.0).contains(&self.max_bad) {
             return refuse("--max-bad", format!("{} must lie in 0..1", self.max_bad));
         }
         if self.max_bad > 0.0 && self.on_bad_clip == OnBadClip::Fail {
             return refuse("--max-bad", "belongs to --on-bad-clip skip");
+        }
+        let rolls_back = self.on_tainted == OnTainted::Rollback;
+        if rolls_back != self.from_run.is_some() {
+            return refuse(
+                "--from-run",
+                "belongs to --on-tainted rollback, and that to it",
+            );
+        }
+        if self.from_run.as_ref() == Some(&self.out) {
+            return refuse("--from-run", "the run stays as it is: choose another --out");
+        }
+        if rolls_back && self.withdrawn.is_none() {
+            return refuse(
+                "--on-tainted",
+                "rollback needs the list of withdrawn clips (--withdrawn)",
+            );
         }
         Ok(())
     }
@@ -70,7 +89,6 @@ impl Settings {
             ("--epochs", self.epochs as usize),
             ("--batch-size", self.batch_size),
             ("--size", self.size as usize),
-            ("--early-stop", self.early_stop as usize),
         ];
         if let Some((flag, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return refuse(flag, "must be at least 1");
@@ -172,15 +190,6 @@ impl Settings {
                 "new weights have nothing to unlearn: not together with --from-scratch",
             );
         }
-        if self.from_scratch && self.approach != ApproachName::Finetune {
-            return refuse(
-                "--from-scratch",
-                format!(
-                    "new weights in each task leave {} nothing to hold on to; use --approach finetune",
-                    self.approach
-                ),
-            );
-        }
         Ok(())
     }
 }
@@ -226,11 +235,6 @@ mod tests {
             s.lwf_temperature = 2.0;
         };
         assert!(refused(tempered).contains("needs --criterion multiclass"));
-        let anew = |s: &mut Settings| {
-            s.approach = ApproachName::Ewc;
-            s.from_scratch = true;
-        };
-        assert!(refused(anew).contains("leave ewc nothing to hold on to"));
     }
 
     #[test]

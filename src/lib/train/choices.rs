@@ -1,6 +1,7 @@
 //! The settings that are one of a few named values, with the seed's spellings as aliases.
 
 use crate::choice::choice;
+pub use crate::model::CriterionName;
 
 choice! {
     /// How the model is updated from task to task.
@@ -17,13 +18,34 @@ choice! {
     }
 }
 
+/// Whether messages, and so the log, name withdrawn clips; else they are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogIds {
+    /// They are counted.
+    #[default]
+    No,
+    /// The first of them is named.
+    Yes,
+}
+
+impl LogIds {
+    /// The clip's id, where messages may name it.
+    pub(in crate::train) fn named(self, clip_id: &str) -> Option<String> {
+        (self == Self::Yes).then(|| clip_id.to_owned())
+    }
+}
+
 choice! {
-    /// What the classification loss compares.
-    pub enum CriterionName: "criterion" {
-        /// Binary cross-entropy of each class's sigmoid.
-        Multilabel = "multilabel",
-        /// Cross-entropy of the softmax.
-        Multiclass = "multiclass",
+    /// What becomes of a run that saw clips which have been withdrawn since.
+    #[derive(Default)]
+    pub enum OnTainted: "way with a run that saw withdrawn clips" {
+        /// It is not gone on with.
+        #[default]
+        Refuse = "refuse",
+        /// It is gone on with, and that is said.
+        Warn = "warn",
+        /// A new run takes over the tasks before the first that saw one, and goes on without them.
+        Rollback = "rollback",
     }
 }
 

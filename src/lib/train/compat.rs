@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::did_you_mean;
+
 /// What each field of the seed's behaviour brings back where ours differs by default and a number
 /// can move.
 ///
@@ -67,8 +69,9 @@ impl std::str::FromStr for Compat {
                 .collect();
             if !known.contains(&name) {
                 return Err(format!(
-                    "{name:?} is no quirk: expected none, twyn2024, or of {}",
-                    known.join(", ")
+                    "{name:?} is no quirk: expected none, twyn2024, or of {}{}",
+                    known.join(", "),
+                    did_you_mean(&name, known.iter().map(String::as_str))
                 ));
             }
             fields[name] = true.into();

@@ -1,4 +1,4 @@
-//! The classification loss and the probabilities that go with it.
+//! The classification loss.
 
 use tch::{Kind, Reduction, Tensor};
 
@@ -21,14 +21,6 @@ impl CriterionName {
                 )
             }
             Self::Multiclass => logits.cross_entropy_for_logits(labels),
-        }
-    }
-
-    /// Probabilities [N, C] of the classes: sigmoids or the softmax.
-    pub fn probabilities(self, logits: &Tensor) -> Tensor {
-        match self {
-            Self::Multilabel => logits.sigmoid(),
-            Self::Multiclass => logits.softmax(-1, Kind::Float),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Why a run failed, and what can be done about it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use indicatif::HumanBytes;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
@@ -10,10 +13,15 @@ use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
+use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
-use crate::run_record::{RunRecordError, listed};
+use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
+use crate::signals::Signal;
 use crate::tables::AvailabilityError;
+use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
+
+use super::trouble::{Divergence, Shortage};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +35,9 @@ pub enum TrainError {
         /// What it may be.
         why: String,
     },
-    /// There is no such device.
-    #[error("there is no device cuda:{index}: libtorch sees {found} GPUs")]
-    Device {
-        /// The GPU that was asked for.
-        index: usize,
-        /// How many there are.
-        found: i64,
-    },
-    /// bfloat16 on a processor that has no instructions for it.
-    #[error(
-        "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
-    )]
-    Bf16,
+    /// The device cannot be computed on.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A file could not be published or read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -88,7 +86,7 @@ pub enum TrainError {
     #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
     EmptyList {
         /// The task.
-        task: i32,
+        task: usize,
         /// Whose list.
         split: Split,
         /// Clips that are listed.
@@ -121,32 +119,158 @@ pub enum TrainError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// What lies beside the tensors of a checkpoint cannot be written.
+    #[error("{path}: {source}")]
+    Facts {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What the JSON writer said.
+        source: serde_json::Error,
+    },
+    /// The system does not let signals be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(#[source] io::Error),
+    /// The run was asked to end.
+    #[error("{}", stopped(*signal, position.as_ref(), *kept))]
+    Stopped {
+        /// By what.
+        signal: Signal,
+        /// In the midst of which task; none between tasks.
+        position: Option<Position>,
+        /// Whether everything so far is kept.
+        kept: bool,
+    },
     /// The loss left the numbers.
-    #[error("task {task}, epoch {epoch}: the loss is {loss}")]
+    #[error("task {task}, epoch {epoch}: {found}")]
     Diverged {
         /// The task.
         task: usize,
         /// The epoch within it.
         epoch: u32,
-        /// What the loss was.
-        loss: f64,
+        /// What went before it.
+        found: Box<Divergence>,
+    },
+    /// Memory is short.
+    #[error("{0}")]
+    Memory(Box<Shortage>),
+    /// The disk has not the room that the run needs.
+    #[error(
+        "{folder}: this run needs about {} on the disk, {} of it weights, and {} are free",
+        HumanBytes(*needed_bytes),
+        HumanBytes(*weights_bytes),
+        HumanBytes(*free_bytes)
+    )]
+    NoSpace {
+        /// The run directory.
+        folder: PathBuf,
+        /// What the run is still to write.
+        needed_bytes: u64,
+        /// Of this, weights that stay.
+        weights_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// A shard is no longer the file that it was when the run began.
+    #[error(
+        "{fault}; its shard {what} since this run began, and {} clips of the list lie in it: {}",
+        clips.len(),
+        first_clips(clips)
+    )]
+    ShardChanged {
+        /// The clips of the list that lie in it.
+        clips: Vec<String>,
+        /// `has gone` or `has changed`.
+        what: &'static str,
+        /// How it was noticed; it names the shard.
+        #[source]
+        fault: Box<DataError>,
     },
     /// The run directory holds a run under other settings or data.
-    #[error("{folder} holds another run: {}", listed(differences))]
+    #[error("{folder} holds another run: {}", listed(&with_flags(differences)))]
     OtherRun {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
         differences: Vec<String>,
     },
+    /// The unfinished run in the run directory was begun by another version, whose results differ.
+    #[error(
+        "{folder} was begun under version {version} of run directories, this program trains under version {expected}: \
+         the same settings draw other dropout there"
+    )]
+    OtherVersion {
+        /// The run directory.
+        folder: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that this program writes.
+        expected: u32,
+    },
     /// The run in the run directory began on another machine, or on other threads, instructions or
     /// libraries.
-    #[error("{folder} was begun on another machine: {}", listed(differences))]
+    #[error("{folder} was begun on another machine: {}", listed(&with_flags(differences)))]
     OtherMachine {
         /// The run directory.
         folder: PathBuf,
         /// What differs.
         differences: Vec<String>,
+    },
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The shards still hold frames of withdrawn clips.
+    #[error(
+        "{folder} still holds the frames of {clips} withdrawn clips{}",
+        first_of(first.as_ref())
+    )]
+    WithdrawnStored {
+        /// The folder of shards.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The first of them, where logs may name it.
+        first: Option<String>,
+    },
+    /// The run saw clips that have been withdrawn since.
+    #[error(
+        "{folder} saw {clips} clips that have been withdrawn since, from task {task} on{}",
+        first_of(first.as_ref())
+    )]
+    Tainted {
+        /// The run directory.
+        folder: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The clip that it saw first, where logs may name it.
+        first: Option<String>,
+        /// The task that saw it, from 0.
+        task: usize,
+    },
+    /// A run cannot be taken over: its lists are others, not only without the withdrawn clips.
+    #[error("{folder} cannot be taken over: {why}")]
+    NotTakenOver {
+        /// The run directory.
+        folder: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The run in the run directory cannot go beyond what it was begun for.
+    #[error("{folder} cannot be extended by {flag}: {why}")]
+    CannotExtend {
+        /// The run directory.
+        folder: PathBuf,
+        /// The flag that asks for it.
+        flag: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// There is no run in the folder.
+    #[error("{folder} holds no run: it has no settings.json{}", in_use(holder.as_ref()))]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+        /// Who works in it and may write one, in its own words.
+        holder: Option<String>,
     },
     /// The run directory holds something that is no run.
     #[error("{folder} is not empty and holds no run")]
@@ -156,18 +280,77 @@ pub enum TrainError {
     },
 }
 
+/// Where a run has ended before its time, and what is kept of it.
+fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
+    match position {
+        None => format!("stopped by {signal} between tasks; everything so far is kept"),
+        Some(position) if kept => {
+            format!("stopped by {signal} in {position}; a checkpoint of it is kept")
+        }
+        Some(position) => format!(
+            "stopped by {signal} in {position}; no checkpoint of it is kept, and task {} goes on from what was kept before",
+            position.task
+        ),
+    }
+}
+
+/// How to go on with the run that is there.
+fn way_back(differences: &[String]) -> String {
+    let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
+    flags.sort();
+    flags.dedup();
+    if flags.len() < differences.len() && flags.is_empty() {
+        return "or go on with the version of this program that began it".to_owned();
+    }
+    let mut way = format!(
+        "or go on with that run: give {} as it was there",
+        flags.join(", ")
+    );
+    for (flag, longer) in [
+        ("--epochs", "--extend-epochs"),
+        ("--stop-after-first-task", "--extend-tasks"),
+    ] {
+        if flags.iter().any(|found| found == flag) {
+            way += &format!(", and {longer} beside it where the run is to be longer");
+        }
+    }
+    way
+}
+
+/// `, the first of them a_000001_000011`; nothing where logs may not name it.
+fn first_of(first: Option<&String>) -> String {
+    first.map_or_else(String::new, |first| format!(", the first of them {first}"))
+}
+
+fn in_use(holder: Option<&String>) -> String {
+    holder.map_or_else(String::new, |holder| {
+        format!(" yet; it is in use by {holder}")
+    })
+}
+
 /// The share of `clips` that `bad` ones are.
 #[allow(clippy::cast_precision_loss)] // Numbers of clips.
 pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
 }
 
+/// The ways out for a run that saw a withdrawn clip first in `task`.
+fn tainted_hint(folder: &Path, task: usize) -> String {
+    let clean = match task.checked_sub(1) {
+        Some(last) => format!("task {last} is the last that never knew it"),
+        None => "no task is without it".to_owned(),
+    };
+    format!(
+        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
+        folder.display()
+    )
+}
+
 impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
-            Self::Device { .. } => Some("use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into()),
-            Self::Bf16 => Some("leave --precision bf16 out, or compute on a GPU with --device cuda:0".into()),
+            Self::Device(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Table(e) => e.hint(),
             Self::Availability(e) => e.hint(),
@@ -176,18 +359,36 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Withdrawn(e) => e.hint(),
+            Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
+            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
+            Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
             Self::TooManyBad { .. } | Self::NoReadableClip => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
+            Self::Stopped { .. } => Some("give the same command again to go on".into()),
             Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
-            Self::Diverged { .. } => Some("lower the learning rates (--lr-first-task, --lr-backbone, --lr-head) or the penalty's weight".into()),
-            Self::OtherRun { .. } => Some("choose another --out, or remove that folder to train it anew".into()),
+            Self::Diverged { found, .. } => Some(found.remedy().into()),
+            Self::Memory(shortage) => Some(shortage.remedy().into()),
+            Self::NoSpace { .. } => Some("free some space there, or choose an --out on another disk; then give the same command again".into()),
+            Self::ShardChanged { .. } => Some("bring the shard back as it was and give the same command again: what was finished is kept; or make the shards anew with `make decode` and train into another --out".into()),
+            Self::OtherRun { differences, .. } => Some(format!(
+                "choose another --out, or remove that folder to train it anew; {}",
+                way_back(differences)
+            )),
             Self::OtherMachine { .. } => Some(
                 "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
             ),
+            Self::OtherVersion { .. } => Some(
+                "choose another --out to train it anew, or finish it with the incdec that began it".into(),
+            ),
+            Self::CannotExtend { flag, .. } => Some(format!(
+                "leave {flag} out to go on with the run as it is, or train with the longer settings into another --out"
+            )),
+            Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
             _ => None,
         }
@@ -196,6 +397,7 @@ impl Hint for TrainError {
     fn exit(&self) -> Exit {
         match self {
             Self::Setting { .. } => Exit::Usage,
+            Self::Device(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),
             Self::Availability(e) => e.exit(),
@@ -204,11 +406,13 @@ impl Hint for TrainError {
             Self::Data(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
+            Self::Withdrawn(e) => e.exit(),
             Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
             | Self::NoReadableClip => Exit::Hopeless,
-            Self::Vanished { .. } => Exit::TryAgain,
+            Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
+            Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }
     }

@@ -1,21 +1,26 @@
 //! What the model says of a list of clips, in order, unaugmented, and how good that is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::TrainError;
-use super::feed::Feed;
+use super::feed::FedBatch;
 use super::learner::Learner;
 use super::settings::CriterionName;
 use crate::clip::Split;
 use crate::data::Dataset;
 use crate::metrics::{self, Metrics, Predictions};
 use crate::model::Mode;
+use crate::model::state_dict::StateDict;
 use crate::tables::PredictionRow;
 use crate::taxonomy::Taxonomy;
+
+/// What the sum of losses is called in a state.
+const LOSS: &str = "loss";
+/// What the probabilities are called in a state.
+const PROBABILITIES: &str = "probabilities";
 
 /// The outcome of one evaluation.
 #[derive(Clone, Debug)]
@@ -43,51 +48,98 @@ impl CriterionName {
     }
 }
 
-/// Evaluates `learner` on `list`.
-///
-/// # Errors
-/// When a clip cannot be loaded, or the model says something that is no probability.
-pub(super) fn evaluate(
-    learner: &Learner,
-    taxonomy: &Taxonomy,
-    list: &Arc<Dataset>,
-    feed: &mut Feed,
-) -> Result<Evaluation, TrainError> {
-    let begun = Instant::now();
-    let mut loss = Tensor::zeros([], (Kind::Double, learner.device()));
-    let (mut clips, mut parts) = (Vec::new(), Vec::new());
-    let mut batches = feed.in_order(list);
-    while let Some(batch) = feed.next_untimed(list, &mut batches)? {
+/// What the model has said of a list so far.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// Sum of the clips' losses.
+    loss: Tensor,
+    /// Probabilities [n, C] of each batch.
+    parts: Vec<Tensor>,
+    clips: Vec<usize>,
+    begun: Instant,
+}
+
+impl Answers {
+    /// Nothing said yet.
+    pub(super) fn new(device: Device) -> Self {
+        Self {
+            loss: Tensor::zeros([], (Kind::Double, device)),
+            parts: Vec::new(),
+            clips: Vec::new(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Answers about `clips`, from what [`Answers::state`] gave.
+    pub(super) fn of(device: Device, clips: Vec<usize>, state: &StateDict) -> Self {
+        let mut answers = Self::new(device);
+        if let (Some(loss), Some(said)) = (state.get(LOSS), state.get(PROBABILITIES)) {
+            answers.loss = loss.to_device(device);
+            answers.parts.push(said.to_device(device));
+            answers.clips = clips;
+        }
+        answers
+    }
+
+    /// The answers by name; none before the first.
+    pub(super) fn state(&self) -> StateDict {
+        if self.parts.is_empty() {
+            return StateDict::new();
+        }
+        StateDict::from([
+            (LOSS.to_owned(), self.loss.shallow_clone()),
+            (PROBABILITIES.to_owned(), Tensor::cat(&self.parts, 0)),
+        ])
+    }
+
+    /// The clips judged so far, as indices into the list.
+    pub(super) fn clips(&self) -> &[usize] {
+        &self.clips
+    }
+
+    /// Asks `learner` about a batch, in evaluation mode.
+    pub(super) fn add(&mut self, learner: &Learner, batch: &FedBatch) {
         no_grad(|| {
             let logits = learner.forward(&batch.device.clips, Mode::Evaluate).logits;
             let size = i64::try_from(batch.samples.len()).unwrap_or(i64::MAX);
-            loss += learner
+            self.loss += learner
                 .criterion()
                 .loss(&logits, &batch.device.labels)
                 .to_kind(Kind::Double)
                 * size;
-            parts.push(learner.criterion().probabilities(&logits));
+            let said = learner.criterion().probabilities(&logits);
+            self.parts.push(said.to_kind(Kind::Float));
         });
-        clips.extend_from_slice(&batch.samples);
-        feed.recycle(batch);
+        self.clips.extend_from_slice(&batch.samples);
     }
-    if clips.is_empty() {
-        return Err(TrainError::NoReadableClip);
+
+    /// How good the answers about the whole `list` are.
+    ///
+    /// # Errors
+    /// When no clip could be read, or the model has said something that is no probability.
+    pub(super) fn judge(
+        &self,
+        criterion: CriterionName,
+        taxonomy: &Taxonomy,
+        list: &Dataset,
+    ) -> Result<Evaluation, TrainError> {
+        if self.clips.is_empty() {
+            return Err(TrainError::NoReadableClip);
+        }
+        let probabilities = Vec::<f32>::try_from(Tensor::cat(&self.parts, 0).reshape([-1]))?;
+        let samples = self.clips.iter().map(|&i| &list.samples()[i]);
+        let truth = samples.map(|sample| (sample.label, sample.subcategory.as_str()));
+        let metrics = judge(taxonomy, criterion, &probabilities, truth)?;
+        #[allow(clippy::cast_precision_loss)] // A number of clips.
+        let loss = self.loss.double_value(&[]) / self.clips.len() as f64;
+        Ok(Evaluation {
+            loss,
+            probabilities,
+            metrics,
+            clips: self.clips.clone(),
+            seconds: self.begun.elapsed().as_secs_f64(),
+        })
     }
-    let probabilities =
-        Vec::<f32>::try_from(Tensor::cat(&parts, 0).to_kind(Kind::Float).reshape([-1]))?;
-    let samples = clips.iter().map(|&i| &list.samples()[i]);
-    let truth = samples.map(|sample| (sample.label, sample.subcategory.as_str()));
-    let metrics = judge(taxonomy, learner.criterion(), &probabilities, truth)?;
-    #[allow(clippy::cast_precision_loss)] // A number of clips.
-    let loss = loss.double_value(&[]) / clips.len() as f64;
-    Ok(Evaluation {
-        loss,
-        probabilities,
-        metrics,
-        clips,
-        seconds: begun.elapsed().as_secs_f64(),
-    })
 }
 
 /// Every figure of `probabilities` [N, C] for clips of which `truth` gives label and subcategory.
@@ -118,25 +170,6 @@ fn judge<'a>(
         classes: taxonomy.classes(),
         criterion: criterion.of_metrics(),
     })?)
-}
-
-/// The metrics of predictions read back from a table.
-///
-/// # Errors
-/// When the rows are not of this taxonomy.
-pub(super) fn judge_rows(
-    taxonomy: &Taxonomy,
-    criterion: CriterionName,
-    rows: &[&PredictionRow],
-) -> Result<Metrics, TrainError> {
-    let probabilities: Vec<f32> = rows
-        .iter()
-        .flat_map(|row| row.probabilities.iter().copied())
-        .collect();
-    let truth = rows
-        .iter()
-        .map(|row| (i64::from(row.label), row.subcategory.as_str()));
-    judge(taxonomy, criterion, &probabilities, truth)
 }
 
 impl Evaluation {

@@ -11,6 +11,7 @@ use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
 use super::task_sequence::Task;
+use super::trouble;
 use crate::data::{
     Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
     sampler,
@@ -20,10 +21,45 @@ use crate::data::{
 /// one.
 const FISHER_EPOCH: u64 = u32::MAX as u64;
 
-/// A batch on the device and which clips of the list it holds.
+/// A batch on the device, its number in the pass, and which clips of the list it holds.
 pub(super) struct FedBatch {
     pub(super) device: DeviceBatch,
+    /// Its place among the pass's batches, from 0, those counted of which no clip could be read.
+    pub(super) number: usize,
     pub(super) samples: Vec<usize>,
+}
+
+/// Batches of one list, in order, from any of them on.
+pub(super) struct Pass {
+    batches: Batches,
+    /// The number of the batch behind the last.
+    end: usize,
+}
+
+impl Pass {
+    fn new(batches: Batches) -> Self {
+        let end = batches.batches();
+        Self { batches, end }
+    }
+
+    /// The number of the next batch. A pass that starts there gives the rest.
+    pub(super) fn position(&self) -> usize {
+        self.batches.position()
+    }
+
+    /// Batches of the whole pass.
+    pub(super) fn batches(&self) -> usize {
+        self.end
+    }
+
+    /// The next batch with its number.
+    fn next(&mut self) -> Option<(usize, Result<Batch, DataError>)> {
+        let number = self.position();
+        if number >= self.end && self.end > 0 {
+            return None;
+        }
+        self.batches.next().map(|batch| (number, batch))
+    }
 }
 
 /// Opens loaders and takes batches from them.
@@ -69,13 +105,14 @@ impl Feed {
         }
     }
 
-    /// The training batches of an epoch: drawn by the sampler, augmented.
+    /// The training batches of an epoch from number `first` on: drawn by the sampler, augmented.
     pub(super) fn training(
         &self,
         task: usize,
         lists: &Task,
         epoch: u64,
-    ) -> Result<Batches, TrainError> {
+        first: usize,
+    ) -> Result<Pass, TrainError> {
         let keys = StreamKeys {
             task: task as u64,
             epoch,
@@ -88,17 +125,13 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        Ok(self.start(list, order, keys, self.augment()))
+        Ok(self.start(list, order, keys, self.augment(), first))
     }
 
-    /// Every clip of a list once, in its order, unaugmented.
-    pub(super) fn in_order(&self, list: &Arc<Dataset>) -> Batches {
-        self.start(
-            list,
-            (0..list.len()).collect(),
-            StreamKeys::default(),
-            Augment::None,
-        )
+    /// Every clip of a list once, in its order, unaugmented, from batch `first` on.
+    pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Pass {
+        let order = (0..list.len()).collect();
+        self.start(list, order, StreamKeys::default(), Augment::None, first)
     }
 
     /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`.
@@ -108,14 +141,14 @@ impl Feed {
         order: Vec<usize>,
         augmented_by: Option<StreamKeys>,
         most: Option<usize>,
-    ) -> Batches {
+    ) -> Pass {
         let config = LoaderConfig {
             augment: augmented_by.map_or(Augment::None, |_| self.augment()),
             batch_size: self.batch_size().min(most.unwrap_or(usize::MAX)).max(1),
             ..self.loader
         };
         let keys = augmented_by.unwrap_or_default();
-        Batches::start(list, order, keys, &config, 0)
+        Pass::new(Batches::start(list, order, keys, &config, 0))
     }
 
     /// Clips of a batch.
@@ -131,20 +164,22 @@ impl Feed {
         }
     }
 
-    /// The batches that a Fisher information is estimated over: whole ones only, unless there is
-    /// none.
+    /// The batches that a Fisher information is estimated over, from number `first` on: whole ones
+    /// only, unless there is none.
     pub(super) fn fisher(
         &self,
         task: usize,
         lists: &Task,
-    ) -> Result<std::iter::Take<Batches>, TrainError> {
-        let batches = if self.settings.compat.fisher_over_training_loader {
-            self.training(task, lists, FISHER_EPOCH)?
+        first: usize,
+    ) -> Result<Pass, TrainError> {
+        let mut pass = if self.settings.compat.fisher_over_training_loader {
+            self.training(task, lists, FISHER_EPOCH, first)?
         } else {
-            self.in_order(&lists.train)
+            self.in_order(&lists.train, first)
         };
         let whole = lists.train.len() / self.settings.batch_size;
-        Ok(batches.take(whole.max(1)))
+        pass.end = pass.end.min(whole.max(1));
+        Ok(pass)
     }
 
     fn start(
@@ -153,12 +188,13 @@ impl Feed {
         order: Vec<usize>,
         keys: StreamKeys,
         augment: Augment,
-    ) -> Batches {
+        first: usize,
+    ) -> Pass {
         let config = LoaderConfig {
             augment,
             ..self.loader
         };
-        Batches::start(list, order, keys, &config, 0)
+        Pass::new(Batches::start(list, order, keys, &config, first))
     }
 
     /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of
@@ -166,19 +202,16 @@ impl Feed {
     pub(super) fn next(
         &mut self,
         list: &Dataset,
-        batches: &mut LoadedBatches<'_>,
+        pass: &mut Pass,
     ) -> Result<Option<FedBatch>, TrainError> {
-        while let Some(batch) = self.clock.time(Phase::Waiting, || batches.next()) {
-            let batch = batch?;
+        while let Some((number, batch)) = self.clock.time(Phase::Waiting, || pass.next()) {
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
-            if batch.samples.is_empty() {
-                continue;
+            if !batch.samples.is_empty() {
+                let (device, normaliser) = (self.device, &mut self.normaliser);
+                let fed = || fed(number, batch, device, normaliser);
+                return Ok(Some(self.clock.time(Phase::Transfer, fed)));
             }
-            let (device, normaliser) = (self.device, &mut self.normaliser);
-            return Ok(Some(
-                self.clock
-                    .time(Phase::Transfer, || fed(batch, device, normaliser)),
-            ));
         }
         Ok(None)
     }
@@ -187,13 +220,13 @@ impl Feed {
     pub(super) fn next_untimed(
         &mut self,
         list: &Dataset,
-        batches: &mut LoadedBatches<'_>,
+        pass: &mut Pass,
     ) -> Result<Option<FedBatch>, TrainError> {
-        for batch in batches {
-            let batch = batch?;
+        while let Some((number, batch)) = pass.next() {
+            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
             self.note_skipped(list, &batch)?;
             if !batch.samples.is_empty() {
-                return Ok(Some(fed(batch, self.device, &mut self.normaliser)));
+                return Ok(Some(fed(number, batch, self.device, &mut self.normaliser)));
             }
         }
         Ok(None)
@@ -226,18 +259,16 @@ impl Feed {
     }
 }
 
-/// What a loader gives, in order.
-pub(super) type LoadedBatches<'a> = dyn Iterator<Item = Result<Batch, DataError>> + 'a;
-
 /// `batch` on the device. Nothing here waits for a GPU: it is asked for copy and normalisation
 /// while the step before still runs there, and the host goes on. (A copy of so few labels from
 /// pageable memory is over when the call is.)
-fn fed(batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
+fn fed(number: usize, batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
     FedBatch {
         device: DeviceBatch {
             clips: normaliser.apply(&batch.clips, device),
             labels: batch.labels.to_device_(device, Kind::Int64, true, false),
         },
+        number,
         samples: batch.samples,
     }
 }

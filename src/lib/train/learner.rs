@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use tch::nn::VarStore;
 use tch::{Device, Tensor, nn, no_grad};
 
-use super::TrainError;
 use super::settings::CriterionName;
+use crate::model::checkpoint::{self, CheckpointError, Snapshot};
+use crate::model::state_dict::StateDict;
 use crate::model::{Mode, ModelConfig, Movinet, Output};
 
 /// First part of the names of the head's parameters.
@@ -136,14 +137,28 @@ impl Learner {
     /// A frozen copy of the network as it is now.
     #[must_use]
     pub fn teacher(&self) -> Teacher {
+        let teacher = self.blank_teacher();
+        copy(&self.store, &teacher.store);
+        teacher
+    }
+
+    /// A frozen network with the variables that [`Teacher::state`] gave.
+    ///
+    /// # Errors
+    /// When they are not those of a network of this shape.
+    pub fn teacher_of(&self, state: StateDict) -> Result<Teacher, CheckpointError> {
+        let teacher = self.blank_teacher();
+        checkpoint::restore(&teacher.store, &Snapshot::of(state))?;
+        Ok(teacher)
+    }
+
+    fn blank_teacher(&self) -> Teacher {
         let store = VarStore::new(self.device());
         let network = (self.build)(&store.root());
-        copy(&self.store, &store);
         for tensor in store.variables().values() {
             let _ = tensor.set_requires_grad(false);
         }
-        // The layers share the tensors of the store, which only gave them names.
-        Teacher { network }
+        Teacher { network, store }
     }
 }
 
@@ -162,25 +177,20 @@ fn copy(from: &VarStore, to: &VarStore) {
 /// A frozen copy of a network, always in evaluation mode.
 pub struct Teacher {
     network: Box<dyn Network>,
+    store: VarStore,
 }
 
 impl Teacher {
+    /// Its variables by name; they are shared, not copied.
+    #[must_use]
+    pub fn state(&self) -> StateDict {
+        self.store.variables().into_iter().collect()
+    }
+
     /// The copy's output for `clips`, [N, 3, T, H, W], normalised; takes no gradient.
     #[must_use]
     pub fn output(&self, clips: &Tensor) -> Output {
         no_grad(|| self.network.forward(clips, Mode::Evaluate))
-    }
-}
-
-/// Turns a loss that is no finite number into an error.
-///
-/// # Errors
-/// [`TrainError::Diverged`].
-pub(super) fn finite(loss: f64, task: usize, epoch: u32) -> Result<f64, TrainError> {
-    if loss.is_finite() {
-        Ok(loss)
-    } else {
-        Err(TrainError::Diverged { task, epoch, loss })
     }
 }
 
@@ -283,6 +293,9 @@ mod tests {
         assert!(!after.logits.requires_grad());
         let moved = learner.forward(&clips, Mode::Evaluate);
         assert_ne!(moved.logits, after.logits);
+        let again = learner.teacher_of(teacher.state()).unwrap();
+        assert_eq!(again.output(&clips).logits, before.logits);
+        assert!(learner.teacher_of(StateDict::new()).is_err());
     }
 
     #[test]
@@ -296,18 +309,5 @@ mod tests {
         learner.restart();
         assert!((learner.parameters["heads.bias"].double_value(&[0]) - 0.5).abs() < 1e-9);
         assert!(learner.parameters["heads.bias"].requires_grad());
-    }
-
-    #[test]
-    fn a_loss_that_is_no_number_is_an_error() {
-        assert!(finite(0.5, 0, 0).is_ok());
-        assert!(matches!(
-            finite(f64::NAN, 2, 3),
-            Err(TrainError::Diverged {
-                task: 2,
-                epoch: 3,
-                ..
-            })
-        ));
     }
 }

@@ -9,19 +9,22 @@
 //! | file | what it is for |
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
-//! | [`device`], `machine` | where a run computes, and what of it can change the last bits |
+//! | `machine` | what of the place where a run computes can change the last bits |
 //! | [`task_sequence`] | which clips each task trains and evaluates on |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
-//! | [`approach`] | finetune, LwF, feature distillation, EWC: three hooks around the loop |
-//! | [`world`] | the processes that train one run together |
+//! | [`approach`] | finetune, LwF, feature distillation, EWC: hooks around the loop |
+//! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
-//! | [`profile`] | where the seconds go |
+//! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
+//! | [`profile`], `forecast` | where the seconds go; how many are left |
+//! | [`world`] | the processes that train one run together |
+//! | [`status`] | a run directory looked at while another process writes it |
 //!
-//! Invariants: a task's results are a function of the inputs, the settings and the weights before
-//! it, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
+//! Invariants: a step's result is a function of the inputs, the settings and what a checkpoint inside
+//! a task holds, so a run that was killed ends as an uninterrupted one; the loop and the evaluation never
 //! know which approach runs; the three tables, the checkpoints and the JSON files of a run hold no
 //! time and no path; threads, instructions and device stand in the block `machine` of
 //! `settings.json` alone.
@@ -31,10 +34,10 @@ mod check;
 mod choices;
 mod compat;
 mod criterion;
-pub mod device;
 mod error;
 mod evaluate;
 mod feed;
+mod forecast;
 pub mod learner;
 mod machine;
 pub mod optimizer;
@@ -44,14 +47,19 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
+pub mod status;
 pub mod task_sequence;
 mod trained;
-pub mod world;
+mod trouble;
 pub mod unlearn;
+pub mod watch;
+mod withdrawals;
+pub mod world;
 
-pub use device::DeviceChoice;
+pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use record::TrainSummary;
-pub use run::{run, run_with};
+pub use run::{run, run_watched, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
+pub use trouble::{Divergence, Shortage, is_shortage};

@@ -7,10 +7,15 @@
 //! third vector, updates all with a handful of stock operations and hands each parameter its piece.
 //! Neither makes a dozen calls for each of the three hundred parameters.
 
+use std::path::Path;
+
 use tch::{Kind, Tensor, no_grad};
 
+use super::TrainError;
 use super::settings::OptimizerName;
 use crate::model::adam::{self, AdamStep};
+use crate::model::checkpoint;
+use crate::model::state_dict::StateDict;
 
 /// Decay of the mean of the gradients.
 const BETA1: f64 = 0.9;
@@ -18,6 +23,9 @@ const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 /// Added to the root of the second moment.
 const EPSILON: f64 = 1e-8;
+
+/// What the number of steps is called in an optimizer's state.
+const STEPS: &str = "steps";
 
 /// Parameters that share a learning rate.
 struct Group {
@@ -52,9 +60,56 @@ impl Optimizer {
         }
     }
 
+    /// The moments and the number of steps, by name; they are shared, not copied.
+    #[must_use]
+    pub fn state(&self) -> StateDict {
+        let moments = self.groups.iter().enumerate().flat_map(|(i, group)| {
+            [
+                (format!("{i}.mean"), group.mean.shallow_clone()),
+                (
+                    format!("{i}.mean_square"),
+                    group.mean_square.shallow_clone(),
+                ),
+            ]
+        });
+        let steps = Tensor::from_slice(&[self.steps]);
+        moments.chain([(STEPS.to_owned(), steps)]).collect()
+    }
+
+    /// Takes back what [`Optimizer::state`] gave, which was read from `path`.
+    ///
+    /// # Errors
+    /// When it is not of an optimizer over the same groups.
+    pub fn put_back(&mut self, path: &Path, state: &StateDict) -> Result<(), TrainError> {
+        let ours = self.state();
+        checkpoint::compare(path, ours.iter().map(|(n, t)| (n.as_str(), t)), state)?;
+        for (name, mut tensor) in ours {
+            // The comparison has found it there.
+            if let Some(kept) = state.get(&name).filter(|_| name != STEPS) {
+                tensor.f_copy_(kept)?;
+            }
+        }
+        let steps = state[STEPS].f_int64_value(&[0])?;
+        self.steps = i32::try_from(steps).unwrap_or(i32::MAX);
+        Ok(())
+    }
+
     /// Forgets all gradients.
     pub fn zero_grad(&self) {
         adam::forget_gradients(self.groups.iter().flat_map(|g| &g.parameters));
+    }
+
+    /// The Euclidean norm of all gradients together, a scalar on the device; 0 without any.
+    pub fn gradient_norm(&self) -> Tensor {
+        no_grad(|| {
+            let parameters = self.groups.iter().flat_map(|group| &group.parameters);
+            let gradients = parameters.map(Tensor::grad).filter(Tensor::defined);
+            let pieces: Vec<Tensor> = gradients.map(|gradient| gradient.reshape([-1])).collect();
+            if pieces.is_empty() {
+                return Tensor::from(0.0);
+            }
+            Tensor::cat(&pieces, 0).norm()
+        })
     }
 
     /// Updates every parameter from its gradient; group i moves at `rates[i]`. A parameter without
@@ -273,6 +328,39 @@ mod tests {
     }
 
     #[test]
+    fn an_optimizer_goes_on_from_its_state_as_if_it_had_never_stopped() {
+        let path = Path::new("checkpoint");
+        let run = |stops: bool| {
+            let a = parameter(&[0.5, -1.0, 0.25]);
+            let new = || {
+                let groups = vec![vec![a.shallow_clone()]];
+                Optimizer::new(OptimizerName::Adam, 0.1, groups)
+            };
+            let mut optimizer = new();
+            for slope in [1.0, -0.5, 3.0] {
+                if stops {
+                    let kept: StateDict = optimizer
+                        .state()
+                        .into_iter()
+                        .map(|(name, tensor)| (name, tensor.copy()))
+                        .collect();
+                    optimizer = new();
+                    optimizer.put_back(path, &kept).unwrap();
+                }
+                optimizer.zero_grad();
+                (&a * slope).sum(Kind::Float).backward();
+                optimizer.step(&[0.1]);
+            }
+            Vec::<f32>::try_from(&a).unwrap()
+        };
+        assert!(run(false) == run(true));
+        let other = Optimizer::new(OptimizerName::Adam, 0.1, vec![vec![parameter(&[1.0])]]);
+        let mut ours = Optimizer::new(OptimizerName::Adam, 0.1, vec![vec![parameter(&[1.0, 2.0])]]);
+        let error = ours.put_back(path, &other.state()).unwrap_err().to_string();
+        assert!(error.contains("0.mean [1] instead of [2]"), "{error}");
+    }
+
+    #[test]
     fn a_rate_of_zero_moves_nothing() {
         let a = parameter(&[0.5, -1.0]);
         let mut optimizer = Optimizer::new(OptimizerName::Adam, 0.1, vec![vec![a.shallow_clone()]]);
@@ -285,9 +373,11 @@ mod tests {
     fn gradients_add_up_until_they_are_forgotten() {
         let a = parameter(&[1.0]);
         let optimizer = Optimizer::new(OptimizerName::Adam, 0.0, vec![vec![a.shallow_clone()]]);
+        assert!(optimizer.gradient_norm().double_value(&[]).abs() < 1e-9);
         for _ in 0..2 {
             (&a * 3.0).sum(Kind::Float).backward();
         }
+        assert!((optimizer.gradient_norm().double_value(&[]) - 6.0).abs() < 1e-6);
         assert!((a.grad().double_value(&[0]) - 6.0).abs() < 1e-6);
         optimizer.zero_grad();
         assert!(!a.grad().defined());

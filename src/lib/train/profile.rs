@@ -72,6 +72,7 @@ pub struct Clock {
     started: Instant,
     seconds: [f64; Phase::ALL.len()],
     last_lap: [f64; Phase::ALL.len()],
+    lap_started: Instant,
 }
 
 impl Clock {
@@ -85,6 +86,7 @@ impl Clock {
             started: Instant::now(),
             seconds: [0.0; Phase::ALL.len()],
             last_lap: [0.0; Phase::ALL.len()],
+            lap_started: Instant::now(),
         }
     }
 
@@ -106,8 +108,21 @@ impl Clock {
 
     /// Seconds of each phase since the last lap.
     pub fn lap(&mut self) -> [f64; Phase::ALL.len()] {
-        let last = std::mem::replace(&mut self.last_lap, self.seconds);
-        std::array::from_fn(|i| self.seconds[i] - last[i])
+        let lap = self.since_last_lap();
+        self.last_lap = self.seconds;
+        self.lap_started = Instant::now();
+        lap
+    }
+
+    fn since_last_lap(&self) -> [f64; Phase::ALL.len()] {
+        std::array::from_fn(|i| self.seconds[i] - self.last_lap[i])
+    }
+
+    /// [`Clock::report`] of the time since the last lap.
+    #[must_use]
+    pub fn report_lap(&self) -> String {
+        let total = self.lap_started.elapsed().as_secs_f64();
+        report(&self.since_last_lap(), total)
     }
 
     /// A table of the phases, the rest, and in words what bounds the run.

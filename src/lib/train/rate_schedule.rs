@@ -68,6 +68,32 @@ impl RateSchedule {
         &self.rates
     }
 
+    /// What the schedule has counted and seen: epochs (of `multi-step` all, of the plateau those
+    /// without improvement), and the best figure.
+    #[must_use]
+    pub fn seen(&self) -> (u32, Option<f64>) {
+        match &self.rule {
+            Rule::Fixed => (0, None),
+            Rule::MultiStep { epochs } => (*epochs, None),
+            Rule::Plateau {
+                best, bad_epochs, ..
+            } => (*bad_epochs, *best),
+        }
+    }
+
+    /// Goes on from the rates and from what [`RateSchedule::seen`] said of a schedule of the same
+    /// task.
+    pub fn put_back(&mut self, rates: Vec<f64>, counted: u32, seen: Option<f64>) {
+        self.rates = rates;
+        match &mut self.rule {
+            Rule::Fixed => {}
+            Rule::MultiStep { epochs } => *epochs = counted,
+            Rule::Plateau {
+                best, bad_epochs, ..
+            } => (*bad_epochs, *best) = (counted, seen),
+        }
+    }
+
     /// Ends an epoch whose watched figure was `figure` (not a number where undefined). Says whether
     /// the rate of the first group changed.
     pub fn step(&mut self, figure: f64) -> bool {
@@ -119,7 +145,9 @@ impl RateSchedule {
 fn plateau_direction(settings: &Settings, task: usize) -> Better {
     match settings.plateau_check {
         PlateauCheck::Loss => Better::Less,
-        PlateauCheck::Map if task > 0 && settings.compat.plateau_map_minimised => Better::Less,
+        PlateauCheck::Map if !settings.is_first(task) && settings.compat.plateau_map_minimised => {
+            Better::Less
+        }
         PlateauCheck::Map => Better::More,
     }
 }
@@ -227,6 +255,24 @@ mod tests {
         assert!((watched(&settings) - 0.7).abs() < 1e-12);
         settings.compat.plateau_loss_fed_map = true;
         assert!((watched(&settings) - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_schedule_goes_on_from_what_it_has_seen_as_if_it_had_never_stopped() {
+        let figures: Vec<f64> = (0..45).map(|i| f64::from(i % 7)).collect();
+        for scheduler in SchedulerName::ALL {
+            let settings = settings(scheduler, 2);
+            let new = || RateSchedule::new(&settings, 0, vec![1.0, 0.5]);
+            let (mut whole, mut stopped) = (new(), new());
+            for &figure in &figures {
+                let (counted, best) = stopped.seen();
+                let rates = stopped.rates().to_vec();
+                stopped = new();
+                stopped.put_back(rates, counted, best);
+                assert_eq!(whole.step(figure), stopped.step(figure));
+                assert!(whole.rates() == stopped.rates(), "{scheduler}");
+            }
+        }
     }
 
     #[test]

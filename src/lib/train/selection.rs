@@ -84,14 +84,15 @@ impl<C> Selection<C> {
         self.without_better
     }
 
-    /// The best epoch's number, if any epoch was judged.
-    pub(super) fn best_epoch(&self) -> Option<u32> {
-        self.best.as_ref().map(|best| best.epoch)
+    /// The best epoch, if any was judged.
+    pub(super) fn best(&self) -> Option<&Best<C>> {
+        self.best.as_ref()
     }
 
-    /// Gives away the best epoch, if any was judged.
-    pub(super) fn take_best(&mut self) -> Option<Best<C>> {
-        self.best.take()
+    /// Goes on from what another selection had chosen.
+    pub(super) fn put_back(&mut self, best: Option<Best<C>>, without_better: u32) {
+        self.best = best;
+        self.without_better = without_better;
     }
 }
 
@@ -135,16 +136,16 @@ mod tests {
             (Some(0.5), false),
             (Some(0.5), false),
         ];
-        let (mut selection, _) = after(false, &epochs);
+        let (selection, _) = after(false, &epochs);
         assert_eq!(selection.without_better(), 1);
-        let best = selection.take_best().unwrap();
+        let best = selection.best().unwrap();
         assert_eq!((best.epoch, best.weights, best.mean_ap), (2, 12, Some(0.5)));
     }
 
     #[test]
     fn a_defined_figure_beats_an_undefined_one() {
         let (selection, _) = after(false, &[(None, false), (Some(0.0), false), (None, false)]);
-        assert_eq!(selection.best_epoch(), Some(1));
+        assert_eq!(selection.best().unwrap().epoch, 1);
     }
 
     #[test]
@@ -156,9 +157,11 @@ mod tests {
     #[test]
     fn the_seed_saves_old_weights_under_a_new_epochs_figure() {
         let epochs = [(Some(0.5), false), (Some(0.6), true)];
-        let ours = after(false, &epochs).0.take_best().unwrap();
+        let ours = after(false, &epochs).0;
+        let ours = ours.best().unwrap();
         assert_eq!((ours.epoch, ours.weights), (1, 11));
-        let seeds = after(true, &epochs).0.take_best().unwrap();
+        let seeds = after(true, &epochs).0;
+        let seeds = seeds.best().unwrap();
         assert_eq!((seeds.epoch, seeds.weights), (1, 10));
     }
 }

@@ -11,14 +11,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use super::choices::{
-    ApproachName, CriterionName, FeatureDistance, FisherEstimate, OptimizerName, PlateauCheck,
-    SamplerName, SchedulerName, UnlearnName,
+    ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
+    PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
 use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
+use crate::run_record::Extension;
 
 /// Everything that can change a run's result, apart from the bytes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,7 +101,8 @@ pub struct Settings {
     pub unlearn: UnlearnName,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
-    /// Whether each task starts from new weights (the reference that unlearning is compared with).
+    /// Whether each task starts from new weights and is trained as task 0 is, whatever the approach (the reference that
+    /// unlearning is compared with).
     pub from_scratch: bool,
     /// Seed of every random choice.
     pub seed: u64,
@@ -165,30 +167,40 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether `task` is trained as the first one is: with its rates, with nothing frozen, and with nothing to hold on to. From
+    /// scratch every task is.
+    #[must_use]
+    pub fn is_first(&self, task: usize) -> bool {
+        task == 0 || self.from_scratch
+    }
+
     /// Whether the backbone takes no gradient in `task`.
     #[must_use]
     pub fn backbone_is_frozen(&self, task: usize) -> bool {
         let honoured =
             self.approach == ApproachName::Finetune || !self.compat.freeze_backbone_only_finetune;
-        self.freeze_backbone && task > 0 && honoured
+        self.freeze_backbone && !self.is_first(task) && honoured
     }
 
     /// Whether batch norm's weights and biases take no gradient in `task`.
     #[must_use]
     pub fn batch_norm_is_frozen(&self, task: usize) -> bool {
-        self.freeze_bn && task > 0
+        self.freeze_bn && !self.is_first(task)
     }
 
     /// The learning rates (backbone, head) that `task` starts with.
     #[must_use]
     pub fn rates(&self, task: usize) -> (f64, f64) {
-        if task == 0 {
+        if self.is_first(task) {
             (self.lr_first_task, self.lr_first_task_head)
         } else {
             (self.lr_backbone, self.lr_head)
         }
     }
 }
+
+/// Seconds between two checkpoints inside a task.
+const CHECKPOINT_EVERY_SECONDS: u64 = 300;
 
 /// What a run is started with.
 #[derive(Clone, Debug)]
@@ -201,6 +213,17 @@ pub struct TrainConfig {
     pub out: PathBuf,
     /// Weights to start from; the backbone is taken, the head is new.
     pub pretrained: Option<PathBuf>,
+    /// The list of withdrawn clips; default none.
+    pub withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, whose newest chain value checkpoints carry; default none.
+    pub withdrawals: Option<PathBuf>,
+    /// Whether messages, and so the log, may name withdrawn clips. Default no: they are counted.
+    pub log_ids: LogIds,
+    /// What becomes of a run that saw one of them. Default it is refused.
+    pub on_tainted: OnTainted,
+    /// The run directory whose tasks are taken over as far as they never knew a withdrawn clip;
+    /// belongs to [`OnTainted::Rollback`].
+    pub from_run: Option<PathBuf>,
     /// Whether weights to start from may fit the backbone in part; the rest of it is then new.
     pub allow_partial: bool,
     /// Where the model computes.
@@ -209,7 +232,6 @@ pub struct TrainConfig {
     pub workers: usize,
     /// Threads of a tensor operation; `None` takes those that the run began with, or libtorch's own
     /// choice for a new run.
-    ///
     pub threads: Option<usize>,
     /// The instructions to compute with. The program that runs this has set
     /// [`Instructions::environment`] before.
@@ -218,6 +240,11 @@ pub struct TrainConfig {
     pub on_bad_clip: OnBadClip,
     /// The share of a list's clips, 0..1, that [`OnBadClip::Skip`] may pass over.
     pub max_bad: f64,
+    /// Seconds after which a checkpoint is kept inside a task, beside those at every end of an
+    /// epoch; 0: never inside a task.
+    pub checkpoint_every: u64,
+    /// By what the run that is there is to go beyond its settings.
+    pub extend: Extension,
     /// Whether to wait where another program works in the run directory.
     pub wait: Wait,
     /// Whether the seed's output files are written beside the tables.
@@ -241,6 +268,11 @@ impl TrainConfig {
             shards,
             out,
             pretrained: None,
+            withdrawn: None,
+            withdrawals: None,
+            log_ids: LogIds::default(),
+            on_tainted: OnTainted::default(),
+            from_run: None,
             allow_partial: false,
             device: DeviceChoice::default(),
             workers: LoaderConfig::default().workers,
@@ -248,6 +280,8 @@ impl TrainConfig {
             instructions: Instructions::default(),
             on_bad_clip: OnBadClip::default(),
             max_bad: 0.0,
+            checkpoint_every: CHECKPOINT_EVERY_SECONDS,
+            extend: Extension::default(),
             wait: Wait::No,
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),

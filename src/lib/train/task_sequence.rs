@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::TrainError;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::{Dataset, Lists};
-use crate::parquet_file;
+use crate::parquet_file::{self, Provenance};
 use crate::shard::Shards;
 use crate::tables::{
     self, Availability, AvailabilityRow, ClassCountsOver, Deal, IndexRow, ScheduleRow,
@@ -26,6 +28,8 @@ pub struct TaskSequence {
     pub tasks: Vec<Task>,
     /// BLAKE3 of each input file, by its name.
     pub inputs: BTreeMap<String, String>,
+    /// The settings that the shards were decoded with, as they say themselves.
+    pub decoding: Map<String, Value>,
 }
 
 /// One task's clips.
@@ -44,6 +48,21 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether there is nothing to train on, or nothing to choose the best weights by: the task is passed over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.train.is_empty() || self.validation.is_empty()
+    }
+
+    /// The error of the task numbered `task` whose list of `split` has no usable clip.
+    pub(super) fn empty_list(&self, task: usize, split: Split) -> TrainError {
+        TrainError::EmptyList {
+            task,
+            split,
+            unusable: self.unusable[split as usize],
+        }
+    }
+
     /// The usable clips of one list.
     #[must_use]
     pub fn list(&self, split: Split) -> &Arc<Dataset> {
@@ -60,7 +79,7 @@ impl TaskSequence {
     ///
     /// # Errors
     /// When a table cannot be read, lists make no sense, the shards lack a clip that they call
-    /// usable, or a task has a list without any usable clip.
+    /// usable, no task has anything to train on, or one that has has nothing to test on.
     pub fn read(availability: &Path, shards: &Path) -> Result<Self, TrainError> {
         let table = availability.join(AvailabilityRow::FILE);
         let read = Availability::read(&table)?;
@@ -69,12 +88,19 @@ impl TaskSequence {
         let dealt = rows.last().map_or(0, |row| row.task + 1);
         let mut lists = Lists::join(rows, shards.index())?;
         let tasks = (0..dealt).map(|task| task_of(task, rows, &deal, &mut lists, &shards));
-        let tasks = tasks.collect::<Result<Vec<Task>, TrainError>>()?;
+        let tasks: Vec<Task> = tasks.collect();
+        refuse_empty(&tasks)?;
         let mut inputs = BTreeMap::new();
         let schedule = availability.join(ScheduleRow::FILE);
-        // Training takes nothing from it, but the run keeps a copy, which must be sound.
-        parquet_file::read::<ScheduleRow>(&schedule)?;
-        for path in [table, schedule, shards.folder().join(IndexRow::FILE)] {
+        // Who writes a table of availability by other means may have no schedule.
+        let is_foreign = read.provenance == Provenance::default();
+        let schedule = Some(schedule).filter(|path| !is_foreign || path.exists());
+        if let Some(schedule) = &schedule {
+            // Training takes nothing from it, but the run keeps a copy, which must be sound.
+            parquet_file::read::<ScheduleRow>(schedule)?;
+        }
+        let index = shards.folder().join(IndexRow::FILE);
+        for path in [table, index].into_iter().chain(schedule) {
             if let Some(name) = path.file_name() {
                 inputs.insert(name.to_string_lossy().into_owned(), hash_file(&path)?);
             }
@@ -84,7 +110,27 @@ impl TaskSequence {
             dealt: tasks.len(),
             tasks,
             inputs,
+            decoding: shards.provenance().settings.clone(),
         })
+    }
+}
+
+/// Refuses tasks of which none can be trained, and one that can be and not be tested.
+fn refuse_empty(tasks: &[Task]) -> Result<(), TrainError> {
+    if let Some(first) = tasks.first()
+        && tasks.iter().all(Task::is_empty)
+    {
+        let split = if first.train.is_empty() {
+            Split::Train
+        } else {
+            Split::Validation
+        };
+        return Err(first.empty_list(0, split));
+    }
+    let untested = |task: &Task| !task.is_empty() && task.test.is_empty();
+    match tasks.iter().position(untested) {
+        Some(task) => Err(tasks[task].empty_list(task, Split::Test)),
+        None => Ok(()),
     }
 }
 
@@ -95,29 +141,15 @@ fn task_of(
     deal: &Deal,
     lists: &mut Lists,
     shards: &Arc<Shards>,
-) -> Result<Task, TrainError> {
-    let mut unusable = [0; 3];
-    let mut list = |split: Split| {
-        let list = lists.take(task, split);
-        unusable[split as usize] = list.unusable;
-        if list.samples.is_empty() {
-            return Err(TrainError::EmptyList {
-                task,
-                split,
-                unusable: list.unusable,
-            });
-        }
-        Ok(Arc::new(Dataset::new(Arc::clone(shards), list.samples)))
-    };
-    let [train, validation, test] = [
-        list(Split::Train)?,
-        list(Split::Validation)?,
-        list(Split::Test)?,
-    ];
+) -> Task {
+    let lists = Split::ALL.map(|split| lists.take(task, split));
+    let unusable = lists.each_ref().map(|list| list.unusable);
+    let [train, validation, test] =
+        lists.map(|list| Arc::new(Dataset::new(Arc::clone(shards), list.samples)));
     let in_list = |row: &&AvailabilityRow| {
         row.task == task && row.position.is_some() && row.split == Split::Train
     };
-    Ok(Task {
+    Task {
         train,
         validation,
         test,
@@ -128,5 +160,5 @@ fn task_of(
                 tables::class_counts(&deal.taxonomy, rows.iter().filter(in_list))
             }
         },
-    })
+    }
 }

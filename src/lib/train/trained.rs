@@ -5,12 +5,18 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
+use crate::model::state_dict::StateDict;
+
+/// What is summed.
+const SUMS: [&str; 2] = ["loss", "penalty"];
 
 /// The losses of one epoch of training, summed on the device so that no step waits for them.
 #[derive(Debug)]
 pub(super) struct Trained {
     sums: [Tensor; 2],
     clips: usize,
+    /// Clips before the epoch was stopped and went on.
+    clips_before: usize,
     started: Instant,
     seconds: f64,
     means: [f64; 2],
@@ -22,10 +28,32 @@ impl Trained {
         Self {
             sums: [zero(), zero()],
             clips: 0,
+            clips_before: 0,
             started: Instant::now(),
             seconds: 0.0,
             means: [0.0; 2],
         }
+    }
+
+    /// An epoch that goes on behind `clips`, from what [`Trained::state`] gave.
+    pub(super) fn of(device: Device, clips: usize, state: &StateDict) -> Self {
+        let sum = |name| match state.get(name) {
+            Some(sum) => sum.to_device(device),
+            None => Tensor::zeros([], (Kind::Double, device)),
+        };
+        Self {
+            sums: SUMS.map(sum),
+            clips,
+            clips_before: clips,
+            ..Self::new(device)
+        }
+    }
+
+    /// The sums so far, by name.
+    pub(super) fn state(&self) -> StateDict {
+        let sums = SUMS.into_iter().zip(&self.sums);
+        sums.map(|(name, sum)| (name.to_owned(), sum.shallow_clone()))
+            .collect()
     }
 
     /// Counts a batch's mean classification loss and penalty, weighted by its clips.
@@ -69,7 +97,19 @@ impl Trained {
         self.clips
     }
 
-    /// Seconds that it took.
+    /// Clips trained on in [`Trained::seconds`].
+    pub(super) fn timed_clips(&self) -> usize {
+        self.clips - self.clips_before
+    }
+
+    /// Whether all losses so far are numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        self.sums
+            .iter()
+            .all(|sum| sum.double_value(&[]).is_finite())
+    }
+
+    /// Seconds that it took; where it was stopped and went on, since then.
     pub(super) fn seconds(&self) -> f64 {
         self.seconds
     }

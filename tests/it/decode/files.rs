@@ -54,9 +54,10 @@ pub(super) fn pictures_by_ffmpeg(file: &Path) -> Vec<u8> {
     first_video_by_ffmpeg(&["-noautorotate"], file, &args)
 }
 
-/// RGB frames as the filters leave them.
+/// RGB frames as the filters leave them, none repeated to keep a rate.
 pub(super) fn by_ffmpeg(file: &Path, filters: &str) -> Vec<u8> {
-    let args = ["-vf", filters, "-pix_fmt", "rgb24", "-f", "rawvideo"];
+    let passed_on = ["-fps_mode", "passthrough", "-f", "rawvideo"];
+    let args = [&["-vf", filters, "-pix_fmt", "rgb24"], &passed_on[..]].concat();
     first_video_by_ffmpeg(&[], file, &args)
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use incdec::decode::{self, DecodeConfig, DecodeError, verify};
 use incdec::lock::{Lock, Wait};
-use incdec::shard::{self, IndexRow, Shard, ShardError, Shards};
+use incdec::shard::{IndexRow, Shard, ShardError, Shards};
 use incdec::tables::ClipStatus;
 use rand::RngExt;
 
 use super::isolate::worker_that;
 use super::stage::Data;
-use crate::support::{self, root};
+use crate::support::{self, delete_clips, root};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -171,7 +171,7 @@ fn a_second_decode_in_the_same_folder_is_refused_or_waits() {
         stderr.contains(&holder) && stderr.contains("--wait"),
         "{stderr}"
     );
-    let deletion = shard::delete(&data.path("a"), &BTreeSet::new());
+    let deletion = delete_clips(&data.path("a"), &BTreeSet::new());
     assert!(matches!(deletion, Err(ShardError::Lock(_))));
 
     let mut waiting = data

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use incdec::decode::verify;
-use incdec::shard::{self, Shards};
+use incdec::parquet_file::{self, Table};
+use incdec::shard::{IndexRow, Shards, write_index};
 use incdec::tables::ClipStatus;
 
 use super::files::{MOVING, ffmpeg, make};
+use crate::support::delete_clips;
 
 /// A folder of labelled clips and what the stage makes of it.
 pub(super) struct Data {
@@ -222,11 +224,17 @@ fn clips_of_a_deletion_that_was_stopped_do_not_come_back() {
     data.decode("a", &[]);
     let before = data.files("a");
     let gone = BTreeSet::from(["clip0_000000_000001".to_owned()]);
-    let deleted = shard::delete(&data.path("a"), &gone).unwrap();
+    let deleted = delete_clips(&data.path("a"), &gone).unwrap();
     assert_eq!(deleted.removed.len(), 1);
     let old = data.path("a").join(&deleted.removed[0]);
     // As if it had been stopped before the old file was gone. The clip's video is gone, its label still there.
+    // Until it is gone the index has its hash among its inputs.
     fs::write(&old, &before[&deleted.removed[0]]).unwrap();
+    let index = data.path("a/index.parquet");
+    let rows: Vec<IndexRow> = parquet_file::read(&index).unwrap();
+    let made_from = parquet_file::provenance(&index, &IndexRow::FORMAT).unwrap();
+    let made_from = made_from.with_input(&old).unwrap();
+    write_index(&data.path("a"), &rows, &made_from).unwrap();
     fs::remove_file(data.path("raw/yawning/clip0_000000_000001.mp4")).unwrap();
     data.decode("a", &[]);
     assert!(!old.exists());
@@ -341,4 +349,67 @@ fn verify_names_the_damaged_clip() {
         stdout.contains("3 clips") && stdout.contains("1 damaged"),
         "{stdout}"
     );
+}
+
+#[test]
+fn withdrawn_clips_are_not_decoded_and_count_against_no_limit() {
+    let data = Data::new(4);
+    let row = |clip: &str| {
+        let shards = Shards::open(&data.path("a")).unwrap();
+        let row = shards.index().iter().find(|r| r.clip_id == clip).cloned();
+        row.unwrap()
+    };
+    let (early, late, empty) = (
+        "clip0_000000_000001",
+        "clip1_000000_000001",
+        "empty_000000_000001",
+    );
+    let list = |clips: &[&str]| {
+        let lines = clips.iter().map(|clip| format!("{clip},2026-03-31,R-1\n"));
+        let text = format!(
+            "clip_id,withdrawn_on,request\n{}",
+            lines.collect::<String>()
+        );
+        fs::write(data.path("Info/withdrawn.csv"), text).unwrap();
+    };
+    // Three of four without frames are too many; two of them withdrawn, one of the other two is not.
+    let labels = ["clip0", "empty", "gone", "gone2"].map(str::to_owned);
+    data.label(&labels);
+    assert!(!data.command("limit", &[]).status().unwrap().success());
+    list(&[empty, "gone2_000000_000001"]);
+    data.decode("limit", &[]);
+    let labels = ["clip0", "clip1", "clip2", "clip3", "empty", "gone"].map(str::to_owned);
+    data.label(&labels);
+    // Before anything is decoded: the clip has no frames, and neither a failure nor a missing file is counted.
+    list(&[early, empty]);
+    let output = data.command("a", &[]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("2 withdrawn clips still have files") && said.contains("make erase"),
+        "{said}"
+    );
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.starts_with("4 clips: 3 ok, 0 partial, 0 failed, 1 missing;"),
+        "{told}"
+    );
+    assert!(told.contains("2 more have been withdrawn"), "{told}");
+    assert_eq!(
+        row(early),
+        IndexRow::withdrawn(early.into(), row(early).split)
+    );
+    // What is stored already stays named until it is erased; the list is an input of the index.
+    list(&[early, late, empty]);
+    data.decode("a", &[]);
+    assert_eq!(row(late).status, ClipStatus::Ok);
+    let index = data.path("a/index.parquet");
+    let made_from = parquet_file::provenance(&index, &IndexRow::FORMAT).unwrap();
+    assert!(made_from.inputs.contains_key("withdrawn.csv"));
+    // Taken back, they are decoded as ever; without a list nothing of it stands in the lineage.
+    fs::remove_file(data.path("Info/withdrawn.csv")).unwrap();
+    data.decode("a", &[]);
+    assert_eq!(row(early).status, ClipStatus::Ok);
+    let made_from = parquet_file::provenance(&index, &IndexRow::FORMAT).unwrap();
+    assert!(!made_from.inputs.contains_key("withdrawn.csv"));
 }

@@ -121,6 +121,63 @@ fn tables_are_made_by_rule_from_the_annotations() {
 }
 
 #[test]
+fn a_class_without_clips_and_a_folder_without_clips_are_errors_that_name_them() {
+    let (source, _server, mut config) = published();
+    let taxonomy = source.out("classes.csv");
+    let classes = "Category,Subcategory\nfatigue,yawning\nfood,eating soup\n";
+    fs::write(&taxonomy, classes).unwrap();
+    let rule = |existing| Tables::First {
+        taxonomy: taxonomy.clone(),
+        counts: "2/1/1".parse().unwrap(),
+        existing,
+    };
+    config.tables = rule(None);
+    let error = labels(&config).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("has no clips of \"eating soup\""),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("--taxonomy"));
+    let empty = source.out("no-clips");
+    fs::create_dir_all(&empty).unwrap();
+    config.tables = rule(Some(empty.clone()));
+    let error = labels(&config).unwrap_err();
+    assert!(
+        error.to_string().contains("no-clips holds no clips"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("--existing"));
+    assert!(!config.out.join("train.csv").exists());
+    // Fewer than were asked for, under any ending: a warning that names the class.
+    fs::write(&taxonomy, "Category,Subcategory\nfatigue,yawning\n").unwrap();
+    let clip = source
+        .clips
+        .keys()
+        .find(|name| name.starts_with("yawning"))
+        .unwrap();
+    let clip = empty.join(clip.rsplit('/').next().unwrap());
+    fs::write(clip.with_extension("webm"), "video").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_incdec-download"));
+    command
+        .arg("labels")
+        .arg("--out")
+        .arg(&config.out)
+        .arg("--taxonomy")
+        .arg(&taxonomy);
+    command
+        .arg("--existing")
+        .arg(&empty)
+        .args(["--per-class", "2/1/1"]);
+    let Some(url) = &config.source else { panic!() };
+    let output = command.args(["--source", url.reveal()]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("\"yawning\" has 1/0/0 clips"), "{said}");
+}
+
+#[test]
 fn tables_of_ones_own_are_replaced_by_force_alone() {
     let (source, server, config) = published();
     let own = "label,youtube_id,time_start,time_end\nyawning,mine,1,11\n";

@@ -142,7 +142,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut request = Request {
         method,
-        path: path.to_owned(),
+        path: unescaped(path)?,
         query: query.to_owned(),
         range: None,
         if_range: None,
@@ -168,6 +168,17 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
             _ => {}
         }
     }
+}
+
+/// The name that an escaped path stands for.
+fn unescaped(path: &str) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut name = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        name.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        name.extend(part[2..].bytes());
+    }
+    String::from_utf8(name).ok()
 }
 
 fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> Option<()> {

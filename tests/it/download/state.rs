@@ -91,7 +91,10 @@ fn clips_that_disappear_meanwhile_are_an_error_and_fetched_by_the_next_run() {
             let finished = || {
                 let records = fs::read_dir(config.raw.join(".incdec-download/records"));
                 records.is_ok_and(|mut records| {
-                    records.any(|r| r.is_ok_and(|r| r.path().extension() == Some("json".as_ref())))
+                    records.any(|r| {
+                        let record = r.and_then(|r| fs::read_to_string(r.path()));
+                        record.is_ok_and(|record| record.contains("\"complete\""))
+                    })
                 })
             };
             while !finished() {
@@ -134,13 +137,12 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
         "{error}"
     );
     let hint = error.hint().unwrap();
-    assert!(hint.contains("--adopt") && hint.contains("copy"), "{hint}");
+    assert!(
+        hint.contains("move it away") && hint.contains("copy"),
+        "{hint}"
+    );
     // Not silently either.
-    let adopting = DownloadConfig {
-        adopt: true,
-        ..config.clone()
-    };
-    assert!(run(&adopting).is_err());
+    assert!(run(&config).is_err());
     assert_eq!(fs::read(&config.ledger).unwrap(), flipped);
     fs::rename(&config.ledger, config.ledger.with_extension("damaged")).unwrap();
     // A clip that is not what the archive has, a user's own say, is adopted and stays, though the
@@ -153,7 +155,7 @@ fn a_flipped_byte_of_the_ledger_is_named_and_nothing_is_fetched_again() {
     let mut bytes = fs::read(&own).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&own, &bytes).unwrap();
-    let summary = run(&adopting).unwrap();
+    let summary = run(&config).unwrap();
     assert_eq!(
         (summary.adopted, summary.present, summary.archives),
         (8, 9, 1)
@@ -263,4 +265,52 @@ impl parquet_file::Table for NewerRow {
     fn columns() -> Vec<arrow::datatypes::Field> {
         vec![parquet_file::column::text("clip_id")]
     }
+}
+
+#[test]
+fn withdrawn_clips_are_never_fetched_and_count_against_no_limit() {
+    let source = Source::new(3);
+    let server = Server::start(source.files.clone());
+    let config = source.config(&server.url(), "a");
+    let gone: Vec<&String> = source.clips.keys().take(2).collect();
+    let id = |path: &str| {
+        path.rsplit('/')
+            .next()
+            .unwrap()
+            .trim_end_matches(".mp4")
+            .to_owned()
+    };
+    let lines: String = gone
+        .iter()
+        .map(|path| format!("{},2026-03-31,R-1\n", id(path)))
+        .collect();
+    let list = config.labels.join("withdrawn.csv");
+    fs::write(&list, format!("clip_id,withdrawn_on,request\n{lines}")).unwrap();
+    let summary = run(&config).unwrap();
+    assert_eq!(
+        (summary.wanted, summary.missing, summary.withdrawn),
+        (7, 0, 2)
+    );
+    let there = tree(&config.raw);
+    assert!(gone.iter().all(|path| !there.contains_key(*path)));
+    assert!(
+        ledger(&config)
+            .iter()
+            .all(|row| !lines.contains(&row.name) || row.name.is_empty())
+    );
+    // Where its file is there already, the command that erases it is named.
+    fs::write(config.raw.join(gone[0]), b"left").unwrap();
+    let told = binary(&source, &server.url(), "a").output().unwrap();
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(
+        said.contains("1 withdrawn clips still have files") && said.contains("make erase"),
+        "{said}"
+    );
+    let news = String::from_utf8(told.stdout).unwrap();
+    assert!(news.contains("2 more withdrawn"), "{news}");
+    // Taken back, they are fetched.
+    fs::remove_file(config.raw.join(gone[0])).unwrap();
+    fs::remove_file(&list).unwrap();
+    run(&config).unwrap();
+    source.assert_tree("a");
 }

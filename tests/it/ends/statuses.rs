@@ -10,7 +10,7 @@ use incdec::lock::{Lock, Wait};
 use super::{Data, text};
 use crate::support;
 
-/// The stages that need no libtorch. They run beside the data and publish into the folder OUT.
+/// The stages. They run beside the data and publish into the folder OUT.
 const STAGES: &[&str] = &[
     "incdec-toy write --out OUT --train 1 --validation 0 --test 0 --seconds 0.4 --size 16",
     "incdec-download --labels source/Info --source source --out OUT/raw --ledger OUT/downloads.parquet",
@@ -18,6 +18,8 @@ const STAGES: &[&str] = &[
     "incdec-manifest --labels source/Info --shards shards --out OUT/clips.parquet",
     "incdec-tasks --manifest clips.parquet --tasks 2 --out OUT",
     "incdec-report --out OUT/report.html --permutations 10 decremental-finetune-0",
+    "incdec-train --availability tasks --shards shards --out OUT/run --device cpu --threads 1 --workers 1 --geometry tf \
+        --stop-after-first-task --epochs 1 --batch-size 8 --frames 2 --resize 32 --size 32",
 ];
 
 /// Commands that need a network, at an address where nobody listens.

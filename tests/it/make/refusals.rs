@@ -73,7 +73,7 @@ fn an_unknown_variable_is_an_error_that_names_the_nearest() {
         ("TRIAN_FLAGS=--epochs 1", "TRAIN_FLAGS"),
         ("SCENARIOUS=x", "SCENARIOS"),
         ("seed=1", "SEED"),
-        ("SHARDS=elsewhere", "SEEDS"),
+        ("SHARDS=elsewhere", "START"),
         ("BUILT=", "BIN"),
     ] {
         let output = checkout.make(&[given, "help"]).output().unwrap();

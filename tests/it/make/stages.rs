@@ -190,3 +190,133 @@ fn cleaning_a_stage_calls_the_binary_and_cleaning_the_demo_removes_the_demo_alon
     assert!(!checkout.at("demo").exists());
     assert!(checkout.at("data/demo").exists());
 }
+
+#[test]
+fn erasing_needs_a_choice_of_clips_and_a_name_and_gets_every_place() {
+    let checkout = Checkout::new();
+    for (given, said) in [
+        (&["erase"][..], "make erase needs ERASE"),
+        (
+            &["erase", "ERASE=--clips gone.csv"],
+            "make erase needs REQUEST",
+        ),
+        (&["erase", "REQUEST=R-1"], "make erase needs ERASE"),
+        (&["where"], "make where needs CLIP"),
+    ] {
+        let output = checkout.make(given).output().unwrap();
+        assert!(!output.status.success());
+        assert!(text(&output).contains(said), "{}", text(&output));
+        assert_eq!(checkout.take_ran(), NOTHING);
+    }
+    let given = [
+        "erase",
+        "ERASE=--clips gone.csv --archives delete",
+        "REQUEST=the 7th",
+        "FRAME_FOLDERS=frames",
+        "KEEP_ARCHIVES=kept",
+    ];
+    assert_eq!(checkout.ran(&given), ["erase"]);
+    let places = "--data data --labels data/Info --raw data/raw --shards data/shards --manifest data/manifests/clips.parquet \
+        --tasks data/tasks --runs-folder data/runs --frame-folders frames --kept-archives kept";
+    let places: Vec<&str> = places.split_whitespace().collect();
+    let arguments = checkout.arguments("erase");
+    assert_eq!(
+        arguments[..6],
+        [
+            "apply",
+            "--clips",
+            "gone.csv",
+            "--archives",
+            "delete",
+            "--request"
+        ]
+    );
+    assert_eq!(arguments[6], "the 7th");
+    assert_eq!(arguments[7..], places[..]);
+    assert_eq!(checkout.ran(&["where", "CLIP=-x_000000_000010"]), ["erase"]);
+    let arguments = checkout.arguments("erase");
+    assert_eq!(arguments[0], "plan");
+    assert_eq!(arguments[arguments.len() - 2..], ["--", "-x_000000_000010"]);
+    // The download keeps archives where erasing looks for them.
+    checkout.ran(&["download", "KEEP_ARCHIVES=kept"]);
+    let arguments = checkout.arguments("download").join(" ");
+    assert!(arguments.contains("--keep-archives kept"), "{arguments}");
+}
+
+#[test]
+fn a_list_of_withdrawn_clips_is_an_input_of_every_stage_where_it_exists() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    assert!(
+        !checkout
+            .arguments("train")
+            .contains(&"--withdrawn".to_owned())
+    );
+    fs::write(
+        checkout.at("data/Info/withdrawn.csv"),
+        "clip_id,withdrawn_on,request\n",
+    )
+    .unwrap();
+    assert_eq!(checkout.ran(&["report"]), STAGES);
+    let arguments = checkout.arguments("train").join(" ");
+    assert!(
+        arguments.contains("--withdrawn data/Info/withdrawn.csv"),
+        "{arguments}"
+    );
+    assert_eq!(checkout.ran(&["report"]), NOTHING);
+    // The ledger is told of in the report alone.
+    fs::write(checkout.at("data/erasures.parquet"), "").unwrap();
+    assert_eq!(checkout.ran(&["report"]), ["report"]);
+    let arguments = checkout.arguments("report").join(" ");
+    assert!(
+        arguments.contains("--withdrawals data/erasures.parquet"),
+        "{arguments}"
+    );
+    assert_eq!(checkout.ran(&["report"]), NOTHING);
+    // What is trained from now on carries its newest value.
+    checkout.ran(&["train", "TRAIN_FLAGS=--profile"]);
+    let arguments = checkout.arguments("train").join(" ");
+    assert!(
+        arguments.contains("--withdrawals data/erasures.parquet"),
+        "{arguments}"
+    );
+}
+
+#[test]
+fn own_data_makes_tables_of_the_videos_with_the_expression_to_the_letter() {
+    let checkout = Checkout::new();
+    let group = r"GROUP_BY=_g(\d+)_c$|'x'";
+    let ran = checkout.ran(&["own-data", "RAW=videos", group, "OWN_DATA_FLAGS=--seed 3"]);
+    assert_eq!(ran, ["own-data"]);
+    let given = fs::read_to_string(checkout.at("bin/own-data.arguments")).unwrap();
+    let given: Vec<&str> = given.lines().collect();
+    let expected = [
+        "--clips",
+        "videos",
+        "--out",
+        "data/Info",
+        "--group-by",
+        r"_g(\d+)_c$|'x'",
+        "--seed",
+        "3",
+    ];
+    assert_eq!(given, expected);
+}
+
+#[test]
+fn a_changed_table_of_events_deals_anew() {
+    let checkout = Checkout::new();
+    fs::write(checkout.at("events.csv"), "").unwrap();
+    let tasks = ["tasks", "SCENARIO=events", "EVENTS=events.csv"];
+    assert_eq!(checkout.ran(&tasks).last().unwrap(), "tasks");
+    let given = fs::read_to_string(checkout.at("bin/tasks.arguments")).unwrap();
+    assert!(given.contains("--scenario\nevents\n") && given.contains("--events\nevents.csv\n"));
+    assert_eq!(checkout.ran(&tasks), NOTHING);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let file = fs::File::options()
+        .write(true)
+        .open(checkout.at("events.csv"))
+        .unwrap();
+    file.set_modified(later).unwrap();
+    assert_eq!(checkout.ran(&tasks), ["tasks"]);
+}

@@ -238,6 +238,35 @@ fn however_the_table_is_ended_what_it_started_ends_too() {
 }
 
 #[test]
+fn a_signal_lets_the_run_under_way_end_in_order_and_begins_no_other() {
+    for (signal, status) in [("-TERM", 143), ("-USR1", 143), ("-INT", 130)] {
+        let checkout = checkout();
+        checkout.install(
+            "train",
+            r#"#!/bin/bash
+here=${0%/*}
+trap 'sleep 0.3; echo kept >"$here/train.kept"; exit 143' TERM
+echo $$ >"$here/train.pid"
+while :; do sleep 0.01; done
+"#,
+        );
+        let mut child = table(&checkout, "substitution", "ewc lwf", "--keep-going")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = pid_of(&checkout.at("bin/train.pid"));
+        let sent = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{signal}");
+        assert!(checkout.at("bin/train.kept").exists(), "{signal}");
+        assert_eq!(pid_of(&checkout.at("bin/train.pid")), pid, "{signal}");
+    }
+}
+
+#[test]
 fn a_program_that_is_not_there_is_named() {
     let checkout = checkout();
     fs::remove_file(checkout.at("bin/incdec-train")).unwrap();

@@ -169,7 +169,9 @@ impl FakeRun<'_> {
         let seed = u32::try_from(self.seed).unwrap();
         tasks::run(&TasksConfig {
             clips: LabelSource::Labels(labels),
+            without: None,
             deal: DealSettings::published(self.scenario, seed),
+            events: None,
             schedule,
             tasks: None,
             out: folder.to_owned(),
@@ -201,6 +203,7 @@ impl FakeRun<'_> {
             run_id: run_record::run_id(&provenance),
             scenario: self.scenario.name().to_owned(),
             tasks: 6,
+            categories: taxonomy.category_names(),
             subcategories: listed.collect(),
             settings: provenance.settings,
             inputs: provenance.inputs,

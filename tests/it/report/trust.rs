@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use incdec::clip::Split;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::parquet_file;
-use incdec::report::{SummaryRow, run};
+use incdec::report::{ReportConfig, SummaryRow, run};
 use incdec::run_record::{RunHead, TaskOutcome};
+use incdec::tables::AvailabilityRow;
 
 use super::config;
 use super::fake::{DECREMENTAL, FakeRun, write_progress};
@@ -174,6 +176,67 @@ fn clips_that_were_passed_over_are_counted_and_named() {
     let page = fs::read_to_string(&config.out).unwrap();
     assert!(page.contains("2 clips of decremental-finetune-0 could not be read"));
     assert!(page.contains("a_000000_000010, b_000000_000010"));
+}
+
+#[test]
+fn a_run_that_was_judged_with_clips_withdrawn_since_is_marked() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let mut config = config(root.path(), vec![folder.clone()]);
+    let page = |config: &ReportConfig| {
+        run(config).unwrap();
+        fs::read_to_string(&config.out).unwrap()
+    };
+    assert!(!page(&config).contains("withdrawn since"));
+    // Still in the predictions: the list knows.
+    let list = root.path().join("withdrawn.csv");
+    let (_, rows) = incdec::tables::read_predictions(&folder.join("predictions.parquet")).unwrap();
+    let line = format!("{},2026-03-31,R-1\n", rows[0].clip_id);
+    fs::write(&list, format!("clip_id,withdrawn_on,request\n{line}")).unwrap();
+    config.withdrawn = Some(list);
+    let marked = page(&config);
+    assert!(
+        marked.contains("was judged with 1 clips that have been withdrawn since"),
+        "{marked}"
+    );
+    assert!(marked.contains("The predictions of 1 of them are still in it"));
+    // Erased: the run's record knows.
+    config.withdrawn = None;
+    let mut progress = incdec::run_record::read_progress(&folder).unwrap().unwrap();
+    progress.erasures.push(incdec::run_record::RunErasure {
+        number: 1,
+        judged: 3,
+        ..Default::default()
+    });
+    progress.write(&folder).unwrap();
+    let marked = page(&config);
+    assert!(marked.contains("was judged with 3 clips that have been withdrawn since"));
+    assert!(!marked.contains("are still in it"));
+}
+
+#[test]
+fn the_chart_of_availability_marks_withdrawn_clips_where_there_are_some() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let listed: Vec<AvailabilityRow> =
+        parquet_file::read(&folder.join("availability.parquet")).unwrap();
+    let first = |split| listed.iter().find(move |row| row.split == split).unwrap();
+    let list = root.path().join("withdrawn.csv");
+    let marked = |clip: &str| {
+        let line = format!("clip_id,withdrawn_on,request\n{clip},2026-03-31,R-1\n");
+        fs::write(&list, line).unwrap();
+        let mut config = config(root.path(), vec![folder.clone()]);
+        config.withdrawn = Some(list.clone());
+        run(&config).unwrap();
+        let page = fs::read_to_string(&config.out).unwrap();
+        (
+            page.contains("in the list, and withdrawn"),
+            page.contains(" withdrawn 1"),
+        )
+    };
+    // The chart and its numbers are about training clips.
+    assert_eq!(marked(&first(Split::Train).clip_id), (true, true));
+    assert_eq!(marked(&first(Split::Test).clip_id), (false, false));
 }
 
 #[test]

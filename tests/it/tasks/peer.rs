@@ -41,7 +41,8 @@ fn other_seeds_tables_and_settings_are_dealt_as_numpy_and_cpython_deal_them() {
         .collect();
     cases.extend((0..12).map(realistic));
     cases.push(large());
-    for scenario in Scenario::ALL {
+    // The four that draw.
+    for scenario in Scenario::ALL[..4].iter().copied() {
         let of = cases.iter().filter(|c| c.settings.scenario == scenario);
         assert!(of.count() > CASES / 8, "{scenario} is drawn too seldom");
     }

@@ -121,6 +121,25 @@ fn from_scratch_begins_each_task_with_new_weights() {
     assert!(kept[1] != anew[1]);
 }
 
+/// The reference is trained by task 0's recipe: neither what is set for later tasks nor an approach moves it.
+#[test]
+fn from_scratch_trains_every_task_as_the_first_whatever_the_approach() {
+    let toy = Toy::new();
+    let first = "--from-scratch --lr-first-task 1e-3 --lr-first-task-head 2e-3 --epochs 2";
+    let weights = |run: &Path| [0, 1].map(|task| parameters(run, task, |_| true));
+    let plain = format!("{first} --lr-backbone 1e-3 --lr-head 2e-3");
+    let plain = weights(&toy.train("substitution", "plain", &plain));
+    for approach in ApproachName::ALL.map(ApproachName::name) {
+        let later = "--lr-backbone 0 --lr-head 0 --freeze-bn --freeze-backbone";
+        let flags = format!("{first} --approach {approach} {later}");
+        let run = toy.train("substitution", approach, &flags);
+        assert!(weights(&run) == plain, "{approach}");
+        let penalties = history(&run, "penalty", Split::Train);
+        assert!(penalties.iter().all(|row| row.2 == 0.0), "{approach}");
+        assert!(!run.join("checkpoints/task-0-state.safetensors").exists());
+    }
+}
+
 #[test]
 fn each_part_moves_at_its_own_rate() {
     let toy = Toy::new();

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use incdec::clip::Split;
+use incdec::tables::MetricRow;
+
 use crate::event_file::Logged;
 
 use super::toy::{CATEGORIES, SUBCATEGORIES, Toy, events, labelled, text};
@@ -235,6 +238,24 @@ fn a_multiclass_run_has_other_matrices_and_its_weights_are_those_of_the_checkpoi
 }
 
 #[test]
+fn the_epoch_that_ends_a_task_is_not_written_as_its_best() {
+    let toy = Toy::new();
+    // Early stopping after no epoch without a better mAP ends each task with its first one.
+    for (name, late) in [("at-once", false), ("later", true)] {
+        let flags = "--epochs 3 --early-stop 0";
+        let outputs = format!("{flags} --seed-outputs");
+        let mut run = toy.train("substitution", name, if late { flags } else { &outputs });
+        if late {
+            run = toy.train("substitution", name, &outputs);
+        }
+        for folder in ["logger", "validation_logger"] {
+            let file = format!("{folder}/best_epoch_tasks.out");
+            assert_eq!(lines(&run, &file), ["-1", "-1"], "{name}");
+        }
+    }
+}
+
+#[test]
 fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
     let toy = Toy::new();
     let run = toy.train(
@@ -271,6 +292,33 @@ fn tensorboard_has_the_seeds_tags_with_scalars_and_images() {
                 Logged::Scalar(value) => assert!(!image && value.is_finite(), "{tag}"),
                 Logged::Png(bytes) => assert!(image && bytes.starts_with(b"\x89PNG"), "{tag}"),
             }
+        }
+    }
+}
+
+#[test]
+fn tensorboard_has_curves_over_tasks_beside_the_seeds_tags() {
+    let toy = Toy::new();
+    let run = toy.train("substitution", "curves", "--epochs 1");
+    let metrics: Vec<MetricRow> = incdec::parquet_file::read(&run.join("metrics.parquet")).unwrap();
+    let logged = events(&run);
+    for (split, tag, metric) in [
+        (Split::Test, "test/mAP", "mean_ap"),
+        (Split::Validation, "validation/accuracy", "accuracy"),
+    ] {
+        let curve: Vec<_> = logged.iter().filter(|(t, ..)| t == tag).collect();
+        let rows = metrics
+            .iter()
+            .filter(|r| r.split == split && r.metric == metric);
+        let values: Vec<f64> = rows.map(|r| r.value.unwrap()).collect();
+        assert!(values.len() > 1);
+        assert_eq!(curve.len(), values.len(), "{tag}");
+        for (task, ((_, step, found), value)) in curve.iter().zip(values).enumerate() {
+            assert_eq!(usize::try_from(*step).unwrap(), task, "{tag}");
+            let Logged::Scalar(found) = found else {
+                panic!("{tag} is no scalar")
+            };
+            assert!((f64::from(*found) - value).abs() < 1e-6, "{tag}");
         }
     }
 }

@@ -35,6 +35,9 @@ fn page(run: &Path) -> String {
         runs: vec![run.to_owned()],
         out: out.clone(),
         table: None,
+        withdrawn: None,
+        withdrawals: None,
+        frames: None,
         permutations: 20,
     })
     .unwrap();

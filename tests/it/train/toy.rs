@@ -73,8 +73,9 @@ impl Toy {
         writer.finish().unwrap();
         write_index(&toy.shards(), &index, &Provenance::default()).unwrap();
         for scenario in Scenario::ALL.map(Scenario::name) {
-            write_tasks(&toy.tasks(scenario), scenario, &clips);
+            write_tasks(&toy.tasks(scenario), scenario, &clips, 2);
         }
+        write_tasks(&toy.tasks("three-tasks"), "substitution", &clips, 3);
         toy
     }
 
@@ -196,9 +197,9 @@ fn listed(scenario: &str, task: i32, clip: &Labelled) -> bool {
     }
 }
 
-fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
+fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled], tasks: i32) {
     let mut rows = Vec::new();
-    for task in 0..2 {
+    for task in 0..tasks {
         for split in Split::ALL {
             let mut position = 0;
             for clip in clips.iter().filter(|clip| clip.split == split) {
@@ -218,6 +219,7 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
                     position: present.then_some(position),
                     row: clip.row,
                     clip_id: clip.clip_id.clone(),
+                    group: None,
                     category: CATEGORIES[label].to_owned(),
                     label: i32::try_from(label).unwrap(),
                     subcategory: subcategory.to_owned(),
@@ -246,7 +248,7 @@ fn write_tasks(folder: &Path, scenario: &str, clips: &[Labelled]) {
     }));
     parquet_file::write(&folder.join("availability.parquet"), &rows, &provenance).unwrap();
     let mut schedule = Vec::new();
-    for task in 0..2 {
+    for task in 0..tasks {
         for (i, (class, subcategory)) in SUBCATEGORIES.iter().enumerate() {
             let gone = scenario == "decremental" && task == 1 && i == 3;
             schedule.push(ScheduleRow {

@@ -266,6 +266,20 @@ impl Clips for Stated {
     }
 }
 
+/// Synaptic dampening, or its label-free kin, with a golden's settings.
+pub(crate) fn ssd(method: &str, settings: &Fields) -> Ssd {
+    Ssd {
+        importance: if method == "ssd" {
+            Importance::OfLabels
+        } else {
+            Importance::OfOutputs
+        },
+        alpha: settings.number("alpha"),
+        lambda: settings.number("lambda"),
+        batch_size: settings.whole("batch_size"),
+    }
+}
+
 impl Method {
     fn stated(&self, fixture: &Fixture) -> Stated {
         let sample = self.settings.has("retain_sample");
@@ -342,16 +356,7 @@ impl Method {
                 method.recipe = self.recipe();
                 Box::new(method)
             }
-            "ssd" | "lfssd" => Box::new(Ssd {
-                importance: if self.method == "ssd" {
-                    Importance::OfLabels
-                } else {
-                    Importance::OfOutputs
-                },
-                alpha: s.number("alpha"),
-                lambda: s.number("lambda"),
-                batch_size: s.whole("batch_size"),
-            }),
+            "ssd" | "lfssd" => Box::new(ssd(&self.method, s)),
             "msg" => {
                 let redraw = self.inputs.redraw.clone();
                 assert!(redraw.keys().eq(["backbone.fc1.weight"]));

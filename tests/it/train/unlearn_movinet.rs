@@ -6,13 +6,14 @@ use incdec::model::{Mode, ModelConfig, fill};
 use incdec::train::learner::{Learner, movinet};
 use incdec::train::settings::CriterionName;
 use incdec::train::unlearn::{
-    Batch, Batches, Clips, Ct, Importance, NegGradPlus, Recipe, Report, RuleName, Scrub, Set, Ssd,
-    StepSize, Unlearning, is_redrawn, transposed, unlearn,
+    Batch, Batches, Clips, Ct, NegGradPlus, Recipe, Report, RuleName, Scrub, Set, StepSize,
+    Unlearning, is_redrawn, transposed, unlearn,
 };
 use serde::Deserialize;
 use serde_json::Value;
 use tch::Tensor;
 
+use super::unlearn::ssd;
 use crate::golden::{Case, Fields};
 use crate::support::{self, device};
 
@@ -148,16 +149,7 @@ impl Golden {
                 ct.recipe.epochs = 0;
                 Box::new(ct)
             }
-            "ssd" | "lfssd" => Box::new(Ssd {
-                importance: if self.method == "ssd" {
-                    Importance::OfLabels
-                } else {
-                    Importance::OfOutputs
-                },
-                alpha: s.number("alpha"),
-                lambda: s.number("lambda"),
-                batch_size: s.whole("batch_size"),
-            }),
+            "ssd" | "lfssd" => Box::new(ssd(&self.method, s)),
             _ => return None,
         })
     }

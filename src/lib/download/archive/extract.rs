@@ -10,7 +10,6 @@ use std::io::{self, Read};
 
 use tar::{EntryType, PaxExtensions};
 
-use super::gunzip::Gunzip;
 use super::member::{MAX_NAME_BYTES, Verdict, class_of, judge, printable};
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
@@ -50,9 +49,12 @@ pub enum ExtractError {
     /// The source failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// The bytes are no sound gzip and tar: damaged, cut, or hostile.
+    /// The bytes are no sound archive: damaged, cut, or hostile.
     #[error("{0}")]
     Damaged(String),
+    /// The file is of a kind that is not read, however often it is fetched.
+    #[error("{0}")]
+    Foreign(&'static str),
     /// The disk failed.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
@@ -73,13 +75,15 @@ pub trait Keeper {
     /// Whether the clip is wanted.
     fn wants(&self, clip: &ClipId) -> bool;
 
-    /// Keeps the clip, whose `bytes` bytes `body` gives.
+    /// Keeps the clip, whose `bytes` bytes `body` gives, under its id and the `ending` of its kind
+    /// of file, one of [`CLIP_ENDINGS`](crate::download::ledger::CLIP_ENDINGS).
     ///
     /// # Errors
     /// When the body ends early or the disk refuses.
     fn keep(
         &mut self,
         clip: &ClipId,
+        ending: &'static str,
         bytes: u64,
         body: &mut dyn Read,
     ) -> Result<KeptClip, ExtractError>;
@@ -92,17 +96,13 @@ struct Pending {
     bytes: Option<u64>,
 }
 
-/// Reads an archive to its end: every checksum is verified, every wanted clip goes to `keeper`.
+/// Reads a tar to its end: every checksum is verified, every wanted clip goes to `keeper`.
 ///
 /// # Errors
 /// When the source fails, the archive is damaged or the disk refuses. What was kept before must
 /// then be thrown away.
-pub fn extract<R: Read>(
-    archive: &mut Gunzip<R>,
-    keeper: &mut dyn Keeper,
-) -> Result<Tally, ExtractError> {
-    let mut tally = Tally::default();
-    let mut kept = BTreeSet::new();
+pub fn extract(archive: &mut impl Read, keeper: &mut dyn Keeper) -> Result<Tally, ExtractError> {
+    let mut intake = Intake::new(keeper);
     let mut pending = Pending::default();
     let mut headers = 0;
     let next_header_by = Cell::new(MAX_PADDING_BYTES);
@@ -139,28 +139,60 @@ pub fn extract<R: Read>(
             ));
         }
         let name = name.unwrap_or_else(|| entry.header().path_bytes().into_owned());
-        if tally.seen == 0 {
-            tally.first_class = class_of(&name, kind);
-        }
-        tally.seen += 1;
-        match judge(&name, kind, bytes) {
-            Verdict::Refused(reason) => tally.refuse(&name, bytes, reason),
-            Verdict::Clip(clip) if keeper.wants(&clip) => {
-                if kept.contains(&clip) {
-                    tally.refuse(&name, bytes, "a second clip of this name");
-                } else {
-                    tally.kept.push(keeper.keep(&clip, bytes, &mut entry)?);
-                    kept.insert(clip);
-                }
-            }
-            Verdict::Clip(_) | Verdict::Other => {}
+        intake.member(&name, kind, bytes, &mut entry)?;
+    }
+    Ok(intake.tally)
+}
+
+/// Judges the members of an archive one by one.
+pub(super) struct Intake<'a> {
+    keeper: &'a mut dyn Keeper,
+    kept: BTreeSet<ClipId>,
+    pub(super) tally: Tally,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(keeper: &'a mut dyn Keeper) -> Self {
+        Self {
+            keeper,
+            kept: BTreeSet::new(),
+            tally: Tally::default(),
         }
     }
-    Ok(tally)
+
+    /// Keeps, refuses or passes over the next member.
+    pub(super) fn member(
+        &mut self,
+        name: &[u8],
+        kind: EntryType,
+        bytes: u64,
+        body: &mut dyn Read,
+    ) -> Result<(), ExtractError> {
+        let tally = &mut self.tally;
+        if tally.seen == 0 {
+            tally.first_class = class_of(name, kind);
+        }
+        tally.seen += 1;
+        match judge(name, kind, bytes) {
+            Verdict::Refused(reason) => tally.refuse(name, bytes, reason),
+            Verdict::Clip(clip, ending) if self.keeper.wants(&clip) => {
+                if self.kept.contains(&clip) {
+                    tally.refuse(name, bytes, "a second clip of this name");
+                } else {
+                    tally
+                        .kept
+                        .push(self.keeper.keep(&clip, ending, bytes, body)?);
+                    self.kept.insert(clip);
+                }
+            }
+            Verdict::Clip(..) | Verdict::Other => {}
+        }
+        Ok(())
+    }
 }
 
 impl Tally {
-    fn refuse(&mut self, name: &[u8], bytes: u64, reason: &str) {
+    pub(super) fn refuse(&mut self, name: &[u8], bytes: u64, reason: &str) {
         self.refused_count += 1;
         if self.refused.len() < MAX_LISTED_REFUSALS {
             self.refused.push(RefusedMember {
@@ -249,6 +281,7 @@ fn read_extension(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::download::archive::Gunzip;
     use crate::random::stream;
     use flate2::Compression;
     use flate2::write::GzEncoder;
@@ -263,12 +296,13 @@ mod tests {
 
     impl Keeper for FakeKeeper {
         fn wants(&self, clip: &ClipId) -> bool {
-            clip.end_s() == 11
+            clip.end_s() == Some(11)
         }
 
         fn keep(
             &mut self,
             clip: &ClipId,
+            _ending: &'static str,
             bytes: u64,
             body: &mut dyn Read,
         ) -> Result<KeptClip, ExtractError> {

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::{Cursor, Read, Seek, Write};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::extract::{ExtractError, Tally, extract};
-use super::gunzip::Gunzip;
+use super::packing::{BEGIN_BYTES, Packing, Unpacked, packing};
 use super::staging::Staging;
+use super::unzip::unzip;
 use super::watched;
 use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::config::DownloadConfig;
 use crate::download::ledger::workplace::Workplace;
-use crate::download::ledger::{ArchiveRecord, ArchiveState};
+use crate::download::ledger::{ArchiveRecord, ArchiveState, CLIP_ENDINGS, clip_path};
 use crate::download::plan::{PlannedArchive, WantedClip};
 use crate::download::source::{Client, Facts, Fault, Stream};
 use crate::exit::Exit;
@@ -23,6 +26,9 @@ use crate::progress::Progress;
 /// Times that an archive is read from its start, where it changes on the way, fails its checksum or
 /// is not there.
 const READS: usize = 3;
+
+/// Bytes of a ZIP file that are copied at a time.
+const COPY_BYTES: usize = 64 * 1024;
 
 /// What the workers of a run share.
 pub(crate) struct Work<'a> {
@@ -88,6 +94,12 @@ impl Work<'_> {
                     exit = Exit::Hopeless;
                     printable(&reason).into_owned()
                 }
+                Err(ExtractError::Foreign(reason)) => {
+                    record.state = ArchiveState::Foreign;
+                    exit = Exit::Hopeless;
+                    record.reason = Some(reason.to_owned());
+                    break;
+                }
                 Err(ExtractError::Remote(error)) if error.kind.is_absence() => {
                     record.state = ArchiveState::Absent;
                     exit = Exit::Hopeless;
@@ -130,13 +142,26 @@ impl Work<'_> {
         let stream = Stream::new(self.client, planned.link.reveal(), facts);
         let copy = self.config.keep_archives.as_deref();
         let copy = copy.map(|folder| watched::place(folder, &planned.path));
-        let watched = watched::Watched::new(stream, self.progress, copy)?;
-        let mut gunzip = Gunzip::new(watched);
-        let tally = extract(&mut gunzip, &mut keeper)?;
-        let (hash, watched) = gunzip
+        let mut watched = watched::Watched::new(stream, self.progress, copy)?;
+        let mut begin = Vec::new();
+        (&mut watched)
+            .take(BEGIN_BYTES as u64)
+            .read_to_end(&mut begin)?;
+        let packing = packing(&begin).map_err(ExtractError::Foreign)?;
+        let whole = Cursor::new(begin).chain(watched);
+        let mut archive = Unpacked::new(whole, packing)?;
+        let tally = if packing == Packing::Zip {
+            let mut file = tempfile::tempfile_in(&staging)
+                .map_err(ArtifactError::at("create a file in", &staging))?;
+            copy_to(&mut file, &mut archive, &staging)?;
+            unzip(file, &mut keeper)?
+        } else {
+            extract(&mut archive, &mut keeper)?
+        };
+        let (hash, whole) = archive
             .finish()
             .ok_or_else(|| ExtractError::Damaged("the archive ended in an error".into()))?;
-        let stream = watched.finish()?;
+        let stream = whole.into_inner().1.finish()?;
         Ok((tally, stream.facts().clone(), hash))
     }
 
@@ -146,6 +171,11 @@ impl Work<'_> {
         mut record: ArchiveRecord,
         tally: Tally,
     ) -> Result<ArchiveRecord, ArtifactError> {
+        record.state = ArchiveState::Probed;
+        record.kept.clone_from(&tally.kept);
+        // Not complete yet: whatever of these clips has its name already when the run is killed now
+        // is no clip that a person put there.
+        self.workplace.record(&record)?;
         let staging = self.workplace.staging_path(&record.path);
         // One sync for all clips of the archive; a disk that could not take them says so here at
         // the latest.
@@ -168,10 +198,18 @@ impl Work<'_> {
                     .raw
                     .join(&self.wanted[&clip.clip_id].subcategory);
                 fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
-                let name = format!("{}.mp4", clip.clip_id);
-                let target = folder.join(&name);
-                fs::rename(staging.join(&name), &target)
-                    .map_err(ArtifactError::at("rename to", &target))?;
+                let id = clip.clip_id.as_str();
+                // There it lies: it was written a moment ago.
+                let staged = clip_path(&self.workplace.staging_path(&record.path), "", id);
+                let target = folder.join(staged.file_name().unwrap_or_default());
+                fs::rename(&staged, &target).map_err(ArtifactError::at("rename to", &target))?;
+                // What lay there under another ending was not the clip, or it would not be fetched.
+                for ending in CLIP_ENDINGS {
+                    let other = folder.join(format!("{id}.{ending}"));
+                    if other != target {
+                        let _ = fs::remove_file(other);
+                    }
+                }
                 owners.insert(clip.clip_id.clone(), record.path.clone());
             }
         }
@@ -205,4 +243,20 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Copies what `from` gives into a file of the folder `place`, and goes back to its beginning.
+fn copy_to(file: &mut File, from: &mut impl Read, place: &Path) -> Result<(), ExtractError> {
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        let n = from.read(&mut buffer)?;
+        if n == 0 {
+            break;
+        }
+        file.write_all(&buffer[..n])
+            .map_err(ArtifactError::at("write to", place))?;
+    }
+    Ok(file
+        .rewind()
+        .map_err(ArtifactError::at("read again", place))?)
 }

@@ -28,11 +28,31 @@ enum State<R: Read> {
 }
 
 /// Hashes what passes, so that the ledger knows the archive.
-struct Hashed<R> {
+pub(super) struct Hashed<R> {
     inner: R,
     hasher: blake3::Hasher,
     /// Bytes read since one was unpacked.
     empty_bytes: usize,
+}
+
+impl<R: Read> Hashed<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: blake3::Hasher::new(),
+            empty_bytes: 0,
+        }
+    }
+
+    /// Takes note that what was read last did unpack to something.
+    pub(super) fn unpacked_some(&mut self) {
+        self.empty_bytes = 0;
+    }
+
+    /// The hash of all that passed, in hexadecimal, and the reader below.
+    pub(super) fn finish(self) -> (String, R) {
+        (self.hasher.finalize().to_hex().to_string(), self.inner)
+    }
 }
 
 impl<R: Read> Read for Hashed<R> {
@@ -52,12 +72,7 @@ impl<R: Read> Gunzip<R> {
     /// Unpacks `inner`, which begins with a gzip header.
     #[must_use]
     pub fn new(inner: R) -> Self {
-        let hashed = Hashed {
-            inner,
-            hasher: blake3::Hasher::new(),
-            empty_bytes: 0,
-        };
-        let buffered = BufReader::with_capacity(BUFFER_BYTES, hashed);
+        let buffered = BufReader::with_capacity(BUFFER_BYTES, Hashed::new(inner));
         Self {
             state: State::Member(Box::new(GzDecoder::new(buffered))),
         }
@@ -72,7 +87,7 @@ impl<R: Read> Gunzip<R> {
             State::Between(buffered) => (*buffered).into_inner(),
             State::Moving => return None,
         };
-        Some((hashed.hasher.finalize().to_hex().to_string(), hashed.inner))
+        Some(hashed.finish())
     }
 
     /// Goes on with the next member, if there is one.
@@ -102,7 +117,7 @@ impl<R: Read> Read for Gunzip<R> {
                 State::Member(mut decoder) => {
                     let n = decoder.read(buffer)?;
                     if n > 0 {
-                        decoder.get_mut().get_mut().empty_bytes = 0;
+                        decoder.get_mut().get_mut().unpacked_some();
                         self.state = State::Member(decoder);
                         return Ok(n);
                     }

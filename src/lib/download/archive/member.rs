@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 use tar::EntryType;
 
 use crate::clip::ClipId;
+use crate::download::ledger::CLIP_ENDINGS;
 use crate::foreign;
 
 /// Largest clip, in bytes. Real ones have a few megabytes.
@@ -15,8 +16,8 @@ pub(crate) const MAX_NAME_BYTES: u64 = 4096;
 /// What is done with a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is named like a clip; whether it is wanted is another question.
-    Clip(ClipId),
+    /// It is named like a clip, with this ending; whether it is wanted is another question.
+    Clip(ClipId, &'static str),
     /// A folder, or a file that is no clip: passed over in silence.
     Other,
     /// It is never let in; the text says why.
@@ -57,17 +58,29 @@ pub(crate) fn judge(name: &[u8], kind: EntryType, bytes: u64) -> Verdict {
     if file_name.starts_with("._") {
         return Verdict::Refused("AppleDouble data, no clip");
     }
-    let Some(id) = file_name
-        .strip_suffix(".mp4")
-        .and_then(|stem| stem.parse::<ClipId>().ok())
-    else {
+    let Some((stem, ending)) = video_name(file_name) else {
         return Verdict::Other;
+    };
+    let Ok(id) = stem.parse::<ClipId>() else {
+        return Verdict::Refused(
+            "a video whose name is no clip id: <youtube id>_<start>_<end>, six digits each",
+        );
     };
     match bytes {
         0 => Verdict::Refused("the clip is empty"),
         n if n > MAX_CLIP_BYTES => Verdict::Refused("the clip is too large"),
-        _ => Verdict::Clip(id),
+        _ => Verdict::Clip(id, ending),
     }
+}
+
+/// The stem and the ending of a video's file name, whatever the case of its letters.
+#[must_use]
+pub(crate) fn video_name(file_name: &str) -> Option<(&str, &'static str)> {
+    let (stem, ending) = file_name.rsplit_once('.')?;
+    let known = CLIP_ENDINGS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(ending))?;
+    Some((stem, known))
 }
 
 /// `C:` and the like.
@@ -113,10 +126,16 @@ mod tests {
             "k700/train/eating burger/abc_000001_000011.mp4",
         ] {
             let id = "abc_000001_000011".parse().unwrap();
-            assert_eq!(judge(name.as_bytes(), FILE, 9), Verdict::Clip(id), "{name}");
+            let clip = Verdict::Clip(id, "mp4");
+            assert_eq!(judge(name.as_bytes(), FILE, 9), clip, "{name}");
+        }
+        for (ending, kept) in [("MP4", "mp4"), ("mkv", "mkv"), ("WebM", "webm")] {
+            let name = format!("a_b/abc_000001_000011.{ending}");
+            let id = "abc_000001_000011".parse().unwrap();
+            assert_eq!(judge(name.as_bytes(), FILE, 9), Verdict::Clip(id, kept));
         }
         let dash = judge(b"-rf_000001_000011.mp4", FILE, 9);
-        assert!(matches!(dash, Verdict::Clip(_)));
+        assert!(matches!(dash, Verdict::Clip(..)));
         assert_eq!(judge(b"readme.txt", FILE, 9), Verdict::Other);
         assert_eq!(judge(b"yawning/", EntryType::Directory, 0), Verdict::Other);
     }
@@ -143,6 +162,8 @@ mod tests {
             (b"\xff\xfe_000001_000011.mp4", FILE, 9, "UTF-8"),
             (b"abc\0_000001_000011.mp4", FILE, 9, "zero"),
             (&long, FILE, 9, "too long"),
+            (b"x/abc_1_11.mp4", FILE, 9, "no clip id"),
+            (b"x/abc.webm", FILE, 9, "no clip id"),
         ] {
             let verdict = judge(name, kind, bytes);
             let Verdict::Refused(reason) = verdict else {

@@ -1,7 +1,9 @@
 //! From the bytes of an archive to its clips.
 //!
 //! - `fetch`: one archive, retried until it is sound; `watched`: its bytes are counted and copied.
-//! - `gunzip`, `extract`: the bytes as members; `member`: what is let in.
+//! - `packing`: what the bytes are; `gunzip`, `extract`, `unzip`: the bytes as members; `member`:
+//!   what is let in.
+//! - `names`: what an archive holds, by the names of its members.
 //! - `staging`: clips until their archive is known to be sound; `container`: whether one is whole.
 
 pub(super) mod container;
@@ -9,10 +11,15 @@ mod extract;
 mod fetch;
 mod gunzip;
 mod member;
+mod names;
+mod packing;
 mod staging;
+mod unzip;
 mod watched;
 
 pub use extract::{ExtractError, Keeper, Tally, extract};
 pub(super) use fetch::{Outcome, Work};
 pub use gunzip::Gunzip;
-pub(super) use member::{class_of, has_drive};
+pub(super) use member::{class_of, has_drive, video_name};
+pub use names::member_names;
+pub(super) use packing::{Packing, packing};

@@ -41,10 +41,11 @@ impl<W: Fn(&ClipId) -> bool> Keeper for Staging<'_, W> {
     fn keep(
         &mut self,
         clip: &ClipId,
+        ending: &'static str,
         bytes: u64,
         body: &mut dyn Read,
     ) -> Result<KeptClip, ExtractError> {
-        let path = self.folder.join(clip.file_name());
+        let path = self.folder.join(format!("{clip}.{ending}"));
         // No draft and no sync here: the folder is a staging place, synced as a whole before
         // anything gets its name.
         let mut file = File::options()

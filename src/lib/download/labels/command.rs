@@ -1,6 +1,7 @@
 //! Label tables: the published ones, each checked against its pinned hash, with the clips that
 //! exist only as frames; or tables made from the official annotations by a rule.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,9 +9,11 @@ use std::path::{Path, PathBuf};
 use super::first_clips::{self, ClipsPerClass, Rule};
 use super::published::{CARRIED, Fetched, Published, frames};
 use crate::artifact::{ArtifactError, Draft, hash_file, publish, publish_if_changed};
+use crate::clip::ClipId;
 use crate::download::error::DownloadError;
 use crate::download::plan::{Dataset, MAX_ANNOTATIONS_BYTES, Sources};
 use crate::download::source::{Client, HttpConfig, Link, RetryConfig, connect, fault_in, limited};
+use crate::foreign::printable;
 use crate::labels::LabelsError;
 use crate::taxonomy::Taxonomy;
 
@@ -25,7 +28,7 @@ pub enum Tables {
         taxonomy: PathBuf,
         /// Clips of each class.
         counts: ClipsPerClass,
-        /// Take only clips that lie below this folder as `<clip>.mp4`. Default all that are
+        /// Take only clips that lie below this folder under their ids. Default all that are
         /// annotated.
         existing: Option<PathBuf>,
     },
@@ -94,7 +97,7 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
             let rule = Rule {
                 taxonomy: &Taxonomy::read(taxonomy).map_err(LabelsError::from)?,
                 counts: *counts,
-                existing: existing.as_deref().map(first_clips::clips_below),
+                existing: existing.as_deref().map(existing_clips).transpose()?,
             };
             let mut tables = made(&client(base)?, dataset, &rule)?;
             let bytes = fs::read(taxonomy).map_err(ArtifactError::at("read", taxonomy))?;
@@ -142,9 +145,34 @@ fn made(
             reason: "the dataset has no annotations of train".into(),
         })?;
     let stream = limited(client, path, MAX_ANNOTATIONS_BYTES);
-    let tables = first_clips::make(rule, Path::new(path), stream)?;
+    let made = first_clips::make(rule, Path::new(path), stream)?;
+    for (line, reason) in &made.unread {
+        tracing::warn!("{path}, line {line} is passed over: {}", printable(reason));
+    }
+    let more = made.unread_count - made.unread.len();
+    if more > 0 {
+        tracing::warn!("{path}: {more} more lines are passed over");
+    }
+    for (class, [train, validation, test]) in &made.short {
+        let ClipsPerClass([a, b, c]) = rule.counts;
+        tracing::warn!(
+            "{:?} has {train}/{validation}/{test} clips for train, validation and test; {a}/{b}/{c} were asked for",
+            printable(class)
+        );
+    }
     let bytes = |(name, text): (String, String)| (name, text.into_bytes());
-    Ok(tables.into_iter().map(bytes).collect())
+    Ok(made.tables.into_iter().map(bytes).collect())
+}
+
+/// The clips that lie below a folder, of which there must be some.
+fn existing_clips(folder: &Path) -> Result<BTreeSet<ClipId>, DownloadError> {
+    let clips = first_clips::clips_below(folder);
+    if clips.is_empty() {
+        return Err(DownloadError::NothingExists {
+            folder: folder.to_owned(),
+        });
+    }
+    Ok(clips)
 }
 
 /// Copies a remote file of annotations; says whether that changed anything. A file of other bytes

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::artifact::{ArtifactError, publish};
+use crate::artifact::{ArtifactError, hexadecimal, publish};
 use crate::clip::ClipId;
 use crate::download::error::DownloadError;
 use crate::download::plan::{FrameFolder, PublishedLabels};
@@ -143,12 +143,5 @@ pub(super) fn frames(
 /// SHA-256 in hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hexadecimal(&Sha256::digest(bytes))
 }

@@ -1,50 +1,44 @@
-//! Clips that lie on disk and that no ledger knows, taken as they are: after the ledger was lost,
-//! nothing is fetched again.
+//! Clips that lie on disk and that no ledger knows, taken as they are: those that a person put
+//! there, and all of them after the ledger was lost.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
-use super::record::{KeptClip, clip_path};
+use super::record::{KeptClip, find_clip};
 use crate::artifact::{ArtifactError, hash_file};
 use crate::download::archive::container;
 use crate::download::plan::WantedClip;
 use crate::parallel;
 use crate::progress::{Progress, Unit};
 
-/// Those of the clips that lie below `raw` as whole MP4 files. One that is cut is left to be
+/// Those of the clips that lie below `raw` as whole video files. One that is cut is left to be
 /// fetched.
 ///
 /// # Errors
 /// When a file that is there cannot be read.
 pub(crate) fn adopt(
     raw: &Path,
-    clips: &BTreeMap<String, WantedClip>,
+    clips: &BTreeMap<&String, &WantedClip>,
     jobs: usize,
 ) -> Result<Vec<KeptClip>, ArtifactError> {
     let clips: Vec<_> = clips.iter().collect();
     let total = Some(clips.len() as u64);
     let progress = Progress::new("looking for clips on disk", total, Unit::Count("clips"));
     let found = parallel::try_each(&clips, jobs, |(id, clip)| {
-        let found = look_at(&clip_path(raw, &clip.subcategory, id), id);
         progress.inc(1);
-        found
+        match find_clip(raw, &clip.subcategory, id, |_| true) {
+            Some(path) => look_at(&path, id),
+            None => Ok(None),
+        }
     });
     progress.finish();
     Ok(found?.into_iter().flatten().collect())
 }
 
 fn look_at(path: &Path, id: &str) -> Result<Option<KeptClip>, ArtifactError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(ArtifactError::at("read", path)(e)),
-    };
+    let mut file = File::open(path).map_err(ArtifactError::at("read", path))?;
     let metadata = file.metadata().map_err(ArtifactError::at("read", path))?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
     let bytes = metadata.len();
     let container = container::check(&mut file, bytes).map_err(ArtifactError::at("read", path))?;
     if container != "ok" {

@@ -21,6 +21,8 @@ struct Failure {
     state: ArchiveState,
     /// The class that the archive should hold, if it holds one.
     class: Option<String>,
+    /// Whether no earlier run read it as it is now.
+    renewed: bool,
     text: String,
     exit: Exit,
 }
@@ -31,18 +33,22 @@ impl Failures {
         self.archives.push(Failure {
             state: record.state,
             class: archive.class.clone(),
+            renewed: archive.renewed,
             text: format!("{}: {reason}", printable(&archive.path)),
             exit,
         });
     }
 
-    /// Why a clip of this class was not found.
-    fn reason(&self, class: &str) -> MissingReason {
-        let may_hold = |f: &&Failure| f.class.as_deref().is_none_or(|c| c == class);
+    /// Why a clip of this class was not found. One that earlier runs looked for everywhere may be in
+    /// those archives alone that have changed since.
+    fn reason(&self, class: &str, absent: bool) -> MissingReason {
+        let may_hold =
+            |f: &&Failure| f.class.as_deref().is_none_or(|c| c == class) && (f.renewed || !absent);
         match self.archives.iter().filter(may_hold).map(|f| f.state).max() {
             None => MissingReason::InNoArchive,
             Some(ArchiveState::Failed) => MissingReason::ArchiveUnread,
             Some(ArchiveState::Absent) => MissingReason::ArchiveAbsent,
+            Some(ArchiveState::Foreign) => MissingReason::ArchiveForeign,
             Some(_) => MissingReason::ArchiveDamaged,
         }
     }
@@ -115,11 +121,7 @@ pub(crate) fn clip_states<'a>(
     }
     for (id, clip) in &wanted.clips {
         let missing = || ClipState::Missing {
-            reason: if known.is_absent(id) {
-                MissingReason::InNoArchive
-            } else {
-                failures.reason(&clip.subcategory)
-            },
+            reason: failures.reason(&clip.subcategory, known.is_absent(id)),
         };
         let state = on_disk.clip(&clip.subcategory, id);
         clips.insert(id, (&clip.subcategory, state.unwrap_or_else(missing)));

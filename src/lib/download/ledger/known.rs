@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::record::{ArchiveRecord, ArchiveState, ClipState, KeptClip, MissingReason, clip_path};
+use super::record::{ArchiveRecord, ArchiveState, ClipState, KeptClip, MissingReason, find_clip};
 use super::table;
 use crate::download::error::DownloadError;
 use crate::download::plan::{Wanted, WantedClip};
@@ -80,17 +80,43 @@ impl Known {
     pub(crate) fn add(&mut self, mut record: ArchiveRecord) {
         if let Some(before) = self.archives.remove(&record.path) {
             let read = record.state == ArchiveState::Complete;
+            let replaced = read && before.blake3.is_some() && before.blake3 != record.blake3;
+            if replaced {
+                self.forget_missing(&record);
+            }
             let others = before.kept.into_iter();
             let others: Vec<_> = others
                 .filter(|k| !read || !record.sought.contains(&k.clip_id))
                 .collect();
             record.members_kept += others.len() as u64;
             record.kept.extend(others);
-            if read {
+            if read && !replaced {
                 record.sought.extend(before.sought);
             }
         }
         self.archives.insert(record.path.clone(), record);
+    }
+
+    /// Drops what is known of missing clips that the archive may hold, now that it is another, and
+    /// that were not looked for in it.
+    fn forget_missing(&mut self, archive: &ArchiveRecord) {
+        let (others, class) = (&mut self.others, archive.first_class.as_deref());
+        self.subcategories.retain(|id, subcategory| {
+            let missing = matches!(others.get(id), Some(ClipState::Missing { .. }));
+            let may_hold = class.is_none_or(|class| class == subcategory);
+            let forgotten = missing && may_hold && !archive.sought.contains(id);
+            if forgotten {
+                others.remove(id);
+            }
+            !forgotten
+        });
+    }
+
+    /// Forgets which clips were looked for in which archive: they are all looked for again.
+    pub(crate) fn forget_reading(&mut self) {
+        for record in self.archives.values_mut() {
+            record.sought.clear();
+        }
     }
 
     /// Whether the archives that could hold the clip are known not to.
@@ -116,12 +142,13 @@ impl Known {
         owners
     }
 
-    /// The wanted clips that are neither on disk nor known to be nowhere.
+    /// The wanted clips that are not on disk.
     pub(crate) fn open(&self, raw: &Path, wanted: &Wanted) -> BTreeMap<String, WantedClip> {
         let on_disk = self.on_disk(raw);
-        let clips = wanted.clips.iter().filter(|(id, clip)| {
-            !self.is_absent(id) && on_disk.clip(&clip.subcategory, id).is_none()
-        });
+        let clips = wanted
+            .clips
+            .iter()
+            .filter(|(id, clip)| on_disk.clip(&clip.subcategory, id).is_none());
         clips.map(|(id, clip)| (id.clone(), clip.clone())).collect()
     }
 
@@ -158,9 +185,7 @@ impl OnDisk<'_> {
     /// The clip, where its file is there with the size that it should have.
     pub(crate) fn clip(&self, subcategory: &str, id: &str) -> Option<ClipState> {
         let is_there = |clip: &KeptClip| {
-            clip_path(self.raw, subcategory, id)
-                .metadata()
-                .is_ok_and(|m| m.is_file() && m.len() == clip.bytes)
+            find_clip(self.raw, subcategory, id, |m| m.len() == clip.bytes).is_some()
         };
         if let Some(ClipState::Adopted { clip }) = self.others.get(id)
             && is_there(clip)

@@ -5,7 +5,7 @@
 //! - `workplace`: the locks of a run, and its unfinished work; `known`: what earlier runs found
 //!   out.
 //! - `closing`: what a run says in the end of clips and failed archives.
-//! - `adopt`: clips on disk that no ledger knows; `verify`: the clips on disk against the ledger.
+//! - `adopt`: clips on disk that no ledger knows, taken as they are; `verify`: the clips on disk against the ledger.
 
 pub(super) mod adopt;
 pub(super) mod closing;
@@ -17,7 +17,8 @@ pub(super) mod workplace;
 
 pub use crate::tables::{Kind, LedgerRow};
 pub use record::{
-    ArchiveRecord, ArchiveState, ClipState, KeptClip, MissingReason, RefusedMember, clip_path,
+    ArchiveRecord, ArchiveState, CLIP_ENDINGS, ClipState, KeptClip, MissingReason, RefusedMember,
+    clip_path,
 };
 pub(super) use table::publish_ledger;
 pub use table::{clip_of, read};

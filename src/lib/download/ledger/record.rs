@@ -1,16 +1,39 @@
 //! What is known of an archive, and what became of a clip.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::choice::choice;
 
-/// Where a clip lies below the folder of the clips.
+/// The endings of clips' files, those of the official archives first: a clip keeps that of the kind
+/// of file that it came as.
+pub const CLIP_ENDINGS: [&str; 6] = ["mp4", "mkv", "webm", "avi", "mov", "m4v"];
+
+/// Where a clip lies below the folder of the clips: the first of its possible files that is there,
+/// or that of the official archives where none is.
 #[must_use]
 pub fn clip_path(raw: &Path, subcategory: &str, id: &str) -> PathBuf {
-    raw.join(subcategory).join(format!("{id}.mp4"))
+    find_clip(raw, subcategory, id, |_| true).unwrap_or_else(|| {
+        raw.join(subcategory)
+            .join(format!("{id}.{}", CLIP_ENDINGS[0]))
+    })
+}
+
+/// The clip's file of which `is_it` holds, if there is one.
+pub(crate) fn find_clip(
+    raw: &Path,
+    subcategory: &str,
+    id: &str,
+    is_it: impl Fn(&Metadata) -> bool,
+) -> Option<PathBuf> {
+    let folder = raw.join(subcategory);
+    let mut paths = CLIP_ENDINGS
+        .iter()
+        .map(|e| folder.join(format!("{id}.{e}")));
+    paths.find(|path| path.metadata().is_ok_and(|m| m.is_file() && is_it(&m)))
 }
 
 choice! {
@@ -26,6 +49,8 @@ choice! {
         Absent = "absent",
         /// Read several times and never sound; nothing of it was kept.
         Damaged = "damaged",
+        /// Of a kind that is not read: no archive, or one that is packed in another way.
+        Foreign = "not readable",
         /// Given up; nothing of it was kept.
         Failed = "failed",
     }
@@ -44,6 +69,8 @@ choice! {
         ArchiveAbsent = "the archive that may hold it is not at its source",
         /// Its archive is not sound.
         ArchiveDamaged = "the archive that may hold it is damaged at its source",
+        /// Its archive is of a kind that is not read.
+        ArchiveForeign = "the archive that may hold it is of a kind that is not read",
     }
 }
 

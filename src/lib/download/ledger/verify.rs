@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::record::{ClipState, KeptClip};
+use super::record::{ClipState, KeptClip, clip_path, find_clip};
 use super::table;
 use super::workplace::Workplace;
 use crate::artifact::{ArtifactError, hash_file};
@@ -87,7 +87,10 @@ pub fn verify(raw: &Path, ledger: &Path, jobs: usize) -> Result<Findings, Downlo
         let subcategory = row.subcategory.clone().unwrap_or_default();
         match table::clip_of(row) {
             ClipState::Present { clip, .. } | ClipState::Adopted { clip } => {
-                Some((format!("{subcategory}/{}.mp4", clip.clip_id), clip))
+                let path = find_clip(raw, &subcategory, &clip.clip_id, |m| m.len() == clip.bytes)
+                    .unwrap_or_else(|| clip_path(raw, &subcategory, &clip.clip_id));
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                Some((format!("{subcategory}/{file}"), clip))
             }
             ClipState::Frames | ClipState::Missing { .. } => None,
         }

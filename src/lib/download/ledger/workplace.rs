@@ -82,7 +82,8 @@ impl Workplace {
         self.root.join("records")
     }
 
-    /// The archives that a killed run had finished.
+    /// The archives that a killed run had finished, and those whose clips it was giving their names:
+    /// they are not complete.
     pub(crate) fn finished(&self) -> Result<Vec<ArchiveRecord>, ArtifactError> {
         let folder = self.records();
         artifact::sweep(&folder)?;

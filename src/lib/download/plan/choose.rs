@@ -8,12 +8,13 @@ use super::probe::probe_all;
 use super::sources::{Dataset, Numbering};
 use crate::download::error::DownloadError;
 use crate::download::ledger::{ArchiveRecord, ArchiveState};
-use crate::download::source::Client;
+use crate::download::source::{Client, Facts};
 use crate::foreign::printable;
 use crate::parallel;
 
 /// Plans the fetching of `wanted` (those that are not there yet), given what earlier runs found
-/// out.
+/// out: an archive that they read is not read again for a clip that it did not hold, unless it has
+/// changed since.
 ///
 /// # Errors
 /// When the index cannot be read.
@@ -24,6 +25,7 @@ pub(crate) fn plan(
     known: &BTreeMap<String, ArchiveRecord>,
     parallel: usize,
 ) -> Result<Plan, DownloadError> {
+    let mut candidates = Vec::new();
     let mut plan = Plan {
         numbered: true,
         ..Plan::default()
@@ -48,25 +50,20 @@ pub(crate) fn plan(
             archives = chosen;
         }
         for archive in archives {
-            let open = open_clips(&archive, &clips, known);
-            if open > 0 {
-                plan.archives.push(PlannedArchive {
-                    clips: open,
-                    ..archive
-                });
+            let may_hold: Vec<&str> = clips
+                .iter()
+                .filter(|(_, clip)| archive.may_hold(&clip.subcategory))
+                .map(|(id, _)| *id)
+                .collect();
+            if !may_hold.is_empty() {
+                candidates.push((archive, may_hold));
             }
         }
     }
-    let facts = parallel::each(&plan.archives, parallel, |archive| {
-        client.patiently(|| client.remote.facts(archive.link.reveal()))
+    let chosen = parallel::each(&candidates, parallel, |(archive, may_hold)| {
+        choose(client, archive, may_hold, known.get(&archive.path))
     });
-    for (archive, facts) in plan.archives.iter_mut().zip(facts) {
-        match facts {
-            Ok(facts) => archive.facts = facts,
-            // Some servers know no HEAD; the GET will tell, or fail for good.
-            Err(error) => tracing::debug!(%error, "size unknown"),
-        }
-    }
+    plan.archives = chosen.into_iter().flatten().collect();
     plan.archives.sort_by(|a, b| a.path.cmp(&b.path));
     plan.archives.dedup_by(|a, b| a.path == b.path);
     Ok(plan)
@@ -96,29 +93,60 @@ fn by_folder<'a>(
     folders
 }
 
-/// How many of the clips may be in the archive and are not known to be absent from it.
-fn open_clips(
+/// The archive with what its source says of it, where one of the clips may be in it that is not known
+/// to be absent from it.
+fn choose(
+    client: &Client,
     archive: &PlannedArchive,
-    clips: &Clips<'_>,
-    known: &BTreeMap<String, ArchiveRecord>,
-) -> usize {
-    let read = known
-        .get(&archive.path)
-        .filter(|r| r.state == ArchiveState::Complete);
-    clips
-        .iter()
-        .filter(|(_, clip)| {
-            archive
-                .class
-                .as_ref()
-                .is_none_or(|c| *c == clip.subcategory)
-        })
-        .filter(|(id, _)| {
-            !read.is_some_and(|r| {
-                r.sought.contains(**id) && !r.kept.iter().any(|k| k.clip_id == **id)
-            })
-        })
-        .count()
+    may_hold: &[&str],
+    known: Option<&ArchiveRecord>,
+) -> Option<PlannedArchive> {
+    let facts = client.patiently(|| client.remote.facts(archive.link.reveal()));
+    let facts = facts.unwrap_or_else(|error| {
+        // Some servers know no HEAD; the GET will tell, or fail for good.
+        tracing::debug!(%error, "size unknown");
+        Facts::default()
+    });
+    let read = known.filter(|r| r.state == ArchiveState::Complete);
+    let open = |record: &ArchiveRecord| {
+        let absent = |id: &&&str| {
+            record.sought.contains(**id) && !record.kept.iter().any(|k| k.clip_id == **id)
+        };
+        may_hold.len() - may_hold.iter().filter(absent).count()
+    };
+    let hash = || client.remote.content_hash(archive.link.reveal());
+    let (clips, renewed) = match read {
+        None => (may_hold.len(), true),
+        Some(record) => match open(record) {
+            0 if has_changed(record, &facts, hash) => (may_hold.len(), true),
+            open => (open, false),
+        },
+    };
+    (clips > 0).then(|| PlannedArchive {
+        facts,
+        clips,
+        renewed,
+        ..archive.clone()
+    })
+}
+
+/// Whether an archive is another than the one that was read: by its tag, or by its size, or by its
+/// content where the source can tell that. Of one of which nothing is known it is not assumed.
+fn has_changed(
+    record: &ArchiveRecord,
+    facts: &Facts,
+    content_hash: impl FnOnce() -> Option<String>,
+) -> bool {
+    if let (Some(was), Some(is)) = (&record.etag, &facts.tag) {
+        return was != is;
+    }
+    if let (Some(was), Some(is)) = (record.bytes, facts.bytes)
+        && was != is
+    {
+        return true;
+    }
+    let known = record.blake3.as_ref();
+    known.is_some_and(|was| content_hash().is_some_and(|is| is != *was))
 }
 
 /// How archives are chosen that can hold a wanted class, where each archive holds one.
@@ -142,9 +170,8 @@ impl ByClass<'_> {
         let probe = |archives| {
             let mut probed = probe_all(client, archives, known, parallel);
             for archive in &mut probed {
-                archive
-                    .first_class
-                    .take_if(|c| !self.is_class(c, &archive.path));
+                let folder = archive.first_class.take();
+                archive.first_class = folder.and_then(|f| self.class(f, &archive.path));
             }
             probed
         };
@@ -175,17 +202,22 @@ impl ByClass<'_> {
         (probed, false)
     }
 
-    /// Whether the folder that a first header names is a class, and not one that somebody packed
-    /// the archive in.
-    fn is_class(&self, folder: &str, path: &str) -> bool {
-        if self.wanted.contains(folder) {
-            return true;
+    /// The class that the folder in a first header stands for, where it is one and not a folder that
+    /// somebody packed the archive in. Many write classes with underscores for spaces.
+    fn class(&self, folder: String, path: &str) -> Option<String> {
+        let spaced = folder.replace('_', " ");
+        let annotated = self.annotated.keys().map(String::as_str);
+        let mut known = self.wanted.iter().copied().chain(annotated);
+        if self.wanted.contains(folder.as_str()) || self.annotated.contains_key(&folder) {
+            return Some(folder);
         }
-        if !self.annotated.is_empty() {
-            return self.annotated.contains_key(folder);
+        if let Some(class) = known.find(|class| class.replace('_', " ") == spaced) {
+            return Some(class.to_owned());
         }
         let file_name = path.rsplit('/').next().unwrap_or_default();
         let stem = file_name.split('.').next().unwrap_or_default();
-        folder != stem && self.dataset.folder(folder).is_none()
+        let is_class =
+            self.annotated.is_empty() && folder != stem && self.dataset.folder(&folder).is_none();
+        is_class.then_some(folder)
     }
 }

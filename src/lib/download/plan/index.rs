@@ -8,7 +8,9 @@ use super::planned::PlannedArchive;
 use super::sources::{Dataset, MAX_ANNOTATIONS_BYTES};
 use crate::download::archive::has_drive;
 use crate::download::error::DownloadError;
-use crate::download::source::{Client, Fault, Link, RemoteError, limited, read_small};
+use crate::download::source::{
+    Client, Fault, Link, RemoteError, escaped_name, is_archive, limited, read_small,
+};
 use crate::named_csv::NamedCsv;
 
 /// Largest archive index.
@@ -44,6 +46,7 @@ pub(crate) fn index(
                 if foldered && !path.starts_with(&prefix) {
                     continue;
                 }
+                let path = escaped_name(&path);
                 match refusal(&path) {
                     None => archives.push(PlannedArchive::at(Link::from(path.as_str()), path)),
                     Some(reason) => {
@@ -67,14 +70,16 @@ fn parse_index(
 ) -> Result<Vec<PlannedArchive>, DownloadError> {
     let mut links: BTreeMap<String, Link> = BTreeMap::new();
     let mut archives = Vec::new();
-    for (number, url) in text.lines().map(str::trim).enumerate() {
+    for (number, line) in lines(text).enumerate() {
+        let url = line.trim_matches(['"', '\'']).trim();
         if url.is_empty() || url.starts_with('#') {
             continue;
         }
+        let url = &unquestioned(url);
         let below = url.strip_prefix(base).and_then(|p| p.strip_prefix('/'));
         let link = Link::from(match below {
             Some(path) => path.to_owned(),
-            None if url.contains('/') => url.to_owned(),
+            None if url.contains('/') => url.clone(),
             None => format!("{folder}/{url}"),
         });
         let path = link.bare();
@@ -94,9 +99,26 @@ fn parse_index(
             });
         }
         links.insert(path, link.clone());
-        archives.push(PlannedArchive::at(link, Link::from(url).bare()));
+        archives.push(PlannedArchive::at(link, Link::from(url.as_str()).bare()));
     }
     Ok(archives)
+}
+
+/// The lines of a text from any system, without a byte order mark and the spaces around them.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let text = text.trim_start_matches('\u{feff}');
+    // A carriage return alone ends a line where no newline does.
+    let end = if text.contains('\n') { '\n' } else { '\r' };
+    text.split(end).map(str::trim)
+}
+
+/// A URL in which a `?` that belongs to the file's name is escaped: what follows it is no query but
+/// the end of an archive's name.
+fn unquestioned(url: &str) -> String {
+    match url.split_once('?') {
+        Some((_, query)) if is_archive(url) && !query.contains('=') => url.replace('?', "%3F"),
+        _ => url.to_owned(),
+    }
 }
 
 /// Why a text cannot be an archive's path below a source: with `--keep-archives` it becomes one
@@ -207,6 +229,28 @@ mod tests {
         let last = &archives[2];
         assert_eq!(last.link.reveal(), "https://me:hush@else/x.tar.gz?sig=hush");
         assert!(!format!("{archives:?}").contains("hush"));
+    }
+
+    #[test]
+    fn lines_of_any_system_and_names_with_any_letter_are_read() {
+        for text in [
+            "\u{feff}https://s3/k/train/a.tar.gz\r\nb.tar.gz\r\n",
+            "https://s3/k/train/a.tar.gz\rb.tar.gz\r",
+            "\"https://s3/k/train/a.tar.gz\"\n'b.tar.gz'\n",
+        ] {
+            let expected = ["train/a.tar.gz", "train/b.tar.gz"];
+            assert_eq!(paths(text).unwrap(), expected, "{text:?}");
+        }
+        let text = "https://s3/k/train/a#1.tar.gz\nwhat?.tar.gz\nfür.tgz\na.tar.gz?sig=x\n";
+        assert_eq!(
+            paths(text).unwrap(),
+            [
+                "train/a#1.tar.gz",
+                "train/what%3F.tar.gz",
+                "train/für.tgz",
+                "train/a.tar.gz"
+            ]
+        );
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct PlannedArchive {
     pub facts: Facts,
     /// Clips looked for in it that are not there yet.
     pub clips: usize,
+    /// Whether no earlier run read it to its end as it is now.
+    pub renewed: bool,
     /// Clips of its class in the official annotations; 0 where unknown.
     pub annotated: usize,
 }
@@ -43,6 +45,12 @@ impl PlannedArchive {
             url,
             ..Self::default()
         }
+    }
+
+    /// Whether clips of the class may be in it.
+    #[must_use]
+    pub(crate) fn may_hold(&self, class: &str) -> bool {
+        self.class.as_deref().is_none_or(|own| own == class)
     }
 
     /// Bytes that its wanted clips will take on disk, estimated from their share of the class.

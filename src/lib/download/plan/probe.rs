@@ -7,7 +7,7 @@ use flate2::read::GzDecoder;
 use tar::EntryType;
 
 use super::planned::PlannedArchive;
-use crate::download::archive::class_of;
+use crate::download::archive::{Packing, class_of, packing};
 use crate::download::ledger::ArchiveRecord;
 use crate::download::source::{Client, Span};
 use crate::parallel;
@@ -78,13 +78,31 @@ enum FirstHeader {
     Read(Option<String>),
 }
 
-/// Reads the first header in a gzip's beginning.
+/// Reads the first header in an archive's beginning.
 fn first_header(begin: &[u8]) -> FirstHeader {
-    let mut unpacked = Vec::new();
-    // It ends in the middle of the data, which is an error and expected.
-    let _ = GzDecoder::new(begin)
-        .take(PROBE_BYTES[2])
-        .read_to_end(&mut unpacked);
+    let unpacked = match packing(begin) {
+        Ok(Packing::Gzip) => beginning(GzDecoder::new(begin)),
+        Ok(Packing::Zstd) => match zstd::stream::read::Decoder::with_buffer(begin) {
+            Ok(decoder) => beginning(decoder),
+            Err(_) => Vec::new(),
+        },
+        Ok(Packing::Plain) => begin.to_vec(),
+        Ok(Packing::Zip) => {
+            return FirstHeader::Read(first_zip_name(begin).and_then(|name| {
+                let folder = name.ends_with(b"/");
+                class_of(
+                    name,
+                    if folder {
+                        EntryType::Directory
+                    } else {
+                        EntryType::Regular
+                    },
+                )
+            }));
+        }
+        // The reader will say what it is.
+        Err(_) => return FirstHeader::Read(None),
+    };
     let mut tar = tar::Archive::new(unpacked.as_slice());
     let Ok(entries) = tar.entries() else {
         return FirstHeader::Incomplete;
@@ -104,4 +122,18 @@ fn first_header(begin: &[u8]) -> FirstHeader {
         }
     }
     FirstHeader::Incomplete
+}
+
+/// What the beginning of a compressed archive unpacks to. It ends in the middle of the data, which is
+/// an error and expected.
+fn beginning(unpacked: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = unpacked.take(PROBE_BYTES[2]).read_to_end(&mut bytes);
+    bytes
+}
+
+/// The name in the first header of a ZIP file; of a folder, with a slash at its end.
+fn first_zip_name(begin: &[u8]) -> Option<&[u8]> {
+    let length = u16::from_le_bytes([*begin.get(26)?, *begin.get(27)?]);
+    begin.get(30..30 + usize::from(length))
 }

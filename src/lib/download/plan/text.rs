@@ -5,8 +5,8 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 
-use super::disk::free_bytes;
 use super::planned::Plan;
+use crate::artifact::free_bytes;
 use crate::download::summary::DownloadSummary;
 use crate::foreign::printable;
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::classes::named;
 use super::planned::WantedClip;
 use crate::clip::Split;
 use crate::download::config::DownloadConfig;
 use crate::download::error::DownloadError;
 use crate::labels::Labels;
+use crate::withdrawn::ERASE_COMMAND;
 
 /// Classes that an error lists.
 const LISTED_CLASSES: usize = 50;
@@ -16,6 +18,8 @@ const LISTED_CLASSES: usize = 50;
 pub(crate) struct Wanted {
     /// Those to have as files.
     pub(crate) clips: BTreeMap<String, WantedClip>,
+    /// Those that have been withdrawn, with their subcategories: they are never fetched.
+    pub(crate) withdrawn: BTreeMap<String, String>,
     /// Those that exist as frames, with their subcategories.
     pub(crate) frames: BTreeMap<String, String>,
 }
@@ -24,6 +28,7 @@ impl Wanted {
     /// The clips that the tables name and the filters let through.
     pub(crate) fn choose(labels: &Labels, config: &DownloadConfig) -> Result<Self, DownloadError> {
         let mut clips = choose_clips(labels, config)?;
+        let withdrawn = take_withdrawn(&mut clips, labels);
         let mut frames = BTreeMap::new();
         if let Some(folder) = &config.frame_folders {
             clips.retain(|id, clip| {
@@ -34,8 +39,44 @@ impl Wanted {
                 !as_frames
             });
         }
-        Ok(Self { clips, frames })
+        Ok(Self {
+            clips,
+            withdrawn,
+            frames,
+        })
     }
+
+    /// Counts the withdrawn clips, and warns where the bytes of some are still there.
+    pub(crate) fn count_withdrawn(&self, config: &DownloadConfig) -> usize {
+        let is_held = |(id, subcategory): &(&String, &String)| {
+            let file = config.raw.join(subcategory).join(format!("{id}.mp4"));
+            let frames = config.frame_folders.as_ref();
+            file.exists() || frames.is_some_and(|folder| has_frames(folder, id))
+        };
+        let held = self.withdrawn.iter().filter(is_held).count();
+        if held > 0 {
+            tracing::warn!(
+                "{held} withdrawn clips still have files; erase them with `{ERASE_COMMAND}`"
+            );
+        }
+        self.withdrawn.len()
+    }
+}
+
+/// Takes the withdrawn clips out of the wanted ones; gives them with their subcategories.
+fn take_withdrawn(
+    wanted: &mut BTreeMap<String, WantedClip>,
+    labels: &Labels,
+) -> BTreeMap<String, String> {
+    let mut withdrawn = BTreeMap::new();
+    wanted.retain(|id, clip| {
+        let stays = !labels.withdrawn.contains(id);
+        if !stays {
+            withdrawn.insert(id.clone(), clip.subcategory.clone());
+        }
+        stays
+    });
+    withdrawn
 }
 
 fn choose_clips(
@@ -46,20 +87,20 @@ fn choose_clips(
         .iter()
         .map(|(_, _, l)| l.subcategory.as_str())
         .collect();
-    if let Some(class) = config.classes.iter().find(|c| !known.contains(c.as_str())) {
+    let classes = named(&config.classes, &known).map_err(|class| {
         let mut listed: Vec<&str> = known.iter().copied().take(LISTED_CLASSES).collect();
         if known.len() > LISTED_CLASSES {
             listed.push("...");
         }
-        return Err(DownloadError::Class {
-            class: class.clone(),
+        DownloadError::Class {
+            class,
             known: listed.join(", "),
-        });
-    }
+        }
+    })?;
     let mut counts: BTreeMap<(Split, &str), usize> = BTreeMap::new();
     let mut wanted = BTreeMap::new();
     for (split, _, label) in labels.iter() {
-        let class_wanted = config.classes.is_empty() || config.classes.contains(&label.subcategory);
+        let class_wanted = classes.is_empty() || classes.contains(&label.subcategory);
         let split_wanted = config.splits.is_empty() || config.splits.contains(&split);
         if !class_wanted || !split_wanted {
             continue;

@@ -98,7 +98,7 @@ impl Address {
         // An index may name archives that lie elsewhere; no credentials of ours go there.
         if path.contains("://") {
             return Target {
-                url: Link::from(path),
+                url: Link::from(escaped(path)),
                 bearer: None,
             };
         }
@@ -108,7 +108,8 @@ impl Address {
                 query,
                 bearer,
             } => {
-                let mut url = format!("{}/{path}", base.reveal()).replace(' ', "%20");
+                let base = base.reveal().replace(' ', "%20");
+                let mut url = format!("{base}/{}", escaped(path));
                 if let Some(query) = query {
                     url = format!("{url}?{}", query.reveal());
                 }
@@ -118,7 +119,7 @@ impl Address {
                 }
             }
             Self::S3(bucket) => Target {
-                url: bucket.url(method, path),
+                url: bucket.url(method, unescaped(path).as_deref().unwrap_or(path)),
                 bearer: None,
             },
         }
@@ -131,6 +132,56 @@ impl Address {
             Self::S3(bucket) => Some(bucket),
         }
     }
+}
+
+/// A path as a URL holds it: what a URL cannot hold is escaped; what is escaped already stays, and so
+/// does a query.
+fn escaped(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let mut url = String::with_capacity(path.len());
+    for (at, byte) in bytes.iter().enumerate() {
+        let bare = match byte {
+            b'%' => escape_at(bytes, at).is_some(),
+            b'"' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => false,
+            byte => byte.is_ascii_graphic(),
+        };
+        if bare {
+            url.push(char::from(*byte));
+        } else {
+            url += &format!("%{byte:02X}");
+        }
+    }
+    url
+}
+
+/// A file's name as a path of a URL: what would otherwise be read as a query or an escape, escaped.
+#[must_use]
+pub(crate) fn escaped_name(name: &str) -> String {
+    name.replace('%', "%25").replace('?', "%3F")
+}
+
+/// The name that an escaped path stands for; `None` where nothing in it is escaped.
+#[must_use]
+pub(super) fn unescaped(path: &str) -> Option<String> {
+    let bytes = path.as_bytes();
+    let mut name = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let (byte, length) = escape_at(bytes, at).map_or((bytes[at], 1), |byte| (byte, 3));
+        name.push(byte);
+        at += length;
+    }
+    let name = String::from_utf8(name).ok()?;
+    (name != path).then_some(name)
+}
+
+/// The byte that `%` and two hexadecimal digits at this place stand for.
+fn escape_at(bytes: &[u8], at: usize) -> Option<u8> {
+    let [b'%', high, low] = bytes.get(at..at + 3)? else {
+        return None;
+    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 #[cfg(test)]
@@ -195,6 +246,43 @@ mod tests {
         ] {
             assert_eq!(url(source, &config), expected);
         }
+    }
+
+    #[test]
+    fn names_that_no_url_can_hold_are_escaped_once() {
+        let config = StoreConfig::default();
+        for (path, escaped) in [
+            ("train/a#1.tar.gz", "train/a%231.tar.gz"),
+            ("train/für.tar.gz", "train/f%C3%BCr.tar.gz"),
+            ("train/a%20b 100%.tar.gz", "train/a%20b%20100%25.tar.gz"),
+            ("train/what%3F.tar.gz", "train/what%3F.tar.gz"),
+            ("train/a.tar.gz?sig=x%2F", "train/a.tar.gz?sig=x%2F"),
+        ] {
+            for (source, base) in [
+                ("https://host/k", "https://host/k"),
+                ("gs://b", "https://storage.googleapis.com/b"),
+            ] {
+                let address = Address::parse(source, &config).unwrap();
+                let url = address.target(Method::Get, path).url;
+                assert_eq!(url.reveal(), format!("{base}/{escaped}"));
+            }
+            let elsewhere = format!("https://else/{path}");
+            let address = Address::parse("https://host", &config).unwrap();
+            let url = address.target(Method::Get, &elsewhere).url;
+            assert_eq!(url.reveal(), format!("https://else/{escaped}"));
+        }
+        let bucket = Address::parse("s3://b", &config).unwrap();
+        let url = bucket.target(Method::Get, "a%20b%3F#.tar.gz").url;
+        assert!(
+            url.reveal().ends_with("/a%20b%3F%23.tar.gz"),
+            "{}",
+            url.reveal()
+        );
+        assert_eq!(
+            unescaped(&escaped_name("50% of what?")).unwrap(),
+            "50% of what?"
+        );
+        assert_eq!(unescaped("plain 100%.tar"), None);
     }
 
     #[test]

@@ -52,6 +52,12 @@ pub trait Remote: Send + Sync {
     /// When the file is not there, the source cannot be reached or answers against the protocol.
     fn open(&self, path: &str, span: Span<'_>) -> Result<Opened, RemoteError>;
 
+    /// The BLAKE3 hash of a file's content, where the source can tell without sending it and has no
+    /// entity tags.
+    fn content_hash(&self, _path: &str) -> Option<String> {
+        None
+    }
+
     /// The archives below the base, where the source can list itself and has no index; `None` where
     /// it cannot.
     ///
@@ -200,10 +206,15 @@ pub(crate) fn fault_in(error: io::Error) -> Result<RemoteError, io::Error> {
     error.downcast::<RemoteError>()
 }
 
-/// Whether a file's name is that of an archive.
+/// Whether a file's name is that of an archive, of those too that are not read, which is then said.
 #[must_use]
 pub(crate) fn is_archive(path: &str) -> bool {
-    [".tar.gz", ".tgz"].iter().any(|end| path.ends_with(end))
+    const ENDINGS: [&str; 10] = [
+        ".tar.gz", ".tgz", ".tar", ".tar.zst", ".tzst", ".zip", ".tar.xz", ".txz", ".tar.bz2",
+        ".tbz2",
+    ];
+    let path = path.to_ascii_lowercase();
+    ENDINGS.iter().any(|end| path.ends_with(end))
 }
 
 #[cfg(test)]

@@ -121,6 +121,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// The same from a byte on: what stands before it is there already.
+    #[must_use]
+    pub(crate) fn starting_at(mut self, position: u64) -> Self {
+        self.position = position;
+        self
+    }
+
     /// Size and tag as far as the source has given them.
     #[must_use]
     pub(crate) fn facts(&self) -> &Facts {

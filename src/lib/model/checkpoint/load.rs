@@ -8,7 +8,7 @@ use tch::nn::VarStore;
 use super::error::CheckpointError;
 use super::loaded::{LoadMode, Loaded};
 use super::place::{fitting, place};
-use crate::model::state_dict::{self, StateDict};
+use crate::model::state_dict::{self, StateDict, StateDictError};
 
 /// Prefix of the names that belong to the head.
 pub const HEAD_PREFIX: &str = "heads.";
@@ -20,7 +20,7 @@ pub const HEAD_PREFIX: &str = "heads.";
 /// When the file cannot be read, or does not fit as `mode` demands; in the latter case what fits is
 /// in place.
 pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, CheckpointError> {
-    let tensors = state_dict::seed_names(state_dict::read(path)?.tensors);
+    let tensors = read_foreign(path, None)?;
     let loaded = match mode {
         LoadMode::Exact => place(store, &tensors, |_| true)?,
         LoadMode::Backbone | LoadMode::PartOfBackbone => {
@@ -41,6 +41,22 @@ pub fn load(path: &Path, store: &VarStore, mode: LoadMode) -> Result<Loaded, Che
     }
 }
 
+/// Reads the tensors of a file that may be another program's, under the seed's names; of several
+/// state dicts that at `key`.
+///
+/// # Errors
+/// When the file cannot be read, holds no tensor, or its names cannot be those of a MoViNet.
+pub fn read_foreign(path: &Path, key: Option<&str>) -> Result<StateDict, CheckpointError> {
+    let tensors = state_dict::read_named(path, key)?.tensors;
+    let named = if tensors.is_empty() {
+        Err("it holds no tensor".to_owned())
+    } else {
+        state_dict::seed_names(tensors)
+    };
+    let path = path.to_owned();
+    Ok(named.map_err(|reason| StateDictError::Format { path, reason })?)
+}
+
 /// Reads the tensors of a file that [`super::write()`] wrote with the metadata `expected`. A field
 /// that the file lacks is passed over: versions before wrote fewer.
 ///
@@ -50,6 +66,17 @@ pub fn read_own(
     path: &Path,
     expected: &BTreeMap<String, String>,
 ) -> Result<StateDict, CheckpointError> {
+    read_own_whole(path, expected).map(|(tensors, _)| tensors)
+}
+
+/// [`read_own`] with the metadata of the header.
+///
+/// # Errors
+/// As [`read_own`].
+pub fn read_own_whole(
+    path: &Path,
+    expected: &BTreeMap<String, String>,
+) -> Result<(StateDict, BTreeMap<String, String>), CheckpointError> {
     let file = state_dict::read(path)?;
     for (key, expected) in expected {
         if let Some(found) = file.metadata.get(key).filter(|found| *found != expected) {
@@ -61,7 +88,7 @@ pub fn read_own(
             });
         }
     }
-    Ok(file.tensors)
+    Ok((file.tensors, file.metadata))
 }
 
 /// Loads a file that [`super::save`] wrote with the metadata `expected` into `store`, whole.
@@ -147,7 +174,7 @@ mod tests {
             "port.pth",
             "pytorch.safetensors",
         ] {
-            let tensors = state_dict::seed_names(state_dict::read(&path(name)).unwrap().tensors);
+            let tensors = read_foreign(&path(name), None).unwrap();
             assert!(tensors.len() >= 30, "{name}: {}", tensors.len());
             for (tensor_name, tensor) in &tensors {
                 assert_eq!(*tensor, expected[tensor_name], "{name}: {tensor_name}");

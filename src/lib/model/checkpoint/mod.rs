@@ -3,6 +3,7 @@
 //! fit listed.
 
 mod error;
+pub mod header;
 mod load;
 mod loaded;
 mod place;
@@ -10,7 +11,7 @@ mod save;
 mod snapshot;
 
 pub use error::CheckpointError;
-pub use load::{HEAD_PREFIX, load, load_own, read_own};
+pub use load::{HEAD_PREFIX, load, load_own, read_foreign, read_own, read_own_whole};
 pub use loaded::{LoadMode, Loaded, Misshapen};
 pub use place::compare;
 pub use save::{save, save_pytorch, write};

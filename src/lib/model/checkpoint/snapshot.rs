@@ -8,11 +8,25 @@ use tch::{Device, Tensor};
 
 use super::error::CheckpointError;
 use super::place::{fitting, place};
-use crate::model::state_dict::StateDictError;
+use crate::model::state_dict::{StateDict, StateDictError};
 
 /// Copies of every variable of a store, by name, on the CPU.
 #[derive(Debug)]
 pub struct Snapshot(pub(super) BTreeMap<String, Tensor>);
+
+impl Snapshot {
+    /// A snapshot that was kept elsewhere.
+    #[must_use]
+    pub fn of(tensors: StateDict) -> Self {
+        Self(tensors)
+    }
+
+    /// The variables by name.
+    #[must_use]
+    pub fn tensors(&self) -> &StateDict {
+        &self.0
+    }
+}
 
 /// Copies every variable of `store`.
 ///

@@ -44,7 +44,8 @@ impl Hint for StateDictError {
         match self {
             Self::Artifact(error) => error.hint(),
             Self::Format { .. } => Some(
-                "give a .safetensors file, or a .pt/.pth file that PyTorch 1.6 or later saved as a state dict".into(),
+                "give a .safetensors file, or a .pt/.pth file that PyTorch 1.6 or later saved as a state dict; \
+                 `incdec-weights convert` takes one of several with --key".into(),
             ),
             Self::Tensor { .. } => None,
         }

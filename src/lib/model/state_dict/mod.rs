@@ -2,15 +2,16 @@
 //! `torch.save`, of which nothing is ever executed.
 
 mod error;
+mod kind;
 mod names;
 mod pytorch;
 mod read;
 mod safetensors;
 mod tensors;
 
-pub use self::safetensors::write as write_safetensors;
+pub use self::safetensors::{Sealed, write as write_safetensors};
 pub use error::StateDictError;
-pub use names::seed_names;
+pub use names::{only_seed_names, seed_names};
 pub use pytorch::write as write_pytorch;
-pub use read::{Format, StateFile, read};
+pub use read::{Format, StateFile, read, read_named};
 pub use tensors::StateDict;

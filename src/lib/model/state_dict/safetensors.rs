@@ -1,6 +1,7 @@
 //! The format of safetensors: a header in JSON, then the tensors' bytes.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -8,7 +9,8 @@ use tch::{Kind, Tensor};
 
 use super::error::StateDictError;
 use super::tensors::{Body, STORED_KINDS, StateDict};
-use crate::artifact;
+use crate::artifact::{self, ArtifactError};
+use crate::run_record::{SEAL, blank_seal, seal_at};
 
 /// The tensors and the metadata of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<(StateDict, BTreeMap<String, String>), String> {
@@ -47,12 +49,58 @@ pub fn write(
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), StateDictError> {
     let (header, bodies) = encode(tensors, metadata)?;
-    artifact::publish(path, |out| {
-        out.write_all(&(header.len() as u64).to_le_bytes())?;
-        out.write_all(header.as_bytes())?;
-        bodies.iter().try_for_each(|body| body.write(out))
-    })?;
+    artifact::publish(path, |out| write_parts(out, &header, &bodies))?;
     Ok(())
+}
+
+/// A file that is ready to be published, with its own hash in its header: [`SEAL`].
+pub struct Sealed {
+    header: String,
+    bodies: Vec<Body>,
+}
+
+impl Sealed {
+    /// Tensors as safetensors with `metadata` in the header, copied to host memory and hashed. The
+    /// same values and metadata give the same bytes.
+    ///
+    /// # Errors
+    /// When a tensor has a type that is neither float nor integer.
+    pub fn new(
+        tensors: &StateDict,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, StateDictError> {
+        let mut metadata = metadata.clone();
+        metadata.insert(SEAL.to_owned(), blank_seal());
+        let (header, bodies) = encode(tensors, &metadata)?;
+        let mut sealed = Self { header, bodies };
+        let mut hasher = blake3::Hasher::new();
+        sealed
+            .write(&mut hasher)
+            .map_err(ArtifactError::at("hash", Path::new(SEAL)))?;
+        if let Some(at) = seal_at(sealed.header.as_bytes()) {
+            let hash = hasher.finalize().to_hex();
+            sealed.header.replace_range(at, hash.as_str());
+        }
+        Ok(sealed)
+    }
+
+    /// Publishes it at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn publish(&self, path: &Path) -> Result<(), ArtifactError> {
+        artifact::publish(path, |out| self.write(out))
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_parts(out, &self.header, &self.bodies)
+    }
+}
+
+fn write_parts(out: &mut dyn Write, header: &str, bodies: &[Body]) -> io::Result<()> {
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(header.as_bytes())?;
+    bodies.iter().try_for_each(|body| body.write(out))
 }
 
 /// The header, names sorted and padded to 8 bytes with spaces, and the tensors in the order of

@@ -148,6 +148,7 @@ mod tests {
             position: Some(position),
             row: position,
             clip_id: format!("{split}{position}_000000_000010"),
+            group: None,
             category: "food".into(),
             label: 0,
             subcategory: "eating cake".into(),

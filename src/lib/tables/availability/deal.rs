@@ -133,6 +133,7 @@ mod tests {
                 position: Some(position),
                 row: position,
                 clip_id: format!("clip{position}"),
+                group: None,
                 category: format!("category {label}"),
                 label,
                 subcategory: format!("subcategory {}", 9 - position),

@@ -34,7 +34,9 @@ table_row! {
     /// A row of `availability.parquet`: one clip of one task's list, or one that has just left it.
     ///
     /// Sorted by task, split, position; removed clips (position null) last, by row.
-    pub struct AvailabilityRow in "availability.parquet": "incdec.availability" version 1 by "make tasks" {
+    pub struct AvailabilityRow in "availability.parquet": "incdec.availability" version 1 by "make tasks"
+    added group
+    {
         /// The task, from 0.
         pub task: i32,
         /// The split whose list this is.
@@ -45,6 +47,8 @@ table_row! {
         pub row: i32,
         /// The clip.
         pub clip_id: String,
+        /// What it may not be divided from: a YouTube id, a person, a customer; null where the labels say nothing.
+        pub group: Option<String>,
         /// Its category.
         pub category: String,
         /// The category's class index.

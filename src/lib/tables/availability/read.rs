@@ -70,13 +70,23 @@ impl Hint for AvailabilityError {
 }
 
 impl Availability {
-    /// Reads the table at `path` and checks its rows.
+    /// Reads the table at `path` and checks its rows. One that another program has written says
+    /// nothing of itself: its columns and rows are all that is known.
     ///
     /// # Errors
     /// When it cannot be read, or a row makes no sense ([`check_availability`]).
     pub fn read(path: &Path) -> Result<Self, AvailabilityError> {
-        let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
-        let rows: Vec<AvailabilityRow> = parquet_file::read(path)?;
+        let (provenance, rows) = if parquet_file::is_foreign(path)? {
+            tracing::info!(
+                "{}: another program has written it: its columns and rows are checked, and its hash stands for where it \
+                 comes from",
+                path.display()
+            );
+            (Provenance::default(), parquet_file::read_foreign(path)?)
+        } else {
+            let provenance = parquet_file::provenance(path, &AvailabilityRow::FORMAT)?;
+            (provenance, parquet_file::read(path)?)
+        };
         let recorded = Taxonomy::of_settings(path, &provenance.settings).ok();
         check_availability(&rows, recorded.as_ref()).map_err(|fault| AvailabilityError::Row {
             path: path.to_owned(),

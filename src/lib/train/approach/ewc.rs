@@ -11,12 +11,19 @@ use super::{Approach, DeviceBatch, DeviceBatches, Step};
 use crate::model::Mode;
 use crate::model::checkpoint;
 use crate::model::state_dict::StateDict;
+use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, FisherEstimate, Settings};
 
 /// A tensor for each backbone parameter, by name.
 pub type Fisher = BTreeMap<String, Tensor>;
+
+/// What names begin with, or are, in a task's checkpoint.
+const FISHER: &str = "fisher.";
+const OLD: &str = "old.";
+const SUMS: &str = "sums.";
+const CLIPS: &str = "clips";
 
 /// Holds weights to their old values by their Fisher information.
 pub struct Ewc {
@@ -27,6 +34,8 @@ pub struct Ewc {
     fisher: Fisher,
     /// The best weights of the task before.
     old: Fisher,
+    /// The information of the task that is over, as far as its batches are seen.
+    making: Option<FisherSum>,
 }
 
 impl Ewc {
@@ -40,6 +49,7 @@ impl Ewc {
             counted_twice: settings.compat.ewc_penalty_counted_twice,
             fisher: Fisher::new(),
             old: Fisher::new(),
+            making: None,
         }
     }
 
@@ -66,27 +76,78 @@ impl Approach for Ewc {
     fn forget(&mut self) {
         self.fisher.clear();
         self.old.clear();
+        self.making = None;
     }
 
-    fn wants_batches(&self) -> bool {
-        true
+    fn wants_batches(&self, learner: &Learner) -> bool {
+        // What is frozen keeps the information that it has.
+        learner.trainable_backbone().next().is_some()
     }
 
-    fn after_task(
+    fn observe(
         &mut self,
         learner: &Learner,
         _task: usize,
-        batches: &mut DeviceBatches<'_>,
+        batch: &DeviceBatch,
     ) -> Result<(), TrainError> {
-        let new = estimate(learner, self.estimate, batches)?;
-        for (name, new) in new {
-            let merged = match self.fisher.get(&name) {
-                Some(old) => old * self.alpha + new * (1.0 - self.alpha),
-                None => new,
-            };
-            self.fisher.insert(name, merged);
+        let estimate = self.estimate;
+        let making = self.making.get_or_insert_with(FisherSum::default);
+        making.add(learner, estimate, batch);
+        Ok(())
+    }
+
+    fn after_task(&mut self, learner: &Learner, _task: usize) -> Result<(), TrainError> {
+        if self.wants_batches(learner) {
+            let made = self.making.take().unwrap_or_default().mean()?;
+            for (name, new) in made {
+                let merged = match self.fisher.get(&name) {
+                    Some(old) => old * self.alpha + new * (1.0 - self.alpha),
+                    None => new,
+                };
+                self.fisher.insert(name, merged);
+            }
         }
         self.remember(learner);
+        Ok(())
+    }
+
+    fn under_way(&self) -> StateDict {
+        let making = self.making.iter().flat_map(|making| {
+            let clips = Tensor::from_slice(&[making.clips]);
+            named(SUMS, &making.sums).chain([(CLIPS.to_owned(), clips)])
+        });
+        named(FISHER, &self.fisher)
+            .chain(named(OLD, &self.old))
+            .chain(making)
+            .collect()
+    }
+
+    fn go_on(
+        &mut self,
+        learner: &Learner,
+        _task: usize,
+        path: &Path,
+        held: StateDict,
+    ) -> Result<(), TrainError> {
+        let part = |prefix: &str| -> StateDict {
+            let named = held.iter().filter_map(|(name, tensor)| {
+                let name = name.strip_prefix(prefix)?.to_owned();
+                Some((name, tensor.to_device(learner.device())))
+            });
+            named.collect()
+        };
+        (self.fisher, self.old) = (part(FISHER), part(OLD));
+        if !self.fisher.is_empty() {
+            checkpoint::compare(path, learner.backbone(), &self.fisher)?;
+            checkpoint::compare(path, learner.backbone(), &self.old)?;
+        }
+        self.making = match held.get(CLIPS) {
+            None => None,
+            Some(clips) => Some(FisherSum {
+                sums: part(SUMS),
+                clips: clips.f_int64_value(&[0])?,
+            }),
+        };
         Ok(())
     }
 
@@ -95,6 +156,11 @@ impl Approach for Ewc {
             .iter()
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .collect()
+    }
+
+    /// All of it is Fisher information.
+    fn remedy(&self, _name: &str) -> Remedy {
+        Remedy::Rebuilt
     }
 
     fn restore(
@@ -148,40 +214,71 @@ pub fn estimate(
     estimate: FisherEstimate,
     batches: &mut DeviceBatches<'_>,
 ) -> Result<Fisher, TrainError> {
-    let parameters: Vec<(String, Tensor)> = learner
-        .trainable_backbone()
-        .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
-        .collect();
-    if parameters.is_empty() {
+    if learner.trainable_backbone().next().is_none() {
         return Ok(Fisher::new());
     }
-    let tensors: Vec<&Tensor> = parameters.iter().map(|(_, tensor)| tensor).collect();
-    let mut sums: Vec<Tensor> = tensors.iter().map(|t| t.detach().zeros_like()).collect();
-    let mut seen = 0;
+    let mut making = FisherSum::default();
     for batch in batches {
-        let batch = batch?;
+        making.add(learner, estimate, &batch?);
+    }
+    making.mean()
+}
+
+/// A Fisher information in the making.
+#[derive(Default)]
+struct FisherSum {
+    /// Sums of squared gradients, by the parameter's name.
+    sums: Fisher,
+    /// Clips seen.
+    clips: i64,
+}
+
+impl FisherSum {
+    /// Adds what a batch says.
+    fn add(&mut self, learner: &Learner, estimate: FisherEstimate, batch: &DeviceBatch) {
+        let parameters: Vec<(&str, &Tensor)> = learner.trainable_backbone().collect();
+        for (name, parameter) in &parameters {
+            if !self.sums.contains_key(*name) {
+                let zeros = parameter.detach().zeros_like();
+                self.sums.insert((*name).to_owned(), zeros);
+            }
+        }
+        let tensors: Vec<&Tensor> = parameters.into_iter().map(|(_, tensor)| tensor).collect();
         let size = batch.clips.size()[0];
-        seen += size;
+        self.clips += size;
         match estimate {
-            FisherEstimate::Batch => add_squares(learner, &batch, &tensors, &mut sums, size),
+            FisherEstimate::Batch => add_squares(learner, batch, &tensors, &mut self.sums, size),
             FisherEstimate::PerSample => {
                 for i in 0..size {
                     let one = DeviceBatch {
                         clips: batch.clips.narrow(0, i, 1),
                         labels: batch.labels.narrow(0, i, 1),
                     };
-                    add_squares(learner, &one, &tensors, &mut sums, 1);
+                    add_squares(learner, &one, &tensors, &mut self.sums, 1);
                 }
             }
         }
     }
-    if seen == 0 {
-        return Err(TrainError::NoReadableClip);
+
+    /// The mean over the clips.
+    fn mean(self) -> Result<Fisher, TrainError> {
+        if self.clips == 0 {
+            return Err(TrainError::NoReadableClip);
+        }
+        #[allow(clippy::cast_precision_loss)] // A number of clips.
+        let clips = self.clips as f64;
+        let means = self.sums.into_iter().map(|(name, sum)| (name, sum / clips));
+        Ok(means.collect())
     }
-    #[allow(clippy::cast_precision_loss)] // A number of clips.
-    let clips = seen as f64;
-    let names = parameters.iter().map(|(name, _)| name.clone());
-    Ok(names.zip(sums.into_iter().map(|sum| sum / clips)).collect())
+}
+
+/// The tensors under their names behind `prefix`; they are shared, not copied.
+fn named<'a>(
+    prefix: &'static str,
+    tensors: &'a Fisher,
+) -> impl Iterator<Item = (String, Tensor)> + 'a {
+    let tensors = tensors.iter();
+    tensors.map(move |(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone()))
 }
 
 /// Adds `size` times the squared gradients of the batch's loss.
@@ -189,7 +286,7 @@ fn add_squares(
     learner: &Learner,
     batch: &DeviceBatch,
     parameters: &[&Tensor],
-    sums: &mut [Tensor],
+    sums: &mut Fisher,
     size: i64,
 ) {
     let logits = learner.forward(&batch.clips, Mode::Evaluate).logits;
@@ -198,7 +295,8 @@ fn add_squares(
     no_grad(|| {
         #[allow(clippy::cast_precision_loss)] // A batch size.
         let size = size as f64;
-        for (sum, gradient) in sums.iter_mut().zip(gradients) {
+        // Both are in the order of names.
+        for (sum, gradient) in sums.values_mut().zip(gradients) {
             *sum += gradient.square() * size;
         }
     });
@@ -249,8 +347,8 @@ mod tests {
             ewc.penalty(&learner, &step).is_none(),
             "task 0 has no penalty"
         );
-        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0))))
-            .unwrap();
+        ewc.observe(&learner, 0, &batch(1.0)).unwrap();
+        ewc.after_task(&learner, 0).unwrap();
         no_grad(|| {
             for (_, parameter) in learner.backbone().take(1) {
                 let _ = parameter.shallow_clone().g_add_scalar_(1.0);
@@ -279,11 +377,16 @@ mod tests {
             ..Settings::default()
         };
         let mut ewc = Ewc::new(&settings);
-        ewc.after_task(&learner, 0, &mut std::iter::once(Ok(batch(1.0))))
-            .unwrap();
+        ewc.observe(&learner, 0, &batch(1.0)).unwrap();
+        ewc.after_task(&learner, 0).unwrap();
         let first = ewc.fisher["backbone.features"].double_value(&[0, 0]);
-        ewc.after_task(&learner, 1, &mut std::iter::once(Ok(batch(2.0))))
-            .unwrap();
+        // It may be stopped in the midst of it.
+        ewc.observe(&learner, 1, &batch(2.0)).unwrap();
+        let held: StateDict = ewc.under_way();
+        let path = Path::new("checkpoint");
+        ewc = Ewc::new(&settings);
+        ewc.go_on(&learner, 1, path, held).unwrap();
+        ewc.after_task(&learner, 1).unwrap();
         let second = estimate(
             &learner,
             FisherEstimate::Batch,

@@ -1,10 +1,13 @@
 //! Feature distillation: the features of the new clips are held to those that the model gave before
 //! the task.
 
+use std::path::Path;
+
 use tch::{Kind, Tensor};
 
 use super::teacher::TeacherOfTask;
 use super::{Approach, Step};
+use crate::model::state_dict::StateDict;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{FeatureDistance, Settings};
@@ -35,6 +38,20 @@ impl Approach for FeatureDistillation {
     fn before_task(&mut self, learner: &Learner, task: usize) -> Result<(), TrainError> {
         self.teacher.begin(learner, task);
         Ok(())
+    }
+
+    fn under_way(&self) -> StateDict {
+        self.teacher.state()
+    }
+
+    fn go_on(
+        &mut self,
+        learner: &Learner,
+        _task: usize,
+        _path: &Path,
+        held: StateDict,
+    ) -> Result<(), TrainError> {
+        self.teacher.go_on(learner, held)
     }
 
     fn penalty(&self, _learner: &Learner, step: &Step<'_>) -> Option<Tensor> {

@@ -1,11 +1,13 @@
 //! The hooks of an approach and what it is shown.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::Tensor;
 
 use crate::model::Output;
 use crate::model::state_dict::StateDict;
+use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 
@@ -46,25 +48,56 @@ pub trait Approach {
     }
 
     /// Lets go of what it took from earlier tasks, because the model has unlearned some of it. Where it wants batches,
-    /// [`Approach::after_task`] follows with those of what stays.
+    /// [`Approach::observe`] and [`Approach::after_task`] follow with those of what stays.
     fn forget(&mut self) {}
 
-    /// Whether [`Approach::after_task`] is called, with batches. What is saved depends on
-    /// [`Approach::state`] alone.
-    fn wants_batches(&self) -> bool {
+    /// Whether the approach wants to look at the task's batches when it is over
+    /// ([`Approach::observe`]). What is saved depends on [`Approach::state`] alone.
+    fn wants_batches(&self, _learner: &Learner) -> bool {
         false
     }
 
-    /// Called when `task` is over; the model holds its best weights. `batches` are those of
-    /// [`Approach::wants_batches`].
+    /// Called with one batch after the other when `task` is over, where they are wanted; the model
+    /// holds its best weights. Between two of them the run may be stopped.
     ///
     /// # Errors
-    /// When a batch cannot be had.
-    fn after_task(
+    /// When the approach cannot use it.
+    fn observe(
         &mut self,
         _learner: &Learner,
         _task: usize,
-        _batches: &mut DeviceBatches<'_>,
+        _batch: &DeviceBatch,
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Called when `task` is over and all batches that were wanted are seen; the model holds its
+    /// best weights.
+    ///
+    /// # Errors
+    /// When there was no batch.
+    fn after_task(&mut self, _learner: &Learner, _task: usize) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Everything that it holds while a task is under way, by name: what
+    /// [`Approach::before_task`] and [`Approach::observe`] have made. It goes into checkpoints
+    /// inside a task.
+    fn under_way(&self) -> StateDict {
+        StateDict::new()
+    }
+
+    /// Takes back what [`Approach::under_way`] gave in `task`, which was read from `path`;
+    /// [`Approach::before_task`] is not called again.
+    ///
+    /// # Errors
+    /// When names or shapes are not those of the model.
+    fn go_on(
+        &mut self,
+        _learner: &Learner,
+        _task: usize,
+        _path: &Path,
+        _held: StateDict,
     ) -> Result<(), TrainError> {
         Ok(())
     }
@@ -74,6 +107,12 @@ pub trait Approach {
     /// [`Approach::restore`].
     fn state(&self) -> Vec<(String, Tensor)> {
         Vec::new()
+    }
+
+    /// What becomes of the tensor `name` of [`Approach::state`] once a clip that it has seen is
+    /// withdrawn.
+    fn remedy(&self, _name: &str) -> Remedy {
+        Remedy::Tainted
     }
 
     /// Takes back what [`Approach::state`] gave, which was read from `path`; the model holds the
@@ -88,5 +127,26 @@ pub trait Approach {
         _state: StateDict,
     ) -> Result<(), TrainError> {
         Ok(())
+    }
+}
+
+/// What an approach keeps of a task for the next.
+pub struct Kept {
+    /// The tensors of [`Approach::state`].
+    pub tensors: StateDict,
+    /// Their names, by what becomes of them once a clip that they have seen is withdrawn.
+    pub remedies: BTreeMap<Remedy, Vec<String>>,
+}
+
+impl Kept {
+    /// What `approach` keeps now.
+    pub fn by(approach: &dyn Approach) -> Self {
+        let tensors: StateDict = approach.state().into_iter().collect();
+        let mut remedies: BTreeMap<Remedy, Vec<String>> = BTreeMap::new();
+        for name in tensors.keys() {
+            let names = remedies.entry(approach.remedy(name)).or_default();
+            names.push(name.clone());
+        }
+        Self { tensors, remedies }
     }
 }

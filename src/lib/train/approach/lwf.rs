@@ -1,10 +1,13 @@
 //! Learning without Forgetting (Li and Hoiem, <https://arxiv.org/abs/1606.09282>), as the seed has
 //! it: the model's own logits on the new clips are held to those that it gave before the task.
 
+use std::path::Path;
+
 use tch::{Kind, Tensor};
 
 use super::teacher::TeacherOfTask;
 use super::{Approach, Step};
+use crate::model::state_dict::StateDict;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{CriterionName, Settings};
@@ -36,6 +39,20 @@ impl Approach for Lwf {
     fn before_task(&mut self, learner: &Learner, task: usize) -> Result<(), TrainError> {
         self.teacher.begin(learner, task);
         Ok(())
+    }
+
+    fn under_way(&self) -> StateDict {
+        self.teacher.state()
+    }
+
+    fn go_on(
+        &mut self,
+        learner: &Learner,
+        _task: usize,
+        _path: &Path,
+        held: StateDict,
+    ) -> Result<(), TrainError> {
+        self.teacher.go_on(learner, held)
     }
 
     fn penalty(&self, learner: &Learner, step: &Step<'_>) -> Option<Tensor> {

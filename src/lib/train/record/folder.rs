@@ -5,27 +5,24 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::claim::{VERSION, claim, same_machine};
 use super::hold::Hold;
-use super::seed_outputs::names::{FOLDERS, START_FILES, SUBCATEGORIES};
+use super::seed_outputs::names::FOLDERS;
 use crate::artifact::{self, ArtifactError, hash_file};
-use crate::model::checkpoint::Loaded;
+use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Machine, PROGRESS_FILE, RUN_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, run_id, state_file,
+    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, Rows, RunHead, RunProgress, RunRecord,
+    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, remove_positions, run_id,
+    state_file,
 };
-use crate::tables::{self, AvailabilityRow, ScheduleRow};
-use crate::tables::{HistoryRow, MetricRow, PredictionRow, TimingRow};
+use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
+use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
 use crate::train::TrainError;
 use crate::train::settings::TrainConfig;
 use crate::train::task_sequence::TaskSequence;
-
-/// What happened when, as JSON lines; outside every promise of equal bytes.
-pub const LOG_FILE: &str = "log.jsonl";
-/// Version of the run directory's layout.
-const VERSION: u32 = 1;
 
 /// A run directory with the tables in memory as the files hold them.
 #[derive(Debug)]
@@ -37,6 +34,10 @@ pub(in crate::train) struct RunFolder {
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
+    /// The newest chain value of the ledger of withdrawals.
+    withdrawals: Option<String>,
+    /// The settings that the shards were decoded with.
+    decoding: Map<String, Value>,
     /// Which tasks are done.
     pub(super) progress: RunProgress,
     /// Rows of `history.parquet`.
@@ -61,6 +62,7 @@ impl RunFolder {
         data: &TaskSequence,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<(Self, Option<RunSummary>), TrainError> {
         let folder = &config.out;
@@ -76,7 +78,10 @@ impl RunFolder {
                 .inputs
                 .insert("pretrained".into(), hash_file(pretrained)?);
         }
-        let head = head(data, &provenance, partial.clone(), machine);
+        let head = RunHead {
+            extension,
+            ..head(data, &provenance, partial.clone(), machine)
+        };
         claim(folder, &head)?;
         let Some(found) = RunRecord::read(folder)? else {
             return Err(TrainError::NotARun {
@@ -92,16 +97,23 @@ impl RunFolder {
             path: folder.clone(),
             partial,
             categories: data.deal.taxonomy.category_names(),
-            run_id: head.run_id.clone(),
-            provenance,
+            // Its own, whatever has been erased from its inputs since it began.
+            run_id: found.head.id(),
+            provenance: found.head.provenance(),
+            withdrawals: match &config.withdrawals {
+                Some(ledger) => ErasureRow::newest_chain(ledger)?,
+                None => None,
+            },
+            decoding: data.decoding.clone(),
             progress: found.progress,
             history: found.history,
             metrics: found.metrics,
             predictions: found.predictions,
             timing: Vec::new(),
         };
-        record.read_timing()?;
         if let Some(summary) = found.summary {
+            record.read_timing(0)?;
+            remove_positions(folder, |_| false)?;
             return Ok((record, Some(summary)));
         }
         same_machine(folder, &found.head, &head)?;
@@ -121,6 +133,11 @@ impl RunFolder {
         &self.run_id
     }
 
+    /// The run's settings, and the hashes of its inputs.
+    pub(super) fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
     /// How much of the weights to start from was taken, `partly (71 of 383)`; none where it was
     /// all, or there were none.
     pub(super) fn partial(&self) -> Option<&str> {
@@ -137,7 +154,8 @@ impl RunFolder {
         if self.done() > 0 {
             files.push(self.path.join(PROGRESS_FILE));
         }
-        files.extend((0..self.done()).map(|task| self.checkpoint(task)));
+        let trained = (0..self.done()).filter(|&task| self.progress.tasks[task].was_trained());
+        files.extend(trained.map(|task| self.checkpoint(task)));
         self.hold.check(&self.path, files.iter())
     }
 
@@ -167,30 +185,69 @@ impl RunFolder {
         named.then_some(path)
     }
 
-    /// What a checkpoint's header says of itself, this program's version included.
-    pub(super) fn metadata(&self, task: usize) -> BTreeMap<String, String> {
+    /// What a checkpoint's header says of itself, this program's version, its parents and the state
+    /// of the ledger of withdrawals included and, where the shards say it, how videos become the
+    /// frames that it was trained on.
+    ///
+    /// # Errors
+    /// When the weights before it cannot be read.
+    pub(super) fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
         let mut metadata = self.origin(task);
+        if !self.decoding.is_empty() {
+            let decoding = Value::Object(self.decoding.clone()).to_string();
+            metadata.insert(header::DECODING.to_owned(), decoding);
+        }
         metadata.insert(
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        metadata
+        let parents = self.parents(task)?.to_string();
+        metadata.insert(header::PARENTS.to_owned(), parents);
+        if let Some(chain) = &self.withdrawals {
+            metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
+        }
+        Ok(metadata)
+    }
+
+    /// The weights that those of `task` were trained from, by their hashes: the checkpoint of the
+    /// task before or, where there is none, the file to start from.
+    ///
+    /// # Errors
+    /// When that checkpoint, whose hash a version before did not keep, cannot be read.
+    fn parents(&self, task: usize) -> Result<Value, TrainError> {
+        let from_scratch = self.provenance.settings.get("from_scratch");
+        let done = &self.progress.tasks[..task.min(self.done())];
+        let before = done
+            .iter()
+            .rposition(TaskOutcome::was_trained)
+            .filter(|_| from_scratch != Some(&Value::Bool(true)));
+        let (role, hash) = match before {
+            Some(before) => {
+                let hashes = done[before].hashes.as_ref();
+                let kept = hashes.and_then(|h| h.files.get(&checkpoint_file(before)).cloned());
+                let hash = match kept {
+                    Some(hash) => hash,
+                    None => hash_file(&self.checkpoint(before))?,
+                };
+                ("task before", Some(hash))
+            }
+            None => (
+                "pretrained",
+                self.provenance.inputs.get("pretrained").cloned(),
+            ),
+        };
+        let parent = hash.map(|hash| serde_json::json!({"role": role, "blake3": hash}));
+        Ok(Value::Array(parent.into_iter().collect()))
     }
 
     /// What the header of a checkpoint of this run and of `task` must say.
     pub(super) fn origin(&self, task: usize) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("incdec.run_id".to_owned(), self.run_id.clone()),
-            (
-                "incdec.settings".to_owned(),
-                Value::Object(self.provenance.settings.clone()).to_string(),
-            ),
-            ("incdec.task".to_owned(), task.to_string()),
-            (
-                "incdec.categories".to_owned(),
-                Value::from(self.categories.clone()).to_string(),
-            ),
-        ])
+        origin(
+            &self.run_id,
+            &self.provenance.settings,
+            &self.categories,
+            task,
+        )
     }
 
     /// Publishes the figures of the epochs so far.
@@ -227,11 +284,7 @@ impl RunFolder {
             &self.predictions,
             &self.provenance,
         )?;
-        parquet_file::write(
-            &self.path.join(TimingRow::FILE),
-            &self.timing,
-            &self.provenance,
-        )?;
+        self.publish_timing()?;
         self.progress.tasks.push(outcome);
         self.progress.run_id.clone_from(&self.run_id);
         let rows = Rows {
@@ -241,7 +294,22 @@ impl RunFolder {
             predictions: &self.predictions,
         };
         self.progress.add_hashes(&self.path, &rows)?;
-        Ok(self.progress.write(&self.path)?)
+        let seen = run_record::seen_by(&self.path, &self.progress)?;
+        parquet_file::write(&self.path.join(SeenRow::FILE), &seen, &self.provenance)?;
+        self.progress.write(&self.path)?;
+        Ok(remove_positions(&self.path, |_| false)?)
+    }
+
+    /// Publishes the seconds so far.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn publish_timing(&self) -> Result<(), TrainError> {
+        Ok(parquet_file::write(
+            &self.path.join(TimingRow::FILE),
+            &self.timing,
+            &self.provenance,
+        )?)
     }
 
     /// Publishes the summary, which marks the run complete.
@@ -256,15 +324,47 @@ impl RunFolder {
         self.still_there()
     }
 
-    /// Reads the seconds of done tasks.
-    fn read_timing(&mut self) -> Result<(), TrainError> {
+    /// Goes on behind the epochs of the task under way that `rows` are the figures of.
+    ///
+    /// # Errors
+    /// When the seconds so far cannot be read.
+    pub(super) fn go_on(&mut self, rows: Vec<HistoryRow>) -> Result<(), TrainError> {
+        let epochs = rows.iter().map(|row| row.epoch + 1).max().unwrap_or(0);
+        self.history.extend(rows);
+        self.read_timing(epochs)
+    }
+
+    /// Reads the seconds of done tasks, and of so many epochs of the next.
+    fn read_timing(&mut self, epochs: i32) -> Result<(), TrainError> {
         let done = i32::try_from(self.done()).unwrap_or(i32::MAX);
-        if done > 0 {
+        if done > 0 || epochs > 0 {
             self.timing = parquet_file::read(&self.path.join(TimingRow::FILE))?;
-            self.timing.retain(|row| row.task < done);
+            let is_done = |row: &TimingRow| {
+                row.task < done || (row.task == done && row.epoch.is_some_and(|e| e < epochs))
+            };
+            self.timing.retain(is_done);
         }
         Ok(())
     }
+}
+
+/// What the header of a checkpoint of a run and of `task` must say.
+pub(in crate::train) fn origin(
+    run_id: &str,
+    settings: &Map<String, Value>,
+    categories: &[String],
+    task: usize,
+) -> BTreeMap<String, String> {
+    let settings = Value::Object(settings.clone()).to_string();
+    BTreeMap::from([
+        (header::RUN_ID.to_owned(), run_id.to_owned()),
+        (header::SETTINGS.to_owned(), settings),
+        (header::TASK.to_owned(), task.to_string()),
+        (
+            header::CATEGORIES.to_owned(),
+            Value::from(categories.to_vec()).to_string(),
+        ),
+    ])
 }
 
 /// What `settings.json` is to say.
@@ -292,81 +392,9 @@ fn head(
         settings: provenance.settings.clone(),
         inputs: provenance.inputs.clone(),
         pretrained,
+        extension: Extension::default(),
         machine: Some(machine),
     }
-}
-
-/// Writes `settings.json` into a new run directory; in one that has it, checks that it is the same
-/// run. The settings of a start that finished no epoch bind nobody: others replace them, so that a
-/// failed start needs no other directory.
-fn claim(folder: &Path, ours: &RunHead) -> Result<(), TrainError> {
-    let Some(theirs) = RunHead::read(folder)? else {
-        fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
-        let strangers = fs::read_dir(folder)
-            .map_err(ArtifactError::at("list", folder))?
-            .filter_map(Result::ok)
-            .any(|entry| {
-                !entry.file_name().to_string_lossy().starts_with(['.'])
-                    && entry.file_name() != LOG_FILE
-            });
-        if strangers {
-            return Err(TrainError::NotARun {
-                folder: folder.to_owned(),
-            });
-        }
-        return Ok(ours.write(folder)?);
-    };
-    let differences = theirs.differences(ours);
-    let begun = [HistoryRow::FILE, PROGRESS_FILE, RUN_FILE]
-        .iter()
-        .any(|name| folder.join(name).exists());
-    if begun && !differences.is_empty() {
-        return Err(TrainError::OtherRun {
-            folder: folder.to_owned(),
-            differences,
-        });
-    }
-    let machines = theirs.machine.as_ref().zip(ours.machine.as_ref());
-    let moved = machines.is_some_and(|(there, here)| !there.differences(here).is_empty());
-    if begun || (differences.is_empty() && !moved) {
-        return Ok(());
-    }
-    tracing::info!(
-        "{}: a start under other settings finished no epoch here and is replaced",
-        folder.display()
-    );
-    remove_start(folder)?;
-    Ok(ours.write(folder)?)
-}
-
-/// Removes what a start that finished no epoch left beside its settings.
-fn remove_start(folder: &Path) -> Result<(), TrainError> {
-    let copies = [AvailabilityRow::FILE, ScheduleRow::FILE].into_iter();
-    let files = copies.chain(START_FILES);
-    for path in files.map(|name| folder.join(name)).filter(|p| p.exists()) {
-        fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
-    }
-    let folder = folder.join(SUBCATEGORIES);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
-    }
-    Ok(())
-}
-
-/// Checks that an unfinished run goes on where it began. One of a version before, which does not
-/// know, goes on here.
-fn same_machine(folder: &Path, theirs: &RunHead, ours: &RunHead) -> Result<(), TrainError> {
-    let (Some(there), Some(here)) = (&theirs.machine, &ours.machine) else {
-        return Ok(ours.write(folder)?);
-    };
-    let differences = there.differences(here);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(TrainError::OtherMachine {
-        folder: folder.to_owned(),
-        differences,
-    })
 }
 
 /// Copies `from` to `to` where it differs; a missing source is passed over.

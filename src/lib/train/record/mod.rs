@@ -1,37 +1,45 @@
-//! What a run leaves, behind one door: the loop tells the [`Record`] one thing for each event.
+//! What a run leaves, behind one door: the loop tells the record one thing for each event.
 //!
 //! | file of a run | what it holds | published |
 //! |---|---|---|
 //! | `settings.json` | what can change the result: settings, a hash of each input, and the machine | first |
 //! | `availability.parquet`, `schedule.parquet` | copies of the tasks that were trained | first |
-//! | `history.parquet` | figures of every epoch | after each epoch |
+//! | `history.parquet`, `timing.parquet` | figures and seconds of every epoch | after each epoch |
+//! | `checkpoints/task-<t>-epoch-<e>-<part>-<batches>.safetensors` | the task under way, whole; the two newest | as it goes; gone when the task is done |
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
 //! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
-//! | `metrics.parquet`, `predictions.parquet`, `timing.parquet` | figures, predictions, seconds | after task t |
+//! | `metrics.parquet`, `predictions.parquet` | figures, predictions | after task t |
+//! | `seen.parquet` | which clips done tasks trained on and chose by | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
 //! | `run.json` | the summary; marks the run complete | last |
 //!
-//! `folder` owns the directory and its tables, `rows` makes their rows, [`tensorboard`] and
-//! [`seed_outputs`] write for other readers, `resume` puts back what done tasks left, `summary`
-//! says what a run comes to.
+//! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
+//! `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
+//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
+//! run comes to.
 
+mod claim;
+pub(super) mod extend;
 mod folder;
 mod hold;
 mod resume;
 mod rows;
 pub mod seed_outputs;
 mod summary;
+mod task_checkpoint;
 pub mod tensorboard;
 
-use tch::Tensor;
+use std::path::PathBuf;
 
-pub use folder::LOG_FILE;
+pub(super) use folder::origin;
 pub(super) use hold::Hold;
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
+pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};
 
 use super::TrainError;
+use super::approach::Kept;
 use super::evaluate::Evaluation;
 use super::learner::Learner;
 use super::profile::{Clock, Phase};
@@ -40,10 +48,18 @@ use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
-use crate::run_record::{Machine, TaskOutcome};
+use crate::parquet_file::Provenance;
+use crate::run_record::{
+    Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions,
+};
+use crate::tables::HistoryRow;
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
+use task_checkpoint::Found;
 use tensorboard::EventLog;
+
+/// What ended a task that was passed over.
+const PASSED_OVER: &str = "no clips";
 
 /// What is left to do in a run directory.
 pub(super) enum Opened<'a> {
@@ -61,11 +77,11 @@ pub(super) struct TaskEnd {
     /// Epochs trained.
     pub(super) epochs: u32,
     /// What ended the last one.
-    pub(super) ended_by: &'static str,
+    pub(super) ended_by: String,
     /// The validation set, then the test set.
     pub(super) evaluations: [Evaluation; 2],
     /// What the approach must have again for the next task.
-    pub(super) state: Vec<(String, Tensor)>,
+    pub(super) state: Kept,
     /// Clips whose frames could not be read so far.
     pub(super) skipped: Vec<String>,
 }
@@ -80,6 +96,8 @@ pub(super) struct Record<'a> {
     transcript: Option<Transcript>,
     /// The test figures of the tasks done.
     tested: Vec<Figures>,
+    /// Where the task under way was stopped.
+    under_way: Option<TaskCheckpoint>,
 }
 
 impl<'a> Record<'a> {
@@ -95,9 +113,11 @@ impl<'a> Record<'a> {
         learner: &Learner,
         pretrained: Option<&Loaded>,
         machine: Machine,
+        extension: Extension,
         hold: Hold,
     ) -> Result<Opened<'a>, TrainError> {
-        let (folder, summary) = RunFolder::open(config, data, pretrained, machine, hold)?;
+        let (mut folder, summary) =
+            RunFolder::open(config, data, pretrained, machine, extension, hold)?;
         if let Some(summary) = summary {
             tracing::info!("{} is complete; nothing to do", config.out.display());
             let missing = !folder
@@ -115,14 +135,20 @@ impl<'a> Record<'a> {
             let summary = TrainSummary::new(config, summary, true);
             return Ok(Opened::Complete(Box::new(summary)));
         }
+        let found = Found::newest(&folder)?;
+        folder.go_on(found.iter().flat_map(Found::rows).collect())?;
+        let keep_bytes = found
+            .as_ref()
+            .map_or(folder.progress.tensorboard_bytes, |f| f.tensorboard_bytes);
         let events = folder.path().join(tensorboard::FOLDER);
         let transcript = config
             .seed_outputs
             .then(|| Transcript::start(folder.path()));
         Ok(Opened::Unfinished(Box::new(Self {
-            events: EventLog::open(&events, folder.progress.tensorboard_bytes)?,
+            events: EventLog::open(&events, keep_bytes)?,
             transcript: transcript.transpose()?,
             tested: Vec::new(),
+            under_way: found.map(|found| found.checkpoint),
             config,
             data,
             folder,
@@ -132,6 +158,19 @@ impl<'a> Record<'a> {
     /// Tasks done.
     pub(super) fn done(&self) -> usize {
         self.folder.done()
+    }
+
+    /// The last good weights in the run directory: those of the newest checkpoint of the task under
+    /// way, or of the last task done.
+    pub(super) fn last_weights(&self) -> Option<PathBuf> {
+        let run = self.folder.path();
+        // Where the folder cannot be listed, it is not said what lies there.
+        let kept = positions(run).unwrap_or_default();
+        if let Some(newest) = kept.last() {
+            return Some(run.join(newest.file()));
+        }
+        let last = self.folder.progress.last_trained()?;
+        Some(self.folder.checkpoint(last))
     }
 
     /// Clips whose frames could not be read in done tasks.
@@ -147,7 +186,7 @@ impl<'a> Record<'a> {
         };
         outputs.at_start()?;
         // A run may have been killed between a task's end and its files.
-        match self.done().checked_sub(1) {
+        match self.folder.progress.last_trained() {
             Some(last) => outputs.after_task(last, learner.store()),
             None => Ok(()),
         }
@@ -175,17 +214,52 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// A task has nothing to train on, or nothing to choose by: it is done, and leaves no weights and no rows.
+    pub(super) fn task_passed_over(&mut self, task: usize) -> Result<(), TrainError> {
+        let unusable = self.data.tasks[task].unusable;
+        self.say(&format!(
+            "task {task} of {}: none of the {} clips to train on or none of the {} to validate has frames; it is passed over",
+            self.data.tasks.len(),
+            unusable[Split::Train as usize],
+            unusable[Split::Validation as usize],
+        ))?;
+        self.folder.publish_task(TaskOutcome {
+            ended_by: PASSED_OVER.to_owned(),
+            unusable,
+            skipped: self.skipped().to_vec(),
+            // There is nothing that could be changed.
+            hashes: Some(TaskHashes::default()),
+            ..TaskOutcome::default()
+        })
+    }
+
     /// An epoch is over.
     pub(super) fn epoch_ended(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
         self.folder.history.extend(rows::history(end));
         self.folder.publish_history()?;
         self.folder.timing.extend(rows::seconds_of_epoch(end));
+        self.folder.publish_timing()?;
         self.events.epoch(end)?;
         self.say(&end.to_string())?;
         match self.seed_outputs()? {
             Some(outputs) if !end.ends_task => outputs.after_epoch(end.best_epoch),
             _ => Ok(()),
         }
+    }
+
+    /// What the tasks done are called in the run's record.
+    pub(super) fn progress(&self) -> &RunProgress {
+        &self.folder.progress
+    }
+
+    /// The run's settings, and the hashes of its inputs.
+    pub(super) fn provenance(&self) -> &Provenance {
+        self.folder.provenance()
+    }
+
+    /// The epochs of a task that another run has trained.
+    pub(super) fn epochs_taken_over(&mut self, history: Vec<HistoryRow>) {
+        self.folder.history.extend(history);
     }
 
     /// A task is over: publishes its weights, the approach's state and the tables, and, last, that
@@ -199,15 +273,20 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
+        let mut metadata = self.folder.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
-            let metadata = self.folder.metadata(task);
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
-            if end.state.is_empty() {
+            let Kept { tensors, remedies } = &end.state;
+            if tensors.is_empty() {
                 return Ok(());
             }
-            let state = end.state.into_iter().collect();
-            checkpoint::write(&self.folder.state(task), &state, &metadata)
+            let remedies = serde_json::json!(remedies).to_string();
+            metadata.insert(REMEDIES.to_owned(), remedies);
+            checkpoint::write(&self.folder.state(task), tensors, &metadata)
         })?;
+        if self.config.profile {
+            self.say(&format!("task {task}: {}", clock.report_lap()))?;
+        }
         self.folder
             .timing
             .extend(rows::seconds_of_phases(task, clock));
@@ -215,7 +294,7 @@ impl<'a> Record<'a> {
         self.folder.publish_task(TaskOutcome {
             best_epoch: end.best_epoch,
             epochs: end.epochs,
-            ended_by: end.ended_by.to_owned(),
+            ended_by: end.ended_by,
             unusable: self.data.tasks[task].unusable,
             skipped: end.skipped,
             hashes: None,

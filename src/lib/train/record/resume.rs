@@ -2,11 +2,11 @@
 
 use super::Record;
 use crate::clip::Split;
+use crate::metrics::{FigureRow, Names, figures_of};
 use crate::model::checkpoint;
-use crate::tables::PredictionRow;
+use crate::tables::MetricRow;
 use crate::train::TrainError;
 use crate::train::approach::Approach;
-use crate::train::evaluate::judge_rows;
 use crate::train::learner::Learner;
 
 impl Record<'_> {
@@ -20,30 +20,52 @@ impl Record<'_> {
         approach: &mut dyn Approach,
     ) -> Result<(), TrainError> {
         let done = self.done();
-        let Some(last) = done.checked_sub(1) else {
+        if done > 0 {
+            tracing::info!(
+                "{}: {done} of {} tasks are done; going on",
+                self.config.out.display(),
+                self.data.tasks.len()
+            );
+        }
+        let Some(last) = self.folder.progress.last_trained() else {
             return Ok(());
         };
-        tracing::info!(
-            "{}: {done} of {} tasks are done; going on",
-            self.config.out.display(),
-            self.data.tasks.len()
-        );
         let origin = self.folder.origin(last);
         checkpoint::load_own(&self.folder.checkpoint(last), learner.store(), &origin)?;
         if let Some(path) = self.folder.named_state(last) {
             let state = checkpoint::read_own(&path, &origin)?;
             approach.restore(learner, &path, state)?;
         }
-        for task in 0..done {
-            let of_task = |row: &&PredictionRow| {
+        // From the metrics as they were judged: predictions of clips withdrawn since are gone.
+        let taxonomy = &self.data.deal.taxonomy;
+        let categories = taxonomy.category_names();
+        let subcategories: Vec<(usize, String)> = taxonomy
+            .subcategories()
+            .map(|(class, name)| (class, name.to_owned()))
+            .collect();
+        let names = Names {
+            categories: &categories,
+            subcategories: &subcategories,
+        };
+        let outcomes = &self.folder.progress.tasks;
+        for task in (0..done).filter(|&task| outcomes[task].was_trained()) {
+            let of_task = |row: &&MetricRow| {
                 usize::try_from(row.task) == Ok(task) && row.split == Split::Test
             };
-            let rows: Vec<&PredictionRow> =
-                self.folder.predictions.iter().filter(of_task).collect();
-            let criterion = self.config.settings.criterion;
-            self.tested
-                .push(judge_rows(&self.data.deal.taxonomy, criterion, &rows)?.figures);
+            let rows = self.folder.metrics.iter().filter(of_task);
+            let rows: Vec<FigureRow> = rows.map(figure_row).collect();
+            self.tested.push(figures_of(&rows, names));
         }
         Ok(())
+    }
+}
+
+fn figure_row(row: &MetricRow) -> FigureRow {
+    FigureRow {
+        metric: row.metric.clone(),
+        class: row.class.clone(),
+        subcategory: row.subcategory.clone(),
+        value: row.value,
+        forgetting: row.forgetting,
     }
 }

@@ -7,6 +7,7 @@ use crate::metrics::{self, Figures, Names};
 use crate::tables::{HistoryRow, MetricRow, TimingRow};
 use crate::taxonomy::Taxonomy;
 use crate::train::evaluate::Evaluation;
+use crate::train::forecast::Pace;
 use crate::train::profile::{Clock, Phase};
 use crate::train::trained::Trained;
 
@@ -15,6 +16,8 @@ use crate::train::trained::Trained;
 pub(in crate::train) struct EpochEnd<'a> {
     pub(in crate::train) task: usize,
     pub(in crate::train) epoch: u32,
+    /// How fast it went, and what is left of the run.
+    pub(in crate::train) pace: &'a Pace,
     pub(in crate::train) trained: &'a Trained,
     pub(in crate::train) validation: &'a Evaluation,
     /// The rates it was trained with: of one group, or of head and backbone.
@@ -42,7 +45,7 @@ impl fmt::Display for EpochEnd<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "task {} epoch {}: loss {:.4}, penalty {:.4}, validation loss {:.4}, mAP {}, best epoch {}, {:.1} s",
+            "task {} epoch {}: loss {:.4}, penalty {:.4}, validation loss {:.4}, mAP {}, best epoch {}, {:.1} s; {}",
             self.task,
             self.epoch,
             self.trained.loss(),
@@ -51,6 +54,7 @@ impl fmt::Display for EpochEnd<'_> {
             shown(self.validation.metrics.figures.mean_ap),
             self.best_epoch,
             self.trained.seconds() + self.validation.seconds,
+            self.pace,
         )
     }
 }

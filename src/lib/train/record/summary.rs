@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::folder::RunFolder;
 use crate::clip::Split;
 use crate::metrics::mean_defined;
@@ -12,7 +14,7 @@ use crate::train::settings::TrainConfig;
 use crate::train::task_sequence::TaskSequence;
 
 /// How a run ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct TrainSummary {
     /// The run directory.
     pub folder: PathBuf,
@@ -106,6 +108,7 @@ pub(super) fn facts(config: &TrainConfig, data: &TaskSequence, folder: &RunFolde
         categories: data.deal.taxonomy.category_names(),
         skipped_clips: skipped.unwrap_or_default(),
         tasks: tasks.collect(),
+        erasures: folder.progress.erasures.clone(),
         pretrained: folder.partial().map(str::to_owned),
         figures: RunFigures::of(|metric| {
             let values = (0..done).map(|task| find(task, metric)?.value);

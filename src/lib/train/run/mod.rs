@@ -2,29 +2,42 @@
 
 mod epoch;
 mod pretrained;
+mod rollback;
+mod under_way;
 mod withdrawal;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tch::Device;
 
 use super::TrainError;
-use super::approach::{self, Approach};
+use super::approach::{self, Approach, Kept};
+use super::evaluate::Evaluation;
 use super::feed::Feed;
+use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
-use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary};
+use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary, extend};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
-use super::task_sequence::TaskSequence;
+use super::task_sequence::{Task, TaskSequence};
+use super::trouble::{self, Need, Work};
+use super::watch::{Moment, Order, Watch, Watchman};
+use super::withdrawals;
+use crate::artifact::hash_file;
+use crate::clip::Split;
+use crate::data::Dataset;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
-use crate::run_record::RunHead;
+use crate::run_record::{Extension, Part, RunHead};
+use crate::withdrawn::WITHDRAWN_FILE;
+use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
-/// A run that was killed is taken up at its first unfinished task; a complete one is left as it is.
+/// A run that was killed goes on behind its last checkpoint; a complete one is left as it is.
 /// libtorch's random generator belongs to the whole process, so two runs in one process at a time
 /// disturb each other's dropout.
 ///
@@ -45,7 +58,23 @@ pub fn run(config: &TrainConfig) -> Result<TrainSummary, TrainError> {
 /// As [`run`].
 pub fn run_with(
     config: &TrainConfig,
+    approach: Box<dyn Approach>,
+) -> Result<TrainSummary, TrainError> {
+    run_watched(
+        config,
+        approach,
+        &mut Watchman::new(config.checkpoint_every),
+    )
+}
+
+/// The same, where `watch` says when checkpoints are kept and when the run is to end.
+///
+/// # Errors
+/// Also [`TrainError::Stopped`], where it was to end.
+pub fn run_watched(
+    config: &TrainConfig,
     mut approach: Box<dyn Approach>,
+    watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     let hold = Hold::take(config)?;
@@ -56,30 +85,53 @@ pub fn run_with(
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
     let machine = machine::here(device, config.instructions)?;
-    let data = tasks(config)?;
+    let withdrawn = withdrawals::read(config)?;
+    withdrawals::check_shards(&withdrawn, config)?;
+    let extension = extend::wanted(config)?;
+    let data = tasks(config, extension)?;
     let learner = Learner::new(
         movinet(model(config, &data)),
         device,
         config.settings.criterion,
     );
     let loaded = pretrained::load(config, &learner)?;
-    let mut record = match Record::open(config, &data, &learner, loaded.as_ref(), machine, hold)? {
+    let loaded = loaded.as_ref();
+    let mut record = match Record::open(config, &data, &learner, loaded, machine, extension, hold)?
+    {
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
+    withdrawals::check_run(&withdrawn, config, record.progress())?;
     record.resume(&learner, approach.as_mut())?;
+    let epochs = epochs(config, &data, extension);
+    Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(&learner)?;
     let mut run = Run {
         config,
         settings: &config.settings,
         feed: Feed::new(config, device, record.skipped()),
         data: &data,
+        forecast: Forecast::new(&config.settings, &data, epochs.clone()),
+        epochs,
+        work: Work::Beginning,
         record,
         learner,
         approach,
+        watch,
     };
+    run.may_end(Moment::Starting)?;
+    if let Some(old) = &config.from_run {
+        run.take_over(old, &withdrawn)?;
+    }
     for task in run.record.done()..data.tasks.len() {
-        run.task(task)?;
+        if data.tasks[task].is_empty() {
+            run.record.task_passed_over(task)?;
+            continue;
+        }
+        let work = |run: &Run<'_>| run.work;
+        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
+        run.may_end(Moment::BetweenTasks)?;
     }
     if config.profile {
         tracing::info!("{}", run.feed.clock.report());
@@ -96,66 +148,143 @@ struct Run<'a> {
     learner: Learner,
     approach: Box<dyn Approach>,
     feed: Feed,
+    forecast: Forecast,
+    /// Most epochs of each task.
+    epochs: Vec<u32>,
+    /// What the task is busy with.
+    work: Work,
+    watch: &'a mut dyn Watch,
 }
 
-impl Run<'_> {
-    /// Trains and evaluates one task.
+impl<'a> Run<'a> {
+    /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
-        // Without --from-scratch no weights are drawn anew: the model holds the best of the task
-        // before.
-        if self.settings.from_scratch && task > 0 {
-            self.learner.restart();
-            pretrained::load(self.config, &self.learner)?;
+        self.work = Work::Beginning;
+        let mut at = match self.record.take_checkpoint(task) {
+            Some(kept) => self.go_on(kept)?,
+            None => self.begin(task)?,
+        };
+        while at.is_in_epochs() {
+            self.epoch(&mut at)?;
         }
-        self.withdraw(task)?;
-        self.feed.clock.time(Phase::Approach, || {
-            self.approach.before_task(&self.learner, task)
-        })?;
-        self.learner.freeze(
-            self.settings.backbone_is_frozen(task),
-            self.settings.batch_norm_is_frozen(task),
-        );
-        self.record.task_begins(task, &self.learner)?;
-
-        let (best, epochs, ended_by) = self.epochs(task)?;
-        checkpoint::restore(self.learner.store(), &best.weights)?;
-        let lists = &self.data.tasks[task];
-        let evaluations = [
-            self.evaluation(&lists.validation)?,
-            self.evaluation(&lists.test)?,
-        ];
-        if self.approach.wants_batches() {
-            self.between_tasks(task)?;
-        }
+        let evaluations = self.evaluate_best(&mut at)?;
+        self.close(&mut at)?;
         let end = TaskEnd {
             task,
-            best_epoch: best.epoch,
-            epochs,
-            ended_by,
+            best_epoch: at.selection.best().map_or(0, |best| best.epoch),
+            epochs: at.position.epoch + 1,
+            // Something has, or epochs would still be trained.
+            ended_by: self.ended_by(&at).unwrap_or_default().to_owned(),
             evaluations,
-            state: self.approach.state(),
+            state: Kept::by(self.approach.as_ref()),
             skipped: self.feed.skipped.iter().cloned().collect(),
         };
         self.record
             .task_ended(end, &self.learner, &mut self.feed.clock)
     }
 
+    /// A task from its beginning.
+    fn begin(&mut self, task: usize) -> Result<UnderWay, TrainError> {
+        // Without --from-scratch no weights are drawn anew: the model holds the best of the task
+        // before.
+        let stage = self.stage(task);
+        if self.settings.from_scratch && stage > 0 {
+            self.learner.restart();
+            pretrained::load(self.config, &self.learner)?;
+        }
+        self.withdraw(task)?;
+        // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
+        let is_first = self.settings.is_first(stage);
+        let seen_as = if is_first { 0 } else { task };
+        self.feed.clock.time(Phase::Approach, || {
+            self.approach.before_task(&self.learner, seen_as)
+        })?;
+        self.freeze(task);
+        self.record.task_begins(task, &self.learner)?;
+        Ok(self.begin_under_way(task))
+    }
+
+    /// What takes no gradient in `task`.
+    fn freeze(&self, task: usize) {
+        let stage = self.stage(task);
+        self.learner.freeze(
+            self.settings.backbone_is_frozen(stage),
+            self.settings.batch_norm_is_frozen(stage),
+        );
+    }
+
+    /// A new optimizer, schedule and selection; what is frozen is frozen.
+    fn begin_under_way(&self, task: usize) -> UnderWay {
+        let rollback = self.settings.compat.rollback_before_best;
+        UnderWay::new(task, self.optimizer(task), rollback, self.learner.device())
+    }
+
+    /// Evaluates the best weights, which are in place, on the validation set and on the test set.
+    fn evaluate_best(&mut self, at: &mut UnderWay) -> Result<[Evaluation; 2], TrainError> {
+        let device = self.learner.device();
+        if at.position.part == Part::BestValidation {
+            self.ask(at)?;
+            at.enter(Part::BestTest, device);
+        }
+        let validation = self.judged(at, VALIDATION)?;
+        if at.position.part == Part::BestTest {
+            self.ask(at)?;
+            at.enter(Part::Closing, device);
+        }
+        Ok([validation, self.judged(at, TEST)?])
+    }
+
+    /// The validation set or the test set of the task under way.
+    fn list(&self, at: &UnderWay, which: usize) -> &'a Arc<Dataset> {
+        let lists = &self.data.tasks[at.position.task];
+        if which == VALIDATION {
+            &lists.validation
+        } else {
+            &lists.test
+        }
+    }
+
+    /// The place of `task` among those that have clips, from 0: what it is trained by. Whatever is drawn goes by its own number.
+    pub(super) fn stage(&self, task: usize) -> usize {
+        let before = self.data.tasks[..task].iter();
+        before.filter(|task| !task.is_empty()).count()
+    }
+
     /// Lets the approach take from the task what it needs for the next.
-    fn between_tasks(&mut self, task: usize) -> Result<(), TrainError> {
-        let begun = Instant::now();
-        let lists = &self.data.tasks[task];
-        let mut batches = self.feed.fisher(task, lists)?;
-        let feed = &mut self.feed;
-        let mut on_device = std::iter::from_fn(|| {
-            let batch = feed.next_untimed(&lists.train, &mut batches);
-            batch
-                .map(|batch| batch.map(|batch| batch.device))
-                .transpose()
-        });
-        self.approach
-            .after_task(&self.learner, task, &mut on_device)?;
+    fn close(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
+        let (data, task) = (self.data, at.position.task);
+        let lists = &data.tasks[task];
+        let mut begun = Instant::now();
+        self.work = Work::BetweenTasks;
+        if self.settings.from_scratch {
+            return self.look(Moment::Publishing, at);
+        }
+        if self.approach.wants_batches(&self.learner) {
+            let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
+            while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {
+                self.approach.observe(&self.learner, task, &batch.device)?;
+                at.position.batches = pass.position();
+                self.feed.clock.add(Phase::Approach, begun.elapsed());
+                self.look(Moment::Closing, at)?;
+                begun = Instant::now();
+            }
+        }
+        self.look(Moment::Publishing, at)?;
+        self.approach.after_task(&self.learner, task)?;
         self.feed.clock.add(Phase::Approach, begun.elapsed());
         Ok(())
+    }
+
+    /// Ends the run where no task is under way and the watch asks for it.
+    fn may_end(&mut self, moment: Moment) -> Result<(), TrainError> {
+        match self.watch.look(moment) {
+            Order::Stop(signal) => Err(TrainError::Stopped {
+                signal,
+                position: None,
+                kept: true,
+            }),
+            Order::GoOn | Order::Checkpoint => Ok(()),
+        }
     }
 }
 
@@ -172,15 +301,33 @@ impl Weights for Learner {
 }
 
 /// The tasks to train.
-fn tasks(config: &TrainConfig) -> Result<TaskSequence, TrainError> {
+fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, TrainError> {
     let mut data = TaskSequence::read(&config.availability, &config.shards)?;
-    if config.settings.stop_after_first_task {
+    if config.settings.stop_after_first_task && !extension.tasks {
         data.tasks.truncate(1);
     }
     if data.tasks.is_empty() {
         return Err(TrainError::NoTask);
     }
+    // The seed's files have a place for every task.
+    if config.seed_outputs
+        && let Some(task) = data.tasks.iter().position(Task::is_empty)
+    {
+        return Err(data.tasks[task].empty_list(task, Split::Train));
+    }
+    if let Some(list) = &config.withdrawn {
+        data.inputs
+            .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
+    }
     Ok(data)
+}
+
+/// Most epochs of each task.
+fn epochs(config: &TrainConfig, data: &TaskSequence, extension: Extension) -> Vec<u32> {
+    let (tasks, setting) = (data.tasks.len(), config.settings.epochs);
+    (0..tasks)
+        .map(|task| extension.epochs_of(task, tasks, setting))
+        .collect()
 }
 
 /// The threads that are asked for; else those that an unfinished run began with, where it says so.

@@ -9,15 +9,18 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
 use super::Run;
-use crate::data::{self, Dataset, Sample, StreamKeys};
+use crate::data::{Dataset, Sample, StreamKeys};
 use crate::random::stream;
+use crate::run_record::Position;
+use crate::signals::Signal;
 use crate::train::TrainError;
 use crate::train::approach::DeviceBatch;
-use crate::train::feed::Feed;
+use crate::train::feed::{Feed, Pass};
 use crate::train::learner::{Learner, Teacher, movinet};
 use crate::train::settings::UnlearnName;
 use crate::train::task_sequence::Task;
 use crate::train::unlearn::{self, Batch, Batches, Clips, RETAINED_SHARE, Set, StepSize};
+use crate::train::watch::{Moment, Order, Watch};
 use crate::unlearning::share_of;
 
 /// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every
@@ -29,15 +32,17 @@ impl Run<'_> {
     /// weights of the task before.
     pub(super) fn withdraw(&mut self, task: usize) -> Result<(), TrainError> {
         let name = self.settings.unlearn;
-        if name == UnlearnName::None || task == 0 {
+        if name == UnlearnName::None {
             return Ok(());
         }
-        let Some(sets) = Sets::between(&self.data.tasks[task - 1], &self.data.tasks[task]) else {
+        let trained = self.data.tasks[..task].iter().rfind(|t| !t.is_empty());
+        let sets = trained.and_then(|before| Sets::between(before, &self.data.tasks[task]));
+        let Some(sets) = sets else {
             return Ok(());
         };
         self.learner.freeze(
-            self.settings.backbone_is_frozen(task),
-            self.settings.batch_norm_is_frozen(task),
+            self.settings.backbone_is_frozen(self.stage(task)),
+            self.settings.batch_norm_is_frozen(self.stage(task)),
         );
         let seed = self.settings.seed;
         let draw = |purpose| stream(seed, purpose, &[task as u64]).next_u64();
@@ -51,19 +56,18 @@ impl Run<'_> {
             return Ok(());
         };
         let classes = self.data.deal.taxonomy.classes();
-        let clips = Withdrawn::new(sets, task, classes, seed, &mut self.feed);
+        let (feed, watch) = (&mut self.feed, &mut *self.watch);
+        let clips = Withdrawn::new(sets, task, classes, seed, feed, watch);
         let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
         let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
         self.approach.forget();
-        if self.approach.wants_batches() && clips.count(Set::Retain) > 0 {
-            let mut retained = clips.in_order(Set::Retain, None).map(|batch| {
-                batch.map(|batch| DeviceBatch {
-                    clips: batch.clips,
-                    labels: batch.labels,
-                })
-            });
-            self.approach
-                .after_task(&self.learner, task - 1, &mut retained)?;
+        if self.approach.wants_batches(&self.learner) && clips.count(Set::Retain) > 0 {
+            for batch in clips.in_order(Set::Retain, None) {
+                let Batch { clips, labels, .. } = batch?;
+                let batch = DeviceBatch { clips, labels };
+                self.approach.observe(&self.learner, task - 1, &batch)?;
+            }
+            self.approach.after_task(&self.learner, task - 1)?;
         }
         let [forget, retain] = counts;
         let steps = report.losses.len();
@@ -137,10 +141,19 @@ struct Withdrawn<'a> {
     union_with_sample: Arc<Dataset>,
     retain_sample: Arc<Dataset>,
     feed: RefCell<&'a mut Feed>,
+    /// Says before each batch whether the run is to end.
+    watch: RefCell<&'a mut dyn Watch>,
 }
 
 impl<'a> Withdrawn<'a> {
-    fn new(sets: Sets, task: usize, classes: usize, seed: u64, feed: &'a mut Feed) -> Self {
+    fn new(
+        sets: Sets,
+        task: usize,
+        classes: usize,
+        seed: u64,
+        feed: &'a mut Feed,
+        watch: &'a mut dyn Watch,
+    ) -> Self {
         let (forget, retain) = (sets.forget.samples(), sets.retain.samples());
         let drawn = |purpose, count: usize| -> Vec<Sample> {
             let mut places: Vec<usize> = (0..retain.len()).collect();
@@ -163,6 +176,7 @@ impl<'a> Withdrawn<'a> {
             seed,
             sets,
             feed: RefCell::new(feed),
+            watch: RefCell::new(watch),
         }
     }
 
@@ -178,9 +192,12 @@ impl<'a> Withdrawn<'a> {
     }
 
     /// Batches from a loader, which is asked one by one so that two passes can take turns.
-    fn batches_of(&self, set: Set, mut loaded: data::Batches) -> Batches<'_> {
+    fn batches_of(&self, set: Set, mut loaded: Pass) -> Batches<'_> {
         let list = self.list(set);
         Box::new(std::iter::from_fn(move || {
+            if let Order::Stop(signal) = self.watch.borrow_mut().look(Moment::Unlearning) {
+                return Some(Err(self.stopped(signal)));
+            }
             let fed = self.feed.borrow_mut().next_untimed(list, &mut loaded);
             let batch = fed.transpose()?;
             Some(batch.map(|fed| Batch {
@@ -189,6 +206,15 @@ impl<'a> Withdrawn<'a> {
                 places: fed.samples,
             }))
         }))
+    }
+
+    /// The run ends here: nothing of the task is done that could be kept.
+    fn stopped(&self, signal: Signal) -> TrainError {
+        TrainError::Stopped {
+            signal,
+            position: Some(Position::start(self.task)),
+            kept: false,
+        }
     }
 
     /// The order of a training pass.

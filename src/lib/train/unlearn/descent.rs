@@ -7,9 +7,10 @@ use super::sgd::Sgd;
 use crate::choice::choice;
 use crate::model::Mode;
 use crate::train::TrainError;
-use crate::train::learner::{Learner, finite};
+use crate::train::learner::Learner;
 use crate::train::optimizer::Optimizer;
 use crate::train::settings::OptimizerName;
+use crate::train::trouble::finite;
 
 /// Clips a step that the default rates are for.
 const CLIPS_OF_DEFAULT_RATES: f64 = 128.0;

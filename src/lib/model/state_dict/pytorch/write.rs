@@ -42,3 +42,33 @@ fn archive(pickle: &[u8], bodies: &[Body]) -> io::Result<Vec<u8>> {
     archive.entry(at("version"))?.write_all(VERSION)?;
     archive.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::state_dict;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn what_is_written_is_read_back_by_name() {
+        let weight = Tensor::arange(6, (Kind::Float, Device::Cpu)).view([2, 3]) / 7;
+        let tensors = StateDict::from([
+            ("alpha".to_owned(), Tensor::from(0.25_f32)),
+            ("backbone.weight".to_owned(), weight.shallow_clone()),
+            ("count".to_owned(), Tensor::from(7_i64)),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.pth");
+        write(&path, &tensors).unwrap();
+        let read = state_dict::read(&path).unwrap().tensors;
+        let names: Vec<&String> = read.keys().collect();
+        assert_eq!(names, ["alpha", "backbone.weight", "count"]);
+        assert_eq!(read["backbone.weight"], weight);
+        assert_eq!(read["alpha"].size(), [0i64; 0]);
+        assert!((read["alpha"].double_value(&[]) - 0.25).abs() < 1e-9);
+        assert_eq!(
+            (read["count"].kind(), read["count"].int64_value(&[])),
+            (Kind::Int64, 7)
+        );
+    }
+}

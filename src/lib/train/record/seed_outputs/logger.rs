@@ -4,10 +4,13 @@
 use super::python::three_decimals;
 use super::view::SeedOutputs;
 use crate::clip::Split;
+use crate::run_record::TaskOutcome;
 use crate::tables::MetricRow;
 use crate::train::TrainError;
 use crate::train::settings::CriterionName;
 
+/// How a task ends that has had all its epochs.
+const ENDED_BY_EPOCHS: &str = "epochs";
 /// Overall figures: the seed's file, ours, and the unit's factor.
 const OVERALL: [(&str, &str, f64); 3] = [
     ("acc", "accuracy", 100.0),
@@ -205,17 +208,39 @@ impl<'a> Logger<'a> {
     /// The best epoch of each task done, then `under_way`, that of the next one so far; -1 for
     /// tasks not begun.
     fn best_epochs(&self, under_way: Option<u32>) -> Result<(), TrainError> {
-        let done = self.outputs.folder.progress.tasks.iter();
-        let known: Vec<u32> = done.map(|task| task.best_epoch).chain(under_way).collect();
+        let done = self.outputs.folder.progress.tasks.iter().enumerate();
+        let done = done.map(|(task, outcome)| self.last_written_best(task, outcome));
+        let known: Vec<Option<u32>> = done.chain(under_way.map(Some)).collect();
         let line = |task: usize| {
-            known
-                .get(task)
-                .map_or_else(|| "-1\n".to_owned(), |epoch| format!("{epoch}\n"))
+            let epoch = known.get(task).copied().flatten();
+            epoch.map_or_else(|| "-1\n".to_owned(), |epoch| format!("{epoch}\n"))
         };
         let text: String = (0..self.outputs.tasks()).map(line).collect();
         self.outputs.write(
             &format!("{}/best_epoch_tasks.out", self.folder),
             text.as_bytes(),
         )
+    }
+
+    /// The best epoch of a task as the seed last wrote it. It does not write after the epoch in which
+    /// early stopping or the rate ends the task, be that the best one: then it is the best before.
+    fn last_written_best(&self, task: usize, outcome: &TaskOutcome) -> Option<u32> {
+        let last = outcome.epochs.checked_sub(1)?;
+        if outcome.best_epoch != last || outcome.ended_by == ENDED_BY_EPOCHS {
+            return Some(outcome.best_epoch);
+        }
+        // `None < Some`, as where the best was chosen.
+        let mut best: Option<(u32, Option<f64>)> = None;
+        for row in &self.outputs.folder.history {
+            let of_task = usize::try_from(row.task).is_ok_and(|t| t == task);
+            let epoch = u32::try_from(row.epoch).ok().filter(|epoch| *epoch < last);
+            let judged = row.split == Split::Validation && row.metric == "mean_ap";
+            if let (true, true, Some(epoch)) = (of_task, judged, epoch)
+                && best.is_none_or(|(_, before)| row.value > before)
+            {
+                best = Some((epoch, row.value));
+            }
+        }
+        best.map(|(epoch, _)| epoch)
     }
 }

@@ -23,6 +23,8 @@ pub const FILE: &str = "events.out.tfevents.0.incdec";
 const FILE_VERSION: &str = "brain.Event:2";
 /// Added to a rotated CRC so that a CRC of CRCs differs from them (TFRecord).
 const CRC_MASK: u32 = 0xa282_ead8;
+/// Bytes of a record beside its content: its length and two checksums.
+const RECORD_FRAME_BYTES: usize = 16;
 
 /// An event file that is being written.
 #[derive(Debug)]
@@ -77,6 +79,41 @@ impl EventLog {
         Ok(metadata.len())
     }
 
+    /// Bytes of the event file in `folder` before the first record with `text` in it; all where
+    /// there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn bytes_before(folder: &Path, text: &str) -> Result<u64, ArtifactError> {
+        let path = folder.join(FILE);
+        if !path.exists() {
+            return Ok(0);
+        }
+        let bytes = fs::read(&path).map_err(ArtifactError::at("read", &path))?;
+        let mut at = 0;
+        while let Some(length) = bytes[at..].first_chunk().copied().map(u64::from_le_bytes) {
+            let record = usize::try_from(length).ok().and_then(|length| {
+                let end = at.checked_add(length)?.checked_add(RECORD_FRAME_BYTES)?;
+                Some((end, bytes.get(at..end)?))
+            });
+            match record {
+                Some((end, record)) if find(record, text.as_bytes()).is_none() => at = end,
+                _ => break,
+            }
+        }
+        Ok(at as u64)
+    }
+
+    /// Has the disk hold what was written so far.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(in crate::train::record) fn sync(&self) -> Result<(), ArtifactError> {
+        self.file
+            .sync_data()
+            .map_err(ArtifactError::at("sync", &self.path))
+    }
+
     /// Appends a number. A value that is undefined is left out.
     ///
     /// # Errors
@@ -120,6 +157,13 @@ impl EventLog {
     }
 }
 
+/// Where `wanted` begins in `bytes`.
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
 /// Seconds since 1970.
 fn now_s() -> f64 {
     SystemTime::now()
@@ -130,7 +174,7 @@ fn now_s() -> f64 {
 /// A record as `TFRecord` files have it.
 fn record(bytes: &[u8]) -> Vec<u8> {
     let length = (bytes.len() as u64).to_le_bytes();
-    let mut out = Vec::with_capacity(bytes.len() + 16);
+    let mut out = Vec::with_capacity(bytes.len() + RECORD_FRAME_BYTES);
     out.extend(length);
     out.extend(masked_crc(&length).to_le_bytes());
     out.extend(bytes);
@@ -154,6 +198,24 @@ mod tests {
         let masked = 0xe306_9283_u32.rotate_right(15).wrapping_add(0xa282_ead8);
         assert_eq!(masked_crc(b"123456789"), masked);
         assert_eq!(record(b"ab").len(), 8 + 4 + 2 + 4);
+    }
+
+    #[test]
+    fn records_are_found_by_their_tag() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(EventLog::bytes_before(folder.path(), "a").unwrap(), 0);
+        let mut log = EventLog::open(folder.path(), 0).unwrap();
+        let mut begun = Vec::new();
+        for task in 0..12 {
+            begun.push(log.bytes().unwrap());
+            log.scalar(&format!("task_{task}/loss"), 0, Some(0.5))
+                .unwrap();
+        }
+        begun.push(log.bytes().unwrap());
+        for (task, bytes) in begun.into_iter().enumerate() {
+            let found = EventLog::bytes_before(folder.path(), &format!("task_{task}/"));
+            assert_eq!(found.unwrap(), bytes, "{task}");
+        }
     }
 
     #[test]

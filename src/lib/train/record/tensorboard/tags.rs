@@ -1,21 +1,40 @@
-//! Under which tags epochs and tasks stand: those of the seed.
+//! Under which tags epochs and tasks stand: those of the seed, and curves over tasks.
+
+use std::path::Path;
 
 use super::event_log::EventLog;
 use super::image;
+use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::taxonomy::Taxonomy;
 use crate::train::TrainError;
 use crate::train::evaluate::Evaluation;
 use crate::train::record::rows::EpochEnd;
 
+/// The tag of a figure of the epochs of `task`.
+fn training_tag(task: usize, name: &str) -> String {
+    format!("training_task_{task}/{name}")
+}
+
 impl EventLog {
+    /// Bytes of the event file in `folder` before the first epoch of `task`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(in crate::train::record) fn bytes_before_task(
+        folder: &Path,
+        task: usize,
+    ) -> Result<u64, ArtifactError> {
+        Self::bytes_before(folder, &training_tag(task, ""))
+    }
+
     /// Appends what an epoch came to, in training and on the validation set.
     ///
     /// # Errors
     /// When the disk refuses.
     pub(in crate::train::record) fn epoch(&mut self, end: &EpochEnd<'_>) -> Result<(), TrainError> {
         let (task, epoch) = (end.task, end.epoch);
-        let tag = |name: &str| format!("training_task_{task}/{name}");
+        let tag = |name: &str| training_tag(task, name);
         let loss = Some(end.trained.loss());
         self.scalar(&tag("training_classification_loss"), epoch, loss)?;
         for (_, name, value) in end.on_validation() {
@@ -45,6 +64,9 @@ impl EventLog {
             ("weighted_mAP", figures.mean_ap_weighted),
         ] {
             self.scalar(&tag(name), step, value)?;
+            // A curve over tasks, which the seed's tags do not give.
+            let number = u32::try_from(task).unwrap_or(u32::MAX);
+            self.scalar(&format!("{split}/{name}"), number, value)?;
         }
         let categories = taxonomy.category_names();
         let curves = image::precision_recall(&evaluation.metrics.pr_curves, &categories);

@@ -129,8 +129,13 @@ impl<'a> Machine<'a> {
                 self.input.take(8)?; // BINFLOAT
                 self.stack.push(Value::Opaque);
             }
-            b'X' => self.push_text(4)?, // BINUNICODE
-            0x8c => self.push_text(1)?, // SHORT_BINUNICODE
+            b'X' => self.push_text(4)?,                // BINUNICODE
+            0x8c => self.push_text(1)?,                // SHORT_BINUNICODE
+            0x8d => self.push_text(8)?,                // BINUNICODE8
+            b'C' | b'U' => self.push_bytes(1)?,        // SHORT_BINBYTES, SHORT_BINSTRING
+            b'B' | b'T' | 0x8b => self.push_bytes(4)?, // BINBYTES, BINSTRING, LONG4
+            0x8e | 0x96 => self.push_bytes(8)?,        // BINBYTES8, BYTEARRAY8
+            0x8f => self.stack.push(Value::Opaque),    // EMPTY_SET
             b'c' => {
                 let (module, name) = (self.input.line()?, self.input.line()?); // GLOBAL
                 self.stack.push(Value::Global(module, name));
@@ -177,17 +182,31 @@ impl<'a> Machine<'a> {
                 let (value, key) = (self.pop()?, self.pop()?); // SETITEM
                 self.extend(&[key, value])
             }
-            b'e' | b'u' => {
-                let items = self.marked()?; // APPENDS, SETITEMS
+            b'e' | b'u' | 0x90 => {
+                let items = self.marked()?; // APPENDS, SETITEMS, ADDITEMS
                 self.extend(&items)
+            }
+            0x91 => {
+                self.marked()?; // FROZENSET
+                self.stack.push(Value::Opaque);
+                Ok(())
+            }
+            0x92 => {
+                let from = self.stack.len().checked_sub(3); // NEWOBJ_EX
+                self.stack.truncate(from.ok_or(EMPTY_STACK)?);
+                self.stack.push(Value::Opaque);
+                Ok(())
             }
             b'q' => self.input.number(1).and_then(|i| self.remember(i)), // BINPUT
             b'r' => self.input.number(4).and_then(|i| self.remember(i)), // LONG_BINPUT
             0x94 => self.remember(self.memo.len() as u64),               // MEMOIZE
             b'h' => self.input.number(1).and_then(|i| self.recall(i)),   // BINGET
             b'j' => self.input.number(4).and_then(|i| self.recall(i)),   // LONG_BINGET
+            0x97 | 0x98 => {
+                Err("it refers to buffers outside of the file, which torch.save never does".into())
+            }
             other => Err(format!(
-                "instruction {other:#04x} does not belong in a state dict"
+                "instruction {other:#04x} is of a Python pickle but of none of torch.save: load the file in Python and save its state dict alone"
             )),
         }
     }
@@ -217,6 +236,14 @@ impl<'a> Machine<'a> {
     fn push_text(&mut self, width: usize) -> Result<(), String> {
         let text = self.input.text(width)?;
         self.stack.push(Value::Text(text));
+        Ok(())
+    }
+
+    /// Bytes, or a number too long for any shape: what this reader has no use for.
+    fn push_bytes(&mut self, width: usize) -> Result<(), String> {
+        let length = usize::try_from(self.input.number(width)?).map_err(|e| e.to_string())?;
+        self.input.take(length)?;
+        self.stack.push(Value::Opaque);
         Ok(())
     }
 
@@ -346,7 +373,7 @@ mod tests {
         fn any_instructions_end_in_a_value_or_an_error(
             bytes in proptest::collection::vec(
                 prop_oneof![
-                    4 => proptest::sample::select(b"(0bNKMJGXc}])taseuqrhjQR.\x80\x81\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95".as_slice()),
+                    4 => proptest::sample::select(b"(0bNKMJGXc}])taseuqrhjQR.\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96CBUT".as_slice()),
                     1 => any::<u8>(),
                 ],
                 0..200,
@@ -364,6 +391,28 @@ mod tests {
     fn a_container_may_hold_itself() {
         let (value, held) = read(b"]q\x00h\x00a.").unwrap();
         assert_eq!(held.group(value), Some([value].as_slice()));
+    }
+
+    #[test]
+    fn bytes_sets_and_numpys_scalars_are_passed_over() {
+        for (bytes, what) in [
+            (&b"\x80\x04C\x02ab."[..], "short bytes"),
+            (b"\x80\x03B\x02\0\0\0ab.", "bytes"),
+            (b"\x80\x04\x8e\x02\0\0\0\0\0\0\0ab.", "long bytes"),
+            (b"\x80\x05\x96\x02\0\0\0\0\0\0\0ab.", "bytearray"),
+            (b"\x80\x04\x8f\x94(K\x01K\x02\x90.", "set"),
+            (b"\x80\x04(K\x01K\x02\x91\x94.", "frozenset"),
+            (b"\x80\x04cnumpy\ndtype\n)}\x92.", "object with keywords"),
+            // As numpy 2 writes numpy.float64(0.5) at protocol 4.
+            (
+                b"\x80\x04\x95\x00\0\0\0\0\0\0\0\x8c\x16numpy._core.multiarray\x94\x8c\x06scalar\x94\x93\x94\x8c\x05numpy\x94\x8c\x05dtype\x94\x93\x94\x8c\x02f8\x94\x89\x88\x87\x94R\x94(K\x03\x8c\x01<\x94NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t\x94bC\x08\0\0\0\0\0\0\xe0?\x94\x86\x94R\x94.",
+                "scalar",
+            ),
+        ] {
+            assert_eq!(read(bytes).unwrap().0, Value::Opaque, "{what}");
+        }
+        let said = read(b"\x80\x05\x97.").unwrap_err();
+        assert!(said.contains("buffers outside of the file"), "{said}");
     }
 
     #[test]

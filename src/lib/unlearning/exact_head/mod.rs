@@ -3,15 +3,16 @@
 //! regression; RanPAC (McDonnell et al., <https://arxiv.org/abs/2307.02251>) behind a random
 //! projection.
 
+mod error;
+mod expansion;
+
 use std::collections::BTreeSet;
 
-use rand::RngExt;
-
 use crate::cholesky::{Cholesky, dot};
-use crate::random::stream;
 
-/// Columns of RanPAC's projection by default.
-pub const PROJECTION_WIDTH: usize = 2048;
+pub use error::ExactHeadError;
+pub use expansion::{Expansion, PROJECTION_WIDTH};
+
 /// The ridge is 10^k trace(G) / M for one of these k.
 pub const POWERS: std::ops::RangeInclusive<i32> = -8..=2;
 /// The k without validation clips.
@@ -22,109 +23,6 @@ const MOST_REMOVALS: usize = 64;
 const MOST_REMOVED: f64 = 0.5;
 /// A diagonal element below minus this share of the largest asks for new sums.
 const NEGATIVE: f64 = 1e-9;
-
-/// Why a head cannot change.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ExactHeadError {
-    /// The clip is in the sums already.
-    #[error("clip {clip} is in the head already")]
-    Present {
-        /// Its id.
-        clip: String,
-    },
-    /// The clip is not in the sums.
-    #[error("clip {clip} is not in the head")]
-    Absent {
-        /// Its id.
-        clip: String,
-    },
-    /// A feature is of another width, or not finite.
-    #[error("the feature of clip {clip} is not {width} finite numbers")]
-    Feature {
-        /// The clip's id.
-        clip: String,
-        /// The width that it should have.
-        width: usize,
-    },
-    /// A class is out of range.
-    #[error("class {class} of clip {clip}: there are {classes}")]
-    Class {
-        /// The clip's id.
-        clip: String,
-        /// Its class.
-        class: usize,
-        /// How many there are.
-        classes: usize,
-    },
-}
-
-impl crate::hint::Hint for ExactHeadError {}
-
-/// What a feature f becomes before the sums.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expansion {
-    /// h = [f, 1].
-    Ridge {
-        /// d, the width of f.
-        width: usize,
-    },
-    /// h = relu(f P).
-    Projection {
-        /// d, the width of f.
-        width: usize,
-        /// P `[d, M]`, row-major.
-        matrix: Vec<f64>,
-    },
-}
-
-impl Expansion {
-    /// RanPAC's projection to `columns`, standard normal from the stream `ranpac`.
-    #[must_use]
-    pub fn random(seed: u64, width: usize, columns: usize) -> Self {
-        let mut rng = stream(seed, "ranpac", &[]);
-        // Box and Muller's transform; the first uniform number is kept off 0.
-        let mut normal = || {
-            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-            radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
-        };
-        Self::Projection {
-            width,
-            matrix: (0..width * columns).map(|_| normal()).collect(),
-        }
-    }
-
-    /// d, the width of a feature.
-    #[must_use]
-    pub fn width(&self) -> usize {
-        match self {
-            Self::Ridge { width } | Self::Projection { width, .. } => *width,
-        }
-    }
-
-    /// M, the width of h.
-    #[must_use]
-    pub fn expanded_width(&self) -> usize {
-        match self {
-            Self::Ridge { width } => width + 1,
-            Self::Projection { width, matrix } => matrix.len() / (*width).max(1),
-        }
-    }
-
-    fn expand(&self, feature: &[f64]) -> Vec<f64> {
-        match self {
-            Self::Ridge { .. } => [feature, &[1.0]].concat(),
-            Self::Projection { matrix, .. } => {
-                let mut h = vec![0.0; self.expanded_width()];
-                for (f, row) in feature.iter().zip(matrix.chunks_exact(h.len().max(1))) {
-                    for (h, p) in h.iter_mut().zip(row) {
-                        *h += f * p;
-                    }
-                }
-                h.iter().map(|h| h.max(0.0)).collect()
-            }
-        }
-    }
-}
 
 /// A clip as the head takes it.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Where a run computes: the choice, the GPU that it stands for, and whether bfloat16 pays there.
+//! Where a model computes: the choice, the GPU that it stands for, and whether bfloat16 pays there.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
@@ -7,9 +7,10 @@ use std::sync::Once;
 
 use tch::{Cuda, Device};
 
-use super::TrainError;
-use crate::model::instructions::cudnn_version;
-use crate::model::{Precision, exact_convolutions, processor_has_bf16};
+use super::fused::exact_convolutions;
+use super::instructions::cudnn_version;
+use super::precision::{Precision, processor_has_bf16};
+use crate::hint::Hint;
 
 /// libtorch's CUDA half. Nothing links it, since it is of no use (and cannot even be loaded) where
 /// there is no GPU.
@@ -26,6 +27,33 @@ const GPU_NAME_BYTES: usize = 256;
 unsafe extern "C" {
     fn dlopen(file: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
+}
+
+/// Why a device cannot be computed on.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// There is no such device.
+    #[error("there is no device cuda:{index}: libtorch sees {found} GPUs")]
+    Absent {
+        /// The GPU that was asked for.
+        index: usize,
+        /// How many there are.
+        found: i64,
+    },
+    /// bfloat16 on a processor that has no instructions for it.
+    #[error(
+        "bfloat16 would be slower than 32-bit floats here: this processor has neither avx512_bf16 nor amx_bf16"
+    )]
+    Bf16,
+}
+
+impl Hint for DeviceError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Absent { .. } => "use --device cpu, or set up a GPU build: `make setup DEVICE=cuda`, then `make doctor`".into(),
+            Self::Bf16 => "leave --precision bf16 out, or compute on a GPU with --device cuda:0".into(),
+        })
+    }
 }
 
 /// Where the model computes.
@@ -71,8 +99,8 @@ impl DeviceChoice {
     /// The device that the choice stands for.
     ///
     /// # Errors
-    /// [`TrainError::Device`] when there is no such GPU.
-    pub fn find(self) -> Result<Device, TrainError> {
+    /// [`DeviceError::Absent`] when there is no such GPU.
+    pub fn find(self) -> Result<Device, DeviceError> {
         if self == Self::Cpu {
             return Ok(Device::Cpu);
         }
@@ -83,7 +111,7 @@ impl DeviceChoice {
                 if i64::try_from(index).is_ok_and(|index| index < found) {
                     Ok(Device::Cuda(index))
                 } else {
-                    Err(TrainError::Device { index, found })
+                    Err(DeviceError::Absent { index, found })
                 }
             }
             _ => Ok(Device::cuda_if_available()),
@@ -93,11 +121,11 @@ impl DeviceChoice {
     /// [`DeviceChoice::find`] for computing in `precision`.
     ///
     /// # Errors
-    /// Also [`TrainError::Bf16`], for bfloat16 on a processor without instructions for it.
-    pub fn find_for(self, precision: Precision) -> Result<Device, TrainError> {
+    /// Also [`DeviceError::Bf16`], for bfloat16 on a processor without instructions for it.
+    pub fn find_for(self, precision: Precision) -> Result<Device, DeviceError> {
         let device = self.find()?;
         if precision == Precision::Bf16 && device == Device::Cpu && !processor_has_bf16() {
-            return Err(TrainError::Bf16);
+            return Err(DeviceError::Bf16);
         }
         Ok(device)
     }
@@ -120,7 +148,8 @@ fn load_cuda() {
 
 /// The kind of device as `settings.json` has it: `cpu`, or `cuda` with the GPU's name and the
 /// version of cuDNN.
-pub(super) fn kind(device: Device) -> String {
+#[must_use]
+pub fn kind(device: Device) -> String {
     let Device::Cuda(index) = device else {
         return "cpu".to_owned();
     };
@@ -189,7 +218,7 @@ mod tests {
     #[test]
     fn a_gpu_that_is_not_there_is_refused() {
         let refused = DeviceChoice::Cuda(4096).find().unwrap_err();
-        assert!(matches!(refused, TrainError::Device { index: 4096, .. }));
+        assert!(matches!(refused, DeviceError::Absent { index: 4096, .. }));
     }
 
     #[test]

@@ -1,0 +1,202 @@
+//! Run directories, written anew without the clips: their metrics stay as they were judged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Work;
+use super::tables::{Lineage, renew};
+use crate::artifact::ArtifactError;
+use crate::erase::EraseError;
+use crate::erase::runs::{run_folders, under_way};
+use crate::parquet_file;
+use crate::run_record::{
+    PROGRESS_FILE, RUN_FILE, RunErasure, RunHead, RunProgress, read_progress, read_summary,
+    seen_by, write_summary,
+};
+use crate::tables::{
+    AvailabilityRow, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow, predictions_hash,
+    read_predictions, write_predictions,
+};
+
+/// The files of a run that are written anew.
+pub(super) fn files_of_run(folder: &Path) -> Vec<PathBuf> {
+    [
+        AvailabilityRow::FILE,
+        ScheduleRow::FILE,
+        PredictionRow::FILE,
+        PROGRESS_FILE,
+        RUN_FILE,
+    ]
+    .into_iter()
+    .map(|name| folder.join(name))
+    .filter(|path| path.exists())
+    .collect()
+}
+
+impl Work<'_> {
+    /// All runs.
+    pub(super) fn runs(&self) -> Result<(), EraseError> {
+        let lineage = self.lineage()?;
+        let index = self.renewed(&self.config.places.shards.join(IndexRow::FILE))?;
+        for folder in run_folders(&self.config.places) {
+            let Some(head) = RunHead::read(&folder)? else {
+                continue;
+            };
+            RunFolder {
+                work: self,
+                folder,
+                head,
+            }
+            .renew(&lineage, index.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// How many clips of the request a run was judged with.
+    fn judged(&self, folder: &Path) -> usize {
+        let name = self.config.places.name_of(folder);
+        self.known.get(&name).map_or(0, |known| known.judged)
+    }
+}
+
+/// A run directory that is written anew.
+struct RunFolder<'w, 'a> {
+    work: &'w Work<'a>,
+    folder: PathBuf,
+    head: RunHead,
+}
+
+impl RunFolder<'_, '_> {
+    fn renew(&self, lineage: &Lineage, index: Option<&(String, String)>) -> Result<(), EraseError> {
+        let mut progress = read_progress(&self.folder)?.unwrap_or_default();
+        let before = progress.clone();
+        self.keep_seen(&progress)?;
+        // Before the lists no longer say which clips the task under way had.
+        for position in under_way(&self.folder, &self.work.ids)?.into_keys() {
+            let path = self.folder.join(position.file());
+            fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+        }
+        let inputs_before = before.inputs_now(&self.head.inputs);
+        let mut inputs = BTreeMap::new();
+        for name in [AvailabilityRow::FILE, ScheduleRow::FILE] {
+            let path = self.folder.join(name);
+            if !path.exists() {
+                continue;
+            }
+            renew(&path, &self.work.ids, lineage)?;
+            if let Some((was, now)) = self.work.renewed(&path)?
+                && was != now
+            {
+                if let Some(hash) = progress.files.get_mut(name) {
+                    hash.clone_from(&now);
+                }
+                if inputs_before.get(name) == Some(&was) {
+                    inputs.insert(name.to_owned(), now);
+                }
+            }
+        }
+        if let Some((was, now)) = index
+            && was != now
+            && inputs_before.get(IndexRow::FILE) == Some(was)
+        {
+            inputs.insert(IndexRow::FILE.to_owned(), now.clone());
+        }
+        let judged = self.work.judged(&self.folder);
+        if judged > 0 {
+            self.predictions(&mut progress)?;
+        }
+        self.forget_skipped(&mut progress);
+        let number = self.work.row.number;
+        let known = progress
+            .erasures
+            .iter()
+            .any(|erasure| erasure.number == number);
+        if !known && (!inputs.is_empty() || judged > 0 || progress != before) {
+            progress.erasures.push(RunErasure {
+                number,
+                judged,
+                inputs,
+            });
+        }
+        if progress != before {
+            progress.write(&self.folder)?;
+        }
+        self.summary(&progress)
+    }
+
+    /// Writes down what the run has seen, where a version before did not, before its lists no
+    /// longer say so.
+    fn keep_seen(&self, progress: &RunProgress) -> Result<(), EraseError> {
+        let path = self.folder.join(SeenRow::FILE);
+        if path.exists() || progress.tasks.is_empty() {
+            return Ok(());
+        }
+        let rows = seen_by(&self.folder, progress)?;
+        if !rows.iter().any(|row| self.work.ids.contains(&row.clip_id)) {
+            return Ok(());
+        }
+        Ok(parquet_file::write(&path, &rows, &self.head.provenance())?)
+    }
+
+    /// Takes the clips' rows out of the predictions of a run that was judged with some, and gives
+    /// each task's rows their new hash.
+    fn predictions(&self, progress: &mut RunProgress) -> Result<(), EraseError> {
+        let path = self.folder.join(PredictionRow::FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let (categories, mut rows) = read_predictions(&path)?;
+        let before = rows.len();
+        rows.retain(|row| !self.work.ids.contains(&row.clip_id));
+        if rows.len() < before {
+            let provenance = parquet_file::provenance(&path, &PREDICTIONS)?;
+            write_predictions(&path, &categories, &rows, &provenance)?;
+        }
+        // Where no row is left the file names no categories to those who read it.
+        let categories = if rows.is_empty() {
+            Vec::new()
+        } else {
+            categories
+        };
+        for (task, outcome) in progress.tasks.iter_mut().enumerate() {
+            let of_task = rows
+                .iter()
+                .filter(|row| usize::try_from(row.task) == Ok(task));
+            let of_task: Vec<&PredictionRow> = of_task.collect();
+            let hashes = outcome.hashes.as_mut();
+            if let Some(hash) = hashes.and_then(|hashes| hashes.rows.get_mut(PredictionRow::FILE)) {
+                *hash = predictions_hash(&categories, &of_task).map_err(|source| {
+                    parquet_file::TableError::Arrow {
+                        path: path.clone(),
+                        source,
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the clips out of those that could not be read.
+    fn forget_skipped(&self, progress: &mut RunProgress) {
+        for outcome in &mut progress.tasks {
+            outcome.skipped.retain(|id| !self.work.ids.contains(id));
+        }
+    }
+
+    /// Marks the summary of a complete run.
+    fn summary(&self, progress: &RunProgress) -> Result<(), EraseError> {
+        let Some(before) = read_summary(&self.folder)? else {
+            return Ok(());
+        };
+        let mut summary = before.clone();
+        summary.erasures.clone_from(&progress.erasures);
+        summary
+            .skipped_clips
+            .retain(|id| !self.work.ids.contains(id));
+        if summary != before {
+            write_summary(&self.folder, &summary)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Looking for clips everywhere. Nothing is believed that an index says: every folder is walked,
+//! every table and every shard is read.
+
+mod files;
+mod stored;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::EraseError;
+use super::config::Places;
+use super::held::{Action, HeldRow, Place, What};
+use super::ids::Ids;
+use crate::foreign::printable;
+use crate::labels::Labels;
+
+pub(super) use files::{folder_hash, has_text, without_lines};
+pub(super) use stored::frames_hash;
+
+/// How closely is looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// By names: of files, rows, members of archives, and in texts.
+    Names,
+    /// By content, too: every byte is read, and compared with the hashes of what was erased.
+    Content,
+}
+
+/// The hashes of what was erased, each with its clip.
+pub(super) type Erased = BTreeMap<String, String>;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What is held, sorted.
+    pub(super) held: Vec<HeldRow>,
+    /// Places that could not be searched, each with the reason.
+    pub(super) unsearched: Vec<(PathBuf, String)>,
+    /// Bytes that were read, as far as they were read for their content.
+    pub(super) bytes_read: u64,
+}
+
+/// A search under way.
+pub(super) struct Search<'a> {
+    places: &'a Places,
+    ids: &'a Ids,
+    depth: Depth,
+    erased: &'a Erased,
+    found: Found,
+}
+
+impl<'a> Search<'a> {
+    /// Looks for the clips in all places.
+    ///
+    /// # Errors
+    /// When the label tables cannot be read. Whatever else cannot be read is named in the result.
+    pub(super) fn everywhere(
+        places: &'a Places,
+        ids: &'a Ids,
+        depth: Depth,
+        erased: &'a Erased,
+    ) -> Result<Found, EraseError> {
+        let mut search = Self {
+            places,
+            ids,
+            depth,
+            erased,
+            found: Found::default(),
+        };
+        search.labels()?;
+        search.folder(Place::Raw, &places.raw);
+        if let Some(folder) = &places.frame_folders {
+            search.folder(Place::FrameFolders, folder);
+        }
+        if let Some(folder) = &places.archives {
+            search.folder(Place::Archives, folder);
+        }
+        let ledger = places.data.join(crate::tables::LedgerRow::FILE);
+        if ledger.exists() {
+            search.file(Place::Downloads, &places.data, &ledger);
+        }
+        search.folder(Place::Shards, &places.shards);
+        if let Some(folder) = places.manifest.parent() {
+            search.folder(Place::Manifest, folder);
+        }
+        search.folder(Place::Tasks, &places.tasks);
+        for folder in &places.runs {
+            search.folder(Place::Runs, folder);
+        }
+        search.found.held.sort_by(HeldRow::order);
+        Ok(search.found)
+    }
+
+    /// The rows of the label tables: they stay.
+    fn labels(&mut self) -> Result<(), EraseError> {
+        let labels = Labels::read(&self.places.labels)?;
+        for (split, row, label) in labels.iter() {
+            let id = label.clip.to_string();
+            if self.ids.contains(&id) {
+                let file = self.places.labels.join(format!("{split}.csv"));
+                let note = format!("row {row}, {}", printable(&label.subcategory));
+                self.hold(
+                    Place::Labels,
+                    &file,
+                    &id,
+                    What::Label,
+                    0,
+                    Action::Keep,
+                    Some(note),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks through everything below a folder. A folder that is not there holds nothing, but for
+    /// one that a person named.
+    fn folder(&mut self, place: Place, root: &Path) {
+        if !root.exists() {
+            let named = *self.places != Places::below(&self.places.data);
+            if named && !root.starts_with(&self.places.data) {
+                self.unsearched(root, "it does not exist");
+            }
+            return;
+        }
+        let walk = WalkDir::new(root).follow_links(true).sort_by_file_name();
+        let mut frame_folders = BTreeSet::new();
+        for entry in walk {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() => {
+                    match self.frame_folder(place, root, entry.path()) {
+                        Some(found) => {
+                            frame_folders.insert(found);
+                        }
+                        None => self.file(place, root, entry.path()),
+                    }
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    let path = e.path().unwrap_or(root).to_owned();
+                    self.unsearched(&path, &e.to_string());
+                }
+            }
+        }
+        for folder in frame_folders {
+            self.frames(place, root, &folder);
+        }
+    }
+
+    /// Notes what is held.
+    #[allow(clippy::too_many_arguments)] // The columns of a plan.
+    fn hold(
+        &mut self,
+        place: Place,
+        file: &Path,
+        clip_id: &str,
+        what: What,
+        bytes: u64,
+        action: Action,
+        note: Option<String>,
+    ) {
+        self.found.held.push(HeldRow {
+            place,
+            file: self.places.name_of(file),
+            clip_id: clip_id.to_owned(),
+            what,
+            bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            action,
+            note,
+        });
+    }
+
+    fn unsearched(&mut self, path: &Path, reason: &str) {
+        self.found
+            .unsearched
+            .push((path.to_owned(), reason.to_owned()));
+    }
+}

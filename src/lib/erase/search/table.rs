@@ -1,0 +1,131 @@
+//! Clips in Parquet tables, those of ours and any other: every text of every row is read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use arrow::array::{Array, BooleanArray, Int32Array, RecordBatch, StringArray};
+
+use super::Search;
+use crate::erase::held::{Action, Place, What};
+use crate::parquet_file::{self, Table, TableError};
+use crate::tables::{
+    AvailabilityRow, ClipRow, ClipStatus, ErasureRow, IndexRow, PREDICTIONS, SeenRow,
+};
+
+/// What a table holds of one clip.
+#[derive(Default)]
+struct Mentions {
+    rows: usize,
+    /// Rows that say more than that the clip is withdrawn.
+    telling: usize,
+    /// The tasks of those rows.
+    tasks: Vec<i32>,
+}
+
+impl Search<'_> {
+    /// Looks at every row of a table.
+    pub(super) fn table(&mut self, place: Place, path: &Path) -> Result<(), TableError> {
+        let mut found: BTreeMap<String, Mentions> = BTreeMap::new();
+        let mut name = String::new();
+        parquet_file::scan(path, |format, batch| {
+            format.clone_into(&mut name);
+            let allowed = Allowed::of(format, batch);
+            let task = typed::<Int32Array>(batch, "task");
+            for row in 0..batch.num_rows() {
+                for id in self.ids_of_row(batch, row) {
+                    let mentions = found.entry(id).or_default();
+                    mentions.rows += 1;
+                    mentions.telling += usize::from(!allowed.is(row));
+                    mentions.tasks.extend(task.map(|task| task.value(row)));
+                }
+            }
+        })?;
+        // These two may name the clips that they are about.
+        if [ErasureRow::FORMAT.name, SeenRow::FORMAT.name].contains(&name.as_str()) {
+            return Ok(());
+        }
+        let (what, known) = match name.as_str() {
+            n if n == PREDICTIONS.name => (What::Prediction, true),
+            n => (What::Row, n.starts_with("incdec.")),
+        };
+        for (id, mentions) in found {
+            let action = match (mentions.telling, known) {
+                (0, _) => Action::Keep,
+                (_, true) => Action::Rewrite,
+                (_, false) => Action::ByHand,
+            };
+            self.hold(place, path, &id, what, 0, action, Some(mentions.note()));
+        }
+        Ok(())
+    }
+
+    /// The clips that one row names.
+    fn ids_of_row(&self, batch: &RecordBatch, row: usize) -> Vec<String> {
+        if let Some(clip) = typed::<StringArray>(batch, "clip_id") {
+            // The other columns of such a table say nothing about other clips.
+            let id = clip.value(row);
+            return self
+                .ids
+                .contains(id)
+                .then(|| id.to_owned())
+                .into_iter()
+                .collect();
+        }
+        let texts = batch.columns().iter();
+        let texts = texts.filter_map(|column| column.as_any().downcast_ref::<StringArray>());
+        texts
+            .filter(|column| column.is_valid(row))
+            .flat_map(|column| self.ids.within(column.value(row).as_bytes()))
+            .collect()
+    }
+}
+
+impl Mentions {
+    fn note(mut self) -> String {
+        self.tasks.sort_unstable();
+        self.tasks.dedup();
+        let rows = format!("{} rows", self.rows);
+        match (self.tasks.first(), self.tasks.last()) {
+            (Some(first), Some(last)) if first != last => {
+                format!("{rows}, tasks {first} to {last}")
+            }
+            (Some(task), _) => format!("{rows}, task {task}"),
+            _ => rows,
+        }
+    }
+}
+
+/// Which rows say no more than that their clip is withdrawn.
+struct Allowed<'a> {
+    status: Option<&'a StringArray>,
+    shard: Option<&'a StringArray>,
+    content: Option<&'a StringArray>,
+    usable: Option<&'a BooleanArray>,
+}
+
+impl<'a> Allowed<'a> {
+    fn of(format: &str, batch: &'a RecordBatch) -> Self {
+        let by_status = [IndexRow::FORMAT.name, ClipRow::FORMAT.name].contains(&format);
+        let text = |name: &str| by_status.then(|| typed(batch, name)).flatten();
+        let is_availability = format == AvailabilityRow::FORMAT.name;
+        Self {
+            status: text("status"),
+            shard: text("shard"),
+            content: text("source_blake3"),
+            usable: is_availability.then(|| typed(batch, "usable")).flatten(),
+        }
+    }
+
+    fn is(&self, row: usize) -> bool {
+        let is_null = |column: Option<&StringArray>| column.is_none_or(|c| c.is_null(row));
+        let withdrawn = self
+            .status
+            .is_some_and(|s| s.value(row) == ClipStatus::Withdrawn.name());
+        let unusable = self.usable.is_some_and(|usable| !usable.value(row));
+        (withdrawn && is_null(self.shard) && is_null(self.content)) || unusable
+    }
+}
+
+fn typed<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Option<&'a A> {
+    batch.column_by_name(name)?.as_any().downcast_ref()
+}

@@ -1,0 +1,4 @@
+//! Guides: how something is done from its beginning to its end, with what the programs really say.
+
+#[doc = include_str!("withdrawing.md")]
+pub mod withdrawing {}

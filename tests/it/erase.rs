@@ -1,0 +1,9 @@
+//! Withdrawal that is done: what plan finds, what apply erases and leaves, what verify notices.
+
+mod cases;
+mod kill;
+mod measure;
+mod own;
+mod page;
+mod places;
+mod world;

@@ -1,0 +1,388 @@
+//! What the page says beside its figures, and how it is built for every reader.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use incdec::clip::Split;
+use incdec::metrics::mean_defined;
+use incdec::parquet_file::{self, Provenance};
+use incdec::report::{MAX_DETAILED_RUNS, ReportConfig, run};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
+use incdec::tables::{AvailabilityRow, ClipStatus, MetricRow};
+use incdec::tasks::Scenario;
+
+use super::fake::{DECREMENTAL, FakeRun};
+use super::{assert_self_contained_and_well_formed, config};
+
+fn written(config: &ReportConfig) -> String {
+    run(config).unwrap();
+    fs::read_to_string(&config.out).unwrap()
+}
+
+/// The rows of the table that is called `name`, each as its cells without tags.
+fn table(page: &str, name: &str) -> Vec<Vec<String>> {
+    let (_, rest) = page
+        .split_once(&format!("aria-label=\"{name}\"><table"))
+        .unwrap_or_else(|| panic!("no table {name}"));
+    let body = rest.split("</table>").next().unwrap();
+    let body = body.split_once("<tbody>").unwrap().1;
+    let cell = |cell: &str| {
+        let text = cell.split_once('>').map_or("", |(_, text)| text);
+        let mut plain = String::new();
+        let mut within = false;
+        for c in text.chars() {
+            match c {
+                '<' => within = true,
+                '>' => {
+                    within = false;
+                    plain.push(' ');
+                }
+                c if !within => plain.push(c),
+                _ => (),
+            }
+        }
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    body.split("<tr")
+        .skip(1)
+        .map(|row| {
+            row.replace("<th", "<td")
+                .split("<td")
+                .skip(1)
+                .map(cell)
+                .collect()
+        })
+        .collect()
+}
+
+#[test]
+fn three_populations_stand_in_the_place_of_one_forgetting() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let page = written(&config(root.path(), vec![folder.clone()]));
+    let lists: Vec<AvailabilityRow> =
+        parquet_file::read(&folder.join("availability.parquet")).unwrap();
+    let metrics: Vec<MetricRow> = parquet_file::read(&folder.join("metrics.parquet")).unwrap();
+    let there = |task: i32| -> BTreeSet<&str> {
+        let rows = lists.iter().filter(|r| r.task == task);
+        let rows = rows.filter(|r| r.split == Split::Train && r.position.is_some());
+        rows.map(|r| r.subcategory.as_str()).collect()
+    };
+    let last = there(5);
+    let mean = |wanted: &dyn Fn(&str) -> bool| {
+        let rows = metrics.iter().filter(|r| r.task == 5);
+        let rows = rows.filter(|r| r.split == Split::Test && r.metric == "ap_per_subcategory");
+        let rows = rows.filter(|r| wanted(r.subcategory.as_deref().unwrap()));
+        format!("{:.3}", mean_defined(rows.map(|r| r.value)).unwrap())
+    };
+    let rows = table(&page, "Populations by task");
+    let of = |population: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row[0] == "5" && row[1] == population);
+        row.unwrap_or_else(|| panic!("{rows:?}"))
+    };
+    assert_eq!(of("available")[2], last.len().to_string());
+    assert_eq!(of("available")[4], mean(&|name| last.contains(name)));
+    assert_eq!(of("withdrawn")[2], (37 - last.len()).to_string());
+    assert_eq!(of("withdrawn")[4], mean(&|name| !last.contains(name)));
+    // Four test clips of each.
+    assert_eq!(of("withdrawn")[3], ((37 - last.len()) * 4).to_string());
+    assert!(of("withdrawn")[5].contains(" to "), "{rows:?}");
+    // Nothing is yet to come in this scenario.
+    assert!(rows.iter().all(|row| row[1] != "not yet arrived"));
+    // Each that left is marked once, at the task at which it left.
+    let marks = page.matches("<small class=\"mark\">left here<").count();
+    assert_eq!(marks, there(0).difference(&last).count());
+    let first_to_leave: BTreeSet<&str> = there(0).difference(&there(1)).copied().collect();
+    for row in table(&page, "Average precision by subcategory and task") {
+        if first_to_leave.contains(row[0].as_str()) {
+            assert!(row[3].ends_with("left here"), "{row:?}");
+            assert!(row[4].ends_with("withdrawn"), "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_yet_to_come_is_told_from_what_was_withdrawn() {
+    let root = tempfile::tempdir().unwrap();
+    let exchanging = FakeRun {
+        scenario: Scenario::IncrementalDecremental,
+        ..DECREMENTAL
+    };
+    let page = written(&config(root.path(), vec![exchanging.write(root.path())]));
+    let rows = table(&page, "Populations by task");
+    let count = |task: &str, population: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row[0] == task && row[1] == population);
+        row.map_or(0, |row| row[2].parse::<usize>().unwrap())
+    };
+    assert!(count("0", "not yet arrived") > 0, "{rows:?}");
+    assert_eq!(count("0", "withdrawn"), 0);
+    assert!(count("5", "withdrawn") > 0);
+    assert!(page.contains(">not yet<"));
+}
+
+#[test]
+fn every_figure_stands_beside_its_interval_its_n_and_chance() {
+    let root = tempfile::tempdir().unwrap();
+    let page = written(&config(root.path(), vec![DECREMENTAL.write(root.path())]));
+    let rows = table(&page, "Figures by task");
+    // A figure lies within its interval, as far as two decimals tell.
+    let map: Vec<f64> = rows[0][3]
+        .split(' ')
+        .filter_map(|t| t.parse().ok())
+        .collect();
+    let [value, low, high] = map[..] else {
+        panic!("{rows:?}")
+    };
+    assert!(
+        low - 0.005 <= value && value <= high + 0.005 && low < high,
+        "{rows:?}"
+    );
+    assert_eq!(rows[0][2], "148");
+    let chance: f64 = rows[0][4].parse().unwrap();
+    let quantile: f64 = rows[0][5].parse().unwrap();
+    assert!(
+        0.1 < chance && chance < quantile && quantile < 0.5,
+        "{rows:?}"
+    );
+    assert_eq!(rows[0][6], "above");
+    for name in [
+        "Figures by category and task",
+        "Average precision by subcategory and task",
+    ] {
+        for row in table(&page, name).iter().filter(|row| row.len() > 2) {
+            assert!(row[1].parse::<usize>().unwrap() > 0, "{row:?}");
+            assert!(row[2].contains(" to "), "{row:?}");
+            // Chance stands behind the tasks.
+            assert!(row[8].parse::<f64>().unwrap() < 1.0, "{row:?}");
+        }
+    }
+    // Validation is on other clips, and in no chart with the test set.
+    assert!(page.contains("Validation is on other clips"));
+    assert!(!page.contains(">validation, task"));
+    // Which way is better is said in the caption of every figure but those of counts and curves.
+    let captions = page.split("<figcaption>").skip(1);
+    for caption in captions.map(|c| c.split('<').next().unwrap()) {
+        let plain = caption.starts_with("Task ") || caption.starts_with("Training clips");
+        assert!(plain || caption.contains("better"), "{caption}");
+    }
+}
+
+#[test]
+fn many_runs_get_an_overview_that_leads_to_a_page_of_each() {
+    let root = tempfile::tempdir().unwrap();
+    let mut runs = Vec::new();
+    for seed in 0..5 {
+        for (approach, skill) in [("finetune", 0.2), ("ewc", 0.45), ("lwf", 0.21)] {
+            let run = FakeRun {
+                approach,
+                seed,
+                skill,
+                ..DECREMENTAL
+            };
+            runs.push(run.write(root.path()));
+        }
+    }
+    assert!(runs.len() > MAX_DETAILED_RUNS);
+    let mut config = config(root.path(), runs);
+    config.permutations = 20;
+    config.out = root.path().join("all seeds.html");
+    let page = written(&config);
+    assert_self_contained_and_well_formed(&page);
+    let links: Vec<&str> = page
+        .split("href=\"")
+        .skip(1)
+        .map(|link| link.split('"').next().unwrap())
+        .filter(|link| !link.starts_with('#'))
+        .collect();
+    assert_eq!(links.len(), 15);
+    for link in links {
+        let path = root.path().join(link.replace("%20", " "));
+        let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{link}: {e}"));
+        assert_self_contained_and_well_formed(&page);
+        assert!(page.contains("By subcategory"));
+    }
+    // On the same seeds EWC is better by more than they differ, finetuning and LwF are not told apart.
+    let rows = table(&page, "Paired tests over seeds");
+    let pair = |first: &str, second: &str| {
+        let row = rows.iter().find(|row| row[1] == first && row[2] == second);
+        row.unwrap_or_else(|| panic!("{rows:?}"))
+    };
+    assert_eq!(pair("ewc", "finetune")[3], "5");
+    assert_eq!(pair("ewc", "finetune")[8], "first higher");
+    // All five of one sign: 2 of 32 choices are as far.
+    assert_eq!(pair("ewc", "finetune")[6], "0.062");
+    // The table beside the page's, for a paper.
+    assert!(page.contains("scenario,approach,seeds,mAP,"));
+    assert!(
+        page.contains("decremental &amp; ewc &amp; 5 &amp;"),
+        "LaTeX"
+    );
+    assert!(page.contains("\\begin{tabular}"));
+}
+
+#[test]
+fn letters_name_settings_and_a_table_says_which_and_no_seed_counts_twice() {
+    let root = tempfile::tempdir().unwrap();
+    let with = |seed, epochs, pretrained, place: &str| {
+        let run = FakeRun {
+            seed,
+            pretrained,
+            epochs,
+            ..DECREMENTAL
+        };
+        run.write(&root.path().join(place))
+    };
+    let runs = vec![
+        with(0, 5, false, "a"),
+        with(1, 5, false, "a"),
+        with(0, 9, false, "b"),
+        with(1, 5, true, "c"),
+    ];
+    let page = written(&config(root.path(), runs));
+    let rows = table(&page, "Settings of finetune");
+    let lines: Vec<String> = rows.iter().map(|row| row.join(" ")).collect();
+    assert_eq!(
+        lines,
+        [
+            "A 5 from scratch",
+            "B 5 pretrained weights",
+            "C 9 from scratch"
+        ]
+    );
+    let groups = table(&page, "Figures over seeds");
+    let seeds: Vec<(&str, &str)> = groups
+        .iter()
+        .map(|row| (row[1].as_str(), row[2].as_str()))
+        .collect();
+    assert_eq!(
+        seeds,
+        [
+            ("finetune A", "2"),
+            ("finetune B", "1"),
+            ("finetune C", "1")
+        ]
+    );
+}
+
+#[test]
+fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    // A shard of every test clip, each with frames that tell it.
+    let lists: Vec<AvailabilityRow> =
+        parquet_file::read(&folder.join("availability.parquet")).unwrap();
+    let shards = root.path().join("shards");
+    let provenance = Provenance::default();
+    let mut writer = ShardWriter::new(&shards, provenance.clone(), ShardWriterConfig::default());
+    let clips = lists
+        .iter()
+        .filter(|r| r.task == 0 && r.split == Split::Test);
+    let mut index = Vec::new();
+    for row in clips {
+        let frame = |k: u8| [&b"\xff\xd8"[..], row.clip_id.as_bytes(), &[k]].concat();
+        let clip = NewClip {
+            clip_id: row.clip_id.clone(),
+            split: row.split,
+            frames: vec![frame(0), frame(1), frame(2), frame(3)],
+            head: ClipHead {
+                codec: Codec::Jpeg,
+                height: 1,
+                width: 1,
+                fps: 5.0,
+                source: SourceFacts::default(),
+                status: ClipStatus::Ok,
+                error: None,
+            },
+        };
+        index.push(writer.push(&clip).unwrap());
+    }
+    writer.finish().unwrap();
+    write_index(&shards, &index, &provenance).unwrap();
+    let mut config = config(root.path(), vec![folder]);
+    assert!(!written(&config).contains("<img"));
+    config.frames = Some(shards);
+    let page = written(&config);
+    // Twelve subcategories, three frames of each, and nothing that is loaded.
+    assert_eq!(page.matches("<img").count(), 36);
+    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 36);
+    assert!(page.contains("withdrawn at task "));
+    assert!(page.contains(", frame 3 of 3\""));
+}
+
+#[test]
+fn an_approach_keeps_its_colour_from_page_to_page() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |approach, seed| {
+        let run = FakeRun {
+            approach,
+            seed,
+            ..DECREMENTAL
+        };
+        run.write(root.path())
+    };
+    let color = |page: &str, approach: &str| {
+        let legend = page
+            .split(&format!("</i>{approach}</span>"))
+            .next()
+            .unwrap();
+        let (_, color) = legend.rsplit_once("solid ").unwrap();
+        color.split('"').next().unwrap().to_owned()
+    };
+    let runs = vec![of("ewc", 0), of("lwf", 0), of("finetune", 0)];
+    let all = written(&config(root.path(), runs));
+    let two = written(&config(root.path(), vec![of("lwf", 1), of("finetune", 1)]));
+    for approach in ["finetune", "lwf"] {
+        assert_eq!(color(&all, approach), color(&two, approach));
+    }
+    assert_ne!(color(&all, "ewc"), color(&all, "lwf"));
+}
+
+#[test]
+fn headings_scopes_and_names_are_there_for_those_who_hear_the_page() {
+    let root = tempfile::tempdir().unwrap();
+    let second = FakeRun {
+        seed: 1,
+        ..DECREMENTAL
+    };
+    let runs = vec![DECREMENTAL.write(root.path()), second.write(root.path())];
+    let single = written(&config(root.path(), runs[..1].to_vec()));
+    let several = written(&config(root.path(), runs));
+    for page in [single, several] {
+        // Levels begin at 1 and never skip one.
+        let mut level = 0;
+        for (at, _) in page.match_indices("<h") {
+            let Some(found) = page[at + 2..].chars().next().and_then(|c| c.to_digit(10)) else {
+                continue;
+            };
+            assert!(found <= level + 1, "h{found} after h{level}");
+            level = found;
+        }
+        assert_eq!(page.matches("<h1").count(), 1);
+        for kind in ["<th ", "<th>"] {
+            for head in page.split(kind).skip(1) {
+                let tag = head.split('>').next().unwrap();
+                assert!(kind == "<th " && tag.contains("scope="), "<th {tag}>");
+            }
+        }
+        for svg in page.split("<svg ").skip(1) {
+            let tag = svg.split('>').next().unwrap();
+            assert!(
+                tag.contains("role=\"img\"") && tag.contains("aria-label=\""),
+                "{tag}"
+            );
+        }
+        assert!(page.contains("<nav aria-label=\"Contents\">"));
+        assert!(page.contains("<html lang=\"en\">"));
+        // Every mark of a chart has its value.
+        assert_eq!(
+            page.matches("<circle").count(),
+            page.matches("</title></circle>").count()
+        );
+    }
+}
