@@ -7,6 +7,7 @@ mod extend;
 mod forgetting;
 mod goldens;
 mod quirks;
+mod ranks;
 mod record;
 mod seed_files;
 mod starts;

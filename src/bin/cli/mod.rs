@@ -29,6 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
+pub(crate) use loudness::hush;
 pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use print::{complain, news, product};
 pub(crate) use summary::Summary;

@@ -12,6 +12,9 @@ const LEAST_SIZE_SEED_PX: u32 = 57;
 /// The largest frames that clips are resized to, in pixels a side.
 const MAX_RESIZE_PX: u32 = 4096;
 
+/// The longest that processes wait for each other: a week.
+const MAX_TIMEOUT_SECONDS: u64 = 7 * 24 * 3600;
+
 /// Most threads of a tensor operation.
 const MAX_THREADS: usize = 1024;
 
@@ -27,6 +30,9 @@ impl TrainConfig {
     /// [`TrainError::Setting`], naming the flag and what it may be.
     pub fn check(&self) -> Result<(), TrainError> {
         self.settings.check()?;
+        if let Some(launch) = &self.launch {
+            self.settings.check_deal(launch.size)?;
+        }
         if self.workers > MAX_WORKERS {
             return refuse(
                 "--workers",
@@ -40,6 +46,15 @@ impl TrainConfig {
                 "--threads",
                 format!("{threads} must lie in 1..{MAX_THREADS}"),
             );
+        }
+        for (flag, time) in [
+            ("--start-timeout", self.timeouts.start),
+            ("--rank-timeout", self.timeouts.rank),
+        ] {
+            if !(1..=MAX_TIMEOUT_SECONDS).contains(&time.as_secs()) {
+                let why = format!("{} must lie in 1..{MAX_TIMEOUT_SECONDS}", time.as_secs());
+                return refuse(flag, why);
+            }
         }
         if self.extend.tasks && self.extend.epochs.is_some() {
             return refuse("--extend-epochs", "does not go with --extend-tasks");
@@ -59,6 +74,12 @@ impl TrainConfig {
         }
         if self.from_run.as_ref() == Some(&self.out) {
             return refuse("--from-run", "the run stays as it is: choose another --out");
+        }
+        if rolls_back && self.launch.is_some() {
+            return refuse(
+                "--on-tainted",
+                "rollback takes tasks over on one process; the run then goes on with several",
+            );
         }
         if rolls_back && self.withdrawn.is_none() {
             return refuse(
@@ -80,6 +101,22 @@ impl Settings {
         self.check_frames()?;
         self.check_computing()?;
         self.check_approach()
+    }
+
+    /// Refuses steps whose micro-batches cannot be dealt evenly to so many processes.
+    fn check_deal(&self, processes: usize) -> Result<(), TrainError> {
+        let batches = self.micro_batches();
+        if batches.is_multiple_of(processes) {
+            return Ok(());
+        }
+        let fitting = (1..=batches).filter(|&n| batches.is_multiple_of(n));
+        let fitting: Vec<String> = fitting.map(|n| n.to_string()).collect();
+        let why = format!(
+            "the {batches} batches of a step cannot be dealt evenly to {processes} processes: {} can share them; a multiple of \
+             {processes} suits these",
+            fitting.join(", ")
+        );
+        refuse("--accumulation", why)
     }
 
     /// Refuses numbers outside their range.
@@ -259,6 +296,24 @@ mod tests {
             assert!(said.starts_with("--max-bad: "), "{said}");
         }
         assert!(refused(|c| c.settings.epochs = 0).starts_with("--epochs"));
+    }
+
+    #[test]
+    fn a_step_that_processes_cannot_share_evenly_is_refused_with_the_numbers_that_can() {
+        let settings = Settings {
+            accumulation: 12,
+            ..Settings::default()
+        };
+        for processes in [1, 2, 3, 4, 6, 12] {
+            settings.check_deal(processes).unwrap();
+        }
+        let said = settings.check_deal(5).unwrap_err().to_string();
+        assert!(
+            said.starts_with("--accumulation: the 12 batches of a step cannot be dealt evenly to 5 processes: 1, 2, 3, 4, 6, 12 can"),
+            "{said}"
+        );
+        let said = Settings::default().check_deal(2).unwrap_err().to_string();
+        assert!(said.contains("the 1 batches"), "{said}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::tables::AvailabilityError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
+use super::world::{Failed, Member, WorldError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,9 @@ pub enum TrainError {
         /// The task.
         task: usize,
     },
+    /// The processes that train together are not together.
+    #[error(transparent)]
+    World(#[from] WorldError),
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,
@@ -346,6 +350,15 @@ fn tainted_hint(folder: &Path, task: usize) -> String {
     )
 }
 
+impl Failed for TrainError {
+    fn lost(&self) -> Vec<Member> {
+        match self {
+            Self::World(error) => error.lost(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -360,6 +373,7 @@ impl Hint for TrainError {
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
             Self::Withdrawn(e) => e.hint(),
+            Self::World(e) => e.hint(),
             Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
             Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
             Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
@@ -407,6 +421,7 @@ impl Hint for TrainError {
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::Withdrawn(e) => e.exit(),
+            Self::World(e) => e.exit(),
             Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }

@@ -18,6 +18,8 @@ pub enum Phase {
     Forward,
     /// Gradients.
     Backward,
+    /// What all ranks have computed is put together.
+    Gathering,
     /// The parameters' update.
     Optimizer,
     /// Forward passes over validation and test sets, with their metrics.
@@ -30,11 +32,12 @@ pub enum Phase {
 
 impl Phase {
     /// All phases in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Transfer,
         Self::Forward,
         Self::Backward,
+        Self::Gathering,
         Self::Optimizer,
         Self::Evaluation,
         Self::Approach,
@@ -49,6 +52,7 @@ impl Phase {
             Self::Transfer => "host to device",
             Self::Forward => "forward",
             Self::Backward => "backward",
+            Self::Gathering => "gathering",
             Self::Optimizer => "optimizer",
             Self::Evaluation => "evaluation",
             Self::Approach => "between tasks",
@@ -188,7 +192,13 @@ mod tests {
 
     #[test]
     fn the_report_says_in_words_what_bounds_the_run() {
-        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0];
+        let seconds = |waiting, backward| {
+            let mut all = [0.0; Phase::ALL.len()];
+            all[Phase::Waiting as usize] = waiting;
+            all[Phase::Forward as usize] = 1.0;
+            all[Phase::Backward as usize] = backward;
+            all
+        };
         assert!(report(&seconds(5.0, 4.0), 10.0).contains("Loading bounds this run: 50 %"));
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);

@@ -1,10 +1,12 @@
 //! Processes that meet, gather and lose each other, each a process of this very test program.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use incdec::data::Deal;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::train::world::{Launch, Timeouts, World, WorldError};
@@ -14,7 +16,7 @@ use tch::{Kind, Tensor};
 const ROLE: &str = "INCDEC_TEST_ROLE";
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -85,22 +87,33 @@ fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String
                 .tr()
                 + 10 * rank;
             let all = world.gather(&own)?;
-            let mut first = &own * 1.0;
-            world.broadcast(&mut first)?;
-            world.agree("seed", "7")?;
+            world.agree(&BTreeMap::from([("seed".into(), "7".into())]))?;
+            let given = (rank == 1).then(|| Tensor::from_slice(&[1.5f32, -2.0]));
+            let given = world.floats(1, given, tch::Device::Cpu)?;
+            assert_eq!(Vec::<f32>::try_from(given).unwrap(), [1.5, -2.0]);
+            let bytes = world.bytes((rank == 0).then(|| b"from the first".to_vec()))?;
+            assert_eq!(bytes, b"from the first");
+            let numbers: Vec<i64> = (5..).take(world.size()).collect();
+            assert_eq!(world.numbers(rank + 5)?, numbers);
             let cells: Vec<Vec<f32>> = all
                 .iter()
                 .map(|t| Vec::<f32>::try_from(t.contiguous().view([-1])).unwrap())
                 .collect();
-            let share: Vec<usize> = world.share(5).collect();
-            Ok(format!(
-                "{cells:?} {:?} {share:?}",
-                Vec::<f32>::try_from(first.contiguous().view([-1])).unwrap()
-            ))
+            Ok(format!("{cells:?} {:?}", world.deal()))
         }
-        "differs" => world
-            .agree("settings", if rank == 1 { "b" } else { "a" })
-            .map(|()| "agreed".into()),
+        "differs" => {
+            let own = if rank == 1 { "b" } else { "a" };
+            let facts = [("alike", "same"), ("settings", own)];
+            let facts = facts.map(|(name, value)| (name.into(), value.into()));
+            world
+                .agree(&BTreeMap::from(facts))
+                .map(|()| "agreed".into())
+        }
+        "fails" => {
+            let error = WorldError::Broken("on purpose".into());
+            world.fail(&error);
+            Err(error)
+        }
         "dies" => std::process::abort(),
         "stays" => {
             let own = Tensor::from_slice(&[rank]);
@@ -121,8 +134,8 @@ fn every_rank_gets_all_tensors_in_the_order_of_the_ranks() {
                     .collect()
             };
             let all: Vec<Vec<f32>> = (0..size).map(tensor).collect();
-            let share: Vec<usize> = (rank..5).step_by(size).collect();
-            let expected = format!("said: {all:?} {:?} {share:?}", tensor(0));
+            let deal = Deal { rank, of: size };
+            let expected = format!("said: {all:?} {deal:?}");
             assert!(said.contains(&expected), "{said}\nexpected {expected}");
         }
     }
@@ -136,6 +149,23 @@ fn a_rank_that_differs_is_named_on_all() {
             "{said}"
         );
         assert!(said.contains("is b, that of rank 0 is a"), "{said}");
+    }
+}
+
+#[test]
+fn a_rank_that_fails_tells_the_others_why() {
+    for failing in [0, 2] {
+        let said = ends(3, |rank| if rank == failing { "fails" } else { "stays" });
+        for (rank, said) in said.iter().enumerate().filter(|(rank, _)| *rank != failing) {
+            assert!(
+                said.contains(&format!("failed TryAgain: rank {failing} on ")),
+                "rank {rank}: {said}"
+            );
+            assert!(
+                said.contains(" failed: the processes lost their connection: on purpose"),
+                "{said}"
+            );
+        }
     }
 }
 

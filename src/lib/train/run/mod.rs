@@ -9,30 +9,36 @@ mod withdrawal;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tch::Device;
+use serde::{Deserialize, Serialize};
+use tch::{Cuda, Device, Tensor};
 
 use super::TrainError;
-use super::approach::{self, Approach, Kept};
+use super::alike;
+use super::approach::{self, Approach, DeviceBatch, Kept};
+use super::dealt::Outcome;
+use super::device::DeviceChoice;
 use super::evaluate::Evaluation;
 use super::feed::Feed;
 use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
-use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary, extend};
+use super::record::{self, Begun, Hold, Opened, RankRecord, Record, TaskEnd, TrainSummary, extend};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::{Task, TaskSequence};
 use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
 use super::withdrawals;
+use super::world::World;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::data::Dataset;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::{Extension, Part, RunHead};
-use crate::withdrawn::WITHDRAWN_FILE;
+use crate::withdrawn::{WITHDRAWN_FILE, Withdrawn};
+use epoch::nothing;
 use under_way::{TEST, UnderWay, VALIDATION};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
@@ -77,40 +83,85 @@ pub fn run_watched(
     watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
-    let hold = Hold::take(config)?;
+    let world = World::join(config.launch.as_ref(), config.timeouts)?;
+    if world.size() > 1 {
+        tracing::info!(
+            "{} processes, on {}",
+            world.size(),
+            world.hosts().join(", ")
+        );
+    }
+    let result = run_in(&world, config, approach.as_mut(), watch);
+    if let Err(error) = &result {
+        world.fail(error);
+        if world.size() > 1 {
+            tracing::debug!("all processes end: {error}");
+        }
+    }
+    result
+}
+
+/// The same on one rank of `world`.
+fn run_in(
+    world: &World,
+    config: &TrainConfig,
+    approach: &mut dyn Approach,
+    watch: &mut dyn Watch,
+) -> Result<TrainSummary, TrainError> {
+    let hold = world.is_first().then(|| Hold::take(config)).transpose()?;
     machine::check(config.instructions)?;
     let device = device(config)?;
-    if let Some(threads) = threads(config)? {
+    let plan = Plan::of(world, config)?;
+    if let Some(threads) = plan.threads {
         // `TrainConfig::check` keeps it far below the limit.
         tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     }
     let machine = machine::here(device, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
-    let extension = extend::wanted(config)?;
-    let data = tasks(config, extension)?;
+    let data = tasks(config, plan.extension)?;
+    alike::check(world, config, &data, &machine)?;
     let learner = Learner::new(
         movinet(model(config, &data)),
         device,
         config.settings.criterion,
     );
     let loaded = pretrained::load(config, &learner)?;
-    let loaded = loaded.as_ref();
-    let mut record = match Record::open(config, &data, &learner, loaded, machine, extension, hold)?
-    {
-        Opened::Complete(summary) => return Ok(*summary),
-        Opened::Unfinished(record) => *record,
+    let opened = match hold {
+        None => None,
+        Some(hold) => {
+            let loaded = loaded.as_ref();
+            let mut opened = Record::open(
+                config,
+                &data,
+                &learner,
+                loaded,
+                machine,
+                plan.extension,
+                hold,
+            )?;
+            if let Opened::Unfinished(record) = &mut opened {
+                withdrawals::check_run(&withdrawn, config, record.progress())?;
+                record.resume(&learner, approach)?;
+            }
+            Some(opened)
+        }
     };
-    withdrawals::check_run(&withdrawn, config, record.progress())?;
-    record.resume(&learner, approach.as_mut())?;
-    let epochs = epochs(config, &data, extension);
-    Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    let record = match record::share(world, config, opened, &learner, approach)? {
+        Begun::Complete(summary) => return Ok(*summary),
+        Begun::Unfinished(record) => record,
+    };
+    let epochs = epochs(config, &data, plan.extension);
+    if world.is_first() {
+        Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    }
     watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(&learner)?;
     let mut run = Run {
+        world,
         config,
         settings: &config.settings,
-        feed: Feed::new(config, device, record.skipped()),
+        feed: Feed::new(config, world.deal(), device, record.skipped()),
         data: &data,
         forecast: Forecast::new(&config.settings, &data, epochs.clone()),
         epochs,
@@ -120,33 +171,44 @@ pub fn run_watched(
         approach,
         watch,
     };
-    run.may_end(Moment::Starting)?;
-    if let Some(old) = &config.from_run {
-        run.take_over(old, &withdrawn)?;
+    run.all(&withdrawn)?;
+    run.record.run_ended(world, config)
+}
+
+/// What the first rank's run directory says of how all ranks compute.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    threads: Option<usize>,
+    extension: Extension,
+}
+
+impl Plan {
+    fn of(world: &World, config: &TrainConfig) -> Result<Self, TrainError> {
+        let own = || -> Result<Self, TrainError> {
+            Ok(Self {
+                threads: threads(config)?,
+                extension: extend::wanted(config)?,
+            })
+        };
+        let own = world.is_first().then(own).transpose()?;
+        let plan: Self = record::from_first(world, own.as_ref())?;
+        Ok(Self {
+            // Where somebody has asked for another number, the ranks differ, and that is refused by its name.
+            threads: config.threads.or(plan.threads),
+            ..plan
+        })
     }
-    for task in run.record.done()..data.tasks.len() {
-        if data.tasks[task].is_empty() {
-            run.record.task_passed_over(task)?;
-            continue;
-        }
-        let work = |run: &Run<'_>| run.work;
-        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
-        run.may_end(Moment::BetweenTasks)?;
-    }
-    if config.profile {
-        tracing::info!("{}", run.feed.clock.report());
-    }
-    run.record.run_ended()
 }
 
 /// A run under way.
 struct Run<'a> {
+    world: &'a World,
     config: &'a TrainConfig,
     settings: &'a Settings,
     data: &'a TaskSequence,
-    record: Record<'a>,
+    record: RankRecord<'a>,
     learner: Learner,
-    approach: Box<dyn Approach>,
+    approach: &'a mut dyn Approach,
     feed: Feed,
     forecast: Forecast,
     /// Most epochs of each task.
@@ -157,6 +219,28 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// Trains all tasks that are not done.
+    fn all(&mut self, withdrawn: &Withdrawn) -> Result<(), TrainError> {
+        let (config, data) = (self.config, self.data);
+        self.may_end(Moment::Starting)?;
+        if let Some(old) = &config.from_run {
+            self.take_over(old, withdrawn)?;
+        }
+        for task in self.record.done()..data.tasks.len() {
+            if data.tasks[task].is_empty() {
+                self.record.task_passed_over(task)?;
+                continue;
+            }
+            let (settings, work) = (self.settings, |run: &Self| run.work);
+            trouble::explained(self, task, settings, work, |run| run.task(task))?;
+            self.may_end(Moment::BetweenTasks)?;
+        }
+        if config.profile {
+            tracing::info!("{}", self.feed.clock.report());
+        }
+        Ok(())
+    }
+
     /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
         self.work = Work::Beginning;
@@ -176,7 +260,7 @@ impl<'a> Run<'a> {
             // Something has, or epochs would still be trained.
             ended_by: self.ended_by(&at).unwrap_or_default().to_owned(),
             evaluations,
-            state: Kept::by(self.approach.as_ref()),
+            state: Kept::by(&*self.approach),
             skipped: self.feed.skipped.iter().cloned().collect(),
         };
         self.record
@@ -252,32 +336,82 @@ impl<'a> Run<'a> {
 
     /// Lets the approach take from the task what it needs for the next.
     fn close(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
-        let (data, task) = (self.data, at.position.task);
-        let lists = &data.tasks[task];
-        let mut begun = Instant::now();
         self.work = Work::BetweenTasks;
         if self.settings.from_scratch {
             return self.look(Moment::Publishing, at);
         }
         if self.approach.wants_batches(&self.learner) {
-            let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
-            while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {
-                self.approach.observe(&self.learner, task, &batch.device)?;
-                at.position.batches = pass.position();
-                self.feed.clock.add(Phase::Approach, begun.elapsed());
-                self.look(Moment::Closing, at)?;
-                begun = Instant::now();
-            }
+            self.observe(at)?;
         }
         self.look(Moment::Publishing, at)?;
-        self.approach.after_task(&self.learner, task)?;
-        self.feed.clock.add(Phase::Approach, begun.elapsed());
+        let (learner, approach) = (&self.learner, &mut *self.approach);
+        self.feed.clock.time(Phase::Approach, || {
+            approach.after_task(learner, at.position.task)
+        })
+    }
+
+    /// Shows the approach the rest of the batches that it wants to see of the task.
+    fn observe(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
+        let (data, task) = (self.data, at.position.task);
+        let lists = &data.tasks[task];
+        let single = self.approach.wants_single_clips();
+        let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
+        while at.position.batches < pass.batches() {
+            let begun = Instant::now();
+            let window = self.round(at.position.batches, &pass);
+            let (mut own, mut parts) = (Vec::new(), Vec::new());
+            while let Some(batch) = self
+                .feed
+                .next_untimed(&lists.train, &mut pass, window.end)?
+            {
+                parts.extend(batch.device.iter().flat_map(|device| device.parts(single)));
+                own.push(Outcome {
+                    number: batch.number,
+                    samples: batch.samples,
+                    skipped: batch.skipped,
+                    values: nothing(self.learner.device()),
+                    moments: None,
+                });
+            }
+            let look = |part: &DeviceBatch| self.approach.observe(&self.learner, task, part);
+            // Others wait for all of them; a rank alone looks at one when it is wanted.
+            let ahead = if self.world.size() > 1 {
+                &parts[..]
+            } else {
+                &[]
+            };
+            let seen: Vec<Tensor> = ahead.iter().map(look).collect::<Result<_, _>>()?;
+            for outcome in self.together(own, &window, 0)? {
+                self.feed.note_skipped(&lists.train, &outcome.skipped)?;
+                let clips = outcome.samples.len();
+                let (looks, each) = if single {
+                    (clips, 1)
+                } else {
+                    (clips.min(1), clips)
+                };
+                let by = outcome.number % self.world.size();
+                for i in 0..looks {
+                    let observed = match (by == self.world.rank(), seen.get(i)) {
+                        (false, _) => None,
+                        (true, Some(seen)) => Some(seen.shallow_clone()),
+                        (true, None) => {
+                            Some(self.approach.observe(&self.learner, task, &parts[i])?)
+                        }
+                    };
+                    let observed = self.world.floats(by, observed, self.learner.device())?;
+                    self.approach.take_in(&self.learner, each, &observed)?;
+                }
+            }
+            at.position.batches = window.end;
+            self.feed.clock.add(Phase::Approach, begun.elapsed());
+            self.look(Moment::Closing, at)?;
+        }
         Ok(())
     }
 
     /// Ends the run where no task is under way and the watch asks for it.
     fn may_end(&mut self, moment: Moment) -> Result<(), TrainError> {
-        match self.watch.look(moment) {
+        match self.watch.look(moment).agreed(self.world)? {
             Order::Stop(signal) => Err(TrainError::Stopped {
                 signal,
                 position: None,
@@ -341,7 +475,14 @@ fn threads(config: &TrainConfig) -> Result<Option<usize>, TrainError> {
 
 /// The device that the run computes on.
 fn device(config: &TrainConfig) -> Result<Device, TrainError> {
-    let device = config.device.find_for(config.settings.precision)?;
+    let mut device = config.device.find_for(config.settings.precision)?;
+    if let (DeviceChoice::Auto, Some(launch), Device::Cuda(_)) =
+        (config.device, &config.launch, device)
+    {
+        // The processes of a host share its GPUs out.
+        let gpus = usize::try_from(Cuda::device_count()).unwrap_or(1).max(1);
+        device = Device::Cuda(launch.local_rank % gpus);
+    }
     if config.settings.checkpoint_blocks && device != Device::Cpu {
         return Err(TrainError::Setting {
             flag: "--checkpoint-blocks",

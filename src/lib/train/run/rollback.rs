@@ -13,7 +13,7 @@ use crate::run_record::{
 use crate::tables::{AvailabilityRow, HistoryRow};
 use crate::train::TrainError;
 use crate::train::approach::Kept;
-use crate::train::record::{TaskEnd, origin};
+use crate::train::record::{RankRecord, TaskEnd, origin};
 use crate::train::withdrawals;
 use crate::withdrawn::Withdrawn;
 
@@ -29,10 +29,14 @@ impl Run<'_> {
         old: &Path,
         withdrawn: &Withdrawn,
     ) -> Result<(), TrainError> {
+        let RankRecord::First(ours) = &self.record else {
+            // One process alone does this, as `TrainConfig::check` has seen to.
+            return Ok(());
+        };
+        let ours = ours.provenance();
         let record = RunRecord::read(old)?.ok_or_else(|| TrainError::NotARun {
             folder: old.to_owned(),
         })?;
-        let ours = self.record.provenance();
         let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
         let mut found = differences("version", &record.head.version, &version);
         found.extend(differences(
@@ -96,7 +100,9 @@ impl Run<'_> {
         }
         let of_task = |row: &&HistoryRow| usize::try_from(row.task) == Ok(task);
         let history = record.history.iter().filter(of_task).cloned().collect();
-        self.record.epochs_taken_over(history);
+        if let RankRecord::First(record) = &mut self.record {
+            record.epochs_taken_over(history);
+        }
         let mut at = self.begin_under_way(task);
         at.enter(Part::BestValidation, self.learner.device());
         let evaluations = self.evaluate_best(&mut at)?;
@@ -106,7 +112,7 @@ impl Run<'_> {
             epochs: outcome.epochs,
             ended_by: outcome.ended_by,
             evaluations,
-            state: Kept::by(self.approach.as_ref()),
+            state: Kept::by(&*self.approach),
             skipped: outcome.skipped,
         };
         self.record

@@ -1,15 +1,27 @@
 //! Who is still there. A collective cannot tell a slow rank from a lost one, so each rank counts up a number of its own in the
-//! store, and watches those of the others.
+//! store, and watches those of the others. There, too, a rank that fails says why, and the first that does is believed.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::c10d::Store;
-use super::error::LostRank;
+use super::error::{Failure, Member};
 
 /// Beats within the time after which silence means lost.
 const BEATS_A_TIMEOUT: u32 = 10;
+/// How many ranks have failed, and why the first of them did.
+const FAILURES: &str = "failures";
+const CAUSE: &str = "cause";
+
+/// What ends a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// These are silent.
+    Lost(Vec<Member>),
+    /// One has said that it failed.
+    Failed(Failure),
+}
 
 /// What the watching thread and the rank's own one share.
 #[derive(Debug, Default)]
@@ -21,7 +33,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     ended: bool,
-    lost: Vec<LostRank>,
+    trouble: Option<Trouble>,
 }
 
 /// The thread that beats and watches.
@@ -66,20 +78,30 @@ impl Beat {
         })
     }
 
-    /// The ranks that are lost so far.
-    pub(super) fn lost(&self) -> Vec<LostRank> {
-        self.shared.lock().lost.clone()
+    /// What has been noticed so far.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.shared.lock().trouble.clone()
     }
 
-    /// The ranks that are lost, waited for at most so long.
-    pub(super) fn wait_for_lost(&self, time: Duration) -> Vec<LostRank> {
+    /// The same, waited for at most so long.
+    pub(super) fn wait_for_trouble(&self, time: Duration) -> Option<Trouble> {
         let state = self.shared.lock();
         let waited = self
             .shared
             .changed
-            .wait_timeout_while(state, time, |state| state.lost.is_empty());
+            .wait_timeout_while(state, time, |state| state.trouble.is_none());
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.lost.clone()
+        state.trouble.clone()
+    }
+}
+
+/// Tells the others why this rank ends; only the first to do so is heard.
+pub(super) fn tell(store: &Store, failure: &Failure) {
+    // Where the store is gone there is nobody to tell.
+    if store.add(FAILURES, 1) == Ok(1)
+        && let Ok(text) = serde_json::to_string(failure)
+    {
+        let _ = store.set(CAUSE, &text);
     }
 }
 
@@ -121,10 +143,10 @@ impl Watch {
             })
             .collect();
         loop {
-            let lost = self.look(&mut pulses);
+            let trouble = self.look(&mut pulses);
             let mut state = self.shared.lock();
-            if !lost.is_empty() {
-                state.lost = lost;
+            if trouble.is_some() {
+                state.trouble = trouble;
                 self.shared.changed.notify_all();
                 return;
             }
@@ -139,9 +161,18 @@ impl Watch {
         }
     }
 
-    /// Beats once and gives the ranks that have been silent for too long.
-    fn look(&self, pulses: &mut [Pulse]) -> Vec<LostRank> {
+    /// Beats once, and looks whether a rank has failed or been silent for too long.
+    fn look(&self, pulses: &mut [Pulse]) -> Option<Trouble> {
         let now = Instant::now();
+        if self
+            .store
+            .add(FAILURES, 0)
+            .is_ok_and(|failures| failures > 0)
+        {
+            let cause = self.store.get(CAUSE, self.timeout).ok();
+            let failure = cause.and_then(|text| serde_json::from_str(&text).ok());
+            return failure.map(Trouble::Failed);
+        }
         let mut lost = Vec::new();
         for (rank, pulse) in pulses.iter_mut().enumerate() {
             let own = i64::from(rank == self.rank);
@@ -152,14 +183,14 @@ impl Watch {
                 Ok(_) if now - pulse.moved < self.timeout => {}
                 Ok(_) => lost.push(self.named(rank)),
                 // The store is gone, and with it the rank that serves it.
-                Err(_) => return vec![self.named(0)],
+                Err(_) => return Some(Trouble::Lost(vec![self.named(0)])),
             }
         }
-        lost
+        (!lost.is_empty()).then_some(Trouble::Lost(lost))
     }
 
-    fn named(&self, rank: usize) -> LostRank {
-        LostRank {
+    fn named(&self, rank: usize) -> Member {
+        Member {
             rank,
             host: self.hosts[rank].clone(),
         }

@@ -269,13 +269,19 @@ impl Gloo {
         Ok((work, outputs))
     }
 
-    /// Starts to send rank 0's tensor to all others; gives the tensor to come.
-    pub(super) fn broadcast(&self, tensor: &Tensor) -> Said<(Work, Tensor)> {
+    /// Starts to send the tensor of rank `from` to all others; gives the tensor to come.
+    pub(super) fn broadcast(&self, tensor: &Tensor, from: usize) -> Said<(Work, Tensor)> {
+        let from = i32::try_from(from).map_err(|_| format!("rank {from}"))?;
         let sent = tensor.detach().contiguous().copy();
         let mut raw = ptr::null_mut();
         // SAFETY: the tensor is live, and kept by the work.
         said(unsafe {
-            incdec_group_broadcast(self.raw, sent.as_ptr().cast_mut().cast(), 0, &raw mut raw)
+            incdec_group_broadcast(
+                self.raw,
+                sent.as_ptr().cast_mut().cast(),
+                from,
+                &raw mut raw,
+            )
         })?;
         let work = Work {
             raw,

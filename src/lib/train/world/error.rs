@@ -3,19 +3,36 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::exit::Exit;
 use crate::hint::Hint;
 
-/// A process that is no longer there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LostRank {
+/// A process of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
     /// Its number.
     pub rank: usize,
-    /// The host that it ran on.
+    /// The host that it runs on.
     pub host: String,
 }
 
-impl fmt::Display for LostRank {
+/// Why a process ended, as it told the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who.
+    pub member: Member,
+    /// The message of its error.
+    pub message: String,
+    /// The remedy.
+    pub hint: Option<String>,
+    /// The status that it ended with.
+    pub status: u8,
+    /// Those that it had found to be gone, if that was it.
+    pub lost: Vec<Member>,
+}
+
+impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rank {} on {}", self.rank, self.host)
     }
@@ -69,10 +86,13 @@ pub enum WorldError {
     #[error("{} gone: no sign of life for {} s", list(.ranks), .silent.as_secs_f64())]
     Lost {
         /// Which.
-        ranks: Vec<LostRank>,
+        ranks: Vec<Member>,
         /// How long nothing was heard.
         silent: Duration,
     },
+    /// Another process has failed.
+    #[error("{} failed: {}", .0.member, .0.message)]
+    Failed(Failure),
     /// A collective failed though every process is there.
     #[error("the processes lost their connection: {0}")]
     Broken(String),
@@ -82,7 +102,7 @@ pub enum WorldError {
         /// What was compared.
         what: String,
         /// The rank that differs.
-        other: LostRank,
+        other: Member,
         /// Its value.
         theirs: String,
         /// That of rank 0.
@@ -95,8 +115,8 @@ fn numbers(ranks: &[usize]) -> String {
     numbers.join(", ")
 }
 
-fn list(ranks: &[LostRank]) -> String {
-    let names: Vec<String> = ranks.iter().map(LostRank::to_string).collect();
+fn list(ranks: &[Member]) -> String {
+    let names: Vec<String> = ranks.iter().map(Member::to_string).collect();
     let verb = if ranks.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(", "))
 }
@@ -109,6 +129,7 @@ impl Hint for WorldError {
             Self::Missing { .. } => "look at the hosts of the missing ranks; --start-timeout waits longer; unset WORLD_SIZE to train on one process".into(),
             Self::Connect { .. } => "the hosts must reach each other on every port above 1024; look at their firewalls and host names".into(),
             Self::Lost { .. } => "look at its host and log for the first cause; the same command goes on from the last checkpoint; --rank-timeout waits longer".into(),
+            Self::Failed(failure) => return failure.hint.clone(),
             Self::Broken(_) => "look at the network between the hosts; the same command goes on from the last checkpoint".into(),
             Self::Differs { .. } => "give every rank the same command, data and version of the program".into(),
         })
@@ -120,6 +141,7 @@ impl Hint for WorldError {
             Self::NoStore { .. } | Self::Missing { .. } | Self::Connect { .. } => {
                 Exit::NeverStarted
             }
+            Self::Failed(failure) => Exit::of_code(failure.status),
             Self::Lost { .. } | Self::Broken(_) => Exit::TryAgain,
             Self::Differs { .. } => Exit::Failed,
         }

@@ -1,19 +1,25 @@
 //! A rank among others.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::mem;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use super::beat::Beat;
+use super::beat::{self, Beat, Trouble};
 use super::c10d::{Gloo, Said, Store, Work};
-use super::error::{LostRank, WorldError};
+use super::error::{Failure, Member, WorldError};
 use super::launch::Launch;
+use crate::hint::Hint;
 
 /// How long a collective is waited for before it is asked whether somebody is lost.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a rank waits at its end for the others to take leave.
+/// How long a rank waits at its end for the others to take leave, at least.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+/// How many ranks have taken leave.
+const LEFT: &str = "left";
 
 /// How long the others are waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub struct Group {
     rank: usize,
     hosts: Vec<String>,
     timeouts: Timeouts,
+    /// How often facts have been compared.
+    agreements: Cell<u64>,
     // In this order: the collectives end before the watching, and the connections before the store.
     gloo: Option<Gloo>,
     beat: Option<Beat>,
@@ -81,6 +89,7 @@ impl Group {
             rank: launch.rank,
             hosts,
             timeouts,
+            agreements: Cell::new(0),
             gloo: Some(gloo),
             beat: Some(beat),
             store,
@@ -99,52 +108,90 @@ impl Group {
         self.hosts.len()
     }
 
-    pub(super) fn gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, WorldError> {
-        let (work, gathered) = self.started(|gloo| gloo.gather(tensor))?;
-        self.finish(work)?;
-        Ok(gathered)
+    /// The hosts of the processes, in the order of their ranks.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
+        &self.hosts
     }
 
-    pub(super) fn broadcast(&self, tensor: &mut Tensor) -> Result<(), WorldError> {
-        let (work, sent) = self.started(|gloo| gloo.broadcast(tensor))?;
+    pub(super) fn gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, WorldError> {
+        // Gloo moves what lies in host memory.
+        let own = tensor.to_device(Device::Cpu);
+        let (work, gathered) = self.started(|gloo| gloo.gather(&own))?;
+        self.finish(work)?;
+        let device = tensor.device();
+        Ok(gathered.into_iter().map(|t| t.to_device(device)).collect())
+    }
+
+    pub(super) fn broadcast(&self, tensor: &mut Tensor, from: usize) -> Result<(), WorldError> {
+        let own = tensor.to_device(Device::Cpu);
+        let (work, sent) = self.started(|gloo| gloo.broadcast(&own, from))?;
         self.finish(work)?;
         tch::no_grad(|| tensor.copy_(&sent));
         Ok(())
     }
 
-    pub(super) fn agree(&self, what: &str, value: &str) -> Result<(), WorldError> {
-        let key = |rank| format!("agree/{what}/{rank}");
-        let set = self.store.set(&key(self.rank), value);
+    pub(super) fn agree(&self, facts: &BTreeMap<String, String>) -> Result<(), WorldError> {
+        let number = self.agreements.replace(self.agreements.get() + 1);
+        let key = |rank| format!("facts/{number}/{rank}");
+        // Texts by name always become JSON.
+        let text = serde_json::to_string(facts).unwrap_or_default();
+        let set = self.store.set(&key(self.rank), &text);
         set.map_err(|reason| self.failed(reason))?;
-        let mut values = Vec::new();
+        let mut all = Vec::new();
         for rank in 0..self.size() {
-            values.push(self.value_of(&key(rank))?);
+            let text = self.value_of(&key(rank))?;
+            let facts: Option<BTreeMap<String, String>> = serde_json::from_str(&text).ok();
+            all.push(facts.unwrap_or_default());
         }
-        let differs = values.iter().position(|theirs| *theirs != values[0]);
-        match differs {
-            None => Ok(()),
-            Some(rank) => Err(WorldError::Differs {
-                what: what.to_owned(),
-                other: LostRank {
-                    rank,
-                    host: self.hosts[rank].clone(),
-                },
-                theirs: values[rank].clone(),
-                first: values[0].clone(),
-            }),
+        let names = |rank: usize| all[0].keys().chain(all[rank].keys());
+        for rank in 1..self.size() {
+            let Some(name) = names(rank).find(|&name| all[0].get(name) != all[rank].get(name))
+            else {
+                continue;
+            };
+            let said = |of: usize| {
+                all[of]
+                    .get(name)
+                    .cloned()
+                    .unwrap_or_else(|| "nothing".into())
+            };
+            return Err(WorldError::Differs {
+                what: name.clone(),
+                other: self.member(rank),
+                theirs: said(rank),
+                first: said(0),
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells the others why this rank ends, and that `lost` are gone where that is it.
+    pub(super) fn fail(&self, error: &dyn Failed) {
+        let failure = Failure {
+            member: self.member(self.rank),
+            message: error.to_string(),
+            hint: error.hint(),
+            status: error.exit().code(),
+            lost: error.lost(),
+        };
+        beat::tell(&self.store, &failure);
+    }
+
+    fn member(&self, rank: usize) -> Member {
+        Member {
+            rank,
+            host: self.hosts[rank].clone(),
         }
     }
 
     /// What another rank has set, or is about to set.
     fn value_of(&self, key: &str) -> Result<String, WorldError> {
         loop {
-            match self.store.get(key, self.timeouts.rank) {
+            match self.store.get(key, LOOK_EVERY * 10) {
                 Ok(value) => return Ok(value),
                 Err(reason) => {
-                    let lost = self.beat.as_ref().map(Beat::lost).unwrap_or_default();
-                    if !lost.is_empty() {
-                        return Err(self.lost(lost));
-                    }
+                    self.no_trouble()?;
                     if !reason.to_lowercase().contains("timeout") {
                         return Err(self.failed(reason));
                     }
@@ -159,17 +206,16 @@ impl Group {
         start(gloo).map_err(|reason| self.failed(reason))
     }
 
-    /// Waits for a collective to end, or for a rank to be lost.
+    /// Waits for a collective to end, or for trouble.
     fn finish(&self, work: Work) -> Result<(), WorldError> {
         loop {
             match work.wait(LOOK_EVERY) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {
-                    let lost = self.beat.as_ref().map(Beat::lost).unwrap_or_default();
-                    if !lost.is_empty() {
+                    if let Err(trouble) = self.no_trouble() {
                         // It waits for one who never answers: its threads end with the process.
                         mem::forget(work);
-                        return Err(self.lost(lost));
+                        return Err(trouble);
                     }
                 }
                 Err(reason) => return Err(self.failed(reason)),
@@ -177,20 +223,64 @@ impl Group {
         }
     }
 
-    /// Why a collective has failed: mostly because of a rank that is about to be missed.
-    fn failed(&self, reason: String) -> WorldError {
-        let time = self.timeouts.rank + self.timeouts.rank / 2;
-        let lost = self.beat.as_ref().map(|beat| beat.wait_for_lost(time));
-        match lost {
-            Some(lost) if !lost.is_empty() => self.lost(lost),
-            _ => WorldError::Broken(reason),
+    fn no_trouble(&self) -> Result<(), WorldError> {
+        match self.trouble() {
+            None => Ok(()),
+            Some(trouble) => Err(self.error_of(trouble)),
         }
     }
 
-    fn lost(&self, ranks: Vec<LostRank>) -> WorldError {
-        WorldError::Lost {
-            ranks,
-            silent: self.timeouts.rank,
+    fn trouble(&self) -> Option<Trouble> {
+        self.beat.as_ref().and_then(Beat::trouble)
+    }
+
+    /// Why a collective has failed: mostly because of a rank that is about to be missed.
+    fn failed(&self, reason: String) -> WorldError {
+        let time = self.timeouts.rank + self.timeouts.rank / 2;
+        let trouble = self
+            .beat
+            .as_ref()
+            .and_then(|beat| beat.wait_for_trouble(time));
+        trouble.map_or(WorldError::Broken(reason), |trouble| self.error_of(trouble))
+    }
+
+    fn error_of(&self, trouble: Trouble) -> WorldError {
+        let silent = self.timeouts.rank;
+        match trouble {
+            Trouble::Lost(ranks) => WorldError::Lost { ranks, silent },
+            // Who noticed first that others are gone is of no interest.
+            Trouble::Failed(failure) if !failure.lost.is_empty() => WorldError::Lost {
+                ranks: failure.lost,
+                silent,
+            },
+            Trouble::Failed(failure) => WorldError::Failed(failure),
+        }
+    }
+
+    /// Takes leave, and waits for those who are there to do so.
+    fn leave(&self, lost: usize) {
+        let _ = self.store.add(LEFT, 1);
+        let there = i64::try_from(self.size() - lost).unwrap_or(i64::MAX);
+        let begun = Instant::now();
+        // The others look a few times in the time that silence may take.
+        let within = LEAVE_WITHIN.max(self.timeouts.rank / 4);
+        while begun.elapsed() < within && self.store.add(LEFT, 0).is_ok_and(|n| n < there) {
+            thread::sleep(LOOK_EVERY / 10);
+        }
+    }
+}
+
+/// An error that ends a rank.
+pub trait Failed: Hint + std::error::Error {
+    /// The ranks that are gone, if that is the error.
+    fn lost(&self) -> Vec<Member>;
+}
+
+impl Failed for WorldError {
+    fn lost(&self) -> Vec<Member> {
+        match self {
+            Self::Lost { ranks, .. } => ranks.clone(),
+            _ => Vec::new(),
         }
     }
 }
@@ -237,20 +327,28 @@ fn host_key(rank: usize) -> String {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let lost = self.beat.as_ref().map(Beat::lost).unwrap_or_default();
-        if !lost.is_empty() {
-            // Closing would wait for one who never answers; the connections end with the process.
-            mem::forget(self.gloo.take());
-            return;
+        if thread::panicking() {
+            self.fail(&WorldError::Broken(
+                "it panicked: a defect of this program".into(),
+            ));
         }
-        // Nobody is missed who has taken leave, so the watching ends first on all ranks.
-        let _ = self.store.add("left", 1);
-        let all = i64::try_from(self.size()).unwrap_or(i64::MAX);
-        let begun = Instant::now();
-        while begun.elapsed() < LEAVE_WITHIN && self.store.add("left", 0).is_ok_and(|n| n < all) {
-            std::thread::sleep(LOOK_EVERY / 10);
+        match self.trouble() {
+            None => {
+                // Nobody is missed who has taken leave, so the watching ends first on all ranks.
+                self.leave(0);
+                drop(self.beat.take());
+                drop(self.gloo.take());
+            }
+            Some(trouble) => {
+                let lost = match &trouble {
+                    Trouble::Lost(ranks) => ranks.len(),
+                    Trouble::Failed(failure) => failure.lost.len(),
+                };
+                // Who serves the store stays until the others have heard what happened.
+                self.leave(lost);
+                // Closing would wait for one who never answers; the connections end with the process.
+                mem::forget(self.gloo.take());
+            }
         }
-        drop(self.beat.take());
-        drop(self.gloo.take());
     }
 }

@@ -17,10 +17,14 @@ mod error;
 mod group;
 mod launch;
 
-use tch::Tensor;
+use std::collections::BTreeMap;
 
-pub use error::{LostRank, WorldError};
-pub use group::{Group, Timeouts};
+use tch::{Device, Kind, Tensor};
+
+use crate::data::Deal;
+
+pub use error::{Failure, Member, WorldError};
+pub use group::{Failed, Group, Timeouts};
 pub use launch::Launch;
 
 /// All processes of a run.
@@ -67,9 +71,13 @@ impl World {
         self.rank() == 0
     }
 
-    /// Those of `count` pieces of work that are this rank's: r, r + n, r + 2n, ...
-    pub fn share(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
-        (self.rank()..count).step_by(self.size())
+    /// Which batches this rank goes through: r, r + n, r + 2n, ...
+    #[must_use]
+    pub fn deal(&self) -> Deal {
+        Deal {
+            rank: self.rank(),
+            of: self.size(),
+        }
     }
 
     /// `tensor` of every rank, in the order of the ranks. All ranks give one of the same shape and kind.
@@ -83,25 +91,91 @@ impl World {
         }
     }
 
-    /// Makes `tensor` that of rank 0 everywhere.
+    /// The 32-bit floats, in one dimension, of rank `by`, on `device`. That rank alone has them.
     ///
     /// # Errors
     /// When a rank is lost.
-    pub fn broadcast(&self, tensor: &mut Tensor) -> Result<(), WorldError> {
+    pub fn floats(
+        &self,
+        by: usize,
+        own: Option<Tensor>,
+        device: Device,
+    ) -> Result<Tensor, WorldError> {
+        let own = own.unwrap_or_else(|| Tensor::zeros([0], (Kind::Float, device)));
+        let Self::Group(group) = self else {
+            return Ok(own);
+        };
+        let mut size = Tensor::from_slice(&own.size());
+        group.broadcast(&mut size, by)?;
+        let mut floats = if self.rank() == by {
+            own
+        } else {
+            Tensor::zeros([size.int64_value(&[0])], (Kind::Float, device))
+        };
+        if floats.numel() > 0 {
+            group.broadcast(&mut floats, by)?;
+        }
+        Ok(floats)
+    }
+
+    /// The bytes of rank 0, which alone has them.
+    ///
+    /// # Errors
+    /// When a rank is lost.
+    pub fn bytes(&self, own: Option<Vec<u8>>) -> Result<Vec<u8>, WorldError> {
+        let own = own.unwrap_or_default();
+        let Self::Group(group) = self else {
+            return Ok(own);
+        };
+        let mut size = Tensor::from_slice(&[i64::try_from(own.len()).unwrap_or(i64::MAX)]);
+        group.broadcast(&mut size, 0)?;
+        let mut bytes = if self.is_first() {
+            Tensor::from_slice(&own)
+        } else {
+            Tensor::zeros([size.int64_value(&[0])], (Kind::Uint8, Device::Cpu))
+        };
+        if bytes.numel() > 0 {
+            group.broadcast(&mut bytes, 0)?;
+        }
+        Vec::try_from(bytes).map_err(|e: tch::TchError| WorldError::Broken(e.to_string()))
+    }
+
+    /// Whole numbers of every rank, in the order of the ranks.
+    ///
+    /// # Errors
+    /// When a rank is lost.
+    pub fn numbers(&self, own: i64) -> Result<Vec<i64>, WorldError> {
+        if self.size() == 1 {
+            return Ok(vec![own]);
+        }
+        let all = self.gather(&Tensor::from_slice(&[own]))?;
+        Ok(all.iter().map(|tensor| tensor.int64_value(&[0])).collect())
+    }
+
+    /// Makes sure that what has a name is the same on all ranks.
+    ///
+    /// # Errors
+    /// When something differs: the first by its name, with the rank and both values; when a rank is lost.
+    pub fn agree(&self, facts: &BTreeMap<String, String>) -> Result<(), WorldError> {
         match self {
             Self::Alone => Ok(()),
-            Self::Group(group) => group.broadcast(tensor),
+            Self::Group(group) => group.agree(facts),
         }
     }
 
-    /// Makes sure that `value` is the same on all ranks.
-    ///
-    /// # Errors
-    /// When it differs, naming `what`, the rank and both values; when a rank is lost.
-    pub fn agree(&self, what: &str, value: &str) -> Result<(), WorldError> {
+    /// Tells the others that this rank ends, and why.
+    pub fn fail(&self, error: &dyn Failed) {
+        if let Self::Group(group) = self {
+            group.fail(error);
+        }
+    }
+
+    /// The hosts of the processes, in the order of their ranks; none where there is but this one.
+    #[must_use]
+    pub fn hosts(&self) -> &[String] {
         match self {
-            Self::Alone => Ok(()),
-            Self::Group(group) => group.agree(what, value),
+            Self::Alone => &[],
+            Self::Group(group) => group.hosts(),
         }
     }
 }

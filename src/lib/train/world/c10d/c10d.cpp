@@ -16,6 +16,8 @@
 namespace {
 
 using Milliseconds = std::chrono::milliseconds;
+// Longer than any rank computes before the others hear of it.
+constexpr Milliseconds kPatience = std::chrono::hours(24 * 365);
 using Store = c10::intrusive_ptr<c10d::Store>;
 using Group = c10::intrusive_ptr<c10d::Backend>;
 using Work = c10::intrusive_ptr<c10d::Work>;
@@ -90,7 +92,10 @@ char* incdec_group_open(void* store, int rank, int size, const char* interface_h
     options->devices.push_back(
         interface_host == nullptr ? c10d::ProcessGroupGloo::createDefaultDevice()
                                   : c10d::ProcessGroupGloo::createDeviceForHostname(interface_host));
-    *out = new Group(c10::make_intrusive<c10d::ProcessGroupGloo>(*static_cast<Store*>(store), rank, size, options));
+    auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(*static_cast<Store*>(store), rank, size, options);
+    // Connected. From here on who is slow and who is lost is told by beats, not by a clock.
+    group->setTimeout(kPatience);
+    *out = new Group(std::move(group));
   });
 }
 
