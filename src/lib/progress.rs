@@ -1,4 +1,4 @@
-//! Progress of long work: a bar with count, rate and time left on a terminal, a plain line now and then in a log.
+//! Progress of long work: a bar with count, rate and time left on a terminal, a plain line now and then in a log; numbers of things.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
@@ -156,6 +156,13 @@ impl Plain {
         }
         text
     }
+}
+
+/// A number of things in words: `1 clip`, `12 clips`. The noun is one that takes an s.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
     python3 tests/bench/stops.py target/release/incdec-train demo/tasks/substitution/seed-0 demo/shards
 
 Prints, for EWC on one thread: the seconds of a checkpoint inside a task and their share of 300 seconds of training, the
-seconds from the start of a program that goes on to where its first step begins, from a SIGTERM to the end, and the total time of
+seconds from the start of a program that goes on to where its first step begins, from a SIGTERM in each part of a task to the end, and the total time of
 a run that is killed six times beside that of one that is not.
 """
 
@@ -22,7 +22,10 @@ import time
 EVERY_SECONDS = 300
 EPOCHS = 8
 KILLS = 6
-SIGNALS = 12
+SIGNALS = 150
+TIMES_A_PART = 3
+# Parts of a run as its last words name them, those with longer names first.
+PARTS = ["best-validation", "best-test", "validation", "training", "closing", "between tasks"]
 FLAGS = "--approach ewc --frames 8 --resize 72 --size 64 --batch-size 8 --threads 1 --workers 1".split()
 
 
@@ -93,23 +96,38 @@ def going_on(trainings):
 
 
 def ended(trainings):
-    """The longest time from a SIGTERM at any moment of a run to its end with 143."""
-    flags = ["--epochs", "10", "--checkpoint-every", "1"]
+    """The longest time from a SIGTERM to the end with 143, for each part of a run; each part is met a few times, or the last signal sent."""
+    flags = ["--epochs", "2", "--checkpoint-every", "1"]
     rng = random.Random(1)
-    seconds = []
-    while len(seconds) < SIGNALS:
-        training = trainings.start("ended", *flags)
-        time.sleep(rng.uniform(1.0, 6.0))
-        if training.poll() is not None:
+    longest, met, run = {}, {part: 0 for part in PARTS}, 0
+    for _ in range(SIGNALS):
+        if min(met.values()) >= TIMES_A_PART:
             break
+        log = trainings.folder / f"ended-{run}" / "log.jsonl"
+        before = len(log.read_text()) if log.exists() else 0
+        training = trainings.start(f"ended-{run}", *flags)
+        while not (log.exists() and "going on" in log.read_text()[before:]) and before and training.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 3.0) if before else 1.0)
         begun = time.monotonic()
         training.terminate()
         said = training.communicate()[1]
-        seconds.append(time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        if training.returncode == 0:
+            run += 1
+            continue
         # One that has not begun yet ends by the signal itself.
-        if training.returncode not in (143, -signal.SIGTERM):
+        if training.returncode == -signal.SIGTERM:
+            continue
+        if training.returncode != 143 or "give the same command again" not in said:
             sys.exit(said)
-    print(f"{len(seconds)} SIGTERMs: the run has ended within {max(seconds):.2f} s")
+        place = re.search(r"stopped by SIGTERM.*", said).group(0)
+        part = next((part for part in PARTS if part in place), place)
+        met[part] = met.get(part, 0) + 1
+        longest[part] = max(seconds, longest.get(part, 0))
+    print("SIGTERM: a run has ended, with how to go on, within")
+    for part, seconds in longest.items():
+        print(f"    {seconds:.2f} s {part} ({met[part]} times)")
 
 
 def killed(trainings):

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use incdec::audit::epsilon::{forget_quality, per_clip};
-use incdec::audit::gap::{Figures, aus, final_score, nomus, tow};
+use incdec::audit::gap::{SetFigures, aus, final_score, nomus, tow};
 use incdec::audit::interval::{Draw, Side, TInterval, paired_bootstrap, t_interval};
 use incdec::audit::lira::{Status, Variance, lira};
 use incdec::audit::membership::{Attack, attack, auc};
@@ -136,11 +136,12 @@ fn of_outputs(case: &Case) -> Value {
             let sets: BTreeMap<String, Fields> = inputs.parse("sets");
             let (mut table, mut accuracies) = (serde_json::Map::new(), Vec::new());
             for (name, set) in sets {
-                let of =
-                    |side| Figures::of(criterion, set.matrix(side).rows(), &labels(&set)).unwrap();
+                let of = |side| {
+                    SetFigures::of(criterion, set.matrix(side).rows(), &labels(&set)).unwrap()
+                };
                 let (u, r) = (of("unlearned"), of("reference"));
                 let figures =
-                    |f: Figures| json!({"accuracy": f.accuracy, "loss": f.loss, "phi": f.phi});
+                    |f: SetFigures| json!({"accuracy": f.accuracy, "loss": f.loss, "phi": f.phi});
                 accuracies.push((u.accuracy, r.accuracy));
                 let row = json!({
                     "unlearned": figures(u), "reference": figures(r), "gap": figures(u.minus(r)),

@@ -6,7 +6,7 @@ use crate::metrics::Criterion;
 
 /// What one model makes of one set of clips; `None` for an empty set.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Figures {
+pub struct SetFigures {
     /// The share of clips whose class has the largest logit, 0..1.
     pub accuracy: Option<f64>,
     /// The mean loss, at least 0.
@@ -15,7 +15,7 @@ pub struct Figures {
     pub phi: Option<f64>,
 }
 
-impl Figures {
+impl SetFigures {
     /// The figures of `logits` `[N, C]` for clips of `labels` `[N]`.
     ///
     /// # Errors
@@ -105,9 +105,9 @@ mod tests {
     #[test]
     fn an_empty_set_has_no_figures_and_no_gap() {
         let empty = Rows::new(&[], 0, 3).unwrap();
-        let figures = Figures::of(Criterion::Multiclass, empty, &[]).unwrap();
-        assert_eq!(figures, Figures::default());
-        assert_eq!(figures.minus(figures), Figures::default());
+        let figures = SetFigures::of(Criterion::Multiclass, empty, &[]).unwrap();
+        assert_eq!(figures, SetFigures::default());
+        assert_eq!(figures.minus(figures), SetFigures::default());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::pool::PoolError;
-use super::summary::Failures;
+use super::summary::FailureCounts;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
@@ -55,7 +55,7 @@ pub enum DecodeError {
         /// Labelled clips.
         clips: usize,
         /// Those without frames.
-        failures: Failures,
+        failures: FailureCounts,
         /// The allowed share.
         max_failed: f64,
     },

@@ -41,5 +41,5 @@ pub use isolate::work;
 pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;
-pub use summary::{DecodeSummary, Failures};
+pub use summary::{DecodeSummary, FailureCounts};
 pub use verify::{DamagedClip, VerifySummary, verify};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use super::source::{Source, Sources};
+use super::source::{ClipFiles, Source};
 use super::stored::Stored;
-use super::summary::Failures;
+use super::summary::FailureCounts;
 use super::{DecodeConfig, Retry};
 use crate::clip::Split;
 use crate::labels::Labels;
@@ -38,7 +38,7 @@ impl Entry {
 pub(super) fn plan(
     config: &DecodeConfig,
     labels: &Labels,
-    sources: &Sources,
+    sources: &ClipFiles,
     stored: &Stored,
 ) -> Vec<Entry> {
     let now = SystemTime::now();
@@ -76,7 +76,7 @@ pub(super) fn plan(
     Stored::remember_comparison(&config.out, &compared, now);
     let counted = entries.iter().filter(|e| !e.withdrawn);
     let known = counted.clone().filter_map(|e| e.row.as_ref());
-    let too_many = Failures::of(known).exceed(counted.count(), config.max_failed);
+    let too_many = FailureCounts::of(known).exceed(counted.count(), config.max_failed);
     for entry in &mut entries {
         entry.row = entry
             .row

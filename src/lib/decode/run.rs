@@ -7,7 +7,7 @@ use super::clip::DecodedClip;
 use super::isolate::Isolated;
 use super::plan::{Entry, plan};
 use super::pool::in_order;
-use super::source::{Source, Sources};
+use super::source::{ClipFiles, Source};
 use super::stored::{Stored, remove_superseded};
 use super::summary::DecodeSummary;
 use super::{DecodeConfig, DecodeError};
@@ -40,7 +40,7 @@ pub fn run(config: &DecodeConfig) -> Result<DecodeSummary, DecodeError> {
     for file in labels.files() {
         provenance = provenance.with_input(file).map_err(ShardError::from)?;
     }
-    let sources = Sources::scan(&config.clips, config.frame_folders.as_deref())?;
+    let sources = ClipFiles::scan(&config.clips, config.frame_folders.as_deref())?;
     let _lock = Lock::folder(&config.out, "incdec-decode", config.wait)?;
     sweep(&config.out).map_err(ShardError::from)?;
 

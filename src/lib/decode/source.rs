@@ -120,7 +120,7 @@ fn changed(path: &Path) -> Option<SystemTime> {
 /// The files and frame folders by clip. Hidden files and folders are passed over: an interrupted
 /// download keeps its pieces there, a desktop what was thrown away.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct ClipFiles {
     files: BTreeMap<String, Vec<PathBuf>>,
     /// By the path below the folder of clips without its ending, in Unicode's composed form: the
     /// files of clips that are called by their path.
@@ -129,7 +129,7 @@ pub(super) struct Sources {
     strays: Strays,
 }
 
-impl Sources {
+impl ClipFiles {
     /// Searches the folder. What cannot be read below it (a link that leads nowhere or in a circle,
     /// a folder without permission) is warned of and costs only itself.
     pub(super) fn scan(clips: &Path, frame_folders: Option<&Path>) -> Result<Self, DecodeError> {
@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn names(folder: &Path) -> Vec<String> {
-        let sources = Sources::scan(folder, None).unwrap().of(&clip(), "x");
+        let sources = ClipFiles::scan(folder, None).unwrap().of(&clip(), "x");
         let name = |s: &Source| s.path().strip_prefix(folder).unwrap().display().to_string();
         sources.iter().map(name).collect()
     }

@@ -19,7 +19,7 @@ pub struct DecodeSummary {
     /// Clips with some frames.
     pub partial: usize,
     /// Clips without frames.
-    pub failures: Failures,
+    pub failures: FailureCounts,
     /// Clips that this run decoded, or tried to.
     pub decoded: usize,
     /// Shards that this run wrote.
@@ -34,7 +34,7 @@ pub struct DecodeSummary {
 
 /// Labelled clips without frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Failures {
+pub struct FailureCounts {
     /// Those without a file.
     pub missing: usize,
     /// Those whose file gives no frame.
@@ -44,7 +44,7 @@ pub struct Failures {
     pub not_decoded: usize,
 }
 
-impl Failures {
+impl FailureCounts {
     pub(super) fn of<'a>(rows: impl IntoIterator<Item = &'a IndexRow>) -> Self {
         let mut failures = Self::default();
         for row in rows {
@@ -104,7 +104,7 @@ impl DecodeSummary {
             clips: rows.len(),
             ok: count(ClipStatus::Ok),
             partial: count(ClipStatus::Partial),
-            failures: Failures::of(rows.iter().copied()),
+            failures: FailureCounts::of(rows.iter().copied()),
             frames: rows.iter().map(|r| i64::from(r.frames)).sum(),
             ..Self::default()
         }
@@ -125,7 +125,7 @@ impl DecodeSummary {
 
 impl fmt::Display for DecodeSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failures {
+        let FailureCounts {
             missing,
             not_decoded,
             ..
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_exit_status_says_whether_another_try_can_help() {
         let exit = |missing, damaged, not_decoded| {
-            Failures {
+            FailureCounts {
                 missing,
                 damaged,
                 not_decoded,

@@ -35,7 +35,7 @@ pub use held::{Action, HeldRow, Place, What};
 pub use ids::Ids;
 pub use ledger::{FileHashes, HeldAt, KnownByRun, Ledger};
 pub use near::{Likeness, Near};
-pub use plan::{Plan, plan};
+pub use plan::{ErasePlan, plan};
 pub use verify::{Verdict, verify};
 
 /// This instant, as the ledger keeps it: ISO 8601 in UTC, to the second.

@@ -15,6 +15,7 @@ use super::near::{Near, near};
 use super::runs::{Taints, rows_under_way};
 use super::search::{Depth, Erased, Search};
 use crate::parquet_file::{self, Provenance};
+use crate::progress::counted;
 
 /// Things held that the text lists one by one; the rest is counted.
 const LISTED: usize = 40;
@@ -25,7 +26,7 @@ keep such data on an encrypted volume whose key can be destroyed.";
 
 /// What is held of some clips.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ErasePlan {
     /// The clips.
     pub clips: BTreeSet<String>,
     /// Those of them that are in the list already.
@@ -42,7 +43,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// When a selector, the label tables, the index or a shard cannot be read.
-pub fn plan(places: &Places, selectors: &[Selector]) -> Result<Plan, EraseError> {
+pub fn plan(places: &Places, selectors: &[Selector]) -> Result<ErasePlan, EraseError> {
     let census = Census::take(places)?;
     let clips = census.select(selectors)?;
     plan_of(places, clips, &census)
@@ -52,7 +53,7 @@ pub(super) fn plan_of(
     places: &Places,
     clips: BTreeSet<String>,
     census: &Census,
-) -> Result<Plan, EraseError> {
+) -> Result<ErasePlan, EraseError> {
     let ids = Ids::new(clips);
     let found = Search::everywhere(places, &ids, Depth::Names, &Erased::new())?;
     let near = near(places, &ids, census)?;
@@ -64,7 +65,7 @@ pub(super) fn plan_of(
         .sorted()
         .iter()
         .filter(|id| census.withdrawn.contains(id));
-    Ok(Plan {
+    Ok(ErasePlan {
         listed: listed.count(),
         clips: ids.sorted().clone(),
         held,
@@ -73,7 +74,7 @@ pub(super) fn plan_of(
     })
 }
 
-impl Plan {
+impl ErasePlan {
     /// Whether nothing at all is known of any of the clips.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -123,12 +124,13 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for ErasePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (clips, listed) = (self.clips.len(), self.listed);
         writeln!(
             f,
-            "{clips} clips, {listed} of them in the list of withdrawn clips\n"
+            "{}, {listed} of them in the list of withdrawn clips\n",
+            counted(clips, "clip")
         )?;
         writeln!(
             f,

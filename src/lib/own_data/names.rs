@@ -10,7 +10,7 @@ use crate::taxonomy::{MAX_NAME_BYTES, is_usable_name};
 
 /// The subcategories, and which of them each clip shows.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct Assignment {
     /// Category and subcategory, in the taxonomy's order.
     pub(super) pairs: Vec<(String, String)>,
     /// The subcategory of each clip, as an index into `pairs`.
@@ -20,7 +20,7 @@ pub(super) struct Names {
 }
 
 /// Names clips that lie as `<category>/<subcategory>/...`, given their ids.
-pub(super) fn by_folders(ids: &[&str]) -> Result<Names, OwnDataError> {
+pub(super) fn by_folders(ids: &[&str]) -> Result<Assignment, OwnDataError> {
     let mut labels = Vec::new();
     let mut astray = Vec::new();
     for id in ids {
@@ -60,7 +60,10 @@ pub(super) fn by_folders(ids: &[&str]) -> Result<Names, OwnDataError> {
 }
 
 /// Names clips by their labels: subcategories of the taxonomy, or, without one, categories of their own.
-pub(super) fn by_labels(labels: &[&str], taxonomy: Option<&Path>) -> Result<Names, OwnDataError> {
+pub(super) fn by_labels(
+    labels: &[&str],
+    taxonomy: Option<&Path>,
+) -> Result<Assignment, OwnDataError> {
     let mut names = House::default();
     match taxonomy {
         Some(path) => {
@@ -189,8 +192,8 @@ impl House {
         }
     }
 
-    fn finish(self, of_clips: Vec<usize>) -> Names {
-        Names {
+    fn finish(self, of_clips: Vec<usize>) -> Assignment {
+        Assignment {
             pairs: self.pairs,
             of_clips,
             renamed: self.renamed,

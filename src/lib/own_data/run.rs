@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::names::{self, Names};
+use super::names::{self, Assignment};
 use super::scan::{Found, Scan, scan};
 use super::summary::Outcome;
 use super::tables::{Row, texts};
@@ -82,7 +82,7 @@ fn named(
     config: &OwnDataConfig,
     ids: &[&str],
     labels: Option<&[String]>,
-) -> Result<Names, OwnDataError> {
+) -> Result<Assignment, OwnDataError> {
     let taxonomy = config.taxonomy.as_deref();
     match (labels, taxonomy) {
         (Some(labels), _) => {
@@ -94,7 +94,7 @@ fn named(
     }
 }
 
-fn counts(names: &Names, rows: &[Row<'_>], dealt: &[(usize, &str)]) -> Vec<SubcategoryCounts> {
+fn counts(names: &Assignment, rows: &[Row<'_>], dealt: &[(usize, &str)]) -> Vec<SubcategoryCounts> {
     let mut groups = vec![BTreeSet::new(); names.pairs.len()];
     let mut clips = vec![[0; 3]; names.pairs.len()];
     for (row, (place, group)) in rows.iter().zip(dealt) {

@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use super::ReportError;
 use super::parts::card;
 use crate::erase::{FileHashes, HeldAt, KnownByRun, Ledger, Place};
+use crate::progress::counted;
 use crate::tables::ErasureRow;
 use crate::withdrawn::Withdrawn;
 
@@ -93,9 +94,9 @@ impl Withdrawals {
         let clips: BTreeSet<&String> = self.requests.iter().flat_map(|r| &r.clips).collect();
         let open = self.requests.iter().filter(|r| !r.finished()).count();
         format!(
-            "{} clips withdrawn by {} requests, {open} of them not finished",
-            clips.len(),
-            self.requests.len()
+            "{} withdrawn by {}, {open} of them not finished",
+            counted(clips.len(), "clip"),
+            counted(self.requests.len(), "request")
         )
     }
 

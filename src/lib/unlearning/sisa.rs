@@ -21,7 +21,7 @@ pub struct Place {
 
 /// What a withdrawal trains again.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
+pub struct Retraining {
     /// For each shard that holds a clip of F, the first slice that does: it goes back to the
     /// checkpoint before.
     pub restart: BTreeMap<usize, usize>,
@@ -39,7 +39,7 @@ pub struct Plan {
 /// # Panics
 /// When `shards` is 0.
 #[must_use]
-pub fn plan(clips: &[Place], forget: &BTreeSet<String>, shards: usize) -> Plan {
+pub fn plan(clips: &[Place], forget: &BTreeSet<String>, shards: usize) -> Retraining {
     let shard = |clip: &Place| clip.position_in_category % shards;
     let mut restart = BTreeMap::new();
     for clip in clips.iter().filter(|clip| forget.contains(&clip.id)) {
@@ -55,7 +55,7 @@ pub fn plan(clips: &[Place], forget: &BTreeSet<String>, shards: usize) -> Plan {
     };
     let visits = visits_from(&|shard| restart.get(&shard).copied().unwrap_or(slices));
     let whole = visits_from(&|_| 0);
-    Plan {
+    Retraining {
         cost: (whole > 0).then(|| visits as f64 / whole as f64),
         restart,
         visits,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use incdec::decode::{self, DecodeConfig, Failures};
+use incdec::decode::{self, DecodeConfig, FailureCounts};
 use incdec::media::limits::Limits;
 use incdec::shard::Shards;
 use incdec::tables::ClipStatus;
@@ -50,7 +50,7 @@ fn a_decoder_process_that_crashes_costs_its_clip_only() {
         ..DecodeConfig::new(data.path("raw"), data.path("Info"), data.path("a"))
     };
     let summary = decode::run(&config).unwrap();
-    let failures = Failures {
+    let failures = FailureCounts {
         missing: 1,
         damaged: 2,
         not_decoded: 0,

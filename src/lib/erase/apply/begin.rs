@@ -11,7 +11,7 @@ use crate::erase::held::{Action, HeldRow, Place, What};
 use crate::erase::ids::Ids;
 use crate::erase::ledger::{FileHashes, HeldAt, KnownByRun};
 use crate::erase::now;
-use crate::erase::plan::Plan;
+use crate::erase::plan::ErasePlan;
 use crate::erase::runs::Taints;
 use crate::erase::search::{folder_hash, frames_hash};
 use crate::shard::Shard;
@@ -22,7 +22,7 @@ use super::runs::files_of_run;
 use super::tables::task_tables;
 
 /// Refuses a request that means nothing, or that a kept archive stands against.
-pub(super) fn refuse(config: &EraseConfig, plan: &Plan) -> Result<(), EraseError> {
+pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), EraseError> {
     if plan.is_empty() {
         return Err(EraseError::Nothing {
             clips: plan.clips.len(),
@@ -48,7 +48,7 @@ pub(super) fn refuse(config: &EraseConfig, plan: &Plan) -> Result<(), EraseError
 
 /// The row of the ledger as the work begins: everything that cannot be found out later stands in
 /// it.
-pub(super) fn row(config: &EraseConfig, plan: &Plan) -> Result<ErasureRow, EraseError> {
+pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, EraseError> {
     let mut sums: BTreeMap<&str, HeldAt> = BTreeMap::new();
     for row in plan.held.iter().filter(|row| row.action != Action::Keep) {
         let sum = sums.entry(row.place.name()).or_default();
@@ -77,7 +77,7 @@ pub(super) fn row(config: &EraseConfig, plan: &Plan) -> Result<ErasureRow, Erase
 /// What each run knows of the clips.
 fn known_by_runs(
     config: &EraseConfig,
-    plan: &Plan,
+    plan: &ErasePlan,
     ids: &Ids,
 ) -> Result<BTreeMap<String, KnownByRun>, EraseError> {
     let places = &config.places;
@@ -93,7 +93,7 @@ fn known_by_runs(
 /// The hashes of all files that hold something, and of those that are written anew with them.
 fn files_before(
     config: &EraseConfig,
-    plan: &Plan,
+    plan: &ErasePlan,
 ) -> Result<BTreeMap<String, FileHashes>, EraseError> {
     let places = &config.places;
     let held = plan.held.iter();
@@ -127,7 +127,7 @@ fn files_before(
 /// The hashes of what is to be erased, by clip: of files, of folders of frames, of stored frames.
 fn hashes_of(
     config: &EraseConfig,
-    plan: &Plan,
+    plan: &ErasePlan,
     ids: &Ids,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, EraseError> {
     let places = &config.places;

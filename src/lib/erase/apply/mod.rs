@@ -23,13 +23,14 @@ use super::config::{EraseConfig, said};
 use super::held::{Action, HeldRow};
 use super::ids::Ids;
 use super::ledger::{FileHashes, KnownByRun, Ledger};
-use super::plan::Plan;
+use super::plan::ErasePlan;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
 use crate::artifact::{self, hash_file};
 use crate::clip::ClipId;
 use crate::lock::Lock;
 use crate::manifest::{self, ManifestConfig};
+use crate::progress::counted;
 use crate::shard::{self, Deletion};
 use crate::tables::{ErasureRow, IndexRow};
 use crate::withdrawn::{self, WITHDRAWN_FILE, Withdrawal};
@@ -77,13 +78,16 @@ impl fmt::Display for Applied {
         } else {
             writeln!(
                 f,
-                "{request}: {clips} clips erased, {files} files rewritten or deleted, row {number} of the ledger"
+                "{request}: {} erased, {} rewritten or deleted, row {number} of the ledger",
+                counted(*clips, "clip"),
+                counted(*files, "file")
             )?;
         }
         if *runs > 0 {
             writeln!(
                 f,
-                "{runs} runs have checkpoints that saw them: `incdec-erase plan --runs` lists them"
+                "{} with checkpoints that saw them: `incdec-erase plan --runs` lists them",
+                counted(*runs, "run")
             )?;
         }
         for thing in &self.by_hand {
@@ -178,7 +182,7 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
 fn done_before(
     config: &EraseConfig,
     ledger: &Ledger,
-    plan: &Plan,
+    plan: &ErasePlan,
 ) -> Result<Option<Applied>, EraseError> {
     if !plan.is_done() {
         return Ok(None);

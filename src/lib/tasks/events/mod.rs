@@ -6,8 +6,8 @@
 //!
 //! `names` finds the clips of a name, `world` lets the events go by and is pure.
 
+mod clips_by_name;
 mod error;
-mod names;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use super::place::Stay;
 use super::{MAX_TASKS, Source};
 use crate::choice::choice;
 use crate::named_csv::{NamedCsv, whole_number};
+use clips_by_name::ClipsByName;
 pub use error::{EventsError, RowFault};
-use names::Names;
 use world::World;
 
 /// Most rows of a table of events.
@@ -76,7 +76,7 @@ pub(super) struct Told {
 
 /// Reads the tables and checks them against the labels.
 pub(super) fn read(files: &EventFiles, source: &Source) -> Result<Told, EventsError> {
-    let names = Names::of(source);
+    let names = ClipsByName::of(source);
     let mut events = read_events(&files.events, &names)?;
     let tasks = events.iter().map(|event| event.task + 1).max().unwrap_or(1);
     let start = match &files.start {
@@ -169,7 +169,7 @@ fn name_of<'r>(
     }
 }
 
-fn read_events(path: &Path, names: &Names<'_>) -> Result<Vec<Event>, EventsError> {
+fn read_events(path: &Path, names: &ClipsByName<'_>) -> Result<Vec<Event>, EventsError> {
     let table = NamedCsv::open(path)?;
     let (task, change) = (table.column("task")?, table.column("change")?);
     let columns = name_columns(&table, path)?;
@@ -207,7 +207,7 @@ fn read_events(path: &Path, names: &Names<'_>) -> Result<Vec<Event>, EventsError
     Ok(events)
 }
 
-fn read_start(path: &Path, names: &Names<'_>) -> Result<Vec<Rc<Rows>>, EventsError> {
+fn read_start(path: &Path, names: &ClipsByName<'_>) -> Result<Vec<Rc<Rows>>, EventsError> {
     let table = NamedCsv::open(path)?;
     let columns = name_columns(&table, path)?;
     let mut start = Vec::new();

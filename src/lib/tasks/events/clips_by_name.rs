@@ -8,12 +8,12 @@ use crate::clip::Split;
 use crate::foreign::composed;
 
 /// The clips by every name that a table may call them by; names are in Unicode's composed form.
-pub(super) struct Names<'a> {
+pub(super) struct ClipsByName<'a> {
     source: &'a Source,
     rows: HashMap<(NamedBy, String), Rc<Rows>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> ClipsByName<'a> {
     pub(super) fn of(source: &'a Source) -> Self {
         let mut rows: HashMap<(NamedBy, String), Rows> = HashMap::new();
         for category in source.taxonomy.categories() {
