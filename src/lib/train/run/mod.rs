@@ -92,10 +92,14 @@ pub fn run_watched(
         );
     }
     let result = run_in(&world, config, approach.as_mut(), watch);
-    if let Err(error) = &result {
-        world.fail(error);
-        if world.size() > 1 {
-            tracing::debug!("all processes end: {error}");
+    match &result {
+        // All ranks have agreed on it.
+        Ok(_) | Err(TrainError::Stopped { .. }) => {}
+        Err(error) => {
+            world.fail(error);
+            if world.size() > 1 {
+                tracing::debug!("all processes end: {error}");
+            }
         }
     }
     result

@@ -85,7 +85,7 @@ impl Group {
             size: launch.size,
             reason,
         })?;
-        Ok(Self {
+        let group = Self {
             rank: launch.rank,
             hosts,
             timeouts,
@@ -93,7 +93,10 @@ impl Group {
             gloo: Some(gloo),
             beat: Some(beat),
             store,
-        })
+        };
+        // One that went on, and ended, before the others were connected would leave them waiting for it.
+        group.gather(&Tensor::from_slice(&[0_i64]))?;
+        Ok(group)
     }
 
     /// This process's number, from 0.

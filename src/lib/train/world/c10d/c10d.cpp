@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -45,6 +46,8 @@ extern "C" {
 // Connects to the store at host:port, which this process serves where `serves` is not 0.
 char* incdec_store_open(const char* host, uint16_t port, int serves, size_t size, int64_t timeout_ms, void** out) {
   return guarded([&] {
+    // What fails becomes a message of ours; c10d would print it beside that, with its stack.
+    FLAGS_caffe2_log_level = c10::GLOG_FATAL;
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = serves != 0;
