@@ -224,8 +224,16 @@ fn batches_that_are_dealt_to_several_are_those_of_one_wherever_they_begin() {
             assert!(number >= 5);
         }
         let numbers: Vec<usize> = dealt.keys().copied().collect();
-        assert_eq!(numbers, (first.min(5)..5).collect::<Vec<_>>(), "{of} from {first}");
-        assert!(dealt.into_values().eq(whole[first.min(5)..].iter().cloned()));
+        assert_eq!(
+            numbers,
+            (first.min(5)..5).collect::<Vec<_>>(),
+            "{of} from {first}"
+        );
+        assert!(
+            dealt
+                .into_values()
+                .eq(whole[first.min(5)..].iter().cloned())
+        );
     }
 }
 

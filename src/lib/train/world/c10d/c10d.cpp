@@ -28,9 +28,10 @@ char* guarded(Body body) noexcept {
   try {
     body();
     return nullptr;
-  } catch (const c10::Error& error) {
-    return strdup(error.what_without_backtrace());
   } catch (const std::exception& error) {
+    // c10's own errors, too. To name their type here would have binaries that never call this link libc10: the headers bring
+    // static variables, whose constructors are kept everywhere, and with them what this file catches. Their backtrace
+    // stands behind the first line.
     return strdup(error.what());
   } catch (...) {
     return strdup("an exception of an unknown kind");
@@ -126,14 +127,15 @@ char* incdec_group_broadcast(void* group, void* raw, int root, void** work) {
 char* incdec_work_wait(void* work, int64_t timeout_ms, int* done) {
   return guarded([&] {
     auto& running = *static_cast<Work*>(work);
+    *done = 0;
     try {
       running->wait(Milliseconds(timeout_ms));
-      *done = 1;
     } catch (...) {
-      // An exception of work that goes on is that of the time alone.
-      if (running->isCompleted()) throw;
-      *done = 0;
+      // An exception of work that goes on is that of the time alone. Of work that has ended meanwhile it may be, too.
+      if (!running->isCompleted()) return;
+      running->wait();
     }
+    *done = 1;
   });
 }
 
