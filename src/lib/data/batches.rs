@@ -35,7 +35,8 @@ impl Deal {
 /// The batches of an epoch, in order. Iterating after an error goes on with the next batch.
 pub struct Batches {
     feed: Feed,
-    batches: usize,
+    /// Batches in the whole epoch.
+    whole: usize,
     deal: Deal,
 }
 
@@ -78,7 +79,7 @@ impl Batches {
         if let Err(error) = config.check() {
             return Self {
                 feed: Feed::Refused(Some(error)),
-                batches: 0,
+                whole: 0,
                 deal,
             };
         }
@@ -113,7 +114,7 @@ impl Batches {
         };
         Self {
             feed,
-            batches,
+            whole: batches,
             deal,
         }
     }
@@ -121,7 +122,7 @@ impl Batches {
     /// Batches in the whole epoch.
     #[must_use]
     pub fn batches(&self) -> usize {
-        self.batches
+        self.whole
     }
 
     /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the epoch.
