@@ -77,7 +77,7 @@ impl Together<'_> {
         let mut cells = vec![0.0; rounds * width];
         for outcome in &own {
             let round = (outcome.number - window.start) / ranks;
-            self.write(outcome, &mut cells[round * width..][..width])?;
+            write(outcome, &mut cells[round * width..][..width])?;
         }
         let gathered = self.world.gather(&Tensor::from_slice(&cells))?;
         let said: Vec<Vec<f64>> = gathered.iter().map(floats).collect::<Result<_, _>>()?;
@@ -108,24 +108,6 @@ impl Together<'_> {
         Ok(outcomes)
     }
 
-    fn write(&self, outcome: &Outcome, cells: &mut [f64]) -> Result<(), WorldError> {
-        let values = floats(&outcome.values.to_kind(Kind::Double))?;
-        let moments = outcome.moments.as_ref().map_or(0, Tensor::numel);
-        let counts = [
-            outcome.samples.len(),
-            outcome.skipped.len(),
-            values.len(),
-            moments,
-        ];
-        let clips = outcome.samples.iter().chain(&outcome.skipped);
-        let all = counts.iter().chain(clips).map(|&n| float(n)).chain(values);
-        cells
-            .iter_mut()
-            .zip(all)
-            .for_each(|(cell, value)| *cell = value);
-        Ok(())
-    }
-
     fn read(&self, batch: usize, cells: &[f64]) -> Outcome {
         let [read, skipped, values] = [0, 1, 2].map(|i| number(cells[i]));
         let clips: Vec<usize> = cells[HEADER..][..read + skipped]
@@ -144,6 +126,25 @@ impl Together<'_> {
             moments: None,
         }
     }
+}
+
+/// Writes what [`Together::read`] reads.
+fn write(outcome: &Outcome, cells: &mut [f64]) -> Result<(), WorldError> {
+    let values = floats(&outcome.values.to_kind(Kind::Double))?;
+    let moments = outcome.moments.as_ref().map_or(0, Tensor::numel);
+    let counts = [
+        outcome.samples.len(),
+        outcome.skipped.len(),
+        values.len(),
+        moments,
+    ];
+    let clips = outcome.samples.iter().chain(&outcome.skipped);
+    let all = counts.iter().chain(clips).map(|&n| float(n)).chain(values);
+    cells
+        .iter_mut()
+        .zip(all)
+        .for_each(|(cell, value)| *cell = value);
+    Ok(())
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f64>, WorldError> {

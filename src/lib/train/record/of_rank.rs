@@ -23,7 +23,7 @@ pub(in crate::train) enum RankRecord<'a> {
     /// Rank 0 writes.
     First(Box<Record<'a>>),
     /// The others leave nothing.
-    Other(Start),
+    Other(Box<Start>),
 }
 
 /// What a run goes on from, beside tensors.
@@ -105,14 +105,14 @@ pub(in crate::train) fn share<'a>(
             if !carried.is_empty() {
                 approach.restore(learner, Path::new(FIRST_RANK), carried)?;
             }
-            return Ok(Begun::Unfinished(RankRecord::Other(start)));
+            return Ok(Begun::Unfinished(RankRecord::Other(Box::new(start))));
         }
     }
     Ok(match opened {
         Some(Opened::Complete(summary)) => Begun::Complete(summary),
         Some(Opened::Unfinished(record)) => Begun::Unfinished(RankRecord::First(record)),
         // A rank alone is the first, and has opened it.
-        None => Begun::Unfinished(RankRecord::Other(Start::default())),
+        None => Begun::Unfinished(RankRecord::Other(Box::default())),
     })
 }
 

@@ -395,11 +395,12 @@ impl<'a> Run<'a> {
                 };
                 let by = outcome.number % self.world.size();
                 for i in 0..looks {
-                    let observed = match (by == self.world.rank(), seen.get(i)) {
-                        (false, _) => None,
-                        (true, Some(seen)) => Some(seen.shallow_clone()),
-                        (true, None) => {
-                            Some(self.approach.observe(&self.learner, task, &parts[i])?)
+                    let mine = parts.get(i).filter(|_| by == self.world.rank());
+                    let observed = match (mine, seen.get(i)) {
+                        (None, _) => None,
+                        (Some(_), Some(seen)) => Some(seen.shallow_clone()),
+                        (Some(part), None) => {
+                            Some(self.approach.observe(&self.learner, task, part)?)
                         }
                     };
                     let observed = self.world.floats(by, observed, self.learner.device())?;
