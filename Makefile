@@ -58,10 +58,13 @@ GROUP_BY ?=
 TAXONOMY ?=
 # The same: which label each video has, a CSV file, where the folders' names do not tell it.
 LIST ?=
-# How the model is updated: finetune, ewc, lwf or fd.
+# How the model is updated: finetune, ewc, lwf or fd; with a buffer of earlier clips: er, der++ or
+# gdumb; as a head on cached features: ridge, ranpac, sisa or head-finetune.
 APPROACH ?= finetune
 # Weights that training starts from (make weights fetches some); empty for none.
 PRETRAINED ?=
+# The file of weights whose backbone make features freezes; empty for PRETRAINED.
+BACKBONE ?=
 # Which published weights make weights fetches: what `incdec-weights list` names.
 WEIGHTS ?= seed
 # Where to compute: auto, cpu or cuda:N; for make setup, cpu or cuda.
@@ -76,6 +79,8 @@ CLIP ?=
 KEEP_ARCHIVES ?=
 # What make predict applies to VIDEO: a run directory or a file of weights; empty for the run RUN.
 CHECKPOINT ?=
+# The runs that make audit judges, and their references: run directories, separated by spaces.
+AUDITED ?=
 # Videos that make predict looks at, separated by spaces; a name with spaces stands in quotes.
 VIDEO ?=
 # Where make install puts binaries, man pages and completions.
@@ -94,12 +99,22 @@ DOWNLOAD_FLAGS ?=
 DECODE_FLAGS ?=
 # Other flags of incdec-tasks.
 TASKS_FLAGS ?=
+# Other flags of incdec-features.
+FEATURES_FLAGS ?=
+# Other flags of incdec-audit.
+AUDIT_FLAGS ?=
 # Other flags of incdec-train.
 TRAIN_FLAGS ?=
 # Other flags of incdec-predict.
 PREDICT_FLAGS ?=
 # Other flags of incdec-clean: --dry-run only lists.
 CLEAN_FLAGS ?=
+# Folder that make slurm writes sbatch files into.
+SLURM ?= build/slurm
+# Into how many parts make slurm divides download and decode; each is a task of an array.
+PARTS ?= 8
+# Processes that train together in make slurm.
+PROCESSES ?= 1
 # Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
 # Port of the demo's server.
@@ -109,7 +124,7 @@ DEMO_PORT ?= 8713
 # learn in minutes.
 DEMO_TOY ?= --train 10 --validation 2 --test 3 --cue appearance
 # How the demo trains: flags of incdec-train.
-DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 5 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
+DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 3 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
     --lr-first-task-head 1e-3 --lr-backbone 5e-4 --lr-head 5e-4
 # Scenarios of make reproduce.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
@@ -133,6 +148,9 @@ UNPACK_BYTES ?= 3e8
 # The python with PyTorch and the other programs that the benchmarks compare with (`make
 # setup-peers` makes one).
 PYTHON ?= $(if $(wildcard .venv-peers/.finished),.venv-peers/bin/python,python3)
+# Which of the README's and the guide's commands make test-readme runs, by what they need: quick,
+# demo, peers, network, gpu, cluster or audit.
+MARKS ?= quick demo peers
 # The GPU of what only a GPU can show.
 GPU ?= cuda:0
 # How much the campaign tries: flags of tests/campaign/run.py.
@@ -141,11 +159,11 @@ CAMPAIGN ?=
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # Paths, and what targets are made of; lists of the latter; flags, which the shell splits; what is
 # one word of a command line.
-PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX
-LISTS := SCENARIOS METHODS SEEDS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
-    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST
+PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
+LISTS := SCENARIOS METHODS SEEDS MARKS
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+    CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
 PASSED_ON := INCDEC_% CARGO_% RUST% OMP_NUM_THREADS
@@ -198,12 +216,16 @@ MANIFESTS := $(DATA)/manifests
 MANIFEST := $(MANIFESTS)/clips.parquet
 TASK_DIR := $(DATA)/tasks/$(SCENARIO)/seed-$(SEED)
 AVAILABILITY := $(TASK_DIR)/availability.parquet
+FEATURES := $(DATA)/features/features.parquet
+# The features where APPROACH is a head on them.
+FEATURES_OF_APPROACH = $(if $(filter ridge ranpac sisa head-finetune,$(APPROACH)),$(FEATURES))
 RUN_DIR := $(RUNS)/$(RUN)
 FINISHED := $(RUN_DIR)/run.json
 REPORT := $(RUN_DIR)/report.html
+AUDIT := $(DATA)/audit
 
-.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks train report demo-data demo kinetics reproduce weights try predict install \
-    reproduce-toy erase where verify-erased test test-goldens test-pytorch bench bench-gpu check-gpu lint \
+.PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks features train report audit audit-toy demo-data demo kinetics reproduce weights try \
+    predict install slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -227,15 +249,18 @@ BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
+# A run says of which commit the program was that trained it.
+with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
+
 $(INSTALLED) .venv/.finished:
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked $(STAGES:%=--bin incdec-%)
+	$(with_commit) cargo build --release --locked $(STAGES:%=--bin incdec-%)
 	@touch '$@'
 
 $(ALL_BUILT): $(SOURCES) $(INSTALLED)
-	cargo build --release --locked --bins
+	$(with_commit) cargo build --release --locked --bins
 	@touch '$(BUILT)' '$@'
 
 build: $(ALL_BUILT) ## build the release binaries into target/release
@@ -248,8 +273,10 @@ build: $(ALL_BUILT) ## build the release binaries into target/release
 # a stage again; where it changes what a file holds, the file's format version makes the readers ask
 # for it.
 
-# $(call run,COMMAND) says the command as it can be typed, and becomes its program.
-run = @printf '%s\n' $(call quoted,$(1)); exec $(1)
+# $(call say,COMMAND) says the command on one line as it can be typed, with quotes only where they
+# are needed, and keeps it; $(call run,COMMAND) also becomes its program.
+say = set -- $(1); line=$$(printf '%q ' "$$@"); printf '%s\n' "$${line% }"
+run = @$(call say,$(1)); exec "$$@"
 # FORCE where the record $(1) is absent.
 absent = $(if $(wildcard $(1)),,FORCE)
 
@@ -270,7 +297,17 @@ DECODE_SETTINGS = $(call flag,--fps,FPS) $(call flag,--frame-size,FRAME_SIZE) $(
     $(call flag,--quality,QUALITY) $(call flag,--max-failed,MAX_FAILED) $(call flag,--frame-folders,FRAME_FOLDERS) $(DECODE_FLAGS)
 TASKS_SETTINGS = --scenario '$(SCENARIO)' --seed '$(SEED)' $(call flag,--tasks,TASKS) $(call flag,--schedule,SCHEDULE) \
     $(call flag,--events,EVENTS) $(call flag,--start,START) $(TASKS_FLAGS)
-TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(TRAIN_FLAGS)
+FEATURES_SETTINGS = --checkpoint $(if $(BACKBONE),$(call as_word,BACKBONE),$(call as_word,PRETRAINED)) $(call flag,--device,DEVICE) $(FEATURES_FLAGS)
+TRAIN_SETTINGS = --approach '$(APPROACH)' --seed '$(SEED)' $(call flag,--device,DEVICE) \
+    $(if $(FEATURES_OF_APPROACH),--features '$(FEATURES)',$(call flag,--pretrained,PRETRAINED)) $(TRAIN_FLAGS)
+
+DOWNLOAD_COMMAND = '$(BIN)/incdec-download' --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS)
+DECODE_COMMAND = '$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) \
+    $(DECODE_SETTINGS) $(if $(RETRY),--retry)
+MANIFEST_COMMAND = '$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
+TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS)
+TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
+    $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS)
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -280,6 +317,8 @@ $(MANIFESTS)/.made-by: FORCE
 	$(call made_by,'$(LABELS)')
 $(TASK_DIR)/.made-by: FORCE
 	$(call made_by,$(TASKS_SETTINGS))
+$(DATA)/features/.made-by: FORCE
+	$(call made_by,$(FEATURES_SETTINGS))
 $(RUN_DIR)/.made-by: FORCE
 	$(call made_by,'$(TASK_DIR)' $(TRAIN_SETTINGS))
 
@@ -306,7 +345,7 @@ $(LABEL_TABLES):
 download: $(DOWNLOADED) ## fetch the clips that the labels name
 $(DOWNLOADED): $(DATA)/.made ;
 $(DATA)/.made: $(LABEL_TABLES) $(DATA)/.made-by $(call absent,$(DOWNLOADED)) | $(BUILT)
-	@set -- '$(BIN)/incdec-download' --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS); \
+	@set -- $(DOWNLOAD_COMMAND); \
 	echo "$$*" | $(without_secrets); \
 	exec "$$@"
 	@touch '$@'
@@ -315,25 +354,32 @@ decode: $(INDEX) ## decode the clips into frame shards
 $(INDEX): $(SHARDS)/.made ;
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
 $(SHARDS)/.made: $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOADED)) $(LABEL_TABLES) $(SHARDS)/.made-by $(call absent,$(INDEX)) $(if $(RETRY),FORCE) | $(BUILT)
-	$(call run,'$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--jobs,JOBS) $(DECODE_SETTINGS) $(if $(RETRY),--retry))
+	$(call run,$(DECODE_COMMAND))
 	@touch '$@'
 
 manifest: $(MANIFEST) ## join labels and shards into clips.parquet, and audit them
 $(MANIFEST): $(MANIFESTS)/.made ;
 $(MANIFESTS)/.made: $(INDEX) $(LABEL_TABLES) $(MANIFESTS)/.made-by $(call absent,$(MANIFEST)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)')
+	$(call run,$(MANIFEST_COMMAND))
 	@touch '$@'
 
 tasks: $(AVAILABILITY) ## deal the clips out to the tasks of SCENARIO
 $(AVAILABILITY): $(TASK_DIR)/.made ;
 $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-by $(call absent,$(AVAILABILITY)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS))
+	$(call run,$(TASKS_COMMAND))
+	@touch '$@'
+
+features: $(FEATURES) ## what the frozen backbone of BACKBONE (or PRETRAINED) makes of every clip
+$(FEATURES): $(DATA)/features/.made ;
+$(DATA)/features/.made: $(INDEX) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(ALL_BUILT)
+	$(if $(PRETRAINED),,$(call needs,BACKBONE,the weights as in BACKBONE=weights.safetensors))
+	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(FEATURES_SETTINGS))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
 $(FINISHED): $(RUN_DIR)/.made ;
-$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS))
+$(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(FEATURES_OF_APPROACH) $(RUN_DIR)/.made-by $(call absent,$(FINISHED)) | $(BUILT)
+	$(call run,$(TRAIN_COMMAND))
 	@touch '$@'
 
 report: $(REPORT) ## one HTML page of the run
@@ -342,10 +388,23 @@ $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BU
 	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
 	@touch '$@'
 
+# ---- on a cluster -----------------------------------------------------------------------------------------------------
+# Each merge has the settings of its stage that it takes.
+DOWNLOAD_MERGE = '$(BIN)/incdec-download' merge --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS)
+DECODE_MERGE = '$(BIN)/incdec-decode' merge --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--max-failed,MAX_FAILED)
+# Clips that lie elsewhere are the user's own: nothing is downloaded for them.
+DOWNLOAD_STAGES = download $(call quoted,$(DOWNLOAD_COMMAND)) download-merge $(call quoted,$(DOWNLOAD_MERGE))
+
+slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
+	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) \
+	    $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOAD_STAGES)) \
+	    decode $(call quoted,$(DECODE_COMMAND)) decode-merge $(call quoted,$(DECODE_MERGE)) \
+	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) train $(call quoted,$(TRAIN_COMMAND))
+
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.
 ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
-    --runs-folder '$(RUNS)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
+    --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
 # $(call needs,VARIABLE): what a target cannot do without.
 needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
@@ -368,10 +427,17 @@ predict: | $(ALL_BUILT) ## the probabilities of each category for VIDEO, by the 
 weights: | $(ALL_BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, kinetics-600-a0, -a1 or -a2)
 	$(call run,'$(BIN)/incdec-weights' fetch '$(WEIGHTS)' --out 'weights/$(WEIGHTS).pt')
 
+# Runs are named, not made: whatever was trained may be judged.
+audit: | $(ALL_BUILT) ## judge the runs AUDITED beside references that never saw what left, up to audit.html
+	$(call needs,AUDITED,the runs as in AUDITED='run-directory ...')
+	$(call run,'$(BIN)/incdec-audit' --shards '$(SHARDS)' --out '$(AUDIT)' $(if $(wildcard $(FEATURES)),--features '$(FEATURES)') \
+	    $(call flag,--device,DEVICE) $(AUDIT_FLAGS) $(AUDITED))
+	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' --out '$(AUDIT)/audit.html' --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
+
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
 # libtorch, where the binaries look for it.
-PROGRAMS := own-data download decode manifest tasks train predict report erase clean toy weights experiment
+PROGRAMS := own-data download decode manifest tasks features train predict audit report erase clean toy weights experiment
 INSTALL_TO = $(call quoted,$(call content,DESTDIR)$(call content,PREFIX))
 COMPLETIONS := bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d
 
@@ -429,9 +495,53 @@ try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APP
 
 demo/report.html: demo/.reported ;
 demo/.reported: $(DEMO_RUNS:%=%/run.json) $(call absent,demo/report.html)
-	$(call run,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS) >demo/summary.txt)
+	@$(call say,'$(BIN)/incdec-report' --out demo/report.html $(DEMO_RUNS)); exec "$$@" >demo/summary.txt
 	@cat demo/summary.txt
 	@touch '$@'
+
+# ---- the toy audit ---------------------------------------------------------------------------------------------------
+# The demo's clips, withdrawn by a schedule of three tasks: methods of unlearning, an exact head on
+# the features of the first run, and both references, three seeds each. All methods of a seed share
+# task 0. What is done is passed over.
+TOY_AUDIT := demo/audit
+TOY_AUDIT_TRAIN := --frames 2 --resize 36 --size 32 --geometry tf --epochs 6 --batch-size 16 --lr-first-task 4e-3 --lr-first-task-head 4e-3 \
+    --lr-backbone 1e-3 --lr-head 1e-3 --device cpu --threads 1 --workers 1
+TOY_AUDIT_METHODS := neggrad-plus scrub salun ssd rollback
+TOY_AUDIT_SEEDS := 0 1 2
+TOY_AUDIT_RUNS := $(foreach seed,$(TOY_AUDIT_SEEDS),$(foreach method,none $(TOY_AUDIT_METHODS) ridge,$(TOY_AUDIT)/runs/$(method)-$(seed)))
+# $(call toy_train,RUN,FLAGS) trains a run on the toy audit's tasks.
+toy_train = $(call run,'$(BIN)/incdec-train' --availability $(TOY_AUDIT)/tasks --shards demo/shards --out $(1) $(TOY_AUDIT_TRAIN) $(2))
+
+# The manifest is there when these are made: audit-toy makes it first.
+$(TOY_AUDIT)/tasks/availability.parquet: $(wildcard demo/manifests/clips.parquet)
+	@mkdir -p '$(@D)'
+	@printf '%s\n' smoking,phone,fatigue,food,selfcare 0,0,0,0,0 0,0,0,3,3 0,0,2,3,3 >$(TOY_AUDIT)/schedule.csv
+	$(call run,'$(BIN)/incdec-tasks' --manifest demo/manifests/clips.parquet --scenario decremental --seed 0 --tasks 3 \
+	    --schedule $(TOY_AUDIT)/schedule.csv --out '$(@D)')
+
+$(TOY_AUDIT)/runs/none-%/run.json: $(TOY_AUDIT)/tasks/availability.parquet
+	$(call toy_train,'$(@D)',--seed $*)
+
+$(TOY_AUDIT)/features/features.parquet: $(TOY_AUDIT)/runs/none-0/run.json
+	@mkdir -p '$(@D)'
+	$(call run,'$(BIN)/incdec-features' --checkpoint '$(<D)/checkpoints/task-0.safetensors' --shards demo/shards --out '$@' --device cpu)
+
+$(TOY_AUDIT)/runs/ridge-%/run.json: $(TOY_AUDIT)/features/features.parquet
+	$(call toy_train,'$(@D)',--seed $* --approach ridge --features '$<')
+
+# $(call toy_methods,SEED): the methods of a seed go on from task 0 of the run that unlearns nothing.
+define toy_methods
+$(TOY_AUDIT_METHODS:%=$(TOY_AUDIT)/runs/%-$(1)/run.json): $(TOY_AUDIT)/runs/%-$(1)/run.json: $(TOY_AUDIT)/runs/none-$(1)/run.json
+	$$(call toy_train,'$$(@D)',--seed $(1) --unlearn $$* --from-run '$$(<D)')
+endef
+$(foreach seed,$(TOY_AUDIT_SEEDS),$(eval $(call toy_methods,$(seed))))
+
+audit-toy: demo-data | $(ALL_BUILT) ## methods of unlearning beside their references on the toy data, up to demo/audit/audit.html
+	@exec $(MAKE) --no-print-directory -j '$(JOBS)' $(TOY_AUDIT_RUNS:%=%/run.json)
+	$(call run,'$(BIN)/incdec-audit' --shards demo/shards --out $(TOY_AUDIT)/tables --features $(TOY_AUDIT)/features/features.parquet \
+	    --train-references --device cpu $(TOY_AUDIT_RUNS))
+	$(call run,'$(BIN)/incdec-report' --audit $(TOY_AUDIT)/tables --out $(TOY_AUDIT)/audit.html --latex $(TOY_AUDIT)/audit.tex \
+	    --csv $(TOY_AUDIT)/audit.csv)
 
 # ---- the real data ---------------------------------------------------------------------------------------------------
 kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on disk, an hour or two at 100 Mbit/s
@@ -470,6 +580,10 @@ test: $(INSTALLED) .venv/.finished ## install what is missing and run the tests
 
 test-goldens: $(INSTALLED) .venv/.finished ## only the tests against the seed's own answers (also those in the folder INCDEC_GOLDENS)
 	OMP_NUM_THREADS=1 cargo test --locked --test it -- metrics:: tasks:: model:: train::goldens audit:: unlearning::
+
+test-readme: $(ALL_BUILT) $(INSTALLED) .venv/.finished ## run the commands of README and guide that need what MARKS names, and compare what they print
+	INCDEC_README=$(call as_word,MARKS) INCDEC_README_BIN='$(BIN)' INCDEC_PYTORCH=$$(command -v $(call as_word,PYTHON)) OMP_NUM_THREADS=1 \
+	    exec cargo test --locked --test it -- --ignored --nocapture readme::
 
 setup-peers: ## install the programs that ours is compared with (about 6 GB, into .venv-peers)
 	@.ci/setup peers

@@ -52,9 +52,17 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
+/// Slurm's daemons, of which a test starts one of each.
+const SLURM: [&str; 2] = ["slurmctld", "slurmd"];
+
+/// The launcher of the full PyTorch wheel, and where `.ci/setup peers` puts it if it is not on the
+/// path.
+const TORCHRUN: &str = "torchrun";
+const PEERS: &str = ".venv-peers/bin";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    look_for_a_browser();
+    look_for_programs();
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
@@ -82,19 +90,28 @@ fn main() {
     build_process_groups(Path::new(&lib));
 }
 
-/// Sets `chromium` where one is on the path: the test that needs it is ignored, with the reason,
-/// where none is. A browser that is installed later is seen once this file is touched, as
-/// `.ci/setup browser` does.
-fn look_for_a_browser() {
+/// Sets `chromium`, `slurm` and `torchrun` where these are on the path: the tests that need them are
+/// ignored, with the reason, where they are not. What is installed later is seen once this file is
+/// touched, as `.ci/setup browser cluster peers` does.
+fn look_for_programs() {
     println!("cargo:rustc-check-cfg=cfg(chromium)");
+    println!("cargo:rustc-check-cfg=cfg(slurm)");
+    println!("cargo:rustc-check-cfg=cfg(torchrun)");
     println!("cargo:rerun-if-env-changed=PATH");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path);
-    if folders
-        .flat_map(|folder| BROWSERS.map(|name| folder.join(name)))
-        .any(|program| program.is_file())
-    {
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    // Where systems keep their daemons, which is not on everybody's path.
+    folders.push("/usr/sbin".into());
+    let is_there = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
+    if BROWSERS.iter().any(is_there) {
         println!("cargo:rustc-cfg=chromium");
+    }
+    if SLURM.iter().all(is_there) {
+        println!("cargo:rustc-cfg=slurm");
+    }
+    folders.push(PEERS.into());
+    if folders.iter().any(|folder| folder.join(TORCHRUN).is_file()) {
+        println!("cargo:rustc-cfg=torchrun");
     }
 }
 

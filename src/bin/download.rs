@@ -16,12 +16,6 @@ use incdec::download::{self, DownloadConfig, DownloadError};
 
 use args::{Command, LabelsArgs, RunArgs, Task};
 
-fn run(config: &DownloadConfig, shown: cli::Summary) -> Result<(), DownloadError> {
-    let summary = download::run(config)?;
-    shown.print(summary);
-    Ok(())
-}
-
 fn plan(config: &DownloadConfig) -> Result<(), DownloadError> {
     let (plan, summary) = download::plan_only(config)?;
     let (plan, summary, raw) = (&plan, &summary, config.raw.as_path());
@@ -81,6 +75,16 @@ fn main() -> ExitCode {
         }
         Some(Task::Verify(args)) => logged(args.run, check_and_mend),
         Some(Task::Labels(args)) => start(None, || labels(args)),
-        None => logged(command.run, |config| run(config, command.summary)),
+        Some(Task::Merge(args)) => logged(args.run, |config| {
+            download::merge(config, args.parts).map(|done| args.summary.print(done))
+        }),
+        None => logged(command.run, |config| {
+            let done = match command.part {
+                None => download::run(config)?,
+                Some(part) => download::run_part(config, part)?,
+            };
+            command.summary.print(done);
+            Ok(())
+        }),
     }
 }

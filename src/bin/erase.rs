@@ -103,7 +103,10 @@ struct PlaceArgs {
     /// Folder of the tasks [default: tasks in DATA]
     #[arg(long, value_name = "DIR")]
     tasks: Option<PathBuf>,
-    /// Folder of runs and reports; may be given several times [default: runs in DATA]
+    /// Folder of the feature tables [default: features in DATA]
+    #[arg(long, value_name = "DIR")]
+    features: Option<PathBuf>,
+    /// Folder of runs, audits and reports; may be given several times [default: runs and audit in DATA]
     #[arg(long = "runs-folder", value_name = "DIR")]
     runs_folders: Vec<PathBuf>,
 }
@@ -120,6 +123,7 @@ impl From<PlaceArgs> for Places {
             shards: args.shards.unwrap_or(usual.shards),
             manifest: args.manifest.unwrap_or(usual.manifest),
             tasks: args.tasks.unwrap_or(usual.tasks),
+            features: args.features.unwrap_or(usual.features),
             runs: if args.runs_folders.is_empty() {
                 usual.runs
             } else {

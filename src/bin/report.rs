@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use incdec::report::{self, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig};
+use incdec::report::{self, AuditReportConfig, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig};
 
 const EXAMPLE: &str = "\
 Examples:
   incdec-report --out report.html runs/decremental-ewc-0
   incdec-report --out all.html --table all.parquet runs/*
+  incdec-report --out audit.html --audit audits/scrub --latex audit.tex --csv audit.csv
   incdec-report --out withdrawals.html --withdrawals Kinetics/erasures.parquet
 
 One run: settings, availability, mAP and forgetting over tasks, tables by category and subcategory, confusion, curves.
@@ -24,8 +25,17 @@ The page loads nothing from anywhere. The last line on stdout sums everything up
 #[command(name = "incdec-report", version, after_help = cli::after_help(EXAMPLE))]
 struct Args {
     /// Run directories, as incdec-train writes them
-    #[arg(required_unless_present = "withdrawals", value_name = "RUN")]
+    #[arg(required_unless_present_any = ["withdrawals", "audit"], value_name = "RUN")]
     runs: Vec<PathBuf>,
+    /// The folder of an audit, as incdec-audit writes it, in place of runs
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table"])]
+    audit: Option<PathBuf>,
+    /// Also write the audit's table of methods for LaTeX
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    latex: Option<PathBuf>,
+    /// Also write the audit's table of methods as CSV
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    csv: Option<PathBuf>,
     /// The page to write (HTML)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -55,6 +65,15 @@ fn permutations(text: &str) -> Result<usize, String> {
 
 fn main() -> ExitCode {
     let args = cli::parse::<Args>();
+    if let Some(audit) = args.audit {
+        let config = AuditReportConfig {
+            audit,
+            out: args.out,
+            latex: args.latex,
+            csv: args.csv,
+        };
+        return cli::run(None, || report::run_audit(&config).map(cli::news));
+    }
     let config = ReportConfig {
         runs: args.runs,
         out: args.out,

@@ -139,11 +139,24 @@ impl Draft {
         self.file
             .persist(&self.target)
             .map_err(|e| ArtifactError::at("rename to", &self.target)(e.error))?;
-        let folder = parent(&self.target);
-        File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(ArtifactError::at("sync folder", folder))
+        sync_folder_of(&self.target)
     }
+}
+
+/// Gives a published file or a folder another name on the same disk, replacing a file that has it.
+///
+/// # Errors
+/// When renaming or syncing fails.
+pub fn rename(from: &Path, to: &Path) -> Result<(), ArtifactError> {
+    fs::rename(from, to).map_err(ArtifactError::at("rename to", to))?;
+    sync_folder_of(to)
+}
+
+fn sync_folder_of(path: &Path) -> Result<(), ArtifactError> {
+    let folder = parent(path);
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(ArtifactError::at("sync folder", folder))
 }
 
 /// Whether `path` still names the open `file`.

@@ -27,6 +27,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`choice`] | named choices: spellings, texts and refusals from one list |
+//! | [`card`] | cards in Markdown beside what they describe |
 //! | [`clip`] | a clip's id, and the splits |
 //! | [`taxonomy`], [`labels`] | categories (classes), subcategories, and the label tables |
 //! | [`withdrawn`] | the list of withdrawn clips, beside the label tables |
@@ -40,6 +41,7 @@
 //! | [`random`] | named random streams |
 //! | [`cholesky`] | symmetric positive definite systems of equations |
 //! | [`parallel`] | work on several things at once, results in their order |
+//! | [`part`] | part i of n of a stage's work, named or found in what a scheduler says |
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
@@ -57,11 +59,12 @@
 //! | [`tasks`] | which clips each task holds, exactly as the seed deals them | |
 //! | `data` | from shards to batches: sampler, augmentation, prefetch | `shard` |
 //! | `model` | MoViNet A0..A5, its checkpoints | |
+//! | `features` | what a frozen backbone makes of every clip | `data`, `model`, `shard` |
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
-//! | [`audit`] | how an unlearned model is judged against references, over plain slices | `metrics` |
+//! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |
@@ -71,8 +74,10 @@
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
-//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train` and `predict` name `tch`; clap lives in the binaries.
+//! * Only `download` opens an outward socket, for itself and for `weights`; `train` connects the processes that train one run
+//!   over PyTorch's c10d; `toy` serves on loopback.
+//! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
+//!   in the binaries.
 //! * The library reads no environment variable and no current directory.
 //! * The same inputs, settings and seed give the same bytes of every table, shard and checkpoint; of training, on the same
 //!   instruction set and number of threads. Durations, dates, hosts and attempt counts live in `log.jsonl` and
@@ -84,11 +89,12 @@
 //!
 //! # Cargo features
 //!
-//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train), both on by default;
+//! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train, features, audit), both on by default;
 //! predict needs both. The binaries of a stage link
 //! only what the stage needs.
 
 pub mod artifact;
+pub mod card;
 pub mod choice;
 pub mod cholesky;
 pub mod clip;
@@ -103,6 +109,7 @@ pub mod npy;
 pub mod panics;
 pub mod parallel;
 pub mod parquet_file;
+pub mod part;
 pub mod progress;
 pub mod random;
 pub mod run_record;
@@ -119,6 +126,8 @@ pub mod data;
 pub mod decode;
 pub mod download;
 pub mod erase;
+#[cfg(feature = "torch")]
+pub mod features;
 pub mod manifest;
 #[cfg(feature = "media")]
 pub mod media;

@@ -1,14 +1,21 @@
 //! Progress of long work: a bar with count, rate and time left on a terminal, a plain line now and then in a log; numbers of things.
 
+use std::fmt;
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// Seconds between two plain lines where stderr is no terminal.
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Times a second that a bar is drawn anew: more would only flicker.
+const DRAWN_HZ: u8 = 5;
+
+/// The bar that is on the terminal now.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Whether nobody wants to see progress.
 static HIDDEN: AtomicBool = AtomicBool::new(false);
@@ -16,6 +23,16 @@ static HIDDEN: AtomicBool = AtomicBool::new(false);
 /// Shows no progress of what this process begins from now on.
 pub fn hide() {
     HIDDEN.store(true, Ordering::Relaxed);
+}
+
+/// Writes to the terminal above the bar, where there is one, so that neither is cut.
+pub fn above<R>(write: impl FnOnce() -> R) -> R {
+    // A poisoned lock means that another thread panicked; what is to be said then matters more than the bar.
+    let shown = SHOWN.lock().map(|shown| shown.clone()).unwrap_or_default();
+    match shown {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
 }
 
 /// What things are counted in.
@@ -68,16 +85,12 @@ impl Progress {
             };
         }
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-        let (counts, rate) = match unit {
-            Unit::Count(name) => (format!("{{pos}}/{{len}} {name}"), "{per_sec}"),
-            Unit::Bytes => ("{bytes}/{total_bytes}".to_owned(), "{bytes_per_sec}"),
-        };
-        let template = format!("{{prefix}} {{bar:32}} {counts}  {rate}  {{eta}} left  {{msg}}");
-        // The template is built from the constants above, so it always parses.
-        let style = ProgressStyle::with_template(&template)
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style);
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWN_HZ));
+        bar.set_style(style(unit));
         bar.set_prefix(what.to_owned());
+        if let Ok(mut shown) = SHOWN.lock() {
+            *shown = Some(bar.clone());
+        }
         Self { bar, plain: None }
     }
 
@@ -101,8 +114,35 @@ impl Progress {
 
     /// Ends the display and clears the bar.
     pub fn finish(&self) {
+        if let Ok(mut shown) = SHOWN.lock() {
+            *shown = None;
+        }
         self.bar.finish_and_clear();
     }
+}
+
+/// Work that ends by an error leaves no bar either.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// How a bar looks. The message, which comes last, is cut at the terminal's width: a line that wraps
+/// cannot be drawn over.
+fn style(unit: Unit) -> ProgressStyle {
+    let (counts, rate) = match unit {
+        Unit::Count(name) => (format!("{{pos}}/{{len}} {name}"), "{rate}"),
+        Unit::Bytes => ("{bytes}/{total_bytes}".to_owned(), "{bytes_per_sec}"),
+    };
+    let template = format!("{{prefix}} {{bar:24}} {counts}  {rate}  {{eta}} left  {{wide_msg}}");
+    // The template is built from the constants above, so it always parses.
+    ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // What cannot be written is not shown.
+            let _ = write!(to, "{:.1}/s", state.per_sec());
+        })
 }
 
 /// Prints a line on stderr; where that is closed, nobody wants to know.

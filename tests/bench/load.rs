@@ -50,6 +50,7 @@ fn store(folder: &Path) -> Arc<Dataset> {
             writer.push(&NewClip {
                 clip_id: format!("clip{clip}_000000_000010"),
                 split: Split::Train,
+                label_row: clip,
                 frames: (0..50).map(|i| frame(clip, i)).collect(),
                 head: ClipHead {
                     codec: Codec::Jpeg,

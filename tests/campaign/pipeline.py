@@ -59,7 +59,7 @@ STAGES = [
     Stage("download", "incdec-download", "--source source --labels source/Info --out raw --ledger downloads.parquet --jobs 2",
           ("raw", "downloads.parquet"), "--limit 1"),
     Stage("decode", "incdec-decode",
-          "--clips raw --labels source/Info --out shards --frame-size 36x36 --jobs 2 --shard-bytes 100000",
+          "--clips raw --labels source/Info --out shards --frame-size 36x36 --jobs 2 --clips-per-shard 4",
           ("shards",), "--quality 70"),
     Stage("manifest", "incdec-manifest", "--labels source/Info --shards shards --out manifests/clips.parquet",
           ("manifests",)),

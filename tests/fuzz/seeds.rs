@@ -14,6 +14,7 @@ fn clip(number: usize, codec: Codec) -> NewClip {
     NewClip {
         clip_id: format!("clip{number}_000000_000010"),
         split: Split::Train,
+        label_row: number,
         frames: vec![vec![7; 18]; 1 + number % 3],
         head: ClipHead {
             codec,

@@ -1,6 +1,7 @@
 //! What cleaning takes away, and what it leaves alone.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,8 +19,8 @@ use incdec::run_record::{
     Rows, RunHead, RunProgress, RunSummary, TaskOutcome, checkpoint_file, write_summary,
 };
 use incdec::shard::{
-    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, parse_shard_name,
-    write_index,
+    ClipHead, Codec, NewClip, Ranges, ShardWriter, ShardWriterConfig, SourceFacts,
+    parse_shard_name, write_index,
 };
 use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
 use incdec::tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
@@ -229,17 +230,19 @@ fn a_ledger_that_leads_elsewhere_removes_nothing() {
 
 fn shards(folder: &Path) {
     let config = ShardWriterConfig {
-        shard_bytes: 10,
+        ranges: Ranges::new(NonZeroU32::MIN, [2, 0, 0]),
         ..ShardWriterConfig::default()
     };
     let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = ["a", "b"]
         .iter()
-        .map(|name| {
+        .enumerate()
+        .map(|(label_row, name)| {
             writer
                 .push(&NewClip {
                     clip_id: format!("{name}_000001_000011"),
                     split: Split::Train,
+                    label_row,
                     frames: vec![b"123456789".to_vec()],
                     head: ClipHead {
                         codec: Codec::Raw,
@@ -302,6 +305,21 @@ fn a_folder_of_ours_alone_goes_with_its_stamps_and_another_stays() {
         CleanSummary::default(),
         "again"
     );
+    assert!(!folder.exists());
+}
+
+#[test]
+fn parts_of_a_decoding_that_were_never_merged_go_with_the_shards() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("shards");
+    shards(&folder);
+    let part = folder.join("parts/1-of-2");
+    shards(&part);
+    let held = Lock::folder(&part, "incdec-decode", Wait::No).unwrap();
+    let busy = run(&config(Stage::Decode, &folder)).unwrap_err();
+    assert_eq!(busy.exit(), Exit::TryAgain, "{busy}");
+    drop(held);
+    assert_eq!(clean(Stage::Decode, &folder).removed.len(), 6);
     assert!(!folder.exists());
 }
 

@@ -82,6 +82,7 @@ fn store(folder: &Path) -> Vec<Sample> {
         let row = writer.push(&NewClip {
             clip_id: format!("clip{clip}_000000_000010"),
             split: Split::Train,
+            label_row: clip,
             frames,
             head: ClipHead {
                 codec,

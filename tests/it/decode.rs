@@ -7,5 +7,6 @@ mod floods;
 mod folder;
 mod frames;
 mod isolate;
+mod parts;
 mod recorders;
 mod stage;

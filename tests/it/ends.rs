@@ -240,7 +240,7 @@ fn where_stdout_is_only_news_the_work_is_done_whoever_reads() {
 fn what_a_killed_one_left_beside_a_bare_name_is_swept() {
     let data = Data::new();
     // What each publishes into the folder that it runs in.
-    let manifest = &["clips.parquet", "croissant.json"][..];
+    let manifest = &["clips.parquet", "croissant.json", "data_card.md"][..];
     for (line, expected) in [(NEWS[3], manifest), (NEWS[6], &["report.html"])] {
         let folder = tempfile::tempdir_in(data.root()).unwrap();
         fs::write(folder.path().join(".incdec-left.tmp"), "half").unwrap();

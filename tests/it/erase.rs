@@ -1,6 +1,7 @@
 //! Withdrawal that is done: what plan finds, what apply erases and leaves, what verify notices.
 
 mod cases;
+mod derived;
 mod kill;
 mod measure;
 mod own;

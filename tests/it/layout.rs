@@ -14,6 +14,7 @@ mod circles;
 /// Modules that import none of the others below and that every other may import.
 const GROUND: &[&str] = &[
     "artifact",
+    "card",
     "cholesky",
     "choice",
     "clip",
@@ -28,6 +29,7 @@ const GROUND: &[&str] = &[
     "panics",
     "parallel",
     "parquet_file",
+    "part",
     "progress",
     "random",
     "run_record",
@@ -48,6 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("decode", &["media", "shard"]),
     ("manifest", &["shard"]),
     ("data", &["shard"]),
+    ("features", &["data", "model", "shard"]),
     ("own_data", &[]),
     ("toy", &["media"]),
     (
@@ -56,7 +59,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("predict", &["media", "shard", "decode", "data", "model"]),
     ("report", &["audit", "erase", "metrics", "shard"]),
-    ("audit", &["metrics"]),
+    (
+        "audit",
+        &["metrics", "model", "features", "train", "unlearning"],
+    ),
     ("unlearning", &[]),
     ("weights", &["download"]),
     ("clean", &["download", "manifest", "report", "shard"]),
@@ -66,7 +72,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Packages, and what of the standard library opens sockets, that only some modules may name (a module, or `bin` for the binaries).
 const PACKAGES: &[(&str, &[&str])] = &[
     ("ffmpeg_next", &["media"]),
-    ("tch", &["data", "model", "train", "predict", "bin"]),
+    (
+        "tch",
+        &[
+            "data", "model", "train", "features", "audit", "predict", "bin",
+        ],
+    ),
     ("clap", &["bin"]),
     ("ureq", &["download"]),
     ("signal_hook", &["signals"]),
@@ -303,6 +314,8 @@ fn binaries_link_only_what_their_stage_needs() {
     };
     for binary in [
         env!("CARGO_BIN_EXE_incdec-train"),
+        env!("CARGO_BIN_EXE_incdec-features"),
+        env!("CARGO_BIN_EXE_incdec-audit"),
         env!("CARGO_BIN_EXE_incdec-bench-step"),
     ] {
         let needed = libraries(binary);

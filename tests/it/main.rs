@@ -14,6 +14,7 @@
 mod audit;
 mod checkpoints;
 mod clean;
+mod cluster;
 mod data;
 mod decode;
 mod dependencies;

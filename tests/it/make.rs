@@ -7,6 +7,7 @@ mod refusals;
 mod secrets;
 mod settings;
 mod signals;
+mod slurm;
 mod stages;
 mod table;
 mod versions;

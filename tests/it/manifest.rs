@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use incdec::clip::Split;
 use incdec::hint::Hint;
 use incdec::manifest::audit::Overlap;
-use incdec::manifest::{CROISSANT_FILE, ManifestConfig, ManifestError, run};
+use incdec::manifest::{CROISSANT_FILE, DATA_CARD_FILE, ManifestConfig, ManifestError, run};
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{
     ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
@@ -51,6 +51,7 @@ impl Fixture {
             let clip = NewClip {
                 clip_id: clip_id.into(),
                 split,
+                label_row: 0,
                 frames: vec![vec![1, 2, 3]],
                 head: ClipHead {
                     codec: Codec::Raw,
@@ -189,6 +190,25 @@ fn croissant_json_says_what_the_table_is_and_names_no_clip() {
     // The same inputs, the same bytes.
     run(&config).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn the_data_card_counts_every_clip_names_its_inputs_and_no_clip() {
+    let fixture = Fixture::new();
+    let config = fixture.config();
+    run(&config).unwrap();
+    let path = config.out.with_file_name(DATA_CARD_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(incdec::card::is_sealed(&text), "{text}");
+    for said in [
+        "5 labelled clips, 2 of them with frames",
+        "| train | 1 | 0 | 1 | 1 | 0 |",
+        "| food | eating cake | 1 | 0 | 1 |",
+        "index.parquet",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("_000000_000010"), "{text}");
 }
 
 #[test]

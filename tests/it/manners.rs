@@ -241,3 +241,60 @@ fn every_binary_writes_its_man_pages_and_its_completions() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("/no/such/folder"));
 }
+
+#[test]
+fn on_a_terminal_warnings_stand_whole_above_a_bar_that_shows_one_decimal() {
+    let labels = Labels::new();
+    let at = |name: &str| labels.folder.path().join(name);
+    let (source, raw) = (at("source"), at("raw"));
+    let download = Command::new(binary("incdec-download"))
+        .args(["-q", "--labels"])
+        .arg(source.join("Info"))
+        .arg("--source")
+        .arg(&source)
+        .arg("--out")
+        .arg(&raw)
+        .arg("--ledger")
+        .arg(at("downloads.parquet"))
+        .output()
+        .unwrap();
+    assert!(download.status.success(), "{}", text(&download.stderr));
+    // Every second clip of a subcategory is no video.
+    let clips = fs::read_dir(raw.join("texting")).unwrap();
+    let mut damaged: Vec<_> = clips.map(|clip| clip.unwrap().path()).collect();
+    damaged.sort();
+    for clip in damaged.iter().step_by(2) {
+        fs::write(clip, "no video").unwrap();
+    }
+    let line = format!(
+        "stty cols 80; {} --max-failed 1 --jobs 1 --clips '{}' --labels '{}' --out '{}'",
+        binary("incdec-decode"),
+        raw.display(),
+        source.join("Info").display(),
+        at("shards").display()
+    );
+    let output = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .output()
+        .unwrap();
+    let said = all(&output);
+    assert!(output.status.success(), "{said}");
+    // A terminal starts a line at its beginning, or where the bar is cleared.
+    let pieces: Vec<&str> = said.split(['\r', '\n']).collect();
+    for clip in damaged.iter().step_by(2) {
+        let name = clip.file_stem().unwrap().to_string_lossy();
+        let warning = pieces
+            .iter()
+            .find(|piece| piece.contains(&*name) && piece.contains("WARN"))
+            .unwrap_or_else(|| panic!("{name}: {said}"));
+        let whole = warning.contains(&*clip.display().to_string());
+        assert!(whole && !warning.contains("clips  "), "{warning}");
+    }
+    let decimals = regex::Regex::new(r"\d\.\d\d+/s").unwrap();
+    assert!(!decimals.is_match(&said), "{said}");
+    assert!(
+        said.contains("decoding ") && said.contains("/s  "),
+        "{said}"
+    );
+}

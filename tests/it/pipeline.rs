@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::event_file;
+use incdec::run_record::{MODEL_CARD_FILE, RunSummary};
 use rand::RngExt;
 use walkdir::WalkDir;
 
@@ -94,7 +95,7 @@ impl Source {
                 "decode",
                 stage(
                     env!("CARGO_BIN_EXE_incdec-decode"),
-                    "--frame-size 36x36 --jobs 2 --shard-bytes 100000",
+                    "--frame-size 36x36 --jobs 2 --clips-per-shard 4",
                     &[
                         ("--clips", at("raw")),
                         ("--labels", self.info()),
@@ -230,11 +231,13 @@ fn every_stage_publishes_what_it_promises() {
         "downloads.parquet",
         "shards/index.parquet",
         "manifests/clips.parquet",
+        "manifests/data_card.md",
         "tasks/substitution/seed-0/schedule.parquet",
         "tasks/substitution/seed-0/availability.parquet",
         "run/history.parquet",
         "run/metrics.parquet",
         "run/predictions.parquet",
+        "run/model_card.md",
         "run/run.json",
         "report.html",
     ] {
@@ -242,6 +245,23 @@ fn every_stage_publishes_what_it_promises() {
     }
     let clips = files.keys().filter(|f| f.starts_with("raw")).count();
     assert_eq!(clips, 37 * 4, "all labelled clips and no others");
+}
+
+#[test]
+fn a_run_says_what_it_was_computed_on_to_programs_and_to_people() {
+    let run = reference().root.path().join("run");
+    let summary = RunSummary::read(&run).unwrap().unwrap();
+    let machine = summary.machine.unwrap();
+    assert_eq!((machine.device.as_str(), machine.threads), ("cpu", 1));
+    assert!(!machine.libtorch.is_empty() && !machine.libtorch_instructions.is_empty());
+    // A build by cargo alone does not say of which commit it is.
+    assert_eq!(summary.commit.as_deref(), RunSummary::COMMIT);
+    let card = fs::read_to_string(run.join(MODEL_CARD_FILE)).unwrap();
+    assert!(incdec::card::is_sealed(&card));
+    let machine = machine.to_string();
+    for said in ["substitution, finetune, seed 0", "food, phone", &machine] {
+        assert!(card.contains(said), "{said}: {card}");
+    }
 }
 
 #[test]

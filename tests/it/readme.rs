@@ -1,15 +1,37 @@
-//! What the README says of the code, held against the code.
+//! What the README and the guide say of the code, held against the code.
 
+mod blocks;
+mod commands;
+mod compare;
+mod on_paper;
+
+use std::collections::BTreeMap;
 use std::fs;
+
+use incdec::parquet_file::Table;
+use incdec::tables::{
+    AvailabilityRow, ClipRow, ErasureRow, HistoryRow, IndexRow, LedgerRow, MetricRow, ScheduleRow,
+    SeenRow, TimingRow,
+};
 
 use crate::support::root;
 
 /// The most lines of "Where things are": a stranger reads it whole.
 const MAX_LINES: usize = 20;
+/// The most lines of the README, and the widest line of its prose.
+const MAX_README_LINES: usize = 250;
+const MAX_COLUMNS: usize = 100;
+/// The most bytes of the picture of the page.
+const MAX_PICTURE_BYTES: u64 = 400_000;
 
-/// The lines of the section with this heading.
+/// The text of a file of the checkout.
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The lines of the README's section with this heading.
 fn section(heading: &str) -> Vec<String> {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = read("README.md");
     let lines = readme.lines().skip_while(|line| *line != heading).skip(1);
     let lines = lines.take_while(|line| !line.starts_with("## "));
     lines
@@ -22,7 +44,9 @@ fn section(heading: &str) -> Vec<String> {
 fn things_are_where_the_readme_says() {
     let section = section("## Where things are");
     assert!(section.len() <= MAX_LINES, "{} lines", section.len());
-    let rows = section.iter().filter(|line| line.contains(".rs`"));
+    let rows = section
+        .iter()
+        .filter(|line| line.contains(".rs`") && line.starts_with('|'));
     let mut wrong = Vec::new();
     for row in rows.clone() {
         let words: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
@@ -39,10 +63,96 @@ fn things_are_where_the_readme_says() {
 }
 
 #[test]
-fn every_benchmark_stands_in_one_section_and_names_its_machine() {
-    let section = section("## Benchmarks").join("\n");
-    assert!(section.contains("make bench") && section.contains("The machine:"));
+fn every_benchmark_stands_on_one_page_that_names_its_machine() {
+    let short = section("## Benchmarks").join("\n");
+    let page = "src/lib/guide/benchmarks.md";
+    assert!(short.contains("make bench") && short.contains("The machine:"));
+    assert!(short.contains(page), "{short}");
+    let page = read(page);
+    assert!(page.contains("make bench") && page.contains("The machine:"));
     // A table for each topic.
-    let topics = section.matches("\n### ").count();
+    let topics = page.matches("\n## ").count();
     assert!(topics >= 4, "{topics}");
+}
+
+#[test]
+fn the_readme_is_short_and_its_prose_narrow() {
+    let readme = read("README.md");
+    let count = readme.lines().count();
+    assert!(count <= MAX_README_LINES, "{count} lines");
+    for (path, text) in blocks::pages() {
+        let mut is_prose = true;
+        for line in text.lines() {
+            if line.starts_with("```") {
+                is_prose = !is_prose;
+            }
+            let narrow = line.chars().count() <= MAX_COLUMNS || line.starts_with('|');
+            assert!(narrow || !is_prose, "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn links_lead_to_files_and_every_page_of_the_guide_is_documentation() {
+    let mut links = 0;
+    for (path, text) in blocks::pages() {
+        let folder = root().join(&path);
+        let folder = folder.parent().unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            if link.contains("://") {
+                continue;
+            }
+            assert!(folder.join(link).is_file(), "{}: {link}", path.display());
+            links += 1;
+        }
+    }
+    assert!(links >= 10, "{links}");
+    let guide = read("src/lib/guide/mod.rs");
+    for (path, _) in blocks::pages().iter().skip(1) {
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(
+            guide.contains(&format!("include_str!(\"{name}\")")),
+            "{name}"
+        );
+        // Nobody finds a page that nothing leads to.
+        assert!(read("README.md").contains(&*name), "{name}");
+    }
+    let picture = root().join("src/lib/guide/page.png");
+    let bytes = fs::metadata(picture).unwrap().len();
+    assert!(bytes <= MAX_PICTURE_BYTES, "{bytes} bytes");
+}
+
+/// The columns of a table, as the guide lists them.
+fn columns<T: Table>() -> String {
+    let names = T::columns().into_iter().map(|field| field.name().clone());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn the_tables_have_the_columns_that_the_guide_lists() {
+    let tables = BTreeMap::from([
+        ("shards/index.parquet", columns::<IndexRow>()),
+        ("manifests/clips.parquet", columns::<ClipRow>()),
+        ("availability.parquet", columns::<AvailabilityRow>()),
+        ("schedule.parquet", columns::<ScheduleRow>()),
+        ("history.parquet", columns::<HistoryRow>()),
+        ("metrics.parquet", columns::<MetricRow>()),
+        ("seen.parquet", columns::<SeenRow>()),
+        ("timing.parquet", columns::<TimingRow>()),
+        ("erasures.parquet", columns::<ErasureRow>()),
+        ("downloads.parquet", columns::<LedgerRow>()),
+    ]);
+    let guide = read("src/lib/guide/tables.md");
+    let rows = guide.lines().filter(|line| line.starts_with("| `"));
+    let rows: BTreeMap<&str, &str> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+            (cells[0].trim().trim_matches('`'), cells[2].trim())
+        })
+        .collect();
+    for (file, columns) in tables {
+        let listed = rows.get(file).copied().unwrap_or_default();
+        assert_eq!(listed, columns, "{file}");
+    }
 }

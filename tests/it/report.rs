@@ -1,5 +1,6 @@
 //! The report says what the runs say, in one page that needs nothing else.
 
+mod audit;
 mod browser;
 mod fake;
 mod page;
@@ -240,7 +241,7 @@ fn several_runs_are_summed_up_over_seeds() {
             r.scenario.clone(),
             r.approach.clone(),
             r.metric.clone(),
-            r.class.clone(),
+            r.category.clone(),
             r.subcategory.clone(),
             r.task,
         )

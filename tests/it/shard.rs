@@ -1,6 +1,7 @@
 //! Shards on disk: bytes, order, limits, damage.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -8,8 +9,8 @@ use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance, Table, TableError};
 use incdec::shard::{
-    ClipHead, Codec, IndexRow, NewClip, Shard, ShardError, ShardWriter, ShardWriterConfig, Shards,
-    SourceFacts, write_index,
+    ClipHead, Codec, IndexRow, NewClip, Ranges, Shard, ShardError, ShardWriter, ShardWriterConfig,
+    Shards, SourceFacts, write_index,
 };
 use incdec::tables::ClipStatus;
 use proptest::prelude::*;
@@ -20,6 +21,7 @@ fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     NewClip {
         clip_id: format!("clip{n}_000000_000010"),
         split,
+        label_row: n,
         frames: (0..frames)
             .map(|f| vec![u8::try_from((n * 7 + f) % 256).unwrap(); 60])
             .collect(),
@@ -45,11 +47,16 @@ fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     }
 }
 
-fn write(folder: &Path, clips: &[NewClip], shard_bytes: u64) -> Vec<IndexRow> {
-    let config = ShardWriterConfig {
-        shard_bytes,
+fn cut(clips_per_shard: u32) -> ShardWriterConfig {
+    let clips_per_shard = NonZeroU32::new(clips_per_shard).unwrap();
+    ShardWriterConfig {
+        ranges: Ranges::new(clips_per_shard, [10; 3]),
         ..ShardWriterConfig::default()
-    };
+    }
+}
+
+fn write(folder: &Path, clips: &[NewClip], clips_per_shard: u32) -> Vec<IndexRow> {
+    let config = cut(clips_per_shard);
     let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = clips.iter().map(|c| writer.push(c).unwrap()).collect();
     writer.finish().unwrap();
@@ -67,14 +74,22 @@ fn some_clips() -> Vec<NewClip> {
 }
 
 #[test]
-fn what_was_stored_comes_back_from_the_shards_and_shards_stay_below_their_limit() {
+fn what_was_stored_comes_back_from_the_shards_each_of_one_range_of_label_rows() {
     let folder = tempfile::tempdir().unwrap();
     let clips = some_clips();
-    let rows = write(folder.path(), &clips, 400);
+    let rows = write(folder.path(), &clips, 3);
     let shards = Shards::open(folder.path()).unwrap();
     assert_eq!(shards.index(), rows);
-    assert!(shards.names().count() > 3, "the limit cuts shards");
-    let mut bytes = std::collections::BTreeMap::<String, usize>::new();
+    // Number r is that of the rows from 3 r on.
+    let names: Vec<&str> = shards.names().collect();
+    let expected = [
+        "test-00002",
+        "test-00003",
+        "train-00000",
+        "train-00001",
+        "train-00002",
+    ];
+    assert_eq!(names, expected.map(|name| format!("{name}.arrow")));
     for (clip, row) in clips.iter().zip(&rows) {
         let name = row.shard.as_deref().unwrap();
         let stored = shards.clip(name, row.shard_row.unwrap()).unwrap();
@@ -91,7 +106,8 @@ fn what_was_stored_comes_back_from_the_shards_and_shards_stay_below_their_limit(
         assert_eq!(Some(stored.blake3), row.content.as_deref());
         assert!(stored.intact());
         assert!(name.starts_with(clip.split.name()));
-        *bytes.entry(name.to_owned()).or_default() += 60 * clip.frames.len();
+        let range = format!("-{:05}.arrow", clip.label_row / 3);
+        assert!(name.ends_with(&range), "{name} {range}");
         // The shard alone gives the same row of the index.
         let shard = shards.shard(name).unwrap();
         assert_eq!(
@@ -101,14 +117,31 @@ fn what_was_stored_comes_back_from_the_shards_and_shards_stay_below_their_limit(
             row
         );
     }
-    assert!(bytes.values().all(|&b| b <= 400), "{bytes:?}");
+}
+
+#[test]
+fn a_range_whose_number_is_taken_has_the_next_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    // Four ranges: the numbers of range 1 are 1, 5, 9, ...
+    let config = ShardWriterConfig {
+        taken: [1, 5, 6].map(|n| (Split::Train, n)).into(),
+        ..cut(3)
+    };
+    let mut writer = ShardWriter::new(folder.path(), Provenance::default(), config);
+    for n in [3, 4, 6] {
+        writer.push(&clip(n, Split::Train, 1)).unwrap();
+    }
+    assert_eq!(
+        writer.finish().unwrap(),
+        ["train-00009.arrow", "train-00002.arrow"]
+    );
 }
 
 #[test]
 fn the_same_clips_give_the_same_bytes_and_no_other_files() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write(a.path(), &some_clips(), 400);
-    write(b.path(), &some_clips(), 400);
+    write(a.path(), &some_clips(), 3);
+    write(b.path(), &some_clips(), 3);
     let mut names: Vec<_> = fs::read_dir(a.path())
         .unwrap()
         .map(|e| e.unwrap().file_name())
@@ -127,11 +160,7 @@ fn the_same_clips_give_the_same_bytes_and_no_other_files() {
 #[test]
 fn a_dropped_writer_leaves_closed_shards_and_nothing_half_written() {
     let folder = tempfile::tempdir().unwrap();
-    let config = ShardWriterConfig {
-        shard_bytes: 100,
-        ..ShardWriterConfig::default()
-    };
-    let mut writer = ShardWriter::new(folder.path(), Provenance::default(), config);
+    let mut writer = ShardWriter::new(folder.path(), Provenance::default(), cut(1));
     for n in 0..3 {
         writer.push(&clip(n, Split::Train, 1)).unwrap();
     }
@@ -189,7 +218,7 @@ fn absent_foreign_and_wrongly_asked_shards_are_errors_that_say_so() {
         Shards::open(folder.path()),
         Err(ShardError::Table(TableError::Artifact(_)))
     ));
-    write(folder.path(), &some_clips(), 400);
+    write(folder.path(), &some_clips(), 3);
     let shards = Shards::open(folder.path()).unwrap();
     assert!(matches!(
         shards.clip("../x", 0),
@@ -230,7 +259,7 @@ fn absent_foreign_and_wrongly_asked_shards_are_errors_that_say_so() {
 #[test]
 fn a_flipped_bit_in_a_frame_is_found_by_the_hash() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[clip(1, Split::Train, 2)], 400);
+    write(folder.path(), &[clip(1, Split::Train, 2)], 3);
     let path = folder.path().join("train-00000.arrow");
     let mut bytes = fs::read(&path).unwrap();
     let at = bytes
@@ -252,7 +281,7 @@ proptest! {
     ) {
         static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
             let folder = tempfile::tempdir().unwrap();
-            write(folder.path(), &[clip(1, Split::Train, 2), clip(3, Split::Train, 3)], 4000);
+            write(folder.path(), &[clip(1, Split::Train, 2), clip(3, Split::Train, 3)], 3);
             fs::read(folder.path().join("train-00000.arrow")).unwrap()
         });
         let mut bytes = SOUND.clone();
@@ -278,7 +307,7 @@ proptest! {
 #[test]
 fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &some_clips(), 400);
+    write(folder.path(), &some_clips(), 3);
     let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
     let names: Vec<String> = Shards::open(folder.path())
         .unwrap()
@@ -345,7 +374,7 @@ fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
     let files = |folder: &Path| incdec::shard::shard_files(folder).unwrap();
     let (done, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for folder in [done.path(), stopped.path()] {
-        write(folder, &some_clips(), 400);
+        write(folder, &some_clips(), 3);
     }
     let deleted = delete_clips(done.path(), &gone).unwrap();
     let expected = content(done.path());
@@ -361,7 +390,7 @@ fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
     assert_eq!(files(stopped.path()).len(), files(done.path()).len());
 
     // Stopped after the index: the old shard is still there, unnamed.
-    write(done.path(), &some_clips(), 400);
+    write(done.path(), &some_clips(), 3);
     fs::copy(
         done.path().join(&deleted.removed[0]),
         stopped.path().join(&deleted.removed[0]),
@@ -391,7 +420,7 @@ fn a_shard_holds_frames_of_one_codec_and_one_split() {
     })
     .chain([clip(4, Split::Test, 1)])
     .collect();
-    let places: Vec<_> = write(folder.path(), &clips, u64::MAX)
+    let places: Vec<_> = write(folder.path(), &clips, u32::MAX)
         .into_iter()
         .map(|row| (row.shard.unwrap(), row.shard_row.unwrap()))
         .collect();
@@ -408,7 +437,7 @@ fn a_shard_holds_frames_of_one_codec_and_one_split() {
 #[test]
 fn raw_frames_are_slices_of_one_map() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[clip(1, Split::Train, 3)], 400);
+    write(folder.path(), &[clip(1, Split::Train, 3)], 3);
     let shards = Shards::open(folder.path()).unwrap();
     let (first, again) = (
         shards.clip("train-00000.arrow", 0).unwrap(),
@@ -427,7 +456,7 @@ fn raw_frames_are_slices_of_one_map() {
 #[test]
 fn the_index_is_read_by_column() {
     let folder = tempfile::tempdir().unwrap();
-    let rows = write(folder.path(), &some_clips(), 400);
+    let rows = write(folder.path(), &some_clips(), 3);
     let batches = parquet_file::read_batches(
         &folder.path().join(IndexRow::FILE),
         &IndexRow::FORMAT,
@@ -472,7 +501,7 @@ fn jpeg_rows_come_back_like_raw_ones() {
             ..c
         })
         .collect();
-    let rows = write(folder.path(), &clips, 400);
+    let rows = write(folder.path(), &clips, 3);
     let shards = Shards::open(folder.path()).unwrap();
     for (clip, row) in clips.iter().zip(&rows) {
         let stored = shards

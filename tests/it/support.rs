@@ -18,6 +18,8 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-manifest", env!("CARGO_BIN_EXE_incdec-manifest")),
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
+    ("incdec-features", env!("CARGO_BIN_EXE_incdec-features")),
+    ("incdec-audit", env!("CARGO_BIN_EXE_incdec-audit")),
     ("incdec-predict", env!("CARGO_BIN_EXE_incdec-predict")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),

@@ -2,13 +2,17 @@
 //! quirks, its output files, its command line, and the goldens of the approaches.
 
 mod approaches;
+mod audits;
 mod events;
 mod extend;
 mod forgetting;
 mod goldens;
+mod heads;
 mod quirks;
 mod ranks;
 mod record;
+mod redo;
+mod replay;
 mod seed_files;
 mod starts;
 mod states;
@@ -45,6 +49,7 @@ fn a_run_leaves_its_tables_and_a_second_one_does_nothing() {
             "checkpoints/task-1.safetensors",
             "history.parquet",
             "metrics.parquet",
+            "model_card.md",
             "predictions.parquet",
             "progress.json",
             "run.json",

@@ -27,9 +27,13 @@ COLUMNS = {
                             "usable": flag},
     "incdec.schedule": {"task": i32, "category": text, "subcategory": text, "position": i32, "event": text},
     "incdec.history": {"task": i32, "epoch": i32, "split": text, "metric": text, "value": f64},
-    "incdec.metrics": {"task": i32, "split": text, "metric": text, "class": text, "subcategory": text, "value": f64, "forgetting": f64},
+    "incdec.metrics": {"task": i32, "split": text, "metric": text, "category": text, "subcategory": text, "value": f64, "forgetting": f64},
     "incdec.predictions": {"task": i32, "split": text, "position": i32, "clip_id": text, "label": i32, "subcategory": text, "prediction": i32},
 }
+
+SORTED = {"incdec.availability": ["task"], "incdec.schedule": ["task"], "incdec.history": ["task", "epoch"], "incdec.metrics": ["task"],
+          "incdec.predictions": ["task"], "incdec.seen": ["clip_id"], "incdec.erasures": ["number"]}
+UNIQUE = {"incdec.clips": ["clip_id"], "incdec.index": ["clip_id", "content"], "incdec.availability": ["row"], "incdec.predictions": ["position"]}
 
 
 def parquet(path, name=None):
@@ -43,6 +47,19 @@ def parquet(path, name=None):
     for column, kind in COLUMNS.get(form, {}).items():
         assert table.schema.field(column).type == kind, f"{path}: {column} is {table.schema.field(column).type}"
     assert polars.read_parquet(path).height == table.num_rows
+    group = pq.read_metadata(path).row_group(0) if table.num_rows else None
+    if group:
+        # What the file says of its order is true, and dictionaries stand where they help.
+        order = [table.column_names[c.column_index] for c in group.sorting_columns]
+        assert order == SORTED.get(form, []), f"{path}: sorted by {order}"
+        if order:
+            assert table.equals(table.sort_by([(c, "ascending") for c in order])), f"{path}: not sorted by {order}"
+        for i, field in enumerate(table.schema):
+            has_dictionary = group.column(i).has_dictionary_page
+            if pa.types.is_floating(field.type) or field.name in UNIQUE.get(form, []):
+                assert not has_dictionary, f"{path}: a dictionary of {field.name}"
+            elif field.name in ("split", "category", "subcategory", "status", "metric"):
+                assert has_dictionary, f"{path}: no dictionary of {field.name}"
     assert duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0] == table.num_rows
     print(f"{form:24} {table.num_rows:7} rows  {path}")
     return table
@@ -92,7 +109,7 @@ def main():
         assert len(listed) == len(set(listed)), "a position is taken once"
         assert all(r["usable"] == (r["clip_id"] in usable) for r in rows)
     for run in runs:
-        tables = {name: parquet(f"{run}/{name}.parquet", f"incdec.{name}") for name in ("history", "metrics", "predictions")}
+        tables = {name: parquet(f"{run}/{name}.parquet", f"incdec.{name}") for name in ("history", "metrics", "predictions", "seen")}
         classes = [c for c in tables["predictions"].column_names if c.startswith("p_")]
         assert all(tables["predictions"].schema.field(c).type == f32 for c in classes) and len(classes) >= 2
         lost = duckdb.sql(f"""

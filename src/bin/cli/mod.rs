@@ -7,12 +7,14 @@ mod choice;
 mod generate;
 mod loudness;
 mod parse;
+mod part;
 mod print;
 mod summary;
 mod wording;
 
 use std::error::Error;
 use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
@@ -21,7 +23,7 @@ use std::sync::Mutex;
 use anyhow::Context;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
-use incdec::signals;
+use incdec::{progress, signals};
 use loudness::Loudness;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,6 +33,7 @@ use tracing_subscriber::{Layer, fmt};
 pub(crate) use choice::one_of;
 pub(crate) use loudness::hush;
 pub(crate) use parse::{parse, parse_from, parse_linked};
+pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};
 pub(crate) use summary::Summary;
 
@@ -45,7 +48,7 @@ pub(crate) fn after_help(examples: &str) -> String {
 /// When the log file cannot be opened for appending.
 pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
     let plain = fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| AboveProgress)
         .without_time()
         .with_target(false)
         .with_ansi(false)
@@ -75,6 +78,19 @@ pub(crate) fn start_log(log: Option<&Path>) -> anyhow::Result<()> {
     };
     tracing_subscriber::registry().with(plain).with(json).init();
     Ok(())
+}
+
+/// Stderr, where a bar of progress may be: each write stands above it.
+struct AboveProgress;
+
+impl Write for AboveProgress {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        progress::above(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Does a binary's work with its messages on stderr and, where `log` is given, in that file too. Gives the exit status: what the

@@ -5,6 +5,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use incdec::exit::Exit;
+use incdec::progress;
 
 use super::loudness::Loudness;
 
@@ -51,7 +52,7 @@ pub(crate) fn leave(answer: &clap::Error) -> ! {
 
 /// Prints a line on stderr; where nobody reads that, there is nobody to tell.
 pub(crate) fn complain(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = progress::above(|| writeln!(io::stderr(), "{line}"));
 }
 
 fn put(line: &impl std::fmt::Display) -> io::Result<()> {

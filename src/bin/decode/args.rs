@@ -1,12 +1,14 @@
 //! The flags of `incdec-decode` and what they mean to the stage.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use incdec::decode::{ClipSettings, DecodeConfig, Fps, Resample, Retry, Subsampling};
+use incdec::decode::{ClipSettings, DecodeConfig, Fps, MergeConfig, Resample, Retry, Subsampling};
 use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
+use incdec::part::{MAX_PARTS, Part};
 use incdec::shard::Codec;
 
 use crate::cli;
@@ -18,6 +20,8 @@ Examples:
     --jobs 8 --max-failed 0.2
   incdec-decode probe clip.mp4 other.avi
   incdec-decode verify Kinetics/shards
+  incdec-decode --clips raw --labels Info --out shards --part 0/3
+  incdec-decode merge --labels Info --out shards --parts 3
 
 Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row for each labelled clip, also for those that
 are missing or cannot be decoded, with the reason and its cause: damaged, or not-decoded for reasons of this machine). Run
@@ -51,9 +55,45 @@ pub(crate) enum Command {
         #[arg(value_name = "DIR")]
         shards: PathBuf,
     },
+    /// Make one folder of shards of all parts, as one run without --part would have left it
+    Merge(Merge),
     /// Decode what standard input asks for (started by --isolate process)
     #[command(hide = true)]
     Worker,
+}
+
+#[derive(Args)]
+pub(crate) struct Merge {
+    /// Folder of train.csv, validation.csv, test.csv and classes.csv
+    #[arg(long, value_name = "DIR")]
+    labels: PathBuf,
+    /// Folder of the shards, the --out of the parts
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How many parts there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)))]
+    parts: u32,
+    /// Share of the labelled clips, 0 to 1, that may be missing or undecodable
+    #[arg(long, value_name = "SHARE", default_value_t = DecodeConfig::default().max_failed)]
+    max_failed: f64,
+    /// Where another program writes into --out or a part, begin when it has ended
+    #[arg(long)]
+    wait: bool,
+    /// Print what it came to as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl From<Merge> for MergeConfig {
+    fn from(merge: Merge) -> Self {
+        Self {
+            labels: merge.labels,
+            out: merge.out,
+            parts: merge.parts,
+            max_failed: merge.max_failed,
+            wait: if merge.wait { Wait::Yes } else { Wait::No },
+        }
+    }
 }
 
 // Each is a switch of its own on the command line.
@@ -112,9 +152,13 @@ pub(crate) struct Stage {
     /// Share of the labelled clips, 0 to 1, that may be missing or undecodable
     #[arg(long, value_name = "SHARE", default_value_t = DecodeConfig::default().max_failed)]
     max_failed: f64,
-    /// Bytes of frames after which a new shard begins; counts for new shards only
-    #[arg(long, value_name = "BYTES", default_value_t = DecodeConfig::default().shard_bytes)]
-    shard_bytes: u64,
+    /// Rows of a label table whose clips share a shard
+    #[arg(long, value_name = "N", default_value_t = DecodeConfig::default().clips_per_shard)]
+    clips_per_shard: NonZeroU32,
+    /// Decode part i of n, i from 0, into <out>/parts/<i>-of-<n>: i/n, auto (what Slurm, AWS Batch or torchrun says) or auto/n
+    /// (also Kubernetes); incdec-decode merge joins the parts
+    #[arg(long, value_name = "I/N", value_parser = cli::part)]
+    part: Option<Part>,
     /// Most seconds that one clip may take; one that takes longer is tried once more alone
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().seconds)]
     clip_seconds: u64,
@@ -157,7 +201,8 @@ impl From<Stage> for DecodeConfig {
             clip,
             jobs: stage.jobs.unwrap_or(defaults.jobs),
             max_failed: stage.max_failed,
-            shard_bytes: stage.shard_bytes,
+            clips_per_shard: stage.clips_per_shard,
+            part: stage.part,
             limits: Limits {
                 seconds: stage.clip_seconds,
                 memory_bytes: stage.clip_memory_mib.saturating_mul(1 << 20),

@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         (Some(Command::Verify { shards }), _) => {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
+        (Some(Command::Merge(merge)), _) => {
+            let summary = cli::Summary::of(merge.json);
+            decode::merge(&merge.into()).map(|done| summary.print(done))
+        }
         (None, Some(stage)) => {
             let summary = cli::Summary::of(stage.json);
             decode::run(&stage.into()).map(|done| summary.print(done))

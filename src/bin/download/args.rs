@@ -9,6 +9,7 @@ use incdec::download::DownloadConfig;
 use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
 use incdec::download::source::{Access, HttpConfig, Link, RetryConfig, StoreConfig};
 use incdec::lock::Wait;
+use incdec::part::{MAX_PARTS, Part};
 
 use crate::{cli, environment};
 
@@ -26,7 +27,9 @@ Examples:
     --source http://127.0.0.1:8700
   incdec-download --source s3://kinetics/700_2020
   incdec-download --source s3://mirror/k700 --endpoint http://minio.example.org:9000 --signed
-  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet";
+  incdec-download verify --out Kinetics/raw --ledger Kinetics/downloads.parquet
+  incdec-download --part 0/3
+  incdec-download merge --parts 3";
 
 /// Fetch the Kinetics clips that the label tables name, and no others, as
 /// <out>/<subcategory>/<clip>.mp4.
@@ -52,6 +55,10 @@ pub(crate) struct Command {
     /// Only say what would be fetched, as the subcommand plan does.
     #[arg(long, conflicts_with = "json")]
     pub(crate) dry_run: bool,
+    /// Fetch part i of n of the archives, i from 0, into <out>/.incdec-download: i/n, auto (what Slurm, AWS Batch or torchrun
+    /// says) or auto/n (also Kubernetes); incdec-download merge joins the parts.
+    #[arg(long, value_name = "I/N", value_parser = cli::part, conflicts_with = "dry_run")]
+    pub(crate) part: Option<Part>,
     #[command(flatten)]
     pub(crate) summary: cli::Summary,
 }
@@ -62,6 +69,9 @@ pub(crate) enum Task {
     Plan(RunArgs),
     /// Hash the clips on disk again, and fetch those that are damaged or gone, and no others.
     Verify(VerifyArgs),
+    /// Give the clips of all parts their names and publish the ledger, as one run without --part
+    /// would have left them.
+    Merge(MergeArgs),
     /// Fetch the published label tables, or make tables by a rule from the official annotations.
     Labels(LabelsArgs),
 }
@@ -73,6 +83,17 @@ pub(crate) struct VerifyArgs {
     /// Only name what is damaged; remove and fetch nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct MergeArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// How many parts there are.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)))]
+    pub(crate) parts: u32,
+    #[command(flatten)]
+    pub(crate) summary: cli::Summary,
 }
 
 /// Where the data comes from, and how patiently.

@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Weights to start from (.safetensors, .pt, .pth): the backbone is taken, the head is new.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// The feature table (incdec-features) of --approach ridge, ranpac, sisa and head-finetune.
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
     /// The list of withdrawn clips, where there is one: training begins on no shard that still holds one of them.
     #[arg(long, value_name = "FILE")]
     withdrawn: Option<PathBuf>,
@@ -317,9 +320,15 @@ struct ApproachArgs {
     /// How feature distillation measures distance.
     #[arg(long, value_parser = cli::one_of::<FeatureDistance>(), default_value_t = Settings::default().fd_distance)]
     fd_distance: FeatureDistance,
+    /// Clips that the buffer of er, der++ and gdumb holds [default: 200].
+    #[arg(long, value_name = "CLIPS")]
+    buffer: Option<usize>,
     /// How the model is made to forget what a task withdraws, before that task.
     #[arg(long, value_parser = cli::one_of::<UnlearnName>(), default_value_t = Settings::default().unlearn)]
     unlearn: UnlearnName,
+    /// Seed of what unlearning draws [default: that of --seed].
+    #[arg(long, value_name = "SEED")]
+    unlearn_seed: Option<u64>,
 }
 
 /// What is not said on the command line; the paths must be.
@@ -372,7 +381,9 @@ impl From<Args> for TrainConfig {
             lwf_temperature: approach.lwf_temperature,
             fd_lambda: approach.fd_lambda,
             fd_distance: approach.fd_distance,
+            buffer: approach.buffer,
             unlearn: approach.unlearn,
+            unlearn_seed: approach.unlearn_seed,
             // The run was begun under it.
             stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,
@@ -384,6 +395,7 @@ impl From<Args> for TrainConfig {
             shards: args.shards,
             out: args.out,
             pretrained: args.pretrained,
+            features: args.features,
             withdrawn: args.withdrawn,
             withdrawals: args.withdrawals,
             log_ids: if args.log_ids {

@@ -1,5 +1,5 @@
-//! How an unlearned model is judged against references that never saw what was withdrawn: every
-//! measure is a pure function over plain slices.
+//! How an unlearned model is judged against references that never saw what was withdrawn. Every
+//! measure is a pure function over plain slices; the stage applies them to run directories.
 //!
 //! | file | what it is for |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | [`probe`], [`cka`], [`weight_distance`], [`relearn`] | what is left inside the model |
 //! | [`sequence`] | several requests: erosion, reversal, relapse |
 //! | [`interval`], [`verdict`] | bootstrap and t intervals; what may be said |
+//! | `stage` | candidate runs beside their references, measured and published |
 //!
 //! Everywhere `None` is undefined: the figure of an empty set, a mean of nothing, a ratio to 0. It
 //! is written as a null and never replaced by a number. All sums are 64-bit. *u* is the unlearned
@@ -32,11 +33,15 @@ pub mod rmia;
 pub mod rows;
 pub mod scores;
 pub mod sequence;
+#[cfg(feature = "torch")]
+mod stage;
 pub mod verdict;
 pub mod weight_distance;
 
 pub use error::AuditError;
 pub use rows::Rows;
+#[cfg(feature = "torch")]
+pub use stage::{AuditConfig, AuditStageError, AuditSummary, ReferenceTasks, TrainReferences, run};
 
 /// The mean of `values`; `None` for none of them.
 fn mean(values: &[f64]) -> Option<f64> {

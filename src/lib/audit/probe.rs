@@ -2,7 +2,7 @@
 
 use super::error::same_length;
 use super::{AuditError, Rows};
-use crate::cholesky::Cholesky;
+use crate::cholesky::{Cholesky, dot};
 use crate::metrics::average_precision;
 
 /// The ridge's strength relative to the mean variance of the features.
@@ -86,27 +86,61 @@ fn fit(train: ProbeSet<'_>, strength: f64) -> (Vec<f64>, Vec<f64>) {
             *m += share(positive) * x;
         }
     }
-    let mut covariance = vec![0.0; width * width];
-    let mut moment = vec![0.0; width];
+    // Rows of B = sqrt(w) x and c = sqrt(w) t: S = B'B, and the sum of w t x is B'c.
+    let (mut rows, mut targets) = (Vec::new(), Vec::new());
     for (x, &positive) in train.features.iter().zip(train.positive) {
-        let centred: Vec<f64> = x.iter().zip(&mean).map(|(x, m)| x - m).collect();
-        let (weight, target) = (share(positive), if positive { 1.0 } else { -1.0 });
-        for (i, a) in centred.iter().enumerate() {
-            moment[i] += weight * target * a;
-            let row = &mut covariance[i * width..=i * width + i];
-            for (s, b) in row.iter_mut().zip(&centred) {
-                *s += weight * a * b;
+        let root = share(positive).sqrt();
+        rows.extend(x.iter().zip(&mean).map(|(x, m)| root * (x - m)));
+        targets.push(if positive { root } else { -root });
+    }
+    let weights = direction(&rows, &targets, width, strength);
+    (mean, weights.unwrap_or_else(|| vec![0.0; width]))
+}
+
+/// v of (B'B + l I) v = B'c with l = `strength` trace(B'B) / d, for B `[n, d]`: by the smaller of
+/// B'B and BB', since v = B'(BB' + l I)^-1 c, too. `None` where nothing varies.
+fn direction(rows: &[f64], targets: &[f64], width: usize, strength: f64) -> Option<Vec<f64>> {
+    let count = targets.len();
+    let trace: f64 = dot(rows, rows);
+    if trace <= 0.0 {
+        return None;
+    }
+    let ridge = strength * trace / width as f64;
+    let row = |i: usize| &rows[i * width..(i + 1) * width];
+    // B'a.
+    let combined = |factors: &[f64]| {
+        let mut sum = vec![0.0; width];
+        for (i, factor) in factors.iter().enumerate() {
+            for (s, x) in sum.iter_mut().zip(row(i)) {
+                *s += factor * x;
+            }
+        }
+        sum
+    };
+    if count < width {
+        let mut gram = vec![0.0; count * count];
+        for i in 0..count {
+            for j in 0..=i {
+                gram[i * count + j] = dot(row(i), row(j));
+            }
+            gram[i * count + i] += ridge;
+        }
+        let factors = Cholesky::new(&gram, count)?.solve(targets, 1);
+        return Some(combined(&factors));
+    }
+    let mut covariance = vec![0.0; width * width];
+    for k in 0..count {
+        let x = row(k);
+        for (i, a) in x.iter().enumerate() {
+            for (s, b) in covariance[i * width..=i * width + i].iter_mut().zip(x) {
+                *s += a * b;
             }
         }
     }
-    let diagonal = |i: usize| i * width + i;
-    let trace: f64 = (0..width).map(|i| covariance[diagonal(i)]).sum();
     for i in 0..width {
-        covariance[diagonal(i)] += strength * trace / width as f64;
+        covariance[i * width + i] += ridge;
     }
-    let direction = Cholesky::new(&covariance, width).filter(|_| trace > 0.0);
-    let weights = direction.map_or(vec![0.0; width], |factor| factor.solve(&moment, 1));
-    (mean, weights)
+    Some(Cholesky::new(&covariance, width)?.solve(&combined(targets), 1))
 }
 
 /// The place of each score among the distinct ones, which orders clips as the scores do and is
@@ -143,6 +177,23 @@ mod tests {
         let one_sided = set(&[3.0, 0.0], &[true, true]);
         assert_eq!(probe(train, one_sided, STRENGTH).unwrap(), None);
         assert_eq!(probe(one_sided, train, STRENGTH).unwrap(), None);
+    }
+
+    #[test]
+    fn both_ways_find_the_same_direction() {
+        // Three clips of three numbers; with a fourth number that is 0 everywhere they are fewer.
+        let rows = [0.5, -1.0, 0.25, 1.0, 0.75, -0.5, -0.25, 0.5, 1.5];
+        let wide: Vec<f64> = rows
+            .chunks(3)
+            .flat_map(|row| [row, &[0.0]].concat())
+            .collect();
+        let targets = [1.0, -0.5, -0.5];
+        let narrow = direction(&rows, &targets, 3, 0.03).unwrap();
+        let wide = direction(&wide, &targets, 4, 0.04).unwrap();
+        for (a, b) in narrow.iter().zip(&wide) {
+            assert!((a - b).abs() < 1e-12, "{narrow:?} {wide:?}");
+        }
+        assert_eq!(direction(&[0.0; 3], &[1.0], 3, 0.01), None);
     }
 
     #[test]

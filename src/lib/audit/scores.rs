@@ -131,7 +131,7 @@ pub fn right(logits: Rows<'_>, labels: &[usize]) -> Result<Vec<bool>, AuditError
 }
 
 /// The probabilities of one clip's classes.
-fn row_probabilities(criterion: Criterion, z: &[f64]) -> Vec<f64> {
+pub(super) fn row_probabilities(criterion: Criterion, z: &[f64]) -> Vec<f64> {
     match criterion {
         Criterion::Multilabel => z.iter().map(|&z| sigmoid(z)).collect(),
         Criterion::Multiclass => {

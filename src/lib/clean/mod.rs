@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `download` | of the ledger | a clip has the hash of its row, the ledger and the log are ours |
 //! | `decode` | of the shards | every row of a shard has its hash; the index is ours |
-//! | `manifest`, `tasks` | of the table, or one above | the table is ours |
+//! | `manifest`, `tasks` | of the table, or one above | the table is ours; a card ends with its own hash |
 //! | `train` | of the run | the run's record holds the hash, or the file is of a format of ours |
 //! | `report` | of the run | the page ends with its own hash |
 

@@ -11,9 +11,9 @@ use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
-use crate::manifest::CROISSANT_FILE;
+use crate::manifest::{CROISSANT_FILE, DATA_CARD_FILE};
 use crate::parquet_file::Table;
-use crate::shard::{IndexRow, shard_files};
+use crate::shard::{IndexRow, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
 /// The names that the Makefile gives to what lies beside others: the ledger's log, the page.
@@ -53,6 +53,9 @@ impl Place {
             _ => folder.clone(),
         };
         let mut records = BTreeSet::from([folder.clone()]);
+        if config.stage == Stage::Decode {
+            records.extend(part_folders(&folder)?);
+        }
         if config.stage == Stage::Tasks {
             let tables = [AvailabilityRow::FILE, ScheduleRow::FILE, MADE[0], MADE[1]];
             let is_table = |path: &PathBuf| {
@@ -121,12 +124,20 @@ impl Place {
                 found
             }
             Stage::Decode => {
-                let mut found = shards(&self.folder)?;
-                found.push(at(IndexRow::FILE, Proof::Table(IndexRow::FORMAT)));
+                let mut found = Vec::new();
+                // The folder's own record, and those of parts that were never merged.
+                for folder in self.records.iter().rev() {
+                    found.extend(shards(folder)?);
+                    found.push(Candidate {
+                        path: folder.join(IndexRow::FILE),
+                        proof: Proof::Table(IndexRow::FORMAT),
+                    });
+                }
                 found
             }
             Stage::Manifest => vec![
                 at(CROISSANT_FILE, Proof::Document),
+                at(DATA_CARD_FILE, Proof::Card),
                 at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT)),
             ],
             Stage::Tasks => self

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::artifact::{ArtifactError, hash_file};
+use crate::card;
 use crate::parquet_file::{self, Format, TableError};
 use crate::report::is_sealed;
 use crate::run_record::{is_sealed_checkpoint, is_sealed_document};
@@ -37,6 +38,8 @@ pub(super) enum Proof {
     Shard,
     /// It is a page that carries its own hash.
     Page,
+    /// It is a card that carries its own hash.
+    Card,
     /// Every line is an entry of a log.
     Log,
     /// It is a document of a run that carries its own hash.
@@ -65,6 +68,7 @@ impl Proof {
                 intact => Ok(intact.unwrap_or(false)),
             },
             Self::Page => Ok(text(path)?.is_some_and(|page| is_sealed(&page))),
+            Self::Card => Ok(text(path)?.is_some_and(|text| card::is_sealed(&text))),
             Self::Log => Ok(text(path)?.is_some_and(|log| log.lines().all(is_log_entry))),
             Self::Document => is_sealed_document(path),
             Self::Checkpoint => Ok(bytes(path)?.is_some_and(|bytes| is_sealed_checkpoint(&bytes))),

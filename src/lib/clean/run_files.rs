@@ -6,8 +6,8 @@ use super::proof::{Candidate, Proof};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::Table;
 use crate::run_record::{
-    LOG_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE, positions,
-    read_progress,
+    LOG_FILE, MODEL_CARD_FILE, PROGRESS_FILE, Position, RUN_FILE, RunProgress, SETTINGS_FILE,
+    positions, read_progress, rollback_folder,
 };
 use crate::tables::{
     AvailabilityRow, HistoryRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
@@ -17,11 +17,26 @@ use crate::tables::{
 /// What no promise of equal bytes covers, and so no hash, beside the log.
 const EVENT_FILE: &str = "tensorboard/events.out.tfevents.0.incdec";
 
-/// The files of the run in `folder`, the documents that describe it last.
+/// The files of the run in `folder`, the documents that describe it last; first those of the runs
+/// within it that trained again what came before a task.
 ///
 /// # Errors
-/// When the record cannot be read at all.
+/// When a record cannot be read at all.
 pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> {
+    let mut found = Vec::new();
+    // The task under way may have gone back, too.
+    let tasks = read_progress(folder)?.unwrap_or_default().tasks.len() + 1;
+    for again in (0..tasks).map(|task| folder.join(rollback_folder(task))) {
+        if again.is_dir() {
+            found.extend(files_of_one(&again)?);
+        }
+    }
+    found.extend(files_of_one(folder)?);
+    Ok(found)
+}
+
+/// The files of the run in `folder` alone.
+fn files_of_one(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> {
     let progress = read_progress(folder)?.unwrap_or_default();
     let under_way = positions(folder)?;
     let under_way = under_way.iter().map(Position::file);
@@ -37,6 +52,7 @@ pub(super) fn run_files(folder: &Path) -> Result<Vec<Candidate>, ArtifactError> 
             (PredictionRow::FILE, Proof::Table(PREDICTIONS)),
             (TimingRow::FILE, Proof::Table(TimingRow::FORMAT)),
             (SeenRow::FILE, Proof::Table(SeenRow::FORMAT)),
+            (MODEL_CARD_FILE, Proof::Card),
             (LOG_FILE, Proof::Log),
             (EVENT_FILE, Proof::Events),
         ])

@@ -1,5 +1,6 @@
 //! The settings of the decode stage.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,11 @@ use crate::lock::Wait;
 use crate::media::frame_size::{FrameSize, SampleAspect};
 use crate::media::limits::Limits;
 use crate::parquet_file::Provenance;
-use crate::shard::{Codec, DEFAULT_SHARD_BYTES};
+use crate::part::Part;
+use crate::shard::{Codec, DEFAULT_CLIPS_PER_SHARD};
+
+/// What shards and index call [`DecodeConfig::clips_per_shard`] among their settings.
+pub(super) const CLIPS_PER_SHARD: &str = "clips_per_shard";
 
 /// Most workers of one run.
 pub const MAX_JOBS: usize = 1024;
@@ -97,7 +102,7 @@ impl Default for ClipSettings {
 }
 
 impl ClipSettings {
-    /// The settings as every shard and the index carry them.
+    /// The settings as a run's checkpoints know them.
     #[must_use]
     pub fn provenance(&self) -> Provenance {
         let mut settings = serde_json::json!({
@@ -152,10 +157,13 @@ pub struct DecodeConfig {
     /// Workers, at most [`MAX_JOBS`].
     pub jobs: usize,
     /// Share of the labelled clips, 0 to 1, that may be missing or undecodable before the stage
-    /// fails.
+    /// fails. A part never fails for that: merging judges all of them.
     pub max_failed: f64,
-    /// Bytes of frames in a shard. Counts for new shards only.
-    pub shard_bytes: u64,
+    /// Rows of a label table that share a shard.
+    pub clips_per_shard: NonZeroU32,
+    /// The part of the work that this process does, in a folder of its own below `out`; all of it
+    /// where none.
+    pub part: Option<Part>,
     /// What one clip may cost.
     pub limits: Limits,
     /// Whether clips are tried again that the machine kept from being decoded.
@@ -177,7 +185,8 @@ impl Default for DecodeConfig {
             clip: ClipSettings::default(),
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             max_failed: 0.01,
-            shard_bytes: DEFAULT_SHARD_BYTES,
+            clips_per_shard: DEFAULT_CLIPS_PER_SHARD,
+            part: None,
             limits: Limits::default(),
             retry: Retry::default(),
             wait: Wait::default(),
@@ -198,15 +207,21 @@ impl DecodeConfig {
         }
     }
 
+    /// The settings as every shard and the index carry them.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        let mut provenance = self.clip.provenance();
+        let clips_per_shard = self.clips_per_shard.get().into();
+        provenance
+            .settings
+            .insert(CLIPS_PER_SHARD.to_owned(), clips_per_shard);
+        provenance
+    }
+
     /// Refuses settings that make no sense.
     pub(super) fn check(&self) -> Result<(), DecodeError> {
         let refuse = |setting, reason: String| Err(DecodeError::Setting { setting, reason });
-        if !(0.0..=1.0).contains(&self.max_failed) {
-            return refuse(
-                "--max-failed",
-                "it is a share of the labelled clips, 0 to 1".into(),
-            );
-        }
+        check_max_failed(self.max_failed)?;
         if !(1..=100).contains(&self.clip.quality) {
             return refuse("--quality", "JPEG's quality goes from 1 to 100".into());
         }
@@ -229,4 +244,15 @@ impl DecodeConfig {
         }
         Ok(())
     }
+}
+
+/// Refuses what is no share.
+pub(super) fn check_max_failed(share: f64) -> Result<(), DecodeError> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(DecodeError::Setting {
+        setting: "--max-failed",
+        reason: "it is a share of the labelled clips, 0 to 1".into(),
+    })
 }

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
 use crate::lock::LockError;
+use crate::part::PartsError;
 use crate::shard::ShardError;
 
 /// Why the decode stage failed.
@@ -24,6 +25,9 @@ pub enum DecodeError {
     /// Another program writes into the folder of shards.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A part cannot begin, or the parts cannot be merged.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A setting makes no sense.
     #[error("{setting}: {reason}")]
     Setting {
@@ -118,6 +122,7 @@ impl Hint for DecodeError {
             Self::Labels(e) => e.hint(),
             Self::Shard(e) => e.hint(),
             Self::Lock(e) => e.hint(),
+            Self::Parts(e) => e.hint(),
             Self::NoClips { .. } => Some(
                 "name the folder of downloaded clips with --clips, or run `make download`".into(),
             ),
@@ -154,6 +159,7 @@ impl Hint for DecodeError {
             Self::Labels(e) => e.exit(),
             Self::Shard(e) => e.exit(),
             Self::Lock(e) => e.exit(),
+            Self::Parts(e) => e.exit(),
             Self::TooManyFailed {
                 clips,
                 failures,

@@ -8,6 +8,9 @@
 //! the label tables'. A shard is published when it is full; a killed run's shards are read, hashed
 //! and taken over by the next, which goes on with the clip after them.
 //!
+//! A part decodes the ranges of label rows that fall to it into a folder of its own below the folder
+//! of shards; [`merge()`] renames the shards of all parts and publishes the index that one run would.
+//!
 //! A clip's file is another one where its size is another, or where the system has noticed a change
 //! of it since the clip's shard was written and its hash is another. Where several files have a
 //! clip's name, the first that is a video is the clip, in the order that `source.rs` states.
@@ -23,7 +26,9 @@ mod error;
 mod file_hash;
 mod folder;
 mod isolate;
+mod merge;
 mod near_miss;
+mod parts;
 mod plan;
 mod pool;
 mod probe;
@@ -38,6 +43,7 @@ mod verify;
 pub use config::{ClipSettings, DecodeConfig, MAX_JOBS, Resample, Retry, Subsampling};
 pub use error::DecodeError;
 pub use isolate::work;
+pub use merge::{MergeConfig, merge};
 pub use probe::{ProbeRow, probe};
 pub use run::run;
 pub use sample::Fps;

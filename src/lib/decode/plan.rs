@@ -1,22 +1,25 @@
 //! Which clips are to be decoded: those of which nothing is known, or nothing that still holds.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::source::{ClipFiles, Source};
-use super::stored::Stored;
+use super::stored::{KnownClip, Stored};
 use super::summary::FailureCounts;
 use super::{DecodeConfig, Retry};
 use crate::clip::Split;
 use crate::labels::Labels;
 use crate::media::limits::Exceeded;
-use crate::shard::{Cause, IndexRow, SourceFacts};
+use crate::shard::{Cause, IndexRow, Ranges, SourceFacts};
 use crate::tables::ClipStatus;
 
 /// A labelled clip and what is known about it.
 pub(super) struct Entry {
     pub(super) clip_id: String,
     pub(super) split: Split,
+    /// Its row in the split's label table.
+    pub(super) label_row: usize,
     pub(super) source: Option<Source>,
     /// What else has the clip's name, in the order in which it is tried.
     pub(super) others: Vec<Source>,
@@ -34,56 +37,85 @@ impl Entry {
     }
 }
 
-/// Every labelled clip in order, with its row where that is known and still holds.
-pub(super) fn plan(
-    config: &DecodeConfig,
-    labels: &Labels,
-    sources: &ClipFiles,
-    stored: &Stored,
-) -> Vec<Entry> {
-    let now = SystemTime::now();
-    let mut compared = BTreeSet::new();
-    let mut entries: Vec<Entry> = labels
-        .iter()
-        .map(|(split, _, label)| {
+/// The clips that a run is to see to.
+pub(super) struct Clips<'a> {
+    pub(super) config: &'a DecodeConfig,
+    pub(super) labels: &'a Labels,
+    pub(super) sources: &'a ClipFiles,
+    pub(super) ranges: Ranges,
+}
+
+impl Clips<'_> {
+    /// Every labelled clip of this run, or of its part, in order, with its row where that is known
+    /// and still holds. `folder` is the run's own.
+    pub(super) fn plan(&self, folder: &Path, stored: &Stored) -> Vec<Entry> {
+        let now = SystemTime::now();
+        let mut compared = BTreeSet::new();
+        let mut failures = FailureCounts::default();
+        let (mut counted, mut entries) = (0, Vec::new());
+        for (split, label_row, label) in self.labels.iter() {
             let clip_id = label.clip.to_string();
-            let found = sources.of(&label.clip, &label.subcategory);
+            let found = self.sources.of(&label.clip, &label.subcategory);
             let known = stored.known.get(&clip_id).map_or(&[][..], Vec::as_slice);
-            let withdrawn = labels.withdrawn.contains(&clip_id);
+            let withdrawn = self.labels.withdrawn.contains(&clip_id);
+            if !withdrawn {
+                counted += 1;
+                failures.add_known(known, !found.is_empty());
+            }
+            let place = self.ranges.place(split, label_row);
+            if self.config.part.is_some_and(|part| !part.owns(place)) {
+                continue;
+            }
             let row = if withdrawn {
                 Some(withdrawn_row(&clip_id, split, known))
             } else if found.is_empty() {
-                Some(missing(&clip_id, split, sources.near_miss(&label.clip)))
+                Some(missing(
+                    &clip_id,
+                    split,
+                    self.sources.near_miss(&label.clip),
+                ))
             } else {
                 let mut comparison = Comparison {
-                    config,
-                    stored,
+                    config: self.config,
                     compared: &mut compared,
                 };
                 comparison.current(known, split, &found).cloned()
             };
             let mut found = found.into_iter();
-            Entry {
+            entries.push(Entry {
                 clip_id,
                 split,
+                label_row,
                 source: found.next(),
                 others: found.collect(),
                 row,
                 withdrawn,
-            }
-        })
-        .collect();
-    Stored::remember_comparison(&config.out, &compared, now);
-    let counted = entries.iter().filter(|e| !e.withdrawn);
-    let known = counted.clone().filter_map(|e| e.row.as_ref());
-    let too_many = FailureCounts::of(known).exceed(counted.count(), config.max_failed);
-    for entry in &mut entries {
-        entry.row = entry
-            .row
-            .take()
-            .filter(|row| !is_tried_again(row, config, too_many));
+            });
+        }
+        Stored::remember_comparison(folder, &compared, now);
+        let too_many = failures.exceed(counted, self.config.max_failed);
+        for entry in &mut entries {
+            entry.row = entry
+                .row
+                .take()
+                .filter(|row| !is_tried_again(row, self.config, too_many));
+        }
+        entries
     }
-    entries
+}
+
+impl FailureCounts {
+    /// Counts a clip by what was known of it before its file was looked at. So every part of a run
+    /// comes to the same number without looking at the others' files.
+    fn add_known(&mut self, known: &[KnownClip], has_file: bool) {
+        if !has_file {
+            self.missing += 1;
+        } else if let Some(first) = known.first()
+            && !known.iter().any(|clip| clip.row.status.is_usable())
+        {
+            self.add(&first.row);
+        }
+    }
 }
 
 fn missing(clip_id: &str, split: Split, near_miss: Option<String>) -> IndexRow {
@@ -99,9 +131,10 @@ fn missing(clip_id: &str, split: Split, near_miss: Option<String>) -> IndexRow {
 
 /// The row of a withdrawn clip. Where its frames are stored the index goes on saying so, until they
 /// are erased.
-fn withdrawn_row(clip_id: &str, split: Split, known: &[IndexRow]) -> IndexRow {
+fn withdrawn_row(clip_id: &str, split: Split, known: &[KnownClip]) -> IndexRow {
     let stored = known
         .iter()
+        .map(|clip| &clip.row)
         .find(|row| row.split == split && row.shard.is_some());
     stored
         .cloned()
@@ -111,7 +144,6 @@ fn withdrawn_row(clip_id: &str, split: Split, known: &[IndexRow]) -> IndexRow {
 /// Compares what is there of a clip with what is known of it.
 struct Comparison<'a> {
     config: &'a DecodeConfig,
-    stored: &'a Stored,
     /// Shards with a clip whose file was read to see that it is the same.
     compared: &'a mut BTreeSet<String>,
 }
@@ -122,26 +154,31 @@ impl Comparison<'_> {
     /// cases the hash decides: another file may have the size of the one before.
     fn current<'r>(
         &mut self,
-        known: &'r [IndexRow],
+        known: &'r [KnownClip],
         split: Split,
         sources: &[Source],
     ) -> Option<&'r IndexRow> {
         let sizes: Vec<i64> = sources.iter().map(Source::bytes).collect();
-        let is_of_size = |row: &&IndexRow| {
+        let is_of_size = |KnownClip { row, .. }: &&KnownClip| {
             row.split == split && row.source_bytes.is_some_and(|bytes| sizes.contains(&bytes))
         };
-        let mut rows: Vec<&IndexRow> = known.iter().filter(is_of_size).collect();
-        match rows[..] {
+        let clips: Vec<&KnownClip> = known.iter().filter(is_of_size).collect();
+        match clips[..] {
             [] => return None,
-            [row] if row.status == ClipStatus::Ok && self.is_older(sources, row) => {
+            [KnownClip { row, written }]
+                // Of several, each was tried.
+                if (row.status == ClipStatus::Ok || sources.len() > 1)
+                    && are_older(sources, *written) =>
+            {
                 return Some(row);
             }
-            // Each of them was tried.
-            [row] if sources.len() > 1 && self.is_older(sources, row) => return Some(row),
             // It took too long already to hash it.
-            [row] if row.source_blake3.is_none() && exceeded(row).is_some() => return Some(row),
+            [KnownClip { row, .. }] if row.source_blake3.is_none() && exceeded(row).is_some() => {
+                return Some(row);
+            }
             _ => {}
         }
+        let mut rows: Vec<&IndexRow> = clips.into_iter().map(|clip| &clip.row).collect();
         let hash = sources[0].hash(&self.config.clip, self.config.limits);
         rows.retain(|row| row.source_blake3 == hash);
         let usable = rows.iter().find(|row| row.status.is_usable());
@@ -153,13 +190,12 @@ impl Comparison<'_> {
         self.compared.extend(row.shard.clone());
         Some(row)
     }
+}
 
-    /// Whether all of them are older than what the row was published with.
-    fn is_older(&self, sources: &[Source], row: &IndexRow) -> bool {
-        let written = self.stored.written(row);
-        let is_older = |source: &Source| Some(source.changed()? < written?);
-        sources.iter().all(|source| is_older(source) == Some(true))
-    }
+/// Whether all of them are older than what a row was published with.
+fn are_older(sources: &[Source], written: Option<SystemTime>) -> bool {
+    let is_older = |source: &Source| Some(source.changed()? < written?);
+    sources.iter().all(|source| is_older(source) == Some(true))
 }
 
 /// The limit that a clip has exceeded, where that is why it has no frames.

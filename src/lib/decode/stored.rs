@@ -6,6 +6,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::SystemTime;
 
+use serde_json::Value;
+
+use super::config::CLIPS_PER_SHARD;
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance, Table, TableError};
@@ -13,75 +16,148 @@ use crate::shard::{IndexRow, Shard, ShardError, parse_shard_name, shard_files};
 use crate::tables::ClipStatus;
 
 /// What the folder of shards holds already, of the same settings.
+#[derive(Default)]
 pub(super) struct Stored {
     /// The index that is published, and what it was made from.
     pub(super) index: Option<(Vec<IndexRow>, Provenance)>,
     /// What is known of each clip that had a file, by its id: the row of the index, then those of
     /// shards that the index does not name, the oldest first. A killed run leaves such shards also
     /// for clips of which the index knows something else.
-    pub(super) known: BTreeMap<String, Vec<IndexRow>>,
+    pub(super) known: BTreeMap<String, Vec<KnownClip>>,
     /// The numbers of the shards that are there or that the index names. That of a damaged one is
     /// free again, so its clips come back into a shard of the same name and the same bytes.
     pub(super) taken: BTreeSet<(Split, u32)>,
-    /// When each shard, and the index, was written, or its clips were compared with their files.
-    written: BTreeMap<String, SystemTime>,
+}
+
+/// What is known of a clip.
+pub(super) struct KnownClip {
+    pub(super) row: IndexRow,
+    /// When that was true: its shard was written, or the index where it has no shard, or its clips
+    /// were compared with their files.
+    pub(super) written: Option<SystemTime>,
+}
+
+/// What may be done to a folder of shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// What is of no use is removed.
+    Write,
+    /// What is of no use is passed over, as if it had been removed.
+    Read,
+}
+
+/// A folder of shards that is being read.
+struct Folder<'a> {
+    path: &'a Path,
+    access: Access,
+    index: Option<(Vec<IndexRow>, Provenance)>,
+    shards: BTreeMap<(Split, u32), String>,
+}
+
+impl<'a> Folder<'a> {
+    fn read(path: &'a Path, access: Access, settings: &Provenance) -> Result<Self, ShardError> {
+        Ok(Self {
+            path,
+            access,
+            index: read_index(path, access, settings)?,
+            shards: shard_files(path)?,
+        })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &IndexRow> {
+        self.index.iter().flat_map(|(rows, _)| rows)
+    }
+
+    /// When a file was written.
+    fn written(&self, name: &str) -> Option<SystemTime> {
+        let file = fs::metadata(self.path.join(name));
+        file.and_then(|file| file.modified()).ok()
+    }
 }
 
 impl Stored {
-    /// Reads the index, and the shards that it does not name: those that a killed run has left,
-    /// each of which is hashed. Files of other settings are removed, the index first, so that
-    /// nobody reads the one by the other; so are damaged shards, and those that a stopped deletion
-    /// has left.
-    pub(super) fn read(folder: &Path, settings: &Provenance) -> Result<Self, ShardError> {
-        let index = read_index(folder, settings)?;
-        let mut stored = Self {
-            known: BTreeMap::new(),
-            taken: BTreeSet::new(),
-            written: BTreeMap::new(),
-            index: None,
-        };
-        let names = shard_files(folder)?;
-        for name in names.values().map(String::as_str).chain([IndexRow::FILE]) {
-            let written = fs::metadata(folder.join(name)).and_then(|file| file.modified());
-            let written = written.ok().map(|at| (name.to_owned(), at));
-            stored.written.extend(written);
+    /// Reads the index of `folder`, and the shards that it does not name: those that a killed run
+    /// has left, each of which is hashed. Files of other settings are removed, the index first, so
+    /// that nobody reads the one by the other; so are damaged shards, and those that a stopped
+    /// deletion has left.
+    ///
+    /// Where `folder` is a part's, `base` is the folder that the parts will be merged into. It is
+    /// read in the same way and not changed; what the part's own index says goes before.
+    pub(super) fn read(
+        folder: &Path,
+        base: Option<&Path>,
+        settings: &Provenance,
+    ) -> Result<Self, ShardError> {
+        let mut folders = Vec::new();
+        if let Some(base) = base {
+            folders.push(Folder::read(base, Access::Read, settings)?);
         }
-        let there: BTreeSet<&String> = names.values().collect();
+        folders.push(Folder::read(folder, Access::Write, settings)?);
+        let mut stored = Self::default();
+        let named = stored.learn_indexes(&folders);
+        for folder in &folders {
+            stored.learn_unnamed(folder, &named, settings)?;
+        }
+        stored.index = folders.pop().and_then(|folder| folder.index);
+        Ok(stored)
+    }
+
+    /// Takes over what the indexes say, of each clip what the last one does; gives the shards that
+    /// they name.
+    fn learn_indexes(&mut self, folders: &[Folder<'_>]) -> BTreeSet<String> {
+        let mut rows: BTreeMap<&str, (&IndexRow, Option<SystemTime>)> = BTreeMap::new();
+        let mut there: BTreeMap<&str, Option<SystemTime>> = BTreeMap::new();
         let mut named = BTreeSet::new();
-        for row in index.iter().flat_map(|(rows, _)| rows) {
-            if let Some(shard) = &row.shard {
-                named.insert(shard);
-                stored.taken.extend(parse_shard_name(shard));
+        for folder in folders {
+            for name in folder.shards.values() {
+                there.insert(name, folder.written(name));
             }
-            let is_there = row.shard.as_ref().is_none_or(|shard| there.contains(shard));
-            if is_there && !matches!(row.status, ClipStatus::Missing | ClipStatus::Withdrawn) {
-                stored.learn(row.clone());
+            let published = folder.written(IndexRow::FILE);
+            for row in folder.rows() {
+                rows.insert(&row.clip_id, (row, published));
+                named.extend(row.shard.clone());
             }
         }
-        for ((split, number), name) in &names {
+        self.taken
+            .extend(named.iter().filter_map(|name| parse_shard_name(name)));
+        for (row, published) in rows.into_values() {
+            let written = match &row.shard {
+                None => Some(published),
+                Some(shard) => there.get(shard.as_str()).copied(),
+            };
+            let is_known = !matches!(row.status, ClipStatus::Missing | ClipStatus::Withdrawn);
+            if let Some(written) = written.filter(|_| is_known) {
+                self.learn(row.clone(), written);
+            }
+        }
+        named
+    }
+
+    /// Takes over the shards of a folder that no index names.
+    fn learn_unnamed(
+        &mut self,
+        folder: &Folder<'_>,
+        named: &BTreeSet<String>,
+        settings: &Provenance,
+    ) -> Result<(), ShardError> {
+        for ((split, number), name) in &folder.shards {
             if !named.contains(name) {
-                let made_from = index.as_ref().and_then(|(_, from)| from.inputs.get(name));
-                if remove_replaced(folder, name, made_from)? {
+                let index = folder.index.as_ref();
+                let made_from = index.and_then(|(_, from)| from.inputs.get(name));
+                if is_replaced(folder, name, made_from)? {
                     continue;
                 }
+                let written = folder.written(name);
                 let Some(rows) = adopt(folder, name, *split, settings)? else {
                     continue;
                 };
                 for row in rows {
-                    stored.learn(row);
+                    self.learn(row, written);
                 }
             }
-            stored.taken.insert((*split, *number));
+            self.taken.insert((*split, *number));
         }
-        stored.index = index;
-        Ok(stored)
-    }
-
-    /// When what the row says of its clip was true: its shard was written, or the index where it
-    /// has no shard.
-    pub(super) fn written(&self, row: &IndexRow) -> Option<SystemTime> {
-        let file = row.shard.as_deref().unwrap_or(IndexRow::FILE);
-        self.written.get(file).copied()
+        Ok(())
     }
 
     /// Gives shards whose clips were compared with their files the time of that as their own, so
@@ -95,15 +171,25 @@ impl Stored {
         }
     }
 
-    fn learn(&mut self, row: IndexRow) {
-        self.known.entry(row.clip_id.clone()).or_default().push(row);
+    fn learn(&mut self, row: IndexRow, written: Option<SystemTime>) {
+        let known = self.known.entry(row.clip_id.clone()).or_default();
+        known.push(KnownClip { row, written });
     }
 }
 
-/// The index, where it is of the same settings. Any other is removed, but for one that cannot be
+/// Removes a file, where that may be done.
+fn discard(path: &Path, access: Access) -> Result<(), ArtifactError> {
+    match access {
+        Access::Write => fs::remove_file(path).map_err(ArtifactError::at("remove", path)),
+        Access::Read => Ok(()),
+    }
+}
+
+/// The index, where it is of the same settings. Any other is discarded, but for one that cannot be
 /// read here at all.
-fn read_index(
+pub(super) fn read_index(
     folder: &Path,
+    access: Access,
     settings: &Provenance,
 ) -> Result<Option<(Vec<IndexRow>, Provenance)>, ShardError> {
     let path = folder.join(IndexRow::FILE);
@@ -113,43 +199,56 @@ fn read_index(
     let read = parquet_file::provenance(&path, &IndexRow::FORMAT)
         .and_then(|provenance| Ok((parquet_file::read::<IndexRow>(&path)?, provenance)));
     match read {
-        Ok((rows, provenance)) if provenance.settings == settings.settings => {
-            return Ok(Some((rows, provenance)));
+        Ok((rows, found)) if settings_of(&found, settings) == settings.settings => {
+            let settings = settings.settings.clone();
+            return Ok(Some((rows, Provenance { settings, ..found })));
         }
         Ok(_) => tracing::info!("the settings have changed: all clips are decoded anew"),
         Err(e @ (TableError::Artifact(_) | TableError::Version { .. })) => return Err(e.into()),
         Err(e) => tracing::warn!("the index is unusable ({e}): it is built anew"),
     }
-    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    discard(&path, access)?;
     Ok(None)
 }
 
-/// Removes the file where the index was made from this very one: a deletion has replaced it and was
-/// stopped. Says whether it did.
-fn remove_replaced(
-    folder: &Path,
+/// The settings that a file was made with. One of an earlier version does not say how shards were
+/// cut: its frames are the same, and they are kept.
+fn settings_of(found: &Provenance, asked: &Provenance) -> serde_json::Map<String, Value> {
+    let mut settings = found.settings.clone();
+    if let Some(cut) = asked.settings.get(CLIPS_PER_SHARD)
+        && !settings.contains_key(CLIPS_PER_SHARD)
+    {
+        settings.insert(CLIPS_PER_SHARD.to_owned(), cut.clone());
+    }
+    settings
+}
+
+/// Whether the index was made from this very file: a deletion has replaced it and was stopped. Then
+/// it is discarded.
+fn is_replaced(
+    folder: &Folder<'_>,
     name: &str,
     made_from: Option<&String>,
 ) -> Result<bool, ShardError> {
-    let path = folder.join(name);
+    let path = folder.path.join(name);
     if made_from.is_none() || made_from != Some(&hash_file(&path)?) {
         return Ok(false);
     }
-    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    discard(&path, folder.access)?;
     Ok(true)
 }
 
 /// The rows of a shard that the index does not name, each compared with its hash. A shard of other
-/// settings is removed, and one with a damaged row: its clips are decoded anew.
+/// settings is discarded, and one with a damaged row: its clips are decoded anew.
 fn adopt(
-    folder: &Path,
+    folder: &Folder<'_>,
     name: &str,
     split: Split,
     settings: &Provenance,
 ) -> Result<Option<Vec<IndexRow>>, ShardError> {
-    let path = folder.join(name);
+    let path = folder.path.join(name);
     let rows = Shard::open(&path).and_then(|shard| {
-        if shard.provenance().settings != settings.settings {
+        if settings_of(shard.provenance(), settings) != settings.settings {
             return Ok(None);
         }
         let count = i64::try_from(shard.len()).unwrap_or(i64::MAX);
@@ -158,13 +257,17 @@ fn adopt(
     });
     match rows {
         Ok(Some(rows)) => return Ok(Some(rows)),
+        Ok(None) if folder.access == Access::Read => {}
         Ok(None) => tracing::info!("{name} is removed: it was made with other settings"),
         Err(e @ (ShardError::Artifact(_) | ShardError::Table(TableError::Version { .. }))) => {
             return Err(e);
         }
+        Err(e) if folder.access == Access::Read => {
+            tracing::warn!("{name} is of no use, its clips are decoded anew: {e}");
+        }
         Err(e) => tracing::warn!("{name} is removed, its clips are decoded anew: {e}"),
     }
-    fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+    discard(&path, folder.access)?;
     Ok(None)
 }
 

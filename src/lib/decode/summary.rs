@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::DecodeError;
 use crate::exit::Exit;
+use crate::part::Part;
 use crate::shard::{Cause, IndexRow};
 use crate::tables::ClipStatus;
 
@@ -30,6 +31,12 @@ pub struct DecodeSummary {
     pub withdrawn: usize,
     /// Whether nothing was to be done.
     pub up_to_date: bool,
+    /// The part that was done, whose clips alone these numbers count; none where it was all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// How many parts were merged; none where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<u32>,
 }
 
 /// Labelled clips without frames.
@@ -48,14 +55,19 @@ impl FailureCounts {
     pub(super) fn of<'a>(rows: impl IntoIterator<Item = &'a IndexRow>) -> Self {
         let mut failures = Self::default();
         for row in rows {
-            match (row.status, row.cause) {
-                (ClipStatus::Missing, _) => failures.missing += 1,
-                (ClipStatus::Failed, Some(Cause::Damaged)) => failures.damaged += 1,
-                (ClipStatus::Failed, _) => failures.not_decoded += 1,
-                (ClipStatus::Ok | ClipStatus::Partial | ClipStatus::Withdrawn, _) => {}
-            }
+            failures.add(row);
         }
         failures
+    }
+
+    /// Counts a clip, where it has no frames.
+    pub(super) fn add(&mut self, row: &IndexRow) {
+        match (row.status, row.cause) {
+            (ClipStatus::Missing, _) => self.missing += 1,
+            (ClipStatus::Failed, Some(Cause::Damaged)) => self.damaged += 1,
+            (ClipStatus::Failed, _) => self.not_decoded += 1,
+            (ClipStatus::Ok | ClipStatus::Partial | ClipStatus::Withdrawn, _) => {}
+        }
     }
 
     /// All of them.
@@ -131,6 +143,9 @@ impl fmt::Display for DecodeSummary {
             ..
         } = self.failures;
         let failed = self.failures.failed();
+        if let Some(part) = self.part {
+            write!(f, "part {part}: ")?;
+        }
         write!(
             f,
             "{} clips: {} ok, {} partial, {failed} failed, {missing} missing; {} frames stored",
@@ -139,7 +154,9 @@ impl fmt::Display for DecodeSummary {
         if self.withdrawn > 0 {
             write!(f, "; {} more have been withdrawn", self.withdrawn)?;
         }
-        if self.up_to_date {
+        if let Some(parts) = self.merged {
+            write!(f, "; {parts} parts merged, with {} new shards", self.shards)?;
+        } else if self.up_to_date {
             write!(f, "; nothing to do, all of them are up to date")?;
         } else {
             let (decoded, shards) = (self.decoded, self.shards);

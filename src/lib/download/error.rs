@@ -12,6 +12,7 @@ use crate::labels::LabelsError;
 use crate::lock::LockError;
 use crate::named_csv::NamedCsvError;
 use crate::parquet_file::TableError;
+use crate::part::PartsError;
 
 /// Why the download stage stopped.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum DownloadError {
     /// Another program works on the same ledger or clips.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A part cannot begin, or the parts cannot be merged.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A published clip id is none.
     #[error(transparent)]
     Clip(#[from] ClipIdError),
@@ -224,6 +228,7 @@ impl Hint for DownloadError {
                 "bring back a copy of the ledger; or move it away and run the same command again: the clips that lie in --out are then hashed and kept, and none of them is fetched again"
             }
             Self::Lock(e) => return e.hint(),
+            Self::Parts(e) => return e.hint(),
             Self::Remote(e) => return e.hint(),
             Self::Clip(e) => return e.hint(),
             Self::Sources { .. } => "compare with kinetics_download/sources.toml in the repository",
@@ -293,6 +298,7 @@ impl Hint for DownloadError {
             Self::Remote(e) => e.exit(),
             Self::Clip(e) => e.exit(),
             Self::Lock(e) => e.exit(),
+            Self::Parts(e) => e.exit(),
             Self::Archives { exit, .. } => *exit,
             Self::Text { .. } | Self::Index { .. } | Self::Missing { .. } => Exit::Hopeless,
             _ => Exit::Failed,

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - `run`: the steps of a run, from the plan to the ledger.
+//! - `parts`: a part of a run, and what merging makes of all parts.
 //! - [`source`]: how bytes come from HTTP, an object store or a folder, and how failures are
 //!   retried.
 //! - [`plan`]: `sources.toml`, the clips that are wanted, and the archives to read for them.
@@ -31,6 +32,7 @@ mod config;
 mod error;
 pub mod labels;
 pub mod ledger;
+mod parts;
 pub mod plan;
 mod run;
 pub mod source;
@@ -38,5 +40,6 @@ mod summary;
 
 pub use config::DownloadConfig;
 pub use error::DownloadError;
+pub use parts::{merge, run_part};
 pub use run::{plan_only, run};
 pub use summary::DownloadSummary;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::HumanBytes;
 
-use super::archive::{Outcome, Work};
+use super::archive::{Naming, Outcome, Work};
 use super::config::DownloadConfig;
 use super::error::DownloadError;
 use super::ledger::adopt::adopt;
@@ -17,10 +17,10 @@ use super::ledger::workplace::Workplace;
 use super::ledger::{
     ArchiveRecord, ArchiveState, ClipState, MissingReason, clip_path, publish_ledger,
 };
-use super::plan::{Dataset, Plan, Sources, Wanted, WantedClip, plan};
+use super::plan::{Dataset, Plan, PlannedArchive, Sources, Wanted, WantedClip, plan};
 use super::source::{Client, connect};
 use super::summary::DownloadSummary;
-use crate::artifact;
+use crate::artifact::{self, ArtifactError};
 use crate::labels::Labels;
 use crate::parallel;
 use crate::parquet_file::Provenance;
@@ -71,8 +71,8 @@ pub(super) fn run_in(
     let plan = run.plan()?;
     run.report_absent(&plan);
     if !plan.archives.is_empty() {
-        let outcomes = run.fetch(&plan, workplace)?;
-        run.take_in(plan, outcomes);
+        let outcomes = run.fetch(&plan, workplace, |_, _| Ok(()))?;
+        run.take_in(&plan, outcomes);
     }
     run.refuse_removals()?;
     run.write_ledger()?;
@@ -81,25 +81,25 @@ pub(super) fn run_in(
 }
 
 /// A run from its plan to its ledger.
-struct Run<'a> {
-    config: &'a DownloadConfig,
+pub(super) struct Run<'a> {
+    pub(super) config: &'a DownloadConfig,
     labels: Labels,
     dataset: Dataset,
     client: Client,
-    wanted: Wanted,
-    known: Known,
+    pub(super) wanted: Wanted,
+    pub(super) known: Known,
     /// The wanted clips that are not on disk.
-    open: BTreeMap<String, WantedClip>,
+    pub(super) open: BTreeMap<String, WantedClip>,
     /// Clips that a killed run was giving their names: nobody put them there, and whether they are
     /// whole on disk nobody knows.
     half_named: BTreeSet<String>,
-    failures: Failures,
-    summary: DownloadSummary,
+    pub(super) failures: Failures,
+    pub(super) summary: DownloadSummary,
 }
 
 impl<'a> Run<'a> {
     /// Reads what is wanted and what is known, with the archives that a killed run had `finished`.
-    fn begin(
+    pub(super) fn begin(
         config: &'a DownloadConfig,
         finished: Vec<ArchiveRecord>,
     ) -> Result<Self, DownloadError> {
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes clips that lie on disk and that the ledger does not know as they are.
-    fn adopt(&mut self) -> Result<(), DownloadError> {
+    pub(super) fn adopt(&mut self) -> Result<(), DownloadError> {
         let kept = self.known.kept();
         let unknown =
             |id: &&String| !kept.contains_key(id.as_str()) && !self.half_named.contains(*id);
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
 
     /// The archives to read for the open clips. Where earlier runs looked for all of them and the
     /// source cannot be asked now what has changed, there are none.
-    fn plan(&self) -> Result<Plan, DownloadError> {
+    pub(super) fn plan(&self) -> Result<Plan, DownloadError> {
         if self.open.is_empty() {
             return Ok(Plan::default());
         }
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
     }
 
     /// Says which clips are not looked for, and how they can be.
-    fn report_absent(&self, plan: &Plan) {
+    pub(super) fn report_absent(&self, plan: &Plan) {
         let may_hold = |clip: &WantedClip| {
             let mut archives = plan.archives.iter();
             archives.any(|a| a.renewed && a.may_hold(&clip.subcategory))
@@ -192,8 +192,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Fetches the plan's archives, several at once.
-    fn fetch(&self, plan: &Plan, workplace: &Workplace) -> Result<Vec<Outcome>, DownloadError> {
+    /// Fetches the plan's archives, several at once; calls `on_done` with each.
+    pub(super) fn fetch(
+        &self,
+        plan: &Plan,
+        workplace: &Workplace,
+        on_done: impl Fn(&PlannedArchive, &Outcome) -> Result<(), ArtifactError> + Sync,
+    ) -> Result<Vec<Outcome>, DownloadError> {
         let raw = &self.config.raw;
         warn_of_space(plan, raw);
         let progress = Progress::new("downloading", plan.archive_bytes(), Unit::Bytes);
@@ -208,7 +213,7 @@ impl<'a> Run<'a> {
             client: &self.client,
             workplace,
             wanted: &self.wanted.clips,
-            owners: Mutex::new(self.known.owners(raw, &self.wanted)),
+            naming: (!workplace.is_parts()).then(|| self.naming(workplace)),
             progress: &progress,
             on_clip: &|| {
                 clips.fetch_add(1, Ordering::Relaxed);
@@ -216,31 +221,38 @@ impl<'a> Run<'a> {
             },
         };
         let outcomes = parallel::try_each(&plan.archives, self.config.jobs, |archive| {
-            let outcome = work.fetch(archive);
+            let outcome = work.fetch(archive)?;
+            on_done(archive, &outcome)?;
             done.fetch_add(1, Ordering::Relaxed);
             show();
-            outcome
+            Ok::<_, ArtifactError>(outcome)
         });
         progress.finish();
         if outcomes.is_err() {
             // The disk refused: give back what space the unfinished archives took. The first error
             // is the one to report.
-            let _ = workplace.clear_staging();
+            for archive in &plan.archives {
+                let _ = workplace.abandon(&archive.path);
+            }
         }
         Ok(outcomes?)
     }
 
+    /// What gives clips their names.
+    pub(super) fn naming<'b>(&'b self, workplace: &'b Workplace) -> Naming<'b> {
+        Naming {
+            raw: &self.config.raw,
+            workplace,
+            wanted: &self.wanted.clips,
+            owners: Mutex::new(self.known.owners(&self.config.raw, &self.wanted)),
+        }
+    }
+
     /// Takes over what became of the plan's archives.
-    fn take_in(&mut self, plan: Plan, outcomes: Vec<Outcome>) {
+    pub(super) fn take_in(&mut self, plan: &Plan, outcomes: Vec<Outcome>) {
         let known = &mut self.known;
-        for probed in plan.probed {
-            let record = ArchiveRecord {
-                path: probed.path.clone(),
-                url: probed.url,
-                first_class: probed.first_class,
-                ..ArchiveRecord::default()
-            };
-            known.archives.entry(probed.path).or_insert(record);
+        for record in plan.probed.iter().map(PlannedArchive::record) {
+            known.archives.entry(record.path.clone()).or_insert(record);
         }
         for (archive, Outcome { record, exit }) in plan.archives.iter().zip(outcomes) {
             if record.state == ArchiveState::Complete {
@@ -261,7 +273,7 @@ impl<'a> Run<'a> {
     }
 
     /// Sees that every clip is on disk that this run found there or fetched.
-    fn refuse_removals(&self) -> Result<(), DownloadError> {
+    pub(super) fn refuse_removals(&self) -> Result<(), DownloadError> {
         let raw = &self.config.raw;
         let missing = self.known.open(raw, &self.wanted).into_iter();
         let mut gone = missing.filter(|(id, _)| !self.open.contains_key(id));
@@ -274,8 +286,29 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Bytes that came over the wire.
+    pub(super) fn wire_bytes(&self) -> u64 {
+        self.client.meter.wire_bytes()
+    }
+
+    /// What the ledger is made from.
+    pub(super) fn provenance(&self) -> Result<Provenance, ArtifactError> {
+        let config = self.config;
+        let mut provenance = Provenance::of(&serde_json::json!({
+            "dataset": config.dataset,
+            "classes": config.classes,
+            "splits": config.splits,
+            "limit": config.limit,
+        }));
+        for file in self.labels.files() {
+            provenance = provenance.with_input(file)?;
+        }
+        Ok(provenance)
+    }
+
     /// Publishes the ledger where it changed, and counts what became of the clips.
-    fn write_ledger(&mut self) -> Result<(), DownloadError> {
+    pub(super) fn write_ledger(&mut self) -> Result<(), DownloadError> {
+        let provenance = self.provenance()?;
         let (config, wanted, summary) = (self.config, &self.wanted, &mut self.summary);
         let clips = clip_states(&config.raw, wanted, &self.known, &self.failures);
         for id in wanted.clips.keys() {
@@ -288,15 +321,6 @@ impl<'a> Run<'a> {
         summary.frames = wanted.frames.len();
         summary.wanted = wanted.clips.len() + wanted.frames.len();
         summary.wire_bytes = self.client.meter.wire_bytes();
-        let mut provenance = Provenance::of(&serde_json::json!({
-            "dataset": config.dataset,
-            "classes": config.classes,
-            "splits": config.splits,
-            "limit": config.limit,
-        }));
-        for file in self.labels.files() {
-            provenance = provenance.with_input(file)?;
-        }
         artifact::sweep(config.ledger_folder())?;
         let archives = &self.known.archives;
         Ok(publish_ledger(

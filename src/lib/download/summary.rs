@@ -7,6 +7,7 @@ use serde::Serialize;
 use indicatif::HumanBytes;
 
 use super::ledger::ArchiveRecord;
+use crate::part::Part;
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -40,6 +41,12 @@ pub struct DownloadSummary {
     pub wire_bytes: u64,
     /// Bytes of the archives read.
     pub archive_bytes: u64,
+    /// The part that was done; its clips stay aside until all parts are merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// How many parts were merged; none where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<u32>,
 }
 
 impl DownloadSummary {
@@ -54,11 +61,22 @@ impl DownloadSummary {
 
 impl fmt::Display for DownloadSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
-            self.wanted, self.present, self.fetched, self.frames, self.missing,
-        )?;
+        if let Some(part) = self.part {
+            write!(
+                f,
+                "part {part} of {} clips wanted: {} fetched now, to be merged; ",
+                self.wanted, self.fetched
+            )?;
+        } else {
+            write!(
+                f,
+                "{} clips wanted: {} present ({} fetched now), {} as frames, {} missing; ",
+                self.wanted, self.present, self.fetched, self.frames, self.missing,
+            )?;
+        }
+        if let Some(parts) = self.merged {
+            write!(f, "{parts} parts merged; ")?;
+        }
         if self.withdrawn > 0 {
             write!(f, "{} more withdrawn; ", self.withdrawn)?;
         }

@@ -13,7 +13,7 @@ use crate::clip::path::{has_video_ending, without_ending};
 use crate::foreign::composed;
 use crate::labels::Labels;
 use crate::parquet_file;
-use crate::shard::{Shard, shard_files};
+use crate::shard::{Shard, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, IndexRow};
 use crate::withdrawn::{Withdrawn, read_ids};
 
@@ -60,6 +60,9 @@ impl Census {
             ..Self::default()
         };
         census.count_stored(&places.shards)?;
+        for part in part_folders(&places.shards)? {
+            census.count_stored(&part)?;
+        }
         census.count_files(&places.raw);
         if let Some(folder) = &places.frame_folders {
             census.count_files(folder);

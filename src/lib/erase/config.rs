@@ -25,7 +25,9 @@ pub struct Places {
     pub manifest: PathBuf,
     /// The folder of tasks.
     pub tasks: PathBuf,
-    /// Folders of runs and of their reports.
+    /// The folder of feature tables.
+    pub features: PathBuf,
+    /// Folders of runs, of audits, and of their reports.
     pub runs: Vec<PathBuf>,
 }
 
@@ -42,7 +44,8 @@ impl Places {
             shards: data.join("shards"),
             manifest: data.join("manifests/clips.parquet"),
             tasks: data.join("tasks"),
-            runs: vec![data.join("runs")],
+            features: data.join("features"),
+            runs: vec![data.join("runs"), data.join("audit")],
         }
     }
 

@@ -25,7 +25,9 @@ choice! {
         Manifest = "manifest",
         /// The tables of tasks.
         Tasks = "tasks",
-        /// Run directories, and the pages made of them.
+        /// The feature tables.
+        Features = "features",
+        /// Run directories, audits, and the pages made of them.
         Runs = "runs",
     }
 }
@@ -49,6 +51,10 @@ choice! {
         Row = "table row",
         /// A prediction.
         Prediction = "prediction",
+        /// What a backbone makes of it.
+        Feature = "feature",
+        /// A figure that an audit has of it.
+        Figure = "figure of an audit",
         /// Lines of a text.
         Lines = "lines of text",
         /// A page of a report.

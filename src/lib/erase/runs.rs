@@ -16,7 +16,7 @@ use crate::clip::Split;
 use crate::parquet_file;
 use crate::run_record::{
     Position, REMEDIES, Remedy, RunHead, RunProgress, SETTINGS_FILE, checkpoint_file, positions,
-    read_progress, seen_by, state_file,
+    read_progress, seen_by, state_file, unlearned_file,
 };
 use crate::tables::{AvailabilityRow, Use};
 
@@ -291,9 +291,14 @@ impl Run {
         counted.collect()
     }
 
-    /// The weights and the approach's state after a task, as far as they are there.
+    /// The weights that had unlearned what a task withdraws, and weights and the approach's state after
+    /// it, as far as they are there.
     fn files(&self, task: usize) -> Vec<String> {
-        let names = [checkpoint_file(task), state_file(task)];
+        let names = [
+            unlearned_file(task),
+            checkpoint_file(task),
+            state_file(task),
+        ];
         let there = names
             .into_iter()
             .filter(|name| self.folder.join(name).exists());

@@ -4,9 +4,10 @@
 //! The manifest is what the stages after it rely on: it says of every labelled clip where its
 //! frames lie, or that there are none. It also carries the taxonomy among its settings, because the
 //! rows cannot tell the order of the subcategories, which the splits depend on. [`audit`] is pure.
-//! Beside it lies `croissant.json`, which tells other programs what the table is.
+//! Beside it lie `croissant.json`, which tells other programs what the table is, and `data_card.md`, which tells people.
 
 pub mod audit;
+mod card;
 mod config;
 mod croissant;
 mod error;
@@ -15,6 +16,7 @@ mod run;
 mod stored;
 mod summary;
 
+pub use card::DATA_CARD_FILE;
 pub use config::{DEFAULT_LISTED, ManifestConfig};
 pub use croissant::CROISSANT_FILE;
 pub use error::ManifestError;

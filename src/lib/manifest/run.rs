@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::audit::audit;
 use super::stored::Stored;
-use super::{ManifestConfig, ManifestError, ManifestSummary, croissant};
+use super::{ManifestConfig, ManifestError, ManifestSummary, card, croissant};
 use crate::artifact;
 use crate::clip::Split;
 use crate::foreign::printable;
@@ -73,6 +73,7 @@ pub fn run(config: &ManifestConfig) -> Result<ManifestSummary, ManifestError> {
     }
     parquet_file::write(&config.out, &rows, &provenance)?;
     croissant::write(&config.out, &rows)?;
+    card::write(&config.out, &summary, &provenance)?;
     Ok(summary)
 }
 

@@ -47,6 +47,26 @@ pub struct Continual {
     pub intransigence: Option<f64>,
 }
 
+impl Continual {
+    /// All figures with their names in tables, in the order of the names.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Option<f64>); 11] {
+        [
+            ("continual_aaa", self.aaa),
+            ("continual_average", self.average),
+            ("continual_average_available", self.average_available),
+            ("continual_average_not_yet", self.average_not_yet),
+            ("continual_average_withdrawn", self.average_withdrawn),
+            ("continual_bwt", self.bwt),
+            ("continual_forgetting", self.forgetting),
+            ("continual_forgetting_available", self.forgetting_available),
+            ("continual_forgetting_withdrawn", self.forgetting_withdrawn),
+            ("continual_fwt", self.fwt),
+            ("continual_intransigence", self.intransigence),
+        ]
+    }
+}
+
 /// The first and the last task that had clips of a group.
 #[derive(Clone, Copy)]
 struct Seen {

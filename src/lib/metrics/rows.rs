@@ -17,7 +17,7 @@ pub struct FigureRow {
     /// The figure's name.
     pub metric: String,
     /// The category, for figures per class and per subcategory.
-    pub class: Option<String>,
+    pub category: Option<String>,
     /// The subcategory, for figures per subcategory.
     pub subcategory: Option<String>,
     /// The value; `None` where undefined.
@@ -83,10 +83,10 @@ pub fn flatten(metrics: &Metrics, forgotten: Option<&Figures>, names: Names<'_>)
 /// The figures that rows of a table hold, as [`flatten`] made them; those that no row has are undefined.
 #[must_use]
 pub fn figures_of(rows: &[FigureRow], names: Names<'_>) -> Figures {
-    let value = |metric: &str, class: Option<&String>, subcategory: Option<&String>| {
+    let value = |metric: &str, category: Option<&String>, subcategory: Option<&String>| {
         let is_it = |row: &&FigureRow| {
             row.metric == metric
-                && row.class.as_ref() == class
+                && row.category.as_ref() == category
                 && row.subcategory.as_ref() == subcategory
         };
         rows.iter().find(is_it).and_then(|row| row.value)
@@ -121,14 +121,14 @@ pub fn figures_of(rows: &[FigureRow], names: Names<'_>) -> Figures {
 
 fn row(
     metric: &str,
-    class: Option<String>,
+    category: Option<String>,
     subcategory: Option<String>,
     value: Option<f64>,
     forgetting: Option<f64>,
 ) -> FigureRow {
     FigureRow {
         metric: metric.to_owned(),
-        class,
+        category,
         subcategory,
         value,
         forgetting,
@@ -164,11 +164,11 @@ mod tests {
         assert!(rows.is_sorted_by(|a, b| a.metric <= b.metric));
         assert_eq!(figures_of(&rows, names), second.figures, "and back");
         assert_eq!(rows.len(), 4 + 4 * 2 + 4 * 2 + 4 + 8);
-        let find = |metric: &str, class: Option<&str>, subcategory: Option<&str>| {
+        let find = |metric: &str, category: Option<&str>, subcategory: Option<&str>| {
             rows.iter()
                 .find(|r| {
                     r.metric == metric
-                        && r.class.as_deref() == class
+                        && r.category.as_deref() == category
                         && r.subcategory.as_deref() == subcategory
                 })
                 .unwrap()

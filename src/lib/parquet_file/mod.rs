@@ -7,6 +7,11 @@
 //! named; reading compares them, since Parquet itself notices few changed bytes. A file of a version before has neither and
 //! is read unchecked. [`read_foreign`] reads a table that another program has written, by its columns alone.
 //!
+//! Columns are dictionary-encoded, as Parquet's writers do by default, but for fractions and those in which hardly a value comes
+//! twice. Text
+//! stays text to its readers: as a dictionary of Arrow's it would be a categorical in pandas, whose groups include empty ones.
+//! By which columns the rows are sorted stands in the file's own metadata, so that other programs need not sort again.
+//!
 //! ```
 //! use incdec::parquet_file::{self, Format, Provenance, Table, column};
 //! use serde::{Deserialize, Serialize};
@@ -15,7 +20,7 @@
 //! struct Row { clip_id: String, frames: i32 }
 //!
 //! impl Table for Row {
-//!     const FORMAT: Format = Format { name: "incdec.example", version: 1, rebuild: "make example" };
+//!     const FORMAT: Format = Format::new("incdec.example", 1, "make example");
 //!     fn columns() -> Vec<arrow::datatypes::Field> {
 //!         vec![column::text("clip_id"), column::int32("frames")]
 //!     }
@@ -67,6 +72,34 @@ pub struct Format {
     pub version: u32,
     /// The make target that writes such a file anew.
     pub rebuild: &'static str,
+    /// How the rows lie in it.
+    pub layout: &'static Layout,
+}
+
+/// How rows lie in a file, which changes nothing that they say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Columns by which the rows are sorted, ascending; only what holds for every file. (The splits'
+    /// own order is not that of their names.)
+    pub sorted: &'static [&'static str],
+    /// Columns in which hardly a value comes twice: a dictionary would only take room.
+    pub unique: &'static [&'static str],
+}
+
+impl Format {
+    /// A format of rows in no order that another program could use.
+    #[must_use]
+    pub const fn new(name: &'static str, version: u32, rebuild: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            rebuild,
+            layout: &Layout {
+                sorted: &[],
+                unique: &[],
+            },
+        }
+    }
 }
 
 /// A row type and the columns that hold it. Field names and column names are the same.
@@ -212,11 +245,7 @@ mod tests {
     }
 
     impl Table for Row {
-        const FORMAT: Format = Format {
-            name: "incdec.test",
-            version: 3,
-            rebuild: "make test-rows",
-        };
+        const FORMAT: Format = Format::new("incdec.test", 3, "make test-rows");
 
         fn columns() -> Vec<Field> {
             vec![

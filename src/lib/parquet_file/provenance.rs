@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Format, TableError};
 use crate::artifact::{ArtifactError, hash_file};
@@ -21,7 +21,7 @@ pub(super) const ROWS_KEY: &str = "incdec.rows";
 const METADATA_KEY: &str = "incdec.metadata";
 
 /// Where a file's content comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The settings that can change the content: no paths, workers, threads or devices.
     pub settings: serde_json::Map<String, serde_json::Value>,

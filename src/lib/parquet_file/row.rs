@@ -2,11 +2,14 @@
 
 /// Makes a struct the row of a published table: its columns are its fields, by name, type and order.
 ///
-/// `FILE` is the table's file name; `added` names the columns that files of an earlier version of this program lack.
+/// `FILE` is the table's file name; `sorted` and `unique` are its layout's, `added` names the columns that files of an earlier
+/// version of this program lack.
 macro_rules! table_row {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident in $file:literal: $format:literal version $version:literal by $rebuild:literal
+        $(sorted $($sorted:ident)+;)?
+        $(unique $($unique:ident)+;)?
         $(added $($added:ident)+)?
         {
             $($(#[$doc:meta])* pub $field:ident: $type:ty,)+
@@ -28,6 +31,10 @@ macro_rules! table_row {
                 name: $format,
                 version: $version,
                 rebuild: $rebuild,
+                layout: &$crate::parquet_file::Layout {
+                    sorted: &[$($(stringify!($sorted)),+)?],
+                    unique: &[$($(stringify!($unique)),+)?],
+                },
             };
 
             fn columns() -> Vec<arrow::datatypes::Field> {

@@ -1,8 +1,8 @@
 //! A hash over the rows of a table: Parquet's pages carry no checksum of their own.
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray,
+    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float32Array, Float64Array, Int32Array,
+    Int64Array, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 /// compressed or cut into batches.
 ///
 /// Each column has a BLAKE3 of its own over its values (a 0 byte for null, else a 1 byte and the value in little-endian bytes, text
-/// behind its length); the rows' hash is the BLAKE3 over the columns' names, types and hashes and the number of rows.
+/// behind its length, a list of fixed size as its items); the rows' hash is the BLAKE3 over the columns' names, types and hashes and the number of rows.
 #[derive(Clone, Debug)]
 pub struct RowsHash {
     columns: Vec<(String, blake3::Hasher)>,
@@ -104,6 +104,14 @@ fn append(bytes: &mut Vec<u8>, column: &ArrayRef) -> Result<(), ArrowError> {
         }
         DataType::Boolean => {
             values!(BooleanArray, |b: &mut Vec<u8>, v: bool| b.push(u8::from(v)));
+        }
+        DataType::FixedSizeList(_, _) => {
+            values!(FixedSizeListArray, |_: &mut Vec<u8>, _| ());
+            let lists = column.as_any().downcast_ref::<FixedSizeListArray>();
+            // Items of null lists count, too: nothing that is stored is passed over.
+            if let Some(lists) = lists {
+                append(bytes, lists.values())?;
+            }
         }
         other => {
             return Err(ArrowError::NotYetImplemented(format!(

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 
 use super::provenance::ROWS_KEY;
@@ -46,14 +46,19 @@ impl BatchWriter {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_key_value_metadata(Some(metadata))
-            .build();
+            .set_sorting_columns(sorting(&columns, format));
+        let unique = columns.fields().iter().filter(|column| {
+            column.data_type().is_floating()
+                || format.layout.unique.contains(&column.name().as_str())
+        });
+        let properties = unique.fold(properties, |properties, column| {
+            properties.set_column_dictionary_enabled(column.name().as_str().into(), false)
+        });
         let hash = RowsHash::new(&columns);
-        let writer =
-            ArrowWriter::try_new(draft.handle()?, columns, Some(properties)).map_err(|source| {
-                TableError::Parquet {
-                    path: path.to_owned(),
-                    source,
-                }
+        let writer = ArrowWriter::try_new(draft.handle()?, columns, Some(properties.build()))
+            .map_err(|source| TableError::Parquet {
+                path: path.to_owned(),
+                source,
             })?;
         Ok(Self {
             path: path.to_owned(),
@@ -87,6 +92,24 @@ impl BatchWriter {
         self.writer.close().map_err(parquet_error(&self.path))?;
         Ok(self.draft.publish()?)
     }
+}
+
+/// By which columns the rows are sorted, in Parquet's words; none where they are not.
+fn sorting(columns: &Schema, format: &Format) -> Option<Vec<SortingColumn>> {
+    let places = format
+        .layout
+        .sorted
+        .iter()
+        .map(|name| columns.index_of(name));
+    let sorting: Vec<SortingColumn> = places
+        .filter_map(|place| i32::try_from(place.ok()?).ok())
+        .map(|column_idx| SortingColumn {
+            column_idx,
+            descending: false,
+            nulls_first: false,
+        })
+        .collect();
+    (!sorting.is_empty()).then_some(sorting)
 }
 
 /// A Parquet error at `path`; what the disk said keeps its own error, so that a full disk gets its hint.

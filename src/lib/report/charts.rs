@@ -14,7 +14,7 @@ use super::load::Flow;
 use super::numbers::number;
 
 // The style sheet turns these two over on a dark page.
-const INK: RGBColor = RGBColor(71, 85, 105);
+pub(super) const INK: RGBColor = RGBColor(71, 85, 105);
 const GRID: RGBColor = RGBColor(226, 232, 240);
 /// What chance is drawn in.
 pub(super) const MUTED: RGBColor = RGBColor(118, 118, 118);

@@ -44,7 +44,7 @@ pub struct SummaryRow {
     /// The figure's name as in `metrics.parquet`.
     pub metric: String,
     /// The category, for figures per class and per subcategory.
-    pub class: Option<String>,
+    pub category: Option<String>,
     /// The subcategory, for figures per subcategory.
     pub subcategory: Option<String>,
     /// The task, from 0; null for the mean over tasks.
@@ -62,18 +62,14 @@ pub struct SummaryRow {
 }
 
 impl Table for SummaryRow {
-    const FORMAT: Format = Format {
-        name: "incdec.report",
-        version: 1,
-        rebuild: "make report",
-    };
+    const FORMAT: Format = Format::new("incdec.report", 2, "make report");
 
     fn columns() -> Vec<Field> {
         vec![
             column::text("scenario"),
             column::text("approach"),
             column::text("metric"),
-            column::nullable(column::text("class")),
+            column::nullable(column::text("category")),
             column::nullable(column::text("subcategory")),
             column::nullable(column::int32("task")),
             column::int32("seeds"),
@@ -287,7 +283,7 @@ impl Group<'_> {
                     scenario: self.scenario.clone(),
                     approach: self.full_name(),
                     metric: metric.clone(),
-                    class: class.clone(),
+                    category: class.clone(),
                     subcategory: subcategory.clone(),
                     task,
                     seeds: i32::try_from(self.runs.len()).unwrap_or(i32::MAX),

@@ -167,7 +167,7 @@ pub(super) type FigureKey = (i32, Split, String, Option<String>, Option<String>)
 impl RunFigures {
     fn new(rows: Vec<MetricRow>) -> Self {
         let rows = rows.into_iter().map(|r| {
-            let key = (r.task, r.split, r.metric, r.class, r.subcategory);
+            let key = (r.task, r.split, r.metric, r.category, r.subcategory);
             (key, (r.value, r.forgetting))
         });
         Self(rows.collect())

@@ -15,12 +15,14 @@
 //! of its clips.
 
 mod analyse;
+mod audit;
 mod charts;
 mod colors;
 mod compare;
 mod config;
 mod copies;
 mod detail;
+mod document;
 mod error;
 mod examples;
 mod export;
@@ -40,6 +42,7 @@ mod summary;
 mod tables;
 mod withdrawals;
 
+pub use audit::{AuditReportConfig, AuditReportSummary, run_audit};
 pub use config::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig,
 };

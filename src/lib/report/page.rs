@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::analyse::Analysis;
+use super::document::Document;
 use super::groups::Group;
 use super::judgement::Place;
 use super::load::Start;
@@ -14,15 +15,7 @@ use super::section::{Section, contents};
 use super::withdrawals::Withdrawals;
 use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;
-use crate::tables::ErasureRow;
 use crate::withdrawn::ERASE_COMMAND;
-
-const STYLE: &str = include_str!("style.css");
-/// Sorts, filters, copies and shows values; the page is whole without it.
-const SCRIPT: &str = include_str!("script.js");
-/// What a browser is told never to load: everything that is not in the page.
-const NOTHING_FROM_ELSEWHERE: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
 /// The page's HTML. `links` are the addresses of the pages of each run, where they have pages of
 /// their own; without them every run is shown in full.
@@ -48,42 +41,19 @@ pub(super) fn page(
         [one] => alone(one, permutations, quantile)?,
         _ => several(analyses, groups, links, permutations, quantile)?,
     };
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content=(NOTHING_FROM_ELSEWHERE);
-                // The page's own hash, when it is sealed.
-                meta name="blake3" content="";
-                @if let Some(chain) = withdrawals.and_then(Withdrawals::chain) {
-                    meta name=(ErasureRow::CHAIN_KEY) content=(chain);
-                }
-                title { "incdec: " (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header {
-                    p.brand { "incdec report" }
-                    h1 { (title) }
-                    p.lead { (line) }
-                }
-                main {
-                    (notes(analyses))
-                    (body)
-                    @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
-                }
-                footer {
-                    "Written by incdec " (env!("CARGO_PKG_VERSION"))
-                    ". All figures are shares of 0..1; a dash is an undefined figure. The page loads nothing."
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
-        }
+    let document = Document {
+        kind: "report",
+        title: &title,
+        lead: &line,
+        chain: withdrawals.and_then(Withdrawals::chain),
+        main: html! {
+            (notes(analyses))
+            (body)
+            @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
+        },
+        foot: html! { "All figures are shares of 0..1; a dash is an undefined figure. The page loads nothing." },
     };
-    Ok(page.into_string())
+    Ok(document.html())
 }
 
 /// What must be known before any figure is read.

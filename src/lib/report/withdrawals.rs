@@ -311,6 +311,7 @@ fn in_words(place: &str) -> &str {
         Ok(Place::Shards) => "decoded pictures, as training reads them (shards)",
         Ok(Place::Manifest) => "table of all clips (manifest)",
         Ok(Place::Tasks) => "lists of what is trained on when (tasks)",
+        Ok(Place::Features) => "numbers that a model made of them (features)",
         Ok(Place::Runs) => "records of training (runs): predictions, texts, pages",
         Err(_) => place,
     }

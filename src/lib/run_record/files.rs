@@ -18,6 +18,22 @@ pub fn checkpoint_file(task: usize) -> String {
     format!("{CHECKPOINTS}/task-{task}.safetensors")
 }
 
+/// Where the weights lie that had unlearned what `task` withdraws, before they were trained on.
+#[must_use]
+pub fn unlearned_file(task: usize) -> String {
+    format!("{CHECKPOINTS}/task-{task}-unlearned.safetensors")
+}
+
+/// The folder within a run directory of what is trained again before tasks that withdraw something.
+pub const ROLLBACK: &str = "rollback";
+
+/// Where the run lies, within a run directory, that trains again what came before `task` without what
+/// has departed by then.
+#[must_use]
+pub fn rollback_folder(task: usize) -> String {
+    format!("{ROLLBACK}/task-{task}")
+}
+
 /// Where the approach's state after `task` lies within a run directory.
 #[must_use]
 pub fn state_file(task: usize) -> String {

@@ -11,6 +11,7 @@
 //! A directory of a version before has no hashes: it is read as before, said in one line, and gets
 //! them when its next task is published.
 
+mod card;
 mod difference;
 mod document;
 mod error;
@@ -27,11 +28,13 @@ mod task_checkpoint;
 
 use std::path::Path;
 
+pub use card::MODEL_CARD_FILE;
 pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
 pub use extension::Extension;
 pub use files::{
-    CHECKPOINTS, LOG_FILE, PROGRESS_FILE, RUN_FILE, SETTINGS_FILE, checkpoint_file, state_file,
+    CHECKPOINTS, LOG_FILE, PROGRESS_FILE, ROLLBACK, RUN_FILE, SETTINGS_FILE, checkpoint_file,
+    rollback_folder, state_file, unlearned_file,
 };
 pub use head::{RunHead, Subcategory, run_id};
 pub use machine::Machine;
@@ -47,12 +50,20 @@ pub use task_checkpoint::{
 
 use crate::artifact::ArtifactError;
 
-/// Publishes the summary of a run in `folder`, which marks the run complete.
+/// Publishes the summary of a run in `folder`, which marks the run complete, and before it the card
+/// of its models. A summary that does not say so yet gets what the run was computed on and by.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the run's settings cannot be read, or the disk refuses.
 pub fn write_summary(folder: &Path, summary: &RunSummary) -> Result<(), RunRecordError> {
-    document::write(&folder.join(RUN_FILE), summary)
+    let head = RunHead::read(folder)?.unwrap_or_default();
+    let mut summary = summary.clone();
+    if summary.machine.is_none() {
+        summary.machine.clone_from(&head.machine);
+        summary.commit = RunSummary::COMMIT.map(str::to_owned);
+    }
+    card::write(folder, &head, &summary)?;
+    document::write(&folder.join(RUN_FILE), &summary)
 }
 
 /// The summary of the run in `folder`; `None` where there is none, or none that is as it was

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PROGRESS_FILE, RunRecordError, SETTINGS_FILE, checkpoint_file, document, state_file};
+use super::{
+    PROGRESS_FILE, RunRecordError, SETTINGS_FILE, checkpoint_file, document, state_file,
+    unlearned_file,
+};
 use crate::artifact::hash_file;
 use crate::parquet_file::{self, TableError};
 use crate::tables::{self, HistoryRow, MetricRow, PredictionRow};
@@ -81,7 +84,14 @@ impl RunProgress {
     /// The last task that was trained.
     #[must_use]
     pub fn last_trained(&self) -> Option<usize> {
-        self.tasks.iter().rposition(TaskOutcome::was_trained)
+        self.last_trained_before(self.tasks.len())
+    }
+
+    /// The last task before `task` that was trained.
+    #[must_use]
+    pub fn last_trained_before(&self, task: usize) -> Option<usize> {
+        let before = &self.tasks[..task.min(self.tasks.len())];
+        before.iter().rposition(TaskOutcome::was_trained)
     }
 
     /// Reads the progress of the run in `folder`; `None` where no task is done.
@@ -131,7 +141,14 @@ impl RunProgress {
         for (task, outcome) in self.tasks.iter_mut().enumerate() {
             if outcome.hashes.is_none() {
                 outcome.hashes = Some(TaskHashes {
-                    files: hashes(folder, [checkpoint_file(task), state_file(task)])?,
+                    files: hashes(
+                        folder,
+                        [
+                            checkpoint_file(task),
+                            state_file(task),
+                            unlearned_file(task),
+                        ],
+                    )?,
                     rows: rows.hashes(folder, task)?,
                 });
             }

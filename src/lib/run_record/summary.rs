@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RUN_FILE, RunErasure, RunRecordError, document};
+use super::{Machine, RUN_FILE, RunErasure, RunRecordError, document};
 
 /// The summary of a complete run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,12 @@ pub struct RunSummary {
     /// What was erased from the run since; its figures stay as they were judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub erasures: Vec<RunErasure>,
+    /// What it was computed on, and with which libraries; absent in a directory of a version before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// The commit of this program that completed it; absent where the build did not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Means over the tasks; of forgetting, over those after the first.
     #[serde(flatten)]
     pub figures: RunFigures,
@@ -49,6 +55,13 @@ impl RunSummary {
         let document = document::read(&folder.join(RUN_FILE))?;
         Ok(document.map(|document| document.value))
     }
+
+    /// The commit that this program was built from, as `make` tells the compiler.
+    pub const COMMIT: Option<&'static str> = match option_env!("INCDEC_COMMIT") {
+        Some(commit) if !commit.is_empty() => Some(commit),
+        // A source that lies in no repository.
+        _ => None,
+    };
 
     /// What `run.json` says that it is.
     pub const FORMAT: &'static str = "incdec.run-summary";

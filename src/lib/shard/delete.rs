@@ -193,9 +193,10 @@ fn rewrite(
     kept: &[i64],
     taken: &mut BTreeSet<(Split, u32)>,
 ) -> Result<BTreeMap<i64, (String, i64)>, ShardError> {
+    // One range: all of it goes into one shard.
     let config = ShardWriterConfig {
-        shard_bytes: u64::MAX,
         taken: taken.clone(),
+        ..ShardWriterConfig::default()
     };
     let provenance: Provenance = shard.provenance().clone();
     let mut writer = ShardWriter::new(folder, provenance, config);
@@ -215,6 +216,7 @@ fn copy(clip: StoredClip<'_>, split: Split) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.to_owned(),
         split,
+        label_row: 0,
         frames: clip.frames().iter().map(|f| f.to_vec()).collect(),
         head: clip.head,
     }

@@ -12,11 +12,7 @@ use crate::parquet_file::{Format, Provenance, column};
 use crate::tables::{ClipStatus, IndexRow, SourceFacts};
 
 /// The format of shard files.
-pub const FORMAT: Format = Format {
-    name: "incdec.shard",
-    version: 1,
-    rebuild: "make decode",
-};
+pub const FORMAT: Format = Format::new("incdec.shard", 1, "make decode");
 
 choice! {
     /// How frames are stored.

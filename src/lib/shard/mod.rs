@@ -5,9 +5,9 @@
 //! read from a memory map with no copy: a [`StoredClip`]'s frames are slices of the map. Frames are
 //! JPEG images or raw RGB bytes ([`Codec`]). All offsets are 64-bit.
 //!
-//! Clips lie in the order in which they were pushed, which is that of the label tables. A shard
-//! ends before the clip that would take its frames past [`ShardWriterConfig::shard_bytes`], and
-//! where split or codec change. What is published is not written again: new clips come in new
+//! Clips lie in the order in which they were pushed, which is that of the label tables. The tables
+//! are cut into [`Ranges`] of rows, and a shard holds clips of one range: which clips lie together
+//! depends on the labels alone. What is published is not written again: new clips come in new
 //! shards, [`delete`] replaces only the shards that hold what is to go, and the index is published
 //! anew, last.
 //!
@@ -24,7 +24,7 @@
 //! let folder = tempfile::tempdir().unwrap();
 //! let mut writer = ShardWriter::new(folder.path(), Provenance::default(), ShardWriterConfig::default());
 //! let row = writer.push(&NewClip {
-//!     clip_id: "abc_000001_000011".into(), split: Split::Train, frames: vec![vec![1, 2, 3], vec![4, 5, 6]],
+//!     clip_id: "abc_000001_000011".into(), split: Split::Train, label_row: 0, frames: vec![vec![1, 2, 3], vec![4, 5, 6]],
 //!     head: ClipHead {
 //!         codec: Codec::Raw, height: 1, width: 1, fps: 5.0,
 //!         source: SourceFacts::default(), status: ClipStatus::Ok, error: None,
@@ -43,6 +43,8 @@ mod error;
 mod folder;
 mod format;
 mod message;
+mod parts;
+mod ranges;
 mod reader;
 mod shards;
 mod strays;
@@ -53,7 +55,9 @@ pub use delete::{Deleted, Deletion, delete};
 pub use error::ShardError;
 pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{ClipHead, Codec, FORMAT};
+pub use parts::{merged_folder, part_folder, part_folders, parts_folder, remove_merged};
+pub use ranges::{DEFAULT_CLIPS_PER_SHARD, Ranges};
 pub use reader::{Shard, StoredClip};
 pub use shards::Shards;
 pub use strays::{Stray, strays};
-pub use writer::{DEFAULT_SHARD_BYTES, NewClip, ShardWriter, ShardWriterConfig, write_index};
+pub use writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};

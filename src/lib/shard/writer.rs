@@ -1,7 +1,7 @@
-//! Writing shards: clips in the order in which they are pushed, a new file whenever the next clip
-//! would exceed the limit.
+//! Writing shards: clips in the order in which they are pushed, a new file for each range of label
+//! rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -21,35 +21,24 @@ use super::folder::shard_name;
 use super::format::{
     ClipHead, Codec, REMARKS, Remark, Remarks, frame_field, image_fields, int32, schema,
 };
+use super::ranges::Ranges;
 use crate::artifact::{ArtifactError, Draft};
 use crate::clip::Split;
 use crate::parquet_file::{self, Provenance};
 use crate::tables::IndexRow;
 
-/// Bytes of frames after which a shard is closed, where nothing else is asked for.
-pub const DEFAULT_SHARD_BYTES: u64 = 256 << 20;
-
 /// Most bytes that one stored clip may have: the offsets of JPEG frames inside their clip are
 /// 32-bit numbers, as Hugging Face datasets wants them. Across clips everything is 64-bit.
 const MAX_CLIP_BYTES: u64 = (2 << 30) - 1;
 
-/// How shards are cut.
-#[derive(Clone, Debug)]
+/// How shards are cut and numbered.
+#[derive(Clone, Debug, Default)]
 pub struct ShardWriterConfig {
-    /// A shard is closed before the clip that would take its frames past this many bytes. A larger
-    /// clip gets a shard of its own.
-    pub shard_bytes: u64,
-    /// Numbers of shards that are there already: a new one gets the lowest that is free.
+    /// The rows of the label tables that share a shard.
+    pub ranges: Ranges,
+    /// Numbers of shards that are there already: a new one gets the lowest that is free of its
+    /// range's.
     pub taken: BTreeSet<(Split, u32)>,
-}
-
-impl Default for ShardWriterConfig {
-    fn default() -> Self {
-        Self {
-            shard_bytes: DEFAULT_SHARD_BYTES,
-            taken: BTreeSet::new(),
-        }
-    }
 }
 
 /// A clip to be stored.
@@ -59,6 +48,8 @@ pub struct NewClip {
     pub clip_id: String,
     /// The split that the clip belongs to.
     pub split: Split,
+    /// Its row in the split's label table, from 0: it says with which clips it shares a shard.
+    pub label_row: usize,
     /// What is known of it beside the frames.
     pub head: ClipHead,
     /// The frames, each as the head's codec says; at least one.
@@ -71,18 +62,19 @@ pub struct ShardWriter {
     folder: PathBuf,
     provenance: Provenance,
     config: ShardWriterConfig,
-    next_number: BTreeMap<Split, u32>,
     open: Option<OpenShard>,
     closed: Vec<String>,
 }
 
+/// What all clips of a shard have in common: split, range of rows, codec.
+type Kind = (Split, u32, Codec);
+
 struct OpenShard {
     name: String,
     path: PathBuf,
-    split: Split,
-    codec: Codec,
+    /// Split, range and codec of all its clips.
+    kind: Kind,
     rows: i64,
-    bytes: u64,
     schema: SchemaRef,
     remarks: Remarks,
     draft: Draft,
@@ -97,32 +89,28 @@ impl ShardWriter {
         Self {
             folder: folder.to_owned(),
             provenance,
-            next_number: BTreeMap::new(),
             config,
             open: None,
             closed: Vec::new(),
         }
     }
 
-    /// Appends a clip and gives its row of the index. A new shard begins where the split or codec
-    /// changes and where the limit would be exceeded.
+    /// Appends a clip and gives its row of the index. A new shard begins where the split, the range
+    /// of label rows or the codec changes.
     ///
     /// # Errors
     /// When the clip has no frames, a raw frame of a wrong size or an unusable status, or the disk
     /// refuses.
     pub fn push(&mut self, clip: &NewClip) -> Result<IndexRow, ShardError> {
-        let bytes = check(clip)?;
-        let fits = self.open.as_ref().is_some_and(|open| {
-            open.split == clip.split
-                && open.codec == clip.head.codec
-                && open.bytes + bytes <= self.config.shard_bytes
-        });
-        if !fits {
+        check(clip)?;
+        let range = self.config.ranges.range(clip.label_row);
+        let kind = (clip.split, range, clip.head.codec);
+        if self.open.as_ref().is_some_and(|open| open.kind != kind) {
             self.close()?;
         }
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.start(clip.split, clip.head.codec)?,
+            None => self.start(kind)?,
         };
         let (batch, content) = record_batch(clip, &open.schema).map_err(refused(&open.path))?;
         open.writer.write(&batch).map_err(refused(&open.path))?;
@@ -139,7 +127,6 @@ impl ShardWriter {
             open.remarks.insert(open.rows, remark);
         }
         open.rows += 1;
-        open.bytes += bytes;
         self.open = Some(open);
         Ok(row)
     }
@@ -159,13 +146,9 @@ impl ShardWriter {
         &self.closed
     }
 
-    fn start(&mut self, split: Split, codec: Codec) -> Result<OpenShard, ShardError> {
-        let number = self.next_number.entry(split).or_insert(0);
-        while self.config.taken.contains(&(split, *number)) {
-            *number += 1;
-        }
-        let name = shard_name(split, *number);
-        *number += 1;
+    fn start(&mut self, kind: Kind) -> Result<OpenShard, ShardError> {
+        let (split, range, codec) = kind;
+        let name = shard_name(split, self.free_number(split, range));
         let path = self.folder.join(&name);
         let draft = Draft::new(&path)?;
         let schema = schema(&self.provenance, codec);
@@ -174,15 +157,24 @@ impl ShardWriter {
         Ok(OpenShard {
             name,
             path,
-            split,
-            codec,
+            kind,
             rows: 0,
-            bytes: 0,
             schema,
             remarks: Remarks::new(),
             draft,
             writer,
         })
+    }
+
+    /// Takes the lowest number of the range that no shard has.
+    fn free_number(&mut self, split: Split, range: u32) -> u32 {
+        let ShardWriterConfig { ranges, taken } = &mut self.config;
+        let mut number = range;
+        while !taken.insert((split, number)) {
+            // There are far fewer shards than numbers.
+            number = number.wrapping_add(ranges.count(split));
+        }
+        number
     }
 
     fn close(&mut self) -> Result<(), ShardError> {
@@ -230,7 +222,7 @@ pub fn write_index(
     )?)
 }
 
-fn check(clip: &NewClip) -> Result<u64, ShardError> {
+fn check(clip: &NewClip) -> Result<(), ShardError> {
     let refuse = |reason: String| ShardError::Clip {
         clip_id: clip.clip_id.clone(),
         reason,
@@ -253,13 +245,13 @@ fn check(clip: &NewClip) -> Result<u64, ShardError> {
     if i32::try_from(clip.frames.len()).is_err() {
         return Err(refuse(format!("{} frames", clip.frames.len())));
     }
-    let bytes = clip.frames.iter().map(|f| f.len() as u64).sum();
+    let bytes: u64 = clip.frames.iter().map(|f| f.len() as u64).sum();
     if bytes > MAX_CLIP_BYTES {
         return Err(refuse(format!(
             "{bytes} bytes of frames; the limit is {MAX_CLIP_BYTES}"
         )));
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// The clip as a record batch of one row, and its hash.

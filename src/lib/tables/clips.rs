@@ -35,6 +35,7 @@ table_row! {
     /// A row of `clips.parquet`, the manifest: one labelled clip and where its frames lie. Sorted
     /// by split and row.
     pub struct ClipRow in "clips.parquet": "incdec.clips" version 1 by "make manifest"
+    unique clip_id row shard_row;
     added group
     {
         /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.

@@ -18,7 +18,9 @@ choice! {
 
 table_row! {
     /// A row of `downloads.parquet`. Sorted by kind, archive, name.
-    pub struct LedgerRow in "downloads.parquet": "incdec.downloads" version 1 by "make download" {
+    pub struct LedgerRow in "downloads.parquet": "incdec.downloads" version 1 by "make download"
+    unique name blake3;
+    {
         /// What the row is about.
         pub kind: Kind,
         /// The archive's path below the source; null for a clip that no archive had.
@@ -28,7 +30,7 @@ table_row! {
         /// `complete`, `probed`, `absent`, `damaged`, `not readable` or `failed` (archive);
         /// `present`, `adopted`, `frames` or `missing` (clip); `refused`.
         pub state: String,
-        /// The archive's URL as the index has it.
+        /// Where the archive was asked for: its path behind the source's address, without secrets.
         pub url: Option<String>,
         /// The clip's subcategory; the class that an archive's first header names.
         pub subcategory: Option<String>,

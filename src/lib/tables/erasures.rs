@@ -9,7 +9,9 @@ table_row! {
     ///
     /// Columns of JSON hold objects with sorted keys. The row is written when the work begins and
     /// again when it is finished; until then the columns that tell its end are null.
-    pub struct ErasureRow in "erasures.parquet": "incdec.erasures" version 1 by "make erase" {
+    pub struct ErasureRow in "erasures.parquet": "incdec.erasures" version 1 by "make erase"
+    sorted number;
+    {
         /// Counted from 1.
         pub number: i64,
         /// The request, under a name of the requester's choice.

@@ -5,7 +5,9 @@ use crate::parquet_file::table_row;
 
 table_row! {
     /// A row of `history.parquet`: one figure of one epoch. Sorted by task, epoch, split, metric.
-    pub struct HistoryRow in "history.parquet": "incdec.history" version 1 by "make train" {
+    pub struct HistoryRow in "history.parquet": "incdec.history" version 1 by "make train"
+    sorted task epoch;
+    {
         /// The task, from 0.
         pub task: i32,
         /// The epoch within the task, from 0.

@@ -51,6 +51,7 @@ table_row! {
     /// A row of `index.parquet`: one labelled clip, with or without frames. Sorted by split and the
     /// label table's row.
     pub struct IndexRow in "index.parquet": "incdec.index" version 1 by "make decode"
+    unique clip_id shard_row source_bytes source_blake3 content;
     added cause source_scan source_transfer
     {
         /// `<youtube_id>_<start>_<end>`, or the clip's path without its ending.

@@ -7,10 +7,12 @@ table_row! {
     /// A row of `metrics.parquet`: one figure at the end of one task, computed with the best
     /// epoch's weights.
     ///
-    /// `class` is the category and `subcategory` the subcategory that the figure is about; both
-    /// null for overall figures. Sorted by task, split, metric, class (class order), subcategory
-    /// (taxonomy order), nulls first.
-    pub struct MetricRow in "metrics.parquet": "incdec.metrics" version 1 by "make train" {
+    /// `category` and `subcategory` are what the figure is about; both null for overall figures.
+    /// Sorted by task, split, metric, category (class order), subcategory (taxonomy order), nulls
+    /// first.
+    pub struct MetricRow in "metrics.parquet": "incdec.metrics" version 2 by "make train RUN=another-name"
+    sorted task;
+    {
         /// The task, from 0.
         pub task: i32,
         /// What it was computed on: validation or test.
@@ -18,7 +20,7 @@ table_row! {
         /// The figure's name as in `metrics` (`mean_ap`, `ap_per_class`, `confusion` ...).
         pub metric: String,
         /// The category, for figures per class and per subcategory.
-        pub class: Option<String>,
+        pub category: Option<String>,
         /// The subcategory, for figures per subcategory.
         pub subcategory: Option<String>,
         /// The value, 0..1 for shares; null where undefined.

@@ -3,12 +3,15 @@
 //!
 //! A row's fields are the table's columns, by name, type and order. `downloads` is written by the
 //! download stage, `index` by decode, `clips` by manifest, `availability` and `schedule` by tasks,
-//! `erasures` by erase, and the others by train into a run directory.
+//! `erasures` by erase, `features` by features, three tables by audit, and the others by train into a
+//! run directory.
 
+mod audit;
 mod availability;
 mod clips;
 mod downloads;
 mod erasures;
+mod features;
 mod history;
 mod index;
 mod metrics;
@@ -17,6 +20,7 @@ mod schedule;
 mod seen;
 mod timing;
 
+pub use audit::{AuditRow, AuditTimingRow, CurveRow};
 #[cfg(feature = "torch")]
 pub(crate) use availability::class_counts;
 pub use availability::{
@@ -26,6 +30,9 @@ pub use availability::{
 pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
 pub use erasures::ErasureRow;
+pub use features::{
+    CHECKPOINT, FEATURES, FEATURES_INPUT, FeatureRow, read_features, write_features,
+};
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};
 pub use metrics::MetricRow;

@@ -8,7 +8,9 @@ use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 
 use crate::clip::Split;
-use crate::parquet_file::{self, BatchWriter, Format, Provenance, RowsHash, TableError, column};
+use crate::parquet_file::{
+    self, BatchWriter, Format, Layout, Provenance, RowsHash, TableError, column,
+};
 
 /// A row of `predictions.parquet`: what the model said of one clip at the end of one task.
 ///
@@ -44,6 +46,10 @@ pub const PREDICTIONS: Format = Format {
     name: "incdec.predictions",
     version: 1,
     rebuild: "make train",
+    layout: &Layout {
+        sorted: &["task"],
+        unique: &["position"],
+    },
 };
 
 /// Publishes `predictions.parquet` for the classes named `categories`.

@@ -24,7 +24,9 @@ table_row! {
     /// A row of `schedule.parquet`: what happened to one subcategory on entering one task. The rows
     /// with a position are the task's list. Sorted by task, class, then position with nulls last
     /// (these in the taxonomy's order).
-    pub struct ScheduleRow in "schedule.parquet": "incdec.schedule" version 1 by "make tasks" {
+    pub struct ScheduleRow in "schedule.parquet": "incdec.schedule" version 1 by "make tasks"
+    sorted task;
+    {
         /// The task, from 0.
         pub task: i32,
         /// The category.

@@ -16,7 +16,9 @@ choice! {
 
 table_row! {
     /// A row of `seen.parquet`: one clip and one use of it. Sorted by clip and use.
-    pub struct SeenRow in "seen.parquet": "incdec.seen" version 1 by "make train" {
+    pub struct SeenRow in "seen.parquet": "incdec.seen" version 1 by "make train"
+    sorted clip_id;
+    {
         /// The clip.
         pub clip_id: String,
         /// What it was used for.

@@ -5,8 +5,9 @@
 //! (place, scale, brightness) is drawn for the others from the same ranges. The subcategory is the
 //! appearance: every category divides one scale of textures and hues evenly among its
 //! subcategories, so that appearance alone says nothing about the category. Where the appearance is
-//! to be a cue, each subcategory has a texture and a hue of its own instead, those of one category
-//! no more alike than others.
+//! to be a cue, each category has a band of hues instead, and each subcategory a texture and hues of
+//! its own within it: what was learned of one subcategory helps with its neighbours, the less the
+//! farther they are.
 //!
 //! Only additions, multiplications and square roots are used: no sine or power, whose last bits
 //! differ between systems.
@@ -37,8 +38,8 @@ const DARKEST: f64 = 0.4;
 const SWAY_HERTZ: (f64, f64) = (0.6, 0.9);
 /// Numbers between the first subcategories of two categories.
 const SUBCATEGORIES_APART: usize = 17;
-/// The golden ratio's fraction.
-const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
+/// The share of its category's band in which hues of subcategories begin.
+const BAND_IN_USE: f64 = 0.9;
 /// The range of hues of a subcategory, in cycles, where it has one of its own.
 const HUE_RANGE: f64 = 0.015;
 /// How far a sway goes to either side, in cells.
@@ -129,7 +130,7 @@ impl Scene {
                 (scaled as usize).min(Texture::ALL.len() - 1),
                 scaled.fract(),
             ),
-            Cue::Appearance => own_appearance(class, index, scaled.fract()),
+            Cue::Appearance => own_appearance(class, index, count, scaled.fract()),
         };
         let texture = Texture::ALL[texture];
         let hertz = between(
@@ -257,10 +258,12 @@ fn grow(scale: f64, seconds: f64) -> f64 {
 /// The number of the texture and the hue of a subcategory; `share` of 0..1 places the hue within the
 /// subcategory's own narrow range.
 #[allow(clippy::cast_precision_loss)] // Some dozens of subcategories.
-fn own_appearance(class: usize, index: usize, share: f64) -> (usize, f64) {
+fn own_appearance(class: usize, index: usize, count: usize, share: f64) -> (usize, f64) {
     let number = class * SUBCATEGORIES_APART + index;
-    // Steps of the golden ratio spread any number of hues evenly.
-    let hue = (number as f64 * GOLDEN_RATIO).fract();
+    let bands = Motion::ALL.len();
+    let band = (class % bands) as f64;
+    let within = BAND_IN_USE * index as f64 / count as f64;
+    let hue = (band + within) / bands as f64;
     (number % Texture::ALL.len(), hue + share * HUE_RANGE)
 }
 
@@ -354,7 +357,7 @@ mod tests {
         let subcategories = [14, 3, 3, 5, 12].into_iter().enumerate();
         let own: Vec<(usize, f64)> = subcategories
             .flat_map(|(class, count)| {
-                (0..count).map(move |index| own_appearance(class, index, 0.0))
+                (0..count).map(move |index| own_appearance(class, index, count, 0.0))
             })
             .collect();
         for (k, a) in own.iter().enumerate() {

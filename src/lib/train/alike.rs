@@ -37,6 +37,7 @@ pub(super) fn check(
         "pretrained": pretrained,
         "machine": machine,
         "program": hash_file(&own)?,
+        "extend": config.extend,
         "on_bad_clip": config.on_bad_clip.to_string(),
         "max_bad": config.max_bad,
     });

@@ -1,7 +1,10 @@
 //! Which settings make sense, alone and together.
 
 use super::TrainError;
-use super::settings::{ApproachName, CriterionName, OnTainted, Settings, TrainConfig, UnlearnName};
+use super::settings::{
+    ApproachName, CriterionName, OnTainted, SamplerName, SchedulerName, Settings, TrainConfig,
+    UnlearnName,
+};
 use crate::data::{MAX_BATCH_BYTES, MAX_WORKERS, OnBadClip};
 use crate::model::{Geometry, ModelPath, Precision};
 
@@ -30,9 +33,7 @@ impl TrainConfig {
     /// [`TrainError::Setting`], naming the flag and what it may be.
     pub fn check(&self) -> Result<(), TrainError> {
         self.settings.check()?;
-        if let Some(launch) = &self.launch {
-            self.settings.check_deal(launch.size)?;
-        }
+        self.check_processes()?;
         if self.workers > MAX_WORKERS {
             return refuse(
                 "--workers",
@@ -62,24 +63,25 @@ impl TrainConfig {
         if !(0.0..=1.0).contains(&self.max_bad) {
             return refuse("--max-bad", format!("{} must lie in 0..1", self.max_bad));
         }
+        self.check_features()?;
         if self.max_bad > 0.0 && self.on_bad_clip == OnBadClip::Fail {
             return refuse("--max-bad", "belongs to --on-bad-clip skip");
         }
         let rolls_back = self.on_tainted == OnTainted::Rollback;
-        if rolls_back != self.from_run.is_some() {
+        if rolls_back && self.from_run.is_none() {
             return refuse(
                 "--from-run",
-                "belongs to --on-tainted rollback, and that to it",
+                "--on-tainted rollback goes on from a run: name it",
+            );
+        }
+        if self.from_run.is_some() && !rolls_back && self.settings.unlearn == UnlearnName::None {
+            return refuse(
+                "--from-run",
+                "belongs to --on-tainted rollback, or to --unlearn METHOD beside a run of another method",
             );
         }
         if self.from_run.as_ref() == Some(&self.out) {
             return refuse("--from-run", "the run stays as it is: choose another --out");
-        }
-        if rolls_back && self.launch.is_some() {
-            return refuse(
-                "--on-tainted",
-                "rollback takes tasks over on one process; the run then goes on with several",
-            );
         }
         if rolls_back && self.withdrawn.is_none() {
             return refuse(
@@ -88,6 +90,65 @@ impl TrainConfig {
             );
         }
         Ok(())
+    }
+}
+
+impl TrainConfig {
+    /// Refuses what several processes cannot do together.
+    fn check_processes(&self) -> Result<(), TrainError> {
+        let Some(launch) = &self.launch else {
+            return Ok(());
+        };
+        let approach = self.settings.approach;
+        let alone = if approach.is_on_features() {
+            ("--approach", format!("{approach} takes seconds"))
+        } else if self.from_run.is_some() {
+            let why = "tasks are taken over first, and several processes can go on from there";
+            ("--from-run", why.to_owned())
+        } else if self.settings.unlearn == UnlearnName::Rollback {
+            let why = "rollback trains a run within the run directory";
+            ("--unlearn", why.to_owned())
+        } else {
+            return Ok(());
+        };
+        let (flag, why) = alone;
+        Err(TrainError::OneProcess {
+            flag,
+            why,
+            started: launch.size,
+        })
+    }
+
+    /// Refuses what heads on cached features cannot make sense of, and features without such a head.
+    fn check_features(&self) -> Result<(), TrainError> {
+        let approach = self.settings.approach;
+        match (approach.is_on_features(), self.features.is_some()) {
+            (true, false) => refuse(
+                "--features",
+                format!("--approach {approach} needs a feature table (incdec-features)"),
+            ),
+            (false, true) => refuse(
+                "--features",
+                "belongs to --approach ridge, ranpac, sisa and head-finetune",
+            ),
+            (true, true) if self.pretrained.is_some() => refuse(
+                "--pretrained",
+                "the features have their backbone: not together with --features",
+            ),
+            (true, true) if self.seed_outputs => refuse(
+                "--seed-outputs",
+                format!("the seed has nothing like --approach {approach}"),
+            ),
+            (true, true) if self.from_run.is_some() => refuse(
+                "--from-run",
+                format!("--approach {approach} is trained anew in seconds: leave it out"),
+            ),
+            (true, true) if self.extend.epochs.is_some() => refuse(
+                "--extend-epochs",
+                format!("--approach {approach} has no epochs to go back into"),
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -104,7 +165,10 @@ impl Settings {
     }
 
     /// Refuses steps whose micro-batches cannot be dealt evenly to so many processes.
-    fn check_deal(&self, processes: usize) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], naming the numbers of processes that can share them.
+    pub(super) fn check_deal(&self, processes: usize) -> Result<(), TrainError> {
         let batches = self.micro_batches();
         if batches.is_multiple_of(processes) {
             return Ok(());
@@ -221,10 +285,69 @@ impl Settings {
                 "a temperature other than 1 needs --criterion multiclass",
             );
         }
+        self.check_buffer()?;
+        if self.unlearn_seed.is_some() && self.unlearn == UnlearnName::None {
+            return refuse("--unlearn-seed", "belongs to --unlearn METHOD");
+        }
         if self.from_scratch && self.unlearn != UnlearnName::None {
             return refuse(
                 "--unlearn",
                 "new weights have nothing to unlearn: not together with --from-scratch",
+            );
+        }
+        if self.approach.is_on_features() {
+            return self.check_head();
+        }
+        Ok(())
+    }
+
+    /// Refuses what replay cannot make sense of, and a buffer without it.
+    fn check_buffer(&self) -> Result<(), TrainError> {
+        if !self.approach.has_buffer() {
+            return match self.buffer {
+                Some(_) => refuse("--buffer", "belongs to --approach er, der++ and gdumb"),
+                None => Ok(()),
+            };
+        }
+        if self.buffer == Some(0) {
+            return refuse("--buffer", "must be at least 1");
+        }
+        let groups = match self.approach {
+            ApproachName::DerPlusPlus => 3,
+            ApproachName::Er => 2,
+            _ => 1,
+        };
+        if self.batch_size < groups {
+            let why = format!(
+                "{}: --approach {} takes {groups} kinds of clips into each batch",
+                self.batch_size, self.approach
+            );
+            return refuse("--batch-size", why);
+        }
+        if self.sampler == SamplerName::Imbalanced {
+            let why = format!("--approach {} draws by itself: use balanced", self.approach);
+            return refuse("--sampler", why);
+        }
+        Ok(())
+    }
+
+    /// Refuses what a head on cached features cannot make sense of.
+    fn check_head(&self) -> Result<(), TrainError> {
+        if self.unlearn != UnlearnName::None {
+            let why = format!("--approach {} unlearns by itself", self.approach);
+            return refuse("--unlearn", why);
+        }
+        if self.scheduler != SchedulerName::Fixed {
+            let why = format!(
+                "--approach {} trains at a fixed rate: use --scheduler fixed",
+                self.approach
+            );
+            return refuse("--scheduler", why);
+        }
+        if self.from_scratch && self.approach == ApproachName::Sisa {
+            return refuse(
+                "--from-scratch",
+                "sisa trains again by itself what a withdrawal asks for",
             );
         }
         Ok(())

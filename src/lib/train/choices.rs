@@ -15,6 +15,38 @@ choice! {
         /// Elastic Weight Consolidation: stay close to the old weights where the Fisher information
         /// is large.
         Ewc = "ewc" (seed "incdec_ewc"),
+        /// Experience replay: batches of new clips and as many of a buffer of earlier ones.
+        Er = "er",
+        /// Dark experience replay: besides, logits of the buffer's clips are held to those stored.
+        DerPlusPlus = "der++",
+        /// A buffer balanced over classes, and new weights for each task, trained on it alone.
+        Gdumb = "gdumb",
+        /// Ridge regression on cached features: what leaves is subtracted, exactly.
+        Ridge = "ridge",
+        /// The same behind a random projection (RanPAC).
+        Ranpac = "ranpac",
+        /// Heads on cached features in shards and slices: a withdrawal trains again what came
+        /// after.
+        Sisa = "sisa",
+        /// A head on cached features, trained on by gradient from task to task.
+        HeadFinetune = "head-finetune",
+    }
+}
+
+impl ApproachName {
+    /// Whether earlier clips are replayed from a buffer.
+    #[must_use]
+    pub fn has_buffer(self) -> bool {
+        matches!(self, Self::Er | Self::DerPlusPlus | Self::Gdumb)
+    }
+
+    /// Whether the model is a head on cached features instead of a network on frames.
+    #[must_use]
+    pub fn is_on_features(self) -> bool {
+        matches!(
+            self,
+            Self::Ridge | Self::Ranpac | Self::Sisa | Self::HeadFinetune
+        )
     }
 }
 
@@ -121,6 +153,10 @@ choice! {
         /// Nothing: what leaves is only no longer trained on.
         #[default]
         None = "none",
+        /// New weights, and the recipe of task 0: nothing of what was trained before is left.
+        Retrain = "retrain",
+        /// Go back to before what leaves was first seen, and train the tasks since then again without it.
+        Rollback = "rollback",
         /// Train on what stays.
         Finetune = "finetune",
         /// Climb the loss of what leaves until it is that of held-out clips like it.

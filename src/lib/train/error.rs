@@ -9,6 +9,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
 use crate::exit::Exit;
+use crate::foreign::printable;
 use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
@@ -19,6 +20,7 @@ use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
 use crate::tables::AvailabilityError;
+use crate::unlearning::exact_head::ExactHeadError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
@@ -80,9 +82,38 @@ pub enum TrainError {
         /// The task.
         task: usize,
     },
+    /// Several processes were started for what one does.
+    #[error("{flag}: {why}; that is for one process, and {started} were started")]
+    OneProcess {
+        /// The flag.
+        flag: &'static str,
+        /// What it does.
+        why: String,
+        /// The processes.
+        started: usize,
+    },
     /// The processes that train together are not together.
     #[error(transparent)]
     World(#[from] WorldError),
+    /// A clip has no feature that it could be judged by.
+    #[error("{path}: clip {} {what}", printable(clip))]
+    Feature {
+        /// The feature table.
+        path: PathBuf,
+        /// The clip.
+        clip: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// An exact head cannot change.
+    #[error(transparent)]
+    ExactHead(#[from] ExactHeadError),
+    /// The sums of an exact head are not positive definite under any ridge.
+    #[error("task {task}: no ridge makes the head's equations solvable")]
+    NoRidge {
+        /// The task.
+        task: usize,
+    },
     /// There is no task.
     #[error("the availability table has no task")]
     NoTask,
@@ -362,6 +393,7 @@ impl Failed for TrainError {
 impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::OneProcess { .. } => Some("start one process: without torchrun and srun, and with WORLD_SIZE unset".into()),
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
             Self::Device(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
@@ -372,6 +404,7 @@ impl Hint for TrainError {
             Self::Data(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
             Self::Withdrawn(e) => e.hint(),
             Self::World(e) => e.hint(),
             Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
@@ -410,7 +443,7 @@ impl Hint for TrainError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Setting { .. } => Exit::Usage,
+            Self::Setting { .. } | Self::OneProcess { .. } => Exit::Usage,
             Self::Device(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),

@@ -152,6 +152,33 @@ pub(super) fn answer(learner: &Learner, batch: &DeviceBatch) -> Tensor {
     })
 }
 
+/// The evaluation of a whole list whose `logits` [N, C] are known, in its order.
+///
+/// # Errors
+/// When they make no probabilities.
+pub(super) fn of_logits(
+    criterion: CriterionName,
+    taxonomy: &Taxonomy,
+    list: &Dataset,
+    logits: &Tensor,
+    begun: Instant,
+) -> Result<Evaluation, TrainError> {
+    let labels: Vec<i64> = list.samples().iter().map(|sample| sample.label).collect();
+    let loss = criterion.loss(logits, &Tensor::from_slice(&labels));
+    let probabilities = criterion.probabilities(logits).to_kind(Kind::Float);
+    let probabilities = Vec::<f32>::try_from(probabilities.reshape([-1]))?;
+    let samples = list.samples().iter();
+    let truth = samples.map(|sample| (sample.label, sample.subcategory.as_str()));
+    let metrics = judge(taxonomy, criterion, &probabilities, truth)?;
+    Ok(Evaluation {
+        loss: loss.double_value(&[]),
+        probabilities,
+        metrics,
+        clips: (0..list.len()).collect(),
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
 /// Every figure of `probabilities` [N, C] for clips of which `truth` gives label and subcategory.
 fn judge<'a>(
     taxonomy: &Taxonomy,

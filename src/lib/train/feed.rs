@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tch::{Device, Kind};
 
 use super::TrainError;
-use super::approach::DeviceBatch;
+use super::approach::{DeviceBatch, Replay};
 use super::error::share;
 use super::profile::{Clock, Phase};
 use super::settings::{SamplerName, Settings, TrainConfig};
@@ -131,13 +131,44 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        self.start(list, order, keys, self.augment(), first)
+        let config = LoaderConfig {
+            augment: self.augment(),
+            ..self.loader
+        };
+        self.start(list, order, keys, config, first)
+    }
+
+    /// The training batches of an epoch from number `first` on where clips are replayed, augmented.
+    pub(super) fn replayed(
+        &self,
+        task: usize,
+        replay: &Replay,
+        epoch: u64,
+        first: usize,
+    ) -> Result<Pass, TrainError> {
+        let keys = StreamKeys {
+            task: task as u64,
+            epoch,
+        };
+        let order = replay
+            .mix
+            .order(self.batch_size(), self.settings.seed, keys);
+        let config = LoaderConfig {
+            augment: self.augment(),
+            batch_size: replay.mix.batch_size(self.batch_size()),
+            ..self.loader
+        };
+        self.start(&replay.list, order, keys, config, first)
     }
 
     /// Every clip of a list once, in its order, unaugmented, from batch `first` on.
     pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Result<Pass, TrainError> {
         let order = (0..list.len()).collect();
-        self.start(list, order, StreamKeys::default(), Augment::None, first)
+        let config = LoaderConfig {
+            augment: Augment::None,
+            ..self.loader
+        };
+        self.start(list, order, StreamKeys::default(), config, first)
     }
 
     /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`; all of them on every
@@ -194,13 +225,9 @@ impl Feed {
         list: &Arc<Dataset>,
         order: Vec<usize>,
         keys: StreamKeys,
-        augment: Augment,
+        config: LoaderConfig,
         first: usize,
     ) -> Result<Pass, TrainError> {
-        let config = LoaderConfig {
-            augment,
-            ..self.loader
-        };
         config.check()?;
         let batches = Batches::dealt(list, order, keys, &config, first, self.deal);
         Ok(Pass::new(batches))

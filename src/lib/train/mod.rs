@@ -10,13 +10,14 @@
 //! |---|---|
 //! | [`settings`], `check` | every setting with its default; which go together; the seed's quirks, one field each |
 //! | `machine` | what of the place where a run computes can change the last bits |
-//! | [`task_sequence`] | which clips each task trains and evaluates on |
+//! | [`task_sequence`], `stages` | which clips each task trains and evaluates on; which recipe it is trained by |
 //! | `run` | the loop: the order of events |
 //! | `feed`, `evaluate` | batches on the device; predictions and figures of a list |
 //! | [`learner`], [`optimizer`], [`rate_schedule`], `criterion`, `selection`, `trained` | the parts of a step and of an epoch |
-//! | [`approach`] | finetune, LwF, feature distillation, EWC: hooks around the loop |
+//! | [`approach`] | finetune, LwF, feature distillation, EWC, replay: hooks around the loop |
 //! | [`watch`] | when a checkpoint is kept inside a task, and when a run ends early |
 //! | [`unlearn`] | how a model is made to forget what leaves: one hook before a task |
+//! | `heads` | models that are a head on cached features |
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
 //! | [`profile`], `forecast` | where the seconds go; how many are left |
@@ -40,6 +41,7 @@ mod error;
 mod evaluate;
 mod feed;
 mod forecast;
+mod heads;
 pub mod learner;
 mod machine;
 pub mod optimizer;
@@ -49,6 +51,7 @@ pub mod record;
 mod run;
 mod selection;
 pub mod settings;
+mod stages;
 pub mod status;
 pub mod task_sequence;
 mod trained;

@@ -26,13 +26,15 @@ pub enum Phase {
     Evaluation,
     /// What an approach does between tasks (Fisher information, teachers).
     Approach,
+    /// A withdrawal is unlearned.
+    Unlearning,
     /// Weights, tables and logs are published.
     Checkpoint,
 }
 
 impl Phase {
     /// All phases in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Transfer,
         Self::Forward,
@@ -41,6 +43,7 @@ impl Phase {
         Self::Optimizer,
         Self::Evaluation,
         Self::Approach,
+        Self::Unlearning,
         Self::Checkpoint,
     ];
 
@@ -56,6 +59,7 @@ impl Phase {
             Self::Optimizer => "optimizer",
             Self::Evaluation => "evaluation",
             Self::Approach => "between tasks",
+            Self::Unlearning => "unlearning",
             Self::Checkpoint => "checkpoint",
         }
     }
@@ -154,15 +158,22 @@ fn report(seconds: &[f64; Phase::ALL.len()], total: f64) -> String {
         Phase::Optimizer,
         Phase::Evaluation,
         Phase::Approach,
+        Phase::Unlearning,
     ]
     .iter()
     .map(|phase| seconds[*phase as usize])
     .sum();
-    let outside = total - computing - waiting;
+    let gathering = seconds[Phase::Gathering as usize];
+    let outside = total - computing - waiting - gathering;
     text += &if share(waiting) > WAITING_MUCH {
         format!(
             "Loading bounds this run: {:.0} % of the time no batch was ready. More --workers help while there are idle cores.",
             100.0 * share(waiting)
+        )
+    } else if share(gathering) > ELSEWHERE_MUCH {
+        format!(
+            "The other processes bound this run: {:.0} % of the time goes to gathering what all have computed, waiting for the slowest included. Larger batches exchange less for each clip.",
+            100.0 * share(gathering)
         )
     } else if share(outside) > ELSEWHERE_MUCH {
         format!(
@@ -201,6 +212,9 @@ mod tests {
         };
         assert!(report(&seconds(5.0, 4.0), 10.0).contains("Loading bounds this run: 50 %"));
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
+        let mut gathered = seconds(0.1, 5.0);
+        gathered[Phase::Gathering as usize] = 3.0;
+        assert!(report(&gathered, 10.0).contains("The other processes bound this run: 30 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);
         assert!(idle.contains("Neither loading nor computing"));
         assert!(

@@ -97,9 +97,15 @@ pub struct Settings {
     pub fd_lambda: f64,
     /// How feature distillation measures distance.
     pub fd_distance: FeatureDistance,
+    /// Clips that the buffer of a replay approach holds; default [`BUFFER_CLIPS`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<usize>,
     /// How the model is made to forget what a task withdraws, before that task.
     #[serde(skip_serializing_if = "nothing_is_unlearned")]
     pub unlearn: UnlearnName,
+    /// Seed of what unlearning draws; default that of everything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlearn_seed: Option<u64>,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
     /// Whether each task starts from new weights and is trained as task 0 is, whatever the approach (the reference that
@@ -158,7 +164,9 @@ impl Default for Settings {
             lwf_temperature: 1.0,
             fd_lambda: 0.1,
             fd_distance: FeatureDistance::L2,
+            buffer: None,
             unlearn: UnlearnName::default(),
+            unlearn_seed: None,
             stop_after_first_task: false,
             from_scratch: false,
             seed: model.seed,
@@ -172,7 +180,38 @@ impl Settings {
     /// scratch every task is.
     #[must_use]
     pub fn is_first(&self, task: usize) -> bool {
-        task == 0 || self.from_scratch
+        task == 0 || self.from_scratch || self.approach == ApproachName::Gdumb
+    }
+
+    /// The network of so many classes that the settings ask for, its weights drawn from `seed`.
+    #[must_use]
+    pub fn model(&self, classes: usize, seed: u64) -> ModelConfig {
+        ModelConfig {
+            variant: self.variant,
+            geometry: self.geometry,
+            classes: i64::try_from(classes).unwrap_or(i64::MAX),
+            dropout: self.dropout,
+            path: self.model_path,
+            precision: self.precision,
+            seed,
+            checkpoint_blocks: self.checkpoint_blocks,
+        }
+    }
+
+    /// Clips that the buffer of a replay approach holds.
+    #[must_use]
+    pub fn buffer_clips(&self) -> usize {
+        self.buffer.unwrap_or(BUFFER_CLIPS)
+    }
+
+    /// The same settings with nothing unlearned.
+    #[must_use]
+    pub fn without_unlearning(&self) -> Self {
+        Self {
+            unlearn: UnlearnName::None,
+            unlearn_seed: None,
+            ..self.clone()
+        }
     }
 
     /// Batches whose gradients make one step, at least 1.
@@ -206,6 +245,9 @@ impl Settings {
     }
 }
 
+/// Clips that a buffer holds by default.
+pub const BUFFER_CLIPS: usize = 200;
+
 /// Seconds between two checkpoints inside a task.
 const CHECKPOINT_EVERY_SECONDS: u64 = 300;
 
@@ -220,6 +262,8 @@ pub struct TrainConfig {
     pub out: PathBuf,
     /// Weights to start from; the backbone is taken, the head is new.
     pub pretrained: Option<PathBuf>,
+    /// The feature table of an approach on cached features; default none.
+    pub features: Option<PathBuf>,
     /// The list of withdrawn clips; default none.
     pub withdrawn: Option<PathBuf>,
     /// The ledger of withdrawals, whose newest chain value checkpoints carry; default none.
@@ -279,6 +323,7 @@ impl TrainConfig {
             shards,
             out,
             pretrained: None,
+            features: None,
             withdrawn: None,
             withdrawals: None,
             log_ids: LogIds::default(),

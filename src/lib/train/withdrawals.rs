@@ -48,20 +48,17 @@ pub(super) fn check_shards(withdrawn: &Withdrawn, config: &TrainConfig) -> Resul
     }
 }
 
-/// What the done tasks of a run saw of withdrawn clips, the first seen first.
+/// What the done tasks of a run saw of clips that have left, the first seen first.
 ///
 /// # Errors
 /// When a table of the run cannot be read.
 pub(super) fn seen_of(
-    withdrawn: &Withdrawn,
+    has_left: &dyn Fn(&str) -> bool,
     folder: &Path,
     progress: &RunProgress,
 ) -> Result<Vec<SeenRow>, TrainError> {
-    if withdrawn.is_empty() || progress.tasks.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut seen = seen_by(folder, progress)?;
-    seen.retain(|row| withdrawn.contains(&row.clip_id));
+    seen.retain(|row| has_left(&row.clip_id));
     seen.sort_by_key(|row| row.first_task);
     Ok(seen)
 }
@@ -75,6 +72,9 @@ pub(super) fn check_run(
     config: &TrainConfig,
     progress: &RunProgress,
 ) -> Result<(), TrainError> {
+    if withdrawn.is_empty() {
+        return Ok(());
+    }
     // A checkpoint inside a task has trained on that task's lists, too.
     let mut progress = progress.clone();
     if let Some(newest) = positions(&config.out)?.last() {
@@ -85,7 +85,7 @@ pub(super) fn check_run(
         let tasks = progress.tasks.len().max(newest.task + 1);
         progress.tasks.resize(tasks, under_way);
     }
-    let seen = seen_of(withdrawn, &config.out, &progress)?;
+    let seen = seen_of(&|clip| withdrawn.contains(clip), &config.out, &progress)?;
     let Some(first) = seen.first() else {
         return Ok(());
     };

@@ -7,9 +7,11 @@
 //! | [`masks`] | which weights a method changes, and how much it dampens them |
 //! | [`rates`] | how rates and penalties run over epochs; which epoch SCRUB goes back to |
 //! | [`exact_head`] | ridge and RanPAC: sums that add what arrives and subtract what leaves |
+//! | [`linear_head`] | what a head on features comes to, and its logits |
 //! | [`sisa`] | heads in shards and slices: what a withdrawal trains again |
 
 pub mod exact_head;
+pub mod linear_head;
 pub mod masks;
 pub mod rates;
 pub mod sets;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::isolate::worker_that;
 use super::stage::Data;
 use crate::support::{self, delete_clips, root};
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -196,7 +197,7 @@ fn a_folder_that_is_removed_while_clips_are_decoded_is_an_error() {
     let error = decode::run(&DecodeConfig {
         max_failed: 0.5,
         jobs: 2,
-        shard_bytes: 1,
+        clips_per_shard: NonZeroU32::MIN,
         isolate: Some(worker_that(&data.path(""), &remove)),
         ..DecodeConfig::new(data.path("raw"), data.path("Info"), data.path("a"))
     });

@@ -87,7 +87,7 @@ impl Data {
             "--frame-size",
             "64x48",
         ]);
-        command.args(["--shard-bytes", "12000"]).args(args);
+        command.args(["--clips-per-shard", "1"]).args(args);
         command
     }
 
@@ -269,8 +269,8 @@ fn too_many_failures_fail_the_stage_but_keep_what_was_decoded() {
         data.path("a").to_str().unwrap(),
         "--frame-size",
         "64x48",
-        "--shard-bytes",
-        "12000",
+        "--clips-per-shard",
+        "1",
     ]);
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

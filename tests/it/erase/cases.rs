@@ -127,7 +127,7 @@ fn one_clip_goes_from_everywhere_and_nothing_else_changes() {
 fn decode_changes_nothing(world: &World) {
     let config = DecodeConfig {
         max_failed: 0.0,
-        ..DecodeConfig::new(world.path("raw"), world.path("Info"), world.path("shards"))
+        ..world.decoding()
     };
     assert!(decode::run(&config).unwrap().up_to_date);
 }
@@ -384,7 +384,7 @@ fn a_clip_that_is_held_twice_goes_twice_and_under_another_name_it_is_named() {
             .collect(),
         ..ShardWriterConfig::default()
     };
-    let settings = incdec::decode::ClipSettings::default().provenance();
+    let settings = world.decoding().provenance();
     let mut writer = ShardWriter::new(&world.path("shards"), settings, config);
     let source = SourceFacts {
         bytes: Some(bytes.len() as i64),
@@ -558,8 +558,24 @@ fn stored_clips_that_no_label_names_are_chosen_and_erased() {
 }
 
 fn decode_again(world: &World) {
-    let config = DecodeConfig::new(world.path("raw"), world.path("Info"), world.path("shards"));
-    decode::run(&config).unwrap();
+    decode::run(&world.decoding()).unwrap();
+}
+
+#[test]
+fn parts_that_were_never_merged_go_with_what_they_hold() {
+    let world = World::new();
+    let clip = world.clip(Split::Train);
+    let part = world.path("shards/parts/0-of-1");
+    fs::create_dir_all(&part).unwrap();
+    for name in shard_files(&world.path("shards")).unwrap().values() {
+        fs::copy(world.path("shards").join(name), part.join(name)).unwrap();
+    }
+    let plan = plan(&world.places(), &ids(&[&clip.id])).unwrap();
+    let is_of_part = |file: &str| file.starts_with("shards/parts/0-of-1/");
+    assert!(plan.held.iter().any(|row| is_of_part(&row.file)));
+    apply(&world.config(ids(&[&clip.id]))).unwrap();
+    assert!(!part.exists());
+    assert!(verify(&world.places()).unwrap().is_clean());
 }
 
 #[test]
@@ -589,7 +605,9 @@ fn clips_that_have_left_the_tasks_for_good_are_chosen() {
 fn a_place_in_use_says_busy_and_another_request_waits_for_the_one_that_was_begun() {
     let world = World::new();
     let clip = world.clip(Split::Train);
-    for place in ["shards", "runs/one", "raw", ""] {
+    // Parts under way too: a part would go on with what it has read.
+    let parts = ["shards/parts/0-of-2", "raw/.incdec-download/parts/1-of-3"];
+    for place in ["shards", "runs/one", "raw", ""].into_iter().chain(parts) {
         let held =
             incdec::lock::Lock::folder(&world.path(place), "incdec-other", incdec::lock::Wait::No)
                 .unwrap();
@@ -738,7 +756,7 @@ fn a_table_of_a_version_before_keeps_the_columns_that_it_has() {
 /// written once.
 #[test]
 fn five_thousand_of_fifty_thousand_rows_rewrite_what_holds_them_once() {
-    let world = World::of([10_000, 1_250, 1_250], 1, 12_000);
+    let world = World::of([10_000, 1_250, 1_250], 1, 1_000);
     let rows = |names: &BTreeSet<String>| -> usize {
         let shards = names
             .iter()

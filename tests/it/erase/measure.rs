@@ -13,8 +13,8 @@ use crate::support::say;
 
 /// Clips that leave.
 const LEAVING: usize = 100;
-/// Bytes of a shard.
-const SHARD_BYTES: u64 = 4 << 20;
+/// Label rows of a shard: some 4 MiB of frames of the usual side.
+const CLIPS_PER_SHARD: u32 = 1365;
 /// Side of a frame in pixels, unless INCDEC_ERASE_SIDE sets another number.
 const SIDE: usize = 16;
 /// Clips, unless INCDEC_ERASE_CLIPS sets another number.
@@ -28,7 +28,7 @@ fn erasing_few_of_many() {
     let clips = number("INCDEC_ERASE_CLIPS", CLIPS);
     let side = number("INCDEC_ERASE_SIDE", SIDE);
     // Eight of ten are for training, in four subcategories.
-    let world = World::of([clips / 5, clips / 40, clips / 40], side, SHARD_BYTES);
+    let world = World::of([clips / 5, clips / 40, clips / 40], side, CLIPS_PER_SHARD);
     let size = |names: &BTreeSet<String>| -> u64 {
         let sizes = names
             .iter()

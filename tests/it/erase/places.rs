@@ -214,11 +214,7 @@ struct Own {
 }
 
 impl Table for Own {
-    const FORMAT: parquet_file::Format = parquet_file::Format {
-        name: "own.table",
-        version: 1,
-        rebuild: "by hand",
-    };
+    const FORMAT: parquet_file::Format = parquet_file::Format::new("own.table", 1, "by hand");
 
     fn columns() -> Vec<arrow::datatypes::Field> {
         vec![parquet_file::column::text("remark")]
@@ -228,7 +224,7 @@ impl Table for Own {
 /// Writes a shard of one clip at `path`.
 fn stored(world: &World, path: &PathBuf, clip: &str, number: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let settings = incdec::decode::ClipSettings::default().provenance();
+    let settings = world.decoding().provenance();
     let mut writer = ShardWriter::new(folder.path(), settings, ShardWriterConfig::default());
     let clip = world.stored(clip, Split::Test, number, SourceFacts::default());
     writer.push(&clip).unwrap();

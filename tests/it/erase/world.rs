@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use incdec::artifact;
 use incdec::clip::Split;
-use incdec::decode::ClipSettings;
+use incdec::decode::DecodeConfig;
 use incdec::erase::{Archives, EraseConfig, Places, Selector};
 use incdec::labels::Labels;
 use incdec::lock::Wait;
@@ -16,7 +17,7 @@ use incdec::manifest::{self, ManifestConfig};
 use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{self, Rows, RunHead, RunProgress, RunSummary, TaskOutcome};
 use incdec::shard::{
-    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+    ClipHead, Codec, NewClip, Ranges, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
 };
 use incdec::tables::{
     AvailabilityRow, ClipStatus, HistoryRow, Kind, LedgerRow, MetricRow, PredictionRow, TimingRow,
@@ -59,20 +60,21 @@ pub(super) struct World {
     pub(super) clips: Vec<Made>,
     /// Side of the stored frames in pixels.
     side: usize,
+    clips_per_shard: NonZeroU32,
 }
 
 impl World {
     /// Everything, with frames of four pixels.
     pub(super) fn new() -> Self {
-        let world = Self::of(CLIPS, 2, 700);
+        let world = Self::of(CLIPS, 2, 14);
         world.fake_run("one");
         world
     }
 
     /// Everything but a run: clips of each subcategory in each split, the side of a frame, and the
-    /// bytes of a shard.
-    pub(super) fn of(clips: [usize; 3], side: usize, shard_bytes: u64) -> Self {
-        Self::with(made(clips), side, shard_bytes)
+    /// label rows of a shard.
+    pub(super) fn of(clips: [usize; 3], side: usize, clips_per_shard: u32) -> Self {
+        Self::with(made(clips), side, clips_per_shard)
     }
 
     /// Data of one's own: clips that are called by their path, and persons who are seen in several.
@@ -82,23 +84,24 @@ impl World {
             clip.id = format!("{}/caf\u{e9} {n}", clip.subcategory.replace(' ', "_"));
             clip.person = Some(format!("person {}", n % 7));
         }
-        let world = Self::with(clips, 2, 700);
+        let world = Self::with(clips, 2, 14);
         fs::remove_file(world.path("downloads.parquet")).unwrap();
         world.fake_run("one");
         world
     }
 
-    fn with(clips: Vec<Made>, side: usize, shard_bytes: u64) -> Self {
+    fn with(clips: Vec<Made>, side: usize, clips_per_shard: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = Self {
             root: folder.path().join("data"),
             _folder: folder,
             clips,
             side,
+            clips_per_shard: NonZeroU32::new(clips_per_shard).unwrap(),
         };
         world.write_labels();
         world.write_raw();
-        world.write_shards(shard_bytes);
+        world.write_shards();
         world.run_stages();
         world
     }
@@ -255,12 +258,25 @@ impl World {
         provenance
     }
 
-    fn write_shards(&self, shard_bytes: u64) {
-        let provenance = ClipSettings::default().provenance();
+    /// The settings of decoding that the shards were made with.
+    pub(super) fn decoding(&self) -> DecodeConfig {
+        DecodeConfig {
+            clips_per_shard: self.clips_per_shard,
+            ..DecodeConfig::new(self.path("raw"), self.path("Info"), self.path("shards"))
+        }
+    }
+
+    fn write_shards(&self) {
+        let provenance = self.decoding().provenance();
+        let labels = Labels::read(&self.path("Info")).unwrap();
         let config = ShardWriterConfig {
-            shard_bytes,
+            ranges: Ranges::of(&labels, self.clips_per_shard),
             ..ShardWriterConfig::default()
         };
+        let label_rows: BTreeMap<String, usize> = labels
+            .iter()
+            .map(|(_, row, label)| (label.clip.to_string(), row))
+            .collect();
         let mut writer = ShardWriter::new(&self.path("shards"), provenance.clone(), config);
         let mut index = Vec::new();
         for (n, clip) in self.clips.iter().enumerate() {
@@ -273,7 +289,10 @@ impl World {
             };
             index.push(
                 writer
-                    .push(&self.stored(&clip.id, clip.split, n, source))
+                    .push(&NewClip {
+                        label_row: label_rows[&clip.id],
+                        ..self.stored(&clip.id, clip.split, n, source)
+                    })
                     .unwrap(),
             );
         }
@@ -287,6 +306,7 @@ impl World {
         NewClip {
             clip_id: id.to_owned(),
             split,
+            label_row: 0,
             head: ClipHead {
                 codec: Codec::Raw,
                 height: side,
@@ -353,6 +373,13 @@ impl World {
             "index.parquet".to_owned(),
             artifact::hash_file(&index).unwrap(),
         );
+        let features = self.path("features/features.parquet");
+        if features.exists() {
+            inputs.insert(
+                "features".to_owned(),
+                artifact::hash_file(&features).unwrap(),
+            );
+        }
         let provenance = Provenance {
             inputs,
             ..Provenance::of(&serde_json::json!({"approach": "finetune", "seed": 0, "name": name}))
@@ -463,7 +490,7 @@ impl World {
             task,
             split: Split::Test,
             metric: "accuracy".into(),
-            class: None,
+            category: None,
             subcategory: None,
             value: Some(0.5),
             forgetting: Some(0.0),

@@ -16,14 +16,16 @@ esac
 echo "$2" >"$3/$file"
 "#;
 
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 15] = [
     "own-data",
     "download",
     "decode",
     "manifest",
     "tasks",
+    "features",
     "train",
     "predict",
+    "audit",
     "report",
     "erase",
     "clean",

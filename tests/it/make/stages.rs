@@ -217,7 +217,7 @@ fn erasing_needs_a_choice_of_clips_and_a_name_and_gets_every_place() {
     ];
     assert_eq!(checkout.ran(&given), ["erase"]);
     let places = "--data data --labels data/Info --raw data/raw --shards data/shards --manifest data/manifests/clips.parquet \
-        --tasks data/tasks --runs-folder data/runs --frame-folders frames --kept-archives kept";
+        --tasks data/tasks --features data/features --runs-folder data/runs --runs-folder data/audit --frame-folders frames --kept-archives kept";
     let places: Vec<&str> = places.split_whitespace().collect();
     let arguments = checkout.arguments("erase");
     assert_eq!(
@@ -319,4 +319,21 @@ fn a_changed_table_of_events_deals_anew() {
         .unwrap();
     file.set_modified(later).unwrap();
     assert_eq!(checkout.ran(&tasks), ["tasks"]);
+}
+
+#[test]
+fn a_stage_says_its_command_on_one_line_with_quotes_only_where_they_are_needed() {
+    let checkout = Checkout::new();
+    let asked = ["manifest", "TASKS_FLAGS=x"];
+    let said = text(&checkout.make(&asked).output().unwrap());
+    let line = "bin/incdec-manifest --labels data/Info --shards data/shards --out data/manifests/clips.parquet";
+    assert!(said.lines().any(|said| said == line), "{said}");
+    let asked = ["where", "CLIP=a clip's"];
+    let said = text(&checkout.make(&asked).output().unwrap());
+    assert!(
+        said.lines().any(|said| said.ends_with(r"-- a\ clip\'s")),
+        "{said}"
+    );
+    let given = checkout.arguments("erase");
+    assert_eq!(given.last().map(String::as_str), Some("a clip's"));
 }

@@ -93,7 +93,7 @@ impl FakeRun<'_> {
                         task,
                         split,
                         metric: row.metric,
-                        class: row.class,
+                        category: row.category,
                         subcategory: row.subcategory,
                         value: row.value,
                         forgetting: row.forgetting,

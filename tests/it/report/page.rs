@@ -289,6 +289,7 @@ fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
         let clip = NewClip {
             clip_id: row.clip_id.clone(),
             split: row.split,
+            label_row: 0,
             frames: vec![frame(0), frame(1), frame(2), frame(3)],
             head: ClipHead {
                 codec: Codec::Jpeg,

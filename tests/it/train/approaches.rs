@@ -9,13 +9,24 @@ use incdec::train::settings::ApproachName;
 
 use super::toy::{Toy, history, parameters};
 
+/// The toy's scenarios in which no clip arrives.
+const NOTHING_NEW: [&str; 2] = ["decremental", "events"];
+
+/// The approaches whose model is a network; heads on features have tests of their own.
+fn networks() -> impl Iterator<Item = &'static str> {
+    let networks = ApproachName::ALL.into_iter();
+    networks
+        .filter(|approach| !approach.is_on_features())
+        .map(ApproachName::name)
+}
+
 /// Trains every approach under `scenario`, with its own defaults, and compares it with finetune.
 fn differ_from_finetune(scenario: Scenario) {
     let toy = Toy::new();
     let [scenario, finetune] = [scenario.name(), ApproachName::Finetune.name()];
     let weights = |run: &Path| parameters(run, 1, |_| true);
     let base = toy.train(scenario, finetune, "--epochs 2");
-    for approach in ApproachName::ALL.map(ApproachName::name) {
+    for approach in networks() {
         let is_finetune = approach == finetune;
         let run = if is_finetune {
             base.clone()
@@ -25,15 +36,19 @@ fn differ_from_finetune(scenario: Scenario) {
         };
         let penalties = history(&run, "penalty", Split::Train);
         assert_eq!(penalties.len(), 4);
+        // What is replayed is a part of the classification loss.
+        let adds = !["finetune", "er", "gdumb"].contains(&approach);
         for (task, epoch, penalty) in penalties {
             assert_eq!(
                 penalty > 0.0,
-                !is_finetune && task > 0,
+                adds && task > 0,
                 "{scenario} {approach}, task {task}, epoch {epoch}: {penalty}"
             );
         }
+        // With nothing new, and room for all that there is, experience replay is finetuning.
+        let is_alike = is_finetune || (approach == "er" && NOTHING_NEW.contains(&scenario));
         assert!(
-            is_finetune || weights(&run) != weights(&base),
+            is_alike || weights(&run) != weights(&base),
             "{scenario} {approach}"
         );
     }
@@ -129,7 +144,7 @@ fn from_scratch_trains_every_task_as_the_first_whatever_the_approach() {
     let weights = |run: &Path| [0, 1].map(|task| parameters(run, task, |_| true));
     let plain = format!("{first} --lr-backbone 1e-3 --lr-head 2e-3");
     let plain = weights(&toy.train("substitution", "plain", &plain));
-    for approach in ApproachName::ALL.map(ApproachName::name) {
+    for approach in networks() {
         let later = "--lr-backbone 0 --lr-head 0 --freeze-bn --freeze-backbone";
         let flags = format!("{first} --approach {approach} {later}");
         let run = toy.train("substitution", approach, &flags);

@@ -234,6 +234,20 @@ fn cases() -> Vec<(&'static str, Settings)> {
             }),
         ),
         (
+            "der++",
+            case(|s| {
+                s.approach = ApproachName::DerPlusPlus;
+                s.batch_size = 4;
+            }),
+        ),
+        (
+            "rollback",
+            case(|s| {
+                s.approach = ApproachName::Ewc;
+                s.unlearn = UnlearnName::Rollback;
+            }),
+        ),
+        (
             "plateau",
             case(|s| {
                 s.scheduler = SchedulerName::ReduceOnPlateau;

@@ -167,6 +167,7 @@ fn stored(clip: &Labelled, light: fn(usize, usize) -> usize) -> NewClip {
     NewClip {
         clip_id: clip.clip_id.clone(),
         split: clip.split,
+        label_row: 0,
         frames: (0..FRAMES).map(frame).collect(),
         head: ClipHead {
             codec: Codec::Raw,
@@ -289,7 +290,8 @@ pub(super) fn contents(run: &Path) -> BTreeMap<String, Vec<u8>> {
             .into_owned();
         if !entry.file_type().is_file()
             || TIMED.iter().any(|timed| name.starts_with(timed))
-            || name == "timing.parquet"
+            // Tasks that a rollback trained again have a folder, and times, of their own.
+            || TIMED.contains(&&*entry.file_name().to_string_lossy())
         {
             continue;
         }

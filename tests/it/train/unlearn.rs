@@ -641,7 +641,9 @@ fn outcomes(case: &Case, fixtures: &BTreeMap<String, Fixture>) {
             epochs: vec![epoch],
             sample: Vec::new(),
         };
-        let mut method = incdec::train::unlearn::make(name, STEP, 0, || learner.teacher()).unwrap();
+        // What trains again changes no weights that there are.
+        let made = incdec::train::unlearn::make(name, STEP, 0, || learner.teacher());
+        let Some(mut method) = made else { continue };
         let found = unlearn(&mut *method, &learner, &clips);
         let after = values(&learner.store().variables()["heads.weight"]);
         let outcome = match found {

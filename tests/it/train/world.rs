@@ -10,6 +10,7 @@ use incdec::data::Deal;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::train::world::{Launch, Timeouts, World, WorldError};
+use rustix::process::{Signal, getpid, kill_process};
 use tch::{Kind, Tensor};
 
 /// What a rank does once it is in the group.
@@ -115,6 +116,10 @@ fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String
             Err(error)
         }
         "dies" => std::process::abort(),
+        "stands still" => {
+            kill_process(getpid(), Signal::STOP).unwrap();
+            Ok("went on".into())
+        }
         "stays" => {
             let own = Tensor::from_slice(&[rank]);
             world.gather(&own).map(|_| "gathered".into())
@@ -188,6 +193,31 @@ fn a_lost_first_rank_takes_the_store_with_it_and_is_named() {
     let said = ends(3, |rank| if rank == 0 { "dies" } else { "stays" });
     for said in &said[1..] {
         assert!(said.contains("failed TryAgain: rank 0 on "), "{said}");
+    }
+}
+
+#[test]
+fn a_rank_that_stands_still_is_lost_though_its_connections_are_there() {
+    for still in [0, 1] {
+        let port = free_port();
+        let role = |rank| {
+            if rank == still {
+                "stands still"
+            } else {
+                "stays"
+            }
+        };
+        let mut ranks: Vec<Child> = (0..3)
+            .map(|rank| start(role(rank), rank, 3, port))
+            .collect();
+        let mut stopped = ranks.remove(still);
+        for rank in ranks {
+            let said = text(&rank.wait_with_output().unwrap());
+            let named = format!("failed TryAgain: rank {still} on ");
+            assert!(said.contains(&named), "{said}");
+        }
+        stopped.kill().unwrap();
+        stopped.wait().unwrap();
     }
 }
 

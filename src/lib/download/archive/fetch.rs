@@ -1,12 +1,12 @@
 //! One archive: from the socket through gunzip and tar to clips under their names.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use super::extract::{ExtractError, Tally, extract};
+use super::naming::{Naming, sync};
 use super::packing::{BEGIN_BYTES, Packing, Unpacked, packing};
 use super::staging::Staging;
 use super::unzip::unzip;
@@ -15,7 +15,7 @@ use crate::artifact::ArtifactError;
 use crate::clip::ClipId;
 use crate::download::config::DownloadConfig;
 use crate::download::ledger::workplace::Workplace;
-use crate::download::ledger::{ArchiveRecord, ArchiveState, CLIP_ENDINGS, clip_path};
+use crate::download::ledger::{ArchiveRecord, ArchiveState};
 use crate::download::plan::{PlannedArchive, WantedClip};
 use crate::download::source::{Client, Facts, Fault, Stream};
 use crate::exit::Exit;
@@ -37,8 +37,8 @@ pub(crate) struct Work<'a> {
     pub(crate) workplace: &'a Workplace,
     /// All clips that are asked for, present or not.
     pub(crate) wanted: &'a BTreeMap<String, WantedClip>,
-    /// Which archive each clip on disk is from.
-    pub(crate) owners: Mutex<BTreeMap<String, String>>,
+    /// Gives clips their names; none in a part, whose clips stay staged.
+    pub(crate) naming: Option<Naming<'a>>,
     pub(crate) progress: &'a Progress,
     /// Called for each clip.
     pub(crate) on_clip: &'a (dyn Fn() + Sync),
@@ -165,83 +165,26 @@ impl Work<'_> {
         Ok((tally, stream.facts().clone(), hash))
     }
 
-    /// Gives the staged clips their names, then writes the record.
-    fn publish(
-        &self,
-        mut record: ArchiveRecord,
-        tally: Tally,
-    ) -> Result<ArchiveRecord, ArtifactError> {
-        record.state = ArchiveState::Probed;
-        record.kept.clone_from(&tally.kept);
-        // Not complete yet: whatever of these clips has its name already when the run is killed now
-        // is no clip that a person put there.
-        self.workplace.record(&record)?;
+    /// Gives the staged clips their names, where that is to be done, and says what the archive is.
+    fn publish(&self, record: ArchiveRecord, tally: Tally) -> Result<ArchiveRecord, ArtifactError> {
+        let record = ArchiveRecord {
+            state: ArchiveState::Complete,
+            reason: None,
+            first_class: record.first_class.or(tally.first_class),
+            members_seen: tally.seen,
+            members_kept: tally.kept.len() as u64,
+            members_refused: tally.refused_count,
+            refused: tally.refused,
+            kept: tally.kept,
+            sought: self.wanted.keys().cloned().collect(),
+            ..record
+        };
         let staging = self.workplace.staging_path(&record.path);
-        // One sync for all clips of the archive; a disk that could not take them says so here at
-        // the latest.
-        File::open(&staging)
-            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
-            .map_err(ArtifactError::at("write", &staging))?;
-        {
-            // One archive at a time: of a clip that two archives hold, the first archive's by path
-            // stays, whoever is done first. A poisoned lock still guards sound data.
-            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-            for clip in &tally.kept {
-                if owners
-                    .get(&clip.clip_id)
-                    .is_some_and(|owner| *owner < record.path)
-                {
-                    continue;
-                }
-                let folder = self
-                    .config
-                    .raw
-                    .join(&self.wanted[&clip.clip_id].subcategory);
-                fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
-                let id = clip.clip_id.as_str();
-                // There it lies: it was written a moment ago.
-                let staged = clip_path(&self.workplace.staging_path(&record.path), "", id);
-                let target = folder.join(staged.file_name().unwrap_or_default());
-                fs::rename(&staged, &target).map_err(ArtifactError::at("rename to", &target))?;
-                // What lay there under another ending was not the clip, or it would not be fetched.
-                for ending in CLIP_ENDINGS {
-                    let other = folder.join(format!("{id}.{ending}"));
-                    if other != target {
-                        let _ = fs::remove_file(other);
-                    }
-                }
-                owners.insert(clip.clip_id.clone(), record.path.clone());
-            }
+        match &self.naming {
+            Some(naming) => naming.take_in(&record, &staging)?,
+            None => sync(&staging)?,
         }
-        self.sync_folders(&tally)?;
-        fs::remove_dir_all(&staging).map_err(ArtifactError::at("remove", &staging))?;
-        record.state = ArchiveState::Complete;
-        record.reason = None;
-        record.first_class = record.first_class.or(tally.first_class);
-        record.members_seen = tally.seen;
-        record.members_kept = tally.kept.len() as u64;
-        record.members_refused = tally.refused_count;
-        record.refused = tally.refused;
-        record.kept = tally.kept;
-        record.sought = self.wanted.keys().cloned().collect();
-        self.workplace.record(&record)?;
         Ok(record)
-    }
-
-    /// Makes the new names last; before that, the record would promise too much.
-    fn sync_folders(&self, tally: &Tally) -> Result<(), ArtifactError> {
-        let folders: BTreeSet<&str> = tally
-            .kept
-            .iter()
-            .map(|c| self.wanted[&c.clip_id].subcategory.as_str())
-            .collect();
-        for folder in folders {
-            let folder = self.config.raw.join(folder);
-            File::open(&folder)
-                .and_then(|f| f.sync_all())
-                .map_err(ArtifactError::at("sync folder", &folder))?;
-        }
-        Ok(())
     }
 }
 

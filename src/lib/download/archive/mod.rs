@@ -4,7 +4,8 @@
 //! - `packing`: what the bytes are; `gunzip`, `extract`, `unzip`: the bytes as members; `member`:
 //!   what is let in.
 //! - `names`: what an archive holds, by the names of its members.
-//! - `staging`: clips until their archive is known to be sound; `container`: whether one is whole.
+//! - `staging`: clips until their archive is known to be sound; `naming`: they get their names;
+//!   `container`: whether one is whole.
 
 pub(super) mod container;
 mod extract;
@@ -12,6 +13,7 @@ mod fetch;
 mod gunzip;
 mod member;
 mod names;
+mod naming;
 mod packing;
 mod staging;
 mod unzip;
@@ -22,4 +24,5 @@ pub(super) use fetch::{Outcome, Work};
 pub use gunzip::Gunzip;
 pub(super) use member::{class_of, has_drive, video_name};
 pub use names::member_names;
+pub(super) use naming::Naming;
 pub(super) use packing::{Packing, packing};

@@ -16,6 +16,7 @@ mod verify;
 pub(super) mod workplace;
 
 pub use crate::tables::{Kind, LedgerRow};
+pub(super) use record::find_clip;
 pub use record::{
     ArchiveRecord, ArchiveState, CLIP_ENDINGS, ClipState, KeptClip, MissingReason, RefusedMember,
     clip_path,
@@ -23,3 +24,4 @@ pub use record::{
 pub(super) use table::publish_ledger;
 pub use table::{clip_of, read};
 pub use verify::{Damage, Findings, mend, verify};
+pub use workplace::parts_folder;

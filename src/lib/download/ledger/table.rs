@@ -1,7 +1,7 @@
 //! The rows of the ledger, `downloads.parquet`: what became of every archive, every labelled clip
 //! and every refused member.
 //!
-//! Its bytes depend on the source's content, the label tables and the filters alone: no dates,
+//! Its bytes depend on the source, its content, the label tables and the filters alone: no dates,
 //! rates or attempts.
 
 use std::collections::BTreeMap;

@@ -33,7 +33,7 @@ pub(crate) fn index(
                 what: path.clone(),
                 reason: e.to_string(),
             })?;
-            parse_index(path, &text, dataset.indexed_as(), folder)
+            parse_index(path, &text, dataset.indexed_as(), folder, &client.source)
         }
         Err(error) if matches!(error.kind, Fault::Status { code: 404, .. }) => {
             let Some(list) = client.remote.list()? else {
@@ -48,7 +48,7 @@ pub(crate) fn index(
                 }
                 let path = escaped_name(&path);
                 match refusal(&path) {
-                    None => archives.push(PlannedArchive::at(Link::from(path.as_str()), path)),
+                    None => archives.push(PlannedArchive::at(Link::from(path), &client.source)),
                     Some(reason) => {
                         tracing::warn!("archive {} passed over: {reason}", Link::from(path));
                     }
@@ -67,6 +67,7 @@ fn parse_index(
     text: &str,
     base: &str,
     folder: &str,
+    source: &str,
 ) -> Result<Vec<PlannedArchive>, DownloadError> {
     let mut links: BTreeMap<String, Link> = BTreeMap::new();
     let mut archives = Vec::new();
@@ -99,7 +100,7 @@ fn parse_index(
             });
         }
         links.insert(path, link.clone());
-        archives.push(PlannedArchive::at(link, Link::from(url.as_str()).bare()));
+        archives.push(PlannedArchive::at(link, source));
     }
     Ok(archives)
 }
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
 
     fn paths(text: &str) -> Result<Vec<String>, DownloadError> {
-        let archives = parse_index("index.txt", text, "https://s3/k", "train")?;
+        let archives = parse_index("index.txt", text, "https://s3/k", "train", "http://mirror/")?;
         Ok(archives.into_iter().map(|a| a.path).collect())
     }
 
@@ -225,7 +226,14 @@ mod tests {
                 "https://else/x.tar.gz"
             ]
         );
-        let archives = parse_index("i", text, "https://s3/k", "train").unwrap();
+        let archives = parse_index("i", text, "https://s3/k", "train", "http://mirror/").unwrap();
+        // A mirror is asked, whatever the index calls its archives.
+        let asked = archives.iter().map(|archive| archive.url.as_str());
+        assert!(asked.eq([
+            "http://mirror/train/k700_train_001.tar.gz",
+            "http://mirror/train/k700_train_002.tar.gz",
+            "https://else/x.tar.gz"
+        ]));
         let last = &archives[2];
         assert_eq!(last.link.reveal(), "https://me:hush@else/x.tar.gz?sig=hush");
         assert!(!format!("{archives:?}").contains("hush"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::download::ledger::ArchiveRecord;
 use crate::download::source::{Facts, Link};
 
 /// A clip that is to be fetched.
@@ -20,7 +21,7 @@ pub struct PlannedArchive {
     pub path: String,
     /// What the source is asked for: the path with what opens it.
     pub link: Link,
-    /// URL as the index has it, without secrets.
+    /// Where it was asked for: its path behind the source's address, without secrets.
     pub url: String,
     /// The class that it should hold; none where classes are spread over all archives.
     pub class: Option<String>,
@@ -37,13 +38,39 @@ pub struct PlannedArchive {
 }
 
 impl PlannedArchive {
-    /// The archive at `link`, of which nothing is known yet but the URL that the index has.
-    pub(crate) fn at(link: Link, url: String) -> Self {
+    /// The archive at `link` of `source`, of which nothing else is known yet.
+    pub(crate) fn at(link: Link, source: &str) -> Self {
+        let path = link.bare();
+        let url = if path.contains("://") {
+            path.clone()
+        } else {
+            format!("{}/{path}", source.trim_end_matches('/'))
+        };
         Self {
-            path: link.bare(),
+            path,
             link,
             url,
             ..Self::default()
+        }
+    }
+
+    /// An archive of which a first header was read, or more.
+    pub(crate) fn probed(record: ArchiveRecord) -> Self {
+        Self {
+            path: record.path,
+            url: record.url,
+            first_class: record.first_class,
+            ..Self::default()
+        }
+    }
+
+    /// What its first header says of it.
+    pub(crate) fn record(&self) -> ArchiveRecord {
+        ArchiveRecord {
+            path: self.path.clone(),
+            url: self.url.clone(),
+            first_class: self.first_class.clone(),
+            ..ArchiveRecord::default()
         }
     }
 

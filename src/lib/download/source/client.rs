@@ -16,6 +16,8 @@ const CANCEL_CHECK: Duration = Duration::from_millis(50);
 pub struct Client {
     /// Where the files are.
     pub remote: Box<dyn Remote>,
+    /// What that is called: a URL or a folder, without secrets.
+    pub source: String,
     /// Counts and limits bytes.
     pub meter: Meter,
     /// How often and when a failure is retried.
@@ -26,16 +28,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of `remote`, with an optional limit on the bytes a second of all its readers.
+    /// A client of `remote`, which is called `source`, with an optional limit on the bytes a second of all its readers.
     #[must_use]
     pub fn new(
         remote: Box<dyn Remote>,
+        source: String,
         stall: Duration,
         retry: RetryConfig,
         bytes_per_second: Option<u64>,
     ) -> Self {
         Self {
             remote,
+            source,
             meter: Meter::new(bytes_per_second),
             retry,
             stall,

@@ -21,7 +21,14 @@ pub fn connect(
     bytes_per_second: Option<u64>,
 ) -> Result<Client, DownloadError> {
     let remote = open(source, http)?;
-    Ok(Client::new(remote, http.stall, retry, bytes_per_second))
+    let source = source.bare();
+    Ok(Client::new(
+        remote,
+        source,
+        http.stall,
+        retry,
+        bytes_per_second,
+    ))
 }
 
 /// Opens `source`: a URL with one of the known schemes, or a folder.

@@ -5,12 +5,14 @@
 //! same command goes on wherever it was stopped.
 
 mod begin;
+mod derived;
 mod files;
 mod runs;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -26,10 +28,12 @@ use super::ledger::{FileHashes, KnownByRun, Ledger};
 use super::plan::ErasePlan;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
-use crate::artifact::{self, hash_file};
+use crate::artifact::{self, ArtifactError, hash_file};
 use crate::clip::ClipId;
+use crate::download::ledger::parts_folder;
 use crate::lock::Lock;
 use crate::manifest::{self, ManifestConfig};
+use crate::part;
 use crate::progress::counted;
 use crate::shard::{self, Deletion};
 use crate::tables::{ErasureRow, IndexRow};
@@ -112,6 +116,7 @@ impl Locks {
         let mut others = vec![lock(&places.data)?];
         let mut folders = run_folders(places);
         folders.extend(tables::task_folders(places));
+        folders.extend(derived::derived_folders(places));
         folders.push(places.raw.clone());
         let mut locked = BTreeSet::from([canonical(&places.data)]);
         for folder in folders.iter().filter(|folder| folder.is_dir()) {
@@ -120,8 +125,18 @@ impl Locks {
             }
         }
         let has_shards = places.shards.is_dir();
+        let shards = has_shards.then(|| lock(&places.shards)).transpose()?;
+        // A part that runs would go on with what it has read; one that begins from now on sees the locks above.
+        for parts in [
+            parts_folder(&places.raw),
+            shard::parts_folder(&places.shards),
+        ] {
+            for part in part::folders(&parts)?.0 {
+                drop(lock(&parts.join(part.folder_name()))?);
+            }
+        }
         Ok(Self {
-            shards: has_shards.then(|| lock(&places.shards)).transpose()?,
+            shards,
             _others: others,
         })
     }
@@ -237,6 +252,7 @@ impl Work<'_> {
         }
         self.tasks()?;
         let found = Search::everywhere(places, &self.ids, Depth::Names, &Erased::new())?;
+        self.derived(&found.held)?;
         self.runs()?;
         self.downloads()?;
         self.files(&found.held)?;
@@ -251,6 +267,9 @@ impl Work<'_> {
         let places = &self.config.places;
         artifact::sweep(&places.labels)?;
         for folder in tables::task_folders(places) {
+            artifact::sweep(&folder)?;
+        }
+        for folder in derived::derived_folders(places) {
             artifact::sweep(&folder)?;
         }
         for run in run_folders(places) {
@@ -291,6 +310,7 @@ impl Work<'_> {
         let Some(held) = &self.locks.shards else {
             return Ok(());
         };
+        self.parts()?;
         if !places.shards.join(IndexRow::FILE).exists() {
             if shard::shard_files(&places.shards)?.is_empty() {
                 return Ok(());
@@ -315,6 +335,16 @@ impl Work<'_> {
             deleted.written.len()
         );
         Ok(())
+    }
+
+    /// Parts of a decoding that were never merged: the tables and shards that they were made from
+    /// are about to change, so nobody could merge them any more.
+    fn parts(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        for folder in shard::part_folders(&places.shards)? {
+            fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+        }
+        Ok(shard::remove_merged(&places.shards)?)
     }
 
     /// The hash of the file as it was when the work began, and as it is now, where both are known.

@@ -15,8 +15,8 @@ use crate::run_record::{
     seen_by, write_summary,
 };
 use crate::tables::{
-    AvailabilityRow, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow, predictions_hash,
-    read_predictions, write_predictions,
+    AvailabilityRow, FEATURES_INPUT, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
+    predictions_hash, read_predictions, write_predictions,
 };
 
 /// The files of a run that are written anew.
@@ -39,6 +39,11 @@ impl Work<'_> {
     pub(super) fn runs(&self) -> Result<(), EraseError> {
         let lineage = self.lineage()?;
         let index = self.renewed(&self.config.places.shards.join(IndexRow::FILE))?;
+        let features = self.renewed_features()?.into_iter();
+        let mut shared: Vec<(&str, String, String)> = features
+            .map(|(was, now)| (FEATURES_INPUT, was, now))
+            .collect();
+        shared.extend(index.map(|(was, now)| (IndexRow::FILE, was, now)));
         for folder in run_folders(&self.config.places) {
             let Some(head) = RunHead::read(&folder)? else {
                 continue;
@@ -48,7 +53,7 @@ impl Work<'_> {
                 folder,
                 head,
             }
-            .renew(&lineage, index.as_ref())?;
+            .renew(&lineage, &shared)?;
         }
         Ok(())
     }
@@ -68,7 +73,13 @@ struct RunFolder<'w, 'a> {
 }
 
 impl RunFolder<'_, '_> {
-    fn renew(&self, lineage: &Lineage, index: Option<&(String, String)>) -> Result<(), EraseError> {
+    /// `shared` are the inputs of several runs that were written anew: the role, and the hash before
+    /// and after.
+    fn renew(
+        &self,
+        lineage: &Lineage,
+        shared: &[(&str, String, String)],
+    ) -> Result<(), EraseError> {
         let mut progress = read_progress(&self.folder)?.unwrap_or_default();
         let before = progress.clone();
         self.keep_seen(&progress)?;
@@ -96,11 +107,10 @@ impl RunFolder<'_, '_> {
                 }
             }
         }
-        if let Some((was, now)) = index
-            && was != now
-            && inputs_before.get(IndexRow::FILE) == Some(was)
-        {
-            inputs.insert(IndexRow::FILE.to_owned(), now.clone());
+        for (role, was, now) in shared {
+            if was != now && inputs_before.get(*role) == Some(was) {
+                inputs.insert((*role).to_owned(), now.clone());
+            }
         }
         let judged = self.work.judged(&self.folder);
         if judged > 0 {

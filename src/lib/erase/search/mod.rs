@@ -87,6 +87,7 @@ impl<'a> Search<'a> {
             search.folder(Place::Manifest, folder);
         }
         search.folder(Place::Tasks, &places.tasks);
+        search.folder(Place::Features, &places.features);
         for folder in &places.runs {
             search.folder(Place::Runs, folder);
         }

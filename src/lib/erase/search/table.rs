@@ -9,7 +9,8 @@ use super::Search;
 use crate::erase::held::{Action, Place, What};
 use crate::parquet_file::{self, Table, TableError};
 use crate::tables::{
-    AvailabilityRow, ClipRow, ClipStatus, ErasureRow, IndexRow, PREDICTIONS, SeenRow,
+    AuditRow, AvailabilityRow, ClipRow, ClipStatus, ErasureRow, FEATURES, IndexRow, PREDICTIONS,
+    SeenRow,
 };
 
 /// What a table holds of one clip.
@@ -46,6 +47,8 @@ impl Search<'_> {
         }
         let (what, known) = match name.as_str() {
             n if n == PREDICTIONS.name => (What::Prediction, true),
+            n if n == FEATURES.name => (What::Feature, true),
+            n if n == AuditRow::FORMAT.name => (What::Figure, true),
             n => (What::Row, n.starts_with("incdec.")),
         };
         for (id, mentions) in found {

@@ -2,6 +2,7 @@
 
 mod check;
 mod deal;
+mod departed;
 mod fault;
 mod read;
 
@@ -35,6 +36,8 @@ table_row! {
     ///
     /// Sorted by task, split, position; removed clips (position null) last, by row.
     pub struct AvailabilityRow in "availability.parquet": "incdec.availability" version 1 by "make tasks"
+    sorted task;
+    unique position row;
     added group
     {
         /// The task, from 0.

@@ -347,6 +347,7 @@ mod tests {
         let step = Step {
             batch: &step,
             output: &output,
+            places: &[0, 1],
         };
         assert!(
             ewc.penalty(&learner, &step).is_none(),

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tch::{Kind, Tensor};
 
+use super::Replay;
+use crate::data::Dataset;
 use crate::model::Output;
 use crate::model::state_dict::StateDict;
 use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
+use crate::train::task_sequence::Task;
 
 /// A batch on the device.
 #[derive(Debug)]
@@ -48,7 +52,13 @@ pub struct Step<'a> {
     pub batch: &'a DeviceBatch,
     /// The model's output for it, in training mode.
     pub output: &'a Output,
+    /// The places of its clips in the list that is trained on.
+    pub places: &'a [usize],
 }
+
+/// What the model, in evaluation mode, says of the clips of a list: the places of those that could be
+/// read, and their logits `[n, C]` on the host.
+pub type LogitsOf<'a> = dyn FnMut(&Arc<Dataset>) -> Result<(Vec<usize>, Tensor), TrainError> + 'a;
 
 /// What an approach adds to plain training. Every hook has a default that adds nothing.
 pub trait Approach {
@@ -58,6 +68,19 @@ pub trait Approach {
     /// When the approach cannot prepare.
     fn before_task(&mut self, _learner: &Learner, _task: usize) -> Result<(), TrainError> {
         Ok(())
+    }
+
+    /// What `task` trains on instead of its list, where clips of earlier tasks are replayed: asked when it begins, behind
+    /// [`Approach::before_task`], and when it goes on. `before` is the last task that was trained, none where weights
+    /// begin anew.
+    fn replay(&mut self, _task: usize, _now: &Task, _before: Option<&Task>) -> Option<Replay> {
+        None
+    }
+
+    /// The classification loss of a step: a scalar.
+    fn classification(&self, learner: &Learner, step: &Step<'_>) -> Tensor {
+        let criterion = learner.criterion();
+        criterion.loss(&step.output.logits, &step.batch.labels)
     }
 
     /// What is added to the classification loss of a step: a scalar, or nothing.
@@ -104,6 +127,21 @@ pub trait Approach {
         _learner: &Learner,
         _clips: usize,
         _observed: &Tensor,
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Called when `task` is over: keeps clips of it for later tasks. The model, which `logits_of` asks, holds its best
+    /// weights.
+    ///
+    /// # Errors
+    /// When a clip cannot be had.
+    fn store(
+        &mut self,
+        _task: usize,
+        _now: &Task,
+        _before: Option<&Task>,
+        _logits_of: &mut LogitsOf<'_>,
     ) -> Result<(), TrainError> {
         Ok(())
     }

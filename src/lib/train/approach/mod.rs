@@ -9,6 +9,8 @@ mod fd;
 mod finetune;
 mod hooks;
 mod lwf;
+mod mix;
+mod replay;
 mod teacher;
 
 use super::settings::{ApproachName, Settings};
@@ -16,16 +18,26 @@ use super::settings::{ApproachName, Settings};
 pub use ewc::{Ewc, Fisher, estimate, quadratic};
 pub use fd::{FeatureDistillation, distance};
 pub use finetune::Finetune;
-pub use hooks::{Approach, DeviceBatch, DeviceBatches, Kept, Step};
+pub use hooks::{Approach, DeviceBatch, DeviceBatches, Kept, LogitsOf, Step};
 pub use lwf::{Lwf, distillation};
+pub use mix::{Mix, Replay};
+pub use replay::Rehearsal;
 
-/// The approach that `settings` name.
+/// The approach that `settings` name. Heads on cached features have no hooks: their runs go another
+/// way and take none of this.
 #[must_use]
 pub fn make(settings: &Settings) -> Box<dyn Approach> {
     match settings.approach {
-        ApproachName::Finetune => Box::new(Finetune),
+        ApproachName::Finetune
+        | ApproachName::Ridge
+        | ApproachName::Ranpac
+        | ApproachName::Sisa
+        | ApproachName::HeadFinetune => Box::new(Finetune),
         ApproachName::Lwf => Box::new(Lwf::new(settings)),
         ApproachName::Fd => Box::new(FeatureDistillation::new(settings)),
         ApproachName::Ewc => Box::new(Ewc::new(settings)),
+        ApproachName::Er | ApproachName::DerPlusPlus | ApproachName::Gdumb => {
+            Box::new(Rehearsal::new(settings))
+        }
     }
 }

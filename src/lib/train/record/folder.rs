@@ -15,8 +15,8 @@ use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, remove_positions, run_id,
-    state_file,
+    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, remove_positions,
+    rollback_folder, run_id, state_file,
 };
 use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
@@ -187,11 +187,15 @@ impl RunFolder {
 
     /// What a checkpoint's header says of itself, this program's version, its parents and the state
     /// of the ledger of withdrawals included and, where the shards say it, how videos become the
-    /// frames that it was trained on.
+    /// frames that it was trained on. `is_anew` says whether its weights began anew.
     ///
     /// # Errors
     /// When the weights before it cannot be read.
-    pub(super) fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
+    pub(super) fn metadata(
+        &self,
+        task: usize,
+        is_anew: bool,
+    ) -> Result<BTreeMap<String, String>, TrainError> {
         let mut metadata = self.origin(task);
         if !self.decoding.is_empty() {
             let decoding = Value::Object(self.decoding.clone()).to_string();
@@ -201,7 +205,7 @@ impl RunFolder {
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        let parents = self.parents(task)?.to_string();
+        let parents = self.parents(task, is_anew)?.to_string();
         metadata.insert(header::PARENTS.to_owned(), parents);
         if let Some(chain) = &self.withdrawals {
             metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
@@ -209,29 +213,30 @@ impl RunFolder {
         Ok(metadata)
     }
 
-    /// The weights that those of `task` were trained from, by their hashes: the checkpoint of the
-    /// task before or, where there is none, the file to start from.
+    /// The weights that those of `task` were trained from, by their hashes: those that the run within
+    /// this one ended with that trained again what came before, else the checkpoint of the task before
+    /// or, where there is none or weights began anew, the file to start from.
     ///
     /// # Errors
-    /// When that checkpoint, whose hash a version before did not keep, cannot be read.
-    fn parents(&self, task: usize) -> Result<Value, TrainError> {
-        let from_scratch = self.provenance.settings.get("from_scratch");
-        let done = &self.progress.tasks[..task.min(self.done())];
-        let before = done
-            .iter()
-            .rposition(TaskOutcome::was_trained)
-            .filter(|_| from_scratch != Some(&Value::Bool(true)));
-        let (role, hash) = match before {
-            Some(before) => {
-                let hashes = done[before].hashes.as_ref();
-                let kept = hashes.and_then(|h| h.files.get(&checkpoint_file(before)).cloned());
-                let hash = match kept {
-                    Some(hash) => hash,
-                    None => hash_file(&self.checkpoint(before))?,
-                };
+    /// When a checkpoint, whose hash a version before did not keep, cannot be read.
+    fn parents(&self, task: usize, is_anew: bool) -> Result<Value, TrainError> {
+        let again = self.path.join(rollback_folder(task));
+        let again = RunProgress::read(&again)?.map(|progress| (again, progress));
+        let (role, hash) = match (&again, self.progress.last_trained_before(task)) {
+            _ if is_anew => (
+                "pretrained",
+                self.provenance.inputs.get("pretrained").cloned(),
+            ),
+            (Some((folder, progress)), _) => {
+                let last = progress.last_trained();
+                let hash = last.map(|last| checkpoint_hash(folder, progress, last));
+                ("rolled back", hash.transpose()?)
+            }
+            (None, Some(before)) => {
+                let hash = checkpoint_hash(&self.path, &self.progress, before)?;
                 ("task before", Some(hash))
             }
-            None => (
+            (None, None) => (
                 "pretrained",
                 self.provenance.inputs.get("pretrained").cloned(),
             ),
@@ -345,6 +350,19 @@ impl RunFolder {
             self.timing.retain(is_done);
         }
         Ok(())
+    }
+}
+
+/// The hash of the weights of `task` of the run in `folder`.
+fn checkpoint_hash(
+    folder: &Path,
+    progress: &RunProgress,
+    task: usize,
+) -> Result<String, TrainError> {
+    let hashes = progress.tasks[task].hashes.as_ref();
+    match hashes.and_then(|hashes| hashes.files.get(&checkpoint_file(task))) {
+        Some(hash) => Ok(hash.clone()),
+        None => Ok(hash_file(&folder.join(checkpoint_file(task)))?),
     }
 }
 

@@ -7,12 +7,14 @@
 //! | `history.parquet`, `timing.parquet` | figures and seconds of every epoch | after each epoch |
 //! | `checkpoints/task-<t>-epoch-<e>-<part>-<batches>.safetensors` | the task under way, whole; the two newest | as it goes; gone when the task is done |
 //! | `checkpoints/task-<t>.safetensors` | best weights of task t | after task t |
+//! | `checkpoints/task-<t>-unlearned.safetensors` | weights that had unlearned what task t withdraws | before task t trains |
 //! | `checkpoints/task-<t>-state.safetensors` | what the approach carries over, if anything | after task t |
 //! | `metrics.parquet`, `predictions.parquet` | figures, predictions | after task t |
 //! | `seen.parquet` | which clips done tasks trained on and chose by | after task t |
 //! | `progress.json` | which tasks are done, and the hashes of what they left | last of task t |
 //! | `tensorboard/` | an event file, appended to | as it goes |
-//! | `run.json` | the summary; marks the run complete | last |
+//! | `model_card.md` | settings, inputs, figures and machine, for people | before the last |
+//! | `run.json` | the summary, and the machine; marks the run complete | last |
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
 //! `of_rank` lets one of several ranks write and the others go on from the same, `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
@@ -31,6 +33,7 @@ mod summary;
 mod task_checkpoint;
 pub mod tensorboard;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(super) use folder::origin;
@@ -46,13 +49,14 @@ use super::evaluate::Evaluation;
 use super::learner::Learner;
 use super::profile::{Clock, Phase};
 use super::settings::TrainConfig;
+use super::stages::stages;
 use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
 use crate::parquet_file::Provenance;
 use crate::run_record::{
-    Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions,
+    Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions, unlearned_file,
 };
 use crate::tables::HistoryRow;
 use folder::RunFolder;
@@ -100,6 +104,8 @@ pub(super) struct Record<'a> {
     tested: Vec<Figures>,
     /// Where the task under way was stopped.
     under_way: Option<TaskCheckpoint>,
+    /// The stage of each task.
+    stages: Vec<usize>,
 }
 
 impl<'a> Record<'a> {
@@ -151,6 +157,7 @@ impl<'a> Record<'a> {
             transcript: transcript.transpose()?,
             tested: Vec::new(),
             under_way: found.map(|found| found.checkpoint),
+            stages: stages(&config.settings, data),
             config,
             data,
             folder,
@@ -173,6 +180,17 @@ impl<'a> Record<'a> {
         }
         let last = self.folder.progress.last_trained()?;
         Some(self.folder.checkpoint(last))
+    }
+
+    /// How many trainings the weights come from that `task` begins with.
+    pub(super) fn stage(&self, task: usize) -> usize {
+        self.stages[task]
+    }
+
+    /// What the header of a checkpoint of `task` says.
+    fn metadata(&self, task: usize) -> Result<BTreeMap<String, String>, TrainError> {
+        let is_anew = self.config.settings.is_first(self.stage(task));
+        self.folder.metadata(task, is_anew)
     }
 
     /// Clips whose frames could not be read in done tasks.
@@ -214,6 +232,14 @@ impl<'a> Record<'a> {
             Some(outputs) => outputs.at_start_of_task(learner.store()),
             None => Ok(()),
         }
+    }
+
+    /// The model has unlearned what `task` withdraws: publishes its weights, which an audit reads.
+    pub(super) fn unlearned(&self, task: usize, learner: &Learner) -> Result<(), TrainError> {
+        self.folder.still_there()?;
+        let path = self.folder.path().join(unlearned_file(task));
+        let metadata = self.metadata(task)?;
+        Ok(checkpoint::save(&path, learner.store(), &metadata)?)
     }
 
     /// A task has nothing to train on, or nothing to choose by: it is done, and leaves no weights and no rows.
@@ -275,7 +301,7 @@ impl<'a> Record<'a> {
         let task = end.task;
         self.write_figures(&end)?;
         self.folder.still_there()?;
-        let mut metadata = self.folder.metadata(task)?;
+        let mut metadata = self.metadata(task)?;
         clock.time(Phase::Checkpoint, || {
             checkpoint::save(&self.folder.checkpoint(task), learner.store(), &metadata)?;
             let Kept { tensors, remedies } = &end.state;
@@ -338,9 +364,14 @@ impl<'a> Record<'a> {
             let forgotten = (split == Split::Test).then_some(&forgotten);
             let taxonomy = &self.data.deal.taxonomy;
             let folder = &mut self.folder;
-            folder
-                .metrics
-                .extend(rows::metrics(task, split, evaluation, forgotten, taxonomy));
+            let mut rows: Vec<_> =
+                rows::metrics(task, split, evaluation, forgotten, taxonomy).collect();
+            if split == Split::Test {
+                rows.extend(rows::continual(self.data, task, &self.tested));
+                // Stable: within a metric rows stay in class and taxonomy order.
+                rows.sort_by(|a, b| a.metric.cmp(&b.metric));
+            }
+            folder.metrics.extend(rows);
             let list = self.data.tasks[task].list(split);
             folder
                 .predictions

@@ -33,6 +33,8 @@ pub(in crate::train) struct Start {
     complete: Option<RunSummary>,
     /// Tasks done.
     done: usize,
+    /// The stage of each task.
+    stages: Vec<usize>,
     /// Clips whose frames could not be read in them.
     skipped: Vec<String>,
     /// Where the task under way was stopped.
@@ -59,6 +61,7 @@ impl Start {
             },
             Opened::Unfinished(record) => Self {
                 done: record.done(),
+                stages: record.stages.clone(),
                 skipped: record.skipped().to_vec(),
                 under_way: record
                     .under_way
@@ -150,6 +153,14 @@ impl RankRecord<'_> {
         }
     }
 
+    /// [`Record::stage`].
+    pub(in crate::train) fn stage(&self, task: usize) -> usize {
+        match self {
+            Self::First(record) => record.stage(task),
+            Self::Other(start) => start.stages[task],
+        }
+    }
+
     /// Clips whose frames could not be read in them.
     pub(in crate::train) fn skipped(&self) -> &[String] {
         match self {
@@ -197,6 +208,18 @@ impl RankRecord<'_> {
     ) -> Result<(), TrainError> {
         match self {
             Self::First(record) => record.task_begins(task, learner),
+            Self::Other(_) => Ok(()),
+        }
+    }
+
+    /// [`Record::unlearned`].
+    pub(in crate::train) fn unlearned(
+        &self,
+        task: usize,
+        learner: &Learner,
+    ) -> Result<(), TrainError> {
+        match self {
+            Self::First(record) => record.unlearned(task, learner),
             Self::Other(_) => Ok(()),
         }
     }

@@ -63,7 +63,7 @@ impl Record<'_> {
 fn figure_row(row: &MetricRow) -> FigureRow {
     FigureRow {
         metric: row.metric.clone(),
-        class: row.class.clone(),
+        category: row.category.clone(),
         subcategory: row.subcategory.clone(),
         value: row.value,
         forgetting: row.forgetting,

@@ -1,5 +1,6 @@
 //! Epochs and tasks as rows of the run's tables: plain functions of what happened.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::clip::Split;
@@ -9,6 +10,7 @@ use crate::taxonomy::Taxonomy;
 use crate::train::evaluate::Evaluation;
 use crate::train::forecast::Pace;
 use crate::train::profile::{Clock, Phase};
+use crate::train::task_sequence::TaskSequence;
 use crate::train::trained::Trained;
 
 /// An epoch that is over.
@@ -116,11 +118,46 @@ pub(super) fn metrics(
         task: number(task),
         split,
         metric: row.metric,
-        class: row.class,
+        category: row.category,
         subcategory: row.subcategory,
         value: row.value,
         forgetting: row.forgetting,
     })
+}
+
+/// The rows of `metrics.parquet` of what the tasks up to `task` come to, of which `tested` has the
+/// figures, those that were passed over left out: groups are subcategories, their figure the average
+/// precision on the test split. A run alone has neither a new model's figures nor those of one
+/// trained from scratch, so forward transfer and intransigence are undefined.
+pub(super) fn continual(data: &TaskSequence, task: usize, tested: &[Figures]) -> Vec<MetricRow> {
+    let names: Vec<&str> = data.deal.taxonomy.subcategories().map(|s| s.1).collect();
+    let figures: Vec<_> = tested
+        .iter()
+        .map(|f| f.ap_per_subcategory.clone())
+        .collect();
+    let trained = data.tasks[..=task].iter().filter(|task| !task.is_empty());
+    let present = trained.map(|lists| {
+        let samples = lists.train.samples().iter();
+        let groups: BTreeSet<&str> = samples.map(|sample| &sample.subcategory[..]).collect();
+        names.iter().map(|name| groups.contains(name)).collect()
+    });
+    let present: Vec<Vec<bool>> = present.collect();
+    let found = metrics::continual(&metrics::Sequence {
+        figures: &figures,
+        present: &present,
+        random: None,
+        joint: None,
+    });
+    let row = |(metric, value): (&str, Option<f64>)| MetricRow {
+        task: number(task),
+        split: Split::Test,
+        metric: metric.to_owned(),
+        category: None,
+        subcategory: None,
+        value,
+        forgetting: None,
+    };
+    found.named().into_iter().map(row).collect()
 }
 
 /// The seconds of an epoch's two halves.

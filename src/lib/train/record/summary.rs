@@ -74,7 +74,7 @@ pub(super) fn facts(config: &TrainConfig, data: &TaskSequence, folder: &RunFolde
             usize::try_from(row.task) == Ok(task)
                 && row.split == Split::Test
                 && row.metric == metric
-                && row.class.is_none()
+                && row.category.is_none()
         })
     };
     let done = folder.done();
@@ -115,5 +115,7 @@ pub(super) fn facts(config: &TrainConfig, data: &TaskSequence, folder: &RunFolde
             let forgetting = (1..done).map(|task| find(task, metric)?.forgetting);
             [mean_defined(values), mean_defined(forgetting)]
         }),
+        // The record itself says on what it was computed.
+        ..RunSummary::default()
     }
 }

@@ -191,7 +191,7 @@ impl Record<'_> {
             path: path.clone(),
             source,
         })?;
-        let mut metadata = self.folder.metadata(position.task)?;
+        let mut metadata = self.metadata(position.task)?;
         metadata.insert(VERSION_FIELD.to_owned(), VERSION.to_owned());
         metadata.insert(FACTS_FIELD.to_owned(), text);
         let sealed = Sealed::new(&tensors, &metadata).map_err(CheckpointError::from)?;

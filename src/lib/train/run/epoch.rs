@@ -1,6 +1,7 @@
 //! The epochs of a task: batches, losses, gradients, updates, and when it ends.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::Rng;
@@ -8,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Run;
 use super::under_way::{UnderWay, VALIDATION, answers_of};
+use crate::data::Dataset;
 use crate::model::Mode;
 use crate::model::checkpoint;
 use crate::progress::{Progress, Unit};
@@ -131,7 +133,11 @@ impl Run<'_> {
         } = at.position;
         let data = self.data;
         let lists = &data.tasks[task];
-        let mut pass = self.feed.training(task, lists, u64::from(epoch), first)?;
+        let list = self.training_list(task);
+        let mut pass = match &self.replay {
+            Some(replay) => self.feed.replayed(task, replay, u64::from(epoch), first)?,
+            None => self.feed.training(task, lists, u64::from(epoch), first)?,
+        };
         let progress = Progress::new(
             &format!("task {task}, epoch {epoch}"),
             Some(pass.batches() as u64),
@@ -146,11 +152,11 @@ impl Run<'_> {
         while done < pass.batches() {
             // As many as the step still lacks: of a batch without readable clips, the next one takes the place.
             let window = done..pass.batches().min(done + every - pending);
-            let own = self.micro_batches(at.position, &mut pass, &window, &mut gradients)?;
+            let own = self.micro_batches(at.position, &list, &mut pass, &window, &mut gradients)?;
             let outcomes = self.together(own, &window, LOSSES)?;
             self.gathered(|world| gradients.add(world, &window, &outcomes))?;
             for outcome in &outcomes {
-                self.feed.note_skipped(&lists.train, &outcome.skipped)?;
+                self.feed.note_skipped(&list, &outcome.skipped)?;
                 pending += usize::from(outcome.was_computed());
                 self.count(outcome, &mut at.trained, &mut watch)
                     .map_err(|found| self.diverged(task, epoch, found))?;
@@ -173,20 +179,19 @@ impl Run<'_> {
     fn micro_batches(
         &mut self,
         at: Position,
+        list: &Dataset,
         pass: &mut Pass,
         window: &Range<usize>,
         gradients: &mut Gradients,
     ) -> Result<Vec<Outcome>, TrainError> {
         let (task, epoch) = (at.task, at.epoch);
-        let data = self.data;
-        let list = &data.tasks[task].train;
         let mut own = Vec::new();
         while let Some(batch) = self.feed.next(list, pass, window.end)? {
             let number = batch.number;
             let (values, moments) = match batch.device {
                 Some(device) => {
                     seed_dropout(self.settings.seed, task, epoch, number);
-                    let computed = self.add_gradients(task, &device);
+                    let computed = self.add_gradients(task, &device, &batch.samples);
                     gradients.take(number);
                     self.feed.recycle(device);
                     computed
@@ -251,6 +256,12 @@ impl Run<'_> {
         watch.loss(&loss, penalty.as_ref(), clips)
     }
 
+    /// The clips that `task` trains on.
+    fn training_list(&self, task: usize) -> Arc<Dataset> {
+        let replayed = self.replay.as_ref().map(|replay| &replay.list);
+        Arc::clone(replayed.unwrap_or(&self.data.tasks[task].train))
+    }
+
     /// A loss of `task` and `epoch` that is no number, with the names of its clips.
     fn diverged(
         &self,
@@ -258,15 +269,20 @@ impl Run<'_> {
         epoch: u32,
         (mut found, clips): (Box<Divergence>, Vec<usize>),
     ) -> TrainError {
-        let list = self.data.tasks[task].train.samples();
-        let names = clips.iter().filter_map(|&clip| list.get(clip));
+        let list = self.training_list(task);
+        let names = clips.iter().filter_map(|&clip| list.samples().get(clip));
         found.clips = names.map(|sample| sample.clip_id.clone()).collect();
         found.checkpoint = self.record.last_weights();
         TrainError::Diverged { task, epoch, found }
     }
 
     /// Forward and backward through one batch: its losses and moments. Nothing here waits for a GPU.
-    fn add_gradients(&mut self, task: usize, batch: &DeviceBatch) -> (Tensor, Option<Tensor>) {
+    fn add_gradients(
+        &mut self,
+        task: usize,
+        batch: &DeviceBatch,
+        places: &[usize],
+    ) -> (Tensor, Option<Tensor>) {
         let frozen_norms = self.settings.batch_norm_is_frozen(self.stage(task))
             && !self.settings.compat.frozen_statistics_move;
         let mode = if frozen_norms {
@@ -277,11 +293,12 @@ impl Run<'_> {
         let (learner, approach) = (&self.learner, &self.approach);
         let (sum, losses, moments) = self.feed.clock.time(Phase::Forward, || {
             let (output, moments) = learner.forward_apart(&batch.clips, mode);
-            let loss = learner.criterion().loss(&output.logits, &batch.labels);
             let step = Step {
                 batch,
                 output: &output,
+                places,
             };
+            let loss = approach.classification(learner, &step);
             let penalty = approach.penalty(learner, &step);
             let apart = [Some(&loss), penalty.as_ref()].into_iter().flatten();
             let apart: Vec<Tensor> = apart.map(|value| value.detach().reshape([1])).collect();

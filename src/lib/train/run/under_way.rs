@@ -185,6 +185,7 @@ impl Run<'_> {
         checkpoint::restore(self.learner.store(), &Snapshot::of(part(MODEL)))?;
         self.approach
             .go_on(&self.learner, position.task, &path, part(APPROACH))?;
+        self.ask_for_replay(position.task);
         self.freeze(position.task);
         let mut at = self.begin_under_way(position.task);
         at.position = position;

@@ -41,11 +41,19 @@ impl Run<'_> {
         let Some(sets) = sets else {
             return Ok(());
         };
+        match name {
+            UnlearnName::Retrain => return self.retrain(),
+            UnlearnName::Rollback => {
+                self.roll_back(task)?;
+                return self.record.unlearned(task, &self.learner);
+            }
+            _ => {}
+        }
         self.learner.freeze(
             self.settings.backbone_is_frozen(self.stage(task)),
             self.settings.batch_norm_is_frozen(self.stage(task)),
         );
-        let seed = self.settings.seed;
+        let seed = self.settings.unlearn_seed.unwrap_or(self.settings.seed);
         let draw = |purpose| stream(seed, purpose, &[task as u64]).next_u64();
         tch::manual_seed(i64::from_le_bytes(draw("unlearn dropout").to_le_bytes()));
         let step = StepSize {
@@ -61,6 +69,7 @@ impl Run<'_> {
         let clips = Withdrawn::new(sets, task, classes, seed, feed, watch, world);
         let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
         let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
+        self.record.unlearned(task, &self.learner)?;
         self.approach.forget();
         if self.approach.wants_batches(&self.learner) && clips.count(Set::Retain) > 0 {
             let single = self.approach.wants_single_clips();
@@ -84,17 +93,14 @@ impl Run<'_> {
 
     /// A network with fresh weights of `seed`.
     fn untrained(&self, seed: u64) -> Teacher {
-        let config = crate::model::ModelConfig {
-            seed,
-            ..super::model(self.config, self.data)
-        };
+        let config = super::plan::model(self.config, self.data, seed);
         let (device, criterion) = (self.learner.device(), self.learner.criterion());
         Learner::new(movinet(config), device, criterion).teacher()
     }
 }
 
 /// The clips of a withdrawal, in the order of the lists of the task before.
-struct Sets {
+pub(super) struct Sets {
     forget: Arc<Dataset>,
     retain: Arc<Dataset>,
     heldout: Arc<Dataset>,
@@ -102,7 +108,7 @@ struct Sets {
 
 impl Sets {
     /// What `now` lacks of `before`; `None` where it lacks nothing.
-    fn between(before: &Task, now: &Task) -> Option<Self> {
+    pub(super) fn between(before: &Task, now: &Task) -> Option<Self> {
         let ids: BTreeSet<&str> = now.train.samples().iter().map(|s| &s.clip_id[..]).collect();
         let samples = before.train.samples().iter().cloned();
         let (retain, forget): (Vec<Sample>, Vec<Sample>) =

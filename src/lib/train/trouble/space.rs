@@ -8,7 +8,7 @@ use crate::artifact;
 use crate::clip::Split;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
-use crate::train::settings::{ApproachName, TrainConfig};
+use crate::train::settings::{ApproachName, TrainConfig, UnlearnName};
 use crate::train::task_sequence::TaskSequence;
 
 /// Bytes of a prediction in its table before compression, beside its probabilities: id, subcategory
@@ -24,7 +24,7 @@ const CHECKPOINTS_IN_TASK: u64 = 3;
 /// What a run is still to write, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::train) struct Need {
-    /// Weights and the approach's state of each task.
+    /// Weights, those that had unlearned, and the approach's state of each task.
     weights: u64,
     /// What is kept while a task lasts, and removed at its end.
     inside_task: u64,
@@ -47,7 +47,21 @@ impl Need {
         let backbone: u64 = backbone.map(|(_, tensor)| size(tensor.numel())).sum();
         let state = match config.settings.approach {
             ApproachName::Ewc => backbone,
-            ApproachName::Finetune | ApproachName::Lwf | ApproachName::Fd => 0,
+            ApproachName::Finetune
+            | ApproachName::Lwf
+            | ApproachName::Fd
+            // The buffer's logits are a few kilobytes.
+            | ApproachName::Er
+            | ApproachName::DerPlusPlus
+            | ApproachName::Gdumb
+            | ApproachName::Ridge
+            | ApproachName::Ranpac
+            | ApproachName::Sisa
+            | ApproachName::HeadFinetune => 0,
+        };
+        let unlearned = match config.settings.unlearn {
+            UnlearnName::None => 0,
+            _ => model,
         };
         let left = &data.tasks[done.min(data.tasks.len())..];
         let tasks = left.len() as u64;
@@ -59,7 +73,7 @@ impl Need {
             .sum();
         let epochs: u64 = epochs.iter().skip(done).map(|&n| u64::from(n)).sum();
         Self {
-            weights: tasks * (model + state),
+            weights: tasks * (model + state + unlearned),
             // Weights, the best ones, what the approach remembers, and Adam's two moments.
             inside_task: CHECKPOINTS_IN_TASK * (2 * model + 2 * backbone + state.max(model)),
             tables: FIXED_BYTES

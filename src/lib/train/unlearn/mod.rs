@@ -120,8 +120,8 @@ pub fn unlearn(
         .inspect_err(|_| before.put_back(learner))
 }
 
-/// The method of this name with its defaults; `None` for none. `new_network` makes one with fresh
-/// weights of a stream of its own.
+/// The method of this name with its defaults; `None` for none, and for those that train again instead
+/// of changing what was trained. `new_network` makes one with fresh weights of a stream of its own.
 #[must_use]
 pub fn make(
     name: UnlearnName,
@@ -131,7 +131,7 @@ pub fn make(
 ) -> Option<Box<dyn Unlearning>> {
     let n = step;
     Some(match name {
-        UnlearnName::None => return None,
+        UnlearnName::None | UnlearnName::Retrain | UnlearnName::Rollback => return None,
         UnlearnName::Finetune => Box::new(Finetune::new(n)),
         UnlearnName::GradientAscent => Box::new(GradientAscent::new(n)),
         UnlearnName::NegGradPlus => Box::new(NegGradPlus::new(n)),

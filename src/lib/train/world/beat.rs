@@ -24,16 +24,18 @@ pub(super) enum Trouble {
 }
 
 /// What the watching thread and the rank's own one share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     ended: bool,
     trouble: Option<Trouble>,
+    /// When the store had answered all that it was asked.
+    answered: Instant,
 }
 
 /// The thread that beats and watches.
@@ -41,6 +43,9 @@ struct State {
 pub(super) struct Beat {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    timeout: Duration,
+    /// Who serves the store.
+    first: Member,
 }
 
 /// A rank's number in the store, and when it last moved.
@@ -61,7 +66,18 @@ impl Beat {
         hosts: Vec<String>,
         timeout: Duration,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                ended: false,
+                trouble: None,
+                answered: Instant::now(),
+            }),
+            changed: Condvar::new(),
+        });
+        let first = Member {
+            rank: 0,
+            host: hosts[0].clone(),
+        };
         let watch = Watch {
             store,
             rank,
@@ -75,12 +91,23 @@ impl Beat {
         Ok(Self {
             shared,
             thread: Some(thread),
+            timeout,
+            first,
         })
     }
 
     /// What has been noticed so far.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.shared.lock().trouble.clone()
+        let trouble = self.shared.lock().trouble.clone();
+        let silent = || Trouble::Lost(vec![self.first.clone()]);
+        trouble.or_else(|| self.is_unanswered().then(silent))
+    }
+
+    /// Whether the store says nothing any more, though it is connected, so that asking it would wait without an end: the host
+    /// of the rank that serves it is gone, or that rank stands still.
+    pub(super) fn is_unanswered(&self) -> bool {
+        let state = self.shared.lock();
+        state.trouble.is_none() && state.answered.elapsed() >= self.timeout
     }
 
     /// The same, waited for at most so long.
@@ -90,8 +117,8 @@ impl Beat {
             .shared
             .changed
             .wait_timeout_while(state, time, |state| state.trouble.is_none());
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.trouble.clone()
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.trouble()
     }
 }
 
@@ -107,6 +134,10 @@ pub(super) fn tell(store: &Store, failure: &Failure) {
 
 impl Drop for Beat {
     fn drop(&mut self) {
+        if self.is_unanswered() {
+            // The thread waits for an answer; it ends with the process.
+            return;
+        }
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
@@ -145,6 +176,7 @@ impl Watch {
         loop {
             let trouble = self.look(&mut pulses);
             let mut state = self.shared.lock();
+            state.answered = Instant::now();
             if trouble.is_some() {
                 state.trouble = trouble;
                 self.shared.changed.notify_all();
@@ -169,7 +201,8 @@ impl Watch {
             .add(FAILURES, 0)
             .is_ok_and(|failures| failures > 0)
         {
-            let cause = self.store.get(CAUSE, self.timeout).ok();
+            // Who has failed says why at once, or is gone, too.
+            let cause = self.store.get(CAUSE, self.timeout / 2).ok();
             let failure = cause.and_then(|text| serde_json::from_str(&text).ok());
             return failure.map(Trouble::Failed);
         }

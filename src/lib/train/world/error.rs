@@ -125,7 +125,7 @@ impl Hint for WorldError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Launch { .. } => "start the processes with torchrun --no-python or srun, or set RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; unset WORLD_SIZE to train on one process".into(),
-            Self::NoStore { .. } => "rank 0 serves the store: look at its log, and whether this host reaches its port (MASTER_ADDR, MASTER_PORT)".into(),
+            Self::NoStore { .. } => "rank 0 serves the store: look at its log, whether this host reaches its port (MASTER_ADDR, MASTER_PORT), and whether each process has a RANK of its own".into(),
             Self::Missing { .. } => "look at the hosts of the missing ranks; --start-timeout waits longer; unset WORLD_SIZE to train on one process".into(),
             Self::Connect { .. } => "the hosts must reach each other on every port above 1024; look at their firewalls and host names".into(),
             Self::Lost { .. } => "look at its host and log for the first cause; the same command goes on from the last checkpoint; --rank-timeout waits longer".into(),

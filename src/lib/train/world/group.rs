@@ -178,7 +178,14 @@ impl Group {
             status: error.exit().code(),
             lost: error.lost(),
         };
-        beat::tell(&self.store, &failure);
+        if self.hears() {
+            beat::tell(&self.store, &failure);
+        }
+    }
+
+    /// Whether the store answers.
+    fn hears(&self) -> bool {
+        !self.beat.as_ref().is_some_and(Beat::is_unanswered)
     }
 
     fn member(&self, rank: usize) -> Member {
@@ -348,7 +355,9 @@ impl Drop for Group {
                     Trouble::Failed(failure) => failure.lost.len(),
                 };
                 // Who serves the store stays until the others have heard what happened.
-                self.leave(lost);
+                if self.hears() {
+                    self.leave(lost);
+                }
                 // Closing would wait for one who never answers; the connections end with the process.
                 mem::forget(self.gloo.take());
             }

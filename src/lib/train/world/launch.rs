@@ -54,7 +54,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
         let size = self.number("WORLD_SIZE", None)?;
         let port = self.number("MASTER_PORT", Some(DEFAULT_PORT.into()))?;
         Ok(Launch {
-            rank: self.rank("RANK", size)?,
+            // Who says nothing is the first, and learns after a while that the others never came.
+            rank: self.rank("RANK", Some(0), size)?,
             local_rank: index(self.number("LOCAL_RANK", Some(0))?),
             size: index(size),
             address: self.0("MASTER_ADDR").unwrap_or_else(|| "127.0.0.1".into()),
@@ -76,7 +77,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
         // The remainder is below the number of ports.
         let port = SLURM_PORTS.start + u16::try_from(job % ports).unwrap_or_default();
         Ok(Launch {
-            rank: self.rank("SLURM_PROCID", size)?,
+            rank: self.rank("SLURM_PROCID", None, size)?,
             local_rank: index(self.number("SLURM_LOCALID", Some(0))?),
             size: index(size),
             address: first_host(&hosts).ok_or_else(|| WorldError::Launch {
@@ -105,8 +106,13 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
         })
     }
 
-    fn rank(&self, name: &'static str, size: u64) -> Result<usize, WorldError> {
-        let rank = self.number(name, None)?;
+    fn rank(
+        &self,
+        name: &'static str,
+        default: Option<u64>,
+        size: u64,
+    ) -> Result<usize, WorldError> {
+        let rank = self.number(name, default)?;
         if rank >= size {
             return Err(WorldError::Launch {
                 name,
@@ -185,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_processes_alone_makes_the_first_of_them() {
+        let launch = read(&[("WORLD_SIZE", "2")]).unwrap().unwrap();
+        assert_eq!((launch.rank, launch.size), (0, 2));
+        assert_eq!(
+            (launch.address.as_str(), launch.port),
+            ("127.0.0.1", DEFAULT_PORT)
+        );
+    }
+
+    #[test]
     fn sruns_variables_make_a_launch_with_the_jobs_own_port() {
         let launch = read(&[
             ("SLURM_STEP_ID", "0"),
@@ -202,7 +218,6 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_named() {
         let wrong = [
-            (vec![("WORLD_SIZE", "2")], "RANK"),
             (vec![("WORLD_SIZE", "2"), ("RANK", "2")], "RANK"),
             (vec![("WORLD_SIZE", "two"), ("RANK", "0")], "WORLD_SIZE"),
             (

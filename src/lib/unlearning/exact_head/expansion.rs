@@ -57,7 +57,9 @@ impl Expansion {
         }
     }
 
-    pub(super) fn expand(&self, feature: &[f64]) -> Vec<f64> {
+    /// h `[M]` of a feature `[d]`.
+    #[must_use]
+    pub fn expand(&self, feature: &[f64]) -> Vec<f64> {
         match self {
             Self::Ridge { .. } => [feature, &[1.0]].concat(),
             Self::Projection { matrix, .. } => {

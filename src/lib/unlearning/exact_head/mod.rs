@@ -63,6 +63,15 @@ pub struct Ridge {
     pub weights: Vec<f64>,
 }
 
+/// What solves A X = B for a symmetric positive definite A `[M, M]`, of which the lower triangle is
+/// given, and B `[M, C]`; `None` where A is not positive definite in the precision at hand.
+pub type Solver<'a> = &'a dyn Fn(&[f64], usize, &[f64], usize) -> Option<Vec<f64>>;
+
+/// The solver of this crate.
+fn by_our_factor(matrix: &[f64], size: usize, right: &[f64], columns: usize) -> Option<Vec<f64>> {
+    Some(Cholesky::new(matrix, size)?.solve(right, columns))
+}
+
 impl ExactHead {
     /// A head without clips.
     #[must_use]
@@ -169,18 +178,30 @@ impl ExactHead {
     /// # Errors
     /// Validation clips that are none of this head.
     pub fn fit(&self, validation: &[Clip<'_>]) -> Result<Option<Ridge>, ExactHeadError> {
+        self.fit_by(&by_our_factor, validation)
+    }
+
+    /// [`ExactHead::fit`] by a solver that is faster on large systems.
+    ///
+    /// # Errors
+    /// As [`ExactHead::fit`].
+    pub fn fit_by(
+        &self,
+        solver: Solver<'_>,
+        validation: &[Clip<'_>],
+    ) -> Result<Option<Ridge>, ExactHeadError> {
         let expanded = validation.iter().map(|clip| {
             self.check(*clip)?;
             Ok((self.expansion.expand(clip.feature), clip.class))
         });
         let expanded = expanded.collect::<Result<Vec<_>, _>>()?;
         if expanded.is_empty() {
-            return Ok(self.solve(POWER_WITHOUT_VALIDATION));
+            return Ok(self.solve(solver, POWER_WITHOUT_VALIDATION));
         }
         let mut best: Option<(f64, Ridge)> = None;
         let mut errors = Vec::new();
         for power in POWERS {
-            let solved = self.solve(power);
+            let solved = self.solve(solver, power);
             let error = solved.as_ref().map(|r| self.error(&r.weights, &expanded));
             errors.push(error);
             if let (Some(error), Some(ridge)) = (error, solved)
@@ -193,7 +214,7 @@ impl ExactHead {
     }
 
     /// W for the ridge of `power`.
-    fn solve(&self, power: i32) -> Option<Ridge> {
+    fn solve(&self, solver: Solver<'_>, power: i32) -> Option<Ridge> {
         let size = self.size();
         let lambda = 10.0_f64.powi(power) * self.trace() / size as f64;
         let weights = if self.clips.is_empty() {
@@ -203,7 +224,7 @@ impl ExactHead {
             for i in 0..size {
                 matrix[i * size + i] += lambda;
             }
-            Cholesky::new(&matrix, size)?.solve(&self.moment, self.classes)
+            solver(&matrix, size, &self.moment, self.classes)?
         };
         Some(Ridge {
             power,
@@ -238,6 +259,18 @@ impl ExactHead {
     pub fn logits(&self, ridge: &Ridge, feature: &[f64]) -> Vec<f64> {
         let scores = self.scores_of(&ridge.weights, &self.expansion.expand(feature));
         scores.into_iter().map(|s| 4.0 * (2.0 * s - 1.0)).collect()
+    }
+
+    /// What features go through before the sums.
+    #[must_use]
+    pub fn expansion(&self) -> &Expansion {
+        &self.expansion
+    }
+
+    /// How many classes there are.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.classes
     }
 
     fn size(&self) -> usize {
@@ -376,8 +409,8 @@ mod tests {
             }
             let mut fresh = head.clone();
             fresh.refit(clips[leaving..].iter().copied()).unwrap();
-            let ours = head.solve(-2).unwrap().weights;
-            let refit = fresh.solve(-2).unwrap().weights;
+            let ours = head.solve(&by_our_factor, -2).unwrap().weights;
+            let refit = fresh.solve(&by_our_factor, -2).unwrap().weights;
             let largest = refit.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
             for (a, b) in ours.iter().zip(&refit) {
                 prop_assert!((a - b).abs() <= 1e-9 * largest);

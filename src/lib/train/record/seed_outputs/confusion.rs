@@ -18,7 +18,7 @@ pub(super) fn write(
             usize::try_from(row.task) == Ok(task)
                 && row.split == split
                 && row.metric == metric
-                && row.class.as_deref() == Some(class)
+                && row.category.as_deref() == Some(class)
         });
         #[allow(clippy::cast_possible_truncation)] // A count of clips, stored as a float.
         found

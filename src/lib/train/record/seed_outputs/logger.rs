@@ -131,7 +131,7 @@ impl<'a> Logger<'a> {
             usize::try_from(row.task) == Ok(task)
                 && row.split == self.split
                 && row.metric == metric
-                && row.class.as_deref() == class
+                && row.category.as_deref() == class
                 && row.subcategory.as_deref() == subcategory
         })
     }

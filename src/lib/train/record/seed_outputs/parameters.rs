@@ -27,7 +27,7 @@ pub(super) fn write_summary(outputs: &SeedOutputs<'_>) -> Result<(), TrainError>
                 usize::try_from(row.task) == Ok(task)
                     && row.split == Split::Test
                     && row.metric == metric
-                    && row.class.is_none()
+                    && row.category.is_none()
             });
             match found {
                 None => "0.0".to_owned(),

@@ -1,0 +1,75 @@
+//! What was computed of clips, each row of one: feature tables, and the figures that audits have of
+//! single clips. The rows go, the others stay as they are.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::Work;
+use crate::erase::EraseError;
+use crate::erase::config::Places;
+use crate::erase::held::{HeldRow, What};
+use crate::erase::ids::Ids;
+use crate::parquet_file::{self, Table, TableError};
+use crate::tables::{AuditRow, FEATURES, FeatureRow, read_features, write_features};
+
+/// The folders in which features and audits are written, sorted.
+pub(super) fn derived_folders(places: &Places) -> Vec<PathBuf> {
+    let roots = places.runs.iter();
+    let entries = roots.flat_map(|root| WalkDir::new(root).follow_links(true));
+    // What cannot be read is named by the search.
+    let audits = entries.filter_map(Result::ok);
+    let audits = audits.filter(|entry| entry.file_name() == AuditRow::FILE);
+    let mut folders: BTreeSet<PathBuf> = audits
+        .filter_map(|entry| Some(entry.path().parent()?.to_owned()))
+        .collect();
+    folders.insert(places.features.clone());
+    folders.into_iter().collect()
+}
+
+impl Work<'_> {
+    /// Takes the clips' rows out of every table that was found to hold some.
+    pub(super) fn derived(&self, held: &[HeldRow]) -> Result<(), EraseError> {
+        let files = |wanted: What| -> BTreeSet<PathBuf> {
+            let rows = held.iter().filter(|row| row.what == wanted);
+            let paths = rows.map(|row| self.config.places.path_of(&row.file));
+            paths.collect()
+        };
+        for path in files(What::Feature) {
+            without_features(&path, &self.ids)?;
+        }
+        for path in files(What::Figure) {
+            without_figures(&path, &self.ids)?;
+        }
+        Ok(())
+    }
+
+    /// The hashes of feature tables as they were when the work began, and as they are now.
+    pub(super) fn renewed_features(&self) -> Result<Vec<(String, String)>, EraseError> {
+        let paths = self
+            .before
+            .keys()
+            .map(|name| self.config.places.path_of(name));
+        let is_table = |path: &PathBuf| parquet_file::provenance(path, &FEATURES).is_ok();
+        let renewed = paths.filter(is_table).map(|path| self.renewed(&path));
+        let renewed: Vec<Option<(String, String)>> = renewed.collect::<Result<_, _>>()?;
+        Ok(renewed.into_iter().flatten().collect())
+    }
+}
+
+fn without_features(path: &Path, ids: &Ids) -> Result<(), TableError> {
+    let (provenance, rows) = read_features(path)?;
+    let kept: Vec<&FeatureRow> = rows
+        .iter()
+        .filter(|row| !ids.contains(&row.clip_id))
+        .collect();
+    write_features(path, &kept, &provenance)
+}
+
+fn without_figures(path: &Path, ids: &Ids) -> Result<(), TableError> {
+    let provenance = parquet_file::provenance(path, &AuditRow::FORMAT)?;
+    let mut rows: Vec<AuditRow> = parquet_file::read(path)?;
+    rows.retain(|row| !row.group.as_ref().is_some_and(|group| ids.contains(group)));
+    parquet_file::write(path, &rows, &provenance)
+}

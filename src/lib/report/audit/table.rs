@@ -1,0 +1,250 @@
+//! The table of methods: for the page, for LaTeX and as CSV.
+
+use super::figures::{END, Figures, PATH, SCRATCH, Wanted};
+use crate::tables::AuditRow;
+
+/// What a cell holds: a mean over seeds and its interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Cell {
+    pub(super) value: Option<f64>,
+    /// The bootstrap interval, or Student's where there is none.
+    pub(super) ends: Option<[f64; 2]>,
+}
+
+impl Cell {
+    fn of(row: Option<&AuditRow>) -> Self {
+        let Some(row) = row else {
+            return Self::default();
+        };
+        let pair = |low: Option<f64>, high: Option<f64>| Some([low?, high?]);
+        Self {
+            value: row.value,
+            ends: pair(row.low, row.high).or_else(|| pair(row.t_low, row.t_high)),
+        }
+    }
+
+    /// The value, with its interval where there is one.
+    pub(super) fn text(&self) -> String {
+        match (self.value, self.ends) {
+            (None, _) => "–".to_owned(),
+            (Some(value), None) => shown(value),
+            (Some(value), Some([low, high])) => {
+                format!("{} [{}, {}]", shown(value), shown(low), shown(high))
+            }
+        }
+    }
+
+    /// Whether 0 lies outside the interval.
+    pub(super) fn is_apart(&self) -> bool {
+        self.ends.is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+    }
+}
+
+/// A number with three decimals, small ones with their power of ten.
+fn shown(value: f64) -> String {
+    if value != 0.0 && value.abs() < 5e-4 {
+        format!("{value:.1e}")
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+/// A column of the table: its heading, and where its figure stands.
+pub(super) struct Column {
+    pub(super) heading: &'static str,
+    population: &'static str,
+    measure: &'static str,
+    reference: &'static str,
+}
+
+/// The columns: gaps to both references, attacks, distances.
+pub(super) const COLUMNS: [Column; 12] = {
+    const fn column(
+        heading: &'static str,
+        population: &'static str,
+        measure: &'static str,
+        reference: &'static str,
+    ) -> Column {
+        Column {
+            heading,
+            population,
+            measure,
+            reference,
+        }
+    }
+    [
+        column("accuracy F - path", "forget", "accuracy", PATH),
+        column("accuracy F - scratch", "forget", "accuracy", SCRATCH),
+        column("accuracy R - path", "retain", "accuracy", PATH),
+        column("accuracy R - scratch", "retain", "accuracy", SCRATCH),
+        column("accuracy T - path", "test", "accuracy", PATH),
+        column("accuracy T - scratch", "test", "accuracy", SCRATCH),
+        column("phi F - path", "forget", "phi", PATH),
+        column("AUC - path", "forget", "phi_auc", PATH),
+        column("RMIA AUC - path", "forget", "rmia_auc", PATH),
+        column(
+            "outputs on F from path",
+            "forget",
+            "activation_distance",
+            PATH,
+        ),
+        column("ToW path", "all", "tow", PATH),
+        column("ToW scratch", "all", "tow", SCRATCH),
+    ]
+};
+
+/// The place of the figure among [`COLUMNS`] that orders the rows: ToW to the path reference.
+const ORDER: usize = 10;
+
+/// Exact methods: what they retrain knows nothing of what left.
+const EXACT: [&str; 5] = ["retrain", "rollback", "sisa", "ridge", "ranpac"];
+
+/// A method at a task.
+pub(super) struct MethodRow {
+    pub(super) method: String,
+    pub(super) task: i32,
+    pub(super) seeds: i64,
+    pub(super) verdict: String,
+    pub(super) cells: Vec<Cell>,
+    /// The relative distance of all weights from the path reference's.
+    pub(super) weights: Cell,
+    /// Mean seconds of unlearning and of training the task.
+    pub(super) seconds: [Option<f64>; 2],
+}
+
+impl MethodRow {
+    /// Every method, best first: by how near its accuracies on F, R and T are to the path
+    /// reference's (ToW), the largest first; undefined ones last, equal ones by name.
+    pub(super) fn all(figures: &Figures) -> Vec<Self> {
+        let mut rows: Vec<Self> = figures
+            .judged()
+            .into_iter()
+            .map(|judged| Self::of(figures, judged))
+            .collect();
+        let rank = |row: &Self| row.cells[ORDER].value.unwrap_or(f64::NEG_INFINITY);
+        rows.sort_by(|a, b| {
+            let by_rank = rank(b).total_cmp(&rank(a));
+            by_rank.then_with(|| (&a.method, a.task).cmp(&(&b.method, b.task)))
+        });
+        rows
+    }
+
+    fn of(figures: &Figures, judged: &AuditRow) -> Self {
+        let method = &judged.method;
+        let wanted = |population, group, measure, reference| Wanted {
+            method,
+            moment: END,
+            task: judged.task,
+            population,
+            group,
+            measure,
+            reference: Some(reference),
+        };
+        let cell = |column: &Column| {
+            let wanted = wanted(column.population, None, column.measure, column.reference);
+            Cell::of(figures.over_seeds(wanted))
+        };
+        let of_weights = ["all", "heads"].map(|group| {
+            figures.over_seeds(wanted("all", Some(group), "weight_distance_relative", PATH))
+        });
+        Self {
+            task: judged.task,
+            seeds: judged.n,
+            verdict: judged.group.clone().unwrap_or_default(),
+            cells: COLUMNS.iter().map(cell).collect(),
+            weights: Cell::of(of_weights.into_iter().flatten().next()),
+            seconds: ["unlearning", "training"]
+                .map(|phase| figures.seconds(method, judged.task, phase)),
+            method: method.clone(),
+        }
+    }
+
+    /// Whether the method is exact for the part that it retrains.
+    pub(super) fn is_exact(&self) -> bool {
+        EXACT.contains(&self.method.rsplit('+').next().unwrap_or_default())
+    }
+
+    /// The row as a line for people.
+    pub(super) fn line(&self) -> String {
+        format!(
+            "{:<18} task {}: accuracy F - path {}, ToW {}, {}",
+            self.method,
+            self.task,
+            self.cells[0].text(),
+            self.cells[ORDER].text(),
+            self.verdict
+        )
+    }
+}
+
+/// Seconds for people.
+pub(super) fn seconds(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
+}
+
+/// The table as CSV: a line for each method, a column each for a figure and the ends of its
+/// interval, empty where undefined.
+pub(super) fn csv(methods: &[MethodRow]) -> String {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let mut text = String::from("method,task,seeds,verdict");
+    for column in &COLUMNS {
+        let heading = column.heading;
+        text += &format!(",{heading},{heading} low,{heading} high");
+    }
+    text += ",unlearning seconds,training seconds\n";
+    for row in methods {
+        text += &format!("{},{},{},{}", row.method, row.task, row.seeds, row.verdict);
+        for cell in &row.cells {
+            let [low, high] = cell.ends.map_or([None, None], |ends| ends.map(Some));
+            text += &format!(",{},{},{}", number(cell.value), number(low), number(high));
+        }
+        let [unlearning, training] = row.seconds.map(number);
+        text += &format!(",{unlearning},{training}\n");
+    }
+    text
+}
+
+/// The table for LaTeX (booktabs): methods as rows, the main figures as columns.
+pub(super) fn latex(methods: &[MethodRow]) -> String {
+    let escaped = |text: &str| text.replace('_', "\\_").replace('%', "\\%");
+    let columns = [0, 2, 4, 7, 9, 10];
+    let headings = columns.iter().map(|&place| escaped(COLUMNS[place].heading));
+    let mut text = format!(
+        "% Differences to the references with 95 % intervals. Needs the package booktabs.\n\\begin{{tabular}}{{l{}l}}\n\\toprule\nmethod & {} & verdict \\\\\n\\midrule\n",
+        "r".repeat(columns.len()),
+        headings.collect::<Vec<_>>().join(" & ")
+    );
+    for row in methods {
+        let cells = columns.iter().map(|&place| row.cells[place].text());
+        let cells: Vec<String> = cells.map(|cell| cell.replace('–', "--")).collect();
+        text += &format!(
+            "{} & {} & {} \\\\\n",
+            escaped(&row.method),
+            cells.join(" & "),
+            row.verdict
+        );
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_shows_small_numbers_and_says_what_is_apart() {
+        let cell = |value, ends| Cell {
+            value: Some(value),
+            ends,
+        };
+        assert_eq!(cell(0.0, None).text(), "0.000");
+        assert_eq!(cell(3e-9, None).text(), "3.0e-9");
+        assert_eq!(
+            cell(-0.25, Some([-0.5, 0.0])).text(),
+            "-0.250 [-0.500, 0.000]"
+        );
+        assert!(!cell(-0.25, Some([-0.5, 0.0])).is_apart());
+        assert!(cell(-0.25, Some([-0.5, -0.1])).is_apart());
+        assert_eq!(Cell::default().text(), "–");
+    }
+}

@@ -1,0 +1,320 @@
+//! The audit of runs that withdraw clips, beside references that never saw them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use incdec::parquet_file::{self, Provenance};
+use incdec::tables::{
+    AuditRow, AuditTimingRow, Availability, AvailabilityRow, CurveRow, ScheduleRow,
+};
+
+use super::toy::{Toy, text};
+use crate::support;
+
+/// A toy whose decremental tasks have a second deal in which what leaves was never there.
+struct World {
+    toy: Toy,
+    runs: Vec<PathBuf>,
+    features: PathBuf,
+}
+
+impl World {
+    /// Runs of two seeds: nothing, a method of unlearning, an exact head, and their references.
+    fn new() -> Self {
+        let toy = Toy::new();
+        without_what_leaves(&toy);
+        let backbone = toy.train(
+            "decremental",
+            "backbone",
+            "--stop-after-first-task --seed 7",
+        );
+        let features = toy.folder.path().join("features.parquet");
+        let made = Command::new(support::binary("incdec-features"))
+            .arg("--checkpoint")
+            .arg(backbone.join("checkpoints/task-0.safetensors"))
+            .arg("--shards")
+            .arg(toy.shards())
+            .arg("--out")
+            .arg(&features)
+            .args(["--device", "cpu", "--threads", "1"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let table = format!("--approach ridge --features {}", features.display());
+        let mut runs = Vec::new();
+        for seed in 0..2 {
+            let mut train = |scenario: &str, name: &str, flags: &str| {
+                let flags = format!("{flags} --seed {seed}");
+                runs.push(toy.train(scenario, &format!("{name}-{seed}"), &flags));
+            };
+            train("decremental", "none", "");
+            train("decremental", "scrub", "--unlearn neggrad-plus");
+            train("without", "path", "");
+            train("decremental", "scratch", "--from-scratch");
+            train("decremental", "ridge", &table);
+            train("without", "ridge-path", &table);
+            train("decremental", "refit", &format!("{table} --from-scratch"));
+        }
+        Self {
+            toy,
+            runs,
+            features,
+        }
+    }
+
+    fn audit(&self, out: &str, runs: &[PathBuf]) -> Output {
+        Command::new(support::binary("incdec-audit"))
+            .arg("--shards")
+            .arg(self.toy.shards())
+            .arg("--out")
+            .arg(self.toy.folder.path().join(out))
+            .arg("--features")
+            .arg(&self.features)
+            .args(["--device", "cpu", "--threads", "1"])
+            .args(runs)
+            .output()
+            .unwrap()
+    }
+
+    fn folder(&self, out: &str) -> PathBuf {
+        self.toy.folder.path().join(out)
+    }
+}
+
+/// Deals the decremental tasks once more, with the clips that leave unusable from the start.
+fn without_what_leaves(toy: &Toy) {
+    let (from, to) = (toy.tasks("decremental"), toy.tasks("without"));
+    fs::create_dir_all(&to).unwrap();
+    let Availability {
+        mut rows,
+        provenance,
+        ..
+    } = Availability::read(&from.join(AvailabilityRow::FILE)).unwrap();
+    let last: BTreeSet<String> = rows
+        .iter()
+        .filter(|row| row.task == 1 && row.position.is_some())
+        .map(|row| row.clip_id.clone())
+        .collect();
+    for row in &mut rows {
+        row.usable &= last.contains(&row.clip_id);
+    }
+    write(&to, &rows, &provenance);
+    fs::copy(from.join(ScheduleRow::FILE), to.join(ScheduleRow::FILE)).unwrap();
+}
+
+fn write(folder: &Path, rows: &[AvailabilityRow], provenance: &Provenance) {
+    parquet_file::write(&folder.join(AvailabilityRow::FILE), rows, provenance).unwrap();
+}
+
+fn rows(folder: &Path) -> Vec<AuditRow> {
+    parquet_file::read(&folder.join(AuditRow::FILE)).unwrap()
+}
+
+/// The values of a figure over seeds: method, moment, population, measure, reference.
+fn pooled<'a>(rows: &'a [AuditRow], wanted: [&str; 5]) -> Vec<&'a AuditRow> {
+    let [method, moment, population, measure, reference] = wanted;
+    let is = |row: &&AuditRow| {
+        row.run.is_none()
+            && row.method == method
+            && row.moment == moment
+            && row.population == population
+            && row.measure == measure
+            && row.reference.as_deref().unwrap_or_default() == reference
+    };
+    rows.iter().filter(is).collect()
+}
+
+#[test]
+fn runs_are_judged_beside_their_references_and_twice_alike() {
+    let world = World::new();
+    let output = world.audit("audit", &world.runs);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("6 runs judged"), "{said}");
+    assert!(said.contains("warning: fewer than 3 seeds"), "{said}");
+
+    // The order of the runs and what is there already change no byte.
+    let mut reversed = world.runs.clone();
+    reversed.reverse();
+    for (out, runs) in [("again", &reversed), ("audit", &world.runs)] {
+        let before = rows(&world.folder("audit"));
+        let output = world.audit(out, runs);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        for file in [AuditRow::FILE, CurveRow::FILE] {
+            let [a, b] = ["audit", out].map(|out| fs::read(world.folder(out).join(file)).unwrap());
+            assert!(a == b, "{file} differs");
+        }
+        assert_eq!(rows(&world.folder(out)), before);
+    }
+
+    let rows = rows(&world.folder("audit"));
+    // Three clips of one subcategory leave; one test clip is like them.
+    let accuracy = pooled(&rows, ["none", "end", "forget", "accuracy", "path"]);
+    assert_eq!(accuracy.len(), 1);
+    assert_eq!(accuracy[0].n, 2);
+    assert!(accuracy[0].low.is_some() && accuracy[0].t_low.is_some());
+    let own = |measure: &str| {
+        rows.iter().find(|row| {
+            row.run.as_deref() == Some("none-0")
+                && row.measure == measure
+                && row.population == "forget"
+        })
+    };
+    assert_eq!(own("accuracy").unwrap().n, 3);
+    // The method's own weights are judged before and after the task trains.
+    for moment in ["unlearned", "end"] {
+        assert_eq!(
+            pooled(&rows, ["neggrad-plus", moment, "all", "tow", "path"]).len(),
+            1
+        );
+        assert_eq!(
+            pooled(
+                &rows,
+                ["neggrad-plus", moment, "forget", "rmia_auc", "path"]
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            pooled(&rows, ["neggrad-plus", moment, "forget", "verdict", "path"]).len(),
+            1
+        );
+    }
+    assert!(pooled(&rows, ["none", "unlearned", "all", "tow", "path"]).is_empty());
+    // Ridge is its refit; a network that saw the clips is not the one that never did.
+    for reference in ["path", "scratch"] {
+        let distance = pooled(
+            &rows,
+            ["ridge", "end", "all", "weight_distance_relative", reference],
+        );
+        for row in distance {
+            assert!(row.value.unwrap() < 1e-6, "{row:?}");
+        }
+        let distance = pooled(
+            &rows,
+            ["ridge", "end", "forget", "activation_distance", reference],
+        );
+        assert!(distance[0].value.unwrap() < 1e-6, "{distance:?}");
+    }
+    let distance = pooled(
+        &rows,
+        ["none", "end", "forget", "activation_distance", "path"],
+    );
+    assert!(distance[0].value.unwrap() > 1e-6, "{distance:?}");
+    assert!(
+        !pooled(
+            &rows,
+            ["none", "end", "all", "weight_distance_floor", "path"]
+        )
+        .is_empty()
+    );
+
+    let curves: Vec<CurveRow> =
+        parquet_file::read(&world.folder("audit").join(CurveRow::FILE)).unwrap();
+    assert!(curves.iter().any(|row| row.attack == "rmia"));
+    let timing: Vec<AuditTimingRow> =
+        parquet_file::read(&world.folder("audit").join(AuditTimingRow::FILE)).unwrap();
+    let unlearning = |run: &str| {
+        timing
+            .iter()
+            .find(|row| row.run == run && row.task == 1 && row.phase == "unlearning")
+            .unwrap()
+            .seconds
+    };
+    assert!(unlearning("scrub-0") > unlearning("none-0"));
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_with_what_is_lacking() {
+    let world = World::new();
+    let by_name = |names: &[&str]| -> Vec<PathBuf> {
+        let named = |run: &&PathBuf| names.iter().any(|name| run.ends_with(name));
+        world.runs.iter().filter(named).cloned().collect()
+    };
+    for (runs, said) in [
+        (by_name(&["none-0"]), "none-0: no path reference of task 1"),
+        (by_name(&["path-0"]), "none of the 1 runs withdraws a clip"),
+        (vec![world.folder("shards")], "it holds no run"),
+        // A reference of another seed is none.
+        (
+            by_name(&["none-0", "path-1"]),
+            "none-0: no path reference of task 1",
+        ),
+        (
+            [by_name(&["none-0"]), by_name(&["none-0"])].concat(),
+            "two run directories are called none-0",
+        ),
+    ] {
+        let output = world.audit("refused", &runs);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            text(&output.stderr).contains(said),
+            "{}",
+            text(&output.stderr)
+        );
+        assert!(!world.folder("refused").join(AuditRow::FILE).exists());
+    }
+    // One seed is judged, without intervals over seeds.
+    let one = world.audit("one", &by_name(&["none-0", "path-0"]));
+    assert!(one.status.success(), "{}", text(&one.stderr));
+    let rows = rows(&world.folder("one"));
+    let tow = pooled(&rows, ["none", "end", "all", "tow", "path"]);
+    assert!(tow[0].value.is_some() && tow[0].t_low.is_none());
+}
+
+#[test]
+fn references_that_are_missing_are_trained_once() {
+    let toy = Toy::new();
+    let runs = [0, 1].map(|seed| {
+        let flags = format!("--seed {seed} --approach ewc --unlearn ssd");
+        toy.train("decremental", &format!("ssd-{seed}"), &flags)
+    });
+    let out = toy.folder.path().join("audit");
+    let audit = || {
+        let output = Command::new(support::binary("incdec-audit"))
+            .arg("--shards")
+            .arg(toy.shards())
+            .arg("--out")
+            .arg(&out)
+            .args(["--device", "cpu", "--threads", "1", "--train-references"])
+            .args(&runs)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let said = audit();
+    assert!(said.contains("ewc+ssd"), "{said}");
+    let names = || {
+        let entries = fs::read_dir(out.join("references")).unwrap();
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
+    };
+    let found = names();
+    for start in [
+        "path-ewc-seed-0-",
+        "path-ewc-seed-1-",
+        "scratch-finetune-seed-0-",
+        "tasks-",
+    ] {
+        assert!(
+            found.iter().any(|name| name.starts_with(start)),
+            "{start}: {found:?}"
+        );
+    }
+    let rows = rows(&out);
+    for reference in ["path", "scratch"] {
+        assert_eq!(
+            pooled(&rows, ["ewc+ssd", "end", "all", "tow", reference])[0].n,
+            2
+        );
+    }
+    let before = fs::read(out.join(AuditRow::FILE)).unwrap();
+    audit();
+    assert_eq!(names(), found);
+    assert!(fs::read(out.join(AuditRow::FILE)).unwrap() == before);
+}
