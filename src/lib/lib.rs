@@ -75,7 +75,8 @@
 //!
 //! # Invariants
 //!
-//! * Only `download` opens an outward socket, for itself and for `weights`; `toy` serves on loopback.
+//! * Only `download` opens an outward socket, for itself and for `weights`; `train` connects the processes that train one run
+//!   over PyTorch's c10d; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
 //!   in the binaries.
 //! * The library reads no environment variable and no current directory.

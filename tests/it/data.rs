@@ -1,5 +1,6 @@
 //! The loader's promises: the same batches whoever loads them, faults at their place, no hanging.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use incdec::clip::Split;
 use incdec::data::{
-    Augment, Batch, Batches, ClipSource, DataError, Dataset, HashCheck, Lists, LoaderConfig,
+    Augment, Batch, Batches, ClipSource, DataError, Dataset, Deal, HashCheck, Lists, LoaderConfig,
     OnBadClip, Sample, StoredFrames, StreamKeys, sampler,
 };
 use incdec::hint::Hint;
@@ -127,7 +128,7 @@ fn open(folder: &Path) -> Arc<Dataset> {
 }
 
 /// What a batch holds, in a form that compares.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Content {
     clips: Vec<u8>,
     labels: Vec<i64>,
@@ -199,6 +200,42 @@ fn an_epoch_entered_at_any_batch_has_the_identical_tail() {
     assert_eq!((batches.position(), batches.batches()), (2, 5));
     batches.next();
     assert_eq!((batches.position(), batches.size_hint()), (3, (2, Some(2))));
+}
+
+#[test]
+fn batches_that_are_dealt_to_several_are_those_of_one_wherever_they_begin() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = open(folder.path());
+    let whole = epoch(&dataset, &SMALL, 0);
+    for (of, first) in (1..=6).flat_map(|of| (0..=6).map(move |first| (of, first))) {
+        let workers = (of + first) % 3;
+        let config = LoaderConfig { workers, ..SMALL };
+        let mut dealt = BTreeMap::new();
+        for rank in 0..of {
+            let order = sampler::balanced(dataset.len(), config.seed, KEYS);
+            let deal = Deal { rank, of };
+            let mut batches = Batches::dealt(&dataset, order, KEYS, &config, first, deal);
+            assert_eq!(batches.batches(), 5);
+            let mut number = batches.position();
+            while let Some(batch) = batches.next() {
+                assert_eq!(number % of, rank);
+                dealt.insert(number, Content::of(&batch.unwrap()));
+                number = batches.position();
+            }
+            assert!(number >= 5);
+        }
+        let numbers: Vec<usize> = dealt.keys().copied().collect();
+        assert_eq!(
+            numbers,
+            (first.min(5)..5).collect::<Vec<_>>(),
+            "{of} from {first}"
+        );
+        assert!(
+            dealt
+                .into_values()
+                .eq(whole[first.min(5)..].iter().cloned())
+        );
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod forgetting;
 mod goldens;
 mod heads;
 mod quirks;
+mod ranks;
 mod record;
 mod redo;
 mod replay;
@@ -24,6 +25,7 @@ mod trouble;
 mod unlearn;
 mod unlearn_movinet;
 mod withdrawal;
+mod world;
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

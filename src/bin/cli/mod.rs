@@ -36,6 +36,7 @@ use tracing_subscriber::{Layer, fmt};
 pub(crate) use choice::one_of;
 #[cfg(feature = "torch")]
 pub(crate) use computing::Computing;
+pub(crate) use loudness::hush;
 pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};

@@ -1,6 +1,7 @@
 //! What was typed, and what it means.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use incdec::data::OnBadClip;
@@ -11,6 +12,7 @@ use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
     PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
+use incdec::train::world::Timeouts;
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
 use crate::cli;
@@ -104,6 +106,12 @@ pub(crate) struct Args {
     /// Go on with the tasks that --stop-after-first-task left out of the run in --out.
     #[arg(long)]
     extend_tasks: bool,
+    /// Of several processes that train one run (torchrun, srun): seconds in which all of them must come together.
+    #[arg(long, default_value_t = defaults().timeouts.start.as_secs(), value_name = "SECONDS")]
+    start_timeout: u64,
+    /// Of several processes: seconds without a sign of life after which one is lost, and all end.
+    #[arg(long, default_value_t = defaults().timeouts.rank.as_secs(), value_name = "SECONDS")]
+    rank_timeout: u64,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -392,6 +400,11 @@ impl From<Args> for TrainConfig {
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,
+            launch: None,
+            timeouts: Timeouts {
+                start: Duration::from_secs(args.start_timeout),
+                rank: Duration::from_secs(args.rank_timeout),
+            },
             settings,
         }
     }

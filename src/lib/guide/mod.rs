@@ -21,8 +21,15 @@ pub mod tables {}
 #[doc = include_str!("clusters.md")]
 pub mod clusters {}
 
+#[doc = include_str!("several_processes.md")]
+pub mod several_processes {}
+
+#[doc = include_str!("on_paper.md")]
+pub mod on_paper {}
+
 #[doc = include_str!("auditing.md")]
 pub mod auditing {}
+
 #[doc = include_str!("withdrawing.md")]
 pub mod withdrawing {}
 

@@ -16,6 +16,7 @@ pub use super::choices::{
 };
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
+use super::world::{Launch, Timeouts};
 use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
@@ -219,6 +220,12 @@ impl Settings {
         }
     }
 
+    /// Batches whose gradients make one step, at least 1.
+    #[must_use]
+    pub fn micro_batches(&self) -> usize {
+        usize::try_from(self.accumulation.max(1)).unwrap_or(usize::MAX)
+    }
+
     /// Whether the backbone takes no gradient in `task`.
     #[must_use]
     pub fn backbone_is_frozen(&self, task: usize) -> bool {
@@ -308,6 +315,10 @@ pub struct TrainConfig {
     pub seed_arguments: BTreeMap<String, String>,
     /// Whether the end tells where each second went.
     pub profile: bool,
+    /// Which of several processes this one is; none: it trains alone.
+    pub launch: Option<Launch>,
+    /// How long the other processes are waited for.
+    pub timeouts: Timeouts,
     /// What can change the result.
     pub settings: Settings,
 }
@@ -341,6 +352,8 @@ impl TrainConfig {
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),
             profile: false,
+            launch: None,
+            timeouts: Timeouts::default(),
             settings: Settings::default(),
         }
     }

@@ -17,7 +17,7 @@
 //! | `run.json` | the summary, and the machine; marks the run complete | last |
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
-//! `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
+//! `of_rank` lets one of several ranks write and the others go on from the same, `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
 //! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
 //! run comes to.
 
@@ -25,6 +25,7 @@ mod claim;
 pub(super) mod extend;
 mod folder;
 mod hold;
+mod of_rank;
 mod resume;
 mod rows;
 pub mod seed_outputs;
@@ -37,6 +38,7 @@ use std::path::PathBuf;
 
 pub(super) use folder::origin;
 pub(super) use hold::Hold;
+pub(super) use of_rank::{Begun, RankRecord, from_first, share};
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
 pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};

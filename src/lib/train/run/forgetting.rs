@@ -7,11 +7,12 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::plan::Plan;
 use super::rollback::{FORGET_AT, method};
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::Split;
 use crate::parquet_file::Provenance;
-use crate::run_record::{Extension, RunHead, RunRecord, positions, read_progress};
+use crate::run_record::{RunHead, RunRecord, positions, read_progress};
 use crate::tables::{Availability, AvailabilityRow, SeenRow, Use};
 use crate::train::TrainError;
 use crate::train::settings::{Settings, TrainConfig};
@@ -42,7 +43,7 @@ impl Forgetting {
     /// the method must read clips that have been withdrawn already.
     pub(super) fn of(
         config: &TrainConfig,
-        extension: Extension,
+        plan: &Plan,
         withdrawn: &Withdrawn,
     ) -> Result<Option<(Self, TempDir)>, TrainError> {
         let (Some(list), Some(old)) = (&config.forget, &config.from_run) else {
@@ -52,7 +53,7 @@ impl Forgetting {
         let record = RunRecord::read(old)?.ok_or_else(|| TrainError::NotARun {
             folder: old.clone(),
         })?;
-        let at = at(config, extension, &record)?;
+        let at = at(config, plan, &record)?;
         let mut tasks = Availability::read(&config.availability.join(AvailabilityRow::FILE))?;
         let seen = withdrawals::seen_of(&|clip| clips.contains(clip), old, &record.progress)?;
         let epochs: Vec<u32> = record.progress.tasks.iter().map(|t| t.epochs).collect();
@@ -143,8 +144,8 @@ fn until(mut row: SeenRow, at: usize, epochs: &[u32]) -> Option<SeenRow> {
 /// The task at whose start the clips leave: the one that is asked for, or that the run was begun
 /// with; else the first that the run of `record` has not done, or its last where it has done all,
 /// but not behind one at which another method would have made it unlearn something.
-fn at(config: &TrainConfig, extension: Extension, record: &RunRecord) -> Result<usize, TrainError> {
-    let data = super::tasks(config, extension, None)?;
+fn at(config: &TrainConfig, plan: &Plan, record: &RunRecord) -> Result<usize, TrainError> {
+    let data = plan.tasks(config, None)?;
     let done = record.progress.tasks.len().min(data.tasks.len() - 1);
     let ours = Provenance::of(&config.settings).settings;
     let mut last = done;

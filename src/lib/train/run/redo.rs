@@ -70,8 +70,9 @@ impl Run<'_> {
             old: &self.config.out,
             left: &|clip| left.contains(clip),
         };
-        let made = approach::make(&config.settings);
-        train(&config, made, &mut Within(&mut *self.watch), Some(clean))?;
+        let mut made = approach::make(&config.settings);
+        let watch = &mut Within(&mut *self.watch);
+        train(self.world, &config, made.as_mut(), watch, Some(clean))?;
         remove(&lists)?;
         let record = RunRecord::read(&out)?.ok_or_else(|| TrainError::NotARun {
             folder: out.clone(),

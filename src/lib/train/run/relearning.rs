@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 
 use super::withdrawal::batch;
 use crate::clip::Split;
-use crate::data::{Dataset, Sample, StreamKeys};
+use crate::data::{Dataset, Deal, Sample, StreamKeys};
 use crate::model::checkpoint::{self, LoadMode};
 use crate::random::stream;
 use crate::train::TrainError;
@@ -88,7 +88,7 @@ impl Relearning {
             ..TrainConfig::new(config.run.clone(), config.shards.clone(), PathBuf::new())
         };
         Ok(Self {
-            feed: RefCell::new(Feed::new(&from, device, &[])),
+            feed: RefCell::new(Feed::new(&from, Deal::ALL, device, &[])),
             forget: Arc::new(list.of(forget)),
             task: config.task,
             seed: config.seed,
@@ -138,10 +138,8 @@ impl Relearning {
 
     fn fed(&self, mut loaded: Pass) -> Batches<'_> {
         Box::new(std::iter::from_fn(move || {
-            let fed = self
-                .feed
-                .borrow_mut()
-                .next_untimed(&self.forget, &mut loaded);
+            let mut feed = self.feed.borrow_mut();
+            let fed = feed.next_readable(&self.forget, &mut loaded);
             Some(fed.transpose()?.map(batch))
         }))
     }

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use super::Run;
 use crate::clip::Split;
 use crate::model::checkpoint;
-use crate::parquet_file;
+use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     Part, RunHead, RunRecord, checkpoint_file, differences, listed, state_file,
 };
 use crate::tables::{AvailabilityRow, HistoryRow};
 use crate::train::TrainError;
 use crate::train::approach::Kept;
-use crate::train::record::{TaskEnd, origin};
+use crate::train::record::{RankRecord, TaskEnd, origin};
 use crate::train::stages::withdraws;
 use crate::train::unlearn::Visits;
 use crate::train::withdrawals;
@@ -50,11 +50,16 @@ impl Run<'_> {
     /// # Errors
     /// When it is no run, one under other settings, one whose lists are others, or damaged.
     pub(super) fn take_over(&mut self, from: &TakeOver<'_>) -> Result<(), TrainError> {
+        let RankRecord::First(ours) = &self.record else {
+            // One process alone does this, as `TrainConfig::check` has seen to.
+            return Ok(());
+        };
+        let ours = ours.provenance();
         let old = from.old;
         let record = RunRecord::read(old)?.ok_or_else(|| TrainError::NotARun {
             folder: old.to_owned(),
         })?;
-        self.same_run(old, &record)?;
+        self.same_run(old, &record, ours)?;
         let seen = withdrawals::seen_of(from.left, old, &record.progress)?;
         let first_seen = seen
             .first()
@@ -65,12 +70,14 @@ impl Run<'_> {
             .min(self.data.tasks.len());
         if let Some(forgetting) = self.forgetting {
             clean = clean.min(self.settings.forget_at.unwrap_or(clean));
-            if self.record.done() == 0 {
-                self.record.seen_elsewhere(forgetting.gone())?;
+            if let RankRecord::First(record) = &self.record
+                && record.done() == 0
+            {
+                record.seen_elsewhere(forgetting.gone())?;
             }
         }
         self.same_lists(from, clean)?;
-        if method(&record.head.settings) != method(&self.record.provenance().settings) {
+        if method(&record.head.settings) != method(&ours.settings) {
             let withdraws = |task: &usize| withdraws(self.data, *task);
             clean = (0..clean).find(withdraws).unwrap_or(clean);
         }
@@ -89,8 +96,12 @@ impl Run<'_> {
     }
 
     /// Refuses a run of another version, under settings that make it another, or from other weights.
-    fn same_run(&self, old: &Path, record: &RunRecord) -> Result<(), TrainError> {
-        let ours = self.record.provenance();
+    fn same_run(
+        &self,
+        old: &Path,
+        record: &RunRecord,
+        ours: &Provenance,
+    ) -> Result<(), TrainError> {
         let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
         let but_method = |settings: &Map<String, Value>| {
             let mut settings = settings.clone();
@@ -126,7 +137,9 @@ impl Run<'_> {
         let outcome = record.progress.tasks[task].clone();
         let of_task = |row: &&HistoryRow| usize::try_from(row.task) == Ok(task);
         let history = record.history.iter().filter(of_task).cloned().collect();
-        self.record.epochs_taken_over(history);
+        if let RankRecord::First(record) = &mut self.record {
+            record.epochs_taken_over(history);
+        }
         let mut at = self.begin_under_way(task);
         at.enter(Part::BestValidation, self.learner.device());
         let evaluations = self.evaluate_best(&mut at)?;
@@ -136,7 +149,7 @@ impl Run<'_> {
             epochs: outcome.epochs,
             ended_by: outcome.ended_by,
             evaluations,
-            state: Kept::by(self.approach.as_ref()),
+            state: Kept::by(&*self.approach),
             skipped: outcome.skipped,
             unlearning: unlearning(record, task),
         };

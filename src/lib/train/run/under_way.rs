@@ -12,7 +12,7 @@ use crate::train::evaluate::Answers;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::RateSchedule;
-use crate::train::record::{TaskCheckpoint, TaskFacts};
+use crate::train::record::{RankRecord, TaskCheckpoint, TaskFacts};
 use crate::train::selection::{Best, Selection};
 use crate::train::trained::Trained;
 use crate::train::unlearn::Visits;
@@ -114,7 +114,7 @@ pub(super) fn answers_of(part: Part) -> usize {
 impl Run<'_> {
     /// Asks the watch what to do at `moment`, and does it.
     pub(super) fn look(&mut self, moment: Moment, at: &UnderWay) -> Result<(), TrainError> {
-        match self.watch.look(moment) {
+        match self.watch.look(moment).agreed(self.world)? {
             Order::GoOn => Ok(()),
             Order::Checkpoint => self.keep(at).map(drop),
             Order::Stop(signal) => {
@@ -128,12 +128,15 @@ impl Run<'_> {
         }
     }
 
-    /// Publishes a checkpoint of the task under way, and says whether it did: what a loss that is no
-    /// number has spoilt is not kept.
+    /// Has the first rank publish a checkpoint of the task under way, and says whether it does: what a loss that is no number
+    /// has spoilt is not kept.
     fn keep(&mut self, at: &UnderWay) -> Result<bool, TrainError> {
         if at.position.part == Part::Training && !at.trained.is_finite() {
             return Ok(false);
         }
+        let RankRecord::First(record) = &mut self.record else {
+            return Ok(true);
+        };
         let begun = std::time::Instant::now();
         let mut tensors = StateDict::new();
         let mut add = |prefix: &str, some: StateDict| {
@@ -165,7 +168,7 @@ impl Run<'_> {
             add(prefix, answers.state());
         }
         let skipped = self.feed.skipped.iter().cloned().collect();
-        self.record.keep(TaskCheckpoint {
+        record.keep(TaskCheckpoint {
             position: at.position,
             facts: at.facts(skipped),
             tensors,

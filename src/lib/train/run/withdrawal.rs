@@ -14,12 +14,13 @@ use crate::run_record::Position;
 use crate::signals::Signal;
 use crate::train::TrainError;
 use crate::train::approach::DeviceBatch;
-use crate::train::feed::{FedBatch, Feed, Pass};
+use crate::train::feed::{Feed, Pass};
 use crate::train::learner::{Learner, Teacher, movinet};
 use crate::train::settings::UnlearnName;
 use crate::train::task_sequence::Task;
 use crate::train::unlearn::{self, Batch, Batches, Clips, Draws, Set, StepSize, Visits};
 use crate::train::watch::{Moment, Order, Watch};
+use crate::train::world::World;
 
 /// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every
 /// one of training.
@@ -62,7 +63,7 @@ impl Run<'_> {
         tch::manual_seed(i64::from_le_bytes(draw("unlearn dropout").to_le_bytes()));
         let step = StepSize {
             batch_size: self.settings.batch_size,
-            batches: usize::try_from(self.settings.accumulation.max(1)).unwrap_or(1),
+            batches: self.settings.micro_batches(),
         };
         let new_network = || self.untrained(draw("bad teacher"));
         let Some(mut method) = unlearn::make(name, step, seed, new_network) else {
@@ -76,18 +77,22 @@ impl Run<'_> {
             forget: sets.forget.samples().iter().map(|s| s.label).collect(),
             retain: sets.retain.len(),
         };
-        let (feed, watch) = (&mut self.feed, &mut *self.watch);
-        let clips = Withdrawn::new(sets, (task, gone), draws, feed, watch);
+        let (feed, watch, world) = (&mut self.feed, &mut *self.watch, self.world);
+        let clips = Withdrawn::new(sets, (task, gone), draws, feed, watch, world);
         let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
         let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
         let visits = clips.visits.get();
         self.record.unlearned(task, &self.learner)?;
         self.approach.forget();
         if self.approach.wants_batches(&self.learner) && clips.count(Set::Retain) > 0 {
+            let single = self.approach.wants_single_clips();
             for batch in clips.in_order(Set::Retain, None) {
                 let Batch { clips, labels, .. } = batch?;
-                let batch = DeviceBatch { clips, labels };
-                self.approach.observe(&self.learner, task - 1, &batch)?;
+                for part in (DeviceBatch { clips, labels }).parts(single) {
+                    let observed = self.approach.observe(&self.learner, task - 1, &part)?;
+                    let clips = usize::try_from(part.labels.size()[0]).unwrap_or(0);
+                    self.approach.take_in(&self.learner, clips, &observed)?;
+                }
             }
             self.approach.after_task(&self.learner, task - 1)?;
         }
@@ -101,7 +106,7 @@ impl Run<'_> {
 
     /// A network with fresh weights of `seed`.
     fn untrained(&self, seed: u64) -> Teacher {
-        let config = super::model(self.config, self.data, seed);
+        let config = super::plan::model(self.config, self.data, seed);
         let (device, criterion) = (self.learner.device(), self.learner.criterion());
         Learner::new(movinet(config), device, criterion).teacher()
     }
@@ -147,12 +152,12 @@ fn like(forget: &[Sample], heldout: &[Sample]) -> Vec<Sample> {
     }
 }
 
-/// A batch as the methods see it.
-pub(super) fn batch(fed: FedBatch) -> Batch {
+/// A batch as the methods see it: its clips, and their places in the list.
+pub(super) fn batch((device, places): (DeviceBatch, Vec<usize>)) -> Batch {
     Batch {
-        clips: fed.device.clips,
-        labels: fed.device.labels,
-        places: fed.samples,
+        clips: device.clips,
+        labels: device.labels,
+        places,
     }
 }
 
@@ -170,6 +175,8 @@ struct Withdrawn<'a> {
     feed: RefCell<&'a mut Feed>,
     /// Says before each batch whether the run is to end.
     watch: RefCell<&'a mut dyn Watch>,
+    /// The ranks, each of which unlearns all of it.
+    world: &'a World,
 }
 
 impl<'a> Withdrawn<'a> {
@@ -179,6 +186,7 @@ impl<'a> Withdrawn<'a> {
         draws: Draws,
         feed: &'a mut Feed,
         watch: &'a mut dyn Watch,
+        world: &'a World,
     ) -> Self {
         let (forget, retain) = (sets.forget.samples(), sets.retain.samples());
         let some = |set| {
@@ -202,6 +210,7 @@ impl<'a> Withdrawn<'a> {
             sets,
             feed: RefCell::new(feed),
             watch: RefCell::new(watch),
+            world,
         }
     }
 
@@ -220,10 +229,13 @@ impl<'a> Withdrawn<'a> {
     fn batches_of(&self, set: Set, mut loaded: Pass) -> Batches<'_> {
         let list = self.list(set);
         Box::new(std::iter::from_fn(move || {
-            if let Order::Stop(signal) = self.watch.borrow_mut().look(Moment::Unlearning) {
-                return Some(Err(self.stopped(signal)));
+            let order = self.watch.borrow_mut().look(Moment::Unlearning);
+            match order.agreed(self.world) {
+                Ok(Order::Stop(signal)) => return Some(Err(self.stopped(signal))),
+                Ok(Order::GoOn | Order::Checkpoint) => {}
+                Err(error) => return Some(Err(error.into())),
             }
-            let fed = self.feed.borrow_mut().next_untimed(list, &mut loaded);
+            let fed = self.feed.borrow_mut().next_readable(list, &mut loaded);
             let batch = fed.transpose()?.map(batch);
             if let Ok(batch) = &batch {
                 let mut visits = self.visits.get();
