@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::audits::{World, pooled, rows};
-use super::toy::text;
+use super::audits::{World, pooled, rows, without_what_leaves};
+use super::toy::{Toy, text};
 use crate::support;
 
 #[test]
@@ -90,4 +90,34 @@ fn the_most_memorised_clips_are_a_request_to_forget() {
     let refused = memorised(&["--task", "9"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("--task: task 9 has 0 clips to train on"));
+}
+
+#[test]
+fn heads_that_only_ever_train_tell_what_they_trained_on() {
+    let toy = Toy::new();
+    without_what_leaves(&toy);
+    let flags = "--epochs 8 --lr-first-task-head 1e-2";
+    let runs = ["decremental", "without"].map(|scenario| toy.train(scenario, scenario, flags));
+    let out = toy.folder.path().join("audit");
+    let output = Command::new(support::binary("incdec-audit"))
+        .arg("--shards")
+        .arg(toy.shards())
+        .arg("--out")
+        .arg(&out)
+        .args(["--device", "cpu", "--threads", "1", "--shadows", "48"])
+        .args(&runs)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = rows(&out);
+    let auc = pooled(&rows, ["none", "end", "forget", "lira_auc", ""])[0].value;
+    assert!(auc.is_some_and(|auc| auc > 0.6), "{auc:?}");
+    let clips = rows
+        .iter()
+        .filter(|row| row.measure == "memorisation" && row.run.is_some());
+    let values: Vec<f64> = clips.map(|row| row.value.unwrap()).collect();
+    assert!(
+        values.len() == 3 && values.iter().all(|value| *value > 0.0),
+        "{values:?}"
+    );
 }

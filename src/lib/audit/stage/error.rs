@@ -110,7 +110,7 @@ pub enum AuditStageError {
     Weights(#[from] StateDictError),
     /// A network cannot be trained on what left, or a head not unlearn.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// A flag makes no sense.
     #[error("{flag}: {why}")]
     Setting {
@@ -134,6 +134,12 @@ pub enum AuditStageError {
     /// libtorch refuses.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+impl From<TrainError> for AuditStageError {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
 }
 
 fn ending(code: Option<i32>) -> String {
