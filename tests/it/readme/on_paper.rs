@@ -24,13 +24,7 @@ const STEP: f64 = 64.0;
 const CLIPS: f64 = 80_000.0;
 
 /// What a process sends and takes in a second, in bytes.
-const CONNECTIONS: [(&str, f64); 3] = [
-    ("host memory, Gloo", GLOO_BYTES),
-    ("25 Gb/s Ethernet", 25e9 / 8.0),
-    ("200 Gb/s", 200e9 / 8.0),
-];
-/// The same between two processes of a host, measured.
-const GLOO_BYTES: f64 = 1.0e9;
+const CONNECTIONS: [(&str, f64); 2] = [("25 Gb/s Ethernet", 25e9 / 8.0), ("200 Gb/s", 200e9 / 8.0)];
 
 /// Two significant digits.
 #[allow(clippy::cast_possible_truncation)] // A logarithm of a float is far within.
@@ -72,10 +66,9 @@ fn reading() -> String {
 /// Rows of so many processes over a connection: the exchange of a batch and of a step, and what a batch takes to compute.
 fn exchange() -> String {
     let rows = [
-        ("8, one machine", 8.0, CONNECTIONS[0]),
-        ("8, eight machines", 8.0, CONNECTIONS[1]),
+        ("8, eight machines", 8.0, CONNECTIONS[0]),
+        ("64, sixty-four machines", 64.0, CONNECTIONS[0]),
         ("64, sixty-four machines", 64.0, CONNECTIONS[1]),
-        ("64, sixty-four machines", 64.0, CONNECTIONS[2]),
     ];
     let row = |(name, processes, (connection, rate)): (&str, f64, (&str, f64))| {
         let exchange = GRADIENT_BYTES / rate;
@@ -102,8 +95,8 @@ fn the_tables_on_paper_follow_from_their_constants() {
     let limit = |rate: f64| two(BATCH * rate / (GPU_CLIPS * GRADIENT_BYTES));
     let shards = (CLIPS / f64::from(DEFAULT_CLIPS_PER_SHARD.get())).ceil();
     for said in [
-        format!("{} processes at 25 Gb/s", limit(CONNECTIONS[1].1)),
-        format!("{} at 200 Gb/s", limit(CONNECTIONS[2].1)),
+        format!("{} processes at 25 Gb/s", limit(CONNECTIONS[0].1)),
+        format!("{} at 200 Gb/s", limit(CONNECTIONS[1].1)),
         format!("{shards} shards, {}", bytes(CLIPS * FRAMES * FRAME_BYTES)),
         format!("a step of {} clips", STEP * BATCH),
     ] {
