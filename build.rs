@@ -86,8 +86,10 @@ fn main() {
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
-    build_fused_operators(Path::new(&lib));
+    // libtorch comes last on the linker's line: it exports functions of libstdc++ that the static variables of its headers
+    // call, which are kept in every binary.
     build_process_groups(Path::new(&lib));
+    build_fused_operators(Path::new(&lib));
 }
 
 /// Sets `chromium`, `slurm` and `torchrun` where these are on the path: the tests that need them are

@@ -13,8 +13,7 @@ Examples:
   incdec-audit --shards Kinetics/shards --out Kinetics/audits/scrub runs/scrub-0 runs/path-0
   incdec-audit --shards demo/shards --out demo/audit --features demo/features.parquet \\
     --train-references demo/runs/*
-  incdec-audit memorised --features demo/features.parquet --availability demo/tasks/decremental/seed-0 \\
-    --clips 20 --out request.csv
+  incdec-audit memorised --features features.parquet --availability tasks --out request.csv
 
 Candidates are the runs that withdraw clips. A path reference has the same settings and lists in which those clips never
 were; a scratch reference was trained with --from-scratch. What is what follows from settings and lists. Name runs of at

@@ -2,8 +2,8 @@
 
 use incdec::model::{ModelConfig, Movinet};
 use incdec::shard::DEFAULT_CLIPS_PER_SHARD;
-use tch::Device;
 use tch::nn::VarStore;
+use tch::{Device, Tensor};
 
 use super::read;
 
@@ -115,7 +115,7 @@ fn the_constants_on_paper_are_those_of_the_model_and_of_the_benchmarks() {
         },
     );
     let parameters = store.trainable_variables();
-    let floats: usize = parameters.iter().map(|tensor| tensor.numel()).sum();
+    let floats: usize = parameters.iter().map(Tensor::numel).sum();
     assert_eq!(two(floats as f64 * 4.0), two(GRADIENT_BYTES));
     // What is stored by default, with its bytes and how fast it loads.
     let benchmarks = read("src/lib/guide/benchmarks.md");

@@ -145,7 +145,7 @@ fn until(mut row: SeenRow, at: usize, epochs: &[u32]) -> Option<SeenRow> {
 /// with; else the first that the run of `record` has not done, or its last where it has done all,
 /// but not behind one at which another method would have made it unlearn something.
 fn at(config: &TrainConfig, plan: &Plan, record: &RunRecord) -> Result<usize, TrainError> {
-    let data = plan.tasks(config, None)?;
+    let data = plan.tasks(config)?;
     let done = record.progress.tasks.len().min(data.tasks.len() - 1);
     let ours = Provenance::of(&config.settings).settings;
     let mut last = done;

@@ -130,7 +130,10 @@ fn train(
     let (forgetting, lists) = Forgetting::of(config, &plan, &withdrawn)?.unzip();
     let forgetting = forgetting.as_ref();
     let config = forgetting.map_or(config, |forgetting| &forgetting.config);
-    let data = plan.tasks(config, forgetting)?;
+    let mut data = plan.tasks(config)?;
+    if let Some(forgetting) = forgetting {
+        forgetting.note(&mut data);
+    }
     alike::check(world, config, &data, &machine)?;
     let network = movinet(plan::model(config, &data, config.settings.seed));
     let learner = Learner::new(network, device, config.settings.criterion);

@@ -38,7 +38,7 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
     let machine = machine::here(Device::Cpu, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
-    let mut data = plan.tasks(config, None)?;
+    let mut data = plan.tasks(config)?;
     // `TrainConfig::check` demands the table.
     let Some(table) = &config.features else {
         return Err(TrainError::NoTask);

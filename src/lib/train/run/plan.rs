@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device};
 
-use super::forgetting::Forgetting;
 use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::model::ModelConfig;
@@ -54,15 +53,11 @@ impl Plan {
         }
     }
 
-    /// The tasks to train, of which `forgetting` says what the lists do not.
+    /// The tasks to train.
     ///
     /// # Errors
     /// When there are none, or their tables cannot be read.
-    pub(super) fn tasks(
-        &self,
-        config: &TrainConfig,
-        forgetting: Option<&Forgetting>,
-    ) -> Result<TaskSequence, TrainError> {
+    pub(super) fn tasks(&self, config: &TrainConfig) -> Result<TaskSequence, TrainError> {
         let mut data = TaskSequence::read(&config.availability, &config.shards)?;
         if config.settings.stop_after_first_task && !self.extension.tasks {
             data.tasks.truncate(1);
@@ -79,9 +74,6 @@ impl Plan {
         if let Some(list) = &config.withdrawn {
             data.inputs
                 .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
-        }
-        if let Some(forgetting) = forgetting {
-            forgetting.note(&mut data);
         }
         Ok(data)
     }
