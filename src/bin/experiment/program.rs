@@ -16,7 +16,7 @@ pub(crate) fn run(program: &str, arguments: &[String]) -> anyhow::Result<ExitSta
     let printed: Vec<String> = arguments.iter().map(|a| quoted(a)).collect();
     cli::news(format_args!("{program} {}", printed.join(" ")));
     child::run(Command::new(&path).args(arguments))
-        .with_context(|| format!("run {}", path.display()))
+        .with_context(|| format!("start {}", path.display()))
 }
 
 /// An argument as a shell takes it.
