@@ -162,7 +162,7 @@ fn every_head_goes_through_every_scenario_and_leaves_the_tables_of_every_run() {
 fn an_exact_head_that_subtracts_what_left_is_the_refit_without_it() {
     let (toy, table) = with_table();
     // The 2,048 random features of a few clips are nearly dependent, which magnifies rounding.
-    for (approach, share) in [("ridge", 1e-9), ("ranpac", 1e-8)] {
+    for (approach, share) in [("ridge", 1e-9), ("ranpac", 1e-7)] {
         let flags = format!("--approach {approach} --features {}", table.display());
         let followed = toy.train("decremental", &format!("{approach}-followed"), &flags);
         let refit = format!("{flags} --from-scratch");

@@ -93,10 +93,17 @@ mod tests {
         for (measure, value) in of(0.0) {
             assert!(value.unwrap().abs() < 1e-12, "{measure}");
         }
-        // The first of two clips is apart as far as can be said, by ln(1e5) at least.
+        // The first of two clips is apart as far as can be said: its ten values lie in four bins, in
+        // which the references have no more than the least share.
         let apart = of(50.0);
         assert_eq!(apart[0].0, "klom_mean");
-        assert!(apart[0].1.unwrap() > 0.5 * 1e5_f64.ln() - 1e-9);
+        let least = 1e-5 / (1.0 + 4e-5);
+        let shares = [0.1, 0.3, 0.3, 0.3_f64];
+        let first: f64 = shares
+            .iter()
+            .map(|share| share * (share / least).ln())
+            .sum();
+        assert!((apart[0].1.unwrap() - 0.5 * first).abs() < 1e-9);
         assert!(apart[2].1.unwrap().abs() < 1e-12);
     }
 }
