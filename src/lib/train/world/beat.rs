@@ -34,8 +34,8 @@ struct Shared {
 struct State {
     ended: bool,
     trouble: Option<Trouble>,
-    /// When the store had answered all that it was asked.
-    answered: Instant,
+    /// Since when the store has been asked something that it has not answered.
+    asked: Option<Instant>,
 }
 
 /// The thread that beats and watches.
@@ -70,7 +70,7 @@ impl Beat {
             state: Mutex::new(State {
                 ended: false,
                 trouble: None,
-                answered: Instant::now(),
+                asked: None,
             }),
             changed: Condvar::new(),
         });
@@ -107,7 +107,8 @@ impl Beat {
     /// of the rank that serves it is gone, or that rank stands still.
     pub(super) fn is_unanswered(&self) -> bool {
         let state = self.shared.lock();
-        state.trouble.is_none() && state.answered.elapsed() >= self.timeout
+        let waits = |asked: Instant| asked.elapsed() >= self.timeout;
+        state.trouble.is_none() && state.asked.is_some_and(waits)
     }
 
     /// The same, waited for at most so long.
@@ -174,9 +175,11 @@ impl Watch {
             })
             .collect();
         loop {
+            // A thread that gets no processor for a while has asked nothing, so nobody is missed for it.
+            self.shared.lock().asked = Some(Instant::now());
             let trouble = self.look(&mut pulses);
             let mut state = self.shared.lock();
-            state.answered = Instant::now();
+            state.asked = None;
             if trouble.is_some() {
                 state.trouble = trouble;
                 self.shared.changed.notify_all();
