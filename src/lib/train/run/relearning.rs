@@ -2,6 +2,7 @@
 //! run has left.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,9 +67,10 @@ impl Relearning {
         let mut lists = before.rev().map(|task| task.list(Split::Train));
         let list = lists.find(|list| !list.is_empty());
         let list = list.ok_or(TrainError::NoTask)?;
+        let leaving: BTreeSet<&String> = config.forget.iter().collect();
         let samples = list.samples().iter();
         let forget: Vec<Sample> = samples
-            .filter(|sample| config.forget.contains(&sample.clip_id))
+            .filter(|sample| leaving.contains(&sample.clip_id))
             .cloned()
             .collect();
         let settings = config.settings.clone();

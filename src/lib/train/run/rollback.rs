@@ -50,11 +50,11 @@ impl Run<'_> {
     /// # Errors
     /// When it is no run, one under other settings, one whose lists are others, or damaged.
     pub(super) fn take_over(&mut self, from: &TakeOver<'_>) -> Result<(), TrainError> {
-        let RankRecord::First(ours) = &self.record else {
+        let RankRecord::First(own) = &self.record else {
             // One process alone does this, as `TrainConfig::check` has seen to.
             return Ok(());
         };
-        let ours = ours.provenance();
+        let ours = own.provenance();
         let old = from.old;
         let record = RunRecord::read(old)?.ok_or_else(|| TrainError::NotARun {
             folder: old.to_owned(),
@@ -70,10 +70,8 @@ impl Run<'_> {
             .min(self.data.tasks.len());
         if let Some(forgetting) = self.forgetting {
             clean = clean.min(self.settings.forget_at.unwrap_or(clean));
-            if let RankRecord::First(record) = &self.record
-                && record.done() == 0
-            {
-                record.seen_elsewhere(forgetting.gone())?;
+            if own.done() == 0 {
+                own.seen_elsewhere(forgetting.gone())?;
             }
         }
         self.same_lists(from, clean)?;
