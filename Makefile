@@ -33,8 +33,9 @@ MAX_FAILED ?= 0.01
 RETRY ?=
 # Frames a second that are decoded.
 FPS ?= 5
-# Width x height of decoded frames, in pixels.
-FRAME_SIZE ?= 200x200
+# Width x height of decoded frames, in pixels; by FRAME_FOLDERS the size that the seed's frames have, which are then stored byte
+# for byte.
+FRAME_SIZE ?= $(if $(FRAME_FOLDERS),short:240,200x200)
 # How decoded frames are stored.
 CODEC ?= jpeg
 # Quality of stored JPEG frames, 1 to 100.
@@ -539,7 +540,7 @@ $(foreach seed,$(TOY_AUDIT_SEEDS),$(eval $(call toy_methods,$(seed))))
 audit-toy: demo-data | $(ALL_BUILT) ## methods of unlearning beside their references on the toy data, up to demo/audit/audit.html
 	@exec $(MAKE) --no-print-directory -j '$(JOBS)' $(TOY_AUDIT_RUNS:%=%/run.json)
 	$(call run,'$(BIN)/incdec-audit' --shards demo/shards --out $(TOY_AUDIT)/tables --features $(TOY_AUDIT)/features/features.parquet \
-	    --train-references --device cpu $(TOY_AUDIT_RUNS))
+	    --train-references --shadows 64 --device cpu $(TOY_AUDIT_RUNS))
 	$(call run,'$(BIN)/incdec-report' --audit $(TOY_AUDIT)/tables --out $(TOY_AUDIT)/audit.html --latex $(TOY_AUDIT)/audit.tex \
 	    --csv $(TOY_AUDIT)/audit.csv)
 

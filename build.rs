@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 const KERNELS: &str = "src/lib/model/fused/kernels";
 /// The operators themselves, against libtorch's headers.
 const OPERATORS: &str = "src/lib/model/fused/libtorch";
+/// The binding to PyTorch's process groups, with the declarations that the wheel lacks.
+const C10D: &str = "src/lib/train/world/c10d";
 /// Instruction sets that the loops are compiled for; the processor decides at run time which are
 /// used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
@@ -56,6 +58,11 @@ const SEAWEEDFS: &str = ".venv/bin/weed";
 /// Slurm's daemons, of which a test starts one of each.
 const SLURM: [&str; 2] = ["slurmctld", "slurmd"];
 
+/// The launcher of the full PyTorch wheel, and where `.ci/setup peers` puts it if it is not on the
+/// path.
+const TORCHRUN: &str = "torchrun";
+const PEERS: &str = ".venv-peers/bin";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     look_for_programs();
@@ -82,15 +89,19 @@ fn main() {
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
+    // libtorch comes last on the linker's line: it exports functions of libstdc++ that the static variables of its headers
+    // call, which are kept in every binary.
+    build_process_groups(Path::new(&lib));
     build_fused_operators(Path::new(&lib));
 }
 
-/// Sets `chromium` and `slurm` where these are on the path, and `seaweedfs` where it is installed: the tests that need them are ignored,
-/// with the reason, where they are not. What is installed later is seen once this file is touched,
-/// as `.ci/setup browser cluster` does.
+/// Sets `chromium`, `slurm` and `torchrun` where these are on the path, and `seaweedfs` where it is
+/// installed: the tests that need them are ignored, with the reason, where they are not. What is
+/// installed later is seen once this file is touched, as `.ci/setup browser cluster peers` does.
 fn look_for_programs() {
     println!("cargo:rustc-check-cfg=cfg(chromium)");
     println!("cargo:rustc-check-cfg=cfg(slurm)");
+    println!("cargo:rustc-check-cfg=cfg(torchrun)");
     println!("cargo:rustc-check-cfg=cfg(seaweedfs)");
     println!("cargo:rerun-if-env-changed=PATH");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -106,6 +117,10 @@ fn look_for_programs() {
     }
     if SLURM.iter().all(is_there) {
         println!("cargo:rustc-cfg=slurm");
+    }
+    folders.push(PEERS.into());
+    if folders.iter().any(|folder| folder.join(TORCHRUN).is_file()) {
+        println!("cargo:rustc-cfg=torchrun");
     }
 }
 
@@ -191,4 +206,25 @@ fn build_fused_operators(lib: &Path) {
     for library in ["torch_cpu", "c10", "gomp"] {
         println!("cargo:rustc-link-lib={library}");
     }
+}
+
+/// Builds the binding to PyTorch's process groups. Nothing in it is worth optimising: its calls wait for a network.
+fn build_process_groups(lib: &Path) {
+    println!("cargo:rerun-if-changed={C10D}");
+    let include = lib.with_file_name("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(0)
+        .debug(false)
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .define("USE_DISTRIBUTED", None)
+        .define("USE_C10D_GLOO", None)
+        .include(C10D)
+        .flag("-isystem")
+        .flag(&include)
+        .flag("-isystem")
+        .flag(include.join("torch/csrc/api/include"))
+        .file(format!("{C10D}/c10d.cpp"))
+        .compile("incdec_c10d");
 }

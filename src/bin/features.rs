@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use incdec::features::{self, FeaturesConfig, GivenTransform};
 use incdec::lock::Wait;
-use incdec::model::device::DeviceChoice;
 use incdec::model::instructions::libtorch_version;
 use incdec::model::{Geometry, Variant};
 
@@ -38,15 +37,8 @@ struct Args {
     /// The table to write, or to bring up to date (Parquet)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Where to compute: auto, cpu or cuda:N
-    #[arg(long, default_value_t)]
-    device: DeviceChoice,
-    /// Threads that decode clips. Any number gives the same result
-    #[arg(long, default_value_t = defaults().workers, value_name = "N")]
-    workers: usize,
-    /// Threads of a tensor operation [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    computing: cli::Computing,
     /// Where another program writes beside the table, wait until it has ended
     #[arg(long)]
     wait: bool,
@@ -78,11 +70,6 @@ struct Transform {
     size: Option<u32>,
 }
 
-/// What is not said on the command line; the paths must be.
-fn defaults() -> FeaturesConfig {
-    FeaturesConfig::new(PathBuf::new(), PathBuf::new(), PathBuf::new())
-}
-
 fn main() -> ExitCode {
     let args = cli::parse_linked::<Args>(&[format!("libtorch {}", libtorch_version())]);
     let summary = args.summary;
@@ -94,9 +81,9 @@ fn main() -> ExitCode {
             resize: args.transform.resize,
             size: args.transform.size,
         },
-        device: args.device,
-        workers: args.workers,
-        threads: args.threads,
+        device: args.computing.device,
+        workers: args.computing.workers,
+        threads: args.computing.threads,
         wait: if args.wait { Wait::Yes } else { Wait::No },
         ..FeaturesConfig::new(args.checkpoint, args.store.source(args.shards), args.out)
     };

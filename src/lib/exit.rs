@@ -40,6 +40,25 @@ impl Exit {
         }
     }
 
+    /// Every status.
+    const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Hopeless,
+        Self::NeverStarted,
+        Self::TryAgain,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The status of this number; [`Exit::Failed`] for one that is none.
+    #[must_use]
+    pub fn of_code(code: u8) -> Self {
+        let found = Self::ALL.into_iter().find(|exit| exit.code() == code);
+        found.unwrap_or_default()
+    }
+
     /// What stands at the end of every `--help`.
     pub const HELP: &str = "\
 Exit status:
@@ -59,21 +78,11 @@ mod tests {
 
     #[test]
     fn the_help_names_every_status() {
-        use Exit::{
-            Done, Failed, Hopeless, Interrupted, NeverStarted, Terminated, TryAgain, Usage,
-        };
-        for exit in [
-            Done,
-            Failed,
-            Usage,
-            Hopeless,
-            NeverStarted,
-            TryAgain,
-            Interrupted,
-            Terminated,
-        ] {
+        for exit in Exit::ALL {
             let line = format!("\n  {:<10}", exit.code());
             assert!(Exit::HELP.contains(&line), "{exit:?}");
+            assert_eq!(Exit::of_code(exit.code()), exit);
         }
+        assert_eq!(Exit::of_code(7), Exit::Failed);
     }
 }

@@ -45,6 +45,7 @@
 //! | [`progress`], [`hint`], [`exit`] | what people and schedulers see: progress, the remedy of an error, the exit status |
 //! | [`store`] | files behind an address: HTTP, object stores, retries |
 //! | [`signals`] | signals that ask a process to end, remembered |
+//! | [`child`] | programs that this one starts, and their end |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
@@ -64,7 +65,7 @@
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
 //! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
-//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `model` |
+//! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `features`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `shard`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
 //! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
@@ -75,7 +76,8 @@
 //!
 //! # Invariants
 //!
-//! * Only `store` opens an outward socket; `toy` serves on loopback.
+//! * Only `store` opens an outward socket; `train` connects the processes that train one run over
+//!   PyTorch's c10d; `toy` serves on loopback.
 //! * Only `media` names `ffmpeg_next`; only `data`, `model`, `train`, `features`, `audit` and `predict` name `tch`; clap lives
 //!   in the binaries.
 //! * The library reads no environment variable and no current directory.
@@ -95,6 +97,7 @@
 
 pub mod artifact;
 pub mod card;
+pub mod child;
 pub mod choice;
 pub mod cholesky;
 pub mod clip;

@@ -18,14 +18,25 @@ impl Keeper for Counter {
         true
     }
 
-    fn keep(&mut self, clip: &ClipId, ending: &'static str, bytes: u64, body: &mut dyn Read) -> Result<KeptClip, ExtractError> {
+    fn keep(
+        &mut self,
+        clip: &ClipId,
+        ending: &'static str,
+        bytes: u64,
+        body: &mut dyn Read,
+    ) -> Result<KeptClip, ExtractError> {
         assert!(!format!("{clip}.{ending}").contains(['/', '\0']));
         let read = std::io::copy(body, &mut std::io::sink())?;
         self.0 += read;
         if read != bytes {
             return Err(ExtractError::Damaged("short".into()));
         }
-        Ok(KeptClip { clip_id: clip.to_string(), bytes, blake3: String::new(), container: String::new() })
+        Ok(KeptClip {
+            clip_id: clip.to_string(),
+            bytes,
+            blake3: String::new(),
+            container: String::new(),
+        })
     }
 }
 

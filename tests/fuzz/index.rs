@@ -3,8 +3,8 @@
 
 use std::sync::Once;
 
+use incdec::shard::Shards;
 use incdec::tables::IndexRow;
-use incdec::shard::{Shards};
 use libfuzzer_sys::fuzz_target;
 
 /// What the library catches and gives as an error is no finding; what it does not catch still ends the run.
@@ -17,7 +17,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(shards) = Shards::open(folder.path()) {
         for row in shards.index().iter().take(64) {
             if let (Some(shard), Some(number)) = (&row.shard, row.shard_row) {
-                assert!(shards.clip(shard, number).is_err(), "there is no shard in the folder");
+                assert!(
+                    shards.clip(shard, number).is_err(),
+                    "there is no shard in the folder"
+                );
             }
         }
     }

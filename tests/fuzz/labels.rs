@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
         None => return,
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("written")
+    };
     write("classes.csv", taxonomy);
     write("train.csv", train);
     write("validation.csv", EMPTY);
@@ -26,7 +28,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(labels) = Labels::read(folder.path()) {
         for (_, _, label) in labels.iter() {
             let file = label.clip.file_name();
-            let stays = Path::new(&file).components().all(|part| matches!(part, Component::Normal(_)));
+            let stays = Path::new(&file)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
             assert!(stays && !file.contains('\0'));
             assert!(label.class < labels.taxonomy.categories().len());
         }

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use incdec::clip::Split;
+use incdec::parquet_file::Provenance;
 use incdec::shard::{
-    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, shard_name, write_index,
+    ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, shard_name,
+    write_index,
 };
 use incdec::tables::ClipStatus;
-use incdec::parquet_file::Provenance;
 
 fn clip(number: usize, codec: Codec) -> NewClip {
     NewClip {
@@ -27,7 +28,11 @@ fn clip(number: usize, codec: Codec) -> NewClip {
                 frames_decoded: 50,
                 ..SourceFacts::default()
             },
-            status: if number == 1 { ClipStatus::Partial } else { ClipStatus::Ok },
+            status: if number == 1 {
+                ClipStatus::Partial
+            } else {
+                ClipStatus::Ok
+            },
             error: (number == 1).then(|| "cut off".into()),
         },
     }
@@ -37,7 +42,11 @@ fn clip(number: usize, codec: Codec) -> NewClip {
 fn store(folder: &Path, codec: Codec, count: usize) -> Vec<IndexRow> {
     let mut writer = ShardWriter::new(folder, Provenance::default(), ShardWriterConfig::default());
     let rows: Vec<_> = (0..count)
-        .map(|number| writer.push(&clip(number, codec)).expect("the clip is sound"))
+        .map(|number| {
+            writer
+                .push(&clip(number, codec))
+                .expect("the clip is sound")
+        })
         .collect();
     writer.finish().expect("the folder can be written");
     write_index(folder, &rows, &Provenance::default()).expect("the folder can be written");
@@ -52,7 +61,9 @@ fn main() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         store(folder.path(), codec, count);
         let seed = |target: &str, file: &str| {
-            let to = Path::new("corpus").join(target).join(format!("{codec}-{count}"));
+            let to = Path::new("corpus")
+                .join(target)
+                .join(format!("{codec}-{count}"));
             fs::copy(folder.path().join(file), to).expect("the seed can be written");
         };
         seed("shard", &shard_name(Split::Train, 0));
@@ -60,9 +71,18 @@ fn main() {
     }
     // The first byte chooses the file that the rest becomes.
     let tables = [
-        ("classes", "cCategory,Subcategory\nfatigue,yawning\nfood,\"eating, cake\"\n"),
-        ("train", "t,label,youtube_id,time_start,time_end,split\n0,yawning,abcdefghijk,3,13,train\n"),
-        ("bare", "tlabel,youtube_id,time_start,time_end\nyawning,-_abcdefghi,0,10\n"),
+        (
+            "classes",
+            "cCategory,Subcategory\nfatigue,yawning\nfood,\"eating, cake\"\n",
+        ),
+        (
+            "train",
+            "t,label,youtube_id,time_start,time_end,split\n0,yawning,abcdefghijk,3,13,train\n",
+        ),
+        (
+            "bare",
+            "tlabel,youtube_id,time_start,time_end\nyawning,-_abcdefghi,0,10\n",
+        ),
     ];
     for (name, text) in tables {
         fs::write(Path::new("corpus/labels").join(name), text).expect("the seed can be written");

@@ -196,7 +196,7 @@ fn the_guides_kubernetes_jobs_are_valid_and_their_commands_become_one_run() {
 }
 
 /// What the pipeline of the test is made with, by the environment as make takes it.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 11] = [
     ("DATA", "data"),
     ("LABELS", "source/Info"),
     ("SOURCE", "source"),
@@ -207,8 +207,10 @@ const SETTINGS: [(&str, &str); 10] = [
     ("DEVICE", "cpu"),
     (
         "TRAIN_FLAGS",
-        "--threads 1 --frames 4 --resize 36 --size 32 --geometry tf --epochs 1 --batch-size 8",
+        "--threads 1 --frames 4 --resize 36 --size 32 --geometry tf --epochs 1 --batch-size 8 --accumulation 2",
     ),
+    // srun starts them; the training of `make train` is one process.
+    ("PROCESSES", "2"),
     ("OMP_NUM_THREADS", "1"),
 ];
 
@@ -231,7 +233,8 @@ fn slurms_arrays_merges_and_training_become_one_run() {
         bash.args(["-euo", "pipefail", "-c", script]);
         bash.current_dir(toy.at(""))
             .envs(SETTINGS)
-            .env("DATA", data);
+            .env("DATA", data)
+            .env("DOWNLOAD_SOURCE", "");
         bash.env("BIN", binaries()).env("SLURM_CONF", node.conf());
         for variable in ["MAKEFLAGS", "MAKELEVEL", "MFLAGS"] {
             bash.env_remove(variable);

@@ -10,6 +10,9 @@ use spdx::{Expression, ParseMode};
 
 use crate::support::root;
 
+/// The packages of this repository.
+const OWN: [&str; 2] = ["incdec", "incdec-fuzz"];
+
 /// A package that the build, or a test, takes.
 #[derive(Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Package {
@@ -57,7 +60,7 @@ fn packages() -> Vec<Package> {
     let used: BTreeSet<String> = metadata.resolve.nodes.into_iter().map(|n| n.id).collect();
     let packages = metadata.packages.into_iter();
     packages
-        .filter(|package| used.contains(&package.id) && package.name != "incdec")
+        .filter(|package| used.contains(&package.id) && !OWN.contains(&&*package.name))
         .collect()
 }
 

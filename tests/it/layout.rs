@@ -15,6 +15,7 @@ mod circles;
 const GROUND: &[&str] = &[
     "artifact",
     "card",
+    "child",
     "cholesky",
     "choice",
     "clip",
@@ -58,7 +59,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "train",
         &["data", "model", "metrics", "shard", "unlearning"],
     ),
-    ("predict", &["media", "shard", "decode", "data", "model"]),
+    (
+        "predict",
+        &["media", "shard", "decode", "data", "features", "model"],
+    ),
     ("report", &["audit", "erase", "metrics", "shard"]),
     (
         "audit",

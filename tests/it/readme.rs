@@ -3,6 +3,7 @@
 mod blocks;
 mod commands;
 mod compare;
+mod on_paper;
 
 use std::collections::BTreeMap;
 use std::fs;

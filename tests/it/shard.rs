@@ -1,23 +1,22 @@
 //! Shards on disk: bytes, order, limits, damage.
 
+mod damage;
+mod deleting;
+
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use arrow::array::RecordBatch;
 use incdec::clip::Split;
-use incdec::parquet_file::{self, Provenance, Table, TableError};
+use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{
-    ClipHead, Codec, IndexRow, NewClip, Ranges, Shard, ShardError, ShardWriter, ShardWriterConfig,
-    Shards, SourceFacts, write_index,
+    ClipHead, Codec, IndexRow, NewClip, Ranges, ShardError, ShardWriter, ShardWriterConfig, Shards,
+    SourceFacts, write_index,
 };
 use incdec::tables::ClipStatus;
-use proptest::prelude::*;
 
-use crate::support::delete_clips;
-
-fn clip(n: usize, split: Split, frames: usize) -> NewClip {
+pub(super) fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     NewClip {
         clip_id: format!("clip{n}_000000_000010"),
         split,
@@ -47,7 +46,7 @@ fn clip(n: usize, split: Split, frames: usize) -> NewClip {
     }
 }
 
-fn cut(clips_per_shard: u32) -> ShardWriterConfig {
+pub(super) fn cut(clips_per_shard: u32) -> ShardWriterConfig {
     let clips_per_shard = NonZeroU32::new(clips_per_shard).unwrap();
     ShardWriterConfig {
         ranges: Ranges::new(clips_per_shard, [10; 3]),
@@ -55,7 +54,7 @@ fn cut(clips_per_shard: u32) -> ShardWriterConfig {
     }
 }
 
-fn write(folder: &Path, clips: &[NewClip], clips_per_shard: u32) -> Vec<IndexRow> {
+pub(super) fn write(folder: &Path, clips: &[NewClip], clips_per_shard: u32) -> Vec<IndexRow> {
     let config = cut(clips_per_shard);
     let mut writer = ShardWriter::new(folder, Provenance::default(), config);
     let rows: Vec<_> = clips.iter().map(|c| writer.push(c).unwrap()).collect();
@@ -64,7 +63,7 @@ fn write(folder: &Path, clips: &[NewClip], clips_per_shard: u32) -> Vec<IndexRow
     rows
 }
 
-fn some_clips() -> Vec<NewClip> {
+pub(super) fn some_clips() -> Vec<NewClip> {
     (0..10)
         .map(|n| {
             let split = if n < 7 { Split::Train } else { Split::Test };
@@ -212,192 +211,6 @@ fn clips_that_cannot_be_stored_are_refused_by_name() {
 }
 
 #[test]
-fn absent_foreign_and_wrongly_asked_shards_are_errors_that_say_so() {
-    let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        Shards::open(folder.path()),
-        Err(ShardError::Table(TableError::Artifact(_)))
-    ));
-    write(folder.path(), &some_clips(), 3);
-    let shards = Shards::open(folder.path()).unwrap();
-    assert!(matches!(
-        shards.clip("../x", 0),
-        Err(ShardError::NoSuchShard { .. })
-    ));
-    assert!(matches!(
-        shards.clip("train-00000.arrow", -1),
-        Err(ShardError::NoSuchRow { .. })
-    ));
-    assert!(matches!(
-        shards.clip("train-00000.arrow", 99),
-        Err(ShardError::NoSuchRow { rows: 3, .. })
-    ));
-    fs::remove_file(folder.path().join("train-00001.arrow")).unwrap();
-    assert!(matches!(
-        shards.clip("train-00001.arrow", 0),
-        Err(ShardError::Artifact(_))
-    ));
-    fs::copy(
-        folder.path().join(IndexRow::FILE),
-        folder.path().join("train-00001.arrow"),
-    )
-    .unwrap();
-    assert!(matches!(
-        shards.clip("train-00001.arrow", 0),
-        Err(ShardError::Damaged { .. })
-    ));
-    // A row of the index that points out of the folder is refused at once.
-    let mut rows = shards.index().to_vec();
-    rows[0].shard = Some("../../etc/passwd".into());
-    write_index(folder.path(), &rows, &Provenance::default()).unwrap();
-    assert!(matches!(
-        Shards::open(folder.path()),
-        Err(ShardError::NoSuchShard { .. })
-    ));
-}
-
-#[test]
-fn a_flipped_bit_in_a_frame_is_found_by_the_hash() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[clip(1, Split::Train, 2)], 3);
-    let path = folder.path().join("train-00000.arrow");
-    let mut bytes = fs::read(&path).unwrap();
-    let at = bytes
-        .windows(60)
-        .position(|w| w.iter().all(|&b| b == 8))
-        .unwrap();
-    bytes[at + 30] ^= 1;
-    fs::write(&path, bytes).unwrap();
-    assert!(!Shard::open(&path).unwrap().clip(0).unwrap().intact());
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn damaged_bytes_anywhere_are_errors_or_other_content_but_never_a_panic(
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
-        cut in prop::option::of(any::<prop::sample::Index>()),
-    ) {
-        static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
-            let folder = tempfile::tempdir().unwrap();
-            write(folder.path(), &[clip(1, Split::Train, 2), clip(3, Split::Train, 3)], 3);
-            fs::read(folder.path().join("train-00000.arrow")).unwrap()
-        });
-        let mut bytes = SOUND.clone();
-        for (at, value) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        if let Some(cut) = cut {
-            bytes.truncate(cut.index(bytes.len()));
-        }
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), bytes).unwrap();
-        if let Ok(shard) = Shard::open(file.path()) {
-            for row in 0..i64::try_from(shard.len()).unwrap() {
-                if let Ok(clip) = shard.clip(row) {
-                    let _ = clip.intact();
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn deleting_clips_rewrites_only_the_shards_that_hold_them() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &some_clips(), 3);
-    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
-    let names: Vec<String> = Shards::open(folder.path())
-        .unwrap()
-        .names()
-        .map(str::to_owned)
-        .collect();
-    let before: Vec<_> = names.iter().map(|n| read(n)).collect();
-    let gone = [
-        "clip1_000000_000010",
-        "clip9_000000_000010",
-        "never_000000_000010",
-    ];
-    let gone: std::collections::BTreeSet<String> = gone.iter().map(ToString::to_string).collect();
-    let deleted = delete_clips(folder.path(), &gone).unwrap();
-    assert_eq!((deleted.clips, deleted.rows), (2, 2));
-    for (name, bytes) in names.iter().zip(before) {
-        if deleted.removed.contains(name) {
-            assert!(!folder.path().join(name).exists());
-        } else {
-            assert_eq!(read(name), bytes, "{name}");
-        }
-    }
-    let shards = Shards::open(folder.path()).unwrap();
-    assert_eq!(shards.index().len(), 8);
-    for row in shards.index() {
-        let stored = shards
-            .clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap())
-            .unwrap();
-        assert_eq!(stored.clip_id, row.clip_id);
-        assert_eq!(
-            Some(&stored.blake3[..]),
-            row.content.as_deref(),
-            "the row itself is unchanged"
-        );
-        assert!(stored.intact());
-    }
-    // No file in the folder holds a byte of the deleted clips' names.
-    for entry in fs::read_dir(folder.path()).unwrap() {
-        let bytes = fs::read(entry.unwrap().path()).unwrap();
-        assert!(!bytes.windows(5).any(|w| w == b"clip9"));
-    }
-    assert_eq!(
-        delete_clips(folder.path(), &gone).unwrap(),
-        incdec::shard::Deleted::default()
-    );
-}
-
-#[test]
-fn a_deletion_that_was_stopped_midway_is_finished_by_the_next_one() {
-    let gone = std::collections::BTreeSet::from(["clip1_000000_000010".to_owned()]);
-    let content = |folder: &Path| {
-        let shards = Shards::open(folder).unwrap();
-        let clips = shards.index().iter().map(|row| {
-            let stored = shards.clip(row.shard.as_deref().unwrap(), row.shard_row.unwrap());
-            let stored = stored.unwrap();
-            (stored.clip_id.clone(), stored.intact(), row.content.clone())
-        });
-        clips.collect::<Vec<_>>()
-    };
-    let files = |folder: &Path| incdec::shard::shard_files(folder).unwrap();
-    let (done, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for folder in [done.path(), stopped.path()] {
-        write(folder, &some_clips(), 3);
-    }
-    let deleted = delete_clips(done.path(), &gone).unwrap();
-    let expected = content(done.path());
-    assert_eq!((deleted.removed.len(), deleted.written.len()), (1, 1));
-
-    // Stopped before the index: the new shard lies beside the old one, unnamed.
-    let copy = |name: &str| {
-        fs::copy(done.path().join(name), stopped.path().join(name)).unwrap();
-    };
-    copy(&deleted.written[0]);
-    delete_clips(stopped.path(), &gone).unwrap();
-    assert_eq!(content(stopped.path()), expected);
-    assert_eq!(files(stopped.path()).len(), files(done.path()).len());
-
-    // Stopped after the index: the old shard is still there, unnamed.
-    write(done.path(), &some_clips(), 3);
-    fs::copy(
-        done.path().join(&deleted.removed[0]),
-        stopped.path().join(&deleted.removed[0]),
-    )
-    .unwrap();
-    delete_clips(stopped.path(), &gone).unwrap();
-    assert_eq!(content(stopped.path()), expected);
-    assert!(!stopped.path().join(&deleted.removed[0]).exists());
-}
-
-#[test]
 fn a_shard_holds_frames_of_one_codec_and_one_split() {
     let folder = tempfile::tempdir().unwrap();
     let clips: Vec<_> = [
@@ -464,23 +277,6 @@ fn the_index_is_read_by_column() {
         rows.len()
     );
     assert!(batches.iter().all(|b| b.num_columns() == 2));
-}
-
-#[test]
-fn an_index_that_the_parquet_package_panics_at_is_an_error() {
-    // Found by the fuzz target `index`: the metadata place a column before the beginning of the file.
-    let damaged = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/damaged/column-before-the-file.parquet"
-    );
-    let folder = tempfile::tempdir().unwrap();
-    fs::copy(damaged, folder.path().join(IndexRow::FILE)).unwrap();
-    let error = Shards::open(folder.path()).map(|_| ()).unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains(IndexRow::FILE) && text.contains("should not be negative"),
-        "{text}"
-    );
 }
 
 #[test]

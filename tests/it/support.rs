@@ -1,9 +1,11 @@
 //! What several areas share: the binaries, the places where goldens and optional data lie, and the device that tests compute on.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use incdec::lock::{Lock, Wait};
 use incdec::shard::{self, Deleted, Deletion, ShardError};
@@ -66,6 +68,27 @@ pub(crate) fn tolerance() -> f64 {
     if device() == Device::Cpu { 1e-5 } else { 1e-3 }
 }
 
+/// How often a condition is looked at before a test gives up: for a minute.
+const LOOKS: usize = 600;
+
+/// Waits until a condition holds.
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..LOOKS {
+        if condition() {
+            return;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    panic!("{what} never came to be");
+}
+
+/// Whether a process is there and has not ended.
+pub(crate) fn is_running(pid: &str) -> bool {
+    // A zombie has ended; its parent has not asked yet.
+    fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// The crate's root.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -101,7 +124,7 @@ pub(crate) fn goldens(name: &str) -> Vec<PathBuf> {
 
 /// Reads a golden file of JSON. Types with `deny_unknown_fields` make a case that is not understood fail.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> T {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

@@ -226,7 +226,7 @@ fn exact_head(inputs: &Fields) -> Value {
     let mut head = ExactHead::new(expansion, inputs.whole("classes"));
     (0..features.len()).for_each(|i| head.add(clip(i)).unwrap());
     let before = head.fit(&validation).unwrap().unwrap();
-    let (trace, gram, moment) = (head.trace(), head.gram_row(0), head.moment_row(0).to_vec());
+    let (trace, gram, moment) = (head.trace(), head.gram_row(0), head.moment_row(0));
     for i in inputs.parse::<Vec<usize>>("forget") {
         head.remove(clip(i)).unwrap();
     }

@@ -1,6 +1,7 @@
 //! How much a command says: `-q` and `-v`.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use incdec::progress;
@@ -24,10 +25,22 @@ pub(crate) enum Loudness {
 /// What the command line says, for the whole process.
 static LOUDNESS: OnceLock<Loudness> = OnceLock::new();
 
+/// Whether another process says the news of this one.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// Has this process say warnings and errors alone, unless every message is asked for: another one says the same news.
+pub(crate) fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+    progress::hide();
+}
+
 impl Loudness {
     /// What the command line says.
     pub(crate) fn of_process() -> Self {
-        LOUDNESS.get().copied().unwrap_or_default()
+        match LOUDNESS.get().copied().unwrap_or_default() {
+            Self::Usual if HUSHED.load(Ordering::Relaxed) => Self::Quiet,
+            loudness => loudness,
+        }
     }
 
     /// The messages that go to stderr.

@@ -4,12 +4,15 @@
 #![allow(dead_code, unused_imports)]
 
 mod choice;
+#[cfg(feature = "torch")]
+mod computing;
 mod environment;
 mod generate;
 mod loudness;
 mod parse;
 mod part;
 mod print;
+mod run_or;
 mod shards;
 mod store;
 mod summary;
@@ -34,10 +37,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 pub(crate) use choice::one_of;
+#[cfg(feature = "torch")]
+pub(crate) use computing::Computing;
 pub(crate) use environment::proxies;
+pub(crate) use loudness::hush;
 pub(crate) use parse::{parse, parse_from, parse_linked};
 pub(crate) use part::part;
 pub(crate) use print::{complain, news, product};
+pub(crate) use run_or::RunOr;
 pub(crate) use shards::ShardArgs;
 pub(crate) use store::{StoreArgs, number};
 pub(crate) use summary::Summary;

@@ -13,10 +13,13 @@ pub(crate) fn parse<A: Parser>() -> A {
     parse_linked(&[])
 }
 
-/// [`parse`] for a binary that links `libraries`, each with its version: `-V` tells them.
+/// [`parse`] for a binary that links `libraries`, each with its version: `-V` tells them, and
+/// Zstandard, which every binary reads and writes tables with.
 pub(crate) fn parse_linked<A: Parser>(libraries: &[String]) -> A {
     let command = loudness::add(command::<A>());
-    parsed(command, libraries, std::env::args_os())
+    let tables = format!("Zstandard {}", zstd::zstd_safe::version_string());
+    let libraries = [libraries, &[tables]].concat();
+    parsed(command, &libraries, std::env::args_os())
 }
 
 /// A command line as a binary's arguments, for a binary that hands its own on to others, which say

@@ -7,6 +7,9 @@ use incdec::tables::IndexRow;
 
 use crate::flags::{Args, YesNo};
 
+/// The size of the seed's frames (`create_kinetics_folder.py`): they are stored byte for byte, and training resizes them.
+const SEED_FRAME_SIZE: &str = "short:240";
+
 /// The commands of an experiment: arguments without the program.
 pub(crate) struct Commands {
     /// Where there are frame folders in the seed's layout and no shards yet.
@@ -54,6 +57,7 @@ impl Args {
             flags(&[
                 ("clips", &clips.display()),
                 ("frame-folders", &videos.display()),
+                ("frame-size", &SEED_FRAME_SIZE),
                 ("labels", &labels.display()),
                 ("out", &shards.display()),
             ])
@@ -258,7 +262,7 @@ mod tests {
         let [videos, shards] = ["Videos", "shards"].map(|name| at(name).display().to_string());
         let said = decode().unwrap();
         for part in [
-            format!("--clips {videos} --frame-folders {videos}"),
+            format!("--clips {videos} --frame-folders {videos} --frame-size short:240"),
             format!("--out {shards}"),
         ] {
             assert!(said.contains(&part), "{part}: {said}");

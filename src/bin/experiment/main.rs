@@ -14,12 +14,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use incdec::child;
 use incdec::exit::Exit;
 
 fn main() -> ExitCode {
     let given = flags::long_flags(std::env::args_os());
     let args = cli::parse_from::<flags::Args>(given.clone());
-    let ready = program::pass_signals_on().context("catch signals");
+    let ready = child::pass_signals_on().context("catch signals");
     let ended = ready.and_then(|()| match &args.command {
         Some(flags::Instead::Table(table)) => table.run(),
         None => one_experiment(&args, &given),

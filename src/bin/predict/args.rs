@@ -78,15 +78,15 @@ struct Elsewhere {
     resample: Option<Resample>,
     #[arg(long, value_parser = cli::one_of::<SampleAspect>(), help = default("Pixels that are not square", SampleAspect::default()))]
     sample_aspect: Option<SampleAspect>,
-    #[arg(long, value_parser = cli::one_of::<Variant>(), help = default("MoViNet size", NetworkSettings::default().variant))]
+    #[arg(long, value_parser = cli::one_of::<Variant>(), help = default("MoViNet size", NetworkSettings::default().transform.variant))]
     variant: Option<Variant>,
-    #[arg(long, value_parser = cli::one_of::<Geometry>(), help = default("Padding", NetworkSettings::default().geometry))]
+    #[arg(long, value_parser = cli::one_of::<Geometry>(), help = default("Padding", NetworkSettings::default().transform.geometry))]
     geometry: Option<Geometry>,
-    #[arg(long, value_name = "N", help = default("Frames that the model takes; shorter clips are repeated", NetworkSettings::default().frames))]
+    #[arg(long, value_name = "N", help = default("Frames that the model takes; shorter clips are repeated", NetworkSettings::default().transform.frames))]
     frames: Option<usize>,
-    #[arg(long, value_name = "PX", help = default("Side that frames are resized to before cropping, in pixels", NetworkSettings::default().resize))]
+    #[arg(long, value_name = "PX", help = default("Side that frames are resized to before cropping, in pixels", NetworkSettings::default().transform.resize))]
     resize: Option<u32>,
-    #[arg(long, value_name = "PX", help = default("Side of the crop that the model sees, in pixels", NetworkSettings::default().size))]
+    #[arg(long, value_name = "PX", help = default("Side of the crop that the model sees, in pixels", NetworkSettings::default().transform.size))]
     size: Option<u32>,
     #[arg(long, value_parser = cli::one_of::<CriterionName>(), help = default("What the probabilities are: a sigmoid each or a softmax", NetworkSettings::default().criterion))]
     criterion: Option<CriterionName>,

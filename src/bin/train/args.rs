@@ -1,8 +1,9 @@
 //! What was typed, and what it means.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use incdec::data::OnBadClip;
 use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
@@ -11,6 +12,7 @@ use incdec::train::settings::{
     ApproachName, CriterionName, FeatureDistance, FisherEstimate, LogIds, OnTainted, OptimizerName,
     PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
+use incdec::train::world::Timeouts;
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
 
 use crate::cli;
@@ -60,10 +62,16 @@ pub(crate) struct Args {
     /// What becomes of a run that saw a withdrawn clip: refuse, warn, or rollback (with --from-run).
     #[arg(long, value_parser = cli::one_of::<OnTainted>(), default_value_t)]
     on_tainted: OnTainted,
-    /// With --on-tainted rollback: the run whose tasks are taken over as far as they never knew a withdrawn clip; it stays
-    /// as it is.
+    /// With --on-tainted rollback: the run whose tasks are taken over as far as they never knew a withdrawn clip; with --unlearn:
+    /// the run of another method whose tasks before the first that withdraws something are taken over. It stays as it is.
     #[arg(long, value_name = "RUN")]
     from_run: Option<PathBuf>,
+    /// With --unlearn and --from-run: clips that are about to be withdrawn (one id a line, or a column clip_id). The tasks of
+    /// --from-run are taken over; at the start of the next one, or of its last where it has done all, the clips are read once
+    /// more to be unlearned, and no list has them from there on. Then `incdec-erase apply` may take them. Of clips that have
+    /// been withdrawn already nothing is read: retrain, rollback, finetune, l1-sparse and ct do without.
+    #[arg(long, value_name = "FILE")]
+    forget: Option<PathBuf>,
     /// Take what fits of --pretrained where not all of it does; the rest of the backbone is new, and every record says so.
     #[arg(long, requires = "pretrained")]
     allow_partial: bool,
@@ -98,6 +106,12 @@ pub(crate) struct Args {
     /// Go on with the tasks that --stop-after-first-task left out of the run in --out.
     #[arg(long)]
     extend_tasks: bool,
+    /// Of several processes that train one run (torchrun, srun): seconds in which all of them must come together.
+    #[arg(long, default_value_t = defaults().timeouts.start.as_secs(), value_name = "SECONDS")]
+    start_timeout: u64,
+    /// Of several processes: seconds without a sign of life after which one is lost, and all end.
+    #[arg(long, default_value_t = defaults().timeouts.rank.as_secs(), value_name = "SECONDS")]
+    rank_timeout: u64,
     /// Where another program works in the run directory, wait until it has ended.
     #[arg(long)]
     wait: bool,
@@ -121,38 +135,6 @@ pub(crate) struct Args {
     approach: ApproachArgs,
     #[command(flatten)]
     store: cli::ShardArgs,
-}
-
-/// What was asked for: a run, or a subcommand in its place, which needs none of a run's arguments.
-pub(crate) enum Command {
-    Run(Box<Args>),
-    Task(Task),
-}
-
-impl Parser for Command {}
-
-impl CommandFactory for Command {
-    fn command() -> clap::Command {
-        Task::augment_subcommands(Args::command())
-    }
-
-    fn command_for_update() -> clap::Command {
-        Self::command()
-    }
-}
-
-impl FromArgMatches for Command {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        match matches.subcommand_name() {
-            Some(_) => Task::from_arg_matches(matches).map(Self::Task),
-            None => Args::from_arg_matches(matches).map(|args| Self::Run(Box::new(args))),
-        }
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
 #[derive(Subcommand)]
@@ -323,6 +305,9 @@ struct ApproachArgs {
     /// Seed of what unlearning draws [default: that of --seed].
     #[arg(long, value_name = "SEED")]
     unlearn_seed: Option<u64>,
+    /// The task, from 0, at whose start the clips of --forget leave [default: the first that is not taken over].
+    #[arg(long, value_name = "TASK")]
+    forget_at: Option<usize>,
 }
 
 /// What is not said on the command line; the paths must be.
@@ -378,6 +363,7 @@ impl From<Args> for TrainConfig {
             buffer: approach.buffer,
             unlearn: approach.unlearn,
             unlearn_seed: approach.unlearn_seed,
+            forget_at: approach.forget_at,
             // The run was begun under it.
             stop_after_first_task: training.stop_after_first_task || args.extend_tasks,
             from_scratch: training.from_scratch,
@@ -399,6 +385,7 @@ impl From<Args> for TrainConfig {
             },
             on_tainted: args.on_tainted,
             from_run: args.from_run,
+            forget: args.forget,
             allow_partial: args.allow_partial,
             device: args.device,
             workers: args.workers,
@@ -415,6 +402,11 @@ impl From<Args> for TrainConfig {
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,
+            launch: None,
+            timeouts: Timeouts {
+                start: Duration::from_secs(args.start_timeout),
+                rank: Duration::from_secs(args.rank_timeout),
+            },
             settings,
         }
     }

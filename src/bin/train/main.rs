@@ -3,7 +3,9 @@
 mod args;
 #[path = "../cli/mod.rs"]
 mod cli;
+mod error_file;
 
+use std::env;
 use std::panic;
 use std::process::ExitCode;
 
@@ -12,32 +14,46 @@ use incdec::panics;
 use incdec::run_record::LOG_FILE;
 use incdec::train::status::Status;
 use incdec::train::watch::Watchman;
+use incdec::train::world::Launch;
 use incdec::train::{self, TrainConfig, TrainError, approach};
 
-use args::{Args, Command, StatusArgs, Task};
+use args::{Args, StatusArgs, Task};
 
 fn main() -> ExitCode {
     let libtorch = format!("libtorch {}", libtorch_version());
-    let command = cli::parse_linked::<Command>(&[libtorch]);
-    match command {
-        Command::Run(args) => train(*args),
-        Command::Task(Task::Status(args)) => cli::finish(status(&args)),
+    match cli::parse_linked::<cli::RunOr<Args, Task>>(&[libtorch]) {
+        cli::RunOr::Run(args) => train(*args),
+        cli::RunOr::Task(Task::Status(args)) => cli::finish(status(&args)),
     }
 }
 
 fn train(args: Args) -> ExitCode {
     let summary = cli::Summary::of(args.json);
-    let config = TrainConfig::from(args);
+    let mut config = TrainConfig::from(args);
+    config.launch = match Launch::read(|name| env::var(name).ok()) {
+        Ok(launch) => launch,
+        Err(error) => return cli::finish(Err::<(), _>(error)),
+    };
     for (name, value) in config.instructions.environment() {
         // SAFETY: no other thread runs yet.
         unsafe { std::env::set_var(name, value) };
     }
     quiet_about_memory();
-    let log = config.out.join(LOG_FILE);
+    // Of several processes the first one says what all of them do.
+    let is_first = config.launch.as_ref().is_none_or(|launch| launch.rank == 0);
+    if !is_first {
+        cli::hush();
+    }
+    let log = is_first.then(|| config.out.join(LOG_FILE));
     let approach = approach::make(&config.settings);
     let mut watch = Watchman::of_process(config.checkpoint_every);
-    cli::run(Some(&log), || {
-        train::run_watched(&config, approach, &mut watch).map(|done| summary.print(done))
+    cli::run(log.as_deref(), || {
+        let result = train::run_watched(&config, approach, &mut watch);
+        let done = result.inspect_err(error_file::write)?;
+        if is_first {
+            summary.print(done);
+        }
+        Ok::<(), TrainError>(())
     })
 }
 

@@ -41,7 +41,10 @@ pub mod weight_distance;
 pub use error::AuditError;
 pub use rows::Rows;
 #[cfg(feature = "torch")]
-pub use stage::{AuditConfig, AuditStageError, AuditSummary, ReferenceTasks, TrainReferences, run};
+pub use stage::{
+    AuditConfig, AuditStageError, AuditSummary, MemorisedConfig, MemorisedSummary, ReferenceTasks,
+    TrainReferences, most_memorised, run,
+};
 
 /// The mean of `values`; `None` for none of them.
 fn mean(values: &[f64]) -> Option<f64> {

@@ -279,6 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn zero_retrain_forgetting_by_hand() {
+        // Bernoullis: p = 1/2 and q = 3/4, and one that is equal; m = 5/8.
+        let z = 3.0_f64.ln();
+        let found = zrf(Multilabel, rows(&[0.0, z], 2), rows(&[z, z], 2));
+        let half = 0.5 * (0.5_f64 / 0.625).ln() + 0.5 * (0.5_f64 / 0.375).ln();
+        let three_quarters = 0.75 * (0.75_f64 / 0.625).ln() + 0.25 * (0.25_f64 / 0.375).ln();
+        // The mean over two classes, of which the second adds nothing.
+        let by_hand = 1.0 - 0.5 * 0.5 * (half + three_quarters);
+        assert!((found.unwrap().unwrap() - by_hand).abs() < 1e-12);
+        // (1/2, 1/2) and (3/4, 1/4) as distributions over two classes: both classes count.
+        let found = zrf(Multiclass, rows(&[0.0, 0.0], 2), rows(&[z, 0.0], 2));
+        let by_hand = 1.0 - 0.5 * (half + three_quarters);
+        assert!((found.unwrap().unwrap() - by_hand).abs() < 1e-12);
+        assert!((by_hand - 0.966_177_924_431).abs() < 1e-12, "{by_hand}");
+        let none = Rows::new(&[], 0, 0).unwrap();
+        assert_eq!(zrf(Multiclass, none, none).unwrap(), None);
+    }
+
+    #[test]
     fn the_lowest_class_wins_a_tie() {
         let answers = right(rows(&[0.5, 0.5, 0.1, 0.7], 2), &[1, 1]).unwrap();
         assert_eq!(answers, [false, true]);

@@ -8,10 +8,36 @@ use super::assemble::Assembler;
 use super::prefetch::{Gone, Prefetch};
 use super::{Batch, DataError, Dataset, LoaderConfig, StreamKeys};
 
+/// Who of several loads which batches: one in `of`, from `rank` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deal {
+    /// The number of the first batch.
+    pub rank: usize,
+    /// How many deal the batches among them, at least 1.
+    pub of: usize,
+}
+
+impl Deal {
+    /// All batches.
+    pub const ALL: Self = Self { rank: 0, of: 1 };
+
+    /// The number of the batch that is `index` of these.
+    fn number(self, index: usize) -> usize {
+        self.rank + index * self.of
+    }
+
+    /// How many of the batches before `number` are among these.
+    fn before(self, number: usize) -> usize {
+        number.saturating_sub(self.rank).div_ceil(self.of)
+    }
+}
+
 /// The batches of an epoch, in order. Iterating after an error goes on with the next batch.
 pub struct Batches {
     feed: Feed,
-    batches: usize,
+    /// Batches in the whole epoch.
+    whole: usize,
+    deal: Deal,
 }
 
 enum Feed {
@@ -37,16 +63,32 @@ impl Batches {
         config: &LoaderConfig,
         first_batch: usize,
     ) -> Self {
+        Self::dealt(dataset, order, keys, config, first_batch, Deal::ALL)
+    }
+
+    /// Of the same batches those that `deal` names.
+    #[must_use]
+    pub fn dealt(
+        dataset: &Arc<Dataset>,
+        order: Vec<usize>,
+        keys: StreamKeys,
+        config: &LoaderConfig,
+        first_batch: usize,
+        deal: Deal,
+    ) -> Self {
         if let Err(error) = config.check() {
             return Self {
                 feed: Feed::Refused(Some(error)),
-                batches: 0,
+                whole: 0,
+                deal,
             };
         }
         let batches = order.len().div_ceil(config.batch_size);
-        let left = first_batch.min(batches)..batches;
-        let done = (left.start * config.batch_size).min(order.len());
-        dataset.announce(&order[done..]);
+        // Counted among those that are loaded here, so that workers share them evenly.
+        let left = deal.before(first_batch.min(batches))..deal.before(batches);
+        let clips = |batch: usize| order.chunks(config.batch_size).nth(batch).unwrap_or_default();
+        let coming: Vec<usize> = left.clone().flat_map(|index| clips(deal.number(index))).copied().collect();
+        dataset.announce(&coming);
         let order: Arc<[usize]> = order.into();
         let config = *config;
         let assembler = |stop| Assembler {
@@ -69,25 +111,29 @@ impl Batches {
                 config.queue_depth,
                 |stop| {
                     let mut assembler = assembler(stop);
-                    move |batch| assembler.assemble(batch)
+                    move |index| assembler.assemble(deal.number(index))
                 },
             ))
         };
-        Self { feed, batches }
+        Self {
+            feed,
+            whole: batches,
+            deal,
+        }
     }
 
     /// Batches in the whole epoch.
     #[must_use]
     pub fn batches(&self) -> usize {
-        self.batches
+        self.whole
     }
 
     /// The position inside the epoch: the next batch, from 0. Starting there gives the rest of the epoch.
     #[must_use]
     pub fn position(&self) -> usize {
         match &self.feed {
-            Feed::Inline { left, .. } => left.start,
-            Feed::Ahead(prefetch) => prefetch.left().start,
+            Feed::Inline { left, .. } => self.deal.number(left.start),
+            Feed::Ahead(prefetch) => self.deal.number(prefetch.left().start),
             Feed::Refused(_) => 0,
         }
     }
@@ -98,9 +144,13 @@ impl Iterator for Batches {
 
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.feed {
-            Feed::Inline { assembler, left } => left.next().map(|batch| assembler.assemble(batch)),
+            Feed::Inline { assembler, left } => {
+                let index = left.next()?;
+                Some(assembler.assemble(self.deal.number(index)))
+            }
             Feed::Ahead(prefetch) => {
-                let (batch, result) = prefetch.next()?;
+                let (index, result) = prefetch.next()?;
+                let batch = self.deal.number(index);
                 Some(match result {
                     Ok(batch) => batch,
                     Err(Gone::Worker) => Err(DataError::WorkerLost { batch }),
@@ -112,7 +162,11 @@ impl Iterator for Batches {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.batches - self.position();
+        let left = match &self.feed {
+            Feed::Inline { left, .. } => left.len(),
+            Feed::Ahead(prefetch) => prefetch.left().len(),
+            Feed::Refused(error) => usize::from(error.is_some()),
+        };
         (left, Some(left))
     }
 }

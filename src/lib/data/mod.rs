@@ -31,7 +31,7 @@ pub mod sampler;
 
 pub use assemble::Batch;
 pub use augment::Augment;
-pub use batches::Batches;
+pub use batches::{Batches, Deal};
 pub use config::{
     HostMemory, LoaderConfig, MAX_BATCH_BYTES, MAX_QUEUE_DEPTH, MAX_WORKERS, OnBadClip,
 };

@@ -13,6 +13,7 @@ use super::ledger::{KnownByRun, Ledger};
 use super::runs::Taints;
 use super::search::{Depth, Search};
 use super::witness;
+use crate::progress::counted;
 use crate::withdrawn::Withdrawn;
 
 /// Things left that the text lists one by one.
@@ -147,11 +148,11 @@ impl fmt::Display for Verdict {
         let rate = self.bytes_read as f64 / 1e9 / self.elapsed.as_secs_f64().max(1e-9);
         writeln!(
             f,
-            "{} withdrawn clips: {} things left, {} problems, {} places not searched ({} read, {rate:.2} GB a second)",
-            self.clips,
-            self.left.len(),
-            self.problems.len(),
-            self.unsearched.len(),
+            "{}: {} left, {}, {} not searched ({} read, {rate:.2} GB a second)",
+            counted(self.clips, "withdrawn clip"),
+            counted(self.left.len(), "thing"),
+            counted(self.problems.len(), "problem"),
+            counted(self.unsearched.len(), "place"),
             indicatif::HumanBytes(self.bytes_read),
         )?;
         match &self.chain {

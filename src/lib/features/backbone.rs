@@ -2,47 +2,14 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use tch::nn::VarStore;
 use tch::{Device, Tensor, no_grad};
 
-use super::FeaturesError;
 use super::config::GivenTransform;
+use super::{FeaturesError, Transform};
 use crate::data::{HostMemory, LoaderConfig};
 use crate::model::checkpoint::{self, CheckpointError, LoadMode, header};
-use crate::model::{
-    Geometry, Mode, ModelConfig, ModelPath, Movinet, Precision, Variant, state_dict,
-};
-
-/// From stored frames to features, in the words of a run's settings; what a feature table's
-/// provenance says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Transform {
-    variant: Variant,
-    geometry: Geometry,
-    model_path: ModelPath,
-    precision: Precision,
-    frames: usize,
-    resize: u32,
-    size: u32,
-}
-
-impl Default for Transform {
-    fn default() -> Self {
-        let (loader, model) = (LoaderConfig::default(), ModelConfig::default());
-        let pixels = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
-        Self {
-            variant: model.variant,
-            geometry: model.geometry,
-            model_path: model.path,
-            precision: model.precision,
-            frames: loader.frames,
-            resize: pixels(loader.resize),
-            size: pixels(loader.crop),
-        }
-    }
-}
+use crate::model::{Mode, Movinet, state_dict};
 
 impl Transform {
     /// What the header of the weights at `path` says, and where it says nothing, the flags.
@@ -92,25 +59,17 @@ impl Transform {
     }
 
     /// How clips are loaded: one at a time, so that a feature depends on its clip alone.
-    pub(super) fn loader(&self, workers: usize, device: Device) -> LoaderConfig {
+    pub(super) fn one_by_one(&self, workers: usize, device: Device) -> LoaderConfig {
         LoaderConfig {
             batch_size: 1,
-            frames: self.frames,
-            resize: self.resize as usize,
-            crop: self.size as usize,
             workers,
             memory: if device == Device::Cpu {
                 HostMemory::Pageable
             } else {
                 HostMemory::Pinned
             },
-            ..LoaderConfig::default()
+            ..self.loader()
         }
-    }
-
-    /// In which floats the network computes.
-    pub(super) fn precision(&self) -> Precision {
-        self.precision
     }
 }
 
@@ -130,16 +89,8 @@ impl Backbone {
         device: Device,
     ) -> Result<Self, FeaturesError> {
         let store = VarStore::new(device);
-        let config = ModelConfig {
-            variant: transform.variant,
-            geometry: transform.geometry,
-            path: transform.model_path,
-            precision: transform.precision,
-            // The head is not looked at.
-            classes: 1,
-            ..ModelConfig::default()
-        };
-        let model = Movinet::new(&store.root(), &config);
+        // The head is not looked at.
+        let model = Movinet::new(&store.root(), &transform.model(1));
         checkpoint::load(path, &store, LoadMode::Backbone)?;
         Ok(Self { model })
     }

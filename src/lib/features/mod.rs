@@ -14,6 +14,7 @@
 //! | file | what it is for |
 //! |---|---|
 //! | `config` | what is asked for |
+//! | `transform` | from stored frames to what a network makes of them |
 //! | `backbone` | the network of a checkpoint, and how it wants its frames |
 //! | `run` | what is kept, what is computed, what is dropped |
 
@@ -21,7 +22,9 @@ mod backbone;
 mod config;
 mod error;
 mod run;
+mod transform;
 
 pub use config::{FeaturesConfig, GivenTransform};
 pub use error::FeaturesError;
 pub use run::{FeaturesSummary, run};
+pub use transform::Transform;

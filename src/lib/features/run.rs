@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::backbone::{Backbone, Transform};
-use super::{FeaturesConfig, FeaturesError};
+use super::backbone::Backbone;
+use super::{FeaturesConfig, FeaturesError, Transform};
 use crate::artifact::{self, hash_file};
 use crate::clip::Split;
 use crate::data::{Batches, Dataset, MAX_WORKERS, Normaliser, Sample, StreamKeys};
@@ -128,9 +128,9 @@ fn compute(
     lacking: &[usize],
     table: &mut Table,
 ) -> Result<(), FeaturesError> {
-    let device = config.device.find_for(transform.precision())?;
+    let device = config.device.find_for(transform.precision)?;
     let backbone = Backbone::load(&config.checkpoint, transform, device)?;
-    let loader = transform.loader(config.workers, device);
+    let loader = transform.one_by_one(config.workers, device);
     loader.check()?;
     let samples = lacking.iter().map(|&i| clips.wanted[i].1.clone()).collect();
     let list = Arc::new(Dataset::new(Arc::clone(shards), samples));

@@ -23,6 +23,11 @@ pub mod clusters {}
 
 #[doc = include_str!("object_stores.md")]
 pub mod object_stores {}
+#[doc = include_str!("several_processes.md")]
+pub mod several_processes {}
+
+#[doc = include_str!("on_paper.md")]
+pub mod on_paper {}
 
 #[doc = include_str!("auditing.md")]
 pub mod auditing {}

@@ -18,7 +18,7 @@
 use tch::{Kind, Tensor};
 
 use super::config::{Geometry, Mode};
-use super::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
+use super::layers::{Block, ConvUnit, NORM_EPSILON, Norm, same_padding};
 use super::precision::Precision;
 
 /// How a forward pass computes.
@@ -93,17 +93,8 @@ impl Pass {
             return y;
         }
         let norm = norm_of(unit);
-        tch::no_grad(|| norm.count_batch());
-        y.batch_norm(
-            Some(&amplified(&norm.weight, gain)),
-            Some(&amplified(&norm.bias, gain)),
-            Some(&norm.running_mean),
-            Some(&norm.running_var),
-            true,
-            NORM_MOMENTUM,
-            NORM_EPSILON,
-            true,
-        )
+        let (weight, bias) = (amplified(&norm.weight, gain), amplified(&norm.bias, gain));
+        norm.by_batch(&y, &weight, &bias)
     }
 
     /// A pointwise convolution with its norm.

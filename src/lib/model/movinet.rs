@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::config::{Mode, ModelConfig, ModelPath};
 use super::frames::Pass;
 use super::fused;
-use super::layers::{Beside, Block, ConvUnit, swish};
+use super::layers::{Beside, Block, ConvUnit, NORM_MOMENTUM, Norm, swish};
 use super::precision::Precision;
 
 /// What a forward pass gives.
@@ -123,6 +123,60 @@ impl Movinet {
     /// [`Movinet::forward`] with two outputs from within, for comparison with the seed's.
     #[must_use]
     pub fn forward_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
+        let stages = self.computed(clips, mode);
+        if let Some(moments) = self.take_moments() {
+            self.move_statistics(&moments);
+        }
+        stages
+    }
+
+    /// [`Movinet::forward`] that moves no running statistics: with the output come the batch's moments, for
+    /// [`Movinet::move_statistics`], where the batch was normalised by them.
+    #[must_use]
+    pub fn forward_apart(&self, clips: &Tensor, mode: Mode) -> (Output, Option<Tensor>) {
+        let stages = self.computed(clips, mode);
+        (stages.output, self.take_moments())
+    }
+
+    /// Moves every norm's running statistics through the moments of a batch, and counts it: r becomes (1 - m) r + m x. The same
+    /// moments in the same order leave the same bits, whoever computed them.
+    pub fn move_statistics(&self, moments: &Tensor) {
+        tch::no_grad(|| {
+            let norms = || self.norms();
+            let running = norms().flat_map(|norm| [&norm.running_mean, &norm.running_var]);
+            let running: Vec<Tensor> = running.map(Tensor::shallow_clone).collect();
+            let sizes: Vec<i64> = running.iter().map(|tensor| tensor.size()[0]).collect();
+            let flat = Tensor::cat(&running, 0);
+            let kind = flat.kind();
+            let moved =
+                flat.to_kind(Kind::Double) * (1.0 - NORM_MOMENTUM) + moments * NORM_MOMENTUM;
+            let moved = moved.to_kind(kind).split_with_sizes(&sizes, 0);
+            for (mut target, value) in running.into_iter().zip(moved) {
+                target.copy_(&value);
+            }
+            norms().for_each(Norm::count_batch);
+        });
+    }
+
+    /// The norms in a fixed order.
+    fn norms(&self) -> impl Iterator<Item = &Norm> {
+        let inner = self.blocks.iter().flat_map(Block::normed_units);
+        let units = [&self.conv1].into_iter().chain(inner).chain([&self.conv7]);
+        units.filter_map(|unit| unit.norm.as_ref())
+    }
+
+    /// The moments of the last batch, if it was normalised by its own: mean and unbiased variance of one norm after the other,
+    /// 64-bit floats in one dimension.
+    fn take_moments(&self) -> Option<Tensor> {
+        let moments: Option<Vec<Tensor>> = self.norms().map(Norm::take_moments).collect();
+        let flat: Vec<Tensor> = moments?
+            .iter()
+            .map(|of_norm| of_norm.reshape([-1]))
+            .collect();
+        Some(Tensor::cat(&flat, 0).to_kind(Kind::Double))
+    }
+
+    fn computed(&self, clips: &Tensor, mode: Mode) -> Stages {
         match (self.config.path, self.config.precision) {
             (ModelPath::Fast, Precision::F32) if fused::fits(&self.config, clips) => {
                 self.fused_stages(clips, mode)
@@ -132,7 +186,7 @@ impl Movinet {
         }
     }
 
-    /// [`Movinet::forward_stages`] by one stock operator after another on [N, C, T, H, W].
+    /// [`Movinet::computed`] by one stock operator after another on [N, C, T, H, W].
     fn reference_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
         let after_conv1 = swish(&self.conv1.forward(clips, mode));
         let mut x = after_conv1.shallow_clone();
@@ -148,7 +202,7 @@ impl Movinet {
         }
     }
 
-    /// [`Movinet::forward_stages`] on frames as a batch of pictures.
+    /// [`Movinet::computed`] on frames as a batch of pictures.
     fn frames_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
         let pass = Pass::new(mode, self.config.precision, clips);
         let after_conv1 = pass.stem(&self.conv1, clips);
@@ -163,7 +217,7 @@ impl Movinet {
         }
     }
 
-    /// [`Movinet::forward_stages`] by the fused operators.
+    /// [`Movinet::computed`] by the fused operators.
     fn fused_stages(&self, clips: &Tensor, mode: Mode) -> Stages {
         fused::keep_memory();
         let after_conv1 = fused::stem(&self.conv1, clips, mode);

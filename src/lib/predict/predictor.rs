@@ -217,13 +217,9 @@ impl Predictor {
     }
 
     fn loader(&self) -> LoaderConfig {
-        let network = &self.weights.recipe.network;
         LoaderConfig {
-            frames: network.frames,
-            resize: network.resize as usize,
-            crop: network.size as usize,
             workers: 0,
-            ..LoaderConfig::default()
+            ..self.weights.recipe.network.transform.loader()
         }
     }
 

@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use super::PredictError;
 use super::config::{GivenDecoding, GivenNetwork};
-use crate::data::LoaderConfig;
 use crate::decode::ClipSettings;
+use crate::features::Transform;
 use crate::foreign::printable;
+use crate::model::CriterionName;
 use crate::model::checkpoint::header;
-use crate::model::{CriterionName, Geometry, ModelConfig, ModelPath, Precision, Variant};
 use crate::shard::Codec;
 
 /// How a video becomes what the model sees.
@@ -29,20 +29,9 @@ pub struct Recipe {
 /// From stored frames to probabilities, in the words of a run's settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSettings {
-    /// The architecture.
-    pub variant: Variant,
-    /// The padding.
-    pub geometry: Geometry,
-    /// How the network is computed.
-    pub model_path: ModelPath,
-    /// In which floats the network computes.
-    pub precision: Precision,
-    /// Frames a clip enters the model with.
-    pub frames: usize,
-    /// Side to which frames are resized before cropping, in pixels.
-    pub resize: u32,
-    /// Side of the crop that the model sees, in pixels.
-    pub size: u32,
+    /// From stored frames to logits.
+    #[serde(flatten)]
+    pub transform: Transform,
     /// Whether probabilities are sigmoids or the softmax.
     pub criterion: CriterionName,
 }
@@ -50,16 +39,8 @@ pub struct NetworkSettings {
 impl Default for NetworkSettings {
     fn default() -> Self {
         // As a run's settings have them.
-        let (loader, model) = (LoaderConfig::default(), ModelConfig::default());
-        let pixels = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
         Self {
-            variant: model.variant,
-            geometry: model.geometry,
-            model_path: model.path,
-            precision: model.precision,
-            frames: loader.frames,
-            resize: pixels(loader.resize),
-            size: pixels(loader.crop),
+            transform: Transform::default(),
             criterion: CriterionName::Multilabel,
         }
     }
@@ -236,6 +217,7 @@ mod tests {
     use crate::decode::Fps;
     use crate::exit::Exit;
     use crate::hint::Hint;
+    use crate::model::Geometry;
 
     fn recipe(
         metadata: &[(&str, Value)],
@@ -265,11 +247,13 @@ mod tests {
                 ..ClipSettings::default()
             };
             let network = NetworkSettings {
-                frames: 8,
-                size: 64,
-                geometry: Geometry::Tf,
+                transform: Transform {
+                    frames: 8,
+                    size: 64,
+                    geometry: Geometry::Tf,
+                    ..Transform::default()
+                },
                 criterion: CriterionName::Multiclass,
-                ..NetworkSettings::default()
             };
             let mut settings = map(&network);
             settings.insert("epochs".into(), 3.into());

@@ -11,7 +11,7 @@ use super::PredictError;
 use super::config::PredictConfig;
 use super::recipe::Recipe;
 use crate::model::checkpoint::{self, CheckpointError, HEAD_PREFIX, LoadMode, header};
-use crate::model::{ModelConfig, Movinet, state_dict};
+use crate::model::{Movinet, state_dict};
 use crate::run_record::{RunRecord, checkpoint_file};
 
 /// A trained model.
@@ -39,20 +39,10 @@ impl Weights {
         })?;
         let classes = classes(&path, &named)?;
         let categories = categories(&path, &held.metadata, config.categories.as_deref(), classes)?;
-        let network = &recipe.network;
-        let device = config.device.find_for(network.precision)?;
+        let transform = &recipe.network.transform;
+        let device = config.device.find_for(transform.precision)?;
         let store = VarStore::new(device);
-        let model = Movinet::new(
-            &store.root(),
-            &ModelConfig {
-                variant: network.variant,
-                geometry: network.geometry,
-                classes,
-                path: network.model_path,
-                precision: network.precision,
-                ..ModelConfig::default()
-            },
-        );
+        let model = Movinet::new(&store.root(), &transform.model(classes));
         checkpoint::load(&path, &store, LoadMode::Exact)?;
         Ok(Self {
             path,

@@ -46,6 +46,8 @@ pub(super) struct TaskAnalysis {
     pub(super) evaluation: Option<Metrics>,
     /// The same scores under permuted labels.
     pub(super) chance: ChanceLevel,
+    /// The mean average precision on the task's validation set.
+    pub(super) validation: Judgement,
     value: Bounds,
     forgetting: Bounds,
     /// Test clips of each class and of each subcategory.
@@ -65,7 +67,8 @@ impl Analysis {
         let mut drawn: Vec<Vec<Figures>> = Vec::new();
         for task in run.figures.tasks() {
             let rows = run.predictions.get(&task).map_or(&[][..], Vec::as_slice);
-            let (analysis, figures) = judged(&run, task, rows, permutations)?;
+            let (mut analysis, figures) = judged(&run, task, rows, permutations)?;
+            analysis.validation = of_validation(&run, task, permutations)?;
             tasks.push(analysis);
             drawn.push(figures);
         }
@@ -211,6 +214,7 @@ fn judged(
         task,
         evaluation: None,
         chance: ChanceLevel::default(),
+        validation: Judgement::default(),
         value: Bounds::default(),
         forgetting: Bounds::default(),
         class_clips: Vec::new(),
@@ -273,6 +277,24 @@ fn judged(
         .collect();
     analysis.value = Bounds::of(&figures);
     Ok((analysis, figures))
+}
+
+/// The mean average precision of a task on its validation set, whose clips nobody forgets: they are
+/// other ones in each task.
+fn of_validation(run: &Run, task: i32, permutations: usize) -> Result<Judgement, ReportError> {
+    let rows = run.validation.get(&task).map_or(&[][..], Vec::as_slice);
+    let (judged, _) = judged(run, task, rows, permutations)?;
+    Ok(Judgement {
+        value: run
+            .figures
+            .overall(task, Split::Validation, "mean_ap")
+            .value,
+        interval: judged.value.pick("mean_ap", Place::Overall),
+        chance: judged.chance.mean.mean_ap,
+        chance_quantile: judged.chance.quantile.mean_ap,
+        clips: judged.clips(Place::Overall),
+        ..Judgement::default()
+    })
 }
 
 /// The places of the clips of each group.

@@ -18,6 +18,9 @@ use crate::tables::{
 use crate::taxonomy::{Category, Taxonomy, TaxonomyError};
 use crate::withdrawn::Withdrawn;
 
+/// Predictions, by task.
+pub(super) type PredictionsByTask = BTreeMap<i32, Vec<PredictionRow>>;
+
 /// One run as its directory has it.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -53,8 +56,10 @@ pub(super) struct Run {
     pub(super) taxonomy: Taxonomy,
     pub(super) clips: TaskClips,
     pub(super) figures: RunFigures,
-    /// Predictions for the test set, by task.
-    pub(super) predictions: BTreeMap<i32, Vec<PredictionRow>>,
+    /// Predictions for the test set.
+    pub(super) predictions: PredictionsByTask,
+    /// The same on the validation sets of the tasks.
+    pub(super) validation: PredictionsByTask,
     pub(super) predictions_file: PathBuf,
     pub(super) history: Vec<HistoryRow>,
 }
@@ -248,13 +253,14 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
     let predicted = record.predictions.iter().map(|row| row.clip_id.as_str());
     let held: BTreeSet<&str> = predicted.filter(|id| withdrawn.contains(id)).collect();
     let withdrawn_held = held.len();
-    let mut predictions: BTreeMap<i32, Vec<PredictionRow>> = BTreeMap::new();
-    for row in record
-        .predictions
-        .into_iter()
-        .filter(|r| r.split == Split::Test)
-    {
-        predictions.entry(row.task).or_default().push(row);
+    let (mut predictions, mut validation) = (PredictionsByTask::new(), PredictionsByTask::new());
+    for row in record.predictions {
+        let of_split = match row.split {
+            Split::Test => &mut predictions,
+            Split::Validation => &mut validation,
+            Split::Train => continue,
+        };
+        of_split.entry(row.task).or_default().push(row);
     }
     let (head, settings) = (&record.head, &record.head.settings);
     let text = |key: &str| settings.get(key).and_then(Value::as_str);
@@ -290,6 +296,7 @@ pub(super) fn load(folder: &Path, withdrawn: &Withdrawn) -> Result<Run, ReportEr
         clips: count_clips(&folder.join(AvailabilityRow::FILE), withdrawn)?,
         figures,
         predictions,
+        validation,
         predictions_file,
         history: record.history.into_iter().chain(record.under_way).collect(),
     })
@@ -332,7 +339,7 @@ fn taxonomy(
     folder: &Path,
     head: &RunHead,
     predicted: Vec<String>,
-    predictions: &BTreeMap<i32, Vec<PredictionRow>>,
+    predictions: &PredictionsByTask,
 ) -> Result<Taxonomy, TaxonomyError> {
     let recorded = &head.subcategories;
     let categories = if predicted.is_empty() {

@@ -56,7 +56,7 @@ pub(super) fn forgetting_spread_cell(s: &Spread) -> Markup {
 fn beside(j: &Judgement) -> String {
     let clips = j.clips.map_or_else(|| "–".to_owned(), |n| n.to_string());
     format!(
-        "n = {clips} test clips; 95 % interval {}; chance {}, 99th percentile {}",
+        "n = {clips} clips; 95 % interval {}; chance {}, 99th percentile {}",
         ends(j.interval),
         number(j.chance),
         number(j.chance_quantile)

@@ -34,7 +34,9 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
         Column::number("chance"),
         Column::number("forgetting ↓"),
         Column::number("exact match ↑"),
-        Column::number("validation mAP (other clips)"),
+        Column::number("validation clips (n)"),
+        Column::number("validation mAP (other clips) ↑"),
+        Column::number("chance"),
     ];
     let rows = html! {
         @for t in &analysis.tasks {
@@ -61,7 +63,9 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
                 td.n { (number(accuracy.chance)) }
                 (forgotten_cell(&accuracy))
                 (judged_cell(&of("exact_match")))
-                td.n { (number(run.figures.overall(t.task, Split::Validation, "mean_ap").value)) }
+                td.n { (listed(t.task, Split::Validation)) }
+                (judged_cell(&t.validation))
+                td.n { (number(t.validation.chance)) }
             }
         }
     };

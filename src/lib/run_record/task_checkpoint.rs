@@ -9,6 +9,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::CHECKPOINTS;
 use crate::artifact::ArtifactError;
 use crate::choice::choice;
@@ -40,7 +42,7 @@ choice! {
 }
 
 /// A place within a run, between two micro-batches. Later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The task, from 0.
     pub task: usize,

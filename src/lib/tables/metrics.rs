@@ -15,7 +15,7 @@ table_row! {
     {
         /// The task, from 0.
         pub task: i32,
-        /// What it was computed on: validation or test.
+        /// What it was computed on: validation or test; train for what unlearning cost.
         pub split: Split,
         /// The figure's name as in `metrics` (`mean_ap`, `ap_per_class`, `confusion` ...).
         pub metric: String,

@@ -17,3 +17,8 @@ table_row! {
         pub clips: i64,
     }
 }
+
+impl TimingRow {
+    /// The phase of an epoch's steps, whose clips were trained on.
+    pub const TRAIN: &'static str = "train";
+}

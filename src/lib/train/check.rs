@@ -15,6 +15,9 @@ const LEAST_SIZE_SEED_PX: u32 = 57;
 /// The largest frames that clips are resized to, in pixels a side.
 const MAX_RESIZE_PX: u32 = 4096;
 
+/// The longest that processes wait for each other: a week.
+const MAX_TIMEOUT_SECONDS: u64 = 7 * 24 * 3600;
+
 /// Most threads of a tensor operation.
 const MAX_THREADS: usize = 1024;
 
@@ -30,6 +33,7 @@ impl TrainConfig {
     /// [`TrainError::Setting`], naming the flag and what it may be.
     pub fn check(&self) -> Result<(), TrainError> {
         self.settings.check()?;
+        self.check_processes()?;
         if self.workers > MAX_WORKERS {
             return refuse(
                 "--workers",
@@ -43,6 +47,15 @@ impl TrainConfig {
                 "--threads",
                 format!("{threads} must lie in 1..{MAX_THREADS}"),
             );
+        }
+        for (flag, time) in [
+            ("--start-timeout", self.timeouts.start),
+            ("--rank-timeout", self.timeouts.rank),
+        ] {
+            if !(1..=MAX_TIMEOUT_SECONDS).contains(&time.as_secs()) {
+                let why = format!("{} must lie in 1..{MAX_TIMEOUT_SECONDS}", time.as_secs());
+                return refuse(flag, why);
+            }
         }
         if self.extend.tasks && self.extend.epochs.is_some() {
             return refuse("--extend-epochs", "does not go with --extend-tasks");
@@ -76,11 +89,63 @@ impl TrainConfig {
                 "rollback needs the list of withdrawn clips (--withdrawn)",
             );
         }
+        self.check_forget()
+    }
+
+    /// Refuses clips to forget where nothing was trained on them, or nothing unlearns.
+    fn check_forget(&self) -> Result<(), TrainError> {
+        let at = self.settings.forget_at;
+        if self.forget.is_none() {
+            return match at {
+                Some(_) => refuse("--forget-at", "belongs to --forget"),
+                None => Ok(()),
+            };
+        }
+        if self.settings.unlearn == UnlearnName::None || self.from_run.is_none() {
+            return refuse(
+                "--forget",
+                "belongs to --from-run RUN, whose weights saw the clips, and to --unlearn METHOD",
+            );
+        }
+        if self.on_tainted == OnTainted::Rollback {
+            return refuse(
+                "--forget",
+                "--on-tainted rollback goes back to before the clips were seen: one of the two",
+            );
+        }
+        if at == Some(0) {
+            return refuse("--forget-at", "nothing is trained before task 0");
+        }
         Ok(())
     }
 }
 
 impl TrainConfig {
+    /// Refuses what several processes cannot do together.
+    fn check_processes(&self) -> Result<(), TrainError> {
+        let Some(launch) = &self.launch else {
+            return Ok(());
+        };
+        let approach = self.settings.approach;
+        let alone = if approach.is_on_features() {
+            ("--approach", format!("{approach} takes seconds"))
+        } else if self.from_run.is_some() {
+            let why = "tasks are taken over first, and several processes can go on from there";
+            ("--from-run", why.to_owned())
+        } else if self.settings.unlearn == UnlearnName::Rollback {
+            let why = "rollback trains a run within the run directory";
+            ("--unlearn", why.to_owned())
+        } else {
+            return Ok(());
+        };
+        let (flag, why) = alone;
+        Err(TrainError::OneProcess {
+            flag,
+            why,
+            started: launch.size,
+        })
+    }
+
     /// Refuses what heads on cached features cannot make sense of, and features without such a head.
     fn check_features(&self) -> Result<(), TrainError> {
         let approach = self.settings.approach;
@@ -124,6 +189,25 @@ impl Settings {
         self.check_frames()?;
         self.check_computing()?;
         self.check_approach()
+    }
+
+    /// Refuses steps whose micro-batches cannot be dealt evenly to so many processes.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`], naming the numbers of processes that can share them.
+    pub(super) fn check_deal(&self, processes: usize) -> Result<(), TrainError> {
+        let batches = self.micro_batches();
+        if batches.is_multiple_of(processes) {
+            return Ok(());
+        }
+        let fitting = (1..=batches).filter(|&n| batches.is_multiple_of(n));
+        let fitting: Vec<String> = fitting.map(|n| n.to_string()).collect();
+        let why = format!(
+            "the {batches} batches of a step cannot be dealt evenly to {processes} processes: {} can share them; a multiple of \
+             {processes} suits these",
+            fitting.join(", ")
+        );
+        refuse("--accumulation", why)
     }
 
     /// Refuses numbers outside their range.
@@ -364,6 +448,24 @@ mod tests {
             assert!(said.starts_with("--max-bad: "), "{said}");
         }
         assert!(refused(|c| c.settings.epochs = 0).starts_with("--epochs"));
+    }
+
+    #[test]
+    fn a_step_that_processes_cannot_share_evenly_is_refused_with_the_numbers_that_can() {
+        let settings = Settings {
+            accumulation: 12,
+            ..Settings::default()
+        };
+        for processes in [1, 2, 3, 4, 6, 12] {
+            settings.check_deal(processes).unwrap();
+        }
+        let said = settings.check_deal(5).unwrap_err().to_string();
+        assert!(
+            said.starts_with("--accumulation: the 12 batches of a step cannot be dealt evenly to 5 processes: 1, 2, 3, 4, 6, 12 can"),
+            "{said}"
+        );
+        let said = Settings::default().check_deal(2).unwrap_err().to_string();
+        assert!(said.contains("the 1 batches"), "{said}");
     }
 
     #[test]

@@ -185,3 +185,19 @@ choice! {
         Ct = "ct",
     }
 }
+
+impl UnlearnName {
+    /// Whether the method reads the clips that it makes the model forget.
+    #[must_use]
+    pub fn reads_what_leaves(self) -> bool {
+        !matches!(
+            self,
+            Self::None
+                | Self::Retrain
+                | Self::Rollback
+                | Self::Finetune
+                | Self::L1Sparse
+                | Self::Ct
+        )
+    }
+}

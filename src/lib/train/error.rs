@@ -24,6 +24,7 @@ use crate::unlearning::exact_head::ExactHeadError;
 use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 use super::trouble::{Divergence, Shortage};
+use super::world::{Failed, Member, WorldError};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,19 @@ pub enum TrainError {
         /// The task.
         task: usize,
     },
+    /// Several processes were started for what one does.
+    #[error("{flag}: {why}; that is for one process, and {started} were started")]
+    OneProcess {
+        /// The flag.
+        flag: &'static str,
+        /// What it does.
+        why: String,
+        /// The processes.
+        started: usize,
+    },
+    /// The processes that train together are not together.
+    #[error(transparent)]
+    World(#[from] WorldError),
     /// A clip has no feature that it could be judged by.
     #[error("{path}: clip {} {what}", printable(clip))]
     Feature {
@@ -367,9 +381,19 @@ fn tainted_hint(folder: &Path, task: usize) -> String {
     )
 }
 
+impl Failed for TrainError {
+    fn lost(&self) -> Vec<Member> {
+        match self {
+            Self::World(error) => error.lost(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Hint for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::OneProcess { .. } => Some("start one process: without torchrun and srun, and with WORLD_SIZE unset".into()),
             Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
             Self::Device(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
@@ -382,6 +406,7 @@ impl Hint for TrainError {
             Self::Record(e) => e.hint(),
             Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
             Self::Withdrawn(e) => e.hint(),
+            Self::World(e) => e.hint(),
             Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
             Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
             Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
@@ -418,7 +443,7 @@ impl Hint for TrainError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Setting { .. } => Exit::Usage,
+            Self::Setting { .. } | Self::OneProcess { .. } => Exit::Usage,
             Self::Device(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
             Self::Table(e) => e.exit(),
@@ -429,6 +454,7 @@ impl Hint for TrainError {
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),
             Self::Withdrawn(e) => e.exit(),
+            Self::World(e) => e.exit(),
             Self::NoTask
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::TrainError;
-use super::feed::FedBatch;
+use super::approach::DeviceBatch;
+use super::dealt::Outcome;
 use super::learner::Learner;
 use super::settings::CriterionName;
 use crate::clip::Split;
@@ -97,20 +98,17 @@ impl Answers {
         &self.clips
     }
 
-    /// Asks `learner` about a batch, in evaluation mode.
-    pub(super) fn add(&mut self, learner: &Learner, batch: &FedBatch) {
-        no_grad(|| {
-            let logits = learner.forward(&batch.device.clips, Mode::Evaluate).logits;
-            let size = i64::try_from(batch.samples.len()).unwrap_or(i64::MAX);
-            self.loss += learner
-                .criterion()
-                .loss(&logits, &batch.device.labels)
-                .to_kind(Kind::Double)
-                * size;
-            let said = learner.criterion().probabilities(&logits);
-            self.parts.push(said.to_kind(Kind::Float));
-        });
-        self.clips.extend_from_slice(&batch.samples);
+    /// Takes in the answer about a batch, if any of its clips was read.
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        if !outcome.was_computed() {
+            return;
+        }
+        let (clips, values) = (outcome.samples.len(), &outcome.values);
+        let size = i64::try_from(clips).unwrap_or(i64::MAX);
+        self.loss += values.get(0).to_kind(Kind::Double) * size;
+        let said = values.slice(0, 1, None, 1);
+        self.parts.push(said.reshape([size, -1]));
+        self.clips.extend_from_slice(&outcome.samples);
     }
 
     /// How good the answers about the whole `list` are.
@@ -140,6 +138,18 @@ impl Answers {
             seconds: self.begun.elapsed().as_secs_f64(),
         })
     }
+}
+
+/// What `learner` answers about a batch in evaluation mode: its mean loss, then the probabilities [n, C] of its clips, row by
+/// row; 32-bit floats in one dimension.
+pub(super) fn answer(learner: &Learner, batch: &DeviceBatch) -> Tensor {
+    no_grad(|| {
+        let logits = learner.forward(&batch.clips, Mode::Evaluate).logits;
+        let loss = learner.criterion().loss(&logits, &batch.labels);
+        let said = learner.criterion().probabilities(&logits);
+        let parts = [loss, said].map(|part| part.to_kind(Kind::Float).reshape([-1]));
+        Tensor::cat(&parts, 0)
+    })
 }
 
 /// The evaluation of a whole list whose `logits` [N, C] are known, in its order.

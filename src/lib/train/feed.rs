@@ -13,23 +13,26 @@ use super::settings::{SamplerName, Settings, TrainConfig};
 use super::task_sequence::Task;
 use super::trouble;
 use crate::data::{
-    Augment, Batch, Batches, DataError, Dataset, HostMemory, LoaderConfig, Normaliser, StreamKeys,
-    sampler,
+    Augment, Batch, Batches, DataError, Dataset, Deal, HostMemory, LoaderConfig, Normaliser,
+    StreamKeys, sampler,
 };
 
 /// The epoch under which the training loader draws for a Fisher information, apart from every real
 /// one.
 const FISHER_EPOCH: u64 = u32::MAX as u64;
 
-/// A batch on the device, its number in the pass, and which clips of the list it holds.
+/// A batch that was loaded, and which clips of the list it holds.
 pub(super) struct FedBatch {
-    pub(super) device: DeviceBatch,
+    /// The clips on the device; nothing where none of them could be read.
+    pub(super) device: Option<DeviceBatch>,
     /// Its place among the pass's batches, from 0, those counted of which no clip could be read.
     pub(super) number: usize,
     pub(super) samples: Vec<usize>,
+    /// Clips that belong here and could not be read.
+    pub(super) skipped: Vec<usize>,
 }
 
-/// Batches of one list, in order, from any of them on.
+/// Batches of one list, in order, from any of them on: of all of them, those that are dealt to this rank.
 pub(super) struct Pass {
     batches: Batches,
     /// The number of the batch behind the last.
@@ -42,20 +45,15 @@ impl Pass {
         Self { batches, end }
     }
 
-    /// The number of the next batch. A pass that starts there gives the rest.
-    pub(super) fn position(&self) -> usize {
-        self.batches.position()
-    }
-
-    /// Batches of the whole pass.
+    /// Batches of the whole pass, those of other ranks included.
     pub(super) fn batches(&self) -> usize {
         self.end
     }
 
-    /// The next batch with its number.
-    fn next(&mut self) -> Option<(usize, Result<Batch, DataError>)> {
-        let number = self.position();
-        if number >= self.end && self.end > 0 {
+    /// The next batch with its number, if it comes before number `end`.
+    fn next_before(&mut self, end: usize) -> Option<(usize, Result<Batch, DataError>)> {
+        let number = self.batches.position();
+        if number >= end {
             return None;
         }
         self.batches.next().map(|batch| (number, batch))
@@ -66,6 +64,8 @@ impl Pass {
 pub(super) struct Feed {
     settings: Settings,
     loader: LoaderConfig,
+    /// Which batches are this rank's.
+    deal: Deal,
     device: Device,
     normaliser: Normaliser,
     pub(super) clock: Clock,
@@ -76,8 +76,13 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// A feed for `device`; `skipped` are the clips that could not be read in tasks before.
-    pub(super) fn new(config: &TrainConfig, device: Device, skipped: &[String]) -> Self {
+    /// A feed of the batches that `deal` names, for `device`; `skipped` are the clips that could not be read in tasks before.
+    pub(super) fn new(
+        config: &TrainConfig,
+        deal: Deal,
+        device: Device,
+        skipped: &[String],
+    ) -> Self {
         let settings = config.settings.clone();
         let loader = LoaderConfig {
             batch_size: settings.batch_size,
@@ -97,6 +102,7 @@ impl Feed {
         Self {
             settings,
             loader,
+            deal,
             device,
             normaliser: Normaliser::default(),
             clock: Clock::new(device, config.profile),
@@ -125,11 +131,21 @@ impl Feed {
                 sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
             }
         };
-        Ok(self.start(list, order, keys, self.augment(), first))
+        let config = LoaderConfig {
+            augment: self.augment(),
+            ..self.loader
+        };
+        self.start(list, order, keys, config, first)
     }
 
     /// The training batches of an epoch from number `first` on where clips are replayed, augmented.
-    pub(super) fn replayed(&self, task: usize, replay: &Replay, epoch: u64, first: usize) -> Pass {
+    pub(super) fn replayed(
+        &self,
+        task: usize,
+        replay: &Replay,
+        epoch: u64,
+        first: usize,
+    ) -> Result<Pass, TrainError> {
         let keys = StreamKeys {
             task: task as u64,
             epoch,
@@ -142,16 +158,21 @@ impl Feed {
             batch_size: replay.mix.batch_size(self.batch_size()),
             ..self.loader
         };
-        Pass::new(Batches::start(&replay.list, order, keys, &config, first))
+        self.start(&replay.list, order, keys, config, first)
     }
 
     /// Every clip of a list once, in its order, unaugmented, from batch `first` on.
-    pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Pass {
+    pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Result<Pass, TrainError> {
         let order = (0..list.len()).collect();
-        self.start(list, order, StreamKeys::default(), Augment::None, first)
+        let config = LoaderConfig {
+            augment: Augment::None,
+            ..self.loader
+        };
+        self.start(list, order, StreamKeys::default(), config, first)
     }
 
-    /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`.
+    /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`; all of them on every
+    /// rank.
     pub(super) fn ordered(
         &self,
         list: &Arc<Dataset>,
@@ -192,7 +213,7 @@ impl Feed {
         let mut pass = if self.settings.compat.fisher_over_training_loader {
             self.training(task, lists, FISHER_EPOCH, first)?
         } else {
-            self.in_order(&lists.train, first)
+            self.in_order(&lists.train, first)?
         };
         let whole = lists.train.len() / self.settings.batch_size;
         pass.end = pass.end.min(whole.max(1));
@@ -204,33 +225,29 @@ impl Feed {
         list: &Arc<Dataset>,
         order: Vec<usize>,
         keys: StreamKeys,
-        augment: Augment,
+        config: LoaderConfig,
         first: usize,
-    ) -> Pass {
-        let config = LoaderConfig {
-            augment,
-            ..self.loader
-        };
-        Pass::new(Batches::start(list, order, keys, &config, first))
+    ) -> Result<Pass, TrainError> {
+        config.check()?;
+        let batches = Batches::dealt(list, order, keys, &config, first, self.deal);
+        Ok(Pass::new(batches))
     }
 
-    /// The next batch of clips of `list` on the device, its waiting and moving timed. A batch of
-    /// which no clip could be read is passed over.
+    /// The next batch of clips of `list` before number `end`, on the device, its waiting and moving timed.
     pub(super) fn next(
         &mut self,
         list: &Dataset,
         pass: &mut Pass,
+        end: usize,
     ) -> Result<Option<FedBatch>, TrainError> {
-        while let Some((number, batch)) = self.clock.time(Phase::Waiting, || pass.next()) {
-            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
-            self.note_skipped(list, &batch)?;
-            if !batch.samples.is_empty() {
-                let (device, normaliser) = (self.device, &mut self.normaliser);
-                let fed = || fed(number, batch, device, normaliser);
-                return Ok(Some(self.clock.time(Phase::Transfer, fed)));
-            }
-        }
-        Ok(None)
+        let loaded = self.clock.time(Phase::Waiting, || pass.next_before(end));
+        let Some((number, batch)) = loaded else {
+            return Ok(None);
+        };
+        let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
+        let (device, normaliser) = (self.device, &mut self.normaliser);
+        let fed = || fed(number, batch, device, normaliser);
+        Ok(Some(self.clock.time(Phase::Transfer, fed)))
     }
 
     /// The same inside a phase that is timed as a whole.
@@ -238,12 +255,26 @@ impl Feed {
         &mut self,
         list: &Dataset,
         pass: &mut Pass,
+        end: usize,
     ) -> Result<Option<FedBatch>, TrainError> {
-        while let Some((number, batch)) = pass.next() {
-            let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
-            self.note_skipped(list, &batch)?;
-            if !batch.samples.is_empty() {
-                return Ok(Some(fed(number, batch, self.device, &mut self.normaliser)));
+        let Some((number, batch)) = pass.next_before(end) else {
+            return Ok(None);
+        };
+        let batch = batch.map_err(|error| trouble::explained_shard(list, error))?;
+        Ok(Some(fed(number, batch, self.device, &mut self.normaliser)))
+    }
+
+    /// The next batch of a pass that every rank goes through, with the places of its clips. One of which no clip could be read
+    /// is passed over.
+    pub(super) fn next_readable(
+        &mut self,
+        list: &Dataset,
+        pass: &mut Pass,
+    ) -> Result<Option<(DeviceBatch, Vec<usize>)>, TrainError> {
+        while let Some(batch) = self.next_untimed(list, pass, pass.batches())? {
+            self.note_skipped(list, &batch.skipped)?;
+            if let Some(device) = batch.device {
+                return Ok(Some((device, batch.samples)));
             }
         }
         Ok(None)
@@ -251,17 +282,24 @@ impl Feed {
 
     /// Takes back a batch that nobody looks at any more, the graph of its loss included: the next
     /// one is written there.
-    pub(super) fn recycle(&mut self, batch: FedBatch) {
-        self.normaliser.recycle(batch.device.clips);
+    pub(super) fn recycle(&mut self, batch: DeviceBatch) {
+        self.normaliser.recycle(batch.clips);
     }
 
-    /// Counts the clips of `list` that could not be read, those of earlier epochs included.
-    fn note_skipped(&mut self, list: &Dataset, batch: &Batch) -> Result<(), TrainError> {
-        if batch.skipped.is_empty() {
+    /// Counts the clips `skipped` of `list`, which could not be read, those of earlier epochs included.
+    ///
+    /// # Errors
+    /// When there are more of them than the settings allow.
+    pub(super) fn note_skipped(
+        &mut self,
+        list: &Dataset,
+        skipped: &[usize],
+    ) -> Result<(), TrainError> {
+        if skipped.is_empty() {
             return Ok(());
         }
         let ids = list.samples().iter().map(|sample| &sample.clip_id);
-        let new = batch.skipped.iter().map(|&clip| &list.samples()[clip]);
+        let new = skipped.iter().filter_map(|&clip| list.samples().get(clip));
         self.skipped
             .extend(new.map(|sample| sample.clip_id.clone()));
         let bad: Vec<&String> = ids.filter(|&id| self.skipped.contains(id)).collect();
@@ -280,12 +318,14 @@ impl Feed {
 /// while the step before still runs there, and the host goes on. (A copy of so few labels from
 /// pageable memory is over when the call is.)
 fn fed(number: usize, batch: Batch, device: Device, normaliser: &mut Normaliser) -> FedBatch {
+    let on_device = (!batch.samples.is_empty()).then(|| DeviceBatch {
+        clips: normaliser.apply(&batch.clips, device),
+        labels: batch.labels.to_device_(device, Kind::Int64, true, false),
+    });
     FedBatch {
-        device: DeviceBatch {
-            clips: normaliser.apply(&batch.clips, device),
-            labels: batch.labels.to_device_(device, Kind::Int64, true, false),
-        },
+        device: on_device,
         number,
         samples: batch.samples,
+        skipped: batch.skipped,
     }
 }

@@ -22,11 +22,28 @@ const BATCH_NORM: [&str; 2] = [".norm.weight", ".norm.bias"];
 pub trait Network {
     /// The output for `clips`, [N, 3, T, H, W], normalised.
     fn forward(&self, clips: &Tensor, mode: Mode) -> Output;
+
+    /// The same without moving running statistics. Where the batch would have moved them, its moments come with the output,
+    /// for [`Network::move_statistics`].
+    fn forward_apart(&self, clips: &Tensor, mode: Mode) -> (Output, Option<Tensor>) {
+        (self.forward(clips, mode), None)
+    }
+
+    /// Moves the running statistics through the moments of a batch.
+    fn move_statistics(&self, _moments: &Tensor) {}
 }
 
 impl Network for Movinet {
     fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
         Movinet::forward(self, clips, mode)
+    }
+
+    fn forward_apart(&self, clips: &Tensor, mode: Mode) -> (Output, Option<Tensor>) {
+        Movinet::forward_apart(self, clips, mode)
+    }
+
+    fn move_statistics(&self, moments: &Tensor) {
+        Movinet::move_statistics(self, moments);
     }
 }
 
@@ -92,6 +109,17 @@ impl Learner {
     #[must_use]
     pub fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
         self.network.forward(clips, mode)
+    }
+
+    /// [`Learner::forward`] that moves no running statistics; the batch's moments come with the output where it would have.
+    #[must_use]
+    pub fn forward_apart(&self, clips: &Tensor, mode: Mode) -> (Output, Option<Tensor>) {
+        self.network.forward_apart(clips, mode)
+    }
+
+    /// Moves the running statistics through the moments of a batch.
+    pub fn move_statistics(&self, moments: &Tensor) {
+        self.network.move_statistics(moments);
     }
 
     /// The backbone's parameters by name, frozen ones included, in sorted order.

@@ -21,6 +21,7 @@
 //! | [`record`] | what a run leaves: the loop tells it one thing for each event |
 //! | `trouble` | what led to a loss that is no number, what memory and disk were wanted for, a shard that changed |
 //! | [`profile`], `forecast` | where the seconds go; how many are left |
+//! | [`world`], `dealt`, `alike` | the processes that train one run together; their batches in order; that they compute the same |
 //! | [`status`] | a run directory looked at while another process writes it |
 //!
 //! Invariants: a step's result is a function of the inputs, the settings and what a checkpoint inside
@@ -29,11 +30,13 @@
 //! time and no path; threads, instructions and device stand in the block `machine` of
 //! `settings.json` alone.
 
+mod alike;
 pub mod approach;
 mod check;
 mod choices;
 mod compat;
 mod criterion;
+mod dealt;
 mod error;
 mod evaluate;
 mod feed;
@@ -56,11 +59,12 @@ mod trouble;
 pub mod unlearn;
 pub mod watch;
 mod withdrawals;
+pub mod world;
 
 pub use crate::model::device::{self, DeviceChoice};
 pub use error::TrainError;
 pub use evaluate::Evaluation;
 pub use record::TrainSummary;
-pub use run::{run, run_watched, run_with};
+pub use run::{Relearning, RelearningConfig, run, run_watched, run_with};
 pub use settings::{Compat, Settings, TrainConfig};
 pub use trouble::{Divergence, Shortage, is_shortage};

@@ -94,16 +94,20 @@ impl Optimizer {
         Ok(())
     }
 
+    /// What it moves, one group after the other.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.groups.iter().flat_map(|group| &group.parameters)
+    }
+
     /// Forgets all gradients.
     pub fn zero_grad(&self) {
-        adam::forget_gradients(self.groups.iter().flat_map(|g| &g.parameters));
+        adam::forget_gradients(self.parameters());
     }
 
     /// The Euclidean norm of all gradients together, a scalar on the device; 0 without any.
     pub fn gradient_norm(&self) -> Tensor {
         no_grad(|| {
-            let parameters = self.groups.iter().flat_map(|group| &group.parameters);
-            let gradients = parameters.map(Tensor::grad).filter(Tensor::defined);
+            let gradients = self.parameters().map(Tensor::grad).filter(Tensor::defined);
             let pieces: Vec<Tensor> = gradients.map(|gradient| gradient.reshape([-1])).collect();
             if pieces.is_empty() {
                 return Tensor::from(0.0);

@@ -18,6 +18,8 @@ pub enum Phase {
     Forward,
     /// Gradients.
     Backward,
+    /// What all ranks have computed is put together.
+    Gathering,
     /// The parameters' update.
     Optimizer,
     /// Forward passes over validation and test sets, with their metrics.
@@ -32,11 +34,12 @@ pub enum Phase {
 
 impl Phase {
     /// All phases in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Transfer,
         Self::Forward,
         Self::Backward,
+        Self::Gathering,
         Self::Optimizer,
         Self::Evaluation,
         Self::Approach,
@@ -52,6 +55,7 @@ impl Phase {
             Self::Transfer => "host to device",
             Self::Forward => "forward",
             Self::Backward => "backward",
+            Self::Gathering => "gathering",
             Self::Optimizer => "optimizer",
             Self::Evaluation => "evaluation",
             Self::Approach => "between tasks",
@@ -159,11 +163,17 @@ fn report(seconds: &[f64; Phase::ALL.len()], total: f64) -> String {
     .iter()
     .map(|phase| seconds[*phase as usize])
     .sum();
-    let outside = total - computing - waiting;
+    let gathering = seconds[Phase::Gathering as usize];
+    let outside = total - computing - waiting - gathering;
     text += &if share(waiting) > WAITING_MUCH {
         format!(
             "Loading bounds this run: {:.0} % of the time no batch was ready. More --workers help while there are idle cores.",
             100.0 * share(waiting)
+        )
+    } else if share(gathering) > ELSEWHERE_MUCH {
+        format!(
+            "The other processes bound this run: {:.0} % of the time goes to gathering what all have computed, waiting for the slowest included. Larger batches exchange less for each clip.",
+            100.0 * share(gathering)
         )
     } else if share(outside) > ELSEWHERE_MUCH {
         format!(
@@ -193,9 +203,18 @@ mod tests {
 
     #[test]
     fn the_report_says_in_words_what_bounds_the_run() {
-        let seconds = |waiting, backward| [waiting, 0.0, 1.0, backward, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let seconds = |waiting, backward| {
+            let mut all = [0.0; Phase::ALL.len()];
+            all[Phase::Waiting as usize] = waiting;
+            all[Phase::Forward as usize] = 1.0;
+            all[Phase::Backward as usize] = backward;
+            all
+        };
         assert!(report(&seconds(5.0, 4.0), 10.0).contains("Loading bounds this run: 50 %"));
         assert!(report(&seconds(0.1, 8.9), 10.0).contains("Computing bounds this run: 99 %"));
+        let mut gathered = seconds(0.1, 5.0);
+        gathered[Phase::Gathering as usize] = 3.0;
+        assert!(report(&gathered, 10.0).contains("The other processes bound this run: 30 %"));
         let idle = report(&seconds(0.0, 1.0), 10.0);
         assert!(idle.contains("Neither loading nor computing"));
         assert!(

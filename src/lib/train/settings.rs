@@ -16,6 +16,7 @@ pub use super::choices::{
 };
 pub use super::compat::Compat;
 use super::device::DeviceChoice;
+use super::world::{Launch, Timeouts};
 use crate::data::{LoaderConfig, OnBadClip};
 use crate::lock::Wait;
 use crate::model::{Geometry, Instructions, ModelConfig, ModelPath, Precision, Variant};
@@ -106,6 +107,10 @@ pub struct Settings {
     /// Seed of what unlearning draws; default that of everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlearn_seed: Option<u64>,
+    /// The task at whose start the clips of [`TrainConfig::forget`] leave; default the first that the
+    /// run trains itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_at: Option<usize>,
     /// Whether the run ends after task 0.
     pub stop_after_first_task: bool,
     /// Whether each task starts from new weights and is trained as task 0 is, whatever the approach (the reference that
@@ -167,6 +172,7 @@ impl Default for Settings {
             buffer: None,
             unlearn: UnlearnName::default(),
             unlearn_seed: None,
+            forget_at: None,
             stop_after_first_task: false,
             from_scratch: false,
             seed: model.seed,
@@ -210,8 +216,15 @@ impl Settings {
         Self {
             unlearn: UnlearnName::None,
             unlearn_seed: None,
+            forget_at: None,
             ..self.clone()
         }
+    }
+
+    /// Batches whose gradients make one step, at least 1.
+    #[must_use]
+    pub fn micro_batches(&self) -> usize {
+        usize::try_from(self.accumulation.max(1)).unwrap_or(usize::MAX)
     }
 
     /// Whether the backbone takes no gradient in `task`.
@@ -267,8 +280,11 @@ pub struct TrainConfig {
     /// What becomes of a run that saw one of them. Default it is refused.
     pub on_tainted: OnTainted,
     /// The run directory whose tasks are taken over as far as they never knew a withdrawn clip;
-    /// belongs to [`OnTainted::Rollback`].
+    /// belongs to [`OnTainted::Rollback`], or to a method of unlearning.
     pub from_run: Option<PathBuf>,
+    /// The clips that are about to be withdrawn, by id; default none. Belongs to `from_run` and to a
+    /// method of unlearning.
+    pub forget: Option<PathBuf>,
     /// Whether weights to start from may fit the backbone in part; the rest of it is then new.
     pub allow_partial: bool,
     /// Where the model computes.
@@ -300,6 +316,10 @@ pub struct TrainConfig {
     pub seed_arguments: BTreeMap<String, String>,
     /// Whether the end tells where each second went.
     pub profile: bool,
+    /// Which of several processes this one is; none: it trains alone.
+    pub launch: Option<Launch>,
+    /// How long the other processes are waited for.
+    pub timeouts: Timeouts,
     /// What can change the result.
     pub settings: Settings,
 }
@@ -319,6 +339,7 @@ impl TrainConfig {
             log_ids: LogIds::default(),
             on_tainted: OnTainted::default(),
             from_run: None,
+            forget: None,
             allow_partial: false,
             device: DeviceChoice::default(),
             workers: LoaderConfig::default().workers,
@@ -332,6 +353,8 @@ impl TrainConfig {
             seed_outputs: false,
             seed_arguments: BTreeMap::new(),
             profile: false,
+            launch: None,
+            timeouts: Timeouts::default(),
             settings: Settings::default(),
         }
     }

@@ -35,7 +35,8 @@ pub(super) fn withdraws(data: &TaskSequence, task: usize) -> bool {
         return false;
     };
     let here: BTreeSet<&str> = ids(&now.train).into_iter().collect();
-    !now.is_empty() && ids(&before.train).iter().any(|id| !here.contains(id))
+    let lacks = || ids(&before.train).iter().any(|id| !here.contains(id));
+    !now.is_empty() && (data.left_before.at(task) > 0 || lacks())
 }
 
 /// Tasks before `task` that are left to train where what has departed by then was never there.

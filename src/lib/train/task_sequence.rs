@@ -28,6 +28,25 @@ pub struct TaskSequence {
     pub inputs: BTreeMap<String, String>,
     /// The settings that the shards were decoded with, as they say themselves.
     pub decoding: Map<String, Value>,
+    /// Clips that leave at a task and whose frames have left before; none where lists say all.
+    pub left_before: LeftBefore,
+}
+
+/// Clips that leave at a task, of which the lists say nothing because their frames have left before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftBefore {
+    /// The task.
+    pub task: usize,
+    /// How many clips.
+    pub clips: usize,
+}
+
+impl LeftBefore {
+    /// How many of them leave at `task`.
+    #[must_use]
+    pub fn at(&self, task: usize) -> usize {
+        if self.task == task { self.clips } else { 0 }
+    }
 }
 
 /// One task's clips.
@@ -109,6 +128,7 @@ impl TaskSequence {
             tasks,
             inputs,
             decoding: shards.provenance().settings.clone(),
+            left_before: LeftBefore::default(),
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::world::{World, WorldError};
 use crate::signals::{Signal, Signals};
 
 /// A moment at which a run can be stopped and nothing is lost.
@@ -42,6 +43,39 @@ pub enum Order {
     Checkpoint,
     /// Write a checkpoint and end, as this signal asks.
     Stop(Signal),
+}
+
+impl Order {
+    /// What all ranks do: end, if one of them is to; else what the first is to.
+    ///
+    /// # Errors
+    /// When a rank is lost.
+    pub fn agreed(self, world: &World) -> Result<Self, WorldError> {
+        let orders = world.numbers(self.code())?;
+        let orders = || orders.iter().map(|&code| Self::of_code(code));
+        let stop = orders().find(|order| matches!(order, Self::Stop(_)));
+        Ok(stop.or_else(|| orders().next()).unwrap_or(self))
+    }
+
+    fn code(self) -> i64 {
+        match self {
+            Self::GoOn => 0,
+            Self::Checkpoint => 1,
+            Self::Stop(Signal::Interrupt) => 2,
+            Self::Stop(Signal::Terminate) => 3,
+            Self::Stop(Signal::User1) => 4,
+        }
+    }
+
+    fn of_code(code: i64) -> Self {
+        match code {
+            0 => Self::GoOn,
+            1 => Self::Checkpoint,
+            2 => Self::Stop(Signal::Interrupt),
+            3 => Self::Stop(Signal::Terminate),
+            _ => Self::Stop(Signal::User1),
+        }
+    }
 }
 
 /// Whoever decides when a run keeps a checkpoint and when it ends.
@@ -118,6 +152,16 @@ impl Watch for Watchman {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_goes_to_the_other_ranks_and_comes_back() {
+        let signals = [Signal::Interrupt, Signal::Terminate, Signal::User1];
+        let stops = signals.map(Order::Stop);
+        for order in stops.into_iter().chain([Order::GoOn, Order::Checkpoint]) {
+            assert_eq!(Order::of_code(order.code()), order);
+            assert_eq!(order.agreed(&World::Alone).unwrap(), order);
+        }
+    }
 
     #[test]
     fn the_end_of_an_epoch_is_kept_unless_nothing_is() {

@@ -62,16 +62,16 @@ pub(super) fn seen_of(
     Ok(seen)
 }
 
-/// Refuses to go on with a run that saw a withdrawn clip, unless the settings say to.
+/// Refuses to go on with a run that saw a clip that `has_left`, unless the settings say to.
 ///
 /// # Errors
 /// [`TrainError::Tainted`], and when a table of the run cannot be read.
 pub(super) fn check_run(
-    withdrawn: &Withdrawn,
+    has_left: &dyn Fn(&str) -> bool,
     config: &TrainConfig,
     progress: &RunProgress,
 ) -> Result<(), TrainError> {
-    if withdrawn.is_empty() {
+    if config.withdrawn.is_none() {
         return Ok(());
     }
     // A checkpoint inside a task has trained on that task's lists, too.
@@ -84,7 +84,7 @@ pub(super) fn check_run(
         let tasks = progress.tasks.len().max(newest.task + 1);
         progress.tasks.resize(tasks, under_way);
     }
-    let seen = seen_of(&|clip| withdrawn.contains(clip), &config.out, &progress)?;
+    let seen = seen_of(has_left, &config.out, &progress)?;
     let Some(first) = seen.first() else {
         return Ok(());
     };

@@ -1,5 +1,8 @@
 //! Frames, colours and turns of files with a trap each, with the `ffmpeg` command line as the judge.
 
+mod colours;
+mod damage;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,12 +16,13 @@ use incdec::shard::Codec;
 use incdec::tables::ClipStatus;
 
 use super::files::{
-    MOVING, NUMBERED, Rgb, by_ffmpeg, frames_by_ffmpeg, full_size_by_ffmpeg, make,
-    pictures_by_ffmpeg, sound_files, turned_files,
+    MOVING, NUMBERED, by_ffmpeg, frames_by_ffmpeg, make, pictures_by_ffmpeg, sound_files,
+    turned_files,
 };
 use crate::support;
+use colours::{distance, reference};
 
-fn raw(size: FrameSize) -> ClipSettings {
+pub(super) fn raw(size: FrameSize) -> ClipSettings {
     ClipSettings {
         codec: Codec::Raw,
         frame_size: size,
@@ -26,12 +30,12 @@ fn raw(size: FrameSize) -> ClipSettings {
     }
 }
 
-const SMALL: FrameSize = FrameSize::Exact {
+pub(super) const SMALL: FrameSize = FrameSize::Exact {
     width: 64,
     height: 48,
 };
 
-fn decode(file: &Path, settings: &ClipSettings) -> DecodedClip {
+pub(super) fn decode(file: &Path, settings: &ClipSettings) -> DecodedClip {
     decode_video(file, settings, Limits::default())
 }
 
@@ -161,206 +165,6 @@ fn sampled_frames_are_those_on_display_as_the_command_line_picks_them() {
     }
 }
 
-/// An RGB picture in floating point: width, height, 3 values a pixel.
-type Exact = (usize, usize, Vec<f64>);
-
-/// What PIL's bilinear filter makes of a picture, in floating point, from the filter's definition.
-fn antialiased((width, height, rgb): &Exact, (to_width, to_height): (usize, usize)) -> Vec<f64> {
-    let weights = |from: usize, to: usize| -> Vec<Vec<(usize, f64)>> {
-        let scale = from as f64 / to as f64;
-        let support = scale.max(1.0);
-        let of = |i: usize| {
-            let centre = (i as f64 + 0.5) * scale;
-            let weight = |x: usize| (1.0 - (x as f64 + 0.5 - centre).abs() / support).max(0.0);
-            let sum: f64 = (0..from).map(weight).sum();
-            let some = (0..from).filter(|&x| weight(x) > 0.0);
-            some.map(|x| (x, weight(x) / sum)).collect()
-        };
-        (0..to).map(of).collect()
-    };
-    let (columns, rows) = (weights(*width, to_width), weights(*height, to_height));
-    let mut out = Vec::new();
-    for row in &rows {
-        for column in &columns {
-            for channel in 0..3 {
-                let mut sum = 0.0;
-                for (y, a) in row {
-                    for (x, b) in column {
-                        sum += a * b * rgb[(y * width + x) * 3 + channel];
-                    }
-                }
-                out.push(sum);
-            }
-        }
-    }
-    out
-}
-
-/// How far frames are from the antialiased reference: mean difference in levels, and PSNR in dB as the mean over frames.
-fn distance(frames: &[Vec<u8>], reference: &[Exact]) -> (f64, f64) {
-    let (mut difference, mut psnr) = (0.0, 0.0);
-    for (frame, reference) in frames.iter().zip(reference) {
-        let exact = antialiased(reference, (64, 48));
-        let errors: Vec<f64> = frame
-            .iter()
-            .zip(&exact)
-            .map(|(a, b)| f64::from(*a) - b)
-            .collect();
-        let mean =
-            |of: fn(f64) -> f64| errors.iter().copied().map(of).sum::<f64>() / errors.len() as f64;
-        difference += mean(f64::abs) / frames.len() as f64;
-        psnr += 10.0 * (255.0 * 255.0 / mean(|e| e * e)).log10() / frames.len() as f64;
-    }
-    (difference, psnr)
-}
-
-/// The command line's frames at their own size. Its instants are counted from the container's start and ours from the first
-/// frame (see the sampler); where these differ the first frame is moved to the start.
-fn reference(file: &Path) -> Vec<Exact> {
-    let exact = |frames: Vec<Rgb>| -> Vec<Exact> {
-        let levels = |rgb: Vec<u8>| rgb.into_iter().map(f64::from).collect();
-        frames
-            .into_iter()
-            .map(|(w, h, rgb)| (w, h, levels(rgb)))
-            .collect()
-    };
-    let name = file.file_name().unwrap().to_string_lossy().into_owned();
-    if let Some((_, layout)) = DEFINED.iter().find(|(defined, _)| *defined == name) {
-        return by_definition(file, layout);
-    }
-    if name == "size_change.h264" {
-        // It would bring all frames to the first one's size; so each part is decoded for itself.
-        let part = |name| exact(full_size_by_ffmpeg(&file.with_file_name(name), ""));
-        return [part("no_times.h264"), part("small.h264")].concat();
-    }
-    let starts_late = ["no_pts.avi", "packed.avi", "no_times.avi"].contains(&name.as_str());
-    let filters = if starts_late {
-        "setpts=PTS-STARTPTS,"
-    } else {
-        ""
-    };
-    exact(full_size_by_ffmpeg(file, filters))
-}
-
-/// How a file keeps its colours.
-struct Layout {
-    size: (usize, usize),
-    /// Columns and rows of pixels that a chroma sample covers.
-    shares: (usize, usize),
-    ten_bits: bool,
-    /// The shares of red and blue in luma.
-    weights: (f64, f64),
-}
-
-/// BT.601's weights.
-const BT601: (f64, f64) = (0.299, 0.114);
-
-/// Files for which libswscale interpolates chroma or leaves some out. Their reference is made from the planes themselves.
-const DEFINED: [(&str, Layout); 5] = [
-    (
-        "ten_bit.mp4",
-        Layout {
-            size: (96, 64),
-            shares: (2, 2),
-            ten_bits: true,
-            weights: BT601,
-        },
-    ),
-    (
-        "ten_bit_2020.mp4",
-        Layout {
-            size: (96, 64),
-            shares: (2, 2),
-            ten_bits: true,
-            weights: (0.2627, 0.0593),
-        },
-    ),
-    (
-        "full_chroma.mp4",
-        Layout {
-            size: (96, 64),
-            shares: (1, 1),
-            ten_bits: false,
-            weights: BT601,
-        },
-    ),
-    (
-        "half_chroma.mp4",
-        Layout {
-            size: (96, 64),
-            shares: (2, 1),
-            ten_bits: false,
-            weights: BT601,
-        },
-    ),
-    (
-        "odd.webm",
-        Layout {
-            size: (97, 65),
-            shares: (2, 2),
-            ten_bits: false,
-            weights: BT601,
-        },
-    ),
-];
-
-/// Every fifth frame of the command line's planes as RGB, by the standards' definition of limited range.
-fn by_definition(file: &Path, layout: &Layout) -> Vec<Exact> {
-    let (width, height) = layout.size;
-    let (wide, high) = layout.shares;
-    let (kr, kb) = layout.weights;
-    let bytes = pictures_by_ffmpeg(file);
-    let samples: Vec<f64> = if layout.ten_bits {
-        let words = bytes
-            .chunks_exact(2)
-            .map(|b| u16::from_ne_bytes([b[0], b[1]]));
-        words.map(|w| f64::from(w) / 4.0).collect()
-    } else {
-        bytes.into_iter().map(f64::from).collect()
-    };
-    let (chroma_width, chroma_height) = (width.div_ceil(wide), height.div_ceil(high));
-    let chroma_size = chroma_width * chroma_height;
-    let picture = |planes: &[f64]| {
-        let (luma, chroma) = planes.split_at(width * height);
-        let mut rgb = Vec::new();
-        for (row, column) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            let at = row / high * chroma_width + column / wide;
-            let y = (luma[row * width + column] - 16.0) / 219.0;
-            let (u, v) = (
-                (chroma[at] - 128.0) / 224.0,
-                (chroma[chroma_size + at] - 128.0) / 224.0,
-            );
-            let (red, blue) = (y + 2.0 * (1.0 - kr) * v, y + 2.0 * (1.0 - kb) * u);
-            let green = (y - kr * red - kb * blue) / (1.0 - kr - kb);
-            rgb.extend([red, green, blue].map(|level| level * 255.0));
-        }
-        (width, height, rgb)
-    };
-    let length = width * height + 2 * chroma_size;
-    samples
-        .chunks_exact(length)
-        .step_by(5)
-        .map(picture)
-        .collect()
-}
-
-#[test]
-fn colours_and_sizes_are_those_of_an_antialiased_reference() {
-    let folder = tempfile::tempdir().unwrap();
-    for file in sound_files(folder.path()) {
-        let ours = decode(&file, &raw(SMALL)).frames;
-        let theirs = reference(&file);
-        assert_eq!(ours.len(), theirs.len(), "{}", file.display());
-        let (levels, psnr) = distance(&ours, &theirs);
-        eprintln!("{}: {levels:.2} levels, {psnr:.1} dB", file.display());
-        assert!(
-            levels < 1.0 && psnr > 44.0,
-            "{}: {levels:.2} levels, {psnr:.1} dB",
-            file.display()
-        );
-    }
-}
-
 #[test]
 fn pictures_are_turned_and_mirrored_as_the_command_line_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -408,106 +212,6 @@ fn the_aspect_of_pixels_counts_where_the_size_keeps_the_aspect_and_it_is_asked_f
     // Here the container alone says it: a picture of 3:1 from 96x64 pixels.
     assert_eq!(size("container_aspect.mp4", SampleAspect::Squash), (48, 32));
     assert_eq!(size("container_aspect.mp4", SampleAspect::Honour), (96, 32));
-}
-
-#[test]
-fn what_cannot_be_decoded_is_refused_with_the_reason_and_what_can_in_part_is_partial() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let x264 = ["-c:v", "libx264"];
-    let sound = make(folder.path(), "sound.mp4", MOVING, &x264);
-    let front = make(
-        folder.path(),
-        "front.mp4",
-        MOVING,
-        &["-c:v", "libx264", "-movflags", "+faststart"],
-    );
-    let bytes = fs::read(&sound).unwrap();
-    fs::write(path("cut.mp4"), &bytes[..bytes.len() / 3]).unwrap();
-    fs::write(path("empty.mp4"), b"").unwrap();
-    fs::write(
-        path("text.mp4"),
-        "#EXTM3U\n#EXTINF:1,\nsound.mp4\n#EXT-X-ENDLIST\n",
-    )
-    .unwrap();
-    make(
-        folder.path(),
-        "audio.mp4",
-        "sine=duration=1",
-        &["-c:a", "aac"],
-    );
-    let key = [
-        "-encryption_scheme",
-        "cenc-aes-ctr",
-        "-encryption_key",
-        "76a6c65c5ea762046bd749a2e632ccbb",
-    ];
-    let kid = ["-encryption_kid", "a7e61c373e219033c21091fa607bf3b8"];
-    make(
-        folder.path(),
-        "encrypted.mp4",
-        MOVING,
-        &[x264.as_slice(), &key, &kid].concat(),
-    );
-    for (name, reason) in [
-        ("cut.mp4", "cannot be opened"),
-        ("empty.mp4", "cannot be opened"),
-        ("text.mp4", "cannot be opened"),
-        ("audio.mp4", "only audio"),
-        ("encrypted.mp4", "is encrypted"),
-    ] {
-        let row = probe(&path(name), Limits::default());
-        assert_eq!((row.frames, row.status), (0, ClipStatus::Failed), "{row}");
-        assert!(row.reason.as_deref().unwrap().contains(reason), "{row}");
-    }
-    let bytes = fs::read(&front).unwrap();
-    fs::write(path("front_cut.mp4"), &bytes[..bytes.len() * 2 / 3]).unwrap();
-    let row = probe(&path("front_cut.mp4"), Limits::default());
-    assert_eq!(row.status, ClipStatus::Partial, "{row}");
-    assert!((1..50).contains(&row.frames), "{row}");
-    assert!(row.reason.unwrap().contains("of 50 frames"));
-    let clip = decode(&path("front_cut.mp4"), &raw(SMALL));
-    assert_eq!(
-        (clip.head.status, clip.head.source.frames_expected),
-        (ClipStatus::Partial, Some(50))
-    );
-    assert!(!clip.frames.is_empty());
-    let none = probe(
-        &sound,
-        Limits {
-            seconds: 0,
-            ..Limits::default()
-        },
-    );
-    assert!(none.reason.unwrap().contains("took longer than 0 s"));
-}
-
-#[test]
-fn damage_inside_a_file_is_counted_and_what_decodes_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let args = ["-c:v", "libx264", "-movflags", "+faststart", "-g", "10"];
-    let sound = make(folder.path(), "sound.mp4", MOVING, &args);
-    let mut bytes = fs::read(&sound).unwrap();
-    // A bit here and there, far behind the header.
-    let start = bytes.len() / 4;
-    for byte in bytes[start..].iter_mut().step_by(500) {
-        *byte ^= 0x10;
-    }
-    let damaged = folder.path().join("damaged.mp4");
-    fs::write(&damaged, bytes).unwrap();
-    let clip = decode(&damaged, &raw(SMALL));
-    let source = &clip.head.source;
-    assert_eq!(clip.head.status, ClipStatus::Partial);
-    assert_eq!(source.frames_expected, Some(50));
-    let row = probe(&damaged, Limits::default());
-    assert_eq!(row.frames, frames_by_ffmpeg(&damaged), "{row}");
-    assert!(source.frames_concealed > 0, "{row}");
-    let reason = clip.head.error.unwrap();
-    assert!(
-        reason.contains("of 50 frames are there") && reason.contains("concealed"),
-        "{reason}"
-    );
-    assert!(!clip.frames.is_empty());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! How long erasing and verifying take, for the README: clips of small frames, of which few leave. The program does the work,
-//! so that it may be one that was built for speed.
+//! How long erasing and verifying take, for the README: clips of small frames, of which few leave. INCDEC_ERASE_PROGRAM names the
+//! program that does it, which may be one that was built for speed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -45,13 +45,14 @@ fn erasing_few_of_many() {
     let leaving: String = leaving.map(|clip| format!("{}\n", clip.id)).collect();
     let list = world.path("../leaving.txt");
     fs::write(&list, leaving).unwrap();
-    let erased = run(world.command(&[
+    let apply = [
         "apply",
         "--request",
         "R-1",
         "--clips",
         list.to_str().unwrap(),
-    ]));
+    ];
+    let erased = run(&world.command(&apply));
     let written: BTreeSet<String> = shards().difference(&before).cloned().collect();
     say(&erased);
     say(&format!(
@@ -62,13 +63,19 @@ fn erasing_few_of_many() {
         size(&written) as f64 / 1e6,
         bytes as f64 / 1e6,
     ));
-    say(&run(world.command(&["verify"])));
+    say(&run(&world.command(&["verify"])));
 }
 
 /// What the command says, how long it took, and the most memory that it had.
-fn run(mut command: Command) -> String {
+fn run(command: &Command) -> String {
+    let named = std::env::var_os("INCDEC_ERASE_PROGRAM");
+    let program = named.as_deref().unwrap_or(command.get_program());
     let begun = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(program)
+        .args(command.get_args())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut peak = String::new();
     while child.try_wait().unwrap().is_none() {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();

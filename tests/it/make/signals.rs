@@ -3,29 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
 use super::Checkout;
-
-/// How often a condition is looked at before a test gives up: for a minute.
-const LOOKS: usize = 600;
-
-pub(super) fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..LOOKS {
-        if condition() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("{what} never came to be");
-}
-
-pub(super) fn is_running(pid: &str) -> bool {
-    // A zombie has ended; its parent has not asked yet.
-    fs::read_to_string(format!("/proc/{}/stat", pid.trim()))
-        .is_ok_and(|stat| !stat.contains(") Z "))
-}
+use crate::support::{is_running, wait_until};
 
 /// Starts make with `target`, ends it when the binary runs, and makes sure that the binary has ended.
 fn end_while(checkout: &Checkout, binary: &str, arguments: &[&str]) {

@@ -244,6 +244,24 @@ fn erasing_needs_a_choice_of_clips_and_a_name_and_gets_every_place() {
 }
 
 #[test]
+fn the_seeds_frame_folders_are_stored_at_their_own_size() {
+    let checkout = Checkout::new();
+    for (given, size) in [
+        (&["decode"][..], "200x200"),
+        (&["decode", "FRAME_FOLDERS=frames"], "short:240"),
+        (
+            &["decode", "FRAME_FOLDERS=frames", "FRAME_SIZE=64x64"],
+            "64x64",
+        ),
+    ] {
+        checkout.ran(given);
+        let arguments = checkout.arguments("decode").join(" ");
+        let wanted = format!("--frame-size {size}");
+        assert!(arguments.contains(&wanted), "{arguments}");
+    }
+}
+
+#[test]
 fn a_list_of_withdrawn_clips_is_an_input_of_every_stage_where_it_exists() {
     let checkout = Checkout::new();
     checkout.ran(&["report"]);

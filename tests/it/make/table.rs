@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use super::signals::{is_running, pid_of, wait_until};
+use super::signals::pid_of;
 use super::{Checkout, text};
+use crate::support::{is_running, wait_until};
 
 /// A checkout with the true incdec-experiment, a manifest and shards.
 fn checkout() -> Checkout {

@@ -219,6 +219,36 @@ fn bfloat16_stays_close_to_32_bits_and_learns() {
 }
 
 #[test]
+fn running_statistics_that_are_moved_apart_are_those_that_training_leaves() {
+    for path in [ModelPath::Fast, ModelPath::Frames, ModelPath::Reference] {
+        let clips =
+            ["one", "two"].map(|name| fill::input(name, &[2, 3, 4, 64, 64]).to_device(device()));
+        let statistics = |store: &VarStore| -> BTreeMap<String, Tensor> {
+            let all = store.variables().into_iter();
+            all.filter(|(name, _)| name.contains("running_") || name.contains("num_batches"))
+                .map(|(name, tensor)| (name, tensor.copy()))
+                .collect()
+        };
+        let (trained, model) = filled(Variant::A0, Geometry::Tf, 5, path);
+        for clips in &clips {
+            let _ = model.forward_t(clips, true);
+        }
+        let (apart, model) = filled(Variant::A0, Geometry::Tf, 5, path);
+        let before = statistics(&apart);
+        // The second batch first: who computed it is of no interest.
+        let [second, first] =
+            [1, 0].map(|i| model.forward_apart(&clips[i], Mode::Train).1.unwrap());
+        assert_eq!(statistics(&apart), before, "{path}");
+        model.move_statistics(&first);
+        model.move_statistics(&second);
+        assert_eq!(statistics(&apart), statistics(&trained), "{path}");
+        assert_ne!(statistics(&apart), before, "{path}");
+        let (_, none) = model.forward_apart(&clips[0], Mode::TrainFrozenNorms);
+        assert!(none.is_none(), "{path}");
+    }
+}
+
+#[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads| {
         tch::set_num_threads(threads);

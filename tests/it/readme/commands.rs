@@ -105,6 +105,8 @@ impl World {
             .env("PATH", path)
             .env("BIN", &self.programs)
             .env("DEMO_PORT", self.port.to_string())
+            // Where processes of one training meet.
+            .env("MASTER_PORT", self.port.to_string())
             .env("OMP_NUM_THREADS", "1");
         if self.is_small {
             command.envs(SMALL_DEMO);

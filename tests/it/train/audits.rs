@@ -11,18 +11,18 @@ use incdec::tables::{
 };
 
 use super::toy::{Toy, text};
-use crate::support;
+use crate::support::{self, is_running, wait_until};
 
 /// A toy whose decremental tasks have a second deal in which what leaves was never there.
-struct World {
-    toy: Toy,
-    runs: Vec<PathBuf>,
-    features: PathBuf,
+pub(super) struct World {
+    pub(super) toy: Toy,
+    pub(super) runs: Vec<PathBuf>,
+    pub(super) features: PathBuf,
 }
 
 impl World {
     /// Runs of two seeds: nothing, a method of unlearning, an exact head, and their references.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let toy = Toy::new();
         without_what_leaves(&toy);
         let backbone = toy.train(
@@ -72,19 +72,19 @@ impl World {
             .arg(self.toy.folder.path().join(out))
             .arg("--features")
             .arg(&self.features)
-            .args(["--device", "cpu", "--threads", "1"])
+            .args(["--device", "cpu", "--threads", "1", "--shadows", "32"])
             .args(runs)
             .output()
             .unwrap()
     }
 
-    fn folder(&self, out: &str) -> PathBuf {
+    pub(super) fn folder(&self, out: &str) -> PathBuf {
         self.toy.folder.path().join(out)
     }
 }
 
 /// Deals the decremental tasks once more, with the clips that leave unusable from the start.
-fn without_what_leaves(toy: &Toy) {
+pub(super) fn without_what_leaves(toy: &Toy) {
     let (from, to) = (toy.tasks("decremental"), toy.tasks("without"));
     fs::create_dir_all(&to).unwrap();
     let Availability {
@@ -108,12 +108,12 @@ fn write(folder: &Path, rows: &[AvailabilityRow], provenance: &Provenance) {
     parquet_file::write(&folder.join(AvailabilityRow::FILE), rows, provenance).unwrap();
 }
 
-fn rows(folder: &Path) -> Vec<AuditRow> {
+pub(super) fn rows(folder: &Path) -> Vec<AuditRow> {
     parquet_file::read(&folder.join(AuditRow::FILE)).unwrap()
 }
 
 /// The values of a figure over seeds: method, moment, population, measure, reference.
-fn pooled<'a>(rows: &'a [AuditRow], wanted: [&str; 5]) -> Vec<&'a AuditRow> {
+pub(super) fn pooled<'a>(rows: &'a [AuditRow], wanted: [&str; 5]) -> Vec<&'a AuditRow> {
     let [method, moment, population, measure, reference] = wanted;
     let is = |row: &&AuditRow| {
         row.run.is_none()
@@ -224,6 +224,51 @@ fn runs_are_judged_beside_their_references_and_twice_alike() {
             .seconds
     };
     assert!(unlearning("scrub-0") > unlearning("none-0"));
+    assert_costs_and_traces(&rows);
+}
+
+/// What unlearning cost, how fast what left comes back, and what shadow heads tell.
+fn assert_costs_and_traces(rows: &[AuditRow]) {
+    let own = |method: &str, population: &str, measure: &str| {
+        let found = pooled(rows, [method, "end", population, measure, ""]);
+        found.first().and_then(|row| row.value)
+    };
+    // F has one batch and R two, and each step takes one of both.
+    for (set, passes) in [("forget", 10.0), ("retain", 5.0)] {
+        let measure = format!("unlearning_passes_{set}");
+        assert_eq!(own("neggrad-plus", "all", &measure), Some(passes));
+        assert_eq!(own("none", "all", &measure), None);
+    }
+    for method in ["none", "neggrad-plus", "path", "scratch"] {
+        let steps = own(method, "forget", "relearn_steps").unwrap();
+        assert!((0.0..=20.0).contains(&steps), "{method}: {steps}");
+    }
+    let before = |row: &&AuditRow| row.measure == "relearn_steps" && row.moment == "before";
+    // The model before knows what left.
+    assert!(rows.iter().filter(before).all(|row| row.value == Some(0.0)));
+    assert!(rows.iter().any(|row| before(&row)));
+    let ratios = rows.iter().filter(|row| row.measure == "relearn_log_ratio");
+    let bounds = ["exact", "at least", "at most", "undefined"];
+    let mut count = 0;
+    for row in ratios {
+        assert!(bounds.contains(&row.group.as_deref().unwrap()), "{row:?}");
+        count += 1;
+    }
+    assert!(count > 0);
+    assert_eq!(own("ridge", "forget", "relearn_steps"), None);
+    // Exact heads must not tell what they unlearned.
+    for method in ["none", "neggrad-plus", "ridge"] {
+        let auc = own(method, "forget", "lira_auc");
+        assert!(
+            auc.is_some_and(|auc| (0.0..=1.0).contains(&auc)),
+            "{method}: {auc:?}"
+        );
+    }
+    let exact = own("ridge", "forget", "lira_auc").unwrap();
+    assert!((exact - 0.5).abs() < 0.25, "{exact}");
+    assert!(own("ridge", "forget", "forget_quality").is_some());
+    // So few heads say nothing of divergences.
+    assert!(!rows.iter().any(|row| row.measure.contains("klom")));
 }
 
 #[test]
@@ -317,4 +362,73 @@ fn references_that_are_missing_are_trained_once() {
     audit();
     assert_eq!(names(), found);
     assert!(fs::read(out.join(AuditRow::FILE)).unwrap() == before);
+}
+
+/// The programs that a process has started and that have not ended.
+fn children(parent: u32) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_child = |pid: &String| {
+        // Behind the name in brackets: the state, then the parent.
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        fields.next() != Some("Z") && fields.next() == Some(&parent.to_string())
+    };
+    names
+        .filter(|name| name.parse::<u32>().is_ok())
+        .filter(is_child)
+        .collect()
+}
+
+#[test]
+fn however_an_audit_is_ended_the_training_of_a_reference_ends_too() {
+    let toy = Toy::new();
+    let run = toy.train("decremental", "none", "");
+    // The reference waits for an index that nobody writes.
+    let index = toy.shards().join("index.parquet");
+    fs::remove_file(&index).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&index)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for (signal, status) in [
+        ("-TERM", Some(143)),
+        ("-USR1", Some(143)),
+        ("-INT", Some(130)),
+        ("-KILL", None),
+    ] {
+        let mut audit = Command::new(support::binary("incdec-audit"))
+            .arg("--shards")
+            .arg(toy.shards())
+            .arg("--out")
+            .arg(toy.folder.path().join("audit"))
+            .args(["--device", "cpu", "--threads", "1", "--train-references"])
+            .arg(&run)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let waits = || {
+            children(audit.id()).into_iter().find(|child| {
+                let path = fs::read_link(format!("/proc/{child}/exe")).unwrap_or_default();
+                path.ends_with("incdec-train")
+            })
+        };
+        wait_until("the training of a reference", || waits().is_some());
+        let child = waits().unwrap();
+        assert!(is_running(&child));
+        let pid = audit.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(audit.wait().unwrap().code(), status, "{signal}");
+        wait_until("the end of the training", || !is_running(&child));
+    }
 }

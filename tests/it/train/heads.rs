@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use incdec::clip::Split;
+use incdec::run_record::RunRecord;
 use incdec::signals::Signal;
 use incdec::tables::{FeatureRow, MetricRow, read_features};
 use incdec::train::settings::ApproachName;
@@ -158,23 +159,38 @@ fn every_head_goes_through_every_scenario_and_leaves_the_tables_of_every_run() {
 }
 
 #[test]
-fn a_ridge_that_subtracts_what_left_is_the_refit_without_it() {
+fn an_exact_head_that_subtracts_what_left_is_the_refit_without_it() {
     let (toy, table) = with_table();
-    let flags = format!("--approach ridge --features {}", table.display());
-    let followed = toy.train("decremental", "followed", &flags);
-    let refit = toy.train("decremental", "refit", &format!("{flags} --from-scratch"));
-    let [followed, refit] = [followed, refit].map(|run| {
-        let tensors = tensors(&run.join("checkpoints/task-1.safetensors"));
-        let bytes = tensors["heads.weight"].chunks_exact(8);
-        let values = bytes.map(|b| f64::from_le_bytes(b.try_into().unwrap()));
-        values.collect::<Vec<f64>>()
-    });
-    let largest = refit.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
-    assert!(largest > 0.0);
-    for (a, b) in followed.iter().zip(&refit) {
-        assert!((a - b).abs() <= 1e-9 * largest, "{a} {b} of {largest}");
+    for approach in ["ridge", "ranpac"] {
+        let flags = format!("--approach {approach} --features {}", table.display());
+        let followed = toy.train("decremental", &format!("{approach}-followed"), &flags);
+        let refit = format!("{flags} --from-scratch");
+        let refit = toy.train("decremental", &format!("{approach}-refit"), &refit);
+        let weights = |run: &Path, task: usize| {
+            let tensors = tensors(&run.join(format!("checkpoints/task-{task}.safetensors")));
+            let bytes = tensors["heads.weight"].chunks_exact(8);
+            let values = bytes.map(|b| f64::from_le_bytes(b.try_into().unwrap()));
+            values.collect::<Vec<f64>>()
+        };
+        let [ours, theirs] = [&followed, &refit].map(|run| weights(run, 1));
+        let largest = theirs.iter().fold(0.0_f64, |a, b| a.max(b.abs()));
+        assert!(largest > 0.0);
+        for (a, b) in ours.iter().zip(&theirs) {
+            assert!(
+                (a - b).abs() <= 1e-9 * largest,
+                "{approach}: {a} {b} of {largest}"
+            );
+        }
+        assert_ne!(ours, weights(&followed, 0), "{approach}: something left");
+        // They say the same of every clip that is tested.
+        let [ours, theirs] = [&followed, &refit].map(|run| {
+            let record = RunRecord::read(run).unwrap().unwrap();
+            let rows = record.predictions.into_iter().filter(|row| row.task == 1);
+            rows.map(|row| (row.clip_id, row.prediction))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(ours, theirs, "{approach}");
     }
-    assert_ne!(followed, refit, "one of them subtracted");
 }
 
 /// Ends a run when its first task is done.

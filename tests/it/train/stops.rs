@@ -3,51 +3,49 @@
 //! Stops happen in processes of their own (libtorch's random generator belongs to a whole process): this test binary,
 //! started anew for the one test [`child`], whose watch stops the run at a look of a given number.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::env;
-use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+mod checkpoints;
+mod signals;
 
-use incdec::artifact::hash_file;
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{env, fs};
+
 use incdec::hint::Hint;
 use incdec::random;
-use incdec::run_record::{
-    Extension, Part, Position, RunHead, RunProgress, is_sealed_checkpoint, positions,
-};
-use incdec::signals::{Signal, Signals};
-use incdec::train::approach::{Approach, Step};
-use incdec::train::learner::Learner;
+use incdec::run_record::{Extension, positions};
+use incdec::signals::Signal;
+use incdec::train::approach::{self};
 use incdec::train::settings::{
     ApproachName, FisherEstimate, PlateauCheck, SamplerName, SchedulerName, UnlearnName,
 };
 use incdec::train::watch::{Moment, Order, Watch, Watchman};
-use incdec::train::{self, Settings, TrainConfig, TrainError, approach};
+use incdec::train::{self, Settings, TrainConfig, TrainError};
 use rand::RngExt;
-use rustix::process::{Pid, getpid, kill_process};
+use rustix::process::{getpid, kill_process};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
-use super::extend::assert_same_values;
-use super::record::stop_after_first_task;
-use super::toy::{Toy, assert_same_contents, contents, text};
+use super::toy::{Toy, contents, text};
 use crate::support;
+use signals::started;
 
 /// Where the child finds what to do.
 const TASK_VARIABLE: &str = "INCDEC_TEST_STOP";
+
 /// The seed of the stops that are drawn; by default another each time.
 const SEED_VARIABLE: &str = "INCDEC_TEST_SEED";
+
 /// Stops that are drawn in all.
 const STOPS: usize = 20;
+
 /// Looks between two checkpoints.
 const KEEP_EVERY: usize = 3;
 
 /// How a run is stopped.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum How {
+pub(super) enum How {
     /// By the watch.
     Order,
     /// By a SIGTERM of the process to itself, which the program's own watch notices.
@@ -58,7 +56,7 @@ enum How {
 
 /// What a child does.
 #[derive(Serialize, Deserialize)]
-struct Errand {
+pub(super) struct Errand {
     availability: PathBuf,
     shards: PathBuf,
     out: PathBuf,
@@ -72,7 +70,7 @@ struct Errand {
 }
 
 /// Stops at one look, keeps a checkpoint at every few, and writes down all.
-struct Script {
+pub(super) struct Script {
     stop: Option<(usize, How)>,
     moments: Vec<Moment>,
     watchman: Watchman,
@@ -106,7 +104,7 @@ impl Watch for Script {
 
 #[test]
 #[ignore = "runs in a process that the other tests of this file start"]
-fn child() {
+pub(super) fn child() {
     let errand: Errand = serde_json::from_str(&env::var(TASK_VARIABLE).unwrap()).unwrap();
     let mut config = TrainConfig::new(errand.availability, errand.shards, errand.out);
     config.device = support::device_choice();
@@ -136,7 +134,7 @@ fn child() {
 }
 
 /// Runs a test of this file in a process of its own.
-fn in_a_process(test: &str, errand: &str) -> (ExitStatus, String) {
+pub(super) fn in_a_process(test: &str, errand: &str) -> (ExitStatus, String) {
     let test = format!("train::stops::{test}");
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", &test, "--ignored", "--nocapture"])
@@ -178,7 +176,7 @@ impl Errand {
     }
 }
 
-fn small() -> Settings {
+pub(super) fn small() -> Settings {
     Settings {
         frames: 4,
         resize: 68,
@@ -271,7 +269,7 @@ const MOMENTS: [&str; 8] = [
     "Training",
 ];
 
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     let given = env::var(SEED_VARIABLE).ok().and_then(|s| s.parse().ok());
     given.unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -346,99 +344,13 @@ fn a_run_that_is_stopped_anywhere_ends_as_one_that_is_not() {
     }
 }
 
-fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
+pub(super) fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
     while !happened() {
         assert!(Instant::now() < deadline);
         assert!(child.try_wait().unwrap().is_none(), "it ended too early");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn send(child: &Child, signal: rustix::process::Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
-
-/// Starts a training and waits for a checkpoint behind those that are there.
-fn started(toy: &Toy, scenario: &str, flags: &str) -> Child {
-    let run = toy.run("stopped");
-    let last = positions(&run).unwrap().last().copied();
-    let mut command = toy.command(scenario, "stopped", flags);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let newest = || positions(&run).unwrap().last().copied();
-    wait_until(&mut child, || newest() > last);
-    child
-}
-
-#[test]
-fn signals_end_the_program_in_order_with_their_status_and_the_same_command_goes_on() {
-    use rustix::process::Signal;
-    let toy = Toy::new();
-    let flags = "--approach ewc --epochs 6 --batch-size 2";
-    let whole = toy.train("substitution", "whole", flags);
-    for (signal, name, code) in [
-        (Signal::TERM, "SIGTERM", 143),
-        (Signal::INT, "SIGINT", 130),
-        (Signal::USR1, "SIGUSR1", 143),
-    ] {
-        let child = started(&toy, "substitution", flags);
-        send(&child, signal);
-        let output = child.wait_with_output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(
-            said.contains(&format!("stopped by {name} in task ")),
-            "{said}"
-        );
-        assert!(
-            said.contains("hint: give the same command again to go on"),
-            "{said}"
-        );
-        assert!(!said.contains("error"), "{said}");
-    }
-    toy.train("substitution", "stopped", flags);
-    assert_same_contents(&whole, &toy.run("stopped"));
-}
-
-#[test]
-#[ignore = "ends its process, which another test of this file starts"]
-fn interrupted_twice() {
-    let signals = Signals::catch().unwrap();
-    let interrupt = || signal_hook::low_level::raise(signal_hook::consts::SIGINT).unwrap();
-    interrupt();
-    assert_eq!(signals.caught(), Some(Signal::Interrupt));
-    interrupt();
-    panic!("it lives on");
-}
-
-#[test]
-fn a_second_sigint_ends_at_once() {
-    let (status, said) = in_a_process("interrupted_twice", "");
-    assert_eq!(status.code(), Some(130), "{said}");
-}
-
-#[test]
-fn the_same_position_has_the_same_bytes_whenever_and_wherever_it_is_reached() {
-    let toy = Toy::new();
-    let settings = Settings {
-        approach: ApproachName::Ewc,
-        ..small()
-    };
-    let [one, other] = [1, 3].map(|workers| {
-        let mut errand = Errand::new(&toy, &format!("workers-{workers}"), &settings);
-        errand.workers = workers;
-        // In the second task.
-        errand.stop = Some((30, How::Order));
-        errand.succeed();
-        positions(&errand.out).unwrap().into_iter().map(move |p| {
-            let bytes = fs::read(errand.out.join(p.file())).unwrap();
-            assert!(is_sealed_checkpoint(&bytes));
-            (p, bytes)
-        })
-    });
-    let (one, other): (Vec<_>, Vec<_>) = (one.collect(), other.collect());
-    assert!(!one.is_empty());
-    assert!(one == other);
 }
 
 #[test]
@@ -460,206 +372,4 @@ fn ewc_over_three_tasks_killed_six_times_ends_with_the_same_bytes() {
             assert!(*bytes == stopped[file], "{file} differs");
         }
     }
-}
-
-/// A run that was stopped in its first task, with two checkpoints.
-fn with_two_checkpoints(toy: &Toy, flags: &str) -> Vec<Position> {
-    let run = toy.run("stopped");
-    let mut child = started(toy, "substitution", flags);
-    wait_until(&mut child, || positions(&run).unwrap().len() == 2);
-    send(&child, rustix::process::Signal::TERM);
-    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
-    positions(&run).unwrap()
-}
-
-#[test]
-fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
-    let toy = Toy::new();
-    let flags = "--approach lwf --epochs 6 --batch-size 2";
-    let whole = toy.train("substitution", "whole", flags);
-    let kept = with_two_checkpoints(&toy, flags);
-    assert_eq!(kept.len(), 2, "{kept:?}");
-    let run = toy.run("stopped");
-    let newest = kept[1].file();
-    let bytes = fs::read(run.join(&newest)).unwrap();
-    assert!(is_sealed_checkpoint(&bytes));
-    let header = text(&bytes[8..20_000.min(bytes.len())]);
-    let folder = toy.folder.path().display().to_string();
-    assert!(!header.contains(&folder) && !header.contains("thread"));
-    let mut rng = random::stream(0, "flips", &[]);
-    let mut flipped = bytes.clone();
-    for _ in 0..30 {
-        flipped.clone_from(&bytes);
-        flipped[rng.random_range(0..bytes.len())] ^= 1 << rng.random_range(0..8);
-        assert!(!is_sealed_checkpoint(&flipped));
-    }
-    fs::write(run.join(&newest), &flipped).unwrap();
-    let output = toy
-        .command("substitution", "stopped", flags)
-        .output()
-        .unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains(&newest) && said.contains("damaged"), "{said}");
-    assert!(said.contains(&format!("going on in {}", kept[0])), "{said}");
-    assert_same_contents(&whole, &run);
-}
-
-#[test]
-fn a_run_with_a_checkpoint_is_not_replaced_by_another_and_clean_takes_it_away() {
-    let toy = Toy::new();
-    with_two_checkpoints(&toy, "--epochs 40 --batch-size 2");
-    let run = toy.run("stopped");
-    // As if the first epoch had not ended yet.
-    fs::remove_file(run.join("history.parquet")).unwrap();
-    let mut other = toy.command("substitution", "stopped", "--epochs 40 --seed 9");
-    let output = other.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("settings.seed: 0 there, 9 now"));
-    let clean = Command::new(support::binary("incdec-clean"))
-        .arg("train")
-        .arg(&run)
-        .output()
-        .unwrap();
-    support::say(&text(&clean.stderr));
-    assert!(
-        positions(&run).unwrap().is_empty(),
-        "{}",
-        text(&clean.stdout)
-    );
-}
-
-#[test]
-fn without_checkpoints_inside_a_task_a_signal_says_that_nothing_is_kept() {
-    let toy = Toy::new();
-    let flags = "--epochs 40 --batch-size 2 --checkpoint-every 0";
-    let run = toy.run("stopped");
-    let mut command = toy.command("substitution", "stopped", flags);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    wait_until(&mut child, || run.join("history.parquet").exists());
-    send(&child, rustix::process::Signal::TERM);
-    let output = child.wait_with_output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(143), "{said}");
-    assert!(said.contains("no checkpoint of it is kept"), "{said}");
-    assert!(positions(&run).unwrap().is_empty());
-}
-
-#[test]
-fn a_last_task_that_was_stopped_behind_its_epochs_goes_back_for_more() {
-    let toy = Toy::new();
-    let settings = |epochs| Settings {
-        epochs,
-        stop_after_first_task: true,
-        ..small()
-    };
-    let longer = Errand::new(&toy, "longer", &settings(3));
-    longer.succeed();
-    let whole = Errand::new(&toy, "whole", &settings(2));
-    whole.succeed();
-    let moments = whole.moments();
-    let publishing = moments.iter().position(|m| m == "Publishing").unwrap();
-    let mut errand = Errand::new(&toy, "stopped", &settings(2));
-    errand.stop = Some((publishing, How::Order));
-    errand.succeed();
-    let newest = *positions(&errand.out).unwrap().last().unwrap();
-    assert_eq!(newest.part, Part::Closing);
-    errand.stop = None;
-    errand.extend.epochs = Some(3);
-    errand.succeed();
-    assert_same_values(&longer.out, &errand.out);
-}
-
-/// Makes `run` one whose settings.json says otherwise.
-fn change_head(run: &Path, change: impl FnOnce(&mut RunHead)) {
-    let mut head = RunHead::read(run).unwrap().unwrap();
-    change(&mut head);
-    head.write(run).unwrap();
-    let path = run.join("progress.json");
-    let mut progress: RunProgress = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let hash = hash_file(&run.join("settings.json")).unwrap();
-    progress.files.insert("settings.json".into(), hash);
-    progress.write(run).unwrap();
-}
-
-#[test]
-fn an_unfinished_run_of_the_version_before_is_refused_and_a_complete_one_left_as_it_is() {
-    let toy = Toy::new();
-    let run = toy.train("substitution", "old", "");
-    change_head(&run, |head| head.version = 1);
-    let before = contents(&run);
-    toy.train("substitution", "old", "");
-    assert!(before == contents(&run));
-    stop_after_first_task(&run);
-    let output = toy.command("substitution", "old", "").output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("was begun under version 1 of run directories"),
-        "{said}"
-    );
-    assert!(said.contains("hint: choose another --out"), "{said}");
-}
-
-#[test]
-fn an_unfinished_run_of_another_kind_of_device_is_refused_by_name() {
-    let toy = Toy::new();
-    let run = toy.train("substitution", "run", "");
-    stop_after_first_task(&run);
-    change_head(&run, |head| {
-        head.machine.as_mut().unwrap().device = "abacus".into();
-    });
-    let output = toy.command("substitution", "run", "").output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("machine.device: \"abacus\" there, \"") && said.contains(" now (--device)"),
-        "{said}"
-    );
-    assert!(
-        said.contains("hint: go on with that many --threads, that --device"),
-        "{said}"
-    );
-}
-
-/// Adds nothing for some steps, and then what is no number.
-struct Poison(Cell<usize>);
-
-impl Approach for Poison {
-    fn penalty(&self, _learner: &Learner, step: &Step<'_>) -> Option<Tensor> {
-        self.0.set(self.0.get().saturating_sub(1));
-        let value = if self.0.get() == 0 { f64::NAN } else { 0.0 };
-        Some(step.output.logits.sum(tch::Kind::Float) * value)
-    }
-}
-
-#[test]
-fn a_loss_that_is_no_number_names_the_last_good_checkpoint_of_its_task() {
-    let toy = Toy::new();
-    let mut config = TrainConfig::new(toy.tasks("substitution"), toy.shards(), toy.run("run"));
-    config.device = support::device_choice();
-    config.settings = small();
-    let mut script = Script {
-        stop: None,
-        moments: Vec::new(),
-        watchman: Watchman::new(config.checkpoint_every),
-    };
-    // In the second epoch, which has as many steps as the first.
-    let poison = Box::new(Poison(Cell::new(8)));
-    let error = train::run_watched(&config, poison, &mut script).unwrap_err();
-    let newest = positions(&config.out).unwrap().last().unwrap().file();
-    let said = error.to_string();
-    assert!(said.starts_with("task 0, epoch 1: "), "{said}");
-    let named = format!("last good weights: {}", config.out.join(newest).display());
-    assert!(said.contains(&named), "{said}");
-}
-
-#[test]
-fn what_an_ended_task_left_is_removed() {
-    let toy = Toy::new();
-    let run = toy.train("substitution", "run", "");
-    let left = Position::start(0);
-    fs::write(run.join(left.file()), "left").unwrap();
-    toy.train("substitution", "run", "");
-    assert!(positions(&run).unwrap().is_empty());
 }

@@ -73,15 +73,18 @@ fn short_memory_is_told_with_the_batch_and_the_flags() {
     assert!(!said.contains("panicked"), "{said}");
 }
 
-/// Runs the rest of the words on a file system of its own at $0, which fills when the first epoch is published, and again when
-/// there is room. What is left of the run is copied to $COPY.
+/// Runs the rest of the words on a file system of its own at $0, which is full to its last page from the first epoch's end to
+/// the run's, and again when there is room. What is left of the run is copied to $COPY. The run stands still while the disk is
+/// filled: how fast it trains decides nothing.
 const FILLED: &str = r#"
-mount -t tmpfs -o size=2g none "$0" || exit 99
+mount -t tmpfs -o size=256m none "$0" || exit 99
 "$@" & pid=$!
-until [ -e "$0/run/history.parquet" ]; do sleep 0.05; kill -0 $pid || exit 98; done
-mount -o remount,size=3m "$0"
+until [ -e "$0/run/history.parquet" ]; do sleep 0.01; kill -0 $pid || exit 98; done
+kill -STOP $pid || exit 98
+cat /dev/zero > "$0/fill" 2> /dev/null && exit 95
+kill -CONT $pid
 wait $pid; status=$?
-mount -o remount,size=2g "$0"
+rm "$0/fill"
 find "$0/run" -name '*.tmp' | grep . && exit 97
 "$@" || exit 96
 cp -r "$0/run" "$COPY"
@@ -90,7 +93,7 @@ exit $status"#;
 #[test]
 fn a_disk_that_fills_in_mid_run_is_a_passing_trouble_and_the_run_goes_on() {
     let toy = Toy::new();
-    let flags = "--stop-after-first-task --epochs 3";
+    let flags = "--stop-after-first-task --epochs 12";
     let whole = toy.train("decremental", "whole", flags);
     let disk = toy.folder.path().join("runs/disk");
     fs::create_dir(&disk).unwrap();

@@ -1,5 +1,8 @@
 //! The methods of unlearning against the goldens of an independent implementation, on tiny networks.
 
+mod fixture;
+pub(super) mod method;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -7,27 +10,20 @@ use incdec::model::{Mode, Output};
 use incdec::train::learner::{Learner, Network, NetworkBuilder};
 use incdec::train::settings::{CriterionName, UnlearnName};
 use incdec::train::unlearn::{
-    BadTeacher, Batch, Batches, Clips, Finetune, GradientAscent, Importance, L1Sparse, Msg,
-    NegGradPlus, RandomLabel, Recipe, Relearn, Report, RuleName, SalUn, Scrub, Set, Ssd, StepSize,
-    Unlearning, distance, refresh, relearn, transposed, unlearn,
+    Finetune, Recipe, Relearn, Scrub, distance, refresh, relearn, transposed, unlearn,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tch::nn::{self, Init};
-use tch::{Device, Kind, Tensor, no_grad};
+use serde_json::json;
+use tch::nn::Init;
+use tch::{Device, Kind, Tensor};
 
 use crate::golden::{Case, Fields};
 use crate::support;
+use fixture::{Fixture, Stated, learner};
+use method::{Epoch, Method, STEP};
 
 /// The file of the goldens of unlearning.
 const GOLDENS: &str = "unlearning_goldens.json";
-/// Steps of the size that default rates are for.
-const STEP: StepSize = StepSize {
-    batch_size: 128,
-    batches: 1,
-};
-/// Batch norm of the goldens' networks.
-const NORM: (f64, f64) = (0.1, 1e-3);
 
 #[derive(Deserialize)]
 struct Goldens {
@@ -38,396 +34,12 @@ struct Goldens {
 
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fixture {
-    network: String,
-    sizes: BTreeMap<String, i64>,
-    weights: Weights,
-    bad_teacher: Weights,
-    forget: Points,
-    retain: Points,
-    heldout: Points,
+pub(super) struct Points {
+    pub(super) x: Vec<Vec<f32>>,
+    pub(super) y: Vec<i64>,
 }
 
-type Weights = BTreeMap<String, Flat>;
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flat {
-    shape: Vec<i64>,
-    values: Vec<f32>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Points {
-    x: Vec<Vec<f32>>,
-    y: Vec<i64>,
-}
-
-// The field is named as the file has it.
-#[allow(clippy::struct_field_names)]
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Method {
-    id: String,
-    method: String,
-    fixture: String,
-    criterion: CriterionName,
-    settings: Fields,
-    #[serde(default)]
-    epochs: Vec<Epoch>,
-    #[serde(default)]
-    inputs: Inputs,
-    expected: BTreeMap<String, Value>,
-    tolerance: BTreeMap<String, f64>,
-    #[serde(rename = "checked_against")]
-    _checked_against: Option<String>,
-    #[serde(rename = "note")]
-    _note: Option<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Epoch {
-    #[serde(default)]
-    forget: Vec<Vec<usize>>,
-    #[serde(default)]
-    retain: Vec<Vec<usize>>,
-    #[serde(default)]
-    union: Vec<Vec<usize>>,
-    #[serde(default)]
-    labels: Vec<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Inputs {
-    #[serde(default)]
-    redraw: BTreeMap<String, Vec<f32>>,
-}
-
-/// A network of the goldens: swish of a linear map, with batch norm in between or not, then a linear head.
-struct Mlp {
-    first: Tensor,
-    first_bias: Option<Tensor>,
-    norm: Option<[Tensor; 4]>,
-    head: Tensor,
-    head_bias: Tensor,
-}
-
-impl Network for Mlp {
-    fn forward(&self, clips: &Tensor, mode: Mode) -> Output {
-        let mut x = clips.matmul(&self.first.tr());
-        if let Some(bias) = &self.first_bias {
-            x += bias;
-        }
-        if let Some([weight, bias, mean, variance]) = &self.norm {
-            let train = mode.moves_statistics();
-            let (momentum, epsilon) = NORM;
-            x = x.batch_norm(
-                Some(weight),
-                Some(bias),
-                Some(mean),
-                Some(variance),
-                train,
-                momentum,
-                epsilon,
-                false,
-            );
-        }
-        let features = &x * x.sigmoid();
-        Output {
-            logits: features.matmul(&self.head.tr()) + &self.head_bias,
-            features,
-        }
-    }
-}
-
-fn builder(fixture: &Fixture) -> NetworkBuilder {
-    let fixture = fixture.clone();
-    Box::new(move |root: &nn::Path<'_>| {
-        let [inputs, hidden, classes] = ["inputs", "hidden", "classes"].map(|s| fixture.sizes[s]);
-        let zero = Init::Const(0.0);
-        let fc1 = root / "backbone" / "fc1";
-        let norm = root / "backbone" / "norm";
-        let plain = fixture.network == "mlp";
-        Box::new(Mlp {
-            first: fc1.var("weight", &[hidden, inputs], zero),
-            first_bias: plain.then(|| fc1.var("bias", &[hidden], zero)),
-            norm: (!plain).then(|| {
-                [
-                    norm.var("weight", &[hidden], zero),
-                    norm.var("bias", &[hidden], zero),
-                    norm.zeros_no_train("running_mean", &[hidden]),
-                    norm.zeros_no_train("running_var", &[hidden]),
-                ]
-            }),
-            head: (root / "heads").var("weight", &[classes, hidden], zero),
-            head_bias: (root / "heads").var("bias", &[classes], zero),
-        })
-    })
-}
-
-fn learner(fixture: &Fixture, weights: &Weights, criterion: CriterionName) -> Learner {
-    let learner = Learner::new(builder(fixture), Device::Cpu, criterion);
-    let mut variables = learner.store().variables();
-    assert!(
-        variables
-            .keys()
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .eq(weights.keys())
-    );
-    no_grad(|| {
-        for (name, flat) in weights {
-            let values = Tensor::from_slice(&flat.values).reshape(&flat.shape);
-            variables.get_mut(name).unwrap().copy_(&values);
-        }
-    });
-    learner
-}
-
-/// The clips of a case, with the batches that its golden states.
-struct Stated {
-    fixture: Fixture,
-    epochs: Vec<Epoch>,
-    sample: Vec<usize>,
-}
-
-impl Stated {
-    fn points(&self, set: Set) -> Points {
-        let (forget, retain) = (&self.fixture.forget, &self.fixture.retain);
-        match set {
-            Set::Forget => forget.clone(),
-            Set::Retain => retain.clone(),
-            Set::HeldOut => self.fixture.heldout.clone(),
-            Set::Union | Set::UnionWithSample => Points {
-                x: [&forget.x[..], &retain.x].concat(),
-                y: [&forget.y[..], &retain.y].concat(),
-            },
-            Set::RetainSample => Points {
-                x: self.sample.iter().map(|&i| retain.x[i].clone()).collect(),
-                y: self.sample.iter().map(|&i| retain.y[i]).collect(),
-            },
-        }
-    }
-
-    fn lists(&self, set: Set, epoch: usize) -> &[Vec<usize>] {
-        let epoch = &self.epochs[epoch % self.epochs.len()];
-        match set {
-            Set::Forget => &epoch.forget,
-            Set::Retain => &epoch.retain,
-            _ => &epoch.union,
-        }
-    }
-
-    fn batch(&self, set: Set, places: &[usize]) -> Batch {
-        let points = self.points(set);
-        let rows: Vec<f32> = places.iter().flat_map(|&i| points.x[i].clone()).collect();
-        let labels: Vec<i64> = places.iter().map(|&i| points.y[i]).collect();
-        Batch {
-            clips: Tensor::from_slice(&rows).reshape([places.len() as i64, -1]),
-            labels: Tensor::from_slice(&labels),
-            places: places.to_vec(),
-        }
-    }
-}
-
-impl Clips for Stated {
-    fn task(&self) -> usize {
-        1
-    }
-
-    fn count(&self, set: Set) -> usize {
-        self.points(set).y.len()
-    }
-
-    fn batches(&self, set: Set) -> usize {
-        self.lists(set, 0).len()
-    }
-
-    fn pass(&self, set: Set, epoch: u32) -> Batches<'_> {
-        let lists = self.lists(set, epoch as usize).iter();
-        Box::new(lists.map(move |places| Ok(self.batch(set, places))))
-    }
-
-    fn in_order(&self, set: Set, most: Option<usize>) -> Batches<'_> {
-        let places: Vec<usize> = (0..self.count(set)).collect();
-        let size = most.unwrap_or(places.len()).max(1);
-        let batches: Vec<_> = places
-            .chunks(size)
-            .map(|c| Ok(self.batch(set, c)))
-            .collect();
-        Box::new(batches.into_iter())
-    }
-
-    fn wrong_labels(&self, epoch: u32) -> Vec<i64> {
-        self.epochs[epoch as usize].labels.clone()
-    }
-}
-
-/// Synaptic dampening, or its label-free kin, with a golden's settings.
-pub(crate) fn ssd(method: &str, settings: &Fields) -> Ssd {
-    Ssd {
-        importance: if method == "ssd" {
-            Importance::OfLabels
-        } else {
-            Importance::OfOutputs
-        },
-        alpha: settings.number("alpha"),
-        lambda: settings.number("lambda"),
-        batch_size: settings.whole("batch_size"),
-    }
-}
-
-impl Method {
-    fn stated(&self, fixture: &Fixture) -> Stated {
-        let sample = self.settings.has("retain_sample");
-        Stated {
-            fixture: fixture.clone(),
-            epochs: self.epochs.clone(),
-            sample: if sample {
-                self.settings.parse("retain_sample")
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    fn recipe(&self) -> Recipe {
-        let of = |name: &str| {
-            if self.settings.has(name) {
-                self.settings.number(name)
-            } else {
-                0.0
-            }
-        };
-        Recipe {
-            rule: self.settings.text("optimizer").parse::<RuleName>().unwrap(),
-            rate: of("lr"),
-            momentum: of("momentum"),
-            weight_decay: of("weight_decay"),
-            epochs: u32::try_from(self.epochs.len()).unwrap(),
-            accumulation: 1,
-        }
-    }
-
-    fn make(&self, fixture: &Fixture, rewind: bool) -> Box<dyn Unlearning> {
-        let s = &self.settings;
-        match self.method.as_str() {
-            "finetune" => Box::new(Finetune {
-                recipe: self.recipe(),
-            }),
-            "gradient_ascent" => Box::new(GradientAscent {
-                recipe: self.recipe(),
-                threshold: s.maybe("threshold"),
-                check_every: Some(s.whole("check_every")),
-            }),
-            "neggrad_plus" => Box::new(NegGradPlus {
-                recipe: self.recipe(),
-                alpha: s.number("alpha"),
-                anchor: s.number("anchor"),
-            }),
-            "scrub" => Box::new(Scrub {
-                recipe: self.recipe(),
-                gamma: s.number("gamma"),
-                alpha: s.number("alpha"),
-                temperature: s.number("temperature"),
-                msteps: s.parse("msteps"),
-                decay_after: s.parse("decay_after"),
-                decay: s.number("decay_factor"),
-                rewind,
-            }),
-            "random_label" => Box::new(RandomLabel {
-                recipe: self.recipe(),
-            }),
-            "salun" => Box::new(SalUn {
-                recipe: self.recipe(),
-                share: s.number("share"),
-            }),
-            "l1_sparse" => Box::new(L1Sparse {
-                recipe: self.recipe(),
-                l1: s.number("l1"),
-                without_l1: s.parse("without_l1"),
-            }),
-            "bad_teacher" => {
-                let new = learner(fixture, &fixture.bad_teacher, self.criterion).teacher();
-                let mut method = BadTeacher::new(new, STEP);
-                method.recipe = self.recipe();
-                Box::new(method)
-            }
-            "ssd" | "lfssd" => Box::new(ssd(&self.method, s)),
-            "msg" => {
-                let redraw = self.inputs.redraw.clone();
-                assert!(redraw.keys().eq(["backbone.fc1.weight"]));
-                Box::new(Msg {
-                    recipe: self.recipe(),
-                    share: s.number("share"),
-                    kept_factor: s.number("kept_factor"),
-                    redrawn: |name| name == "backbone.fc1.weight",
-                    redraw: Box::new(move |name, shape| {
-                        Tensor::from_slice(&redraw[name]).reshape(shape)
-                    }),
-                })
-            }
-            other => panic!("{}: no method is called {other}", self.id),
-        }
-    }
-
-    /// Holds numbers against the golden's, to the tolerance of 32-bit floats.
-    fn close(&self, what: &str, ours: &[f64]) {
-        let Some(golden) = self.expected.get(what) else {
-            panic!("{}: there is no {what}", self.id)
-        };
-        let golden: Vec<f64> = serde_json::from_value(golden.clone()).unwrap();
-        self.near(what, &golden, ours);
-    }
-
-    fn near(&self, what: &str, golden: &[f64], ours: &[f64]) {
-        assert_eq!(golden.len(), ours.len(), "{} {what}", self.id);
-        for (i, (golden, ours)) in golden.iter().zip(ours).enumerate() {
-            assert!(
-                (golden - ours).abs() <= self.tolerance["f32"],
-                "{} {what}[{i}]: {golden} is the golden, {ours} ours",
-                self.id
-            );
-        }
-    }
-
-    fn weights(&self, learner: &Learner) {
-        let golden: BTreeMap<String, Vec<f64>> =
-            serde_json::from_value(self.expected["weights"].clone()).unwrap();
-        let ours = learner.store().variables();
-        assert_eq!(golden.len(), ours.len(), "{}", self.id);
-        for (name, golden) in golden {
-            self.near(&name, &golden, &values(&ours[&name]));
-        }
-    }
-
-    fn report(&self, report: &Report) {
-        let whole = |name: &str| {
-            self.expected
-                .get(name)
-                .map(|v| v.as_u64().unwrap() as usize)
-        };
-        if self.expected.contains_key("losses") {
-            self.close("losses", &report.losses);
-        }
-        if let Some(steps) = whole("steps") {
-            assert_eq!(report.losses.len(), steps, "{}", self.id);
-            self.close("checks", &report.checks);
-            let target = self.expected["target"].as_f64().unwrap();
-            self.near("target", &[target], &[report.target.unwrap()]);
-            let ended_by = if report.stopped { "stop" } else { "epochs" };
-            assert_eq!(self.expected["ended_by"], ended_by, "{}", self.id);
-        }
-        if let Some(selected) = whole("selected") {
-            assert_eq!(report.selected, Some(selected), "{}", self.id);
-        }
-    }
-}
-
-fn values(tensor: &Tensor) -> Vec<f64> {
+pub(super) fn values(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(
         tensor
             .detach()
@@ -524,6 +136,7 @@ fn relearning_takes_the_goldens_steps() {
             let clips = case.stated(fixture);
             let how = |target, most_steps| Relearn {
                 recipe: case.recipe(),
+                head_rate: case.recipe().rate,
                 target,
                 check_every: s.whole("check_every"),
                 most_steps,

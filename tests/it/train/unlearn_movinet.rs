@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tch::Tensor;
 
-use super::unlearn::ssd;
+use super::unlearn::method::ssd;
 use crate::golden::{Case, Fields};
 use crate::support::{self, device};
 

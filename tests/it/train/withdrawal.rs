@@ -22,7 +22,7 @@ const TEST: &str = "te10_000000_000010";
 /// Withdraws clips as erasing does: from shards and index, from the lists, and into the list of
 /// withdrawn clips, whose path this gives. The tasks without them lie in the folder
 /// `without-<scenario>`.
-fn withdraw(toy: &Toy, scenario: &str, clips: &[&str]) -> PathBuf {
+pub(super) fn withdraw(toy: &Toy, scenario: &str, clips: &[&str]) -> PathBuf {
     let gone = clips.iter().map(|&clip| clip.to_owned()).collect();
     delete_clips(&toy.shards(), &gone).unwrap();
     let (from, to) = (
@@ -251,7 +251,7 @@ fn a_run_that_saw_a_withdrawn_clip_is_not_gone_on_with_and_one_that_did_not_is()
 }
 
 /// Writes into a run's record what its inputs have become, and gives it its lists anew.
-fn note_renewed_inputs(toy: &Toy, run: &Path, tasks: &str) {
+pub(super) fn note_renewed_inputs(toy: &Toy, run: &Path, tasks: &str) {
     let table = toy.tasks(tasks).join("availability.parquet");
     fs::copy(&table, run.join("availability.parquet")).unwrap();
     let hash = hash_file(&table).unwrap();

@@ -26,6 +26,8 @@ pub struct AuditConfig {
     pub workers: usize,
     /// Threads of a tensor operation; `None` leaves it to libtorch.
     pub threads: Option<u16>,
+    /// Shadow heads of a run, at least [`FEWEST_SHADOWS`](crate::audit::lira::FEWEST_SHADOWS).
+    pub shadows: usize,
     /// The seed of the audit's own draws.
     pub seed: u64,
     /// Whether to wait where another program works in the folder.

@@ -1,5 +1,6 @@
 //! Why there is no audit.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactError;
@@ -15,6 +16,7 @@ use crate::model::state_dict::StateDictError;
 use crate::parquet_file::TableError;
 use crate::run_record::RunRecordError;
 use crate::tables::AvailabilityError;
+use crate::train::TrainError;
 
 /// Why there is no audit.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +108,20 @@ pub enum AuditStageError {
     /// Weights cannot be read.
     #[error(transparent)]
     Weights(#[from] StateDictError),
+    /// A network cannot be trained on what left, or a head not unlearn.
+    #[error(transparent)]
+    Train(Box<TrainError>),
+    /// A flag makes no sense.
+    #[error("{flag}: {why}")]
+    Setting {
+        /// The flag.
+        flag: &'static str,
+        /// What it may be.
+        why: String,
+    },
+    /// The system does not let signals be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(#[source] io::Error),
     /// A table cannot be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -118,6 +134,12 @@ pub enum AuditStageError {
     /// libtorch refuses.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+impl From<TrainError> for AuditStageError {
+    fn from(error: TrainError) -> Self {
+        Self::Train(Box::new(error))
+    }
 }
 
 fn ending(code: Option<i32>) -> String {
@@ -147,6 +169,7 @@ impl Hint for AuditStageError {
             Self::NotTrained { .. } => Some("what it said stands above; given the same command again, it goes on".into()),
             Self::NoFeatures { .. } => Some("name it with --features".into()),
             Self::NoClip { .. } => Some("name the shards that the runs were trained on".into()),
+            Self::Train(e) => e.hint(),
             Self::Features(e) => e.hint(),
             Self::Checkpoint(e) => e.hint(),
             Self::Record(e) => e.hint(),
@@ -154,12 +177,14 @@ impl Hint for AuditStageError {
             Self::Table(e) => e.hint(),
             Self::Artifact(e) => e.hint(),
             Self::Lock(e) => e.hint(),
-            Self::NoHead { .. } | Self::Measure { .. } | Self::Metrics(_) | Self::Weights(_) | Self::Torch(_) => None,
+            _ => None,
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
+            Self::Setting { .. } => Exit::Usage,
+            Self::Train(e) => e.exit(),
             Self::Features(e) => e.exit(),
             Self::Checkpoint(e) => e.exit(),
             Self::Record(e) => e.exit(),

@@ -9,10 +9,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::AuditConfig;
 use super::AuditStageError;
+use super::relearned::Relearned;
 use super::runs::AuditedRun;
-use super::sets::ClipSet;
+use super::sets::{ClipSet, Sets};
 use crate::artifact::hash_file;
 use crate::audit::AuditError;
+use crate::audit::relearn::RelearnTime;
 use crate::clip::Split;
 use crate::features::{self, FeaturesConfig};
 use crate::model::checkpoint::{self, HEAD_PREFIX, header};
@@ -67,6 +69,29 @@ impl Model {
             values,
             count: set.clips.len(),
             width: self.width,
+        })
+    }
+
+    /// The file of its weights.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What enters a head of the model's kind, `[N, M]`: features with a 1 behind each, or projected.
+    ///
+    /// # Errors
+    /// When a clip has no features.
+    pub(super) fn expanded(&self, set: &ClipSet) -> Result<Matrix, AuditStageError> {
+        let plain = Expansion::Ridge { width: self.width };
+        let expansion = self.head.projection.as_ref().unwrap_or(&plain);
+        let mut values = Vec::new();
+        for clip in &set.clips {
+            values.extend(expansion.expand(self.feature(set, &clip.id)?));
+        }
+        Ok(Matrix {
+            values,
+            count: set.clips.len(),
+            width: expansion.expanded_width(),
         })
     }
 
@@ -125,6 +150,8 @@ pub(super) struct Models<'a> {
     /// Feature tables of heads, by hash.
     tables: BTreeMap<String, PathBuf>,
     kept: Vec<(PathBuf, Rc<Model>)>,
+    /// How long weights took to learn again what left.
+    relearned: Relearned,
 }
 
 /// Models kept in memory: one that is judged, the one before it, and two references of two seeds.
@@ -142,7 +169,25 @@ impl<'a> Models<'a> {
             config,
             tables: tables.collect::<Result<_, AuditStageError>>()?,
             kept: Vec::new(),
+            relearned: Relearned::default(),
         })
+    }
+
+    /// How long `weights` take to learn again what `task` withdrew from `run`, as [`Relearned::times`]
+    /// has it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn relearned(
+        &mut self,
+        run: &AuditedRun,
+        (task, sets): (usize, &Sets),
+        known: &Path,
+        weights: &[&Path],
+    ) -> Result<Vec<RelearnTime>, AuditStageError> {
+        let forget: Vec<&str> = sets.forget.clips.iter().map(|clip| &clip.id[..]).collect();
+        self.relearned
+            .times(self.config, run, (task, &forget), known, weights)
     }
 
     /// The model of `run` in the checkpoint at `path`.

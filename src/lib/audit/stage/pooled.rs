@@ -230,7 +230,8 @@ fn mean_row(rows: &[&AuditRow]) -> AuditRow {
     }
 }
 
-fn verdict_row(group: &[&Judged<'_>], word: &str, seed: u64) -> AuditRow {
+/// The row over seeds of what may be said of a group.
+pub(super) fn verdict_row(group: &[&Judged<'_>], word: &str, seed: u64) -> AuditRow {
     let about = group[0].about;
     AuditRow {
         run: None,

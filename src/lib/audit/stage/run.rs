@@ -9,22 +9,23 @@ use serde_json::json;
 use super::models::{Model, Models};
 use super::pooled::{Judged, over_seeds, rmia_rows};
 use super::references::{Case, cases, missing};
-use super::rows::{About, END, PATH, SCRATCH, UNLEARNED};
+use super::rows::{About, END, Figure, PATH, SCRATCH, UNLEARNED};
 use super::runs::{AuditedRun, is_run_folder};
 use super::said::answers;
 use super::sets::Sets;
 use super::single::{Comparison, Side};
 use super::summary::{AuditSummary, methods};
 use super::train::train;
-use super::{AuditConfig, AuditStageError, sequences, shadows};
+use super::{AuditConfig, AuditStageError, klom, relearning, sequences, shadows};
 use crate::artifact::{self, hash_file};
 use crate::audit::interval::REPLICATES;
+use crate::audit::lira::FEWEST_SHADOWS;
 use crate::lock::Lock;
 use crate::parquet_file::{self, Provenance};
 use crate::progress::{Progress, Unit};
 use crate::run_record::PROGRESS_FILE;
-use crate::tables::{AuditRow, AuditTimingRow, CurveRow, TimingRow};
-use crate::train::settings::ApproachName;
+use crate::tables::{AuditRow, AuditTimingRow, CurveRow, MetricRow, TimingRow};
+use crate::train::unlearn::Visits;
 
 /// Who holds the lock, for messages.
 const HOLDER: &str = "incdec-audit";
@@ -35,6 +36,12 @@ const HOLDER: &str = "incdec-audit";
 /// # Errors
 /// When a run, its references or its shards cannot be read, or a measure refuses its input.
 pub fn run(config: &AuditConfig) -> Result<AuditSummary, AuditStageError> {
+    if config.shadows < FEWEST_SHADOWS {
+        return Err(AuditStageError::Setting {
+            flag: "--shadows",
+            why: format!("{}, at least {FEWEST_SHADOWS}", config.shadows),
+        });
+    }
     if is_run_folder(&config.out) {
         return Err(AuditStageError::NotARun {
             folder: config.out.clone(),
@@ -75,12 +82,10 @@ pub fn run(config: &AuditConfig) -> Result<AuditSummary, AuditStageError> {
             let compared = compare(&runs, case, about, another, &mut models)?;
             if let Some(comparison) = compared {
                 rows.extend(comparison.rows()?);
-                if moment == END && about.run.settings.approach == ApproachName::Ridge {
-                    rows.extend(shadows::rows(
-                        about,
-                        &comparison.sets,
-                        &comparison.own.model,
-                    )?);
+                rows.extend(relearning::rows(&comparison, &mut models)?);
+                if moment == END {
+                    rows.extend(passes(about));
+                    rows.extend(shadows::rows(&comparison, config.shadows)?);
                 }
                 curves.extend(comparison.curves());
                 judged.push(put_away(comparison, &runs[case.path]));
@@ -95,7 +100,7 @@ pub fn run(config: &AuditConfig) -> Result<AuditSummary, AuditStageError> {
     rows.extend(sequences::rows(&runs, &cases, &judged, &mut models)?);
     let rows = without_copies(rows);
     let pooled = over_seeds(&rows, &judged, config.seed)?;
-    let rows = sorted([rows, pooled].concat());
+    let rows = sorted([rows, pooled, klom::rows(&judged, config.seed)?].concat());
     publish(config, &runs, &rows, curves)?;
     let run_numbers: BTreeSet<usize> = cases.iter().map(|case| case.run).collect();
     Ok(AuditSummary {
@@ -184,6 +189,16 @@ fn compare<'a>(
     }))
 }
 
+/// What unlearning cost the run in passes, as the run has counted them.
+fn passes(about: About<'_>) -> Vec<AuditRow> {
+    let of_task = |row: &&MetricRow| {
+        usize::try_from(row.task) == Ok(about.task) && row.metric.starts_with(Visits::METRIC)
+    };
+    let rows = about.run.metrics.iter().filter(of_task);
+    rows.map(|row| about.row(Figure::new("all", &row.metric, row.value, 0), None))
+        .collect()
+}
+
 /// What is left of a comparison when its models are put away.
 fn put_away<'a>(comparison: Comparison<'a>, path_run: &'a AuditedRun) -> Judged<'a> {
     let mut references = comparison.references.into_iter();
@@ -248,7 +263,9 @@ fn publish(
     rows: &[AuditRow],
     mut curves: Vec<CurveRow>,
 ) -> Result<(), AuditStageError> {
-    let mut provenance = Provenance::of(&json!({"seed": config.seed, "replicates": REPLICATES}));
+    let mut provenance = Provenance::of(&json!({
+        "seed": config.seed, "replicates": REPLICATES, "shadows": config.shadows,
+    }));
     for run in runs {
         let hash = hash_file(&run.folder.join(PROGRESS_FILE))?;
         provenance.inputs.insert(format!("run {}", run.name), hash);
@@ -283,7 +300,7 @@ fn timing(runs: &[AuditedRun]) -> Result<Vec<AuditTimingRow>, AuditStageError> {
             };
             let phases: [(&str, f64); 2] = [
                 ("unlearning", of(&|row| row.phase == "unlearning")),
-                ("training", of(&|row| row.phase == "train")),
+                ("training", of(&|row| row.phase == TimingRow::TRAIN)),
             ];
             rows.extend(phases.map(|(phase, seconds)| AuditTimingRow {
                 run: run.name.clone(),

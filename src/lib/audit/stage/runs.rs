@@ -6,7 +6,7 @@ use super::AuditStageError;
 use crate::clip::Split;
 use crate::metrics::Criterion;
 use crate::run_record::{CHECKPOINTS, RunRecord, checkpoint_file, unlearned_file};
-use crate::tables::{Availability, AvailabilityRow, FEATURES_INPUT};
+use crate::tables::{Availability, AvailabilityRow, FEATURES_INPUT, MetricRow};
 use crate::taxonomy::Taxonomy;
 use crate::train::Settings;
 use crate::train::settings::ApproachName::Finetune;
@@ -45,6 +45,8 @@ pub(super) struct AuditedRun {
     pub(super) threads: Option<usize>,
     /// Tasks done.
     pub(super) done: usize,
+    /// The figures of its tasks.
+    pub(super) metrics: Vec<MetricRow>,
     pub(super) tasks: Vec<Lists>,
     pub(super) taxonomy: Taxonomy,
 }
@@ -80,6 +82,7 @@ impl AuditedRun {
             features: inputs.get(FEATURES_INPUT).cloned(),
             tasks: (0..done).map(|task| lists(&availability, task)).collect(),
             taxonomy: availability.taxonomy,
+            metrics: record.metrics,
             settings,
             done,
         })
@@ -135,7 +138,8 @@ pub(super) fn is_run_folder(folder: &Path) -> bool {
     folder.join(CHECKPOINTS).exists()
 }
 
-fn lists(availability: &Availability, task: usize) -> Lists {
+/// The usable clips of the lists of `task`, in their order.
+pub(super) fn lists(availability: &Availability, task: usize) -> Lists {
     let mut lists = Lists::default();
     let mut rows: Vec<&AvailabilityRow> = availability
         .rows

@@ -42,6 +42,9 @@ pub(super) struct Sets {
     pub(super) retain: ClipSet,
     /// Held-out clips of the subcategories that lost clips: the non-members of attacks.
     pub(super) like_forget: ClipSet,
+    /// H: validation clips of the task before of the subcategories that lost clips, which steer
+    /// methods and are never reported on.
+    pub(super) heldout: ClipSet,
     /// T, whole.
     pub(super) test: ClipSet,
     /// T by population: available, withdrawn, not yet.
@@ -87,7 +90,13 @@ impl Sets {
         };
         let mut like_forget = pick("like_forget", Split::Test, test, &|clip| !unlike(clip));
         like_forget.clips.sort();
+        let validation_before = task
+            .checked_sub(1)
+            .map(|before| &run.tasks[before].validation);
+        let heldout = validation_before.map_or_else(Vec::new, Clone::clone);
+        let is_like = |clip: &ListedClip| !unlike(clip);
         Self {
+            heldout: pick("held_out", Split::Validation, &heldout, &is_like),
             like_forget,
             test: pick("test", Split::Test, test, &|_| true),
             of_test: [

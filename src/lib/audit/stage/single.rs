@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::gap::{self, SetFigures, aus, nomus, tow};
 use super::super::membership::attack;
 use super::super::probe::{self, ProbeSet, STRENGTH};
-use super::super::scores::{activation_distance, js_divergence};
+use super::super::scores::{activation_distance, js_divergence, zrf};
 use super::super::{AuditError, cka, weight_distance};
 use super::AuditStageError;
 use super::models::Model;
@@ -85,7 +85,7 @@ impl Comparison<'_> {
     }
 
     /// What rows of a reference itself are about.
-    fn of<'b>(&'b self, side: &'b Side<'_>) -> About<'b> {
+    pub(super) fn of<'b>(&'b self, side: &'b Side<'_>) -> About<'b> {
         About {
             run: side.run,
             method: &side.name,
@@ -258,8 +258,7 @@ impl Comparison<'_> {
         let nothing = &untrained["forget"].logits;
         let of = |answers: &Answers| -> Result<Option<f64>, AuditError> {
             let said = &answers["forget"].logits;
-            let js = js_divergence(criterion, said.rows()?, nothing.rows()?)?;
-            Ok(js.map(|js| 1.0 - js))
+            zrf(criterion, said.rows()?, nothing.rows()?)
         };
         let figure = |value| Figure::new("forget", "zrf", value, nothing.count);
         let own = of(&self.own.answers)?;

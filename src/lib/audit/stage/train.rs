@@ -11,10 +11,11 @@ use super::references::{scratch_settings, withdrawing_tasks};
 use super::runs::AuditedRun;
 use super::{AuditConfig, AuditStageError, ReferenceTasks, TrainReferences};
 use crate::artifact::{self, ArtifactError};
+use crate::child;
 use crate::parquet_file;
 use crate::shard::ShardSource;
 use crate::store::Access;
-use crate::tables::{Availability, AvailabilityRow, ScheduleRow};
+use crate::tables::{Availability, AvailabilityRow};
 use crate::train::Settings;
 
 /// The folder of references within that of an audit.
@@ -106,9 +107,7 @@ fn start(
     );
     // Its news are not this program's product.
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    let status = command
-        .status()
-        .map_err(ArtifactError::at("start", &how.program))?;
+    let status = child::run(&mut command).map_err(ArtifactError::at("run", &how.program))?;
     if status.success() {
         Ok(out)
     } else {
@@ -128,27 +127,17 @@ fn without_what_left(
 ) -> Result<PathBuf, AuditStageError> {
     let mut tasks = Availability::read(&run.folder.join(AvailabilityRow::FILE))?;
     tasks.keep_list_of(task);
-    let Availability {
-        rows, provenance, ..
-    } = tasks;
     // Runs of one deal share the folder: its name is what stands in it.
-    let hash = parquet_file::rows_hash(&rows).map_err(|source| {
-        crate::parquet_file::TableError::Arrow {
+    let hash =
+        parquet_file::rows_hash(&tasks.rows).map_err(|source| parquet_file::TableError::Arrow {
             path: run.folder.clone(),
             source,
-        }
-    })?;
+        })?;
     let folder = config
         .out
         .join(FOLDER)
         .join(format!("tasks-{}", &hash[..DIGITS]));
-    std::fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
-    parquet_file::write(&folder.join(AvailabilityRow::FILE), &rows, &provenance)?;
-    let schedule = run.folder.join(ScheduleRow::FILE);
-    if schedule.exists() {
-        let bytes = std::fs::read(&schedule).map_err(ArtifactError::at("read", &schedule))?;
-        artifact::publish_if_changed(&folder.join(ScheduleRow::FILE), &bytes)?;
-    }
+    tasks.publish(&folder, &run.folder)?;
     Ok(folder)
 }
 

@@ -1,5 +1,7 @@
 //! The update of Adam over many parameters at once, in C++ beside this file.
 
+use std::ffi::c_void;
+
 use tch::{Device, Kind, Tensor};
 
 /// A step of Adam as numbers.
@@ -38,7 +40,12 @@ unsafe extern "C" {
         square: *mut f32,
         step: *const AdamStep,
     );
-    fn incdec_forget_gradients(tensors: *const *const std::ffi::c_void, count: usize);
+    fn incdec_forget_gradients(tensors: *const *const c_void, count: usize);
+    fn incdec_give_gradients(
+        tensors: *const *const c_void,
+        gradients: *const *const c_void,
+        count: usize,
+    );
 }
 
 /// Whether [`update`] takes a tensor: contiguous 32-bit floats in host memory.
@@ -100,10 +107,30 @@ pub fn update(
 /// Leaves `tensors` without gradients: the next backward pass hands over its own instead of adding
 /// to zeros.
 pub fn forget_gradients<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) {
-    let pointers: Vec<_> = tensors
-        .into_iter()
-        .map(|tensor| tensor.as_ptr().cast::<std::ffi::c_void>())
-        .collect();
+    let pointers = pointers(tensors);
     // SAFETY: the pointers are those of live tensors; the callee keeps none of them.
     unsafe { incdec_forget_gradients(pointers.as_ptr(), pointers.len()) }
+}
+
+/// Makes each of `gradients` the gradient of the tensor in the same place, in place of what it has.
+///
+/// # Panics
+/// When there are more of one than of the other, or a shape or kind differs.
+pub fn give_gradients(tensors: &[&Tensor], gradients: &[Tensor]) {
+    assert_eq!(tensors.len(), gradients.len(), "a gradient a tensor");
+    let mut pairs = tensors.iter().zip(gradients);
+    assert!(
+        pairs.all(|(t, g)| t.size() == g.size() && t.kind() == g.kind()),
+        "a gradient has the shape and kind of its tensor"
+    );
+    let (tensors, gradients) = (pointers(tensors.iter().copied()), pointers(gradients));
+    // SAFETY: the pointers are those of live tensors, as many of one as of the other; the callee counts references to the
+    // gradients' and keeps no pointer.
+    unsafe { incdec_give_gradients(tensors.as_ptr(), gradients.as_ptr(), tensors.len()) }
+}
+
+/// The tensors as libtorch's C++ interface holds them; they must live as long as the pointers are used.
+fn pointers<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Vec<*const c_void> {
+    let pointers = tensors.into_iter().map(Tensor::as_ptr);
+    pointers.map(<*const _>::cast).collect()
 }

@@ -8,7 +8,7 @@ use std::sync::Once;
 use tch::{Device, Kind, Tensor};
 
 use crate::model::config::{Geometry, Mode, ModelConfig};
-use crate::model::layers::{Block, ConvUnit, NORM_EPSILON, NORM_MOMENTUM, Norm, same_padding};
+use crate::model::layers::{Block, ConvUnit, NORM_EPSILON, Norm, same_padding};
 use crate::model::table::BlockSpec;
 
 /// Channel counts that the loops take are multiples of this.
@@ -36,7 +36,6 @@ unsafe extern "C" {
         plan_size: usize,
         batch_stats: i32,
         epsilon: f64,
-        momentum: f64,
         out: *mut *mut RawTensor,
     ) -> *mut c_char;
     fn incdec_free(message: *mut c_char);
@@ -60,7 +59,6 @@ fn run(operator: Operator, tensors: &[&Tensor], plan: &[i64], mode: Mode) -> Ten
             plan.len(),
             i32::from(mode.moves_statistics()),
             NORM_EPSILON,
-            NORM_MOMENTUM,
             &raw mut out,
         )
     };
@@ -132,14 +130,19 @@ fn positions(size: i64, kernel: i64, stride: i64, [before, after]: [i64; 2]) -> 
     room / stride + 1
 }
 
-fn norm_of(unit: &ConvUnit, mode: Mode) -> &Norm {
+fn norm_of(unit: &ConvUnit) -> &Norm {
     let Some(norm) = &unit.norm else {
         unreachable!("the convolutions of a fused part are made with a norm")
     };
-    if mode.moves_statistics() {
-        tch::no_grad(|| norm.count_batch());
-    }
     norm
+}
+
+/// The statistics that a norm reads or, where it normalises by those of the batch, the places that it writes them to, unrounded.
+fn statistics(norm: &Norm, mode: Mode) -> [Tensor; 2] {
+    if mode.moves_statistics() {
+        return norm.new_moments(Kind::Double);
+    }
+    [&norm.running_mean, &norm.running_var].map(Tensor::shallow_clone)
 }
 
 /// The first convolution with its norm and activation: [N, 3, T, H, W] of any strides to
@@ -147,7 +150,8 @@ fn norm_of(unit: &ConvUnit, mode: Mode) -> &Norm {
 pub(in crate::model) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Tensor {
     let size = clips.size();
     let [_, high, wide] = unit.padding([size[2], size[3], size[4]]);
-    let norm = norm_of(unit, mode);
+    let norm = norm_of(unit);
+    let [mean, var] = statistics(norm, mode);
     let plan = [
         positions(size[3], 3, 2, high),
         positions(size[4], 3, 2, wide),
@@ -155,14 +159,7 @@ pub(in crate::model) fn stem(unit: &ConvUnit, clips: &Tensor, mode: Mode) -> Ten
         wide[0],
         flag(mode.moves_statistics()),
     ];
-    let tensors = [
-        clips,
-        &unit.weight,
-        &norm.weight,
-        &norm.bias,
-        &norm.running_mean,
-        &norm.running_var,
-    ];
+    let tensors = [clips, &unit.weight, &norm.weight, &norm.bias, &mean, &var];
     run(Operator::Stem, &tensors, &plan, mode)
 }
 
@@ -202,7 +199,7 @@ pub(in crate::model) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint:
         flag(mode.moves_statistics()),
         flag(checkpoint),
     ];
-    let all_norms = [&block.expand, &block.deep, &block.project].map(|unit| norm_of(unit, mode));
+    let all_norms = [&block.expand, &block.deep, &block.project].map(norm_of);
     let [norm1, norm2, norm3] = all_norms;
     let (reduce, excite) = (&block.squeeze.reduce, &block.squeeze.expand);
     let bias = |unit: &'_ ConvUnit| {
@@ -220,30 +217,21 @@ pub(in crate::model) fn block(block: &Block, x: &Tensor, mode: Mode, checkpoint:
         &norm3.bias,
         &block.alpha,
     ]);
-    let residual = block
-        .residual
-        .as_ref()
-        .map(|r| (&r.conv, norm_of(&r.conv, mode)));
+    let residual = block.residual.as_ref().map(|r| (&r.conv, norm_of(&r.conv)));
     if let Some((unit, norm)) = residual {
         tensors.extend([&unit.weight, &norm.weight, &norm.bias]);
     }
-    for norm in all_norms.into_iter().chain(residual.map(|(_, norm)| norm)) {
-        tensors.extend([&norm.running_mean, &norm.running_var]);
-    }
+    let norms = all_norms.into_iter().chain(residual.map(|(_, norm)| norm));
+    let statistics: Vec<Tensor> = norms.flat_map(|norm| statistics(norm, mode)).collect();
+    tensors.extend(&statistics);
     run(Operator::Block, &tensors, &plan, mode)
 }
 
 /// The last convolution with its norm, activation and mean: [N, T, H, W, C] to [N, C].
 pub(in crate::model) fn tail(unit: &ConvUnit, x: &Tensor, mode: Mode) -> Tensor {
-    let norm = norm_of(unit, mode);
-    let tensors = [
-        x,
-        &unit.weight,
-        &norm.weight,
-        &norm.bias,
-        &norm.running_mean,
-        &norm.running_var,
-    ];
+    let norm = norm_of(unit);
+    let [mean, var] = statistics(norm, mode);
+    let tensors = [x, &unit.weight, &norm.weight, &norm.bias, &mean, &var];
     run(
         Operator::Tail,
         &tensors,

@@ -112,6 +112,14 @@ impl Block {
         }
     }
 
+    /// Its convolutions that have a norm, in a fixed order.
+    pub(in crate::model) fn normed_units(&self) -> impl Iterator<Item = &ConvUnit> {
+        let residual = self.residual.as_ref().map(|residual| &residual.conv);
+        [&self.expand, &self.deep, &self.project]
+            .into_iter()
+            .chain(residual)
+    }
+
     /// The shortcut's average pooling. In the seed's geometry zeros outside count; in
     /// `TensorFlow`'s they do not. There the seed refuses frames that are not square; here each
     /// axis is padded by a rule of its own, as `TensorFlow` does.

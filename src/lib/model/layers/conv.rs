@@ -1,5 +1,7 @@
 //! A convolution, its padding and its batch norm.
 
+use std::cell::RefCell;
+
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
@@ -25,6 +27,8 @@ pub(in crate::model) struct Norm {
     pub(in crate::model) running_mean: Tensor,
     pub(in crate::model) running_var: Tensor,
     batches: Tensor,
+    /// Mean and unbiased variance of the batch that was last normalised by its own, [2, channels], until they are taken.
+    moments: RefCell<Option<Tensor>>,
 }
 
 impl Norm {
@@ -39,26 +43,56 @@ impl Norm {
                 Tensor::zeros([], (Kind::Int64, path.device())),
                 false,
             ),
+            moments: RefCell::new(None),
         }
     }
 
-    /// Counts a training batch, as `PyTorch` does beside moving the running statistics.
+    /// Places of `kind` for the mean and the unbiased variance of a batch; who normalises by them fills them in.
+    pub(in crate::model) fn new_moments(&self, kind: Kind) -> [Tensor; 2] {
+        let options = (kind, self.running_mean.device());
+        let moments = Tensor::zeros([2, self.running_mean.size()[0]], options);
+        let places = [0, 1].map(|i| moments.get(i));
+        self.moments.replace(Some(moments));
+        places
+    }
+
+    /// The moments of the last batch, if they have not been taken.
+    pub(in crate::model) fn take_moments(&self) -> Option<Tensor> {
+        self.moments.take()
+    }
+
+    /// `x` normalised by its own statistics, with this weight and bias.
+    pub(in crate::model) fn by_batch(&self, x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
+        let [mean, var] = self.new_moments(self.running_mean.kind());
+        // A momentum of 1 leaves the batch's own statistics there.
+        x.batch_norm(
+            Some(weight),
+            Some(bias),
+            Some(&mean),
+            Some(&var),
+            true,
+            1.0,
+            NORM_EPSILON,
+            true,
+        )
+    }
+
+    /// Counts a training batch, as `PyTorch` does where it moves the running statistics.
     pub(in crate::model) fn count_batch(&self) {
         let _ = self.batches.shallow_clone().g_add_scalar_(1);
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let moves = mode.moves_statistics();
-        if moves {
-            tch::no_grad(|| self.count_batch());
+        if mode.moves_statistics() {
+            return self.by_batch(x, &self.weight, &self.bias);
         }
         x.batch_norm(
             Some(&self.weight),
             Some(&self.bias),
             Some(&self.running_mean),
             Some(&self.running_var),
-            moves,
-            NORM_MOMENTUM,
+            false,
+            0.0,
             NORM_EPSILON,
             true,
         )

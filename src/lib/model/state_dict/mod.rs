@@ -9,7 +9,7 @@ mod read;
 mod safetensors;
 mod tensors;
 
-pub use self::safetensors::{Sealed, write as write_safetensors};
+pub use self::safetensors::{Sealed, of_bytes, to_bytes, write as write_safetensors};
 pub use error::StateDictError;
 pub use names::{only_seed_names, seed_names};
 pub use pytorch::write as write_pytorch;

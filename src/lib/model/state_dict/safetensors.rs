@@ -53,6 +53,30 @@ pub fn write(
     Ok(())
 }
 
+/// Tensors as the bytes of a file without metadata.
+///
+/// # Errors
+/// When a tensor has a type that is neither float nor integer.
+pub fn to_bytes(tensors: &StateDict) -> Result<Vec<u8>, StateDictError> {
+    let (header, bodies) = encode(tensors, &BTreeMap::new())?;
+    let mut bytes = Vec::new();
+    write_parts(&mut bytes, &header, &bodies)
+        .map_err(ArtifactError::at("write", Path::new("memory")))?;
+    Ok(bytes)
+}
+
+/// What [`to_bytes`] gave; messages call the bytes `path`.
+///
+/// # Errors
+/// When they are not such bytes.
+pub fn of_bytes(bytes: &[u8], path: &Path) -> Result<StateDict, StateDictError> {
+    let (tensors, _) = read(bytes).map_err(|reason| StateDictError::Format {
+        path: path.to_owned(),
+        reason,
+    })?;
+    Ok(tensors)
+}
+
 /// A file that is ready to be published, with its own hash in its header: [`SEAL`].
 pub struct Sealed {
     header: String,

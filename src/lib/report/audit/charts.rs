@@ -103,15 +103,7 @@ pub(super) fn scatter(
     task: i32,
 ) -> Result<(String, Vec<Series>), ReportError> {
     let accuracy = |method: &str, population| {
-        let wanted = Wanted {
-            method,
-            moment: END,
-            task,
-            population,
-            group: None,
-            measure: "accuracy",
-            reference: None,
-        };
+        let wanted = Wanted::own(method, task, population, "accuracy");
         figures.over_seeds(wanted).and_then(|row| row.value)
     };
     let own = methods.iter().filter(|row| row.task == task);

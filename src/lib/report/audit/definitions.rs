@@ -43,12 +43,24 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
         "mean over what left of 2^-k, k from how well an observer tells shadow heads that unlearned a clip from those that never saw it; about 0.1 for a perfect method: read it beside its floor",
     ),
     (
+        "forget_quality_final",
+        "forget quality times the accuracy on R and on T over the path reference's",
+    ),
+    (
         "js",
         "mean Jensen-Shannon divergence of two models' probabilities, 0 to ln 2",
     ),
     (
+        "klom_",
+        "Kullback-Leibler divergence, clip by clip, of the confidences of a hundred unlearned models and more from the path references', in 20 bins; mean: over clips, p95: their 95th percentile; 0 is equal, 11.5 apart; read it beside its floor",
+    ),
+    (
         "lira_",
-        "U-LiRA over shadow heads: members were trained on and unlearned, others never seen; 0.5 is what an exact head must give",
+        "U-LiRA over shadow heads: members were trained on and unlearned by the method, others never seen; 0.5 is what an exact head must give. The heads stand on the features of the model before the withdrawal, or on the table of a head; they unlearn and train no task behind it",
+    ),
+    (
+        "lira_klom_",
+        "the divergence of the confidences of shadow heads that unlearned a clip from those that never saw it; told from a hundred heads of each kind on",
     ),
     ("loss", "mean classification loss"),
     ("mean_ap", "mean over classes of the average precision"),
@@ -77,6 +89,18 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
         "AP of a withdrawn subcategory later less right after its request; beside the path reference's",
     ),
     (
+        "relearn_given_up",
+        "1 where so many steps did not bring what left back: 20 passes over it",
+    ),
+    (
+        "relearn_log_ratio",
+        "natural logarithm of a model's steps over the reference's; below 0: it knows more of what left than one that never saw it. exact: both came to know it; at least, at most: one was given up, and this is a bound; undefined: both were. A dash where one had nothing to learn",
+    ),
+    (
+        "relearn_steps",
+        "steps of the run's optimizer on what left alone, at its later rates without decay, until its mean loss is at most 1.05 times that of the model before",
+    ),
+    (
         "reversal",
         "share of withdrawn clips wrong right after their unlearning that are right later",
     ),
@@ -87,6 +111,10 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
     (
         "tow",
         "tug of war: product over F, R and T of 1 less the distance of accuracies; 1 is the reference's behaviour",
+    ),
+    (
+        "unlearning_passes_",
+        "visits of clips that unlearning really made, over their number: of F (forget), R (retain), held-out clips (held_out); training and looking alike; of rollback what it trained again",
     ),
     (
         "verdict",

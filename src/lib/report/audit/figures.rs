@@ -33,6 +33,21 @@ pub(super) struct Wanted<'a> {
     pub(super) reference: Option<&'a str>,
 }
 
+impl<'a> Wanted<'a> {
+    /// A method's or reference's own figure of a set as a whole, at the end of `task`.
+    pub(super) fn own(method: &'a str, task: i32, population: &'a str, measure: &'a str) -> Self {
+        Self {
+            method,
+            moment: END,
+            task,
+            population,
+            group: None,
+            measure,
+            reference: None,
+        }
+    }
+}
+
 impl Figures {
     /// Reads the audit in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Self, ReportError> {

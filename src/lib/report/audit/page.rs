@@ -141,16 +141,7 @@ fn table(methods: &[MethodRow]) -> Markup {
 /// The references' own figures and how far two of them are apart.
 fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Markup {
     let row = |method, task, population, measure| {
-        let wanted = Wanted {
-            method,
-            moment: END,
-            task,
-            population,
-            group: None,
-            measure,
-            reference: None,
-        };
-        figures.over_seeds(wanted)
+        figures.over_seeds(Wanted::own(method, task, population, measure))
     };
     let floors: Vec<_> = figures
         .rows

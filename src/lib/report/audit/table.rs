@@ -1,6 +1,6 @@
 //! The table of methods: for the page, for LaTeX and as CSV.
 
-use super::figures::{END, Figures, PATH, SCRATCH, Wanted};
+use super::figures::{Figures, PATH, SCRATCH, Wanted};
 use crate::tables::AuditRow;
 
 /// What a cell holds: a mean over seeds and its interval.
@@ -9,6 +9,8 @@ pub(super) struct Cell {
     pub(super) value: Option<f64>,
     /// The bootstrap interval, or Student's where there is none.
     pub(super) ends: Option<[f64; 2]>,
+    /// Whether it is a difference, for which 0 is no difference.
+    is_difference: bool,
 }
 
 impl Cell {
@@ -20,6 +22,7 @@ impl Cell {
         Self {
             value: row.value,
             ends: pair(row.low, row.high).or_else(|| pair(row.t_low, row.t_high)),
+            is_difference: true,
         }
     }
 
@@ -34,9 +37,10 @@ impl Cell {
         }
     }
 
-    /// Whether 0 lies outside the interval.
+    /// Whether 0 lies outside the interval of a difference.
     pub(super) fn is_apart(&self) -> bool {
-        self.ends.is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+        let is_beyond = |[low, high]: [f64; 2]| low > 0.0 || high < 0.0;
+        self.is_difference && self.ends.is_some_and(is_beyond)
     }
 }
 
@@ -53,12 +57,14 @@ fn shown(value: f64) -> String {
 pub(super) struct Column {
     pub(super) heading: &'static str,
     population: &'static str,
+    group: Option<&'static str>,
     measure: &'static str,
-    reference: &'static str,
+    /// None for the method's own figure.
+    reference: Option<&'static str>,
 }
 
-/// The columns: gaps to both references, attacks, distances.
-pub(super) const COLUMNS: [Column; 12] = {
+/// The columns: gaps to both references, attacks, distances, and what unlearning cost.
+pub(super) const COLUMNS: [Column; 16] = {
     const fn column(
         heading: &'static str,
         population: &'static str,
@@ -68,8 +74,18 @@ pub(super) const COLUMNS: [Column; 12] = {
         Column {
             heading,
             population,
+            group: None,
             measure,
-            reference,
+            reference: Some(reference),
+        }
+    }
+    const fn own(heading: &'static str, population: &'static str, measure: &'static str) -> Column {
+        Column {
+            heading,
+            population,
+            group: None,
+            measure,
+            reference: None,
         }
     }
     [
@@ -90,6 +106,18 @@ pub(super) const COLUMNS: [Column; 12] = {
         ),
         column("ToW path", "all", "tow", PATH),
         column("ToW scratch", "all", "tow", SCRATCH),
+        Column {
+            group: Some("exact"),
+            ..column(
+                "relearning, ln of steps to path's",
+                "forget",
+                "relearn_log_ratio",
+                PATH,
+            )
+        },
+        own("U-LiRA AUC", "forget", "lira_auc"),
+        own("passes over F", "all", "unlearning_passes_forget"),
+        own("passes over R", "all", "unlearning_passes_retain"),
     ]
 };
 
@@ -131,21 +159,24 @@ impl MethodRow {
 
     fn of(figures: &Figures, judged: &AuditRow) -> Self {
         let method = &judged.method;
-        let wanted = |population, group, measure, reference| Wanted {
-            method,
-            moment: END,
-            task: judged.task,
-            population,
-            group,
-            measure,
-            reference: Some(reference),
-        };
+        let own = |population, measure| Wanted::own(method, judged.task, population, measure);
         let cell = |column: &Column| {
-            let wanted = wanted(column.population, None, column.measure, column.reference);
-            Cell::of(figures.over_seeds(wanted))
+            let found = figures.over_seeds(Wanted {
+                group: column.group,
+                reference: column.reference,
+                ..own(column.population, column.measure)
+            });
+            Cell {
+                is_difference: column.reference.is_some(),
+                ..Cell::of(found)
+            }
         };
         let of_weights = ["all", "heads"].map(|group| {
-            figures.over_seeds(wanted("all", Some(group), "weight_distance_relative", PATH))
+            figures.over_seeds(Wanted {
+                group: Some(group),
+                reference: Some(PATH),
+                ..own("all", "weight_distance_relative")
+            })
         });
         Self {
             task: judged.task,
@@ -236,6 +267,7 @@ mod tests {
         let cell = |value, ends| Cell {
             value: Some(value),
             ends,
+            is_difference: true,
         };
         assert_eq!(cell(0.0, None).text(), "0.000");
         assert_eq!(cell(3e-9, None).text(), "3.0e-9");
@@ -245,6 +277,11 @@ mod tests {
         );
         assert!(!cell(-0.25, Some([-0.5, 0.0])).is_apart());
         assert!(cell(-0.25, Some([-0.5, -0.1])).is_apart());
+        let own = Cell {
+            is_difference: false,
+            ..cell(5.0, Some([5.0, 5.0]))
+        };
+        assert!(!own.is_apart());
         assert_eq!(Cell::default().text(), "–");
     }
 }

@@ -84,15 +84,27 @@ impl Approach for Ewc {
         learner.trainable_backbone().next().is_some()
     }
 
+    fn wants_single_clips(&self) -> bool {
+        self.estimate == FisherEstimate::PerSample
+    }
+
     fn observe(
-        &mut self,
+        &self,
         learner: &Learner,
         _task: usize,
         batch: &DeviceBatch,
+    ) -> Result<Tensor, TrainError> {
+        Ok(squares(learner, batch))
+    }
+
+    fn take_in(
+        &mut self,
+        learner: &Learner,
+        clips: usize,
+        observed: &Tensor,
     ) -> Result<(), TrainError> {
-        let estimate = self.estimate;
         let making = self.making.get_or_insert_with(FisherSum::default);
-        making.add(learner, estimate, batch);
+        making.add(learner, clips, observed);
         Ok(())
     }
 
@@ -219,7 +231,10 @@ pub fn estimate(
     }
     let mut making = FisherSum::default();
     for batch in batches {
-        making.add(learner, estimate, &batch?);
+        for part in batch?.parts(estimate == FisherEstimate::PerSample) {
+            let clips = usize::try_from(part.labels.size()[0]).unwrap_or(0);
+            making.add(learner, clips, &squares(learner, &part));
+        }
     }
     making.mean()
 }
@@ -234,29 +249,17 @@ struct FisherSum {
 }
 
 impl FisherSum {
-    /// Adds what a batch says.
-    fn add(&mut self, learner: &Learner, estimate: FisherEstimate, batch: &DeviceBatch) {
-        let parameters: Vec<(&str, &Tensor)> = learner.trainable_backbone().collect();
-        for (name, parameter) in &parameters {
-            if !self.sums.contains_key(*name) {
-                let zeros = parameter.detach().zeros_like();
-                self.sums.insert((*name).to_owned(), zeros);
-            }
-        }
-        let tensors: Vec<&Tensor> = parameters.into_iter().map(|(_, tensor)| tensor).collect();
-        let size = batch.clips.size()[0];
-        self.clips += size;
-        match estimate {
-            FisherEstimate::Batch => add_squares(learner, batch, &tensors, &mut self.sums, size),
-            FisherEstimate::PerSample => {
-                for i in 0..size {
-                    let one = DeviceBatch {
-                        clips: batch.clips.narrow(0, i, 1),
-                        labels: batch.labels.narrow(0, i, 1),
-                    };
-                    add_squares(learner, &one, &tensors, &mut self.sums, 1);
-                }
-            }
+    /// Adds what [`squares`] gave for so many clips.
+    fn add(&mut self, learner: &Learner, clips: usize, squares: &Tensor) {
+        self.clips += i64::try_from(clips).unwrap_or(i64::MAX);
+        let mut start = 0;
+        for (name, parameter) in learner.trainable_backbone() {
+            let size = i64::try_from(parameter.numel()).unwrap_or(i64::MAX);
+            let square = squares.narrow(0, start, size).view_as(parameter);
+            start += size;
+            let zeros = || parameter.detach().zeros_like();
+            let sum = self.sums.entry(name.to_owned()).or_insert_with(zeros);
+            *sum += square;
         }
     }
 
@@ -281,25 +284,22 @@ fn named<'a>(
     tensors.map(move |(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone()))
 }
 
-/// Adds `size` times the squared gradients of the batch's loss.
-fn add_squares(
-    learner: &Learner,
-    batch: &DeviceBatch,
-    parameters: &[&Tensor],
-    sums: &mut Fisher,
-    size: i64,
-) {
+/// The squared gradients of the batch's loss times its clips, of the backbone parameters that take gradients, one after the
+/// other.
+fn squares(learner: &Learner, batch: &DeviceBatch) -> Tensor {
+    let parameters: Vec<&Tensor> = learner.trainable_backbone().map(|(_, t)| t).collect();
     let logits = learner.forward(&batch.clips, Mode::Evaluate).logits;
     let loss = pseudo_loss(learner.criterion(), &logits, &batch.labels);
-    let gradients = Tensor::run_backward(&[loss], parameters, false, false);
+    let gradients = Tensor::run_backward(&[loss], &parameters, false, false);
+    #[allow(clippy::cast_precision_loss)] // A batch size.
+    let size = batch.labels.size()[0] as f64;
     no_grad(|| {
-        #[allow(clippy::cast_precision_loss)] // A batch size.
-        let size = size as f64;
-        // Both are in the order of names.
-        for (sum, gradient) in sums.values_mut().zip(gradients) {
-            *sum += gradient.square() * size;
-        }
-    });
+        let squares = gradients
+            .into_iter()
+            .map(|gradient| gradient.square() * size);
+        let flat: Vec<Tensor> = squares.map(|square| square.reshape([-1])).collect();
+        Tensor::cat(&flat, 0)
+    })
 }
 
 /// The loss that the Fisher information differentiates. Multilabel: against the model's own
@@ -332,6 +332,11 @@ mod tests {
         }
     }
 
+    fn see(ewc: &mut Ewc, learner: &Learner, task: usize, batch: &DeviceBatch) {
+        let observed = ewc.observe(learner, task, batch).unwrap();
+        ewc.take_in(learner, 2, &observed).unwrap();
+    }
+
     /// One task is over and the first backbone parameter has moved by 1: the penalty of the next
     /// step.
     fn penalty(settings: &Settings) -> f64 {
@@ -348,7 +353,7 @@ mod tests {
             ewc.penalty(&learner, &step).is_none(),
             "task 0 has no penalty"
         );
-        ewc.observe(&learner, 0, &batch(1.0)).unwrap();
+        see(&mut ewc, &learner, 0, &batch(1.0));
         ewc.after_task(&learner, 0).unwrap();
         no_grad(|| {
             for (_, parameter) in learner.backbone().take(1) {
@@ -378,11 +383,11 @@ mod tests {
             ..Settings::default()
         };
         let mut ewc = Ewc::new(&settings);
-        ewc.observe(&learner, 0, &batch(1.0)).unwrap();
+        see(&mut ewc, &learner, 0, &batch(1.0));
         ewc.after_task(&learner, 0).unwrap();
         let first = ewc.fisher["backbone.features"].double_value(&[0, 0]);
         // It may be stopped in the midst of it.
-        ewc.observe(&learner, 1, &batch(2.0)).unwrap();
+        see(&mut ewc, &learner, 1, &batch(2.0));
         let held: StateDict = ewc.under_way();
         let path = Path::new("checkpoint");
         ewc = Ewc::new(&settings);

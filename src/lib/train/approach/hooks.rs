@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::Replay;
 use crate::data::Dataset;
@@ -22,6 +22,24 @@ pub struct DeviceBatch {
     pub clips: Tensor,
     /// Class indices, `[N]`.
     pub labels: Tensor,
+}
+
+impl DeviceBatch {
+    /// The parts that an approach looks at: one for each clip where it `wants_single_clips`, else the whole.
+    #[must_use]
+    pub fn parts(&self, wants_single_clips: bool) -> Vec<Self> {
+        let clips = self.labels.size()[0];
+        let (parts, size) = if wants_single_clips {
+            (clips, 1)
+        } else {
+            (1, clips)
+        };
+        let part = |i: i64| Self {
+            clips: self.clips.narrow(0, i * size, size),
+            labels: self.labels.narrow(0, i * size, size),
+        };
+        (0..parts).map(part).collect()
+    }
 }
 
 /// Batches on the device, in order.
@@ -71,7 +89,7 @@ pub trait Approach {
     }
 
     /// Lets go of what it took from earlier tasks, because the model has unlearned some of it. Where it wants batches,
-    /// [`Approach::observe`] and [`Approach::after_task`] follow with those of what stays.
+    /// [`Approach::take_in`] and [`Approach::after_task`] follow with those of what stays.
     fn forget(&mut self) {}
 
     /// Whether the approach wants to look at the task's batches when it is over
@@ -80,16 +98,35 @@ pub trait Approach {
         false
     }
 
-    /// Called with one batch after the other when `task` is over, where they are wanted; the model
-    /// holds its best weights. Between two of them the run may be stopped.
+    /// Whether it looks at clips one by one ([`Approach::observe`]), not at whole batches.
+    fn wants_single_clips(&self) -> bool {
+        false
+    }
+
+    /// What a batch, or a single clip, says when `task` is over, where batches are wanted; the model holds its best weights.
+    /// 32-bit floats in one dimension, always as many. It depends on model and batch alone, so that any rank may look at it.
     ///
     /// # Errors
     /// When the approach cannot use it.
     fn observe(
-        &mut self,
-        _learner: &Learner,
+        &self,
+        learner: &Learner,
         _task: usize,
         _batch: &DeviceBatch,
+    ) -> Result<Tensor, TrainError> {
+        Ok(Tensor::zeros([0], (Kind::Float, learner.device())))
+    }
+
+    /// Takes in what [`Approach::observe`] gave for `clips` clips: of one batch, or clip, after the other. Between two of them
+    /// the run may be stopped.
+    ///
+    /// # Errors
+    /// When the approach cannot use it.
+    fn take_in(
+        &mut self,
+        _learner: &Learner,
+        _clips: usize,
+        _observed: &Tensor,
     ) -> Result<(), TrainError> {
         Ok(())
     }
@@ -119,7 +156,7 @@ pub trait Approach {
     }
 
     /// Everything that it holds while a task is under way, by name: what
-    /// [`Approach::before_task`] and [`Approach::observe`] have made. It goes into checkpoints
+    /// [`Approach::before_task`] and [`Approach::take_in`] have made. It goes into checkpoints
     /// inside a task.
     fn under_way(&self) -> StateDict {
         StateDict::new()

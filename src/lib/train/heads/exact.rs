@@ -1,4 +1,5 @@
-//! Ridge and RanPAC: what arrives is added to sums, what leaves is subtracted.
+//! Ridge and RanPAC: what arrives is added to sums, what leaves is subtracted. Cost of a withdrawal: a
+//! pass over F's features; over those of all that stay where a refit is due.
 
 use tch::Tensor;
 

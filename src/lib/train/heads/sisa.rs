@@ -1,5 +1,6 @@
 //! SISA on features: linear heads in shards, trained slice after slice; a withdrawal goes back to
-//! before the first slice that holds a withdrawn clip and trains from there without it.
+//! before the first slice that holds a withdrawn clip and trains from there without it. Cost: the
+//! share of a whole training's visits that the log tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@
 //! | `run.json` | the summary, and the machine; marks the run complete | last |
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
-//! `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
+//! `of_rank` lets one of several ranks write and the others go on from the same, `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
 //! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
 //! run comes to.
 
@@ -25,6 +25,7 @@ mod claim;
 pub(super) mod extend;
 mod folder;
 mod hold;
+mod of_rank;
 mod resume;
 mod rows;
 pub mod seed_outputs;
@@ -37,6 +38,7 @@ use std::path::PathBuf;
 
 pub(super) use folder::origin;
 pub(super) use hold::Hold;
+pub(super) use of_rank::{Begun, RankRecord, from_first, share};
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
 pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};
@@ -52,11 +54,11 @@ use super::task_sequence::TaskSequence;
 use crate::clip::Split;
 use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
-use crate::parquet_file::Provenance;
+use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions, unlearned_file,
 };
-use crate::tables::HistoryRow;
+use crate::tables::{HistoryRow, SeenRow};
 use folder::RunFolder;
 use seed_outputs::{SeedOutputs, Transcript};
 use task_checkpoint::Found;
@@ -88,6 +90,8 @@ pub(super) struct TaskEnd {
     pub(super) state: Kept,
     /// Clips whose frames could not be read so far.
     pub(super) skipped: Vec<String>,
+    /// What unlearning cost at the task's start, by the names of the figures.
+    pub(super) unlearning: Vec<(String, Option<f64>)>,
 }
 
 /// Everything that a run leaves.
@@ -283,6 +287,12 @@ impl<'a> Record<'a> {
         self.folder.provenance()
     }
 
+    /// What tasks that another run has trained saw of clips that no list has any more.
+    pub(super) fn seen_elsewhere(&self, rows: &[SeenRow]) -> Result<(), TrainError> {
+        let path = self.folder.path().join(SeenRow::FILE);
+        Ok(parquet_file::write(&path, rows, self.folder.provenance())?)
+    }
+
     /// The epochs of a task that another run has trained.
     pub(super) fn epochs_taken_over(&mut self, history: Vec<HistoryRow>) {
         self.folder.history.extend(history);
@@ -357,6 +367,7 @@ impl<'a> Record<'a> {
         self.tested.push(test.metrics.figures.clone());
         let forgotten =
             crate::metrics::forgetting_of_figures(&self.tested.iter().collect::<Vec<_>>());
+        self.folder.metrics.extend(rows::unlearning(end));
         let splits = [Split::Validation, Split::Test];
         for (split, evaluation) in splits.into_iter().zip(&end.evaluations) {
             let forgotten = (split == Split::Test).then_some(&forgotten);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::TaskEnd;
 use crate::clip::Split;
 use crate::metrics::{self, Figures, Names};
 use crate::tables::{HistoryRow, MetricRow, TimingRow};
@@ -125,6 +126,19 @@ pub(super) fn metrics(
     })
 }
 
+/// The rows of `metrics.parquet` of what unlearning cost at a task's start.
+pub(super) fn unlearning(end: &TaskEnd) -> impl Iterator<Item = MetricRow> {
+    end.unlearning.iter().map(|(metric, value)| MetricRow {
+        task: number(end.task),
+        split: Split::Train,
+        metric: metric.clone(),
+        category: None,
+        subcategory: None,
+        value: *value,
+        forgetting: None,
+    })
+}
+
 /// The rows of `metrics.parquet` of what the tasks up to `task` come to, of which `tested` has the
 /// figures, those that were passed over left out: groups are subcategories, their figure the average
 /// precision on the test split. A run alone has neither a new model's figures nor those of one
@@ -165,7 +179,13 @@ pub(super) fn seconds_of_epoch(end: &EpochEnd<'_>) -> [TimingRow; 2] {
     let epoch = Some(number(end.epoch));
     let (trained, validation) = (end.trained, end.validation);
     [
-        timing(end.task, epoch, "train", trained.seconds(), trained.clips()),
+        timing(
+            end.task,
+            epoch,
+            TimingRow::TRAIN,
+            trained.seconds(),
+            trained.clips(),
+        ),
         timing(
             end.task,
             epoch,

@@ -19,6 +19,7 @@ use crate::model::state_dict::{Sealed, StateDict};
 use crate::run_record::{Position, is_sealed_checkpoint, positions, remove_positions};
 use crate::tables::HistoryRow;
 use crate::train::TrainError;
+use crate::train::unlearn::Visits;
 
 /// Version of checkpoints inside a task.
 const VERSION: &str = "1";
@@ -64,6 +65,9 @@ pub(in crate::train) struct TaskFacts {
     pub(in crate::train) judged: [Vec<usize>; 2],
     /// Clips whose frames could not be read so far.
     pub(in crate::train) skipped: Vec<String>,
+    /// What unlearning cost at the task's start; none where nothing was unlearned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::train) unlearning: Option<Visits>,
 }
 
 /// What the loop leaves at a position, and finds there again.

@@ -1,10 +1,11 @@
 //! The epochs of a task: batches, losses, gradients, updates, and when it ends.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::Rng;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::Run;
 use super::under_way::{UnderWay, VALIDATION, answers_of};
@@ -15,9 +16,11 @@ use crate::progress::{Progress, Unit};
 use crate::random;
 use crate::run_record::{Part, Position};
 use crate::train::TrainError;
-use crate::train::approach::Step;
-use crate::train::evaluate::Evaluation;
-use crate::train::feed::FedBatch;
+use crate::train::alike;
+use crate::train::approach::{DeviceBatch, Step};
+use crate::train::dealt::{Gradients, Outcome, Together};
+use crate::train::evaluate::{Evaluation, answer};
+use crate::train::feed::Pass;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::{RateSchedule, watched_figure};
@@ -27,6 +30,10 @@ use crate::train::status;
 use crate::train::trained::Trained;
 use crate::train::trouble::{Divergence, Watch, Work};
 use crate::train::watch::Moment;
+use crate::train::world::{World, WorldError};
+
+/// What a micro-batch of training comes to: its classification loss and, where the approach adds one, the penalty.
+const LOSSES: usize = 2;
 
 impl Run<'_> {
     /// Trains the rest of the epoch under way, validates, and judges: it ends the task, or the next
@@ -45,6 +52,7 @@ impl Run<'_> {
         let mean_ap = validation.metrics.figures.mean_ap;
         let watched = watched_figure(self.settings, validation.loss, mean_ap);
         let rate_changed = at.schedule.step(watched);
+        alike::same_weights(self.world, &self.learner, task, epoch)?;
         at.selection
             .judge(&self.learner, epoch, mean_ap, rate_changed)?;
         let ends_task = self.ended_by(at).is_some();
@@ -127,7 +135,7 @@ impl Run<'_> {
         let lists = &data.tasks[task];
         let list = self.training_list(task);
         let mut pass = match &self.replay {
-            Some(replay) => self.feed.replayed(task, replay, u64::from(epoch), first),
+            Some(replay) => self.feed.replayed(task, replay, u64::from(epoch), first)?,
             None => self.feed.training(task, lists, u64::from(epoch), first)?,
         };
         let progress = Progress::new(
@@ -138,28 +146,114 @@ impl Run<'_> {
         progress.inc(first as u64);
         let mut watch = Watch::new(self.learner.device());
         self.work = Work::Training { epoch };
-        let every = self.settings.accumulation.max(1);
-        let mut pending = 0;
-        at.optimizer.zero_grad();
-        while let Some(batch) = self.feed.next(&list, &mut pass)? {
-            seed_dropout(self.settings.seed, task, epoch, batch.number);
-            self.add_gradients(task, &batch, &mut at.trained, &mut watch)
-                .map_err(|found| self.diverged(task, epoch, found))?;
-            self.feed.recycle(batch);
-            progress.inc(1);
-            pending += 1;
-            if pending == every {
-                self.update(at, pass.position(), &mut watch)?;
+        let every = self.settings.micro_batches();
+        let mut gradients = Gradients::new(self.world, &at.optimizer);
+        let (mut done, mut pending) = (first, 0);
+        while done < pass.batches() {
+            // As many as the step still lacks: of a batch without readable clips, the next one takes the place.
+            let window = done..pass.batches().min(done + every - pending);
+            let own = self.micro_batches(at.position, &list, &mut pass, &window, &mut gradients)?;
+            let outcomes = self.together(own, &window, LOSSES)?;
+            self.gathered(|world| gradients.add(world, &window, &outcomes))?;
+            for outcome in &outcomes {
+                self.feed.note_skipped(&list, &outcome.skipped)?;
+                pending += usize::from(outcome.was_computed());
+                self.count(outcome, &mut at.trained, &mut watch)
+                    .map_err(|found| self.diverged(task, epoch, found))?;
+            }
+            progress.inc(window.len() as u64);
+            done = window.end;
+            if pending == every || (pending > 0 && done == pass.batches()) {
+                gradients.give();
+                self.update(at, done, &mut watch)?;
                 pending = 0;
             }
-        }
-        if pending > 0 {
-            self.update(at, pass.position(), &mut watch)?;
         }
         progress.finish();
         watch
             .look()
             .map_err(|found| self.diverged(task, epoch, found))
+    }
+
+    /// Forward and backward through this rank's batches of `window`.
+    fn micro_batches(
+        &mut self,
+        at: Position,
+        list: &Dataset,
+        pass: &mut Pass,
+        window: &Range<usize>,
+        gradients: &mut Gradients,
+    ) -> Result<Vec<Outcome>, TrainError> {
+        let (task, epoch) = (at.task, at.epoch);
+        let mut own = Vec::new();
+        while let Some(batch) = self.feed.next(list, pass, window.end)? {
+            let number = batch.number;
+            let (values, moments) = match batch.device {
+                Some(device) => {
+                    seed_dropout(self.settings.seed, task, epoch, number);
+                    let computed = self.add_gradients(task, &device, &batch.samples);
+                    gradients.take(number);
+                    self.feed.recycle(device);
+                    computed
+                }
+                None => (nothing(self.learner.device()), None),
+            };
+            own.push(Outcome {
+                number,
+                samples: batch.samples,
+                skipped: batch.skipped,
+                values,
+                moments,
+            });
+        }
+        Ok(own)
+    }
+
+    /// The outcomes of all ranks' batches of `window`, of at most so many values each, in order.
+    pub(super) fn together(
+        &mut self,
+        own: Vec<Outcome>,
+        window: &Range<usize>,
+        values: usize,
+    ) -> Result<Vec<Outcome>, TrainError> {
+        let (batch_size, device) = (self.feed.batch_size(), self.learner.device());
+        self.gathered(|world| {
+            let together = Together {
+                world,
+                batch_size,
+                values,
+                device,
+            };
+            together.of(own, window)
+        })
+    }
+
+    /// Does what needs the other ranks, timed.
+    fn gathered<T>(
+        &mut self,
+        work: impl FnOnce(&World) -> Result<T, WorldError>,
+    ) -> Result<T, TrainError> {
+        let world = self.world;
+        Ok(self.feed.clock.time(Phase::Gathering, || work(world))?)
+    }
+
+    /// Counts a micro-batch that some rank has computed: its losses, and the moments that move the running statistics.
+    fn count(
+        &self,
+        outcome: &Outcome,
+        trained: &mut Trained,
+        watch: &mut Watch,
+    ) -> Result<(), (Box<Divergence>, Vec<usize>)> {
+        if !outcome.was_computed() {
+            return Ok(());
+        }
+        let (loss, clips) = (outcome.values.get(0), &outcome.samples);
+        let penalty = (outcome.values.numel() == LOSSES).then(|| outcome.values.get(1));
+        if let Some(moments) = &outcome.moments {
+            self.learner.move_statistics(moments);
+        }
+        trained.add(&loss, penalty.as_ref(), clips.len());
+        watch.loss(&loss, penalty.as_ref(), clips)
     }
 
     /// The clips that `task` trains on.
@@ -182,14 +276,13 @@ impl Run<'_> {
         TrainError::Diverged { task, epoch, found }
     }
 
-    /// Forward and backward through one batch. Nothing here waits for a GPU but a look of `watch`.
+    /// Forward and backward through one batch: its losses and moments. Nothing here waits for a GPU.
     fn add_gradients(
         &mut self,
         task: usize,
-        batch: &FedBatch,
-        trained: &mut Trained,
-        watch: &mut Watch,
-    ) -> Result<(), (Box<Divergence>, Vec<usize>)> {
+        batch: &DeviceBatch,
+        places: &[usize],
+    ) -> (Tensor, Option<Tensor>) {
         let frozen_norms = self.settings.batch_norm_is_frozen(self.stage(task))
             && !self.settings.compat.frozen_statistics_move;
         let mode = if frozen_norms {
@@ -198,21 +291,23 @@ impl Run<'_> {
             Mode::Train
         };
         let (learner, approach) = (&self.learner, &self.approach);
-        let loss = self.feed.clock.time(Phase::Forward, || {
-            let output = learner.forward(&batch.device.clips, mode);
+        let (sum, losses, moments) = self.feed.clock.time(Phase::Forward, || {
+            let (output, moments) = learner.forward_apart(&batch.clips, mode);
             let step = Step {
-                batch: &batch.device,
+                batch,
                 output: &output,
-                places: &batch.samples,
+                places,
             };
             let loss = approach.classification(learner, &step);
             let penalty = approach.penalty(learner, &step);
-            trained.add(&loss, penalty.as_ref(), batch.samples.len());
-            watch.loss(&loss, penalty.as_ref(), &batch.samples)?;
-            Ok(penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty))
-        })?;
-        self.feed.clock.time(Phase::Backward, || loss.backward());
-        Ok(())
+            let apart = [Some(&loss), penalty.as_ref()].into_iter().flatten();
+            let apart: Vec<Tensor> = apart.map(|value| value.detach().reshape([1])).collect();
+            let losses = Tensor::cat(&apart, 0).to_kind(Kind::Float);
+            let sum = penalty.map_or_else(|| loss.shallow_clone(), |penalty| &loss + penalty);
+            (sum, losses, moments)
+        });
+        self.feed.clock.time(Phase::Backward, || sum.backward());
+        (losses, moments)
     }
 
     /// A step of the optimizer on the gradients so far, which are forgotten: `batches` of the epoch
@@ -237,17 +332,43 @@ impl Run<'_> {
         self.work = Work::Evaluating;
         let which = answers_of(at.position.part);
         let list = self.list(at, which);
-        let mut pass = self.feed.in_order(list, at.position.batches);
-        let mut begun = Instant::now();
-        while let Some(batch) = self.feed.next_untimed(list, &mut pass)? {
-            at.answers[which].add(&self.learner, &batch);
-            self.feed.recycle(batch);
-            at.position.batches = pass.position();
+        let mut pass = self.feed.in_order(list, at.position.batches)?;
+        let values = 1 + self.feed.batch_size() * self.data.deal.taxonomy.classes();
+        while at.position.batches < pass.batches() {
+            let window = self.round(at.position.batches, &pass);
+            let begun = Instant::now();
+            let mut own = Vec::new();
+            while let Some(batch) = self.feed.next_untimed(list, &mut pass, window.end)? {
+                let values = match batch.device {
+                    Some(device) => {
+                        let values = answer(&self.learner, &device);
+                        self.feed.recycle(device);
+                        values
+                    }
+                    None => nothing(self.learner.device()),
+                };
+                own.push(Outcome {
+                    number: batch.number,
+                    samples: batch.samples,
+                    skipped: batch.skipped,
+                    values,
+                    moments: None,
+                });
+            }
             self.feed.clock.add(Phase::Evaluation, begun.elapsed());
+            for outcome in self.together(own, &window, values)? {
+                self.feed.note_skipped(list, &outcome.skipped)?;
+                at.answers[which].add(&outcome);
+            }
+            at.position.batches = window.end;
             self.look(Moment::Evaluation, at)?;
-            begun = Instant::now();
         }
         Ok(())
+    }
+
+    /// The batches from `done` on that the ranks go through at a time, one each.
+    pub(super) fn round(&self, done: usize, pass: &Pass) -> Range<usize> {
+        done..pass.batches().min(done + self.world.size())
     }
 
     /// How good the answers are, on the validation set or on the test set.
@@ -258,6 +379,11 @@ impl Run<'_> {
         self.feed.clock.add(Phase::Evaluation, begun.elapsed());
         result
     }
+}
+
+/// What a batch of which no clip could be read comes to.
+pub(super) fn nothing(device: Device) -> Tensor {
+    Tensor::zeros([0], (Kind::Float, device))
 }
 
 /// Begins libtorch's generator, on every device, for the micro-batch `number`: dropout draws from a

@@ -1,9 +1,13 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
+mod closing;
 mod epoch;
+mod forgetting;
 mod on_features;
+mod plan;
 mod pretrained;
 mod redo;
+mod relearning;
 mod rollback;
 mod under_way;
 mod withdrawal;
@@ -11,9 +15,8 @@ mod withdrawal;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tch::{Device, Kind, Tensor, no_grad};
-
 use super::TrainError;
+use super::alike;
 use super::approach::{self, Approach, Kept, Replay};
 use super::evaluate::Evaluation;
 use super::feed::Feed;
@@ -21,20 +24,20 @@ use super::forecast::Forecast;
 use super::learner::{Learner, movinet};
 use super::machine;
 use super::profile::Phase;
-use super::record::{Hold, Opened, Record, TaskEnd, TrainSummary, extend};
+use super::record::{self, Begun, Hold, Opened, RankRecord, Record, TaskEnd, TrainSummary};
 use super::selection::Weights;
 use super::settings::{Settings, TrainConfig};
 use super::task_sequence::{Task, TaskSequence};
 use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
 use super::withdrawals;
-use crate::artifact::hash_file;
-use crate::clip::Split;
+use super::world::World;
 use crate::data::Dataset;
 use crate::model::checkpoint::{self, Snapshot};
-use crate::model::{Mode, ModelConfig};
-use crate::run_record::{Extension, Part, RunHead};
-use crate::withdrawn::WITHDRAWN_FILE;
+use crate::run_record::Part;
+use forgetting::Forgetting;
+use plan::Plan;
+pub use relearning::{Relearning, RelearningConfig};
 use rollback::TakeOver;
 use under_way::{TEST, UnderWay, VALIDATION};
 
@@ -76,59 +79,93 @@ pub fn run_with(
 /// Also [`TrainError::Stopped`], where it was to end.
 pub fn run_watched(
     config: &TrainConfig,
-    approach: Box<dyn Approach>,
+    mut approach: Box<dyn Approach>,
     watch: &mut dyn Watch,
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     if config.settings.approach.is_on_features() {
-        on_features::run(config, watch)
-    } else {
-        train(config, approach, watch, None)
+        return on_features::run(config, watch);
     }
+    let world = World::join(config.launch.as_ref(), config.timeouts)?;
+    if world.size() > 1 {
+        tracing::info!(
+            "{} processes, on {}",
+            world.size(),
+            world.hosts().join(", ")
+        );
+    }
+    // Who is alone hears that first.
+    let shared = config.settings.check_deal(world.size());
+    let result = shared.and_then(|()| train(&world, config, approach.as_mut(), watch, None));
+    match &result {
+        // All ranks have agreed on it.
+        Ok(_) | Err(TrainError::Stopped { .. }) => {}
+        Err(error) => {
+            world.fail(error);
+            if world.size() > 1 {
+                tracing::debug!("all processes end: {error}");
+            }
+        }
+    }
+    result
 }
 
-/// Trains a network; `clean` is a run whose tasks are taken over as far as they can be, where it is
-/// not one that `config` names.
+/// Trains a network on one rank of `world`; `clean` is a run whose tasks are taken over as far as
+/// they can be, where it is not one that `config` names.
 fn train(
+    world: &World,
     config: &TrainConfig,
-    mut approach: Box<dyn Approach>,
+    approach: &mut dyn Approach,
     watch: &mut dyn Watch,
     clean: Option<TakeOver<'_>>,
 ) -> Result<TrainSummary, TrainError> {
-    let hold = Hold::take(config)?;
+    let hold = world.is_first().then(|| Hold::take(config)).transpose()?;
     machine::check(config.instructions)?;
-    let device = device(config)?;
-    if let Some(threads) = threads(config)? {
-        // `TrainConfig::check` keeps it far below the limit.
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
+    let device = plan::device(config)?;
+    let plan = Plan::of(world, config)?;
+    plan.set_threads();
     let machine = machine::here(device, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
-    let extension = extend::wanted(config)?;
-    let data = tasks(config, extension)?;
-    let learner = Learner::new(
-        movinet(model(config, &data, config.settings.seed)),
-        device,
-        config.settings.criterion,
-    );
+    let (forgetting, lists) = Forgetting::of(config, &plan, &withdrawn)?.unzip();
+    let forgetting = forgetting.as_ref();
+    let config = forgetting.map_or(config, |forgetting| &forgetting.config);
+    let mut data = plan.tasks(config)?;
+    if let Some(forgetting) = forgetting {
+        forgetting.note(&mut data);
+    }
+    alike::check(world, config, &data, &machine)?;
+    let network = movinet(plan::model(config, &data, config.settings.seed));
+    let learner = Learner::new(network, device, config.settings.criterion);
     let loaded = pretrained::load(config, &learner)?;
-    let loaded = loaded.as_ref();
-    let mut record = match Record::open(config, &data, &learner, loaded, machine, extension, hold)?
-    {
-        Opened::Complete(summary) => return Ok(*summary),
-        Opened::Unfinished(record) => *record,
+    let left = |clip: &str| withdrawn.contains(clip) && forgetting.is_none_or(|f| !f.has(clip));
+    let open = |hold| -> Result<Opened<'_>, TrainError> {
+        let (loaded, extension) = (loaded.as_ref(), plan.extension);
+        let mut opened = Record::open(config, &data, &learner, loaded, machine, extension, hold)?;
+        if let Opened::Unfinished(record) = &mut opened {
+            withdrawals::check_run(&left, config, record.progress())?;
+            record.resume(&learner, approach)?;
+        }
+        Ok(opened)
     };
-    withdrawals::check_run(&withdrawn, config, record.progress())?;
-    record.resume(&learner, approach.as_mut())?;
-    let epochs = epochs(config, &data, extension);
-    Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    let opened = hold.map(open).transpose()?;
+    // The run has its copy.
+    drop(lists);
+    let record = match record::share(world, config, opened, &learner, approach)? {
+        Begun::Complete(summary) => return Ok(*summary),
+        Begun::Unfinished(record) => record,
+    };
+    let epochs = plan.epochs(config, &data);
+    if world.is_first() {
+        Need::of(config, &data, &epochs, &learner, record.done()).check(&config.out)?;
+    }
     watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(&learner)?;
     let mut run = Run {
+        world,
         config,
         settings: &config.settings,
-        feed: Feed::new(config, device, record.skipped()),
+        feed: Feed::new(config, world.deal(), device, record.skipped()),
         data: &data,
         forecast: Forecast::new(&config.settings, &data, epochs.clone()),
         epochs,
@@ -138,37 +175,23 @@ fn train(
         learner,
         approach,
         watch,
+        forgetting,
     };
-    may_end(run.watch, Moment::Starting)?;
-    let left = |clip: &str| withdrawn.contains(clip);
     let named = config.from_run.as_deref();
     let named = named.map(|old| TakeOver { old, left: &left });
-    if let Some(clean) = clean.or(named) {
-        run.take_over(&clean)?;
-    }
-    for task in run.record.done()..data.tasks.len() {
-        if data.tasks[task].is_empty() {
-            run.record.task_passed_over(task)?;
-            continue;
-        }
-        let work = |run: &Run<'_>| run.work;
-        trouble::explained(&mut run, task, &config.settings, work, |run| run.task(task))?;
-        may_end(run.watch, Moment::BetweenTasks)?;
-    }
-    if config.profile {
-        tracing::info!("{}", run.feed.clock.report());
-    }
-    run.record.run_ended()
+    run.all(clean.or(named).as_ref())?;
+    run.record.run_ended(world, config)
 }
 
 /// A run under way.
 struct Run<'a> {
+    world: &'a World,
     config: &'a TrainConfig,
     settings: &'a Settings,
     data: &'a TaskSequence,
-    record: Record<'a>,
+    record: RankRecord<'a>,
     learner: Learner,
-    approach: Box<dyn Approach>,
+    approach: &'a mut dyn Approach,
     feed: Feed,
     forecast: Forecast,
     /// Most epochs of each task.
@@ -178,9 +201,33 @@ struct Run<'a> {
     /// What the task is busy with.
     work: Work,
     watch: &'a mut dyn Watch,
+    /// Clips that leave though no list that was dealt lacks them.
+    forgetting: Option<&'a Forgetting>,
 }
 
 impl<'a> Run<'a> {
+    /// Trains all tasks that are not done; those that can be taken over from `clean` are.
+    fn all(&mut self, clean: Option<&TakeOver<'_>>) -> Result<(), TrainError> {
+        let (config, data) = (self.config, self.data);
+        may_end(self.world, self.watch, Moment::Starting)?;
+        if let Some(clean) = clean {
+            self.take_over(clean)?;
+        }
+        for task in self.record.done()..data.tasks.len() {
+            if data.tasks[task].is_empty() {
+                self.record.task_passed_over(task)?;
+                continue;
+            }
+            let (settings, work) = (self.settings, |run: &Self| run.work);
+            trouble::explained(self, task, settings, work, |run| run.task(task))?;
+            may_end(self.world, self.watch, Moment::BetweenTasks)?;
+        }
+        if config.profile {
+            tracing::info!("{}", self.feed.clock.report());
+        }
+        Ok(())
+    }
+
     /// Trains and evaluates one task, or what is left of it.
     fn task(&mut self, task: usize) -> Result<(), TrainError> {
         self.work = Work::Beginning;
@@ -200,8 +247,11 @@ impl<'a> Run<'a> {
             // Something has, or epochs would still be trained.
             ended_by: self.ended_by(&at).unwrap_or_default().to_owned(),
             evaluations,
-            state: Kept::by(self.approach.as_ref()),
+            state: Kept::by(&*self.approach),
             skipped: self.feed.skipped.iter().cloned().collect(),
+            unlearning: at
+                .unlearning
+                .map_or_else(Vec::new, |v| v.passes().collect()),
         };
         self.record
             .task_ended(end, &self.learner, &mut self.feed.clock)
@@ -216,7 +266,7 @@ impl<'a> Run<'a> {
             pretrained::load(self.config, &self.learner)?;
         }
         let begun = Instant::now();
-        self.withdraw(task)?;
+        let unlearning = self.withdraw(task)?;
         self.feed.clock.add(Phase::Unlearning, begun.elapsed());
         // What is new holds on to nothing: the approach then sees the first task alone, and takes nothing from it.
         let is_first = self.settings.is_first(stage);
@@ -227,7 +277,10 @@ impl<'a> Run<'a> {
         self.ask_for_replay(task);
         self.freeze(task);
         self.record.task_begins(task, &self.learner)?;
-        Ok(self.begin_under_way(task))
+        Ok(UnderWay {
+            unlearning,
+            ..self.begin_under_way(task)
+        })
     }
 
     /// Lets the approach say what `task` trains on instead of its list.
@@ -292,61 +345,11 @@ impl<'a> Run<'a> {
     pub(super) fn stage(&self, task: usize) -> usize {
         self.record.stage(task)
     }
-
-    /// Lets the approach take from the task what it needs for the next.
-    fn close(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
-        let (data, task) = (self.data, at.position.task);
-        let lists = &data.tasks[task];
-        let mut begun = Instant::now();
-        self.work = Work::BetweenTasks;
-        if self.settings.from_scratch {
-            return self.look(Moment::Publishing, at);
-        }
-        if self.approach.wants_batches(&self.learner) {
-            let mut pass = self.feed.fisher(task, lists, at.position.batches)?;
-            while let Some(batch) = self.feed.next_untimed(&lists.train, &mut pass)? {
-                self.approach.observe(&self.learner, task, &batch.device)?;
-                at.position.batches = pass.position();
-                self.feed.clock.add(Phase::Approach, begun.elapsed());
-                self.look(Moment::Closing, at)?;
-                begun = Instant::now();
-            }
-        }
-        self.look(Moment::Publishing, at)?;
-        let before = self.task_before(task);
-        let (learner, feed) = (&self.learner, &mut self.feed);
-        let mut logits_of = |list: &Arc<Dataset>| logits_of(learner, feed, list);
-        self.approach.store(task, lists, before, &mut logits_of)?;
-        self.approach.after_task(&self.learner, task)?;
-        self.feed.clock.add(Phase::Approach, begun.elapsed());
-        Ok(())
-    }
-}
-
-/// What the model says of the clips of a list: the places of those that could be read, and their
-/// logits.
-fn logits_of(
-    learner: &Learner,
-    feed: &mut Feed,
-    list: &Arc<Dataset>,
-) -> Result<(Vec<usize>, Tensor), TrainError> {
-    let (mut places, mut logits) = (Vec::new(), Vec::new());
-    let mut pass = feed.in_order(list, 0);
-    while let Some(batch) = feed.next_untimed(list, &mut pass)? {
-        let said = no_grad(|| learner.forward(&batch.device.clips, Mode::Evaluate).logits);
-        logits.push(said.to_kind(Kind::Float).to_device(Device::Cpu));
-        places.extend_from_slice(&batch.samples);
-        feed.recycle(batch);
-    }
-    if logits.is_empty() {
-        return Err(TrainError::NoReadableClip);
-    }
-    Ok((places, Tensor::cat(&logits, 0)))
 }
 
 /// Ends a run of which no task is under way where `watch` asks for it.
-fn may_end(watch: &mut dyn Watch, moment: Moment) -> Result<(), TrainError> {
-    match watch.look(moment) {
+fn may_end(world: &World, watch: &mut dyn Watch, moment: Moment) -> Result<(), TrainError> {
+    match watch.look(moment).agreed(world)? {
         Order::Stop(signal) => Err(TrainError::Stopped {
             signal,
             position: None,
@@ -366,60 +369,4 @@ impl Weights for Learner {
     fn put_back(&self, copy: &Snapshot) -> Result<(), TrainError> {
         Ok(checkpoint::restore(self.store(), copy)?)
     }
-}
-
-/// The tasks to train.
-fn tasks(config: &TrainConfig, extension: Extension) -> Result<TaskSequence, TrainError> {
-    let mut data = TaskSequence::read(&config.availability, &config.shards)?;
-    if config.settings.stop_after_first_task && !extension.tasks {
-        data.tasks.truncate(1);
-    }
-    if data.tasks.is_empty() {
-        return Err(TrainError::NoTask);
-    }
-    // The seed's files have a place for every task.
-    if config.seed_outputs
-        && let Some(task) = data.tasks.iter().position(Task::is_empty)
-    {
-        return Err(data.tasks[task].empty_list(task, Split::Train));
-    }
-    if let Some(list) = &config.withdrawn {
-        data.inputs
-            .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
-    }
-    Ok(data)
-}
-
-/// Most epochs of each task.
-fn epochs(config: &TrainConfig, data: &TaskSequence, extension: Extension) -> Vec<u32> {
-    let (tasks, setting) = (data.tasks.len(), config.settings.epochs);
-    (0..tasks)
-        .map(|task| extension.epochs_of(task, tasks, setting))
-        .collect()
-}
-
-/// The threads that are asked for; else those that an unfinished run began with, where it says so.
-fn threads(config: &TrainConfig) -> Result<Option<usize>, TrainError> {
-    if config.threads.is_some() {
-        return Ok(config.threads);
-    }
-    let machine = RunHead::read(&config.out)?.and_then(|head| head.machine);
-    Ok(machine.map(|machine| machine.threads))
-}
-
-/// The device that the run computes on.
-fn device(config: &TrainConfig) -> Result<Device, TrainError> {
-    let device = config.device.find_for(config.settings.precision)?;
-    if config.settings.checkpoint_blocks && device != Device::Cpu {
-        return Err(TrainError::Setting {
-            flag: "--checkpoint-blocks",
-            why: "only the fused operators of --device cpu compute blocks again".into(),
-        });
-    }
-    Ok(device)
-}
-
-/// The network that the settings ask for, its weights drawn from `seed`.
-fn model(config: &TrainConfig, data: &TaskSequence, seed: u64) -> ModelConfig {
-    config.settings.model(data.deal.taxonomy.classes(), seed)
 }

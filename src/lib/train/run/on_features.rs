@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tch::{Device, Kind, Tensor};
 
+use super::plan::Plan;
 use crate::clip::Split;
 use crate::data::Dataset;
 use crate::tables::FEATURES_INPUT;
@@ -21,9 +22,10 @@ use crate::train::task_sequence::TaskSequence;
 use crate::train::trained::Trained;
 use crate::train::watch::{Moment, Watch};
 use crate::train::withdrawals;
+use crate::train::world::World;
 use crate::unlearning::linear_head::LinearHead;
 
-/// [`super::run_watched`] of an approach on cached features. What a killed run had done is done again
+/// [`super::run_watched`] of an approach on cached features, on one process: `TrainConfig::check` refuses several. What a killed run had done is done again
 /// in seconds, up to the task that it goes on with: no state of the head is kept.
 ///
 /// # Errors
@@ -31,14 +33,12 @@ use crate::unlearning::linear_head::LinearHead;
 pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSummary, TrainError> {
     let hold = Hold::take(config)?;
     machine::check(config.instructions)?;
-    if let Some(threads) = super::threads(config)? {
-        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-    }
+    let plan = Plan::of(&World::Alone, config)?;
+    plan.set_threads();
     let machine = machine::here(Device::Cpu, config.instructions)?;
     let withdrawn = withdrawals::read(config)?;
     withdrawals::check_shards(&withdrawn, config)?;
-    let extension = extend::wanted(config)?;
-    let mut data = super::tasks(config, extension)?;
+    let mut data = plan.tasks(config)?;
     // `TrainConfig::check` demands the table.
     let Some(table) = &config.features else {
         return Err(TrainError::NoTask);
@@ -49,15 +49,16 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
     let (mut head, shape) = heads::make(settings, &features);
     let container = Container::new(shape, settings.criterion);
     let learner = container.learner();
+    let extension = plan.extension;
     let mut record = match Record::open(config, &data, learner, None, machine, extension, hold)? {
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
-    withdrawals::check_run(&withdrawn, config, record.progress())?;
+    withdrawals::check_run(&|clip| withdrawn.contains(clip), config, record.progress())?;
     record.resume(learner, &mut Finetune)?;
     watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(learner)?;
-    super::may_end(watch, Moment::Starting)?;
+    super::may_end(&World::Alone, watch, Moment::Starting)?;
     let done = record.done();
     let stages = features.tasks();
     for stage in (0..stages.len()).filter(|&stage| stages[stage] < done) {
@@ -68,7 +69,7 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
         data: &data,
         features: &features,
         container: &container,
-        forecast: Forecast::new(settings, &data, super::epochs(config, &data, extension)),
+        forecast: Forecast::new(settings, &data, plan.epochs(config, &data)),
         clock: Clock::new(Device::Cpu, config.profile),
     };
     for task in done..data.tasks.len() {
@@ -81,7 +82,7 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
             }
             Err(_) => record.task_passed_over(task)?,
         }
-        super::may_end(watch, Moment::BetweenTasks)?;
+        super::may_end(&World::Alone, watch, Moment::BetweenTasks)?;
     }
     record.run_ended()
 }
@@ -146,6 +147,7 @@ impl Work<'_> {
             evaluations,
             state: Kept::by(&Finetune),
             skipped: Vec::new(),
+            unlearning: Vec::new(),
         };
         record.task_ended(end, self.container.learner(), &mut self.clock)
     }

@@ -9,21 +9,25 @@ use serde_json::{Map, Value};
 use super::Run;
 use crate::clip::Split;
 use crate::model::checkpoint;
-use crate::parquet_file;
+use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
     Part, RunHead, RunRecord, checkpoint_file, differences, listed, state_file,
 };
 use crate::tables::{AvailabilityRow, HistoryRow};
 use crate::train::TrainError;
 use crate::train::approach::Kept;
-use crate::train::record::{TaskEnd, origin};
+use crate::train::record::{RankRecord, TaskEnd, origin};
 use crate::train::stages::withdraws;
+use crate::train::unlearn::Visits;
 use crate::train::withdrawals;
 
 /// The settings of unlearning; none where nothing is unlearned.
 const METHOD: [&str; 2] = ["unlearn", "unlearn_seed"];
+/// Where clips leave that no list lacks: a run that goes on from another may say another task.
+pub(super) const FORGET_AT: &str = "forget_at";
 
-fn method(settings: &Map<String, Value>) -> [Option<&Value>; 2] {
+/// By which method, under which seed, a run with these settings unlearns.
+pub(super) fn method(settings: &Map<String, Value>) -> [Option<&Value>; 2] {
     METHOD.map(|name| settings.get(name))
 }
 
@@ -40,16 +44,22 @@ impl Run<'_> {
     /// a clip that has left. Weights, the approach's state and the figures of epochs are those of
     /// the other run; each task is evaluated once more, on its lists without the clips that left.
     /// Where the other run unlearns by another method, its tasks before the first that withdraws
-    /// something are taken, which know nothing of a method.
+    /// something are taken, which know nothing of a method. What is to be forgotten has not left for
+    /// them.
     ///
     /// # Errors
     /// When it is no run, one under other settings, one whose lists are others, or damaged.
     pub(super) fn take_over(&mut self, from: &TakeOver<'_>) -> Result<(), TrainError> {
+        let RankRecord::First(own) = &self.record else {
+            // One process alone does this, as `TrainConfig::check` has seen to.
+            return Ok(());
+        };
+        let ours = own.provenance();
         let old = from.old;
         let record = RunRecord::read(old)?.ok_or_else(|| TrainError::NotARun {
             folder: old.to_owned(),
         })?;
-        self.same_run(old, &record)?;
+        self.same_run(old, &record, ours)?;
         let seen = withdrawals::seen_of(from.left, old, &record.progress)?;
         let first_seen = seen
             .first()
@@ -58,8 +68,14 @@ impl Run<'_> {
         let mut clean = first_seen
             .map_or(done, |task| task.min(done))
             .min(self.data.tasks.len());
+        if let Some(forgetting) = self.forgetting {
+            clean = clean.min(self.settings.forget_at.unwrap_or(clean));
+            if own.done() == 0 {
+                own.seen_elsewhere(forgetting.gone())?;
+            }
+        }
         self.same_lists(from, clean)?;
-        if method(&record.head.settings) != method(&self.record.provenance().settings) {
+        if method(&record.head.settings) != method(&ours.settings) {
             let withdraws = |task: &usize| withdraws(self.data, *task);
             clean = (0..clean).find(withdraws).unwrap_or(clean);
         }
@@ -78,13 +94,17 @@ impl Run<'_> {
     }
 
     /// Refuses a run of another version, under settings that make it another, or from other weights.
-    fn same_run(&self, old: &Path, record: &RunRecord) -> Result<(), TrainError> {
-        let ours = self.record.provenance();
+    fn same_run(
+        &self,
+        old: &Path,
+        record: &RunRecord,
+        ours: &Provenance,
+    ) -> Result<(), TrainError> {
         let version = RunHead::read(&self.config.out)?.map_or(0, |head| head.version);
         let but_method = |settings: &Map<String, Value>| {
             let mut settings = settings.clone();
-            for name in METHOD {
-                settings.remove(name);
+            for name in METHOD.iter().chain([&FORGET_AT]) {
+                settings.remove(*name);
             }
             settings
         };
@@ -115,7 +135,9 @@ impl Run<'_> {
         let outcome = record.progress.tasks[task].clone();
         let of_task = |row: &&HistoryRow| usize::try_from(row.task) == Ok(task);
         let history = record.history.iter().filter(of_task).cloned().collect();
-        self.record.epochs_taken_over(history);
+        if let RankRecord::First(record) = &mut self.record {
+            record.epochs_taken_over(history);
+        }
         let mut at = self.begin_under_way(task);
         at.enter(Part::BestValidation, self.learner.device());
         let evaluations = self.evaluate_best(&mut at)?;
@@ -125,8 +147,9 @@ impl Run<'_> {
             epochs: outcome.epochs,
             ended_by: outcome.ended_by,
             evaluations,
-            state: Kept::by(self.approach.as_ref()),
+            state: Kept::by(&*self.approach),
             skipped: outcome.skipped,
+            unlearning: unlearning(record, task),
         };
         self.record
             .task_ended(end, &self.learner, &mut self.feed.clock)
@@ -173,7 +196,7 @@ impl Run<'_> {
             }
             Ok(rows)
         };
-        if lists(from.old)? == lists(&self.config.availability)? {
+        if lists(from.old)? == lists(&self.config.out)? {
             return Ok(());
         }
         Err(TrainError::NotTakenOver {
@@ -181,4 +204,12 @@ impl Run<'_> {
             why: "its lists are not those of --availability without the withdrawn clips".into(),
         })
     }
+}
+
+/// What unlearning cost a run at the start of `task`.
+fn unlearning(record: &RunRecord, task: usize) -> Vec<(String, Option<f64>)> {
+    let rows = record.metrics.iter().filter(|row| {
+        usize::try_from(row.task) == Ok(task) && row.metric.starts_with(Visits::METRIC)
+    });
+    rows.map(|row| (row.metric.clone(), row.value)).collect()
 }

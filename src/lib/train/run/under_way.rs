@@ -12,9 +12,10 @@ use crate::train::evaluate::Answers;
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::RateSchedule;
-use crate::train::record::{TaskCheckpoint, TaskFacts};
+use crate::train::record::{RankRecord, TaskCheckpoint, TaskFacts};
 use crate::train::selection::{Best, Selection};
 use crate::train::trained::Trained;
+use crate::train::unlearn::Visits;
 use crate::train::watch::{Moment, Order};
 
 /// Names of tensors in a checkpoint begin with one of these.
@@ -39,6 +40,8 @@ pub(super) struct UnderWay {
     pub(super) trained: Trained,
     /// Answers so far on the validation set and on the test set.
     pub(super) answers: [Answers; 2],
+    /// What unlearning cost before the first step; none where nothing was unlearned.
+    pub(super) unlearning: Option<Visits>,
 }
 
 impl UnderWay {
@@ -55,6 +58,7 @@ impl UnderWay {
             selection: Selection::new(rollback_before_best),
             trained: Trained::new(device),
             answers: [Answers::new(device), Answers::new(device)],
+            unlearning: None,
         }
     }
 
@@ -93,6 +97,7 @@ impl UnderWay {
             trained_clips: self.trained.clips(),
             judged: self.answers.each_ref().map(|a| a.clips().to_vec()),
             skipped,
+            unlearning: self.unlearning,
         }
     }
 }
@@ -109,7 +114,7 @@ pub(super) fn answers_of(part: Part) -> usize {
 impl Run<'_> {
     /// Asks the watch what to do at `moment`, and does it.
     pub(super) fn look(&mut self, moment: Moment, at: &UnderWay) -> Result<(), TrainError> {
-        match self.watch.look(moment) {
+        match self.watch.look(moment).agreed(self.world)? {
             Order::GoOn => Ok(()),
             Order::Checkpoint => self.keep(at).map(drop),
             Order::Stop(signal) => {
@@ -123,12 +128,15 @@ impl Run<'_> {
         }
     }
 
-    /// Publishes a checkpoint of the task under way, and says whether it did: what a loss that is no
-    /// number has spoilt is not kept.
+    /// Has the first rank publish a checkpoint of the task under way, and says whether it does: what a loss that is no number
+    /// has spoilt is not kept.
     fn keep(&mut self, at: &UnderWay) -> Result<bool, TrainError> {
         if at.position.part == Part::Training && !at.trained.is_finite() {
             return Ok(false);
         }
+        let RankRecord::First(record) = &mut self.record else {
+            return Ok(true);
+        };
         let begun = std::time::Instant::now();
         let mut tensors = StateDict::new();
         let mut add = |prefix: &str, some: StateDict| {
@@ -160,7 +168,7 @@ impl Run<'_> {
             add(prefix, answers.state());
         }
         let skipped = self.feed.skipped.iter().cloned().collect();
-        self.record.keep(TaskCheckpoint {
+        record.keep(TaskCheckpoint {
             position: at.position,
             facts: at.facts(skipped),
             tensors,
@@ -213,6 +221,7 @@ impl Run<'_> {
         for ((ours, clips), tensors) in at.answers.iter_mut().zip(facts.judged).zip(answers) {
             *ours = Answers::of(device, clips, &tensors);
         }
+        at.unlearning = facts.unlearning;
         self.feed.skipped = facts.skipped.into_iter().collect();
         Ok(at)
     }

@@ -1,12 +1,11 @@
 //! A task that withdraws clips: the model unlearns them, and what the approach carries over is made
 //! to forget them, too.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rand::seq::SliceRandom;
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 use super::Run;
 use crate::data::{Dataset, Sample, StreamKeys};
@@ -19,32 +18,39 @@ use crate::train::feed::{Feed, Pass};
 use crate::train::learner::{Learner, Teacher, movinet};
 use crate::train::settings::UnlearnName;
 use crate::train::task_sequence::Task;
-use crate::train::unlearn::{self, Batch, Batches, Clips, RETAINED_SHARE, Set, StepSize};
+use crate::train::unlearn::{self, Batch, Batches, Clips, Draws, Set, StepSize, Visits};
 use crate::train::watch::{Moment, Order, Watch};
-use crate::unlearning::share_of;
+use crate::train::world::World;
 
 /// The epochs of unlearning are numbered from here where augmentation is drawn, apart from every
 /// one of training.
 const FIRST_EPOCH: u64 = 1 << 40;
 
 impl Run<'_> {
-    /// Unlearns what `task` withdraws, where the settings name a method; the model holds the best
-    /// weights of the task before.
-    pub(super) fn withdraw(&mut self, task: usize) -> Result<(), TrainError> {
+    /// Unlearns what `task` withdraws, where the settings name a method, and says what that cost in
+    /// visits of clips; the model holds the best weights of the task before.
+    pub(super) fn withdraw(&mut self, task: usize) -> Result<Option<Visits>, TrainError> {
         let name = self.settings.unlearn;
         if name == UnlearnName::None {
-            return Ok(());
+            return Ok(None);
         }
+        let gone = self.data.left_before.at(task);
         let trained = self.data.tasks[..task].iter().rfind(|t| !t.is_empty());
-        let sets = trained.and_then(|before| Sets::between(before, &self.data.tasks[task]));
-        let Some(sets) = sets else {
-            return Ok(());
+        let sets = trained.map(|before| Sets::between(before, &self.data.tasks[task]));
+        let Some(sets) = sets.filter(|sets| !sets.forget.is_empty() || gone > 0) else {
+            return Ok(None);
+        };
+        let clips = [&sets.forget, &sets.retain, &sets.heldout].map(|list| list.len());
+        let again = |visits| Visits {
+            clips,
+            visits: [0, visits, 0],
         };
         match name {
-            UnlearnName::Retrain => return self.retrain(),
+            UnlearnName::Retrain => return self.retrain().map(|()| Some(again(0))),
             UnlearnName::Rollback => {
-                self.roll_back(task)?;
-                return self.record.unlearned(task, &self.learner);
+                let visits = self.roll_back(task)?;
+                self.record.unlearned(task, &self.learner)?;
+                return Ok(Some(again(visits)));
             }
             _ => {}
         }
@@ -57,24 +63,36 @@ impl Run<'_> {
         tch::manual_seed(i64::from_le_bytes(draw("unlearn dropout").to_le_bytes()));
         let step = StepSize {
             batch_size: self.settings.batch_size,
-            batches: usize::try_from(self.settings.accumulation.max(1)).unwrap_or(1),
+            batches: self.settings.micro_batches(),
         };
         let new_network = || self.untrained(draw("bad teacher"));
         let Some(mut method) = unlearn::make(name, step, seed, new_network) else {
-            return Ok(());
+            return Ok(None);
         };
-        let classes = self.data.deal.taxonomy.classes();
-        let (feed, watch) = (&mut self.feed, &mut *self.watch);
-        let clips = Withdrawn::new(sets, task, classes, seed, feed, watch);
+        let draws = Draws {
+            seed,
+            task: task as u64,
+            classes: self.data.deal.taxonomy.classes(),
+            batch_size: self.settings.batch_size,
+            forget: sets.forget.samples().iter().map(|s| s.label).collect(),
+            retain: sets.retain.len(),
+        };
+        let (feed, watch, world) = (&mut self.feed, &mut *self.watch, self.world);
+        let clips = Withdrawn::new(sets, (task, gone), draws, feed, watch, world);
         let counts = [Set::Forget, Set::Retain].map(|set| clips.count(set));
         let report = unlearn::unlearn(&mut *method, &self.learner, &clips)?;
+        let visits = clips.visits.get();
         self.record.unlearned(task, &self.learner)?;
         self.approach.forget();
         if self.approach.wants_batches(&self.learner) && clips.count(Set::Retain) > 0 {
+            let single = self.approach.wants_single_clips();
             for batch in clips.in_order(Set::Retain, None) {
                 let Batch { clips, labels, .. } = batch?;
-                let batch = DeviceBatch { clips, labels };
-                self.approach.observe(&self.learner, task - 1, &batch)?;
+                for part in (DeviceBatch { clips, labels }).parts(single) {
+                    let observed = self.approach.observe(&self.learner, task - 1, &part)?;
+                    let clips = usize::try_from(part.labels.size()[0]).unwrap_or(0);
+                    self.approach.take_in(&self.learner, clips, &observed)?;
+                }
             }
             self.approach.after_task(&self.learner, task - 1)?;
         }
@@ -83,41 +101,38 @@ impl Run<'_> {
         tracing::info!(
             "task {task}: {name} unlearned {forget} clips beside {retain} that stay, in {steps} steps"
         );
-        Ok(())
+        Ok(Some(visits))
     }
 
     /// A network with fresh weights of `seed`.
     fn untrained(&self, seed: u64) -> Teacher {
-        let config = super::model(self.config, self.data, seed);
+        let config = super::plan::model(self.config, self.data, seed);
         let (device, criterion) = (self.learner.device(), self.learner.criterion());
         Learner::new(movinet(config), device, criterion).teacher()
     }
 }
 
 /// The clips of a withdrawal, in the order of the lists of the task before.
-pub(super) struct Sets {
+struct Sets {
     forget: Arc<Dataset>,
     retain: Arc<Dataset>,
     heldout: Arc<Dataset>,
 }
 
 impl Sets {
-    /// What `now` lacks of `before`; `None` where it lacks nothing.
-    pub(super) fn between(before: &Task, now: &Task) -> Option<Self> {
+    /// What `now` lacks of `before`, and what it has of it.
+    fn between(before: &Task, now: &Task) -> Self {
         let ids: BTreeSet<&str> = now.train.samples().iter().map(|s| &s.clip_id[..]).collect();
         let samples = before.train.samples().iter().cloned();
         let (retain, forget): (Vec<Sample>, Vec<Sample>) =
             samples.partition(|sample| ids.contains(&sample.clip_id[..]));
-        if forget.is_empty() {
-            return None;
-        }
         let heldout = like(&forget, before.validation.samples());
         let of = |samples| Arc::new(before.train.of(samples));
-        Some(Self {
+        Self {
             heldout: Arc::new(before.validation.of(heldout)),
             forget: of(forget),
             retain: of(retain),
-        })
+        }
     }
 }
 
@@ -137,52 +152,65 @@ fn like(forget: &[Sample], heldout: &[Sample]) -> Vec<Sample> {
     }
 }
 
+/// A batch as the methods see it: its clips, and their places in the list.
+pub(super) fn batch((device, places): (DeviceBatch, Vec<usize>)) -> Batch {
+    Batch {
+        clips: device.clips,
+        labels: device.labels,
+        places,
+    }
+}
+
 /// The clips of a withdrawal as the methods see them.
 struct Withdrawn<'a> {
     task: usize,
-    classes: usize,
-    seed: u64,
+    /// Clips of F whose frames have left before.
+    gone: usize,
+    draws: Draws,
     sets: Sets,
     union: Arc<Dataset>,
     union_with_sample: Arc<Dataset>,
     retain_sample: Arc<Dataset>,
+    visits: Cell<Visits>,
     feed: RefCell<&'a mut Feed>,
     /// Says before each batch whether the run is to end.
     watch: RefCell<&'a mut dyn Watch>,
+    /// The ranks, each of which unlearns all of it.
+    world: &'a World,
 }
 
 impl<'a> Withdrawn<'a> {
     fn new(
         sets: Sets,
-        task: usize,
-        classes: usize,
-        seed: u64,
+        (task, gone): (usize, usize),
+        draws: Draws,
         feed: &'a mut Feed,
         watch: &'a mut dyn Watch,
+        world: &'a World,
     ) -> Self {
         let (forget, retain) = (sets.forget.samples(), sets.retain.samples());
-        let drawn = |purpose, count: usize| -> Vec<Sample> {
-            let mut places: Vec<usize> = (0..retain.len()).collect();
-            places.shuffle(&mut stream(seed, purpose, &[task as u64]));
-            places.truncate(count);
-            places.sort_unstable();
-            places
-                .into_iter()
-                .map(|place| retain[place].clone())
-                .collect()
+        let some = |set| {
+            let places = draws.of_retain(set).into_iter();
+            places.map(|place| retain[place].clone()).collect()
         };
         let of = |samples| Arc::new(sets.retain.of(samples));
-        let shared = drawn("bad teacher sample", share_of(RETAINED_SHARE, retain.len()));
+        let shared: Vec<Sample> = some(Set::UnionWithSample);
+        let lists = [&sets.forget, &sets.retain, &sets.heldout];
         Self {
             union: of([forget, retain].concat()),
             union_with_sample: of([forget, &shared].concat()),
-            retain_sample: of(drawn("msg sample", forget.len().min(retain.len()))),
+            retain_sample: of(some(Set::RetainSample)),
+            visits: Cell::new(Visits {
+                clips: lists.map(|list| list.len()),
+                ..Visits::default()
+            }),
             task,
-            classes,
-            seed,
+            gone,
+            draws,
             sets,
             feed: RefCell::new(feed),
             watch: RefCell::new(watch),
+            world,
         }
     }
 
@@ -201,16 +229,20 @@ impl<'a> Withdrawn<'a> {
     fn batches_of(&self, set: Set, mut loaded: Pass) -> Batches<'_> {
         let list = self.list(set);
         Box::new(std::iter::from_fn(move || {
-            if let Order::Stop(signal) = self.watch.borrow_mut().look(Moment::Unlearning) {
-                return Some(Err(self.stopped(signal)));
+            let order = self.watch.borrow_mut().look(Moment::Unlearning);
+            match order.agreed(self.world) {
+                Ok(Order::Stop(signal)) => return Some(Err(self.stopped(signal))),
+                Ok(Order::GoOn | Order::Checkpoint) => {}
+                Err(error) => return Some(Err(error.into())),
             }
-            let fed = self.feed.borrow_mut().next_untimed(list, &mut loaded);
-            let batch = fed.transpose()?;
-            Some(batch.map(|fed| Batch {
-                clips: fed.device.clips,
-                labels: fed.device.labels,
-                places: fed.samples,
-            }))
+            let fed = self.feed.borrow_mut().next_readable(list, &mut loaded);
+            let batch = fed.transpose()?.map(batch);
+            if let Ok(batch) = &batch {
+                let mut visits = self.visits.get();
+                visits.add(set, batch);
+                self.visits.set(visits);
+            }
+            Some(batch)
         }))
     }
 
@@ -222,39 +254,6 @@ impl<'a> Withdrawn<'a> {
             kept: false,
         }
     }
-
-    /// The order of a training pass.
-    fn order(&self, set: Set, epoch: u32) -> Vec<usize> {
-        let purpose = match set {
-            Set::Forget => "unlearn forget",
-            Set::Union | Set::UnionWithSample => "unlearn union",
-            _ => "unlearn retain",
-        };
-        let mut order: Vec<usize> = (0..self.count(set)).collect();
-        order.shuffle(&mut stream(
-            self.seed,
-            purpose,
-            &[self.task as u64, u64::from(epoch)],
-        ));
-        if set == Set::UnionWithSample {
-            forget_first(
-                &mut order,
-                self.count(Set::Forget),
-                self.feed.borrow().batch_size(),
-            );
-        }
-        order
-    }
-}
-
-/// Swaps the first clip of what leaves forward where the first batch has none: a student that
-/// equals its teacher has no gradient, and Adam would divide rounding noise by itself.
-fn forget_first(order: &mut [usize], forget: usize, batch_size: usize) {
-    if let Some(first) = order.iter().position(|&place| place < forget)
-        && first >= batch_size
-    {
-        order.swap(0, first);
-    }
 }
 
 impl Clips for Withdrawn<'_> {
@@ -263,11 +262,12 @@ impl Clips for Withdrawn<'_> {
     }
 
     fn count(&self, set: Set) -> usize {
-        self.list(set).len()
+        let gone = if set == Set::Forget { self.gone } else { 0 };
+        self.list(set).len() + gone
     }
 
     fn batches(&self, set: Set) -> usize {
-        self.count(set).div_ceil(self.feed.borrow().batch_size())
+        self.list(set).len().div_ceil(self.draws.batch_size)
     }
 
     fn pass(&self, set: Set, epoch: u32) -> Batches<'_> {
@@ -275,54 +275,27 @@ impl Clips for Withdrawn<'_> {
             task: self.task as u64,
             epoch: FIRST_EPOCH + u64::from(epoch),
         };
-        let order = self.order(set, epoch);
-        let loaded = self
-            .feed
-            .borrow()
-            .ordered(self.list(set), order, Some(keys), None);
+        let list = self.list(set);
+        let order = self.draws.order(set, epoch, list.len());
+        let loaded = self.feed.borrow().ordered(list, order, Some(keys), None);
         self.batches_of(set, loaded)
     }
 
     fn in_order(&self, set: Set, most: Option<usize>) -> Batches<'_> {
-        let order = (0..self.count(set)).collect();
-        let loaded = self
-            .feed
-            .borrow()
-            .ordered(self.list(set), order, None, most);
+        let list = self.list(set);
+        let order = (0..list.len()).collect();
+        let loaded = self.feed.borrow().ordered(list, order, None, most);
         self.batches_of(set, loaded)
     }
 
     fn wrong_labels(&self, epoch: u32) -> Vec<i64> {
-        let mut rng = stream(self.seed, "relabel", &[self.task as u64, u64::from(epoch)]);
-        let others = i64::try_from(self.classes.saturating_sub(1)).unwrap_or(i64::MAX);
-        let samples = self.sets.forget.samples().iter();
-        // With a single class there is no wrong one.
-        let wrong = |sample: &Sample| {
-            if others == 0 {
-                return sample.label;
-            }
-            let other = rng.random_range(0..others);
-            other + i64::from(other >= sample.label)
-        };
-        samples.map(wrong).collect()
+        self.draws.wrong_labels(epoch)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_batch_of_bad_teaching_holds_a_clip_that_leaves() {
-        let mut order = [3, 4, 0, 5];
-        forget_first(&mut order, 1, 2);
-        assert_eq!(order, [0, 4, 3, 5]);
-        forget_first(&mut order, 1, 2);
-        assert_eq!(order, [0, 4, 3, 5]);
-        let mut none = [3, 4];
-        forget_first(&mut none, 0, 2);
-        assert_eq!(none, [3, 4]);
-    }
 
     #[test]
     fn held_out_clips_share_a_subcategory_or_else_a_category() {

@@ -1,7 +1,7 @@
 //! A loss that is no number, with what went before it.
 //!
 //! Losses and gradient norms of the last steps are kept where they are computed. In host memory
-//! each loss is looked at before its gradients are asked for; on a GPU a look waits for all work
+//! each loss is looked at before the step on its gradients; on a GPU a look waits for all work
 //! under way, so many are looked at together.
 
 use std::collections::VecDeque;

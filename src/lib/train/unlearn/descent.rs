@@ -71,6 +71,7 @@ impl Recipe {
 
 enum Rule {
     Sgd(Sgd),
+    /// Its groups: the backbone, the head, those without a parameter left out.
     Adam(Box<Optimizer>),
 }
 
@@ -87,6 +88,9 @@ pub(super) struct Descent<'a> {
     parameters: Vec<(String, Tensor)>,
     accumulation: usize,
     adjust: Option<Adjust>,
+    /// The rate of the head's parameters, where it is another; of Adam alone.
+    head_rate: Option<f64>,
+    backbone_moves: bool,
 }
 
 /// The parameters that take gradients now, in sorted order.
@@ -100,12 +104,19 @@ impl<'a> Descent<'a> {
     pub(super) fn new(learner: &'a Learner, recipe: &Recipe, task: usize) -> Self {
         let parameters = trainable(learner);
         let tensors = || parameters.iter().map(|(_, t)| t.shallow_clone()).collect();
+        let backbone: Vec<Tensor> = learner
+            .trainable_backbone()
+            .map(|(_, t)| t.shallow_clone())
+            .collect();
+        let backbone_moves = !backbone.is_empty();
+        let head = learner.trainable_head();
+        let head = head.map(|(_, t)| t.shallow_clone()).collect();
         let rule = match recipe.rule {
             RuleName::Sgd => Rule::Sgd(Sgd::new(recipe.momentum, recipe.weight_decay, tensors())),
             RuleName::Adam => Rule::Adam(Box::new(Optimizer::new(
                 OptimizerName::Adam,
                 recipe.weight_decay,
-                vec![tensors()],
+                vec![backbone, head],
             ))),
         };
         Self {
@@ -117,7 +128,15 @@ impl<'a> Descent<'a> {
             parameters,
             accumulation: recipe.accumulation.max(1),
             adjust: None,
+            head_rate: None,
+            backbone_moves,
         }
+    }
+
+    /// Has Adam move the head's parameters at a rate of their own.
+    pub(super) fn with_head_rate(mut self, rate: f64) -> Self {
+        self.head_rate = Some(rate);
+        self
     }
 
     /// Has `adjust` change the gradients before every step.
@@ -177,7 +196,10 @@ impl<'a> Descent<'a> {
         }
         match &mut self.rule {
             Rule::Sgd(sgd) => sgd.step(rate),
-            Rule::Adam(adam) => adam.step(&[rate]),
+            Rule::Adam(adam) => {
+                let rates = [rate, self.head_rate.unwrap_or(rate)];
+                adam.step(&rates[usize::from(!self.backbone_moves)..]);
+            }
         }
         self.losses.push(minimised);
     }

@@ -1,6 +1,6 @@
 //! Climb the loss of what leaves (Thudi et al., <https://arxiv.org/abs/2109.13398>) until it is
-//! that of held-out clips like it. Cost: up to `epochs` passes over F and five evaluations of F a
-//! pass.
+//! that of held-out clips like it. Cost: an evaluation of H and one of F, then up to `epochs` passes
+//! over F with five evaluations of F each.
 
 use super::clips::{Clips, Set};
 use super::descent::{Descent, Recipe, StepSize, classification};

@@ -17,6 +17,7 @@ mod clips;
 mod ct;
 mod descent;
 mod distance;
+mod draws;
 mod finetune;
 mod gradient_ascent;
 mod l1_sparse;
@@ -29,6 +30,7 @@ mod relearn;
 mod scrub;
 mod sgd;
 mod ssd;
+mod visits;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +45,7 @@ pub use clips::{Batch, Batches, Clips, Set};
 pub use ct::{Ct, transposed};
 pub use descent::{Recipe, RuleName, StepSize};
 pub use distance::distance;
+pub use draws::Draws;
 pub use finetune::Finetune;
 pub use gradient_ascent::GradientAscent;
 pub use l1_sparse::L1Sparse;
@@ -53,6 +56,7 @@ pub use random_label::{RandomLabel, SalUn};
 pub use relearn::{Relearn, Relearned, relearn};
 pub use scrub::Scrub;
 pub use ssd::{Importance, Ssd};
+pub use visits::Visits;
 
 /// What a method did.
 #[derive(Clone, Debug, Default, PartialEq)]

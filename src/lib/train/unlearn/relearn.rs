@@ -12,6 +12,8 @@ use crate::train::learner::Learner;
 pub struct Relearn {
     /// How it steps: the run's optimizer at its later rate, without decay. Its epochs do not count.
     pub recipe: Recipe,
+    /// The rate of the head's parameters, where the rule is Adam.
+    pub head_rate: f64,
     /// The evaluated mean loss on F at which it is known again.
     pub target: f64,
     /// Steps between two looks at the loss.
@@ -51,7 +53,8 @@ pub fn relearn(
     if first <= how.target {
         return Ok(Some(found));
     }
-    let mut descent = Descent::new(learner, &how.recipe, clips.task());
+    let descent = Descent::new(learner, &how.recipe, clips.task());
+    let mut descent = descent.with_head_rate(how.head_rate);
     let passes = (0..).flat_map(|pass| clips.pass(Set::Forget, pass));
     for batch in passes.take(how.most_steps) {
         descent.begin();

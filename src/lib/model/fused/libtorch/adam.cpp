@@ -43,4 +43,9 @@ void incdec_forget_gradients(at::Tensor* const* tensors, size_t count) {
   for (size_t i = 0; i < count; i++)
     if (tensors[i]->defined()) tensors[i]->mutable_grad().reset();
 }
+
+// Gives each tensor the gradient of the same place, of the same shape and type.
+void incdec_give_gradients(at::Tensor* const* tensors, at::Tensor* const* gradients, size_t count) {
+  for (size_t i = 0; i < count; i++) tensors[i]->mutable_grad() = *gradients[i];
+}
 }

@@ -67,13 +67,16 @@ NormTensors norm_at(at::TensorList t, size_t affine, size_t running) {
   return {t[affine], t[affine + 1], t[running], t[running + 1]};
 }
 
-// Which tensors are gradients' and which follow without: running statistics are the last ones.
+// How many tensors at the end of `count` are statistics of norms, which have no gradient: two a norm.
+size_t statistics_of(int64_t op, size_t count) { return op == kBlock ? (count > 21 ? 8 : 6) : 2; }
+
+// Which tensors are gradients' and which follow without: statistics are the last ones.
 struct BlockCall {
   BlockPlan plan;
   BlockTensors tensors;
   size_t differentiable;
   bool checkpoint;
-  BlockCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+  BlockCall(at::TensorList t, const Ints& numbers, double epsilon) {
     Reader r{numbers};
     auto& p = plan;
     const auto size = t[0].sizes();
@@ -81,7 +84,7 @@ struct BlockCall {
     p.mid = t[1].size(0), p.squeezed = t[7].size(0), p.out = t[11].size(0);
     p.frames_k = r(), p.k = r(), p.stride = r(), p.front = r(), p.top = r(), p.left = r(), p.out_h = r(), p.out_w = r();
     p.residual = r(), p.pools = r(), p.pool_top = r(), p.pool_left = r(), p.pool_counts_inside = r();
-    p.rule = {r() != 0, epsilon, momentum};
+    p.rule = {r() != 0, epsilon};
     checkpoint = r();
     differentiable = p.residual ? 18 : 15;
     TORCH_CHECK(t.size() == differentiable + (p.residual ? 8 : 6), "a fused block got ", t.size(), " tensors");
@@ -97,13 +100,13 @@ struct BlockCall {
 struct StemCall {
   StemPlan plan;
   NormTensors norm;
-  StemCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+  StemCall(at::TensorList t, const Ints& numbers, double epsilon) {
     Reader r{numbers};
     auto& p = plan;
     const auto size = t[0].sizes();
     p.n = size[0], p.t = size[2], p.h = size[3], p.w = size[4], p.out = t[1].size(0);
     p.out_h = r(), p.out_w = r(), p.top = r(), p.left = r();
-    p.rule = {r() != 0, epsilon, momentum};
+    p.rule = {r() != 0, epsilon};
     norm = norm_at(t, 2, 4);
   }
 };
@@ -111,53 +114,49 @@ struct StemCall {
 struct TailCall {
   TailPlan plan;
   NormTensors norm;
-  TailCall(at::TensorList t, const Ints& numbers, double epsilon, double momentum) {
+  TailCall(at::TensorList t, const Ints& numbers, double epsilon) {
     Reader r{numbers};
     const auto size = t[0].sizes();
-    plan = {size[0], size[1] * size[2] * size[3], size[4], t[1].size(0), {r() != 0, epsilon, momentum}};
+    plan = {size[0], size[1] * size[2] * size[3], size[4], t[1].size(0), {r() != 0, epsilon}};
     norm = norm_at(t, 2, 4);
   }
 };
 
 // The autograd node of all three operators: `inputs` are the differentiable tensors and then the
-// running statistics.
+// statistics of norms.
 struct Fused : public Function<Fused> {
-  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, int64_t op, const Ints& plan, double epsilon,
-                            double momentum) {
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, int64_t op, const Ints& plan, double epsilon) {
     ctx->saved_data["op"] = op;
     ctx->saved_data["plan"] = plan;
     ctx->saved_data["epsilon"] = epsilon;
-    ctx->saved_data["momentum"] = momentum;
     ctx->saved_data["inputs"] = (int64_t)inputs.size();
     variable_list saved(inputs.begin(), inputs.end());
     at::Tensor out = inputs[0].scalar_type() == at::kDouble
-                         ? run<double>(inputs, op, plan, epsilon, momentum, saved)
-                         : run<float>(inputs, op, plan, epsilon, momentum, saved);
-    // Running statistics move between here and the backward pass, which does not need them.
-    const size_t buffers = op == kBlock ? (inputs.size() > 21 ? 8 : 6) : 2;
-    for (size_t i = inputs.size() - buffers; i < inputs.size(); i++) saved[i] = at::Tensor();
+                         ? run<double>(inputs, op, plan, epsilon, saved)
+                         : run<float>(inputs, op, plan, epsilon, saved);
+    // Running statistics move between here and the backward pass, which needs none.
+    for (size_t i = inputs.size() - statistics_of(op, inputs.size()); i < inputs.size(); i++) saved[i] = at::Tensor();
     ctx->save_for_backward(saved);
     return out;
   }
 
   template <class T>
-  static at::Tensor run(at::TensorList in, int64_t op, const Ints& plan, double epsilon, double momentum,
-                        variable_list& saved) {
+  static at::Tensor run(at::TensorList in, int64_t op, const Ints& plan, double epsilon, variable_list& saved) {
     if (op == kStem) {
-      StemCall call(in, plan, epsilon, momentum);
+      StemCall call(in, plan, epsilon);
       Stem<T> stem{call.plan, in[0], in[1], call.norm, {}, {}};
       at::Tensor out = stem.forward();
       saved.insert(saved.end(), {stem.use.stats, stem.y});
       return out;
     }
     if (op == kTail) {
-      TailCall call(in, plan, epsilon, momentum);
+      TailCall call(in, plan, epsilon);
       Tail<T> tail{call.plan, in[0], in[1], call.norm, {}, {}};
       at::Tensor out = tail.forward();
       saved.insert(saved.end(), {tail.use.stats, tail.y});
       return out;
     }
-    BlockCall call(in, plan, epsilon, momentum);
+    BlockCall call(in, plan, epsilon);
     Block<T> block(call.plan, call.tensors);
     at::Tensor out = block.forward();
     saved.insert(saved.end(), {block.use1.stats, block.use2.stats, block.use3.stats, block.use_r.stats, block.gate,
@@ -169,37 +168,37 @@ struct Fused : public Function<Fused> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const int64_t op = ctx->saved_data["op"].toInt(), count = ctx->saved_data["inputs"].toInt();
     const Ints plan = ctx->saved_data["plan"].toIntVector();
-    const double epsilon = ctx->saved_data["epsilon"].toDouble(), momentum = ctx->saved_data["momentum"].toDouble();
+    const double epsilon = ctx->saved_data["epsilon"].toDouble();
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor grad = grads[0].contiguous();
     const bool needs_x = ctx->needs_input_grad(0);
     variable_list out = saved[0].scalar_type() == at::kDouble
-                            ? back<double>(saved, count, grad, op, plan, epsilon, momentum, needs_x)
-                            : back<float>(saved, count, grad, op, plan, epsilon, momentum, needs_x);
-    // The running statistics and the four other arguments have no gradient.
-    out.resize(count + 4);
+                            ? back<double>(saved, count, grad, op, plan, epsilon, needs_x)
+                            : back<float>(saved, count, grad, op, plan, epsilon, needs_x);
+    // The statistics and the three other arguments have no gradient.
+    out.resize(count + 3);
     return out;
   }
 
   template <class T>
   static variable_list back(const variable_list& saved, int64_t count, const at::Tensor& grad, int64_t op,
-                            const Ints& plan, double epsilon, double momentum, bool needs_x) {
+                            const Ints& plan, double epsilon, bool needs_x) {
     const at::TensorList in = at::TensorList(saved).slice(0, count);
     const auto use = [&](size_t i) { return NormUse<T>{saved[count + i], saved[count + i].size(1)}; };
     if (op == kStem) {
       TORCH_CHECK(!needs_x, "the fused stem gives no gradient of the clips");
-      StemCall call(in, plan, epsilon, momentum);
+      StemCall call(in, plan, epsilon);
       const Stem<T> stem{call.plan, in[0], in[1], call.norm, use(0), saved[count + 1]};
       variable_list out = stem.backward(grad);
       out.insert(out.begin(), at::Tensor());
       return out;
     }
     if (op == kTail) {
-      TailCall call(in, plan, epsilon, momentum);
+      TailCall call(in, plan, epsilon);
       const Tail<T> tail{call.plan, in[0], in[1], call.norm, use(0), saved[count + 1]};
       return tail.backward(grad, needs_x);
     }
-    BlockCall call(in, plan, epsilon, momentum);
+    BlockCall call(in, plan, epsilon);
     Block<T> block(call.plan, call.tensors);
     block.use1 = use(0), block.use2 = use(1), block.use3 = use(2);
     if (call.plan.residual) block.use_r = use(3);
@@ -216,35 +215,37 @@ struct Fused : public Function<Fused> {
 
 // The pass without anything kept, for evaluation.
 template <class T>
-at::Tensor evaluate(at::TensorList in, int64_t op, const Ints& plan, double epsilon, double momentum) {
+at::Tensor evaluate(at::TensorList in, int64_t op, const Ints& plan, double epsilon) {
   if (op == kStem) {
-    StemCall call(in, plan, epsilon, momentum);
+    StemCall call(in, plan, epsilon);
     return Stem<T>{call.plan, in[0], in[1], call.norm, {}, {}}.evaluate();
   }
   if (op == kTail) {
-    TailCall call(in, plan, epsilon, momentum);
+    TailCall call(in, plan, epsilon);
     return Tail<T>{call.plan, in[0], in[1], call.norm, {}, {}}.forward();
   }
-  BlockCall call(in, plan, epsilon, momentum);
+  BlockCall call(in, plan, epsilon);
   return Block<T>(call.plan, call.tensors).evaluate();
 }
 
-at::Tensor call(std::vector<at::Tensor> tensors, int64_t op, const Ints& plan, bool batch_stats, double epsilon,
-                double momentum) {
+at::Tensor call(std::vector<at::Tensor> tensors, int64_t op, const Ints& plan, bool batch_stats, double epsilon) {
   bool wanted = false;
+  const size_t first_statistic = tensors.size() - statistics_of(op, tensors.size());
   for (size_t i = 0; i < tensors.size(); i++) {
     auto& t = tensors[i];
-    TORCH_CHECK(t.device().is_cpu() && t.scalar_type() == tensors[0].scalar_type(),
+    // What a batch gives to running statistics is not rounded before it is added to them.
+    const auto type = batch_stats && i >= first_statistic ? at::kDouble : tensors[0].scalar_type();
+    TORCH_CHECK(t.device().is_cpu() && t.scalar_type() == type,
                 "the tensors of a fused operator must lie on the CPU and be of one type");
     wanted = wanted || t.requires_grad();
     // The stem reads clips of any strides.
     if (op != kStem || i > 0) t = t.contiguous();
   }
   if (batch_stats || (wanted && at::GradMode::is_enabled()))
-    return Fused::apply(at::TensorList(tensors), op, plan, epsilon, momentum);
+    return Fused::apply(at::TensorList(tensors), op, plan, epsilon);
   at::NoGradGuard guard;
-  return tensors[0].scalar_type() == at::kDouble ? evaluate<double>(tensors, op, plan, epsilon, momentum)
-                                                 : evaluate<float>(tensors, op, plan, epsilon, momentum);
+  return tensors[0].scalar_type() == at::kDouble ? evaluate<double>(tensors, op, plan, epsilon)
+                                                 : evaluate<float>(tensors, op, plan, epsilon);
 }
 
 }  // namespace
@@ -254,12 +255,12 @@ extern "C" {
 
 // Runs a fused operator. Returns null and sets *out, or a message to be freed by `incdec_free`.
 char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const int64_t* plan, size_t plan_size,
-                   int32_t batch_stats, double epsilon, double momentum, at::Tensor** out) {
+                   int32_t batch_stats, double epsilon, at::Tensor** out) {
   try {
     std::vector<at::Tensor> list;
     for (size_t i = 0; i < count; i++) list.push_back(*tensors[i]);
     *out = new at::Tensor(incdec::call(std::move(list), op, std::vector<int64_t>(plan, plan + plan_size),
-                                       batch_stats != 0, epsilon, momentum));
+                                       batch_stats != 0, epsilon));
     return nullptr;
   } catch (const std::exception& e) {
     return strdup(e.what());

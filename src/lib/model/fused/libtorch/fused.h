@@ -136,12 +136,13 @@ void transpose(const T* from, T* to, long rows, long columns) {
 // How batch norms behave.
 struct NormRule {
   bool batch_stats;
-  double epsilon, momentum;
+  double epsilon;
 };
 
-// A batch norm's parameters and running statistics.
+// A batch norm's parameters and its statistics: the running mean and variance, or, where the batch's own count, the
+// places (64-bit floats) for the batch's mean and unbiased variance. The caller moves the running ones.
 struct NormTensors {
-  at::Tensor gamma, beta, running_mean, running_var;
+  at::Tensor gamma, beta, mean, var;
 };
 
 // The statistics that a pass normalises by, [4, channels]: mean, 1 / deviation, scale, shift.
@@ -161,16 +162,23 @@ NormUse<T> use_norm(const NormTensors& norm, const NormRule& rule, Sums* sums, l
   NormUse<T> use{matrix<T>({4, c}), c};
   T* out = data<T>(use.stats);
   const T *gamma = data<T>(norm.gamma), *beta = data<T>(norm.beta);
-  T *running_mean = data<T>(norm.running_mean), *running_var = data<T>(norm.running_var);
-  if (rule.batch_stats) sums->join();
+  const T *running_mean = nullptr, *running_var = nullptr;
+  double *batch_mean = nullptr, *batch_var = nullptr;
+  if (rule.batch_stats) {
+    sums->join();
+    batch_mean = data<double>(norm.mean), batch_var = data<double>(norm.var);
+  } else {
+    running_mean = data<T>(norm.mean), running_var = data<T>(norm.var);
+  }
   for (long i = 0; i < c; i++) {
-    double mean = running_mean[i], var = running_var[i];
+    double mean, var;
     if (rule.batch_stats) {
       mean = sums->first(0)[i] / rows;
       var = std::max(0.0, sums->second(0)[i] / rows - mean * mean);
-      const double unbiased = var * rows / std::max(1L, rows - 1);
-      running_mean[i] = (T)((1 - rule.momentum) * running_mean[i] + rule.momentum * mean);
-      running_var[i] = (T)((1 - rule.momentum) * running_var[i] + rule.momentum * unbiased);
+      batch_mean[i] = mean;
+      batch_var[i] = var * rows / std::max(1L, rows - 1);
+    } else {
+      mean = running_mean[i], var = running_var[i];
     }
     const double deviation = 1 / std::sqrt(var + rule.epsilon), scale = gamma[i] * deviation;
     out[i] = (T)mean;
