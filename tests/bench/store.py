@@ -45,7 +45,7 @@ def start_store(folder):
     data = folder / "data"
     data.mkdir()
     weed = pathlib.Path(sys.executable).with_name("weed")
-    command = [weed, "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", *flags]
+    command = [weed, "server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false", f"-dir={data}", *flags]
     server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     return server, f"http://127.0.0.1:{ports[6]}"
 

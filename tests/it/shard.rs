@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{
-    ClipHead, Codec, IndexRow, NewClip, Ranges, ShardError, ShardWriter, ShardWriterConfig, Shards,
-    SourceFacts, write_index,
+    ClipHead, Codec, IndexRow, NewClip, Ranges, Shard, ShardError, ShardWriter, ShardWriterConfig,
+    Shards, SourceFacts, write_index,
 };
 use incdec::tables::ClipStatus;
 

@@ -9,8 +9,6 @@ use super::environment;
 
 /// Who asks an object store, and how patiently.
 #[derive(Clone, Debug, Args)]
-// Commands whose flags are a group of their own hold these, too, and no other group.
-#[group(skip)]
 pub(crate) struct StoreArgs {
     /// Address of the object store, where it is not the public one: of MinIO, Ceph, another cloud.
     #[arg(long, value_name = "URL")]

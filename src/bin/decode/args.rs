@@ -31,19 +31,8 @@ Writes <split>-NNNNN.arrow (a row for each clip) and, last, index.parquet (a row
 are missing or cannot be decoded, with the reason and its cause: damaged, or not-decoded for reasons of this machine). Run
 again, it decodes only what is new; other settings decode all anew.";
 
-/// Decode labelled clips to frames at a steady rate and store them in shards.
-#[derive(Parser)]
-#[command(name = "incdec-decode", version, after_help = cli::after_help(EXAMPLE))]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Option<Command>,
-    #[command(flatten)]
-    pub(crate) stage: Option<Stage>,
-}
-
 #[derive(Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum Task {
     /// Decode every frame of single files and print tab-separated values: file, frames, status, reason
     Probe {
         /// Video files
@@ -105,9 +94,12 @@ impl From<Merge> for MergeConfig {
     }
 }
 
+/// Decode labelled clips to frames at a steady rate and store them in shards.
 // Each is a switch of its own on the command line.
 #[allow(clippy::struct_excessive_bools)]
-#[derive(Args)]
+#[derive(Parser)]
+#[command(name = "incdec-decode", version, after_help = cli::after_help(EXAMPLE))]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Stage {
     /// Folder of clips: <subcategory>/<clip id>.mp4; any other nesting and extension will do
     #[arg(long, value_name = "DIR")]

@@ -11,34 +11,30 @@ use incdec::decode::{self, DecodeError};
 use incdec::media;
 use incdec::media::limits::Limits;
 
-use args::{Cli, Command};
+use args::{Stage, Task};
 
 fn main() -> ExitCode {
-    let args = cli::parse_linked::<Cli>(&[format!("FFmpeg {}", media::version())]);
-    cli::run(None, || match (args.command, args.stage) {
-        (
-            Some(Command::Probe {
-                files,
-                clip_seconds,
-            }),
-            _,
-        ) => probe(&files, clip_seconds),
-        (Some(Command::Worker), _) => decode::work(),
-        (Some(Command::Verify { shards }), _) => {
+    let asked =
+        cli::parse_linked::<cli::RunOr<Stage, Task>>(&[format!("FFmpeg {}", media::version())]);
+    cli::run(None, || match asked {
+        cli::RunOr::Run(mut stage) => {
+            let (summary, goal) = (cli::Summary::of(stage.json), stage.goal()?);
+            let done = decode::run(&(*stage).into())?;
+            goal.publish().map(|()| summary.print(done))
+        }
+        cli::RunOr::Task(Task::Probe {
+            files,
+            clip_seconds,
+        }) => probe(&files, clip_seconds),
+        cli::RunOr::Task(Task::Worker) => decode::work(),
+        cli::RunOr::Task(Task::Verify { shards }) => {
             decode::verify(&shards).and_then(|summary| report_damage(&summary))
         }
-        (Some(Command::Merge(mut merge)), _) => {
+        cli::RunOr::Task(Task::Merge(mut merge)) => {
             let (summary, goal) = (cli::Summary::of(merge.json), merge.goal()?);
             let done = decode::merge(&merge.into())?;
             goal.publish().map(|()| summary.print(done))
         }
-        (None, Some(mut stage)) => {
-            let (summary, goal) = (cli::Summary::of(stage.json), stage.goal()?);
-            let done = decode::run(&stage.into())?;
-            goal.publish().map(|()| summary.print(done))
-        }
-        // Clap asks for the stage's flags where there is no subcommand.
-        (None, None) => Ok(()),
     })
 }
 

@@ -188,6 +188,10 @@ fn unescaped(path: &str) -> Option<String> {
 fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
+        // A server that has gone answers on no connection that is still open.
+        if shared.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         let range = request.range.map_or(String::new(), |(a, b)| {
             format!(" {a}-{}", b.map_or(String::new(), |b| b.to_string()))
         });

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -37,13 +38,9 @@ impl Seaweed {
             serde_json::json!({ "name": "tests", "credentials": credentials, "actions": actions });
         let settings = serde_json::json!({ "identities": [identity] });
         fs::write(folder.path().join("s3.json"), settings.to_string()).unwrap();
-        // All at once, so that no two are the same.
-        let free: [TcpListener; 8] =
-            std::array::from_fn(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-        let ports = free.map(|listener| listener.local_addr().unwrap().port());
         let mut store = Self {
             folder,
-            ports,
+            ports: free_ports(),
             server: None,
         };
         store.resume();
@@ -98,6 +95,12 @@ impl Seaweed {
             server.arg(format!("-{program}.port.grpc={}", ports[1]));
         }
         server.args(["-master.volumeSizeLimitMB=64", "-volume.max=20"]);
+        // Catalogues of tables would listen on the same ports in every store, and end all but one.
+        server.args([
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.telemetry=false",
+        ]);
         server.current_dir(self.folder.path());
         server
             .stdin(Stdio::null())
@@ -137,6 +140,16 @@ impl Seaweed {
             sleep(LOOK_AGAIN);
         }
     }
+}
+
+/// Ports that nobody listens on, below those that connections of this and of other tests are given.
+fn free_ports() -> [u16; 8] {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    let candidates = std::iter::from_fn(|| Some(first + NEXT.fetch_add(1, Ordering::Relaxed)));
+    let mut free =
+        candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    std::array::from_fn(|_| free.next().unwrap())
 }
 
 impl Drop for Seaweed {

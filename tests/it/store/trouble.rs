@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use incdec::data::DataError;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::shard::{ShardError, ShardSource, ShardStore, Shards};
+use incdec::store::RetryConfig;
 
 use super::fixture::{AMPLE, Fixture, PREFIX, cached, epochs, list, open};
 use crate::download::mischief::Mischief;
@@ -41,8 +43,15 @@ fn what_arrives_damaged_is_fetched_again_and_what_breaks_goes_on() {
             Mischief::Corrupt(12_000),
             Mischief::IgnoreRangeAndResetAfter(100),
         ]);
-        let cache = format!("cache-{workers}");
-        let shards = open(fixture.store(&server.url(), &cache, AMPLE));
+        // One shard may meet all that ends a connection.
+        let retry = RetryConfig {
+            tries: 8,
+            first_wait: Duration::from_millis(1),
+        };
+        let shards = open(ShardStore {
+            retry,
+            ..fixture.store(&server.url(), &format!("cache-{workers}"), AMPLE)
+        });
         let list = list(shards, fixture.samples());
         assert!(epochs(&list, workers).unwrap() == expected);
         assert_eq!(server.left(), 0);

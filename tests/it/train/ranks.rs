@@ -119,7 +119,10 @@ fn consolidation_on_two_and_four_processes_has_the_bytes_of_one() {
 
 #[test]
 fn frozen_parts_and_the_other_ways_of_computing_have_the_bytes_of_one_process() {
-    same_bytes(&format!("{STEPS_OF_4} --freeze-bn --freeze-backbone"), &[2, 4]);
+    same_bytes(
+        &format!("{STEPS_OF_4} --freeze-bn --freeze-backbone"),
+        &[2, 4],
+    );
     same_bytes(
         &format!("{STEPS_OF_4} --model-path frames --freeze-bn --optimizer adamw"),
         &[2],
@@ -136,7 +139,10 @@ fn replay_on_two_three_and_four_processes_has_the_bytes_of_one() {
     // A batch takes three kinds of clips.
     let flags = "--batch-size 3 --accumulation 12 --epochs 2 --buffer 5";
     same_bytes(&format!("{flags} --approach der++"), &[2, 3, 4]);
-    same_bytes(&format!("{STEPS_OF_4} --approach gdumb --buffer 6"), &[2, 4]);
+    same_bytes(
+        &format!("{STEPS_OF_4} --approach gdumb --buffer 6"),
+        &[2, 4],
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::clip::Split;
 use crate::data::{Dataset, Deal, Sample, StreamKeys};
 use crate::model::checkpoint::{self, LoadMode};
 use crate::random::stream;
+use crate::shard::ShardSource;
 use crate::train::TrainError;
 use crate::train::device::DeviceChoice;
 use crate::train::feed::{Feed, Pass};
@@ -42,8 +43,8 @@ pub struct RelearningConfig {
     pub run: PathBuf,
     /// The run's settings.
     pub settings: Settings,
-    /// Folder of the frame shards.
-    pub shards: PathBuf,
+    /// The frame shards.
+    pub shards: ShardSource,
     /// The task that withdraws.
     pub task: usize,
     /// The clips that it withdraws.
