@@ -106,7 +106,7 @@ fn tables(c: &mut Criterion) {
     }
     let config = ManifestConfig {
         labels: folder.clone(),
-        shards: folder.clone(),
+        shards: folder.clone().into(),
         out: folder.join("clips.parquet"),
         listed: 0,
     };

@@ -28,7 +28,14 @@ pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), Erase
             clips: plan.clips.len(),
         });
     }
-    if let Some((path, reason)) = plan.unsearched.first() {
+    // No setting brings a store into reach: what lies there is named by the plan and by verify.
+    let stores = config.places.stores.iter().map(ToString::to_string);
+    let stores: BTreeSet<PathBuf> = stores.map(PathBuf::from).collect();
+    let mut in_reach = plan
+        .unsearched
+        .iter()
+        .filter(|(path, _)| !stores.contains(path));
+    if let Some((path, reason)) = in_reach.next() {
         return Err(EraseError::Unsearched {
             path: path.clone(),
             reason: reason.clone(),
