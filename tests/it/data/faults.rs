@@ -118,7 +118,7 @@ impl ClipSource for Flaky {
                 Fault::Panic => panic!("a defect in the decoder"),
                 Fault::DamagedJpeg => stored.frames[3] = self.frame.slice(..self.frame.len() / 2),
                 Fault::Vanished => return Err("train-00007.arrow is not there".into()),
-                Fault::OtherClip => stored.clip_id = "c5".to_owned(),
+                Fault::OtherClip => "c5".clone_into(&mut stored.clip_id),
                 Fault::NoFrames => stored.frames.clear(),
                 Fault::WrongSize => stored.width = 48,
             }
