@@ -226,7 +226,7 @@ REPORT := $(RUN_DIR)/report.html
 AUDIT := $(DATA)/audit
 
 .PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks features train report audit audit-toy demo-data demo kinetics reproduce weights try \
-    predict install slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
+    predict install slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu nccl lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -250,6 +250,10 @@ BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
+# What several processes exchange their GPUs' tensors over: built of its own, loaded from here at
+# run time.
+NCCL := target/lib/libincdec_nccl.so
+
 # A run says of which commit the program was that trained it.
 with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
 
@@ -263,6 +267,11 @@ $(BUILT): $(SOURCES) $(INSTALLED)
 $(ALL_BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked --bins
 	@touch '$(BUILT)' '$@'
+
+$(NCCL): src/lib/train/world/nccl/nccl.cpp src/lib/train/world/c10d/shared.h .ci/nccl | $(INSTALLED) .venv/.finished
+	@.ci/nccl '$@'
+
+nccl: $(NCCL) ## build what several processes exchange GPUs' tensors over (no GPU is needed; never run on one yet)
 
 build: $(ALL_BUILT) ## build the release binaries into target/release
 
@@ -452,6 +461,7 @@ install: $(ALL_BUILT) ## binaries, man pages and completions below PREFIX (/usr/
 	    "$$program" --generate man "$$share/man/man1"; \
 	    $(foreach kind,$(COMPLETIONS),"$$program" --generate $(firstword $(subst :, ,$(kind))) "$$share/$(lastword $(subst :, ,$(kind)))";) \
 	done; \
+	[ ! -e '$(NCCL)' ] || install -D -m 755 '$(NCCL)' "$$to/lib/$(notdir $(NCCL))"; \
 	echo "$$to: binaries, man pages and completions of $(words $(PROGRAMS)) programs"
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
@@ -620,7 +630,7 @@ bench-gpu: $(ALL_BUILT) ## training steps on the GPU beside PyTorch, eager and c
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
 
-check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
+check-gpu: $(INSTALLED) .venv/.finished $(NCCL) ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
 	INCDEC_TEST_DEVICE=$(call as_word,GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2
 
 lint: $(INSTALLED) ## formatting, clippy, documentation and this file's quoting, as .ci/run checks them
