@@ -24,6 +24,9 @@ pub mod clusters {}
 #[doc = include_str!("several_processes.md")]
 pub mod several_processes {}
 
+#[doc = include_str!("bundle.md")]
+pub mod bundle {}
+
 #[doc = include_str!("on_paper.md")]
 pub mod on_paper {}
 
