@@ -226,7 +226,7 @@ REPORT := $(RUN_DIR)/report.html
 AUDIT := $(DATA)/audit
 
 .PHONY: help setup setup-peers doctor build own-data labels download decode manifest tasks features train report audit audit-toy demo-data demo kinetics reproduce weights try \
-    predict install slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu lint \
+    predict install slurm reproduce-toy erase where verify-erased test test-goldens test-pytorch test-readme bench bench-gpu check-gpu nccl dist lint \
     clean-download clean-decode clean-manifest clean-tasks clean-train clean-report clean-demo clean FORCE
 .DEFAULT_GOAL := help
 
@@ -250,6 +250,10 @@ BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 ALL_BUILT := $(if $(BUILT),target/release/.all-built)
 INSTALLED := .libtorch/.finished
 
+# What several processes exchange their GPUs' tensors over: built of its own, loaded from here at
+# run time.
+NCCL := target/lib/libincdec_nccl.so
+
 # A run says of which commit the program was that trained it.
 with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
 
@@ -263,6 +267,11 @@ $(BUILT): $(SOURCES) $(INSTALLED)
 $(ALL_BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked --bins
 	@touch '$(BUILT)' '$@'
+
+$(NCCL): src/lib/train/world/nccl/nccl.cpp src/lib/train/world/c10d/shared.h .ci/nccl | $(INSTALLED) .venv/.finished
+	@.ci/nccl '$@'
+
+nccl: $(NCCL) ## build what several processes exchange GPUs' tensors over (no GPU is needed; never run on one yet)
 
 build: $(ALL_BUILT) ## build the release binaries into target/release
 
@@ -452,7 +461,29 @@ install: $(ALL_BUILT) ## binaries, man pages and completions below PREFIX (/usr/
 	    "$$program" --generate man "$$share/man/man1"; \
 	    $(foreach kind,$(COMPLETIONS),"$$program" --generate $(firstword $(subst :, ,$(kind))) "$$share/$(lastword $(subst :, ,$(kind)))";) \
 	done; \
+	[ ! -e '$(NCCL)' ] || install -D -m 755 '$(NCCL)' "$$to/lib/$(notdir $(NCCL))"; \
 	echo "$$to: binaries, man pages and completions of $(words $(PROGRAMS)) programs"
+
+# ---- for machines without Rust ---------------------------------------------------------------------------------------
+# What links no FFmpeg, with the library for NCCL, the tests that compute, a few clips that are
+# decoded already, and a script that finds PyTorch. The programs are built once more without FFmpeg,
+# in place, since a test is built beside the programs that it starts: they do what they did.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DIST := target/dist/incdec-$(VERSION)-$(shell uname -m)-linux.tar.xz
+DIST_PROGRAMS := $(filter-out decode predict toy,$(PROGRAMS)) bench bench-load bench-step
+WITHOUT_FFMPEG := --release --locked --no-default-features --features torch
+DIST_TOY := build/dist
+DIST_MAKE = $(MAKE) --no-print-directory DATA=$(DIST_TOY)/work RAW=$(DIST_TOY)/work/raw LABELS=$(DIST_TOY)/source/Info \
+    SOURCE=$(DIST_TOY)/source FRAME_FOLDERS= FRAME_SIZE=72x72 SCENARIO=substitution SEED=0 TASKS=2
+
+dist: $(BUILT) $(NCCL) ## an archive for a machine with PyTorch and neither Rust nor FFmpeg, into target/dist
+	$(call run,'$(BIN)/incdec-toy' write --out $(DIST_TOY)/source --train 4 --validation 1 --test 1 --cue appearance)
+	@$(DIST_MAKE) tasks
+	@rm -rf $(DIST_TOY)/toy && mkdir -p $(DIST_TOY)/toy
+	@cp -r $(DIST_TOY)/work/shards $(DIST_TOY)/work/tasks $(DIST_TOY)/work/manifests $(DIST_TOY)/toy
+	$(with_commit) cargo build $(WITHOUT_FFMPEG) --bins
+	@tests=$$($(with_commit) cargo test $(WITHOUT_FFMPEG) --test it --no-run 2>&1 | tee /dev/stderr | sed -n 's|.*(\(.*/it-[0-9a-f]*\))$$|\1|p'); \
+	exec .ci/pack $(DIST) target/release "$$tests" $(NCCL) $(DIST_TOY)/toy $(DIST_PROGRAMS)
 
 # ---- the demo --------------------------------------------------------------------------------------------------------
 # A toy source is written, served on loopback, and goes through every stage as the real one would,
@@ -620,7 +651,7 @@ bench-gpu: $(ALL_BUILT) ## training steps on the GPU beside PyTorch, eager and c
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json
 
-check-gpu: $(INSTALLED) .venv/.finished ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
+check-gpu: $(INSTALLED) .venv/.finished $(NCCL) ## the tests that compute, the seed's answers among them, on the GPU (to 1e-3)
 	INCDEC_TEST_DEVICE=$(call as_word,GPU) OMP_NUM_THREADS=1 cargo test --locked --test it -- model:: train:: --test-threads 2
 
 lint: $(INSTALLED) ## formatting, clippy, documentation and this file's quoting, as .ci/run checks them

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,21 +18,25 @@ use tch::Device;
 /// Every binary of the project: its name and where it lies.
 pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-download", env!("CARGO_BIN_EXE_incdec-download")),
+    #[cfg(feature = "media")]
     ("incdec-decode", env!("CARGO_BIN_EXE_incdec-decode")),
     ("incdec-manifest", env!("CARGO_BIN_EXE_incdec-manifest")),
     ("incdec-tasks", env!("CARGO_BIN_EXE_incdec-tasks")),
     ("incdec-train", env!("CARGO_BIN_EXE_incdec-train")),
     ("incdec-features", env!("CARGO_BIN_EXE_incdec-features")),
     ("incdec-audit", env!("CARGO_BIN_EXE_incdec-audit")),
+    #[cfg(feature = "media")]
     ("incdec-predict", env!("CARGO_BIN_EXE_incdec-predict")),
     ("incdec-report", env!("CARGO_BIN_EXE_incdec-report")),
     ("incdec-clean", env!("CARGO_BIN_EXE_incdec-clean")),
     ("incdec-erase", env!("CARGO_BIN_EXE_incdec-erase")),
     ("incdec-own-data", env!("CARGO_BIN_EXE_incdec-own-data")),
+    #[cfg(feature = "media")]
     ("incdec-toy", env!("CARGO_BIN_EXE_incdec-toy")),
     ("incdec-weights", env!("CARGO_BIN_EXE_incdec-weights")),
     ("incdec-experiment", env!("CARGO_BIN_EXE_incdec-experiment")),
     ("incdec-bench", env!("CARGO_BIN_EXE_incdec-bench")),
+    #[cfg(feature = "media")]
     (
         "incdec-bench-decode",
         env!("CARGO_BIN_EXE_incdec-bench-decode"),
@@ -39,12 +45,27 @@ pub(crate) const BINARIES: &[(&str, &str)] = &[
     ("incdec-bench-step", env!("CARGO_BIN_EXE_incdec-bench-step")),
 ];
 
+/// The environment variable that names the folder of a bundle (`make dist`): binaries and fixtures lie there instead of where
+/// they were built.
+const ROOT_VARIABLE: &str = "INCDEC_TEST_ROOT";
+
 /// Where the binary of this name lies.
 pub(crate) fn binary(name: &str) -> &'static str {
     let found = BINARIES.iter().find(|(known, _)| *known == name);
-    found
+    let built = found
         .unwrap_or_else(|| panic!("there is no binary {name}"))
-        .1
+        .1;
+    bundle().map_or(built, |bundle| {
+        let path = bundle.join("bin").join(name);
+        path.into_os_string().into_string().unwrap().leak()
+    })
+}
+
+/// The folder of the bundle that this program is a part of.
+fn bundle() -> Option<&'static Path> {
+    static BUNDLE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = BUNDLE.get_or_init(|| std::env::var_os(ROOT_VARIABLE).map(PathBuf::from));
+    found.as_deref()
 }
 
 /// The environment variable that names one more folder of goldens.
@@ -61,6 +82,34 @@ pub(crate) fn device_choice() -> DeviceChoice {
 /// The device that tests compute on.
 pub(crate) fn device() -> Device {
     device_choice().find().unwrap()
+}
+
+/// The device that rank `rank` of a test computes on: where there are more GPUs than one, the ranks have different ones.
+pub(crate) fn device_of_rank(rank: usize) -> Device {
+    match device() {
+        Device::Cuda(first) => Device::Cuda((first + rank) % gpus()),
+        device => device,
+    }
+}
+
+/// Has a rank find its own GPU under the number that all ranks are given.
+pub(crate) fn give_gpu(command: &mut Command, rank: usize) {
+    if device() == Device::Cpu {
+        return;
+    }
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let mut visible: Vec<String> = match &visible {
+        Some(list) => list.split(',').map(str::to_owned).collect(),
+        None => (0..gpus()).map(|gpu| gpu.to_string()).collect(),
+    };
+    let first = rank % visible.len();
+    visible.rotate_left(first);
+    command.env("CUDA_VISIBLE_DEVICES", visible.join(","));
+}
+
+/// How many GPUs libtorch sees.
+fn gpus() -> usize {
+    usize::try_from(tch::Cuda::device_count()).unwrap()
 }
 
 /// Absolute tolerance of what a first forward pass gives, beside the seed's answers.
@@ -89,9 +138,9 @@ pub(crate) fn is_running(pid: &str) -> bool {
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// The crate's root.
+/// The crate's root, or the bundle's.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    bundle().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")))
 }
 
 /// The committed golden file `name` and, where `INCDEC_GOLDENS` names a folder, the file of that name there; a file that

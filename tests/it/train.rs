@@ -9,8 +9,11 @@ mod forget;
 mod forgetting;
 mod goldens;
 mod heads;
+mod nccl;
 mod quirks;
 mod ranks;
+#[cfg(not(feature = "media"))]
+mod ready_made;
 mod record;
 mod redo;
 mod replay;

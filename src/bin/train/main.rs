@@ -14,7 +14,7 @@ use incdec::panics;
 use incdec::run_record::LOG_FILE;
 use incdec::train::status::Status;
 use incdec::train::watch::Watchman;
-use incdec::train::world::Launch;
+use incdec::train::world::{Launch, nccl};
 use incdec::train::{self, TrainConfig, TrainError, approach};
 
 use args::{Args, StatusArgs, Task};
@@ -34,9 +34,13 @@ fn train(args: Args) -> ExitCode {
         Ok(launch) => launch,
         Err(error) => return cli::finish(Err::<(), _>(error)),
     };
-    for (name, value) in config.instructions.environment() {
+    let of_group: &[_] = match config.launch {
+        Some(_) => &nccl::ENVIRONMENT,
+        None => &[],
+    };
+    for (name, value) in config.instructions.environment().iter().chain(of_group) {
         // SAFETY: no other thread runs yet.
-        unsafe { std::env::set_var(name, value) };
+        unsafe { env::set_var(name, value) };
     }
     quiet_about_memory();
     // Of several processes the first one says what all of them do.

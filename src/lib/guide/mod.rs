@@ -26,6 +26,9 @@ pub mod object_stores {}
 #[doc = include_str!("several_processes.md")]
 pub mod several_processes {}
 
+#[doc = include_str!("bundle.md")]
+pub mod bundle {}
+
 #[doc = include_str!("on_paper.md")]
 pub mod on_paper {}
 

@@ -101,6 +101,7 @@ fn what_the_checkpoint_says_of_its_frames_is_not_said_otherwise() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "media"), ignore = "a bundle has no python with numpy")]
 fn numpy_reads_the_feature_table() {
     let (_toy, table) = with_table();
     read_by_python(&table, &support::python(), false);

@@ -8,6 +8,8 @@ mod torchrun;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::support;
+
 use super::toy::{Toy, assert_same_contents, text};
 use super::world::free_port;
 
@@ -24,6 +26,7 @@ fn of_rank(mut command: Command, rank: usize, ranks: usize, port: u16) -> Comman
         .args(["--rank-timeout", "3", "--start-timeout", "60"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    support::give_gpu(&mut command, rank);
     command
 }
 

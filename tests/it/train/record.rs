@@ -16,6 +16,8 @@ use incdec::tables::{
 use incdec::train::record::tensorboard;
 use rand::RngExt;
 
+use crate::support;
+
 use super::toy::{Toy, contents, history, text};
 
 /// Two tasks with state between them.
@@ -340,7 +342,7 @@ fn a_run_goes_on_only_on_the_machine_that_it_began_on() {
         "{said}"
     );
     // Without --threads it takes those that it began with, whatever the environment says.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-train"));
+    let mut command = Command::new(support::binary("incdec-train"));
     let given = toy.command("decremental", "run", "--instructions avx2");
     let given: Vec<_> = given.get_args().map(|a| a.to_str().unwrap()).collect();
     let at = given.iter().position(|a| *a == "--threads").unwrap();

@@ -46,6 +46,7 @@ fn matrix(run: &Path, file: &str) -> Vec<Vec<f64>> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "media"), ignore = "a bundle has no python with numpy")]
 fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
     let toy = Toy::new();
     let run = toy.train(
@@ -198,6 +199,7 @@ fn all_files_of_a_multilabel_run_have_the_seeds_shapes_headers_and_units() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "media"), ignore = "a bundle has no python with numpy")]
 fn a_multiclass_run_has_other_matrices_and_its_weights_are_those_of_the_checkpoint() {
     let toy = Toy::new();
     // Written after the run, from its tables.
@@ -348,7 +350,7 @@ fn a_line_of_the_seeds_script_runs() {
     let script = "--approach incdec_lwf --pipeline baseline --n_accumulation 2 --seed 1 --nw 1 --freeze_bn no --epochs 1 \
         --batch_size 4 --lr_first_task 0.0001 --scheduler_type fixd --criterion_type multilabel --dataset kinetics --n_task 2 \
         --sampler imbalanced --pretrained_path None --device 99";
-    let output = Command::new(env!("CARGO_BIN_EXE_incdec-experiment"))
+    let output = Command::new(support::binary("incdec-experiment"))
         .args(script.split_whitespace())
         .arg("-op")
         .arg(data.join("out"))

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support;
+
 use super::toy::{Toy, contents, text};
 
 fn status(run: &Path, flags: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-train"));
+    let mut command = Command::new(support::binary("incdec-train"));
     command.arg("status").arg(run).args(flags).output().unwrap()
 }
 

@@ -93,7 +93,7 @@ impl Toy {
 
     /// The command that trains `scenario` into the run directory `name`, small and quick.
     pub(crate) fn command(&self, scenario: &str, name: &str, flags: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_incdec-train"));
+        let mut command = Command::new(support::binary("incdec-train"));
         command.arg("--availability").arg(self.tasks(scenario));
         command.arg("--shards").arg(self.shards());
         command.arg("--out").arg(self.run(name));

@@ -1,17 +1,21 @@
-//! Processes that meet, gather and lose each other, each a process of this very test program.
+//! Processes that meet, gather and lose each other, each a process of this very test program. They compute on the tests'
+//! device, so that on GPUs of their own they exchange their tensors over NCCL.
 
 use std::collections::BTreeMap;
 use std::env;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use incdec::data::Deal;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
-use incdec::train::world::{Launch, Timeouts, World, WorldError};
+use incdec::train::world::{Launch, Timeouts, World, WorldError, nccl};
 use rustix::process::{Signal, getpid, kill_process};
 use tch::{Kind, Tensor};
+
+use crate::support;
 
 /// What a rank does once it is in the group.
 const ROLE: &str = "INCDEC_TEST_ROLE";
@@ -32,6 +36,7 @@ fn start(role: &str, rank: usize, size: usize, port: u16) -> Child {
             "--nocapture",
         ])
         .env(ROLE, role)
+        .envs(nccl::ENVIRONMENT)
         .env("RANK", rank.to_string())
         .env("WORLD_SIZE", size.to_string())
         .env("MASTER_ADDR", "127.0.0.1")
@@ -79,18 +84,18 @@ fn one_rank() {
 
 fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String, WorldError> {
     let world = World::join(launch, timeouts)?;
+    let device = support::device_of_rank(world.rank());
+    world.compute_on(device, Path::new(support::binary("incdec-train")))?;
     let rank = i64::try_from(world.rank()).unwrap();
     match role {
         "gather" => {
             // Of another memory order than its shape says: what arrives must be the values all the same.
-            let own = Tensor::arange(6, (Kind::Float, tch::Device::Cpu))
-                .view([2, 3])
-                .tr()
-                + 10 * rank;
+            let own = Tensor::arange(6, (Kind::Float, device)).view([2, 3]).tr() + 10 * rank;
             let all = world.gather(&own)?;
+            assert!(all.iter().all(|t| t.device() == device));
             world.agree(&BTreeMap::from([("seed".into(), "7".into())]))?;
-            let given = (rank == 1).then(|| Tensor::from_slice(&[1.5f32, -2.0]));
-            let given = world.floats(1, given, tch::Device::Cpu)?;
+            let given = (rank == 1).then(|| Tensor::from_slice(&[1.5f32, -2.0]).to_device(device));
+            let given = world.floats(1, given, device)?;
             assert_eq!(Vec::<f32>::try_from(given).unwrap(), [1.5, -2.0]);
             let bytes = world.bytes((rank == 0).then(|| b"from the first".to_vec()))?;
             assert_eq!(bytes, b"from the first");
@@ -121,7 +126,7 @@ fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String
             Ok("went on".into())
         }
         "stays" => {
-            let own = Tensor::from_slice(&[rank]);
+            let own = Tensor::from_slice(&[rank]).to_device(device);
             world.gather(&own).map(|_| "gathered".into())
         }
         _ => Ok("here".into()),

@@ -122,6 +122,7 @@ fn train(
     let hold = world.is_first().then(|| Hold::take(config)).transpose()?;
     machine::check(config.instructions)?;
     let device = plan::device(config)?;
+    world.compute_on(device, &plan::program())?;
     let plan = Plan::of(world, config)?;
     plan.set_threads();
     let machine = machine::here(device, config.instructions)?;

@@ -1,6 +1,9 @@
 //! What the tasks of a run are and how they are computed: as the settings ask for it, and as a run
 //! that goes on has begun it.
 
+use std::env;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device};
 
@@ -113,6 +116,11 @@ pub(super) fn device(config: &TrainConfig) -> Result<Device, TrainError> {
         });
     }
     Ok(device)
+}
+
+/// This program, beside which its libraries lie; nowhere where the system does not tell.
+pub(super) fn program() -> PathBuf {
+    env::current_exe().unwrap_or_default()
 }
 
 /// The network that the settings ask for, its weights drawn from `seed`.

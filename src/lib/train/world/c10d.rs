@@ -1,4 +1,4 @@
-//! The binding to PyTorch's store and process groups (`c10d/c10d.cpp`).
+//! The binding to PyTorch's store and process groups (`c10d/c10d.cpp`). Those over NCCL come from the library that `nccl` loads.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
@@ -63,7 +63,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn incdec_work_wait(work: *mut c_void, timeout_ms: i64, done: *mut i32) -> *mut c_char;
     fn incdec_work_close(work: *mut c_void);
-    fn incdec_group_close(group: *mut c_void);
+    fn incdec_group_close(group: *mut c_void) -> *mut c_char;
     fn free(memory: *mut c_void);
 }
 
@@ -71,7 +71,7 @@ unsafe extern "C" {
 pub(super) type Said<T> = Result<T, String>;
 
 /// Takes the message that a call gave, if any.
-fn said(message: *mut c_char) -> Said<()> {
+pub(super) fn said(message: *mut c_char) -> Said<()> {
     if message.is_null() {
         return Ok(());
     }
@@ -89,13 +89,13 @@ fn c_string(text: &str) -> Said<CString> {
 }
 
 /// libtorch waits a number of milliseconds.
-fn milliseconds(time: Duration) -> i64 {
+pub(super) fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The store that all ranks share: one connection, its calls one after the other.
 #[derive(Debug)]
-pub(super) struct Store(*mut c_void);
+pub(super) struct Store(pub(super) *mut c_void);
 
 // SAFETY: c10d's stores lock a connection for each call.
 unsafe impl Send for Store {}
@@ -182,9 +182,15 @@ impl Drop for Store {
     }
 }
 
+/// Waits for work so many milliseconds at most; says whether it has ended.
+pub(super) type Wait = unsafe extern "C" fn(*mut c_void, i64, *mut i32) -> *mut c_char;
+/// Closes a group.
+pub(super) type Close = unsafe extern "C" fn(*mut c_void) -> *mut c_char;
+
 /// A collective under way, and the tensors that it reads and writes.
 pub(super) struct Work {
     raw: *mut c_void,
+    wait: Wait,
     /// Its tensors must live as long as another thread may write them.
     _tensors: Vec<Tensor>,
 }
@@ -194,7 +200,7 @@ impl Work {
     pub(super) fn wait(&self, timeout: Duration) -> Said<bool> {
         let mut done = 0;
         // SAFETY: the work is live.
-        said(unsafe { incdec_work_wait(self.raw, milliseconds(timeout), &raw mut done) })?;
+        said(unsafe { (self.wait)(self.raw, milliseconds(timeout), &raw mut done) })?;
         Ok(done != 0)
     }
 }
@@ -206,39 +212,54 @@ impl Drop for Work {
     }
 }
 
-/// The connections between all ranks, over Gloo.
+/// The connections between all ranks.
 #[derive(Debug)]
-pub(super) struct Gloo {
+pub(super) struct Connections {
     raw: *mut c_void,
     size: usize,
+    /// How their work is waited for.
+    wait: Wait,
+    /// How they are closed.
+    close: Close,
 }
 
-impl Gloo {
-    /// Connects to all ranks, whose addresses the store tells. Where `loopback` says that all ranks are on this host, the
-    /// connections stay on it.
-    pub(super) fn open(
+// SAFETY: a group has no thread that it belongs to.
+unsafe impl Send for Connections {}
+
+impl Connections {
+    /// Connects to all ranks over Gloo; the store tells their addresses. Where `loopback` says that all ranks are on this host,
+    /// the connections stay on it.
+    pub(super) fn gloo(
         store: &Store,
         rank: usize,
         size: usize,
         loopback: bool,
         timeout: Duration,
     ) -> Said<Self> {
-        let number = |n| i32::try_from(n).map_err(|_| format!("{n} processes"));
         let host = c_string("127.0.0.1")?;
         let host = if loopback { host.as_ptr() } else { ptr::null() };
+        let (rank, of) = (number(rank)?, number(size)?);
+        let timeout = milliseconds(timeout);
+        // SAFETY: the store is live, the group counts a reference to it; the group is set where there is no message.
+        let open = |raw| unsafe { incdec_group_open(store.0, rank, of, host, timeout, raw) };
+        Self::opened(open, size, incdec_work_wait, incdec_group_close)
+    }
+
+    /// A group that `open` has made, by the functions of its own library.
+    pub(super) fn opened(
+        open: impl FnOnce(*mut *mut c_void) -> *mut c_char,
+        size: usize,
+        wait: Wait,
+        close: Close,
+    ) -> Said<Self> {
         let mut raw = ptr::null_mut();
-        // SAFETY: the store is live, the group counts a reference to it; `raw` is set where there is no message.
-        said(unsafe {
-            incdec_group_open(
-                store.0,
-                number(rank)?,
-                number(size)?,
-                host,
-                milliseconds(timeout),
-                &raw mut raw,
-            )
-        })?;
-        Ok(Self { raw, size })
+        said(open(&raw mut raw))?;
+        Ok(Self {
+            raw,
+            size,
+            wait,
+            close,
+        })
     }
 
     /// Starts to gather `tensor` of every rank; gives the tensors to come, in the order of the ranks.
@@ -264,6 +285,7 @@ impl Gloo {
         tensors.push(input);
         let work = Work {
             raw,
+            wait: self.wait,
             _tensors: tensors,
         };
         Ok((work, outputs))
@@ -271,7 +293,6 @@ impl Gloo {
 
     /// Starts to send the tensor of rank `from` to all others; gives the tensor to come.
     pub(super) fn broadcast(&self, tensor: &Tensor, from: usize) -> Said<(Work, Tensor)> {
-        let from = i32::try_from(from).map_err(|_| format!("rank {from}"))?;
         let sent = tensor.detach().contiguous().copy();
         let mut raw = ptr::null_mut();
         // SAFETY: the tensor is live, and kept by the work.
@@ -279,21 +300,29 @@ impl Gloo {
             incdec_group_broadcast(
                 self.raw,
                 sent.as_ptr().cast_mut().cast(),
-                from,
+                number(from)?,
                 &raw mut raw,
             )
         })?;
         let work = Work {
             raw,
+            wait: self.wait,
             _tensors: vec![sent.shallow_clone()],
         };
         Ok((work, sent))
     }
 }
 
-impl Drop for Gloo {
+impl Drop for Connections {
     fn drop(&mut self) {
         // SAFETY: the pointer is ours, and nobody uses it after this.
-        unsafe { incdec_group_close(self.raw) }
+        if let Err(reason) = said(unsafe { (self.close)(self.raw) }) {
+            tracing::debug!("connections that cannot be closed: {reason}");
+        }
     }
+}
+
+/// Ranks, processes and GPUs have small numbers.
+pub(super) fn number(n: usize) -> Said<i32> {
+    i32::try_from(n).map_err(|_| format!("number {n}"))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::nccl::LIBRARY;
 use crate::exit::Exit;
 use crate::hint::Hint;
 
@@ -82,6 +83,12 @@ pub enum WorldError {
         /// What c10d said.
         reason: String,
     },
+    /// NCCL could not connect the GPUs.
+    #[error("the processes cannot connect their GPUs over NCCL: {reason}")]
+    Gpus {
+        /// What it said.
+        reason: String,
+    },
     /// Some processes are gone.
     #[error("{} gone: no sign of life for {} s", list(.ranks), .silent.as_secs_f64())]
     Lost {
@@ -128,6 +135,7 @@ impl Hint for WorldError {
             Self::NoStore { .. } => "rank 0 serves the store: look at its log, whether this host reaches its port (MASTER_ADDR, MASTER_PORT), and whether each process has a RANK of its own".into(),
             Self::Missing { .. } => "look at the hosts of the missing ranks; --start-timeout waits longer; unset WORLD_SIZE to train on one process".into(),
             Self::Connect { .. } => "the hosts must reach each other on every port above 1024; look at their firewalls and host names".into(),
+            Self::Gpus { .. } => format!("NCCL_DEBUG=INFO in the environment has NCCL say more; without {LIBRARY} the tensors go over Gloo, through host memory"),
             Self::Lost { .. } => "look at its host and log for the first cause; the same command goes on from the last checkpoint; --rank-timeout waits longer".into(),
             Self::Failed(failure) => return failure.hint.clone(),
             Self::Broken(_) => "look at the network between the hosts; the same command goes on from the last checkpoint".into(),
@@ -138,9 +146,10 @@ impl Hint for WorldError {
     fn exit(&self) -> Exit {
         match self {
             Self::Launch { .. } => Exit::Usage,
-            Self::NoStore { .. } | Self::Missing { .. } | Self::Connect { .. } => {
-                Exit::NeverStarted
-            }
+            Self::NoStore { .. }
+            | Self::Missing { .. }
+            | Self::Connect { .. }
+            | Self::Gpus { .. } => Exit::NeverStarted,
             Self::Failed(failure) => Exit::of_code(failure.status),
             Self::Lost { .. } | Self::Broken(_) => Exit::TryAgain,
             Self::Differs { .. } => Exit::Failed,

@@ -1,23 +1,26 @@
 //! A rank among others.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tch::{Device, Tensor};
 
 use super::beat::{self, Beat, Trouble};
-use super::c10d::{Gloo, Said, Store, Work};
+use super::c10d::{Connections, Said, Store, Work};
 use super::error::{Failure, Member, WorldError};
 use super::launch::Launch;
 use crate::hint::Hint;
 
 /// How long a collective is waited for before it is asked whether somebody is lost.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a rank waits at its end for the others to take leave, at least.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the end of connections over NCCL is waited for where a rank is lost.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How many ranks have taken leave.
 const LEFT: &str = "left";
 
@@ -43,12 +46,15 @@ impl Default for Timeouts {
 #[derive(Debug)]
 pub struct Group {
     rank: usize,
+    pub(super) launch: Launch,
     hosts: Vec<String>,
-    timeouts: Timeouts,
+    pub(super) timeouts: Timeouts,
     /// How often facts have been compared.
     agreements: Cell<u64>,
     // In this order: the collectives end before the watching, and the connections before the store.
-    gloo: Option<Gloo>,
+    /// What lies on GPUs goes over these, where they are there.
+    pub(super) nccl: OnceCell<Connections>,
+    gloo: Option<Connections>,
     beat: Option<Beat>,
     store: Store,
 }
@@ -68,28 +74,24 @@ impl Group {
             waited: begun.elapsed(),
             reason,
         };
-        let open = |serves| {
-            let (host, port) = (&launch.address, launch.port);
-            let store = Store::open(host, port, serves, launch.size, left())?;
-            // A launcher's store outlives the processes that it starts anew.
-            store.prefixed(&format!("incdec/{}", launch.restarts))
-        };
-        let store = open(serves).map_err(no_store)?;
+        let store = connect(launch, serves, left()).map_err(no_store)?;
         let hosts = meet(&store, launch, left)?;
-        let own_connection = open(false).map_err(no_store)?;
+        let own_connection = connect(launch, false, left()).map_err(no_store)?;
         let beat = Beat::start(own_connection, launch.rank, hosts.clone(), timeouts.rank)
             .map_err(|e| no_store(e.to_string()))?;
         let one_host = hosts.iter().all(|host| *host == hosts[0]);
-        let gloo = Gloo::open(&store, launch.rank, launch.size, one_host, left());
+        let gloo = Connections::gloo(&store, launch.rank, launch.size, one_host, left());
         let gloo = gloo.map_err(|reason| WorldError::Connect {
             size: launch.size,
             reason,
         })?;
         let group = Self {
             rank: launch.rank,
+            launch: launch.clone(),
             hosts,
             timeouts,
             agreements: Cell::new(0),
+            nccl: OnceCell::new(),
             gloo: Some(gloo),
             beat: Some(beat),
             store,
@@ -117,18 +119,29 @@ impl Group {
         &self.hosts
     }
 
-    pub(super) fn gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, WorldError> {
+    /// The connections that serve tensors on `device`, and the device that they take them on.
+    fn connections_for(&self, device: Device) -> Result<(&Connections, Device), WorldError> {
+        if let (Device::Cuda(_), Some(nccl)) = (device, self.nccl.get()) {
+            return Ok((nccl, device));
+        }
         // Gloo moves what lies in host memory.
-        let own = tensor.to_device(Device::Cpu);
-        let (work, gathered) = self.started(|gloo| gloo.gather(&own))?;
-        self.finish(work)?;
+        let closed = || WorldError::Broken("the group has been closed".into());
+        Ok((self.gloo.as_ref().ok_or_else(closed)?, Device::Cpu))
+    }
+
+    pub(super) fn gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, WorldError> {
         let device = tensor.device();
+        let (connections, place) = self.connections_for(device)?;
+        let started = connections.gather(&tensor.to_device(place));
+        let (work, gathered) = started.map_err(|reason| self.failed(reason))?;
+        self.finish(work)?;
         Ok(gathered.into_iter().map(|t| t.to_device(device)).collect())
     }
 
     pub(super) fn broadcast(&self, tensor: &mut Tensor, from: usize) -> Result<(), WorldError> {
-        let own = tensor.to_device(Device::Cpu);
-        let (work, sent) = self.started(|gloo| gloo.broadcast(&own, from))?;
+        let (connections, place) = self.connections_for(tensor.device())?;
+        let started = connections.broadcast(&tensor.to_device(place), from);
+        let (work, sent) = started.map_err(|reason| self.failed(reason))?;
         self.finish(work)?;
         tch::no_grad(|| tensor.copy_(&sent));
         Ok(())
@@ -188,7 +201,7 @@ impl Group {
         !self.beat.as_ref().is_some_and(Beat::is_unanswered)
     }
 
-    fn member(&self, rank: usize) -> Member {
+    pub(super) fn member(&self, rank: usize) -> Member {
         Member {
             rank,
             host: self.hosts[rank].clone(),
@@ -210,12 +223,6 @@ impl Group {
         }
     }
 
-    fn started<T>(&self, start: impl FnOnce(&Gloo) -> Said<T>) -> Result<T, WorldError> {
-        let closed = || WorldError::Broken("the group has been closed".into());
-        let gloo = self.gloo.as_ref().ok_or_else(closed)?;
-        start(gloo).map_err(|reason| self.failed(reason))
-    }
-
     /// Waits for a collective to end, or for trouble.
     fn finish(&self, work: Work) -> Result<(), WorldError> {
         loop {
@@ -233,7 +240,7 @@ impl Group {
         }
     }
 
-    fn no_trouble(&self) -> Result<(), WorldError> {
+    pub(super) fn no_trouble(&self) -> Result<(), WorldError> {
         match self.trouble() {
             None => Ok(()),
             Some(trouble) => Err(self.error_of(trouble)),
@@ -245,7 +252,7 @@ impl Group {
     }
 
     /// Why a collective has failed: mostly because of a rank that is about to be missed.
-    fn failed(&self, reason: String) -> WorldError {
+    pub(super) fn failed(&self, reason: String) -> WorldError {
         let time = self.timeouts.rank + self.timeouts.rank / 2;
         let trouble = self
             .beat
@@ -292,6 +299,26 @@ impl Failed for WorldError {
             Self::Lost { ranks, .. } => ranks.clone(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// A connection to the store of the group, which this process serves where `serves` says so.
+pub(super) fn connect(launch: &Launch, serves: bool, timeout: Duration) -> Said<Store> {
+    let (host, port) = (&launch.address, launch.port);
+    let store = Store::open(host, port, serves, launch.size, timeout)?;
+    // A launcher's store outlives the processes that it starts anew.
+    store.prefixed(&format!("incdec/{}", launch.restarts))
+}
+
+/// Closes connections whose closing may wait for one who never answers: then they end with the process.
+fn close_soon(connections: Connections) {
+    let (sender, receiver) = mpsc::channel();
+    let close = move || {
+        drop(connections);
+        let _ = sender.send(());
+    };
+    if thread::Builder::new().spawn(close).is_ok() {
+        let _ = receiver.recv_timeout(CLOSE_WITHIN);
     }
 }
 
@@ -347,6 +374,7 @@ impl Drop for Group {
                 // Nobody is missed who has taken leave, so the watching ends first on all ranks.
                 self.leave(0);
                 drop(self.beat.take());
+                drop(self.nccl.take());
                 drop(self.gloo.take());
             }
             Some(trouble) => {
@@ -357,6 +385,10 @@ impl Drop for Group {
                 // Who serves the store stays until the others have heard what happened.
                 if self.hears() {
                     self.leave(lost);
+                }
+                // Kernels that wait for a lost rank would keep a GPU busy, and the process's end waiting.
+                if let Some(nccl) = self.nccl.take() {
+                    close_soon(nccl);
                 }
                 // Closing would wait for one who never answers; the connections end with the process.
                 mem::forget(self.gloo.take());

@@ -9,15 +9,21 @@
 //! | [`Launch`] | which rank this process is, from what torchrun, Slurm or a person put into the environment |
 //! | [`Group`] | a rank among others: gathers, broadcasts, comparisons, and a clean end |
 //! | `beat` | who is still there: each rank beats through the store, and silence means lost |
+//! | `gpus`, `exchange` | the GPUs of a group, and over what their tensors are exchanged |
 //! | `c10d` | the binding to PyTorch's store and process groups, its C++ beside it |
+//! | [`nccl`] | NCCL, in a library of its own that is loaded where a GPU is computed on |
 
 mod beat;
 mod c10d;
 mod error;
+mod exchange;
+mod gpus;
 mod group;
 mod launch;
+pub mod nccl;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
@@ -33,7 +39,7 @@ pub enum World {
     /// This one alone.
     Alone,
     /// This one and others.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 impl World {
@@ -43,8 +49,22 @@ impl World {
     /// When not all of them come within the timeout, naming those that are missing.
     pub fn join(launch: Option<&Launch>, timeouts: Timeouts) -> Result<Self, WorldError> {
         launch.map_or(Ok(Self::Alone), |launch| {
-            Group::join(launch, timeouts).map(Self::Group)
+            let group = Group::join(launch, timeouts)?;
+            Ok(Self::Group(Box::new(group)))
         })
+    }
+
+    /// Says that this rank computes on `device`. From then on what lies on GPUs is exchanged over NCCL, where every rank has a
+    /// GPU of its own and the library that lies beside `program` ([`nccl::Nccl::load`]); else, and that is said once, over Gloo.
+    /// All ranks say so at the same place.
+    ///
+    /// # Errors
+    /// When a rank is lost, or NCCL cannot connect the GPUs.
+    pub fn compute_on(&self, device: Device, program: &Path) -> Result<(), WorldError> {
+        match self {
+            Self::Alone => Ok(()),
+            Self::Group(group) => group.compute_on(device, program),
+        }
     }
 
     /// This process's number, from 0.

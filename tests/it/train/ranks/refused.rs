@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use crate::support;
+
 use super::super::toy::{Toy, text};
 use super::super::world::free_port;
 use super::{ends, of_rank, start};
@@ -97,7 +99,7 @@ fn ranks_with_other_settings_data_or_code_are_refused_before_the_first_step() {
     );
     // A byte behind its end makes a program another one that does the same.
     let other = toy.folder.path().join("other");
-    fs::copy(env!("CARGO_BIN_EXE_incdec-train"), &other).unwrap();
+    fs::copy(support::binary("incdec-train"), &other).unwrap();
     let mut bytes = fs::OpenOptions::new().append(true).open(&other).unwrap();
     std::io::Write::write_all(&mut bytes, b" ").unwrap();
     drop(bytes);

@@ -1,42 +1,20 @@
-// PyTorch's process groups behind a C interface: a store that all ranks share, and collectives over Gloo.
+// PyTorch's process groups behind a C interface: a store that all ranks share, a group over Gloo, and the collectives of any group.
 //
 // Every function catches every exception and gives its text, which is the caller's to free, or null where all went well.
 
-#include <chrono>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include <ATen/ATen.h>
 #include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include "shared.h"
+
+using namespace incdec;
+
 namespace {
-
-using Milliseconds = std::chrono::milliseconds;
-// Longer than any rank computes before the others hear of it.
-constexpr Milliseconds kPatience = std::chrono::hours(24 * 365);
-using Store = c10::intrusive_ptr<c10d::Store>;
-using Group = c10::intrusive_ptr<c10d::Backend>;
-using Work = c10::intrusive_ptr<c10d::Work>;
-
-template <class Body>
-char* guarded(Body body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const std::exception& error) {
-    // c10's own errors, too. To name their type here would have binaries that never call this link libc10: the headers bring
-    // static variables, whose constructors are kept everywhere, and with them what this file catches. Their backtrace
-    // stands behind the first line.
-    return strdup(error.what());
-  } catch (...) {
-    return strdup("an exception of an unknown kind");
-  }
-}
 
 at::Tensor tensor(void* raw) { return *static_cast<at::Tensor*>(raw); }
 
@@ -141,6 +119,8 @@ char* incdec_work_wait(void* work, int64_t timeout_ms, int* done) {
 
 void incdec_work_close(void* work) { delete static_cast<Work*>(work); }
 
-void incdec_group_close(void* group) { delete static_cast<Group*>(group); }
+char* incdec_group_close(void* group) {
+  return guarded([&] { delete static_cast<Group*>(group); });
+}
 
 }  // extern "C"

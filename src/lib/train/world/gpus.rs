@@ -1,0 +1,91 @@
+//! The GPUs of a group: what lies on them is exchanged over NCCL, where that is possible on all ranks.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+
+use tch::{Device, Tensor};
+
+use super::c10d::Connections;
+use super::error::WorldError;
+use super::exchange::{Exchange, Side};
+use super::group::{Group, LOOK_EVERY, connect};
+use super::nccl::{Nccl, Uuid};
+use crate::hint::Hint;
+
+impl Group {
+    /// Says that this rank computes on `device`, hears what the others compute on, and connects the GPUs over NCCL where every
+    /// rank has one of its own, and `program` the library for it.
+    pub(super) fn compute_on(&self, device: Device, program: &Path) -> Result<(), WorldError> {
+        let found = match device {
+            Device::Cuda(gpu) => Some((gpu, ready(gpu, program))),
+            _ => None,
+        };
+        let side = match &found {
+            None => Side::Processor,
+            Some((_, Ok((_, uuid)))) => Side::Ready(*uuid),
+            Some((_, Err(_))) => Side::WithoutNccl,
+        };
+        let rows = self.gather(&Tensor::from_slice(&side.row()))?;
+        let row = |row: &Tensor| Vec::<u8>::try_from(row).unwrap_or_default();
+        let sides: Vec<Side> = rows.iter().map(|r| Side::of_row(&row(r))).collect();
+        match (Exchange::of(&sides), found) {
+            (Exchange::Nccl, Some((gpu, Ok((nccl, _))))) => {
+                let connections = self.connect_gpus(nccl, gpu)?;
+                tracing::info!("the GPUs exchange their tensors over NCCL");
+                // A run chooses its device once.
+                let _ = self.nccl.set(connections);
+            }
+            (Exchange::Lacking { of }, Some((_, Err(why)))) if of == self.rank() => {
+                tracing::warn!("{THROUGH_HOST}: {why}");
+            }
+            (Exchange::Lacking { of }, _) if self.rank() == 0 => {
+                tracing::warn!("{THROUGH_HOST}: {} says why", self.member(of));
+            }
+            (Exchange::Shared(two), _) if self.rank() == 0 => {
+                let [first, second] = two.map(|rank| self.member(rank));
+                tracing::warn!(
+                    "{THROUGH_HOST}: {first} and {second} have the same GPU, which NCCL does not take"
+                );
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Connects the GPUs, and looks meanwhile whether a rank is lost: NCCL itself would wait for it.
+    fn connect_gpus(&self, nccl: Nccl, gpu: usize) -> Result<Connections, WorldError> {
+        let failed = |reason| WorldError::Gpus { reason };
+        let (rank, size, timeout) = (self.rank(), self.size(), self.timeouts.start);
+        // A value that is waited for keeps its connection to the store busy.
+        let store = connect(&self.launch, false, timeout).map_err(|reason| self.failed(reason))?;
+        let (sender, receiver) = mpsc::channel();
+        let open = move || {
+            // Nobody waits for it any more where a rank was lost.
+            let _ = sender.send(nccl.connect(&store, rank, size, gpu, timeout));
+        };
+        let thread = thread::Builder::new().name("nccl".into());
+        thread.spawn(open).map_err(|e| failed(e.to_string()))?;
+        loop {
+            match receiver.recv_timeout(LOOK_EVERY) {
+                Ok(opened) => return opened.map_err(failed),
+                Err(RecvTimeoutError::Timeout) => self.no_trouble()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(failed("its thread has ended".into()));
+                }
+            }
+        }
+    }
+}
+
+/// What is done where NCCL is not to be had.
+const THROUGH_HOST: &str = "the GPUs exchange their tensors over Gloo, through host memory";
+
+/// NCCL and what tells the GPU from others; else why not, and the remedy.
+fn ready(gpu: usize, program: &Path) -> Result<(Nccl, Uuid), String> {
+    let nccl = Nccl::load(program).map_err(|error| match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })?;
+    Ok((nccl, nccl.uuid(gpu)?))
+}
