@@ -39,7 +39,7 @@ pub enum World {
     /// This one alone.
     Alone,
     /// This one and others.
-    Group(Group),
+    Group(Box<Group>),
 }
 
 impl World {
@@ -49,7 +49,7 @@ impl World {
     /// When not all of them come within the timeout, naming those that are missing.
     pub fn join(launch: Option<&Launch>, timeouts: Timeouts) -> Result<Self, WorldError> {
         launch.map_or(Ok(Self::Alone), |launch| {
-            Group::join(launch, timeouts).map(Self::Group)
+            Group::join(launch, timeouts).map(|group| Self::Group(Box::new(group)))
         })
     }
 
