@@ -35,7 +35,6 @@ mod ends;
 #[cfg(feature = "media")]
 mod erase;
 mod event_file;
-#[cfg(feature = "media")]
 mod golden;
 #[cfg(feature = "media")]
 mod help;

@@ -49,8 +49,7 @@ impl World {
     /// When not all of them come within the timeout, naming those that are missing.
     pub fn join(launch: Option<&Launch>, timeouts: Timeouts) -> Result<Self, WorldError> {
         launch.map_or(Ok(Self::Alone), |launch| {
-            let group = Group::join(launch, timeouts)?;
-            Ok(Self::Group(Box::new(group)))
+            Group::join(launch, timeouts).map(|group| Self::Group(Box::new(group)))
         })
     }
 
