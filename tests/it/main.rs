@@ -59,6 +59,7 @@ mod readme;
 mod report;
 #[cfg(feature = "media")]
 mod shard;
+#[cfg(feature = "media")]
 mod store;
 mod support;
 #[cfg(feature = "media")]
