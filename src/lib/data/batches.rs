@@ -86,18 +86,9 @@ impl Batches {
         let batches = order.len().div_ceil(config.batch_size);
         // Counted among those that are loaded here, so that workers share them evenly.
         let left = deal.before(first_batch.min(batches))..deal.before(batches);
-        let clips = |batch: usize| {
-            order
-                .chunks(config.batch_size)
-                .nth(batch)
-                .unwrap_or_default()
-        };
-        let coming: Vec<usize> = left
-            .clone()
-            .flat_map(|index| clips(deal.number(index)))
-            .copied()
-            .collect();
-        dataset.announce(&coming);
+        let clips = |batch| order.chunks(config.batch_size).nth(batch);
+        let coming = left.clone().filter_map(|index| clips(deal.number(index)));
+        dataset.announce(coming.flatten());
         let order: Arc<[usize]> = order.into();
         let config = *config;
         let assembler = |stop| Assembler {

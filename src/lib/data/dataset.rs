@@ -160,9 +160,9 @@ impl Dataset {
     }
 
     /// Tells the source in which order the clips are going to be asked for.
-    pub(super) fn announce(&self, order: &[usize]) {
-        let known = order.iter().filter_map(|&index| self.samples.get(index));
-        self.source.announce(&mut { known });
+    pub(super) fn announce<'a>(&self, order: impl Iterator<Item = &'a usize>) {
+        let mut known = order.filter_map(|&index| self.samples.get(index));
+        self.source.announce(&mut known);
     }
 
     /// The first `max_frames` frames of clip `index`.

@@ -326,7 +326,7 @@ fn size(client: &Client, name: &str) -> Result<Option<u64>, RemoteError> {
             bytes: Some(bytes), ..
         }) => Ok(Some(bytes)),
         Ok(_) => Err(RemoteError {
-            url: name.into(),
+            url: Link::from(format!("{}/{name}", client.source)),
             kind: Fault::Protocol("the answer does not say how large the file is".into()),
         }),
         Err(error) if error.kind.is_absence() => Ok(None),
