@@ -23,6 +23,9 @@ pub(super) struct Resident {
     cache: Cache,
     /// Their folder in the cache.
     folder: PathBuf,
+    /// Held by the one who chooses a shard, until there is room for it: those that are needed first
+    /// get theirs first. It is taken before the state, never after it.
+    turn: Mutex<()>,
     state: Mutex<State>,
     /// Something was fetched, or asked for, or it is time to end.
     news: Condvar,
@@ -49,6 +52,7 @@ impl Resident {
             origin,
             cache,
             folder,
+            turn: Mutex::default(),
             state: Mutex::default(),
             news: Condvar::new(),
         }
@@ -57,6 +61,10 @@ impl Resident {
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole between any two statements that change it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
@@ -95,7 +103,8 @@ impl Resident {
     /// A shard whole, fetched where need be; none where its clips are to be fetched one by one.
     pub(super) fn shard(&self, name: &str) -> Result<Option<Arc<Shard>>, ShardError> {
         let mut state = self.state();
-        loop {
+        let mut own_turn = None;
+        let turn = loop {
             if let Some(shard) = state.mapped.get(name) {
                 return Ok(Some(Arc::clone(shard)));
             }
@@ -111,14 +120,21 @@ impl Resident {
                 }
                 return Ok(shard);
             }
-            if !state.fetching.contains(name) {
-                break;
+            if state.fetching.contains(name) {
+                own_turn = None;
+                state = self.wait(state);
+            } else if let Some(turn) = own_turn.take() {
+                break turn;
+            } else {
+                // Meanwhile somebody else may have chosen it.
+                drop(state);
+                own_turn = Some(self.turn());
+                state = self.state();
             }
-            state = self.wait(state);
-        }
+        };
         state.fetching.insert(name.to_owned());
         drop(state);
-        let obtained = self.obtain(name);
+        let obtained = self.obtain(name, turn);
         match &obtained {
             Ok(shard) => self.settle(name, shard.clone()),
             Err(_) => self.give_up(name, None),
@@ -130,18 +146,21 @@ impl Resident {
     pub(super) fn fetch_ahead(&self) {
         loop {
             let mut state = self.state();
-            let name = loop {
-                if state.ending {
-                    return;
-                }
-                match state.next_to_fetch() {
-                    Some(name) => break name,
-                    None => state = self.wait(state),
-                }
+            while !state.ending && state.next_to_fetch().is_none() {
+                state = self.wait(state);
+            }
+            drop(state);
+            let turn = self.turn();
+            let mut state = self.state();
+            if state.ending {
+                return;
+            }
+            let Some(name) = state.next_to_fetch() else {
+                continue;
             };
             state.fetching.insert(name.clone());
             drop(state);
-            match self.obtain(&name) {
+            match self.obtain(&name, turn) {
                 Ok(shard) => self.settle(&name, shard),
                 Err(error) => self.give_up(&name, Some(error)),
             }
@@ -185,9 +204,14 @@ impl Resident {
     }
 
     /// A shard from the cache, into which it is fetched where it is not there and repays that; by
-    /// one process at a time.
-    fn obtain(&self, name: &str) -> Result<Option<Arc<Shard>>, ShardError> {
+    /// one process at a time. The turn ends once there is room.
+    fn obtain(
+        &self,
+        name: &str,
+        turn: MutexGuard<'_, ()>,
+    ) -> Result<Option<Arc<Shard>>, ShardError> {
         let path = self.folder.join(name);
+        let mut turn = Some(turn);
         loop {
             if let Some(shard) = self.cached(name)? {
                 return Ok(Some(shard));
@@ -200,6 +224,7 @@ impl Resident {
             let Some(mut draft) = self.make_room(name)? else {
                 return Ok(None);
             };
+            drop(turn.take());
             self.origin.fetch(name, &mut draft)?;
             draft.publish()?;
             tracing::debug!("fetched {}", path.display());
