@@ -6,8 +6,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{InnerPixel, U8x3};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use turbojpeg::{Decompressor, PixelFormat};
 
 use super::ClipSettings;
@@ -232,11 +233,16 @@ impl<'a> FrameReader<'a> {
 
 /// An RGB picture in another size, by the filter that videos are resized with.
 fn resize_rgb(rgb: &[u8], size: (u32, u32), wanted: (u32, u32)) -> Result<Vec<u8>, String> {
-    let source = ImageRef::new(size.0, size.1, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
-    let mut target = Image::new(wanted.0, wanted.1, PixelType::U8x3);
+    let mut resized = vec![0; wanted.0 as usize * wanted.1 as usize * U8x3::size()];
+    // Of all kinds of pixels that there are, this one alone is compiled.
+    let source = TypedImageRef::<U8x3>::from_buffer(size.0, size.1, rgb);
+    let source = source.map_err(|e| e.to_string())?;
+    let target = TypedImage::<U8x3>::from_buffer(wanted.0, wanted.1, &mut resized);
+    let mut target = target.map_err(|e| e.to_string())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new()
-        .resize(&source, &mut target, &options)
+        .resize_typed(&source, &mut target, &options)
         .map_err(|e| e.to_string())?;
-    Ok(target.into_vec())
+    drop(target);
+    Ok(resized)
 }
