@@ -106,6 +106,8 @@ FEATURES_FLAGS ?=
 AUDIT_FLAGS ?=
 # Other flags of incdec-train.
 TRAIN_FLAGS ?=
+# Where else clips are erased and looked for: --store s3://bucket/prefix --signed --cache FOLDER.
+ELSEWHERE ?=
 # Other flags of incdec-predict.
 PREDICT_FLAGS ?=
 # Other flags of incdec-clean: --dry-run only lists.
@@ -162,7 +164,7 @@ CAMPAIGN ?=
 # one word of a command line.
 PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
 LISTS := SCENARIOS METHODS SEEDS MARKS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE ELSEWHERE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
@@ -414,7 +416,7 @@ slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of P
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.
 ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
-    --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES)
+    --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES) $(ELSEWHERE)
 # $(call needs,VARIABLE): what a target cannot do without.
 needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 

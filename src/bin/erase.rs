@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use incdec::erase::{self, Archives, EraseConfig, EraseError, Places, Selector};
 use incdec::lock::Wait;
+use incdec::shard::ShardStore;
 use incdec::store::Link;
 
 const EXAMPLE: &str = "\
@@ -101,9 +102,11 @@ struct PlaceArgs {
     /// Folder into which shards of an object store are fetched (--cache of the stages that read them); may be given several times
     #[arg(long = "cache", value_name = "DIR")]
     caches: Vec<PathBuf>,
-    /// Address of shards in an object store: it is named among what was not searched; may be given several times
+    /// Address of shards in an object store (s3://bucket/prefix, gs://, az://); may be given several times
     #[arg(long = "store", value_name = "URL")]
     stores: Vec<Link>,
+    #[command(flatten)]
+    asked: cli::StoreArgs,
     /// The manifest [default: manifests/clips.parquet in DATA]
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
@@ -121,6 +124,11 @@ struct PlaceArgs {
 impl From<PlaceArgs> for Places {
     fn from(args: PlaceArgs) -> Self {
         let usual = Self::below(&args.data);
+        let store = |address| ShardStore {
+            http: args.asked.http(),
+            retry: args.asked.retry(),
+            ..ShardStore::new(address)
+        };
         Self {
             data: args.data,
             labels: args.labels.unwrap_or(usual.labels),
@@ -129,7 +137,7 @@ impl From<PlaceArgs> for Places {
             archives: args.kept_archives,
             shards: args.shards.unwrap_or(usual.shards),
             caches: args.caches,
-            stores: args.stores,
+            stores: args.stores.into_iter().map(store).collect(),
             manifest: args.manifest.unwrap_or(usual.manifest),
             tasks: args.tasks.unwrap_or(usual.tasks),
             features: args.features.unwrap_or(usual.features),

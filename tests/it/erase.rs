@@ -8,4 +8,5 @@ mod measure;
 mod own;
 mod page;
 mod places;
+mod store;
 mod world;

@@ -229,7 +229,7 @@ pub(crate) fn delete_clips(folder: &Path, clips: &BTreeSet<String>) -> Result<De
     let held = Lock::folder(folder, "a test", Wait::No)?;
     let deletion = Deletion {
         clips,
-        keeps_row: &|_| false,
+        labelled: &BTreeSet::new(),
         list: None,
     };
     shard::delete(folder, &deletion, &held)

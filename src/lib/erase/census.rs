@@ -13,7 +13,7 @@ use crate::clip::path::{has_video_ending, without_ending};
 use crate::foreign::composed;
 use crate::labels::Labels;
 use crate::parquet_file;
-use crate::shard::{Shard, part_folders, shard_files};
+use crate::shard::{RemoteShards, Shard, ShardStore, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, IndexRow};
 use crate::withdrawn::{Withdrawn, read_ids};
 
@@ -32,6 +32,8 @@ pub(super) struct Census {
     pub(super) labelled: BTreeMap<String, Labelled>,
     /// Clips that lie in a shard, or that the index names.
     pub(super) stored: BTreeSet<String>,
+    /// The hash of the file that each stored clip was decoded from, where an index has it.
+    pub(super) sources: BTreeMap<String, String>,
     /// Clips whose file or folder of frames lies somewhere.
     pub(super) files: BTreeSet<String>,
     /// The list of withdrawn clips.
@@ -63,6 +65,9 @@ impl Census {
         for part in part_folders(&places.shards)? {
             census.count_stored(&part)?;
         }
+        for store in &places.stores {
+            census.count_store(store, &places.scratch());
+        }
         census.count_files(&places.raw);
         if let Some(folder) = &places.frame_folders {
             census.count_files(folder);
@@ -92,8 +97,7 @@ impl Census {
         }
         let index = folder.join(IndexRow::FILE);
         if index.exists() {
-            let rows: Vec<IndexRow> = parquet_file::read(&index)?;
-            self.stored.extend(rows.into_iter().map(|row| row.clip_id));
+            self.count_index(&parquet_file::read::<IndexRow>(&index)?);
         }
         for name in shard_files(folder)?.into_values() {
             let shard = Shard::open(&folder.join(name))?;
@@ -102,6 +106,27 @@ impl Census {
             }
         }
         Ok(())
+    }
+
+    fn count_index(&mut self, rows: &[IndexRow]) {
+        for row in rows {
+            self.stored.insert(row.clip_id.clone());
+            let hash = row.source_blake3.clone();
+            self.sources
+                .extend(hash.map(|hash| (row.clip_id.clone(), hash)));
+        }
+    }
+
+    /// Counts what lies in a store. What cannot be reached is named by the search.
+    fn count_store(&mut self, store: &ShardStore, scratch: &Path) {
+        let Ok(remote) = RemoteShards::open(store, scratch) else {
+            return;
+        };
+        self.count_index(remote.index());
+        for (_, clips) in remote.clips() {
+            let clips = clips.into_iter().flatten();
+            self.stored.extend(clips.map(|clip| clip.clip_id));
+        }
     }
 
     /// Every clip that is known somewhere.

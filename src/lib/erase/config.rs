@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::choice::choice;
 use crate::lock::Wait;
-use crate::store::Link;
+use crate::shard::ShardStore;
 
 /// Where the pipeline's files lie. A place that does not exist holds nothing; one that was named by
 /// hand and does not exist was not searched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Places {
     /// The data folder: the ledger of withdrawals, and the download's ledger.
     pub data: PathBuf,
@@ -24,8 +24,8 @@ pub struct Places {
     pub shards: PathBuf,
     /// Folders into which shards of object stores are fetched.
     pub caches: Vec<PathBuf>,
-    /// Addresses of shards in object stores, which are not searched.
-    pub stores: Vec<Link>,
+    /// Shards in object stores. Their caches are not used.
+    pub stores: Vec<ShardStore>,
     /// The manifest.
     pub manifest: PathBuf,
     /// The folder of tasks.
@@ -61,6 +61,11 @@ impl Places {
     pub fn name_of(&self, path: &Path) -> String {
         let short = path.strip_prefix(&self.data).unwrap_or(path);
         short.display().to_string()
+    }
+
+    /// The folder for what is fetched from stores, one file at a time.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.data.join(".incdec-store")
     }
 
     /// The path that a name of [`Places::name_of`] stands for.
@@ -105,7 +110,7 @@ choice! {
 }
 
 /// A request to erase clips.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EraseConfig {
     /// Where things lie.
     pub places: Places,

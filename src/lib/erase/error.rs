@@ -134,7 +134,7 @@ impl Hint for EraseError {
                 "--archives delete deletes these archives with everything in them; or take the clips out of them yourself"
                     .into(),
             ),
-            Self::Unsearched { .. } => Some("make it readable, or give the right folder".into()),
+            Self::Unsearched { .. } => Some("make it readable, or give the right folder or address; --signed asks a store with your credentials".into()),
             Self::NoIndex { .. } => Some("run `make decode`, which makes the index".into()),
             Self::Left { .. } => Some(
                 "erase what is left with `incdec-erase apply`; what stands under another name needs a request of its own"

@@ -23,6 +23,8 @@ choice! {
         Shards = "shards",
         /// Shards that were fetched from an object store.
         Cache = "cache",
+        /// Shards, and what else lies with them, in an object store.
+        Store = "store",
         /// The manifest.
         Manifest = "manifest",
         /// The tables of tasks.

@@ -5,7 +5,7 @@
 //! `erasures.parquet`, adds the clips to the list `withdrawn.csv`, and writes every file that holds
 //! one anew without it: shards, index, manifest, tables of tasks, the download's ledger, the
 //! predictions, texts and documents of runs; files and folders of frames are deleted. Other files
-//! keep their bytes. [`verify`] reads everything again and believes no index.
+//! keep their bytes. Shards in object stores are written anew where they lie. [`verify`] reads everything again and believes no index.
 //!
 //! A run's metrics stay as they were judged; its record says with how many clips since withdrawn,
 //! and which checkpoints saw one. Nothing here says that a model has forgotten anything.
@@ -25,6 +25,7 @@ mod near;
 mod plan;
 mod runs;
 mod search;
+mod stores;
 mod verify;
 mod witness;
 

@@ -12,7 +12,7 @@ use super::search::frames_hash;
 use crate::clip::ClipId;
 use crate::parquet_file;
 use crate::shard::{Shard, StoredClip, shard_files};
-use crate::tables::{IndexRow, Kind, LedgerRow};
+use crate::tables::{Kind, LedgerRow};
 
 /// How another clip is like one that is to be erased.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ impl fmt::Display for Near {
 pub(super) fn near(places: &Places, ids: &Ids, census: &Census) -> Result<Vec<Near>, EraseError> {
     let mut found = BTreeSet::new();
     by_source(ids, census, &mut found);
-    by_bytes(places, ids, &mut found)?;
+    by_bytes(places, ids, census, &mut found)?;
     by_frames(&places.shards, ids, &mut found)?;
     Ok(found.into_iter().collect())
 }
@@ -104,21 +104,18 @@ fn seconds_shared(one: &str, other: &str) -> u32 {
     shared().filter(|_| is_one_video).unwrap_or(0)
 }
 
-fn by_bytes(places: &Places, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(), EraseError> {
-    let mut hashes: Vec<(String, String)> = Vec::new();
+fn by_bytes(
+    places: &Places,
+    ids: &Ids,
+    census: &Census,
+    found: &mut BTreeSet<Near>,
+) -> Result<(), EraseError> {
+    let mut hashes: Vec<(String, String)> = census.sources.clone().into_iter().collect();
     let ledger = places.data.join(LedgerRow::FILE);
     if ledger.exists() {
         let rows: Vec<LedgerRow> = parquet_file::read(&ledger)?;
         let clips = rows.into_iter().filter(|row| row.kind == Kind::Clip);
         hashes.extend(clips.filter_map(|row| Some((row.name, row.blake3?))));
-    }
-    let index = places.shards.join(IndexRow::FILE);
-    if index.exists() {
-        let rows: Vec<IndexRow> = parquet_file::read(&index)?;
-        hashes.extend(
-            rows.into_iter()
-                .filter_map(|row| Some((row.clip_id, row.source_blake3?))),
-        );
     }
     let (ours, others): (Vec<_>, Vec<_>) = hashes.into_iter().partition(|(id, _)| ids.contains(id));
     let ours: BTreeMap<String, String> = ours.into_iter().map(|(id, hash)| (hash, id)).collect();

@@ -37,6 +37,8 @@ pub struct ErasePlan {
     pub near: Vec<Near>,
     /// What could not be searched, each with the reason.
     pub unsearched: Vec<(PathBuf, String)>,
+    /// What no setting brings into reach, each with the reason.
+    pub beyond: Vec<(PathBuf, String)>,
 }
 
 /// Looks for the clips everywhere and writes nothing.
@@ -71,6 +73,7 @@ pub(super) fn plan_of(
         held,
         near,
         unsearched: found.unsearched,
+        beyond: found.beyond,
     })
 }
 
@@ -173,7 +176,7 @@ impl fmt::Display for ErasePlan {
                 writeln!(f, "  and {} more", self.near.len() - LISTED)?;
             }
         }
-        for (path, reason) in &self.unsearched {
+        for (path, reason) in self.unsearched.iter().chain(&self.beyond) {
             writeln!(f, "not searched: {}: {reason}", path.display())?;
         }
         writeln!(f, "\n{BEYOND}")

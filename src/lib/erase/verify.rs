@@ -61,7 +61,8 @@ pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
         ));
     }
     let ids = Ids::new(listed.union(&erased).cloned().collect());
-    let found = Search::everywhere(places, &ids, Depth::Content, &ledger.erased()?)?;
+    let mut found = Search::everywhere(places, &ids, Depth::Content, &ledger.erased()?)?;
+    found.unsearched.append(&mut found.beyond);
     problems.extend(unmarked(places, &ids, &ledger)?);
     problems.extend(witness::strangers(places, &ledger));
     let left = found

@@ -310,6 +310,7 @@ fn in_words(place: &str) -> &str {
         Ok(Place::Downloads) => "record of downloads",
         Ok(Place::Shards) => "decoded pictures, as training reads them (shards)",
         Ok(Place::Cache) => "decoded pictures that were fetched from an object store (cache)",
+        Ok(Place::Store) => "decoded pictures in an object store",
         Ok(Place::Manifest) => "table of all clips (manifest)",
         Ok(Place::Tasks) => "lists of what is trained on when (tasks)",
         Ok(Place::Features) => "numbers that a model made of them (features)",

@@ -9,7 +9,7 @@ use super::folder::{parse_shard_name, shard_files};
 use super::reader::Shard;
 use super::stored::StoredClip;
 use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
-use crate::artifact::{ArtifactError, sweep};
+use crate::artifact::{ArtifactError, hash_file, sweep};
 use crate::clip::Split;
 use crate::lock::Lock;
 use crate::parquet_file::{self, Provenance, Table};
@@ -33,10 +33,78 @@ pub struct Deleted {
 pub struct Deletion<'a> {
     /// The clips.
     pub clips: &'a BTreeSet<String>,
-    /// Which of them keep a row of the index, as withdrawn; the rows of all others go.
-    pub keeps_row: &'a dyn Fn(&str) -> bool,
+    /// The clips that label tables name: of those that go these keep a row of the index, as
+    /// withdrawn; the rows of all others go.
+    pub labelled: &'a BTreeSet<String>,
     /// The list of withdrawn clips, which becomes an input of the index.
     pub list: Option<&'a Path>,
+}
+
+/// Where shards and their index lie that clips are taken out of: a folder, or a store.
+pub(super) trait Keeper {
+    /// Where the index comes from, and its rows.
+    fn index(&self) -> Result<(Provenance, Vec<IndexRow>), ShardError>;
+    /// The shards, whether the index names them or not.
+    fn shards(&self) -> Result<BTreeMap<(Split, u32), String>, ShardError>;
+    /// Whether a shard that the index names may hold one of the clips: what can be told at less cost
+    /// than by opening it.
+    fn may_hold(&self, shard: &str, clips: &BTreeSet<String>) -> Result<bool, ShardError>;
+    /// A shard, opened.
+    fn open(&self, shard: &str) -> Result<Shard, ShardError>;
+    /// The BLAKE3 hash of a shard's bytes in hexadecimal.
+    fn hash(&self, shard: &str) -> Result<String, ShardError>;
+    /// The folder that new shards are written into.
+    fn folder(&self) -> &Path;
+    /// Publishes a shard that was written there.
+    fn publish(&self, shard: &str) -> Result<(), ShardError>;
+    /// Publishes the index in place of the one that is there.
+    fn publish_index(&self, rows: &[IndexRow], from: &Provenance) -> Result<(), ShardError>;
+    /// Removes a shard.
+    fn remove(&self, shard: &str) -> Result<(), ShardError>;
+}
+
+/// Shards in a folder, where everything lies in its place once it is written.
+struct Folder<'a>(&'a Path);
+
+impl Keeper for Folder<'_> {
+    fn index(&self) -> Result<(Provenance, Vec<IndexRow>), ShardError> {
+        let index = self.0.join(IndexRow::FILE);
+        let provenance = parquet_file::provenance(&index, &IndexRow::FORMAT)?;
+        Ok((provenance, parquet_file::read(&index)?))
+    }
+
+    fn shards(&self) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
+        shard_files(self.0)
+    }
+
+    fn may_hold(&self, _shard: &str, _clips: &BTreeSet<String>) -> Result<bool, ShardError> {
+        Ok(true)
+    }
+
+    fn open(&self, shard: &str) -> Result<Shard, ShardError> {
+        Shard::open(&self.0.join(shard))
+    }
+
+    fn hash(&self, shard: &str) -> Result<String, ShardError> {
+        Ok(hash_file(&self.0.join(shard))?)
+    }
+
+    fn folder(&self) -> &Path {
+        self.0
+    }
+
+    fn publish(&self, _shard: &str) -> Result<(), ShardError> {
+        Ok(())
+    }
+
+    fn publish_index(&self, rows: &[IndexRow], from: &Provenance) -> Result<(), ShardError> {
+        write_index(self.0, rows, from)
+    }
+
+    fn remove(&self, shard: &str) -> Result<(), ShardError> {
+        let path = self.0.join(shard);
+        Ok(fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?)
+    }
 }
 
 /// Removes every stored copy of the clips, and their rows of the index or what these say. Shards
@@ -52,11 +120,18 @@ pub struct Deletion<'a> {
 /// When the index or a shard cannot be read, or the disk refuses.
 pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<Deleted, ShardError> {
     sweep(folder)?;
-    let index_file = folder.join(IndexRow::FILE);
-    let before = parquet_file::provenance(&index_file, &IndexRow::FORMAT)?;
-    let old: Vec<IndexRow> = parquet_file::read(&index_file)?;
+    take_out(&Folder(folder), deletion)
+}
+
+/// [`delete`], wherever the shards lie.
+pub(super) fn take_out(
+    keeper: &impl Keeper,
+    deletion: &Deletion<'_>,
+) -> Result<Deleted, ShardError> {
+    let (before, old) = keeper.index()?;
     let mut deleted = Deleted::default();
-    remove_unnamed(folder, deletion, &old, &mut deleted)?;
+    let mut there = keeper.shards()?;
+    remove_unnamed(keeper, &mut there, deletion, &old, &mut deleted)?;
     let mut rows = old.clone();
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
@@ -65,25 +140,30 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
         }
     }
     let named = places.keys().filter_map(|name| parse_shard_name(name));
-    let mut taken: BTreeSet<(Split, u32)> = named.chain(shard_files(folder)?.into_keys()).collect();
+    let mut taken: BTreeSet<(Split, u32)> = named.chain(there.into_keys()).collect();
     let mut provenance = lasting(&before, deletion)?;
     let last = provenance.clone();
     let mut replaced = Vec::new();
     for (name, places) in &places {
-        let shard = Shard::open(&folder.join(name))?;
+        if !keeper.may_hold(name, deletion.clips)? {
+            continue;
+        }
+        let shard = keeper.open(name)?;
         let kept = kept_rows(&shard, deletion.clips)?;
         if kept.len() == shard.len() {
             continue;
         }
         deleted.rows += shard.len() - kept.len();
-        provenance = provenance.with_input(&folder.join(name))?;
+        provenance.inputs.insert(name.clone(), keeper.hash(name)?);
         replaced.push(name.clone());
         let Some((split, _)) = parse_shard_name(name) else {
             continue;
         };
-        let moved = rewrite(folder, &shard, split, &kept, &mut taken)?;
-        let new = moved.values().next().map(|(shard, _)| shard.clone());
-        deleted.written.extend(new);
+        let moved = rewrite(keeper.folder(), &shard, split, &kept, &mut taken)?;
+        if let Some((new, _)) = moved.values().next() {
+            keeper.publish(new)?;
+            deleted.written.push(new.clone());
+        }
         for &place in places {
             let row = &mut rows[place];
             if let Some((shard, shard_row)) = row.shard_row.and_then(|r| moved.get(&r)) {
@@ -94,15 +174,14 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
     }
     deleted.clips = forget(&mut rows, deletion);
     if rows != old || !replaced.is_empty() {
-        write_index(folder, &rows, &provenance)?;
+        keeper.publish_index(&rows, &provenance)?;
     }
     for name in &replaced {
-        let path = folder.join(name);
-        fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+        keeper.remove(name)?;
     }
     deleted.removed.append(&mut replaced);
     if last != before || !deleted.removed.is_empty() {
-        write_index(folder, &rows, &last)?;
+        keeper.publish_index(&rows, &last)?;
     }
     Ok(deleted)
 }
@@ -111,7 +190,8 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
 /// of rows that changed.
 fn forget(rows: &mut Vec<IndexRow>, deletion: &Deletion<'_>) -> usize {
     let before = rows.len();
-    rows.retain(|row| !deletion.clips.contains(&row.clip_id) || (deletion.keeps_row)(&row.clip_id));
+    let goes = |id: &String| deletion.clips.contains(id) && !deletion.labelled.contains(id);
+    rows.retain(|row| !goes(&row.clip_id));
     let mut changed = before - rows.len();
     for row in rows
         .iter_mut()
@@ -141,7 +221,8 @@ fn lasting(before: &Provenance, deletion: &Deletion<'_>) -> Result<Provenance, S
 /// Removes the shards that the index does not name and that hold one of the clips, or nothing but
 /// copies.
 fn remove_unnamed(
-    folder: &Path,
+    keeper: &impl Keeper,
+    there: &mut BTreeMap<(Split, u32), String>,
     deletion: &Deletion<'_>,
     index: &[IndexRow],
     deleted: &mut Deleted,
@@ -151,12 +232,12 @@ fn remove_unnamed(
         .iter()
         .filter_map(|r| Some((r.clip_id.as_str(), r.content.as_deref()?)))
         .collect();
-    for name in shard_files(folder)?.into_values() {
-        if named.contains(name.as_str()) {
-            continue;
-        }
-        let path = folder.join(&name);
-        let shard = Shard::open(&path)?;
+    let unnamed = there
+        .clone()
+        .into_iter()
+        .filter(|(_, name)| !named.contains(name.as_str()));
+    for (number, name) in unnamed {
+        let shard = keeper.open(&name)?;
         let (mut to_go, mut copies) = (0, 0);
         for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
             let clip = shard.clip(row)?;
@@ -166,7 +247,8 @@ fn remove_unnamed(
         if to_go == 0 && copies < shard.len() {
             continue;
         }
-        fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?;
+        keeper.remove(&name)?;
+        there.remove(&number);
         deleted.rows += to_go;
         deleted.removed.push(name);
     }

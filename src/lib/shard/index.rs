@@ -9,7 +9,7 @@ use crate::parquet_file::{self, Provenance};
 use crate::tables::IndexRow;
 
 /// An index, and which of its rows lie in which shard.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) rows: Vec<IndexRow>,
     pub(super) provenance: Provenance,

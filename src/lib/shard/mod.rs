@@ -16,7 +16,8 @@
 //! from the shards alone.
 //!
 //! [`Shards`] are those of a folder, or of an object store: these are fetched ahead of their use into
-//! a cache of bounded size, and compared with the index when they arrive.
+//! a cache of bounded size, and compared with the index when they arrive. [`RemoteShards`] are looked
+//! through and written anew where they are.
 //!
 //! ```
 //! use incdec::clip::Split;
@@ -54,6 +55,7 @@ mod parts;
 mod publish;
 mod ranges;
 mod reader;
+mod remote;
 mod shards;
 mod source;
 mod stored;
@@ -69,6 +71,7 @@ pub use parts::{merged_folder, part_folder, part_folders, parts_folder, remove_m
 pub use publish::{Published, publish};
 pub use ranges::{DEFAULT_CLIPS_PER_SHARD, Ranges};
 pub use reader::Shard;
+pub use remote::{RemoteClip, RemoteShards};
 pub use shards::{Shards, index_file};
 pub use source::{DEFAULT_CACHE_BYTES, ShardSource, ShardStore};
 pub use stored::StoredClip;

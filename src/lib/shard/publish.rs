@@ -53,7 +53,7 @@ pub fn publish(folder: &Path, client: &Client) -> Result<Published, ShardError> 
 }
 
 /// Publishes a file; says whether it was sent.
-fn publish_file(client: &Client, local: &Path, name: &str) -> Result<bool, ShardError> {
+pub(super) fn publish_file(client: &Client, local: &Path, name: &str) -> Result<bool, ShardError> {
     if client.patiently(|| client.remote.create(name, local))? {
         return Ok(true);
     }
@@ -67,7 +67,7 @@ fn publish_file(client: &Client, local: &Path, name: &str) -> Result<bool, Shard
 }
 
 /// The hash of the file that the store has under this name.
-fn remote_hash(client: &Client, name: &str) -> Result<String, RemoteError> {
+pub(super) fn remote_hash(client: &Client, name: &str) -> Result<String, RemoteError> {
     let mut hasher = blake3::Hasher::new();
     read_pieces(client, name, |piece| {
         hasher.update(piece);

@@ -28,12 +28,30 @@ pub(crate) struct Target {
 /// Names and values of headers.
 pub(crate) type Headers = &'static [(&'static str, &'static str)];
 
-/// Makes a file only where there is none of its name.
-const CREATE: Headers = &[("If-None-Match", "*")];
-/// The same in the words of Google Cloud Storage.
-const CREATE_GOOGLE: Headers = &[("x-goog-if-generation-match", "0")];
-/// The same in those of Azure, which wants to know the kind of file, too.
-const CREATE_AZURE: Headers = &[("If-None-Match", "*"), ("x-ms-blob-type", "BlockBlob")];
+/// What files are sent with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sending {
+    /// One that is only to be made where there is none of its name.
+    pub(crate) create: Headers,
+    /// One that takes the place of what is there.
+    pub(crate) replace: Headers,
+}
+
+/// To S3, and to what else goes by HTTP's own words.
+const SENDING: Sending = Sending {
+    create: &[("If-None-Match", "*")],
+    replace: &[],
+};
+/// To Google Cloud Storage.
+const SENDING_GOOGLE: Sending = Sending {
+    create: &[("x-goog-if-generation-match", "0")],
+    replace: &[],
+};
+/// To Azure, which wants to know the kind of file, too.
+const SENDING_AZURE: Sending = Sending {
+    create: &[("If-None-Match", "*"), ("x-ms-blob-type", "BlockBlob")],
+    replace: &[("x-ms-blob-type", "BlockBlob")],
+};
 
 /// The place that paths are below of.
 #[derive(Debug)]
@@ -43,7 +61,7 @@ pub(crate) enum Address {
         base: Link,
         query: Option<Secret>,
         bearer: Option<Secret>,
-        create: Headers,
+        sending: Sending,
     },
     /// URLs are those of an S3 bucket.
     S3(S3Bucket),
@@ -69,18 +87,18 @@ impl Address {
         }
         let endpoint = config.endpoint.as_ref();
         let endpoint = endpoint.map(|e| e.reveal().trim_end_matches('/'));
-        let plain = |base: &str, query, bearer, create| Self::Plain {
+        let plain = |base: &str, query, bearer, sending| Self::Plain {
             base: Link::from(base.trim_end_matches('/')),
             query,
             bearer,
-            create,
+            sending,
         };
         match scheme {
             "http" | "https" => {
                 // A query of the base's own, a signature mostly, goes behind every path.
                 let (base, query) = source.split_once('?').unwrap_or((source, ""));
                 let query = (!query.is_empty()).then(|| Secret::new(query));
-                Ok(plain(base, query, None, CREATE))
+                Ok(plain(base, query, None, SENDING))
             }
             "s3" => Ok(Self::S3(S3Bucket::parse(source, bucket, prefix, config)?)),
             "gs" => {
@@ -88,7 +106,7 @@ impl Address {
                     config.keys("gs", "GOOGLE_OAUTH_ACCESS_TOKEN", |k| k.google.clone())?;
                 let host = endpoint.unwrap_or("https://storage.googleapis.com");
                 let base = format!("{host}/{bucket}/{prefix}");
-                Ok(plain(&base, None, bearer, CREATE_GOOGLE))
+                Ok(plain(&base, None, bearer, SENDING_GOOGLE))
             }
             "az" if prefix.is_empty() => {
                 Err(refuse("names no container behind its account".into()))
@@ -100,7 +118,7 @@ impl Address {
                     Some(endpoint) => format!("{endpoint}/{bucket}/{prefix}"),
                     None => format!("https://{bucket}.blob.core.windows.net/{prefix}"),
                 };
-                Ok(plain(&base, query, None, CREATE_AZURE))
+                Ok(plain(&base, query, None, SENDING_AZURE))
             }
             other => Err(refuse(format!("{other}:// is not known"))),
         }
@@ -139,11 +157,11 @@ impl Address {
         }
     }
 
-    /// What a file is sent with that is only to be made where there is none of its name.
-    pub(crate) fn create(&self) -> Headers {
+    /// What files are sent with.
+    pub(crate) fn sending(&self) -> Sending {
         match self {
-            Self::Plain { create, .. } => create,
-            Self::S3(_) => CREATE,
+            Self::Plain { sending, .. } => *sending,
+            Self::S3(_) => SENDING,
         }
     }
 

@@ -21,6 +21,7 @@ pub(crate) enum Method {
     Head,
     Get,
     Put,
+    Delete,
 }
 
 /// A bucket, and what paths in it begin with.
@@ -86,6 +87,7 @@ impl S3Bucket {
             Method::Head => self.bucket.head_object(keys, &key).sign(SIGNED_FOR),
             Method::Get => self.bucket.get_object(keys, &key).sign(SIGNED_FOR),
             Method::Put => self.bucket.put_object(keys, &key).sign(SIGNED_FOR),
+            Method::Delete => self.bucket.delete_object(keys, &key).sign(SIGNED_FOR),
         };
         Link::new(url)
     }

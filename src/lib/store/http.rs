@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use ureq::config::Config;
-use ureq::http::{HeaderMap, Response, StatusCode, Uri, header};
+use ureq::http::{Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::WithoutBody;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -16,9 +16,10 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, Proxy, ProxyProtocol, RequestBuilder, Timeout};
 
 use super::access::StoreConfig;
-use super::address::{Address, Target};
+use super::address::{Address, Headers, Target};
 use super::bucket::Method;
 use super::error::StoreError;
+use super::headers::{content_range, keeps_versions, number, tag, wait_asked_for};
 use super::proxy::Proxies;
 use super::remote::{Facts, Fault, Opened, Remote, RemoteError, Span};
 
@@ -39,8 +40,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: u32 = 8;
 /// Largest header section of an answer, redirects' included.
 const MAX_HEADER_BYTES: usize = 64 << 10;
-/// The longest wait that a server can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 /// Pages of a bucket's listing; each names a thousand files.
 const MAX_LISTING_PAGES: usize = 1000;
 /// Largest page of a listing: a thousand of the longest names, and what stands around them.
@@ -132,6 +131,26 @@ impl Http {
         }
     }
 
+    /// Sends the bytes of the local file `from`.
+    fn put(
+        &self,
+        path: &str,
+        from: &Path,
+        headers: Headers,
+    ) -> Result<(Target, Response<Body>), RemoteError> {
+        let target = self.address.target(Method::Put, path);
+        let file = File::open(from).map_err(|e| RemoteError {
+            url: from.display().to_string().into(),
+            kind: Fault::Local(e),
+        })?;
+        let mut request = identified(&target, self.agent.put(target.url.reveal()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send(&file).map_err(|e| self.fault(&target, e))?;
+        Ok((target, answer))
+    }
+
     /// Sends a request and sees that it was granted.
     fn send(
         &self,
@@ -193,6 +212,7 @@ impl Remote for Http {
         Ok(Facts {
             bytes: number(answer.headers(), "content-length"),
             tag: tag(answer.headers()),
+            keeps_versions: keeps_versions(answer.headers()),
         })
     }
 
@@ -216,7 +236,7 @@ impl Remote for Http {
             kind: Fault::Protocol(text),
         };
         let headers = answer.headers();
-        let tag = tag(headers);
+        let (tag, keeps_versions) = (tag(headers), keeps_versions(headers));
         let (start, bytes) = if answer.status() == StatusCode::PARTIAL_CONTENT {
             let text = headers
                 .get(header::CONTENT_RANGE)
@@ -238,25 +258,39 @@ impl Remote for Http {
         Ok(Opened {
             body: Box::new(body.reader()) as Box<dyn Read + Send>,
             start,
-            facts: Facts { bytes, tag },
+            facts: Facts {
+                bytes,
+                tag,
+                keeps_versions,
+            },
         })
     }
 
     fn create(&self, path: &str, from: &Path) -> Result<bool, RemoteError> {
-        let target = self.address.target(Method::Put, path);
-        let file = File::open(from).map_err(|e| RemoteError {
-            url: from.display().to_string().into(),
-            kind: Fault::Local(e),
-        })?;
-        let mut request = identified(&target, self.agent.put(target.url.reveal()));
-        for (name, value) in self.address.create() {
-            request = request.header(*name, *value);
-        }
-        let answer = request.send(&file).map_err(|e| self.fault(&target, e))?;
+        let (target, answer) = self.put(path, from, self.address.sending().create)?;
         match answer.status() {
-            StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
+            status if is_done(status) => Ok(true),
             // There is one; or somebody makes one at this moment.
             StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => Ok(false),
+            _ => Err(refusal(&target, &answer)),
+        }
+    }
+
+    fn replace(&self, path: &str, from: &Path) -> Result<(), RemoteError> {
+        let (target, answer) = self.put(path, from, self.address.sending().replace)?;
+        if is_done(answer.status()) {
+            return Ok(());
+        }
+        Err(refusal(&target, &answer))
+    }
+
+    fn remove(&self, path: &str) -> Result<(), RemoteError> {
+        let target = self.address.target(Method::Delete, path);
+        let request = identified(&target, self.agent.delete(target.url.reveal()));
+        let answer = request.call().map_err(|e| self.fault(&target, e))?;
+        match answer.status() {
+            status if is_done(status) => Ok(()),
+            StatusCode::ACCEPTED | StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
             _ => Err(refusal(&target, &answer)),
         }
     }
@@ -299,6 +333,14 @@ impl Remote for Http {
     }
 }
 
+/// Whether what was sent or removed is so.
+fn is_done(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::OK | StatusCode::CREATED | StatusCode::NO_CONTENT
+    )
+}
+
 fn check_status(target: &Target, answer: &Response<Body>) -> Result<(), RemoteError> {
     let status = answer.status();
     if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
@@ -322,64 +364,10 @@ fn refusal(target: &Target, answer: &Response<Body>) -> RemoteError {
     }
 }
 
-/// What `Retry-After` asks for, in seconds or as a date; a moment that is past asks for nothing.
-fn wait_asked_for(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    let wait = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        // A number that has no room here is longer than any wait.
-        text.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs)
-    } else {
-        let until = httpdate::parse_http_date(text).ok()?;
-        until.duration_since(now).unwrap_or_default()
-    };
-    Some(wait.min(MAX_RETRY_AFTER))
-}
-
-fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
-}
-
-fn tag(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get(header::ETAG)?.to_str().ok()?.to_owned())
-}
-
-/// The first position and the total of `bytes 2-4/10`; the total may be `*`.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let start = range.split_once('-')?.0.trim().parse().ok()?;
-    let total = match total.trim() {
-        "*" => None,
-        total => Some(total.parse().ok()?),
-    };
-    Some((start, total))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::secret::Secret;
-
-    #[test]
-    fn content_ranges_are_understood() {
-        assert_eq!(content_range("bytes 2-4/10"), Some((2, Some(10))));
-        assert_eq!(content_range("bytes 2-4/*"), Some((2, None)));
-        assert_eq!(content_range("bytes */10"), None);
-    }
-
-    #[test]
-    fn a_wait_is_asked_for_in_seconds_or_as_a_date() {
-        // 12 November 1994, 8:49:37, in seconds since 1970, less 90.
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_630_177 - 90);
-        let wait = |text: &str| wait_asked_for(text, now).map(|w| w.as_secs());
-        assert_eq!(wait(" 7 "), Some(7));
-        assert_eq!(wait("86400"), Some(300));
-        assert_eq!(wait("1000000000"), Some(300));
-        assert_eq!(wait(&"9".repeat(40)), Some(300));
-        assert_eq!(wait("Sat, 12 Nov 1994 08:49:37 GMT"), Some(90));
-        assert_eq!(wait("Saturday, 12-Nov-94 08:49:37 GMT"), Some(90));
-        assert_eq!(wait("Fri, 11 Nov 1994 08:49:37 GMT"), Some(0));
-        assert_eq!(wait("soon"), None);
-    }
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_refused_without_its_password() {

@@ -1,7 +1,8 @@
 //! Files behind an address: how bytes come from HTTP and object stores, and how failures are
 //! retried.
 //!
-//! - `remote`: a source of files as a trait, and what can fail; `http` implements it.
+//! - `remote`: a source of files as a trait, and what can fail; `http` implements it, and `headers`
+//!   understands its answers.
 //! - `address`, `bucket`, `access`: the URLs of files on the web and in object stores; `proxy`:
 //!   the way there; `secret`: what of an address may be shown.
 //! - `client`: what the readers of a run share; `pace`: retries, waits and the rate limit;
@@ -14,6 +15,7 @@ mod address;
 mod bucket;
 mod client;
 mod error;
+mod headers;
 mod http;
 mod pace;
 mod proxy;

@@ -16,6 +16,8 @@ pub struct Facts {
     pub bytes: Option<u64>,
     /// Its entity tag, with its quotes, where known.
     pub tag: Option<String>,
+    /// Whether the source says that it keeps what is replaced or removed as older versions.
+    pub keeps_versions: bool,
 }
 
 /// Which bytes are wanted.
@@ -59,10 +61,23 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// When the source refuses or cannot be reached, or cannot be written to at all.
     fn create(&self, path: &str, _from: &Path) -> Result<bool, RemoteError> {
-        Err(RemoteError {
-            url: path.into(),
-            kind: Fault::Local(io::ErrorKind::Unsupported.into()),
-        })
+        Err(read_only(path))
+    }
+
+    /// Makes a file of the bytes of the local file `from`, in place of one that may be at `path`.
+    ///
+    /// # Errors
+    /// As [`Remote::create`].
+    fn replace(&self, path: &str, _from: &Path) -> Result<(), RemoteError> {
+        Err(read_only(path))
+    }
+
+    /// Removes a file; one that is not there is removed already.
+    ///
+    /// # Errors
+    /// As [`Remote::create`].
+    fn remove(&self, path: &str) -> Result<(), RemoteError> {
+        Err(read_only(path))
     }
 
     /// The BLAKE3 hash of a file's content, where the source can tell without sending it and has no
@@ -78,6 +93,14 @@ pub trait Remote: Send + Sync {
     /// When listing fails.
     fn list(&self, _wanted: &dyn Fn(&str) -> bool) -> Result<Option<Vec<String>>, RemoteError> {
         Ok(None)
+    }
+}
+
+/// Of a source that is only read.
+fn read_only(path: &str) -> RemoteError {
+    RemoteError {
+        url: path.into(),
+        kind: Fault::Local(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -145,7 +145,8 @@ pub(crate) fn answer(
     if let Mischief::WrongLength(by) = *mischief {
         length += by;
     }
-    let mut head = format!("ETag: {tag}\r\nContent-Length: {length}\r\n");
+    let said = request.said;
+    let mut head = format!("ETag: {tag}\r\nContent-Length: {length}\r\n{said}");
     head = if range.is_some() {
         let last = to - 1;
         format!("HTTP/1.1 206 Partial\r\nContent-Range: bytes {from}-{last}/{total}\r\n{head}\r\n")

@@ -22,6 +22,8 @@ struct Shared {
     key: Option<&'static str>,
     endless: Option<(&'static str, Vec<u8>)>,
     victims: Option<&'static str>,
+    writes_left: Mutex<Option<usize>>,
+    versions: bool,
     stop: AtomicBool,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Terms {
     pub(crate) endless: Option<(&'static str, Vec<u8>)>,
     /// Mischief happens to GETs of files whose path has this in it, instead of those of archives.
     pub(crate) victims: Option<&'static str>,
+    /// Every answer names the version of a file.
+    pub(crate) versions: bool,
     /// The certificate to show; plain HTTP without one.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -59,6 +63,7 @@ impl Server {
             key: terms.key,
             endless: terms.endless,
             victims: terms.victims,
+            versions: terms.versions,
             ..Shared::default()
         });
         let thread = std::thread::spawn({
@@ -107,6 +112,28 @@ impl Server {
         self.shared.queue.lock().unwrap().extend(mischief);
     }
 
+    /// Puts and removes as many files as this and then refuses to, for a while as it says; all with
+    /// `None`.
+    pub(crate) fn grant_writes(&self, writes: Option<usize>) {
+        *self.shared.writes_left.lock().unwrap() = writes;
+    }
+
+    /// The files as they are now.
+    pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.shared.files.lock().unwrap().clone()
+    }
+
+    /// Puts a file there behind everybody's back.
+    pub(crate) fn smuggle(&self, path: &str, bytes: Vec<u8>) {
+        let mut files = self.shared.files.lock().unwrap();
+        files.insert(path.to_owned(), bytes);
+    }
+
+    /// Has these files and no others.
+    pub(crate) fn replace(&self, files: BTreeMap<String, Vec<u8>>) {
+        *self.shared.files.lock().unwrap() = files;
+    }
+
     /// Mischief that no request has met yet.
     pub(crate) fn left(&self) -> usize {
         self.shared.queue.lock().unwrap().len()
@@ -135,6 +162,10 @@ pub(crate) struct Request {
     pub(crate) range: Option<(usize, Option<usize>)>,
     pub(crate) if_range: Option<String>,
     authorization: String,
+    only_new: bool,
+    body: Vec<u8>,
+    /// What else stands in the head of the answer.
+    pub(crate) said: &'static str,
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Request> {
@@ -151,12 +182,16 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         range: None,
         if_range: None,
         authorization: String::new(),
+        only_new: false,
+        body: Vec::new(),
+        said: "",
     };
     loop {
         line.clear();
         reader.read_line(&mut line).ok()?;
         let header = line.trim();
         if header.is_empty() {
+            reader.read_exact(&mut request.body).ok()?;
             return Some(request);
         }
         let (name, value) = header.split_once(':')?;
@@ -166,6 +201,8 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
                 let to = to.parse::<usize>().ok().map(|to| to + 1);
                 request.range = Some((from.parse().ok()?, to));
             }
+            "content-length" => request.body = vec![0; value.trim().parse().ok()?],
+            "if-none-match" => request.only_new = value.trim() == "*",
             "if-range" => request.if_range = Some(value.trim().to_owned()),
             "authorization" => value.trim().clone_into(&mut request.authorization),
             "user-agent" => assert!(value.trim().starts_with("incdec/"), "{value}"),
@@ -187,7 +224,10 @@ fn unescaped(path: &str) -> Option<String> {
 
 fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> Option<()> {
     let mut reader = BufReader::new(stream);
-    while let Some(request) = read_request(&mut reader) {
+    while let Some(mut request) = read_request(&mut reader) {
+        if shared.versions {
+            request.said = "x-amz-version-id: 3\r\n";
+        }
         // A server that has gone answers on no connection that is still open.
         if shared.stop.load(Ordering::Relaxed) {
             return None;
@@ -217,6 +257,11 @@ fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> O
             stream.write_all(text.as_bytes()).ok()?;
             continue;
         }
+        if let Some(status) = write(shared, &request) {
+            let text = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(text.as_bytes()).ok()?;
+            continue;
+        }
         let files = shared.files.lock().unwrap();
         let body = if request.query.contains("list-type=2") {
             Some(listing(&files, &request))
@@ -238,6 +283,29 @@ fn converse(stream: impl Read + Write, socket: &TcpStream, shared: &Shared) -> O
         answer(stream, socket, &request, body, &mischief)?;
     }
     None
+}
+
+/// Puts or removes a file, as far as that is granted; the status of the answer. None for other
+/// requests.
+fn write(shared: &Shared, request: &Request) -> Option<&'static str> {
+    if !["PUT", "DELETE"].contains(&request.method.as_str()) {
+        return None;
+    }
+    let mut left = shared.writes_left.lock().unwrap();
+    if *left == Some(0) {
+        return Some("503 Service Unavailable");
+    }
+    let mut files = shared.files.lock().unwrap();
+    if request.only_new && files.contains_key(&request.path) {
+        return Some("412 Precondition Failed");
+    }
+    *left = left.map(|writes| writes - 1);
+    if request.method == "PUT" {
+        files.insert(request.path.clone(), request.body.clone());
+        return Some("200 OK");
+    }
+    files.remove(&request.path);
+    Some("204 No Content")
 }
 
 /// A page of two files of the bucket that the path names, in the words of S3.

@@ -37,11 +37,15 @@ fn succeed(command: &mut Command) -> String {
 /// A binary that asks the store with these keys.
 fn asking(name: &str, store: &Seaweed, key: &str, secret: &str) -> Command {
     let mut command = Command::new(binary(name));
+    ask(&mut command, store, key, secret);
+    command
+}
+
+fn ask(command: &mut Command, store: &Seaweed, key: &str, secret: &str) {
     command.env("AWS_ACCESS_KEY_ID", key);
     command.env("AWS_SECRET_ACCESS_KEY", secret);
     command.args(["--endpoint", &store.endpoint(), "--signed"]);
     command.env("OMP_NUM_THREADS", "1");
-    command
 }
 
 fn upload(store: &Seaweed, folder: &Path, address: &str) -> Result<Published, ShardError> {
@@ -216,4 +220,25 @@ fn decode_publishes_once_and_the_manifest_of_the_store_is_that_of_the_folder() {
     };
     let disk = manifest(at("work").to_str().unwrap(), "disk");
     assert!(disk == manifest(address, "store"));
+
+    // A withdrawn clip leaves folder and store alike.
+    let erase = |arguments: &[&str]| {
+        let mut command = Command::new(binary("incdec-erase"));
+        command.args(arguments).arg("--data").arg(folder.path());
+        ask(&mut command, &store, KEY, SECRET);
+        command.arg("--labels").arg(at("source/Info"));
+        command.arg("--shards").arg(at("work"));
+        command.args(["--store", address]);
+        command
+    };
+    let shards = Shards::open(&at("work")).unwrap();
+    let stored = shards.index().iter().find(|row| row.shard.is_some());
+    let clip = stored.unwrap().clip_id.clone();
+    succeed(&mut erase(&["apply", "--request", "R-1", &clip]));
+    let said = succeed(&mut erase(&["verify"]));
+    assert!(said.contains("0 places not searched"), "{said}");
+    let disk = manifest(at("work").to_str().unwrap(), "disk");
+    assert!(disk == manifest(address, "store"));
+    let published = upload(&store, &at("work"), address).unwrap();
+    assert_eq!((published.sent, published.unchanged), (0, count));
 }

@@ -151,7 +151,7 @@ mod tests {
         let archive = PlannedArchive {
             facts: Facts {
                 bytes: Some(u64::MAX),
-                tag: None,
+                ..Facts::default()
             },
             clips: 3,
             ..PlannedArchive::default()

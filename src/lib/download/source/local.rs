@@ -62,7 +62,7 @@ impl LocalFolder {
         let place = self.locate(path);
         let facts = |bytes| Facts {
             bytes: Some(bytes),
-            tag: None,
+            ..Facts::default()
         };
         let metadata = place.metadata()?;
         if metadata.is_dir() {

@@ -14,6 +14,7 @@ use crate::erase::now;
 use crate::erase::plan::ErasePlan;
 use crate::erase::runs::Taints;
 use crate::erase::search::{folder_hash, frames_hash};
+use crate::erase::stores::Stores;
 use crate::shard::Shard;
 use crate::tables::{ErasureRow, IndexRow, LedgerRow};
 use crate::withdrawn::WITHDRAWN_FILE;
@@ -28,14 +29,7 @@ pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), Erase
             clips: plan.clips.len(),
         });
     }
-    // No setting brings a store into reach: what lies there is named by the plan and by verify.
-    let stores = config.places.stores.iter().map(ToString::to_string);
-    let stores: BTreeSet<PathBuf> = stores.map(PathBuf::from).collect();
-    let mut in_reach = plan
-        .unsearched
-        .iter()
-        .filter(|(path, _)| !stores.contains(path));
-    if let Some((path, reason)) = in_reach.next() {
+    if let Some((path, reason)) = plan.unsearched.first() {
         return Err(EraseError::Unsearched {
             path: path.clone(),
             reason: reason.clone(),
@@ -63,6 +57,7 @@ pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, 
         sum.bytes = sum.bytes.saturating_add(row.bytes);
     }
     let ids = Ids::new(plan.clips.clone());
+    let stores = Stores::open(&config.places)?;
     Ok(ErasureRow {
         number: 0,
         request: config.request.clone(),
@@ -71,8 +66,8 @@ pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, 
         begun: now(),
         finished: None,
         places: serde_json::json!(sums).to_string(),
-        files: serde_json::json!(files_before(config, plan)?).to_string(),
-        erased: serde_json::json!(hashes_of(config, plan, &ids)?).to_string(),
+        files: serde_json::json!(files_before(config, plan, &stores)?).to_string(),
+        erased: serde_json::json!(hashes_of(config, plan, &ids, &stores)?).to_string(),
         runs: serde_json::json!(known_by_runs(config, plan, &ids)?).to_string(),
         left: "[]".to_owned(),
         crate_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,10 +96,14 @@ fn known_by_runs(
 fn files_before(
     config: &EraseConfig,
     plan: &ErasePlan,
+    stores: &Stores,
 ) -> Result<BTreeMap<String, FileHashes>, EraseError> {
     let places = &config.places;
     let held = plan.held.iter();
     let held = held.filter(|row| !matches!(row.action, Action::Keep | Action::Taint));
+    let (in_stores, held): (Vec<&HeldRow>, Vec<&HeldRow>) =
+        held.partition(|row| row.place == Place::Store);
+    let held = held.into_iter();
     let mut names: BTreeSet<PathBuf> = held.map(|row| places.path_of(&row.file)).collect();
     names.extend([
         places.labels.join(WITHDRAWN_FILE),
@@ -117,6 +116,14 @@ fn files_before(
         names.extend(files_of_run(&run));
     }
     let mut files = BTreeMap::new();
+    let indexes = stores.each().map(|store| store.address_of(IndexRow::FILE));
+    let in_stores = in_stores.into_iter().map(|row| row.file.clone());
+    for address in in_stores.chain(indexes).collect::<BTreeSet<String>>() {
+        let found = stores.of(&address);
+        let before = found.map_or(Ok(None), |(store, file)| store.hash(file))?;
+        let after = None;
+        files.insert(address, FileHashes { before, after });
+    }
     for path in names {
         let before = if path.is_file() {
             Some(hash_file(&path)?)
@@ -136,10 +143,12 @@ fn hashes_of(
     config: &EraseConfig,
     plan: &ErasePlan,
     ids: &Ids,
+    stores: &Stores,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, EraseError> {
     let places = &config.places;
     let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut shards: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut in_stores: BTreeSet<&String> = BTreeSet::new();
     for HeldRow {
         place,
         file,
@@ -148,6 +157,12 @@ fn hashes_of(
         ..
     } in &plan.held
     {
+        if *place == Place::Store {
+            if *what == What::StoredFrames {
+                in_stores.insert(file);
+            }
+            continue;
+        }
         let path = places.path_of(file);
         let hash = match what {
             What::Video if *place != Place::Archives => hash_file(&path)?,
@@ -159,6 +174,12 @@ fn hashes_of(
             _ => continue,
         };
         hashes.entry(clip_id.clone()).or_default().insert(hash);
+    }
+    for address in in_stores {
+        for clip in stores.clips(address, |id| ids.contains(id))? {
+            let hash = frames_hash(&clip);
+            hashes.entry(clip.clip_id).or_default().insert(hash);
+        }
     }
     for path in shards {
         let shard = Shard::open(&path)?;

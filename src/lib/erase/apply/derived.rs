@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::Work;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
-use crate::erase::held::{HeldRow, What};
+use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
 use crate::parquet_file::{self, Table, TableError};
 use crate::tables::{AuditRow, FEATURES, FeatureRow, read_features, write_features};
@@ -32,7 +32,8 @@ impl Work<'_> {
     /// Takes the clips' rows out of every table that was found to hold some.
     pub(super) fn derived(&self, held: &[HeldRow]) -> Result<(), EraseError> {
         let files = |wanted: What| -> BTreeSet<PathBuf> {
-            let rows = held.iter().filter(|row| row.what == wanted);
+            let is_wanted = |row: &&HeldRow| row.what == wanted && row.action == Action::Rewrite;
+            let rows = held.iter().filter(is_wanted);
             let paths = rows.map(|row| self.config.places.path_of(&row.file));
             paths.collect()
         };

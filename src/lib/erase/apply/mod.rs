@@ -28,14 +28,16 @@ use super::ledger::{FileHashes, KnownByRun, Ledger};
 use super::plan::ErasePlan;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
+use super::stores::Stores;
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::clip::ClipId;
 use crate::download::ledger::parts_folder;
+use crate::labels::Labels;
 use crate::lock::Lock;
 use crate::manifest::{self, ManifestConfig};
 use crate::part;
 use crate::progress::counted;
-use crate::shard::{self, Deletion};
+use crate::shard::{self, Deleted, Deletion, RemoteShards, ShardSource, ShardStore};
 use crate::tables::{ErasureRow, IndexRow};
 use crate::withdrawn::{self, WITHDRAWN_FILE, Withdrawal};
 
@@ -223,6 +225,22 @@ fn done_before(
     Ok(None)
 }
 
+/// The clips that label tables name, and the list of those that are withdrawn.
+struct Labelled {
+    list: PathBuf,
+    clips: BTreeSet<String>,
+}
+
+/// Says what became of the shards at a place.
+fn report(deleted: &Deleted, place: &impl fmt::Display) {
+    tracing::info!(
+        "{place}: {} stored rows erased, {} shards replaced by {}",
+        deleted.rows,
+        deleted.removed.len(),
+        deleted.written.len()
+    );
+}
+
 /// A request that is being carried out.
 struct Work<'a> {
     config: &'a EraseConfig,
@@ -240,17 +258,10 @@ impl Work<'_> {
         self.sweep()?;
         self.list()?;
         self.shards()?;
-        let config = self.config;
-        let places = &config.places;
-        if places.manifest.exists() && places.shards.join(IndexRow::FILE).exists() {
-            manifest::run(&ManifestConfig {
-                labels: places.labels.clone(),
-                shards: places.shards.clone().into(),
-                out: places.manifest.clone(),
-                listed: 0,
-            })?;
-        }
+        self.stores()?;
+        self.manifest()?;
         self.tasks()?;
+        let places = &self.config.places;
         let found = Search::everywhere(places, &self.ids, Depth::Names, &Erased::new())?;
         self.derived(&found.held)?;
         self.runs()?;
@@ -319,22 +330,72 @@ impl Work<'_> {
                 folder: places.shards.clone(),
             });
         }
-        let labels = crate::labels::Labels::read(&places.labels)?;
-        let labelled: BTreeSet<String> =
-            labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
-        let deletion = Deletion {
-            clips: self.ids.sorted(),
-            keeps_row: &|id| labelled.contains(id),
-            list: Some(&places.labels.join(WITHDRAWN_FILE)),
-        };
-        let deleted = shard::delete(&places.shards, &deletion, held)?;
-        tracing::info!(
-            "{} stored rows erased: {} shards replaced by {}",
-            deleted.rows,
-            deleted.removed.len(),
-            deleted.written.len()
-        );
+        let labelled = self.labelled()?;
+        let deleted = shard::delete(&places.shards, &self.deletion(&labelled), held)?;
+        report(&deleted, &places.shards.display());
         Ok(())
+    }
+
+    /// The shards of every store that hold a clip, and its index.
+    fn stores(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        let labelled = self.labelled()?;
+        for store in &places.stores {
+            let remote = RemoteShards::open(store, &places.scratch())?;
+            let deleted = remote.delete(&self.deletion(&labelled))?;
+            report(&deleted, &store.address);
+        }
+        Ok(())
+    }
+
+    /// The manifest: of the folder of shards, else of the first store.
+    fn manifest(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        if !places.manifest.exists() {
+            return Ok(());
+        }
+        let cache = places.scratch().join("index");
+        let of_store = |store: &ShardStore| {
+            let cache = Some(cache.clone());
+            ShardSource::Store(Box::new(ShardStore {
+                cache,
+                cache_bytes: u64::MAX,
+                ..store.clone()
+            }))
+        };
+        let shards = if places.shards.join(IndexRow::FILE).exists() {
+            places.shards.clone().into()
+        } else if let Some(store) = places.stores.first() {
+            of_store(store)
+        } else {
+            return Ok(());
+        };
+        manifest::run(&ManifestConfig {
+            labels: places.labels.clone(),
+            shards,
+            out: places.manifest.clone(),
+            listed: 0,
+        })?;
+        if cache.is_dir() {
+            fs::remove_dir_all(&cache).map_err(ArtifactError::at("remove", &cache))?;
+        }
+        Ok(())
+    }
+
+    /// The clips that label tables name: they keep a row of the index.
+    fn labelled(&self) -> Result<Labelled, EraseError> {
+        let list = self.config.places.labels.join(WITHDRAWN_FILE);
+        let labels = Labels::read(&self.config.places.labels)?;
+        let clips = labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
+        Ok(Labelled { list, clips })
+    }
+
+    fn deletion<'a>(&'a self, labelled: &'a Labelled) -> Deletion<'a> {
+        Deletion {
+            clips: self.ids.sorted(),
+            labelled: &labelled.clips,
+            list: Some(&labelled.list),
+        }
     }
 
     /// Parts of a decoding that were never merged: the tables and shards that they were made from
@@ -363,7 +424,12 @@ impl Work<'_> {
     /// Writes into the ledger that all is done.
     fn close(mut self, ledger: &mut Ledger, by_hand: &[&HeldRow]) -> Result<Applied, EraseError> {
         let places = &self.config.places;
+        let stores = Stores::open(places)?;
         for (name, hashes) in &mut self.before {
+            if let Some((store, file)) = stores.of(name) {
+                hashes.after = store.hash(file)?;
+                continue;
+            }
             let path = places.path_of(name);
             hashes.after = if path.is_file() {
                 Some(hash_file(&path)?)

@@ -186,7 +186,7 @@ impl Search<'_> {
     }
 
     /// Any other file: the names that stand in it.
-    fn text(&mut self, place: Place, path: &Path) -> Result<(), ArtifactError> {
+    pub(super) fn text(&mut self, place: Place, path: &Path) -> Result<(), ArtifactError> {
         let (ids, bytes) = names_within(path, self.ids).map_err(ArtifactError::at("read", path))?;
         self.found.bytes_read += bytes;
         if ids.is_empty() {

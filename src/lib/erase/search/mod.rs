@@ -2,6 +2,7 @@
 //! every table and every shard is read.
 
 mod files;
+mod store;
 mod stored;
 mod table;
 
@@ -29,9 +30,6 @@ pub(super) enum Depth {
     Content,
 }
 
-/// Why nothing is looked for in an object store.
-const BEYOND_STORE: &str = "what lies in an object store is not searched: publish the shards under another address once the clips are erased, and delete those there with the store's own tools, old versions included";
-
 /// The hashes of what was erased, each with its clip.
 pub(super) type Erased = BTreeMap<String, String>;
 
@@ -42,6 +40,8 @@ pub(super) struct Found {
     pub(super) held: Vec<HeldRow>,
     /// Places that could not be searched, each with the reason.
     pub(super) unsearched: Vec<(PathBuf, String)>,
+    /// What no setting brings into reach, each with the reason.
+    pub(super) beyond: Vec<(PathBuf, String)>,
     /// Bytes that were read, as far as they were read for their content.
     pub(super) bytes_read: u64,
 }
@@ -90,7 +90,7 @@ impl<'a> Search<'a> {
             search.folder(Place::Cache, cache);
         }
         for store in &places.stores {
-            search.unsearched(Path::new(&store.to_string()), BEYOND_STORE);
+            search.store(store);
         }
         if let Some(folder) = places.manifest.parent() {
             search.folder(Place::Manifest, folder);
@@ -130,8 +130,7 @@ impl<'a> Search<'a> {
     /// one that a person named.
     fn folder(&mut self, place: Place, root: &Path) {
         if !root.exists() {
-            let named = *self.places != Places::below(&self.places.data);
-            if named && !root.starts_with(&self.places.data) {
+            if !root.starts_with(&self.places.data) {
                 self.unsearched(root, "it does not exist");
             }
             return;

@@ -37,7 +37,7 @@ use crate::artifact::{self, ArtifactError};
 use crate::store::Client;
 use crate::tables::IndexRow;
 use cache::Cache;
-use origin::Origin;
+pub(super) use origin::Origin;
 use resident::Resident;
 
 /// Threads that fetch ahead.

@@ -30,8 +30,8 @@ const MAX_ARRIVALS: usize = 5;
 const TAIL_BYTES: u64 = 64 << 10;
 
 /// The shards of a store that an index names.
-pub(super) struct Origin {
-    pub(super) client: Client,
+pub(in crate::shard) struct Origin {
+    pub(in crate::shard) client: Client,
     /// The address, for messages.
     shown: PathBuf,
     index: Arc<Index>,
@@ -68,7 +68,7 @@ pub(super) fn fetch_index<T>(
 
 impl Origin {
     /// Asks the store for the size of every shard that the index names.
-    pub(super) fn new(
+    pub(in crate::shard) fn new(
         client: Client,
         store: &ShardStore,
         index: &Arc<Index>,
@@ -133,10 +133,34 @@ impl Origin {
     ///
     /// # Errors
     /// When the store or the disk fails, or the shard is not what the index says.
-    pub(super) fn fetch(&self, shard: &str, draft: &mut Draft) -> Result<(), ShardError> {
+    pub(in crate::shard) fn fetch(&self, shard: &str, draft: &mut Draft) -> Result<(), ShardError> {
         self.intact(shard, || {
             let hash = self.copy(shard, draft)?;
             Ok((hash, self.compare(shard, draft.path())))
+        })
+    }
+
+    /// Fetches the index alone into `draft`.
+    ///
+    /// # Errors
+    /// When the store or the disk fails, or the index is damaged.
+    pub(in crate::shard) fn fetch_index(
+        client: &Client,
+        address: &Link,
+        draft: &mut Draft,
+    ) -> Result<Index, ShardError> {
+        let path = draft.path().to_owned();
+        let shown = PathBuf::from(address.to_string());
+        fetch_index(client, |bytes, _| {
+            draft
+                .file()
+                .rewind()
+                .map_err(ArtifactError::at("write", &path))?;
+            let written = draft.file().write_all(bytes);
+            written.map_err(ArtifactError::at("write", &path))?;
+            let sized = draft.file().set_len(bytes.len() as u64);
+            sized.map_err(ArtifactError::at("write", &path))?;
+            Index::read(&path, &shown)
         })
     }
 
@@ -144,7 +168,7 @@ impl Origin {
     ///
     /// # Errors
     /// When the store fails, or the clip is not what the index says.
-    pub(super) fn clip(&self, shard: &str, row: i64) -> Result<StoredClip, ShardError> {
+    pub(in crate::shard) fn clip(&self, shard: &str, row: i64) -> Result<StoredClip, ShardError> {
         self.intact(shard, || {
             let (hash, clip) = self.row(shard, row)?;
             let clip = clip.and_then(|clip| match clip.differs_from(self.index.row(shard, row)) {
@@ -182,26 +206,46 @@ impl Origin {
         Ok(found)
     }
 
-    fn strays_of(&self, shard: &str) -> Result<Vec<Stray>, ShardError> {
+    /// The rows of one shard that the index does not name.
+    ///
+    /// # Errors
+    /// When the store fails, or a row is damaged.
+    pub(in crate::shard) fn strays_of(&self, shard: &str) -> Result<Vec<Stray>, ShardError> {
         let named: BTreeSet<i64> = self.index.rows_of(shard).map(|(row, _)| row).collect();
         let rows = i64::try_from(self.footer(shard)?.len()).unwrap_or(i64::MAX);
         let unnamed = (0..rows).filter(|row| !named.contains(row));
         let stray = |row| -> Result<Stray, ShardError> {
-            let clip = self.intact(shard, || {
-                let (hash, clip) = self.row(shard, row)?;
-                let intact = clip.and_then(|clip| {
-                    let whole = clip.intact().then_some(clip.clip_id);
-                    whole.ok_or_else(|| "its bytes do not have their hash".to_owned())
-                });
-                Ok((hash, intact))
-            });
             Ok(Stray {
                 shard: shard.to_owned(),
                 row,
-                clip_id: clip?,
+                clip_id: self.stray(shard, row)?.clip_id,
             })
         };
         unnamed.map(stray).collect()
+    }
+
+    /// Fetches one clip that the index does not name.
+    ///
+    /// # Errors
+    /// When the store fails, or the row is damaged.
+    pub(in crate::shard) fn stray(&self, shard: &str, row: i64) -> Result<StoredClip, ShardError> {
+        self.intact(shard, || {
+            let (hash, clip) = self.row(shard, row)?;
+            let intact = clip.and_then(|clip| {
+                let whole = clip.intact().then_some(clip);
+                whole.ok_or_else(|| "its bytes do not have their hash".to_owned())
+            });
+            Ok((hash, intact))
+        })
+    }
+
+    /// The bytes of a row.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no such row.
+    pub(in crate::shard) fn row_bytes(&self, shard: &str, row: i64) -> Result<u64, ShardError> {
+        let span = self.footer(shard)?.span(&self.shown.join(shard), row)?;
+        Ok(span.end - span.start)
     }
 
     /// Fetches a row as it is.
@@ -268,7 +312,11 @@ impl Origin {
     }
 
     /// Writes what the store has under this name into `draft`, and gives its hash.
-    fn copy(&self, shard: &str, draft: &mut Draft) -> Result<blake3::Hash, ShardError> {
+    pub(in crate::shard) fn copy(
+        &self,
+        shard: &str,
+        draft: &mut Draft,
+    ) -> Result<blake3::Hash, ShardError> {
         let path = draft.path().to_owned();
         let writing = |e| ArtifactError::at("write", &path)(e);
         draft.file().rewind().map_err(writing)?;

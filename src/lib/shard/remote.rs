@@ -1,0 +1,293 @@
+//! Shards of an object store as they lie there, without a cache: looked through, and written anew
+//! without clips.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ShardError;
+use super::delete::{Deleted, Deletion, Keeper, take_out};
+use super::fetched::Origin;
+use super::folder::{parse_shard_name, shard_files};
+use super::index::Index;
+use super::publish::{publish_file, remote_hash};
+use super::reader::Shard;
+use super::source::ShardStore;
+use super::stored::StoredClip;
+use super::writer::write_index;
+use crate::artifact::{ArtifactError, Draft, sweep};
+use crate::clip::Split;
+use crate::parallel;
+use crate::parquet_file::Provenance;
+use crate::store::{Client, RemoteError};
+use crate::tables::IndexRow;
+
+/// Shards whose ends are fetched at the same time.
+const ASKING: usize = 16;
+
+/// The shards of a store. What is fetched of them lies in the folder for scratch for a moment, one
+/// file at a time.
+pub struct RemoteShards {
+    origin: Origin,
+    index: Arc<Index>,
+    scratch: PathBuf,
+    /// The files right below the address and deeper, where the store can list itself.
+    listed: Option<Vec<String>>,
+}
+
+/// A clip as a shard of a store has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteClip {
+    /// The row in the shard.
+    pub row: i64,
+    /// The clip's id.
+    pub clip_id: String,
+    /// The bytes of the row.
+    pub bytes: u64,
+}
+
+impl RemoteShards {
+    /// Lists the store and fetches the index, which counts as empty where there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be reached or refuses, has neither a listing nor an index, or the index
+    /// is damaged.
+    pub fn open(store: &ShardStore, scratch: &Path) -> Result<Self, ShardError> {
+        sweep(scratch)?;
+        let client = Client::of(&store.address, &store.http, store.retry)?;
+        let listed = client.patiently(|| client.remote.list(&|_| true))?;
+        let has_index = |files: &Vec<String>| files.iter().any(|file| file == IndexRow::FILE);
+        let index = if listed.as_ref().is_none_or(has_index) {
+            let mut draft = Draft::new(&scratch.join(IndexRow::FILE))?;
+            Origin::fetch_index(&client, &store.address, &mut draft)?
+        } else {
+            Index::default()
+        };
+        let index = Arc::new(index);
+        Ok(Self {
+            origin: Origin::new(client, store, &index)?,
+            index,
+            scratch: scratch.to_owned(),
+            listed,
+        })
+    }
+
+    /// Whether all files below the address are known, and not only those that the index names.
+    #[must_use]
+    pub fn lists_itself(&self) -> bool {
+        self.listed.is_some()
+    }
+
+    /// Whether the store says that it keeps what is replaced or removed.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn keeps_versions(&self) -> Result<bool, ShardError> {
+        let Some(file) = self.files().into_iter().next() else {
+            return Ok(false);
+        };
+        let client = &self.origin.client;
+        let facts = client.patiently(|| client.remote.facts(&file))?;
+        Ok(facts.keeps_versions)
+    }
+
+    /// The address of a file, for messages.
+    #[must_use]
+    pub fn address_of(&self, file: &str) -> String {
+        format!("{}/{file}", self.origin.client.source)
+    }
+
+    /// All files, sorted; where the store cannot list itself, those that the index names, and itself.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let named = || {
+            let mut files: Vec<String> = self.shards().into_values().collect();
+            files.push(IndexRow::FILE.to_owned());
+            files.sort_unstable();
+            files
+        };
+        self.listed.clone().unwrap_or_else(named)
+    }
+
+    /// The rows of the index.
+    #[must_use]
+    pub fn index(&self) -> &[IndexRow] {
+        &self.index.rows
+    }
+
+    /// The shards, whether the index names them or not. Of a store that cannot list itself also
+    /// those that a deletion that was stopped may have left: the index has them among its inputs.
+    fn shards(&self) -> BTreeMap<(Split, u32), String> {
+        let names: Vec<&str> = if let Some(files) = &self.listed {
+            files.iter().map(String::as_str).collect()
+        } else {
+            let inputs = self.index.provenance.inputs.keys();
+            let inputs = inputs.map(String::as_str);
+            self.index.names().chain(inputs).collect()
+        };
+        let shard = |name: &str| Some((parse_shard_name(name)?, name.to_owned()));
+        names.into_iter().filter_map(shard).collect()
+    }
+
+    /// The clips of every shard: what the index says of the rows that it names, and what lies in all
+    /// others.
+    #[must_use]
+    pub fn clips(&self) -> Vec<(String, Result<Vec<RemoteClip>, ShardError>)> {
+        let shards: Vec<String> = self.shards().into_values().collect();
+        let found = parallel::each(&shards, ASKING, |shard| self.clips_of(shard));
+        shards.into_iter().zip(found).collect()
+    }
+
+    /// The same of one shard.
+    ///
+    /// # Errors
+    /// When the store fails, or a row that the index does not name is damaged.
+    pub fn clips_of(&self, shard: &str) -> Result<Vec<RemoteClip>, ShardError> {
+        let named = self.index.rows_of(shard);
+        let mut rows: Vec<_> = named.map(|(row, of)| (row, of.clip_id.clone())).collect();
+        let strays = self.origin.strays_of(shard)?;
+        rows.extend(strays.into_iter().map(|stray| (stray.row, stray.clip_id)));
+        rows.sort_unstable();
+        let clip = |(row, clip_id)| {
+            let bytes = self.origin.row_bytes(shard, row)?;
+            Ok(RemoteClip {
+                row,
+                clip_id,
+                bytes,
+            })
+        };
+        rows.into_iter().map(clip).collect()
+    }
+
+    /// One clip, fetched by its bytes alone.
+    ///
+    /// # Errors
+    /// When the store fails, or the clip is not what the index says or damaged.
+    pub fn clip(&self, shard: &str, row: i64) -> Result<StoredClip, ShardError> {
+        match self.index.row(shard, row) {
+            Some(_) => self.origin.clip(shard, row),
+            None => self.origin.stray(shard, row),
+        }
+    }
+
+    /// A file as the store has it.
+    ///
+    /// # Errors
+    /// When the store or the disk fails.
+    pub fn fetch(&self, file: &str) -> Result<Draft, ShardError> {
+        let mut draft = Draft::new(&self.scratch.join("fetched"))?;
+        self.origin.copy(file, &mut draft)?;
+        Ok(draft)
+    }
+
+    /// The BLAKE3 hash of a file's bytes in hexadecimal; none where there is no such file.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hash(&self, file: &str) -> Result<Option<String>, ShardError> {
+        match remote_hash(&self.origin.client, file) {
+            Ok(hash) => Ok(Some(hash)),
+            Err(error) if error.kind.is_absence() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes clips out, as [`delete`](super::delete()) does in a folder: shards that hold none keep
+    /// every byte; new ones are sent before the index, and what they replace is removed after it.
+    /// Whoever reads from the store meanwhile ends with the name of a shard that has gone. Nobody
+    /// else may write into the folder for scratch.
+    ///
+    /// # Errors
+    /// When the store or the disk fails, or the store has something else under a new shard's name.
+    pub fn delete(&self, deletion: &Deletion<'_>) -> Result<Deleted, ShardError> {
+        if self.index.rows.is_empty() && self.shards().is_empty() {
+            return Ok(Deleted::default());
+        }
+        for name in shard_files(&self.scratch)?.into_values() {
+            self.clear(&name)?;
+        }
+        take_out(self, deletion)
+    }
+
+    /// Removes what was written to be sent.
+    fn clear(&self, name: &str) -> Result<(), ShardError> {
+        let path = self.scratch.join(name);
+        Ok(fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?)
+    }
+}
+
+impl Keeper for RemoteShards {
+    fn index(&self) -> Result<(Provenance, Vec<IndexRow>), ShardError> {
+        Ok((self.index.provenance.clone(), self.index.rows.clone()))
+    }
+
+    fn shards(&self) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
+        let client = &self.origin.client;
+        let mut shards = Self::shards(self);
+        if self.listed.is_none() {
+            let is_there = |name: &String| match client.patiently(|| client.remote.facts(name)) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind.is_absence() => Ok(false),
+                Err(error) => Err(error),
+            };
+            let names: Vec<String> = shards.values().cloned().collect();
+            let there: Vec<bool> = parallel::try_each(&names, ASKING, is_there)?;
+            let there: BTreeSet<String> = names
+                .into_iter()
+                .zip(there)
+                .filter_map(|(name, is_there)| is_there.then_some(name))
+                .collect();
+            shards.retain(|_, name| there.contains(name));
+        }
+        Ok(shards)
+    }
+
+    fn may_hold(&self, shard: &str, clips: &BTreeSet<String>) -> Result<bool, ShardError> {
+        let named = self.index.rows_of(shard);
+        let holds = named
+            .into_iter()
+            .any(|(_, row)| clips.contains(&row.clip_id));
+        Ok(holds || !self.origin.strays_of(shard)?.is_empty())
+    }
+
+    fn open(&self, shard: &str) -> Result<Shard, ShardError> {
+        let mut draft = Draft::new(&self.scratch.join(shard))?;
+        self.origin.fetch(shard, &mut draft)?;
+        // The map outlives the file's name.
+        Shard::open(draft.path())
+    }
+
+    fn hash(&self, shard: &str) -> Result<String, ShardError> {
+        Ok(remote_hash(&self.origin.client, shard)?)
+    }
+
+    fn folder(&self) -> &Path {
+        &self.scratch
+    }
+
+    fn publish(&self, shard: &str) -> Result<(), ShardError> {
+        publish_file(&self.origin.client, &self.scratch.join(shard), shard)?;
+        self.clear(shard)
+    }
+
+    fn publish_index(&self, rows: &[IndexRow], from: &Provenance) -> Result<(), ShardError> {
+        write_index(&self.scratch, rows, from)?;
+        let client = &self.origin.client;
+        let path = self.scratch.join(IndexRow::FILE);
+        client.patiently(|| client.remote.replace(IndexRow::FILE, &path))?;
+        self.clear(IndexRow::FILE)
+    }
+
+    fn remove(&self, shard: &str) -> Result<(), ShardError> {
+        let client = &self.origin.client;
+        Ok(client.patiently(|| -> Result<(), RemoteError> { client.remote.remove(shard) })?)
+    }
+}
+
+impl Drop for RemoteShards {
+    fn drop(&mut self) {
+        // Another search may still have something in it.
+        let _ = fs::remove_dir(&self.scratch);
+    }
+}
