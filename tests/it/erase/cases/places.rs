@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::process::Command;
 
 use arrow::array::RecordBatch;
 use incdec::clip::Split;
@@ -260,8 +261,9 @@ fn five_thousand_of_fifty_thousand_rows_rewrite_what_holds_them_once() {
         .filter(|row| gone.contains(&row.clip_id))
         .filter_map(|row| row.shard.clone())
         .collect();
-    let done = apply(&world.config(vec![Selector::Clips(list)])).unwrap();
-    assert_eq!(done.clips, 5_000);
+    let list = list.to_str().unwrap();
+    let said = erase_within(&world, 256, &["apply", "--request", "R-1", "--clips", list]);
+    assert!(said.contains("5000 clips erased"), "{said}");
     let after = names();
     let removed: BTreeSet<String> = before.difference(&after).cloned().collect();
     assert_eq!(removed, holding);
@@ -269,4 +271,36 @@ fn five_thousand_of_fifty_thousand_rows_rewrite_what_holds_them_once() {
     // At both ends a shard holds others, too.
     assert!(written.len() <= 2, "{written:?}");
     assert_eq!(rows(&after), 45_000);
+}
+
+/// The frames of all clips together take far more memory than these commands may.
+#[test]
+fn memory_does_not_grow_with_the_frames() {
+    let world = World::of([8, 2, 2], 512, 12);
+    let folder = fs::read_dir(world.path("shards")).unwrap();
+    let bytes = folder.map(|entry| entry.unwrap().metadata().unwrap().len());
+    assert!(bytes.sum::<u64>() > 140 << 20);
+    let clip = &world.clip(Split::Train).id;
+    for args in [
+        &["plan", clip][..],
+        &["apply", "--request", "R-1", clip],
+        &["verify"],
+    ] {
+        erase_within(&world, 48, args);
+    }
+}
+
+/// What the command says that may have so much memory of its own, in MiB; maps of files do not
+/// count.
+fn erase_within(world: &World, mib: usize, args: &[&str]) -> String {
+    let erase = world.command(args);
+    let mut limited = Command::new("bash");
+    limited.arg("-c");
+    limited.arg(format!("ulimit -d {}; exec \"$0\" \"$@\"", mib << 10));
+    limited.arg(erase.get_program()).args(erase.get_args());
+    let output = limited.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {said}{error}");
+    said
 }
