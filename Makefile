@@ -259,7 +259,10 @@ NCCL := target/lib/libincdec_nccl.so
 # A run says of which commit the program was that trained it.
 with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
 
-$(INSTALLED) .venv/.finished:
+$(INSTALLED):
+	@.ci/setup build
+
+.venv/.finished: | $(INSTALLED)
 	@.ci/setup
 
 $(BUILT): $(SOURCES) $(INSTALLED)

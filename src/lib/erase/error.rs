@@ -135,7 +135,7 @@ impl Hint for EraseError {
                     .into(),
             ),
             Self::Unsearched { .. } => Some("make it readable, or give the right folder or address; --signed asks a store with your credentials".into()),
-            Self::NoIndex { .. } => Some("run `make decode`, which makes the index".into()),
+            Self::NoIndex { .. } => Some("run `make decode`, which makes the index, or publish it".into()),
             Self::Left { .. } => Some(
                 "erase what is left with `incdec-erase apply`; what stands under another name needs a request of its own"
                     .into(),

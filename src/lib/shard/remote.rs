@@ -48,7 +48,7 @@ pub struct RemoteClip {
 }
 
 impl RemoteShards {
-    /// Lists the store and fetches the index, which counts as empty where there is none.
+    /// Lists the store and fetches the index, which counts as empty where the listing has none.
     ///
     /// # Errors
     /// When the store cannot be reached or refuses, has neither a listing nor an index, or the index
@@ -77,6 +77,12 @@ impl RemoteShards {
     #[must_use]
     pub fn lists_itself(&self) -> bool {
         self.listed.is_some()
+    }
+
+    /// Whether there is an index.
+    #[must_use]
+    pub fn has_index(&self) -> bool {
+        self.files().iter().any(|file| file == IndexRow::FILE)
     }
 
     /// Whether the store says that it keeps what is replaced or removed.
@@ -196,14 +202,11 @@ impl RemoteShards {
     /// Takes clips out, as [`delete`](super::delete()) does in a folder: shards that hold none keep
     /// every byte; new ones are sent before the index, and what they replace is removed after it.
     /// Whoever reads from the store meanwhile ends with the name of a shard that has gone. Nobody
-    /// else may write into the folder for scratch.
+    /// else may write into the folder for scratch, and there must be an index.
     ///
     /// # Errors
     /// When the store or the disk fails, or the store has something else under a new shard's name.
     pub fn delete(&self, deletion: &Deletion<'_>) -> Result<Deleted, ShardError> {
-        if self.index.rows.is_empty() && self.shards().is_empty() {
-            return Ok(Deleted::default());
-        }
         for name in shard_files(&self.scratch)?.into_values() {
             self.clear(&name)?;
         }

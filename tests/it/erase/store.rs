@@ -255,4 +255,12 @@ fn what_is_out_of_reach_is_named() {
     let error = apply(&config).unwrap_err();
     assert!(matches!(error, EraseError::Unsearched { .. }), "{error}");
     assert!(world.files() == files);
+
+    // Shards that no index names are not thrown away with the clip that one of them holds.
+    let mut shards = published(&world);
+    shards.remove(&format!("{PREFIX}/index.parquet"));
+    let server = Server::start(shards.clone());
+    let error = apply(&request(&world, &server, &clip)).unwrap_err();
+    assert!(matches!(error, EraseError::NoIndex { .. }), "{error}");
+    assert!(server.files() == shards);
 }

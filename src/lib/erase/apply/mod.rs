@@ -342,6 +342,14 @@ impl Work<'_> {
         let labelled = self.labelled()?;
         for store in &places.stores {
             let remote = RemoteShards::open(store, &places.scratch())?;
+            if !remote.has_index() {
+                if remote.clips().is_empty() {
+                    continue;
+                }
+                return Err(EraseError::NoIndex {
+                    folder: store.address.to_string().into(),
+                });
+            }
             let deleted = remote.delete(&self.deletion(&labelled))?;
             report(&deleted, &store.address);
         }
