@@ -260,10 +260,13 @@ NCCL := target/lib/libincdec_nccl.so
 with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
 
 $(INSTALLED):
-	@.ci/setup build
+	@.ci/setup build $(AHEAD)
 
 .venv/.finished: | $(INSTALLED)
 	@.ci/setup
+
+# Whoever waits for the programs has the processor busy while libtorch comes.
+$(BUILT) $(ALL_BUILT): AHEAD := ahead
 
 $(BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked $(STAGES:%=--bin incdec-%)

@@ -20,7 +20,7 @@ use crate::artifact::{ArtifactError, Draft, sweep};
 use crate::clip::Split;
 use crate::parallel;
 use crate::parquet_file::Provenance;
-use crate::store::{Client, RemoteError};
+use crate::store::{Client, RemoteError, escaped_name};
 use crate::tables::IndexRow;
 
 /// Shards whose ends are fetched at the same time.
@@ -93,8 +93,8 @@ impl RemoteShards {
         let Some(file) = self.files().into_iter().next() else {
             return Ok(false);
         };
-        let client = &self.origin.client;
-        let facts = client.patiently(|| client.remote.facts(&file))?;
+        let (client, path) = (&self.origin.client, self.path_of(&file)?);
+        let facts = client.patiently(|| client.remote.facts(&path))?;
         Ok(facts.keeps_versions)
     }
 
@@ -102,6 +102,17 @@ impl RemoteShards {
     #[must_use]
     pub fn address_of(&self, file: &str) -> String {
         format!("{}/{file}", self.origin.client.source)
+    }
+
+    /// What a file is asked for by. A listing is foreign: no name in it leads elsewhere.
+    fn path_of(&self, file: &str) -> Result<String, ShardError> {
+        if file.contains("://") {
+            return Err(ShardError::NoSuchShard {
+                folder: PathBuf::from(&self.origin.client.source),
+                name: file.to_owned(),
+            });
+        }
+        Ok(escaped_name(file))
     }
 
     /// All files, sorted; where the store cannot list itself, those that the index names, and itself.
@@ -180,10 +191,10 @@ impl RemoteShards {
     /// A file as the store has it.
     ///
     /// # Errors
-    /// When the store or the disk fails.
+    /// When the store or the disk fails, or the name is that of another place.
     pub fn fetch(&self, file: &str) -> Result<Draft, ShardError> {
         let mut draft = Draft::new(&self.scratch.join("fetched"))?;
-        self.origin.copy(file, &mut draft)?;
+        self.origin.copy(&self.path_of(file)?, &mut draft)?;
         Ok(draft)
     }
 
@@ -192,7 +203,7 @@ impl RemoteShards {
     /// # Errors
     /// When the store fails.
     pub fn hash(&self, file: &str) -> Result<Option<String>, ShardError> {
-        match remote_hash(&self.origin.client, file) {
+        match remote_hash(&self.origin.client, &self.path_of(file)?) {
             Ok(hash) => Ok(Some(hash)),
             Err(error) if error.kind.is_absence() => Ok(None),
             Err(error) => Err(error.into()),

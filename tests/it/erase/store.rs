@@ -118,8 +118,21 @@ fn a_store_is_searched_written_anew_and_seen_to_be_clean() {
         Action::ByHand
     );
     assert_eq!(
+        left("100% sure?.txt", format!("see {clip}").as_bytes()),
+        Action::ByHand
+    );
+    assert_eq!(
         left("index.parquet", &before[&format!("{PREFIX}/index.parquet")]),
         Action::Rewrite
+    );
+    // A name that leads elsewhere is not followed.
+    let elsewhere = Server::start([("secret".to_owned(), clip.clone().into_bytes())].into());
+    server.smuggle(&format!("{PREFIX}/{}/secret", elsewhere.url()), Vec::new());
+    let verdict = verify(&config.places).unwrap();
+    assert!(elsewhere.requests().is_empty());
+    assert!(
+        !verdict.unsearched.is_empty() && verdict.left.is_empty(),
+        "{verdict}"
     );
     assert!(shard.starts_with(PREFIX));
 }

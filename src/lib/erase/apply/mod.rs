@@ -8,11 +8,11 @@ mod begin;
 mod derived;
 mod files;
 mod runs;
+mod shards;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -29,17 +29,15 @@ use super::plan::ErasePlan;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
 use super::stores::Stores;
-use crate::artifact::{self, ArtifactError, hash_file};
+use crate::artifact::{self, hash_file};
 use crate::clip::ClipId;
 use crate::download::ledger::parts_folder;
-use crate::labels::Labels;
 use crate::lock::Lock;
-use crate::manifest::{self, ManifestConfig};
 use crate::part;
 use crate::progress::counted;
-use crate::shard::{self, Deleted, Deletion, RemoteShards, ShardSource, ShardStore};
-use crate::tables::{ErasureRow, IndexRow};
-use crate::withdrawn::{self, WITHDRAWN_FILE, Withdrawal};
+use crate::shard;
+use crate::tables::ErasureRow;
+use crate::withdrawn::{self, Withdrawal};
 
 /// What an error calls the holder of the locks.
 const HOLDER: &str = "incdec-erase";
@@ -225,22 +223,6 @@ fn done_before(
     Ok(None)
 }
 
-/// The clips that label tables name, and the list of those that are withdrawn.
-struct Labelled {
-    list: PathBuf,
-    clips: BTreeSet<String>,
-}
-
-/// Says what became of the shards at a place.
-fn report(deleted: &Deleted, place: &impl fmt::Display) {
-    tracing::info!(
-        "{place}: {} stored rows erased, {} shards replaced by {}",
-        deleted.rows,
-        deleted.removed.len(),
-        deleted.written.len()
-    );
-}
-
 /// A request that is being carried out.
 struct Work<'a> {
     config: &'a EraseConfig,
@@ -254,7 +236,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(mut self, ledger: &mut Ledger) -> Result<Applied, EraseError> {
+    fn run(self, ledger: &mut Ledger) -> Result<Applied, EraseError> {
         self.sweep()?;
         self.list()?;
         self.shards()?;
@@ -313,107 +295,6 @@ impl Work<'_> {
             .map(line)
             .collect::<Result<_, _>>()?;
         Ok(withdrawn::append(&self.config.places.labels, &lines)?)
-    }
-
-    /// The shards that hold a clip, and the index.
-    fn shards(&mut self) -> Result<(), EraseError> {
-        let places = &self.config.places;
-        let Some(held) = &self.locks.shards else {
-            return Ok(());
-        };
-        self.parts()?;
-        if !places.shards.join(IndexRow::FILE).exists() {
-            if shard::shard_files(&places.shards)?.is_empty() {
-                return Ok(());
-            }
-            return Err(EraseError::NoIndex {
-                folder: places.shards.clone(),
-            });
-        }
-        let labelled = self.labelled()?;
-        let deleted = shard::delete(&places.shards, &self.deletion(&labelled), held)?;
-        report(&deleted, &places.shards.display());
-        Ok(())
-    }
-
-    /// The shards of every store that hold a clip, and its index.
-    fn stores(&self) -> Result<(), EraseError> {
-        let places = &self.config.places;
-        let labelled = self.labelled()?;
-        for store in &places.stores {
-            let remote = RemoteShards::open(store, &places.scratch())?;
-            if !remote.has_index() {
-                if remote.clips().is_empty() {
-                    continue;
-                }
-                return Err(EraseError::NoIndex {
-                    folder: store.address.to_string().into(),
-                });
-            }
-            let deleted = remote.delete(&self.deletion(&labelled))?;
-            report(&deleted, &store.address);
-        }
-        Ok(())
-    }
-
-    /// The manifest: of the folder of shards, else of the first store.
-    fn manifest(&self) -> Result<(), EraseError> {
-        let places = &self.config.places;
-        if !places.manifest.exists() {
-            return Ok(());
-        }
-        let cache = places.scratch().join("index");
-        let of_store = |store: &ShardStore| {
-            let cache = Some(cache.clone());
-            ShardSource::Store(Box::new(ShardStore {
-                cache,
-                cache_bytes: u64::MAX,
-                ..store.clone()
-            }))
-        };
-        let shards = if places.shards.join(IndexRow::FILE).exists() {
-            places.shards.clone().into()
-        } else if let Some(store) = places.stores.first() {
-            of_store(store)
-        } else {
-            return Ok(());
-        };
-        manifest::run(&ManifestConfig {
-            labels: places.labels.clone(),
-            shards,
-            out: places.manifest.clone(),
-            listed: 0,
-        })?;
-        if cache.is_dir() {
-            fs::remove_dir_all(&cache).map_err(ArtifactError::at("remove", &cache))?;
-        }
-        Ok(())
-    }
-
-    /// The clips that label tables name: they keep a row of the index.
-    fn labelled(&self) -> Result<Labelled, EraseError> {
-        let list = self.config.places.labels.join(WITHDRAWN_FILE);
-        let labels = Labels::read(&self.config.places.labels)?;
-        let clips = labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
-        Ok(Labelled { list, clips })
-    }
-
-    fn deletion<'a>(&'a self, labelled: &'a Labelled) -> Deletion<'a> {
-        Deletion {
-            clips: self.ids.sorted(),
-            labelled: &labelled.clips,
-            list: Some(&labelled.list),
-        }
-    }
-
-    /// Parts of a decoding that were never merged: the tables and shards that they were made from
-    /// are about to change, so nobody could merge them any more.
-    fn parts(&self) -> Result<(), EraseError> {
-        let places = &self.config.places;
-        for folder in shard::part_folders(&places.shards)? {
-            fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
-        }
-        Ok(shard::remove_merged(&places.shards)?)
     }
 
     /// The hash of the file as it was when the work began, and as it is now, where both are known.

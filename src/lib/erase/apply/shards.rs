@@ -1,0 +1,129 @@
+//! Shards in the folder and in stores, and the manifest that is made of them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use super::Work;
+use crate::artifact::ArtifactError;
+use crate::erase::EraseError;
+use crate::labels::Labels;
+use crate::manifest::{self, ManifestConfig};
+use crate::shard::{self, Deleted, Deletion, RemoteShards, ShardSource, ShardStore};
+use crate::tables::IndexRow;
+use crate::withdrawn::WITHDRAWN_FILE;
+
+/// The clips that label tables name, and the list of those that are withdrawn.
+struct Labelled {
+    list: PathBuf,
+    clips: BTreeSet<String>,
+}
+
+/// Says what became of the shards at a place.
+fn report(deleted: &Deleted, place: &impl fmt::Display) {
+    tracing::info!(
+        "{place}: {} stored rows erased, {} shards replaced by {}",
+        deleted.rows,
+        deleted.removed.len(),
+        deleted.written.len()
+    );
+}
+
+impl Work<'_> {
+    /// The shards that hold a clip, and the index.
+    pub(super) fn shards(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        let Some(held) = &self.locks.shards else {
+            return Ok(());
+        };
+        self.parts()?;
+        if !places.shards.join(IndexRow::FILE).exists() {
+            if shard::shard_files(&places.shards)?.is_empty() {
+                return Ok(());
+            }
+            return Err(EraseError::NoIndex {
+                folder: places.shards.clone(),
+            });
+        }
+        let labelled = self.labelled()?;
+        let deleted = shard::delete(&places.shards, &self.deletion(&labelled), held)?;
+        report(&deleted, &places.shards.display());
+        Ok(())
+    }
+
+    /// The shards of every store that hold a clip, and its index.
+    pub(super) fn stores(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        let labelled = self.labelled()?;
+        for store in &places.stores {
+            let remote = RemoteShards::open(store, &places.scratch())?;
+            if !remote.has_index() {
+                if remote.clips().is_empty() {
+                    continue;
+                }
+                return Err(EraseError::NoIndex {
+                    folder: store.address.to_string().into(),
+                });
+            }
+            let deleted = remote.delete(&self.deletion(&labelled))?;
+            report(&deleted, &store.address);
+        }
+        Ok(())
+    }
+
+    /// The manifest: of the folder of shards, else of the first store.
+    pub(super) fn manifest(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        // Of a store the index is fetched, and nothing else is kept.
+        let cache = places.scratch().join("index");
+        let of_store = |store: &ShardStore| ShardStore {
+            cache: Some(cache.clone()),
+            cache_bytes: u64::MAX,
+            ..store.clone()
+        };
+        let store = places.stores.first().map(of_store);
+        let store = store.map(|store| ShardSource::Store(Box::new(store)));
+        let has_index = places.shards.join(IndexRow::FILE).exists();
+        let folder = has_index.then(|| places.shards.clone().into());
+        let Some(shards) = folder.or(store).filter(|_| places.manifest.exists()) else {
+            return Ok(());
+        };
+        manifest::run(&ManifestConfig {
+            labels: places.labels.clone(),
+            shards,
+            out: places.manifest.clone(),
+            listed: 0,
+        })?;
+        if cache.is_dir() {
+            fs::remove_dir_all(&cache).map_err(ArtifactError::at("remove", &cache))?;
+        }
+        Ok(())
+    }
+
+    /// The clips that label tables name: they keep a row of the index.
+    fn labelled(&self) -> Result<Labelled, EraseError> {
+        let list = self.config.places.labels.join(WITHDRAWN_FILE);
+        let labels = Labels::read(&self.config.places.labels)?;
+        let clips = labels.iter().map(|(_, _, l)| l.clip.to_string()).collect();
+        Ok(Labelled { list, clips })
+    }
+
+    fn deletion<'a>(&'a self, labelled: &'a Labelled) -> Deletion<'a> {
+        Deletion {
+            clips: self.ids.sorted(),
+            labelled: &labelled.clips,
+            list: Some(&labelled.list),
+        }
+    }
+
+    /// Parts of a decoding that were never merged: the tables and shards that they were made from
+    /// are about to change, so nobody could merge them any more.
+    fn parts(&self) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        for folder in shard::part_folders(&places.shards)? {
+            fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+        }
+        Ok(shard::remove_merged(&places.shards)?)
+    }
+}
