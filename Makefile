@@ -260,13 +260,10 @@ NCCL := target/lib/libincdec_nccl.so
 with_commit = INCDEC_COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || true)
 
 $(INSTALLED):
-	@.ci/setup build $(AHEAD)
+	@.ci/setup build
 
 .venv/.finished: | $(INSTALLED)
 	@.ci/setup
-
-# Whoever waits for the programs has the processor busy while libtorch comes.
-$(BUILT) $(ALL_BUILT): AHEAD := ahead
 
 $(BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked $(STAGES:%=--bin incdec-%)

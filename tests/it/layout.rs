@@ -249,6 +249,32 @@ fn only_the_checked_printer_prints() {
     }
 }
 
+/// A test that Cargo.toml keeps from being built would never fail.
+#[test]
+fn binaries_that_are_not_tested_have_no_tests() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let tested = |path: &Path| {
+        manifest["bin"].as_array().unwrap().iter().any(|binary| {
+            let main = Path::new(binary["path"].as_str().unwrap());
+            let folder = main.parent().filter(|_| main.ends_with("main.rs"));
+            let is_of = path == main || folder.is_some_and(|folder| path.starts_with(folder));
+            is_of && binary.get("test").is_none()
+        })
+    };
+    let mut with_tests = 0;
+    for entry in WalkDir::new(root().join("src/bin")) {
+        let path = entry.unwrap().into_path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if text.contains("#[test]") {
+            let path = path.strip_prefix(root()).unwrap();
+            assert!(tested(path), "{} is never tested", path.display());
+            with_tests += 1;
+        }
+    }
+    assert!(with_tests > 0);
+}
+
 #[test]
 fn the_seven_packages_are_direct_dependencies_and_each_is_used() {
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
