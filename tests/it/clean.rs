@@ -1,5 +1,7 @@
 //! What cleaning takes away, and what it leaves alone.
 
+mod runs;
+
 use std::fs;
 use std::num::NonZeroU32;
 use std::os::unix::fs::symlink;
@@ -15,15 +17,11 @@ use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
 use incdec::parquet_file::{self, Provenance};
-use incdec::run_record::{
-    Rows, RunHead, RunProgress, RunSummary, TaskOutcome, checkpoint_file, write_summary,
-};
 use incdec::shard::{
     ClipHead, Codec, NewClip, Ranges, ShardWriter, ShardWriterConfig, SourceFacts,
     parse_shard_name, write_index,
 };
 use incdec::tables::{AvailabilityRow, ClipRow, ClipStatus, ScheduleRow};
-use incdec::tables::{HistoryRow, MetricRow, TimingRow, write_predictions};
 
 fn config(stage: Stage, folder: &Path) -> CleanConfig {
     CleanConfig {
@@ -342,84 +340,6 @@ fn the_tables_of_all_tasks_go_and_an_edited_one_stays() {
     assert_eq!(summary.changed, [mine]);
     assert_eq!(left(&tasks), ["decremental/seed-1/schedule.parquet"]);
     assert!(!tasks.join("substitution").exists(), "emptied folders go");
-}
-
-/// A run of one task.
-fn trained(folder: &Path) {
-    let none = Provenance::default();
-    RunHead::default().write(folder).unwrap();
-    parquet_file::write::<AvailabilityRow>(&folder.join("availability.parquet"), &[], &none)
-        .unwrap();
-    parquet_file::write::<HistoryRow>(&folder.join("history.parquet"), &[], &none).unwrap();
-    parquet_file::write::<MetricRow>(&folder.join("metrics.parquet"), &[], &none).unwrap();
-    parquet_file::write::<TimingRow>(&folder.join("timing.parquet"), &[], &none).unwrap();
-    write_predictions(&folder.join("predictions.parquet"), &[], &[], &none).unwrap();
-    write(&folder.join(checkpoint_file(0)), "weights");
-    write(
-        &folder.join("log.jsonl"),
-        "{\"timestamp\":\"t\",\"level\":\"INFO\",\"target\":\"incdec\"}\n",
-    );
-    let mut progress = RunProgress {
-        tasks: vec![TaskOutcome::default()],
-        ..RunProgress::default()
-    };
-    let rows = Rows {
-        history: &[],
-        metrics: &[],
-        categories: &[],
-        predictions: &[],
-    };
-    progress.add_hashes(folder, &rows).unwrap();
-    progress.write(folder).unwrap();
-    write_summary(folder, &RunSummary::default()).unwrap();
-    write(&folder.join(".made"), "");
-}
-
-#[test]
-fn a_run_as_its_record_has_it_goes_whole() {
-    let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("run");
-    trained(&folder);
-    let summary = clean(Stage::Train, &folder);
-    assert_eq!(
-        (summary.changed.len(), summary.unknown.len()),
-        (0, 0),
-        "{summary}"
-    );
-    assert!(!folder.exists(), "{:?}", left(&folder));
-    let last = &summary.removed[summary.removed.len() - 2..];
-    assert_eq!(
-        last,
-        [folder.join("settings.json"), folder.join("progress.json")]
-    );
-}
-
-#[test]
-fn of_a_run_edited_weights_documents_and_logs_stay_and_files_of_nobody() {
-    let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("run");
-    trained(&folder);
-    fs::write(folder.join(checkpoint_file(0)), "tuned by hand").unwrap();
-    fs::write(folder.join("run.json"), "{\"mean_ap\": 0.9}").unwrap();
-    fs::write(folder.join("log.jsonl"), "what I saw\n").unwrap();
-    write(&folder.join("report.html"), "<p>mine</p>");
-    write(&folder.join("notes/today.txt"), "mine");
-    let summary = clean(Stage::Train, &folder);
-    assert_eq!(
-        left(&folder),
-        [
-            "checkpoints/task-0.safetensors",
-            "log.jsonl",
-            "notes/today.txt",
-            "report.html",
-            "run.json",
-        ]
-    );
-    assert_eq!(
-        (summary.changed.len(), summary.unknown.len()),
-        (4, 1),
-        "{summary}"
-    );
 }
 
 /// The binary on a folder.

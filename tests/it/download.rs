@@ -8,6 +8,7 @@ mod labels;
 mod limits;
 mod members;
 pub(crate) mod mischief;
+mod names;
 mod parts;
 mod planning;
 mod reach;

@@ -1,6 +1,8 @@
 //! Withdrawn clips and runs: what a run says that it has seen, what it refuses, and how a new one
 //! goes on without them.
 
+mod rollback;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use incdec::clip::Split;
 use incdec::parquet_file::{self, Table};
 use incdec::run_record::{REMEDIES, Remedy, RunRecord, checkpoint_file, state_file};
 use incdec::tables::{AvailabilityRow, ErasureRow, SeenRow, Use};
+
+use rollback::assert_same_run;
 
 use super::toy::{Toy, text};
 use crate::support::delete_clips;
@@ -67,31 +71,6 @@ fn weights(
     let tensors = file.tensors().into_iter();
     let tensors = tensors.map(|(name, t)| (name, (t.shape().to_vec(), t.data().to_vec())));
     (header, tensors.collect())
-}
-
-/// Every tensor of every task, and every row of history, metrics and predictions.
-fn assert_same_run(ours: &Path, theirs: &Path) {
-    let read = |folder: &Path| RunRecord::read(folder).unwrap().unwrap();
-    let (a, b) = (read(ours), read(theirs));
-    assert!(a.summary.is_some() && b.summary.is_some());
-    assert!(a.history == b.history, "history");
-    assert!(a.metrics == b.metrics, "metrics");
-    assert!(a.predictions == b.predictions, "predictions");
-    for task in 0..a.progress.tasks.len() {
-        for name in [checkpoint_file(task), incdec::run_record::state_file(task)] {
-            assert_eq!(
-                ours.join(&name).exists(),
-                theirs.join(&name).exists(),
-                "{name}"
-            );
-            if ours.join(&name).exists() {
-                assert!(
-                    weights(&ours.join(&name)).1 == weights(&theirs.join(&name)).1,
-                    "{name}"
-                );
-            }
-        }
-    }
 }
 
 #[test]
@@ -269,68 +248,6 @@ pub(super) fn note_renewed_inputs(toy: &Toy, run: &Path, tasks: &str) {
         ]),
     });
     progress.write(run).unwrap();
-}
-
-/// The path reference: the same tasks with the withdrawn clips without frames from the start.
-fn rolls_back(scenario: &str, approach: &str, clips: &[&str], taken_over: &str) {
-    let toy = Toy::new();
-    let flags = format!("--approach {approach}");
-    let old = toy.train(scenario, "old", &flags);
-    let before = hash_file(&old.join("progress.json")).unwrap();
-    let list = withdraw(&toy, scenario, clips);
-    let without = format!("without-{scenario}");
-    let reference = toy.train(&without, "reference", &flags);
-    let flags = format!(
-        "{flags} --withdrawn {} --from-run {} --on-tainted rollback",
-        list.display(),
-        old.display()
-    );
-    let output = toy.command(&without, "new", &flags).output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains(taken_over), "{said}");
-    assert_same_run(&toy.run("new"), &reference);
-    assert_eq!(
-        hash_file(&old.join("progress.json")).unwrap(),
-        before,
-        "the old run stays as it is"
-    );
-}
-
-const APPROACHES: [&str; 4] = ["finetune", "lwf", "fd", "ewc"];
-
-/// In the first of these scenarios task 0's clips leave; subcategory 3 arrives with task 1 in the last.
-#[test]
-fn rollback_equals_the_path_reference_for_every_approach_where_a_training_clip_arrives() {
-    for (scenario, clip) in [
-        ("substitution", ARRIVES),
-        ("joint-incremental", ARRIVES),
-        ("incremental-decremental", "tr31_000000_000010"),
-    ] {
-        for approach in APPROACHES {
-            rolls_back(
-                scenario,
-                approach,
-                &[clip, TEST],
-                "1 of 2 done tasks never knew",
-            );
-        }
-    }
-}
-
-/// A validation clip, and what a source in three splits has.
-#[test]
-fn rollback_equals_the_path_reference_for_clips_of_other_splits() {
-    for (approach, clips) in APPROACHES.into_iter().zip([
-        &[VALIDATION][..],
-        &[VALIDATION, TEST, ARRIVES],
-        &[VALIDATION],
-        &[VALIDATION, TEST, ARRIVES],
-    ]) {
-        for scenario in ["substitution", "decremental"] {
-            rolls_back(scenario, approach, clips, "0 of 2 done tasks never knew");
-        }
-    }
 }
 
 #[test]

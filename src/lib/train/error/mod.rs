@@ -1,27 +1,27 @@
-//! Why a run failed, and what can be done about it.
+//! Why a run failed; `hint`: what can be done about it.
+
+mod hint;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indicatif::HumanBytes;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
 use crate::data::{DataError, first_clips};
-use crate::exit::Exit;
 use crate::foreign::printable;
-use crate::hint::Hint;
 use crate::lock::LockError;
 use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
-use crate::run_record::{Position, RunRecordError, flag, listed, with_flags};
+use crate::run_record::{Position, RunRecordError, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
 use crate::tables::AvailabilityError;
 use crate::unlearning::exact_head::ExactHeadError;
-use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
+use crate::withdrawn::WithdrawnError;
 
 use super::trouble::{Divergence, Shortage};
 use super::world::{Failed, Member, WorldError};
@@ -329,29 +329,6 @@ fn stopped(signal: Signal, position: Option<&Position>, kept: bool) -> String {
     }
 }
 
-/// How to go on with the run that is there.
-fn way_back(differences: &[String]) -> String {
-    let mut flags: Vec<String> = differences.iter().filter_map(|d| flag(d)).collect();
-    flags.sort();
-    flags.dedup();
-    if flags.len() < differences.len() && flags.is_empty() {
-        return "or go on with the version of this program that began it".to_owned();
-    }
-    let mut way = format!(
-        "or go on with that run: give {} as it was there",
-        flags.join(", ")
-    );
-    for (flag, longer) in [
-        ("--epochs", "--extend-epochs"),
-        ("--stop-after-first-task", "--extend-tasks"),
-    ] {
-        if flags.iter().any(|found| found == flag) {
-            way += &format!(", and {longer} beside it where the run is to be longer");
-        }
-    }
-    way
-}
-
 /// `, the first of them a_000001_000011`; nothing where logs may not name it.
 fn first_of(first: Option<&String>) -> String {
     first.map_or_else(String::new, |first| format!(", the first of them {first}"))
@@ -369,99 +346,11 @@ pub(super) fn share(bad: usize, clips: usize) -> f64 {
     bad as f64 / clips.max(1) as f64
 }
 
-/// The ways out for a run that saw a withdrawn clip first in `task`.
-fn tainted_hint(folder: &Path, task: usize) -> String {
-    let clean = match task.checked_sub(1) {
-        Some(last) => format!("task {last} is the last that never knew it"),
-        None => "no task is without it".to_owned(),
-    };
-    format!(
-        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
-        folder.display()
-    )
-}
-
 impl Failed for TrainError {
     fn lost(&self) -> Vec<Member> {
         match self {
             Self::World(error) => error.lost(),
             _ => Vec::new(),
-        }
-    }
-}
-
-impl Hint for TrainError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::OneProcess { .. } => Some("start one process: without torchrun and srun, and with WORLD_SIZE unset".into()),
-            Self::Setting { .. } => Some("`incdec-train --help` lists every setting with its default".into()),
-            Self::Device(e) => e.hint(),
-            Self::Artifact(e) => e.hint(),
-            Self::Table(e) => e.hint(),
-            Self::Availability(e) => e.hint(),
-            Self::Lock(e) => e.hint(),
-            Self::Shard(e) => e.hint(),
-            Self::Data(e) => e.hint(),
-            Self::Checkpoint(e) => e.hint(),
-            Self::Record(e) => e.hint(),
-            Self::Feature { .. } => Some("bring the feature table up to date with `make features`, from the shards that --shards names".into()),
-            Self::Withdrawn(e) => e.hint(),
-            Self::World(e) => e.hint(),
-            Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
-            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
-            Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
-            Self::EmptyList { .. } => Some(
-                "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
-            ),
-            Self::TooManyBad { .. } | Self::NoReadableClip => Some(
-                "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
-            ),
-            Self::Stopped { .. } => Some("give the same command again to go on".into()),
-            Self::Vanished { .. } => Some("give the same command again: it begins with what is still there".into()),
-            Self::Diverged { found, .. } => Some(found.remedy().into()),
-            Self::Memory(shortage) => Some(shortage.remedy().into()),
-            Self::NoSpace { .. } => Some("free some space there, or choose an --out on another disk; then give the same command again".into()),
-            Self::ShardChanged { .. } => Some("bring the shard back as it was and give the same command again: what was finished is kept; or make the shards anew with `make decode` and train into another --out".into()),
-            Self::OtherRun { differences, .. } => Some(format!(
-                "choose another --out, or remove that folder to train it anew; {}",
-                way_back(differences)
-            )),
-            Self::OtherMachine { .. } => Some(
-                "go on with that many --threads, that --device and those --instructions (avx2 is on every x86-64-v3 machine), or choose another --out to train it anew here".into(),
-            ),
-            Self::OtherVersion { .. } => Some(
-                "choose another --out to train it anew, or finish it with the incdec that began it".into(),
-            ),
-            Self::CannotExtend { flag, .. } => Some(format!(
-                "leave {flag} out to go on with the run as it is, or train with the longer settings into another --out"
-            )),
-            Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
-            Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
-            _ => None,
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Setting { .. } | Self::OneProcess { .. } => Exit::Usage,
-            Self::Device(e) => e.exit(),
-            Self::Artifact(e) => e.exit(),
-            Self::Table(e) => e.exit(),
-            Self::Availability(e) => e.exit(),
-            Self::Lock(e) => e.exit(),
-            Self::Shard(e) => e.exit(),
-            Self::Data(e) => e.exit(),
-            Self::Checkpoint(e) => e.exit(),
-            Self::Record(e) => e.exit(),
-            Self::Withdrawn(e) => e.exit(),
-            Self::World(e) => e.exit(),
-            Self::NoTask
-            | Self::EmptyList { .. }
-            | Self::TooManyBad { .. }
-            | Self::NoReadableClip => Exit::Hopeless,
-            Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
-            Self::Stopped { signal, .. } => signal.exit(),
-            _ => Exit::Failed,
         }
     }
 }
