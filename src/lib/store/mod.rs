@@ -3,7 +3,7 @@
 //!
 //! - `remote`: a source of files as a trait, and what can fail; `http` implements it, and `headers`
 //!   understands its answers.
-//! - `address`, `bucket`, `access`: the URLs of files on the web and in object stores; `proxy`:
+//! - `address`, `bucket`, `access`, `escape`: the URLs of files on the web and in object stores; `proxy`:
 //!   the way there; `secret`: what of an address may be shown.
 //! - `client`: what the readers of a run share; `pace`: retries, waits and the rate limit;
 //!   `stream`: one file, resumed where a connection broke.
@@ -15,6 +15,7 @@ mod address;
 mod bucket;
 mod client;
 mod error;
+mod escape;
 mod headers;
 mod http;
 mod pace;
@@ -24,9 +25,9 @@ mod secret;
 mod stream;
 
 pub use access::{Access, Keys, S3Keys, StoreConfig};
-pub(crate) use address::{escaped_name, unescaped};
 pub use client::Client;
 pub use error::StoreError;
+pub(crate) use escape::{escaped_name, unescaped};
 pub use http::{Http, HttpConfig};
 pub use pace::{Meter, RetryConfig};
 pub use proxy::Proxies;
