@@ -8,12 +8,13 @@ use walkdir::WalkDir;
 use super::EraseError;
 use super::config::{Places, Selector};
 use super::ids::clip_of_name;
+use super::stores::Stores;
 use crate::clip::ClipId;
 use crate::clip::path::{has_video_ending, without_ending};
 use crate::foreign::composed;
 use crate::labels::Labels;
 use crate::parquet_file;
-use crate::shard::{RemoteShards, Shard, ShardStore, part_folders, shard_files};
+use crate::shard::{RemoteShards, Shard, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, IndexRow};
 use crate::withdrawn::{Withdrawn, read_ids};
 
@@ -41,11 +42,11 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Counts the clips of label tables, shards, index, files and folders.
+    /// Counts the clips of label tables, shards, index, stores, files and folders.
     ///
     /// # Errors
     /// When label tables, index or a shard cannot be read.
-    pub(super) fn take(places: &Places) -> Result<Self, EraseError> {
+    pub(super) fn take(places: &Places, stores: &Stores) -> Result<Self, EraseError> {
         let labels = Labels::read(&places.labels)?;
         let mut census = Self {
             labelled: labels
@@ -65,8 +66,8 @@ impl Census {
         for part in part_folders(&places.shards)? {
             census.count_stored(&part)?;
         }
-        for store in &places.stores {
-            census.count_store(store, &places.scratch());
+        for store in stores.reached() {
+            census.count_store(store);
         }
         census.count_files(&places.raw);
         if let Some(folder) = &places.frame_folders {
@@ -117,13 +118,10 @@ impl Census {
         }
     }
 
-    /// Counts what lies in a store. What cannot be reached is named by the search.
-    fn count_store(&mut self, store: &ShardStore, scratch: &Path) {
-        let Ok(remote) = RemoteShards::open(store, scratch) else {
-            return;
-        };
-        self.count_index(remote.index());
-        for (_, clips) in remote.clips() {
+    /// Counts what lies in a store. What cannot be read is named by the search.
+    fn count_store(&mut self, store: &RemoteShards) {
+        self.count_index(store.index());
+        for (_, clips) in store.clips() {
             let clips = clips.into_iter().flatten();
             self.stored.extend(clips.map(|clip| clip.clip_id));
         }

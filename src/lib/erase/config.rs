@@ -63,7 +63,7 @@ impl Places {
         short.display().to_string()
     }
 
-    /// The folder for what is fetched from stores, one file at a time.
+    /// The folder in which apply makes what it sends to stores.
     pub(super) fn scratch(&self) -> PathBuf {
         self.data.join(".incdec-store")
     }

@@ -14,6 +14,7 @@ use super::ids::Ids;
 use super::near::{Near, near};
 use super::runs::{Taints, rows_under_way};
 use super::search::{Depth, Erased, Search};
+use super::stores::Stores;
 use crate::parquet_file::{self, Provenance};
 use crate::progress::counted;
 
@@ -46,18 +47,20 @@ pub struct ErasePlan {
 /// # Errors
 /// When a selector, the label tables, the index or a shard cannot be read.
 pub fn plan(places: &Places, selectors: &[Selector]) -> Result<ErasePlan, EraseError> {
-    let census = Census::take(places)?;
+    let stores = Stores::open(places);
+    let census = Census::take(places, &stores)?;
     let clips = census.select(selectors)?;
-    plan_of(places, clips, &census)
+    plan_of(places, &stores, clips, &census)
 }
 
 pub(super) fn plan_of(
     places: &Places,
+    stores: &Stores,
     clips: BTreeSet<String>,
     census: &Census,
 ) -> Result<ErasePlan, EraseError> {
     let ids = Ids::new(clips);
-    let found = Search::everywhere(places, &ids, Depth::Names, &Erased::new())?;
+    let found = Search::everywhere(places, stores, &ids, Depth::Names, &Erased::new())?;
     let near = near(places, &ids, census)?;
     let mut held = found.held;
     held.extend(Taints::of(places, &ids)?.rows(places));

@@ -1,34 +1,54 @@
-//! Shards in object stores, as files that a ledger names.
+//! Shards in object stores, reached once for all that is done with them.
 
 use super::EraseError;
 use super::config::Places;
-use crate::shard::{RemoteShards, StoredClip};
+use crate::artifact::sweep;
+use crate::shard::{RemoteShards, ShardError, StoredClip};
 
-/// The stores of the places, each reached.
-pub(super) struct Stores(Vec<RemoteShards>);
+/// The stores of the places by their addresses, each reached, or why it was not.
+pub(super) struct Stores(Vec<(String, Result<RemoteShards, ShardError>)>);
 
 impl Stores {
-    /// Reaches every store.
-    ///
-    /// # Errors
-    /// When one cannot be reached or refuses.
-    pub(super) fn open(places: &Places) -> Result<Self, EraseError> {
-        let stores = places.stores.iter();
-        let opened = stores.map(|store| RemoteShards::open(store, &places.scratch()));
-        Ok(Self(opened.collect::<Result<_, _>>()?))
+    /// Reaches for every store.
+    pub(super) fn open(places: &Places) -> Self {
+        let stores = places.stores.iter().map(|store| {
+            // What is fetched lies in the data folder for a moment; a search that was killed leaves it there.
+            let swept = sweep(&places.data).map_err(ShardError::from);
+            let reached = swept.and_then(|()| RemoteShards::open(store, &places.data));
+            (store.address.to_string(), reached)
+        });
+        Self(stores.collect())
     }
 
-    /// Each of them.
-    pub(super) fn each(&self) -> impl Iterator<Item = &RemoteShards> {
-        self.0.iter()
+    /// All of them.
+    ///
+    /// # Errors
+    /// Why one could not be reached.
+    pub(super) fn insist(self) -> Result<Self, EraseError> {
+        let reached = self
+            .0
+            .into_iter()
+            .map(|(address, store)| Ok((address, Ok(store?))));
+        let reached: Result<_, ShardError> = reached.collect();
+        Ok(Self(reached?))
+    }
+
+    /// Each address, with the store or the reason why it was not reached.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, Result<&RemoteShards, &ShardError>)> {
+        let stores = self.0.iter();
+        stores.map(|(address, store)| (address.as_str(), store.as_ref()))
+    }
+
+    /// Those that were reached.
+    pub(super) fn reached(&self) -> impl Iterator<Item = &RemoteShards> {
+        self.each().filter_map(|(_, store)| store.ok())
     }
 
     /// The store that a file lies in, by its address, and the file's name there.
     pub(super) fn of<'a>(&self, address: &'a str) -> Option<(&RemoteShards, &'a str)> {
         let within = |store: &RemoteShards| address.strip_prefix(&store.address_of(""));
         let mut found = self
-            .0
-            .iter()
+            .reached()
             .filter_map(|store| Some((store, within(store)?)));
         found.next()
     }

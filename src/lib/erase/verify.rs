@@ -12,6 +12,7 @@ use super::ids::Ids;
 use super::ledger::{KnownByRun, Ledger};
 use super::runs::Taints;
 use super::search::{Depth, Search};
+use super::stores::Stores;
 use super::witness;
 use crate::progress::counted;
 use crate::withdrawn::Withdrawn;
@@ -61,7 +62,8 @@ pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
         ));
     }
     let ids = Ids::new(listed.union(&erased).cloned().collect());
-    let mut found = Search::everywhere(places, &ids, Depth::Content, &ledger.erased()?)?;
+    let (stores, erased) = (Stores::open(places), ledger.erased()?);
+    let mut found = Search::everywhere(places, &stores, &ids, Depth::Content, &erased)?;
     found.unsearched.append(&mut found.beyond);
     problems.extend(unmarked(places, &ids, &ledger)?);
     problems.extend(witness::strangers(places, &ledger));

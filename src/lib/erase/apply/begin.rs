@@ -49,7 +49,11 @@ pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), Erase
 
 /// The row of the ledger as the work begins: everything that cannot be found out later stands in
 /// it.
-pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, EraseError> {
+pub(super) fn row(
+    config: &EraseConfig,
+    plan: &ErasePlan,
+    stores: &Stores,
+) -> Result<ErasureRow, EraseError> {
     let mut sums: BTreeMap<&str, HeldAt> = BTreeMap::new();
     for row in plan.held.iter().filter(|row| row.action != Action::Keep) {
         let sum = sums.entry(row.place.name()).or_default();
@@ -57,7 +61,6 @@ pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, 
         sum.bytes = sum.bytes.saturating_add(row.bytes);
     }
     let ids = Ids::new(plan.clips.clone());
-    let stores = Stores::open(&config.places)?;
     Ok(ErasureRow {
         number: 0,
         request: config.request.clone(),
@@ -66,8 +69,8 @@ pub(super) fn row(config: &EraseConfig, plan: &ErasePlan) -> Result<ErasureRow, 
         begun: now(),
         finished: None,
         places: serde_json::json!(sums).to_string(),
-        files: serde_json::json!(files_before(config, plan, &stores)?).to_string(),
-        erased: serde_json::json!(hashes_of(config, plan, &ids, &stores)?).to_string(),
+        files: serde_json::json!(files_before(config, plan, stores)?).to_string(),
+        erased: serde_json::json!(hashes_of(config, plan, &ids, stores)?).to_string(),
         runs: serde_json::json!(known_by_runs(config, plan, &ids)?).to_string(),
         left: "[]".to_owned(),
         crate_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -116,7 +119,9 @@ fn files_before(
         names.extend(files_of_run(&run));
     }
     let mut files = BTreeMap::new();
-    let indexes = stores.each().map(|store| store.address_of(IndexRow::FILE));
+    let indexes = stores
+        .reached()
+        .map(|store| store.address_of(IndexRow::FILE));
     let in_stores = in_stores.into_iter().map(|row| row.file.clone());
     for address in in_stores.chain(indexes).collect::<BTreeSet<String>>() {
         let found = stores.of(&address);

@@ -160,6 +160,7 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
     if let Some(problem) = ledger.broken() {
         return Err(EraseError::Chain { problem });
     }
+    let stores = Stores::open(places);
     let row = match ledger.unfinished().cloned() {
         Some(row) if row.request == config.request && row.selector == said(&config.selectors) => {
             tracing::info!("going on with request {}, begun {}", row.request, row.begun);
@@ -172,14 +173,14 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
             });
         }
         None => {
-            let census = Census::take(places)?;
+            let census = Census::take(places, &stores)?;
             let clips = census.select(&config.selectors)?;
-            let plan = super::plan::plan_of(places, clips, &census)?;
+            let plan = super::plan::plan_of(places, &stores, clips, &census)?;
             if let Some(done) = done_before(config, &ledger, &plan)? {
                 return Ok(done);
             }
             begin::refuse(config, &plan)?;
-            ledger.begin(begin::row(config, &plan)?)?
+            ledger.begin(begin::row(config, &plan, &stores)?)?
         }
     };
     Work {
@@ -190,7 +191,7 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
         row,
         locks,
     }
-    .run(&mut ledger)
+    .run(&mut ledger, &stores.insist()?)
 }
 
 /// The row of the same request of the same clips, where nothing is left to do.
@@ -236,22 +237,24 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn run(self, ledger: &mut Ledger) -> Result<Applied, EraseError> {
+    fn run(self, ledger: &mut Ledger, stores: &Stores) -> Result<Applied, EraseError> {
         self.sweep()?;
         self.list()?;
         self.shards()?;
-        self.stores()?;
+        self.stores(stores)?;
         self.manifest()?;
         self.tasks()?;
         let places = &self.config.places;
-        let found = Search::everywhere(places, &self.ids, Depth::Names, &Erased::new())?;
+        // What lies there is another now.
+        let stores = Stores::open(places).insist()?;
+        let found = Search::everywhere(places, &stores, &self.ids, Depth::Names, &Erased::new())?;
         self.derived(&found.held)?;
         self.runs()?;
         self.downloads()?;
         self.files(&found.held)?;
         let by_hand = found.held.iter().filter(|row| row.action == Action::ByHand);
         let by_hand: Vec<&HeldRow> = by_hand.collect();
-        self.close(ledger, &by_hand)
+        self.close(ledger, &stores, &by_hand)
     }
 
     /// Removes what was being written when this was stopped: it may hold what is to be erased. The
@@ -311,9 +314,13 @@ impl Work<'_> {
     }
 
     /// Writes into the ledger that all is done.
-    fn close(mut self, ledger: &mut Ledger, by_hand: &[&HeldRow]) -> Result<Applied, EraseError> {
+    fn close(
+        mut self,
+        ledger: &mut Ledger,
+        stores: &Stores,
+        by_hand: &[&HeldRow],
+    ) -> Result<Applied, EraseError> {
         let places = &self.config.places;
-        let stores = Stores::open(places)?;
         for (name, hashes) in &mut self.before {
             if let Some((store, file)) = stores.of(name) {
                 hashes.after = store.hash(file)?;

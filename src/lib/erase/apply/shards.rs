@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use super::Work;
 use crate::artifact::ArtifactError;
 use crate::erase::EraseError;
+use crate::erase::stores::Stores;
 use crate::labels::Labels;
 use crate::manifest::{self, ManifestConfig};
-use crate::shard::{self, Deleted, Deletion, RemoteShards, ShardSource, ShardStore};
+use crate::shard::{self, Deleted, Deletion, ShardSource, ShardStore};
 use crate::tables::IndexRow;
 use crate::withdrawn::WITHDRAWN_FILE;
 
@@ -53,21 +54,21 @@ impl Work<'_> {
     }
 
     /// The shards of every store that hold a clip, and its index.
-    pub(super) fn stores(&self) -> Result<(), EraseError> {
-        let places = &self.config.places;
+    pub(super) fn stores(&self, stores: &Stores) -> Result<(), EraseError> {
         let labelled = self.labelled()?;
-        for store in &places.stores {
-            let remote = RemoteShards::open(store, &places.scratch())?;
+        for remote in stores.reached() {
+            let address = remote.address();
             if !remote.has_index() {
                 if remote.clips().is_empty() {
                     continue;
                 }
                 return Err(EraseError::NoIndex {
-                    folder: store.address.to_string().into(),
+                    folder: address.into(),
                 });
             }
-            let deleted = remote.delete(&self.deletion(&labelled))?;
-            report(&deleted, &store.address);
+            let folder = self.config.places.scratch();
+            let deleted = remote.delete(&self.deletion(&labelled), &folder)?;
+            report(&deleted, &address);
         }
         Ok(())
     }
@@ -76,7 +77,7 @@ impl Work<'_> {
     pub(super) fn manifest(&self) -> Result<(), EraseError> {
         let places = &self.config.places;
         // Of a store the index is fetched, and nothing else is kept.
-        let cache = places.scratch().join("index");
+        let cache = places.scratch();
         let of_store = |store: &ShardStore| ShardStore {
             cache: Some(cache.clone()),
             cache_bytes: u64::MAX,

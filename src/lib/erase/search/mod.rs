@@ -15,6 +15,7 @@ use super::EraseError;
 use super::config::Places;
 use super::held::{Action, HeldRow, Place, What};
 use super::ids::Ids;
+use super::stores::Stores;
 use crate::foreign::printable;
 use crate::labels::Labels;
 
@@ -62,6 +63,7 @@ impl<'a> Search<'a> {
     /// When the label tables cannot be read. Whatever else cannot be read is named in the result.
     pub(super) fn everywhere(
         places: &'a Places,
+        stores: &Stores,
         ids: &'a Ids,
         depth: Depth,
         erased: &'a Erased,
@@ -89,8 +91,8 @@ impl<'a> Search<'a> {
         for cache in &places.caches {
             search.folder(Place::Cache, cache);
         }
-        for store in &places.stores {
-            search.store(store);
+        for (address, store) in stores.each() {
+            search.store(address, store);
         }
         if let Some(folder) = places.manifest.parent() {
             search.folder(Place::Manifest, folder);

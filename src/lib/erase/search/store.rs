@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Depth, Search};
 use crate::erase::EraseError;
 use crate::erase::held::{Action, Place, What};
-use crate::shard::{RemoteShards, ShardStore, parse_shard_name};
+use crate::shard::{RemoteShards, ShardError, parse_shard_name};
 use crate::tables::IndexRow;
 
 /// Why what a store that cannot list itself holds is not all known.
@@ -16,38 +16,40 @@ const VERSIONS: &str = "it keeps old versions of what was replaced or removed: d
 impl Search<'_> {
     /// Looks through a store: by names the shards' rows, and by content every byte. All other files
     /// are read in either case.
-    pub(super) fn store(&mut self, store: &ShardStore) {
-        let searched = self.search_store(store);
-        if let Err(error) = searched {
-            let address = store.address.to_string();
-            self.unsearched(Path::new(&address), &error.to_string());
-        }
-    }
-
-    fn search_store(&mut self, store: &ShardStore) -> Result<(), EraseError> {
-        let remote = RemoteShards::open(store, &self.places.scratch())?;
-        let address = Path::new(&store.address.to_string()).to_owned();
+    pub(super) fn store(&mut self, address: &str, store: Result<&RemoteShards, &ShardError>) {
+        let address = Path::new(address);
+        let remote = match store {
+            Ok(remote) => remote,
+            Err(error) => {
+                self.unsearched(address, &error.to_string());
+                return;
+            }
+        };
         if !remote.lists_itself() {
-            let unlisted = (address.clone(), UNLISTED.to_owned());
+            let unlisted = (address.to_owned(), UNLISTED.to_owned());
             self.found.beyond.push(unlisted);
         }
-        if remote.keeps_versions()? {
-            self.found.beyond.push((address, VERSIONS.to_owned()));
+        match remote.keeps_versions() {
+            Ok(false) => {}
+            Ok(true) => {
+                let versions = (address.to_owned(), VERSIONS.to_owned());
+                self.found.beyond.push(versions);
+            }
+            Err(error) => self.unsearched(address, &error.to_string()),
         }
         let by_row = self.depth == Depth::Names;
         if by_row {
-            self.rows_of(&remote);
+            self.rows_of(remote);
         }
         for file in remote.files() {
             if by_row && parse_shard_name(&file).is_some() {
                 continue;
             }
-            if let Err(error) = self.object(&remote, &file) {
+            if let Err(error) = self.object(remote, &file) {
                 let address = remote.address_of(&file);
                 self.unsearched(Path::new(&address), &error.to_string());
             }
         }
-        Ok(())
     }
 
     /// The rows of the shards by the ids of their clips.

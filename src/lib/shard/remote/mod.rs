@@ -1,33 +1,31 @@
 //! Shards of an object store as they lie there, without a cache: looked through, and written anew
-//! without clips.
+//! without clips (`rewrite`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+mod rewrite;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ShardError;
-use super::delete::{Deleted, Deletion, Keeper, take_out};
+use super::delete::{Deleted, Deletion};
 use super::fetched::Origin;
-use super::folder::{parse_shard_name, shard_files};
+use super::folder::parse_shard_name;
 use super::index::Index;
-use super::publish::{publish_file, remote_hash};
-use super::reader::Shard;
+use super::publish::remote_hash;
 use super::source::ShardStore;
 use super::stored::StoredClip;
-use super::writer::write_index;
-use crate::artifact::{ArtifactError, Draft, sweep};
+use crate::artifact::Draft;
 use crate::clip::Split;
 use crate::parallel;
-use crate::parquet_file::Provenance;
-use crate::store::{Client, RemoteError, escaped_name};
+use crate::store::{Client, escaped_name};
 use crate::tables::IndexRow;
 
 /// Shards whose ends are fetched at the same time.
 const ASKING: usize = 16;
 
-/// The shards of a store. What is fetched of them lies in the folder for scratch for a moment, one
-/// file at a time.
+/// The shards of a store. What is fetched of them lies as a draft in the folder `scratch` for a
+/// moment, one file at a time.
 pub struct RemoteShards {
     origin: Origin,
     index: Arc<Index>,
@@ -54,7 +52,6 @@ impl RemoteShards {
     /// When the store cannot be reached or refuses, has neither a listing nor an index, or the index
     /// is damaged.
     pub fn open(store: &ShardStore, scratch: &Path) -> Result<Self, ShardError> {
-        sweep(scratch)?;
         let client = Client::of(&store.address, &store.http, store.retry)?;
         let listed = client.patiently(|| client.remote.list(&|_| true))?;
         let has_index = |files: &Vec<String>| files.iter().any(|file| file == IndexRow::FILE);
@@ -96,6 +93,12 @@ impl RemoteShards {
         let (client, path) = (&self.origin.client, self.path_of(&file)?);
         let facts = client.patiently(|| client.remote.facts(&path))?;
         Ok(facts.keeps_versions)
+    }
+
+    /// The address of the shards, for messages.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.origin.client.source
     }
 
     /// The address of a file, for messages.
@@ -212,96 +215,13 @@ impl RemoteShards {
 
     /// Takes clips out, as [`delete`](super::delete()) does in a folder: shards that hold none keep
     /// every byte; new ones are sent before the index, and what they replace is removed after it.
-    /// Whoever reads from the store meanwhile ends with the name of a shard that has gone. Nobody
-    /// else may write into the folder for scratch, and there must be an index.
+    /// Whoever reads from the store meanwhile ends with the name of a shard that has gone. New shards
+    /// are written in `folder`, which is nobody else's and is gone afterwards; there must be an
+    /// index.
     ///
     /// # Errors
     /// When the store or the disk fails, or the store has something else under a new shard's name.
-    pub fn delete(&self, deletion: &Deletion<'_>) -> Result<Deleted, ShardError> {
-        for name in shard_files(&self.scratch)?.into_values() {
-            self.clear(&name)?;
-        }
-        take_out(self, deletion)
-    }
-
-    /// Removes what was written to be sent.
-    fn clear(&self, name: &str) -> Result<(), ShardError> {
-        let path = self.scratch.join(name);
-        Ok(fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?)
-    }
-}
-
-impl Keeper for RemoteShards {
-    fn index(&self) -> Result<(Provenance, Vec<IndexRow>), ShardError> {
-        Ok((self.index.provenance.clone(), self.index.rows.clone()))
-    }
-
-    fn shards(&self) -> Result<BTreeMap<(Split, u32), String>, ShardError> {
-        let client = &self.origin.client;
-        let mut shards = Self::shards(self);
-        if self.listed.is_none() {
-            let is_there = |name: &String| match client.patiently(|| client.remote.facts(name)) {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind.is_absence() => Ok(false),
-                Err(error) => Err(error),
-            };
-            let names: Vec<String> = shards.values().cloned().collect();
-            let there: Vec<bool> = parallel::try_each(&names, ASKING, is_there)?;
-            let there: BTreeSet<String> = names
-                .into_iter()
-                .zip(there)
-                .filter_map(|(name, is_there)| is_there.then_some(name))
-                .collect();
-            shards.retain(|_, name| there.contains(name));
-        }
-        Ok(shards)
-    }
-
-    fn may_hold(&self, shard: &str, clips: &BTreeSet<String>) -> Result<bool, ShardError> {
-        let named = self.index.rows_of(shard);
-        let holds = named
-            .into_iter()
-            .any(|(_, row)| clips.contains(&row.clip_id));
-        Ok(holds || !self.origin.strays_of(shard)?.is_empty())
-    }
-
-    fn open(&self, shard: &str) -> Result<Shard, ShardError> {
-        let mut draft = Draft::new(&self.scratch.join(shard))?;
-        self.origin.fetch(shard, &mut draft)?;
-        // The map outlives the file's name.
-        Shard::open(draft.path())
-    }
-
-    fn hash(&self, shard: &str) -> Result<String, ShardError> {
-        Ok(remote_hash(&self.origin.client, shard)?)
-    }
-
-    fn folder(&self) -> &Path {
-        &self.scratch
-    }
-
-    fn publish(&self, shard: &str) -> Result<(), ShardError> {
-        publish_file(&self.origin.client, &self.scratch.join(shard), shard)?;
-        self.clear(shard)
-    }
-
-    fn publish_index(&self, rows: &[IndexRow], from: &Provenance) -> Result<(), ShardError> {
-        write_index(&self.scratch, rows, from)?;
-        let client = &self.origin.client;
-        let path = self.scratch.join(IndexRow::FILE);
-        client.patiently(|| client.remote.replace(IndexRow::FILE, &path))?;
-        self.clear(IndexRow::FILE)
-    }
-
-    fn remove(&self, shard: &str) -> Result<(), ShardError> {
-        let client = &self.origin.client;
-        Ok(client.patiently(|| -> Result<(), RemoteError> { client.remote.remove(shard) })?)
-    }
-}
-
-impl Drop for RemoteShards {
-    fn drop(&mut self) {
-        // Another search may still have something in it.
-        let _ = fs::remove_dir(&self.scratch);
+    pub fn delete(&self, deletion: &Deletion<'_>, folder: &Path) -> Result<Deleted, ShardError> {
+        rewrite::delete(self, deletion, folder)
     }
 }
