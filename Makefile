@@ -425,7 +425,7 @@ needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
 erase: | $(ALL_BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
 	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
-	$(call run,'$(BIN)/incdec-erase' apply $(ERASE) $(call flag,--request,REQUEST) $(ERASE_PLACES))
+	$(call run,'$(BIN)/incdec-erase' apply $(call flag,--request,REQUEST) $(ERASE_PLACES) $(ERASE))
 where: | $(ALL_BUILT) ## say what is held of one clip, and where (CLIP=id)
 	$(call needs,CLIP,the clip's id)
 	$(call run,'$(BIN)/incdec-erase' plan $(ERASE_PLACES) -- $(call as_word,CLIP))

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use incdec::clean::{self, CleanConfig, CleanError, Stage};
-use incdec::lock::Wait;
 
 const EXAMPLE: &str = "\
 Examples:
@@ -48,7 +47,7 @@ impl From<Args> for CleanConfig {
             folder: args.folder,
             clips: args.clips,
             dry_run: args.dry_run,
-            wait: if args.wait { Wait::Yes } else { Wait::No },
+            wait: args.wait.into(),
         }
     }
 }

@@ -7,16 +7,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use incdec::features::{self, FeaturesConfig, GivenTransform};
-use incdec::lock::Wait;
 use incdec::model::instructions::libtorch_version;
 use incdec::model::{Geometry, Variant};
 
 const EXAMPLE: &str = "\
 Examples:
   incdec-features --checkpoint runs/ewc/checkpoints/task-0.safetensors --shards Kinetics/shards \\
-    --out Kinetics/features.parquet
+    --out Kinetics/features/features.parquet
   incdec-features --checkpoint movinet_a0.pt --variant A0 --geometry tf --shards Kinetics/shards \\
-    --out Kinetics/features-kinetics600.parquet
+    --out Kinetics/features/kinetics-600.parquet
 
 Called again, it computes what is new or has changed, and drops what is stored no more.";
 
@@ -84,7 +83,7 @@ fn main() -> ExitCode {
         device: args.computing.device,
         workers: args.computing.workers,
         threads: args.computing.threads,
-        wait: if args.wait { Wait::Yes } else { Wait::No },
+        wait: args.wait.into(),
         ..FeaturesConfig::new(args.checkpoint, args.store.source(args.shards), args.out)
     };
     cli::run(None, || {

@@ -169,13 +169,7 @@ fn convert(
     })?;
     let out = out.unwrap_or_else(|| file.with_extension(to));
     // What a conversion that was killed left beside the file.
-    if let Some(folder) = out.parent() {
-        artifact::sweep(if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        })?;
-    }
+    artifact::sweep(artifact::parent(&out))?;
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     checkpoint::write(&out, &tensors, &metadata)?;
     cli::news(out.display());

@@ -171,7 +171,8 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// The folder that holds `path`; `.` for a bare name.
-fn parent(path: &Path) -> &Path {
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
     or_here(path.parent().unwrap_or(Path::new("")))
 }
 

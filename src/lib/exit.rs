@@ -67,7 +67,7 @@ Exit status:
   2         the command line makes no sense
   65        this input can never succeed; another try will not help
   69        a group of processes never came together
-  75        a passing trouble (network, busy folder, full disk): the same command can succeed later
+  75        a passing trouble (network, busy folder, full disk, lost process): try again later
   130       ended by SIGINT; what was finished is kept, the same command goes on
   143       ended by SIGTERM or SIGUSR1; what was finished is kept, the same command goes on";
 }

@@ -64,11 +64,11 @@
 //! | `features` | what a frozen backbone makes of every clip | `data`, `model`, `shard` |
 //! | [`metrics`] | average precision, confusion, forgetting, over plain slices | not even the ground |
 //! | [`unlearning`] | what unlearning decides on plain data: sets, masks, rates, exact heads | |
-//! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard` |
+//! | `train` | the loop and the approaches | `data`, `model`, `metrics`, `shard`, `unlearning` |
 //! | `predict` | a checkpoint applied to videos | `media`, `shard`, `decode`, `data`, `features`, `model` |
 //! | [`audit`] | how an unlearned model is judged against references | `metrics`, `model`, `features`, `shard`, `train`, `unlearning` |
 //! | [`report`] | one page from one or more runs, and of what was withdrawn | `audit`, `erase`, `metrics`, `shard` |
-//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `manifest`, `shard` |
+//! | [`erase`] | what is held of withdrawn clips, taking it away everywhere, seeing that nothing is left | `download`, `manifest`, `shard` |
 //! | [`clean`] | takes away what a stage has made, as far as its record proves that | `download`, `manifest`, `report`, `shard` |
 //! | [`weights`] | published weights, fetched and checked | `download` |
 //! | [`own_data`] | label tables from a folder of one's own | |
@@ -92,8 +92,7 @@
 //! # Cargo features
 //!
 //! `media` (FFmpeg: decode, toy) and `torch` (libtorch: data, model, train, features, audit), both on by default;
-//! predict needs both. The binaries of a stage link
-//! only what the stage needs.
+//! predict needs both. The binaries of a stage link only what the stage needs.
 
 pub mod artifact;
 pub mod card;

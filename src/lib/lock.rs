@@ -32,6 +32,13 @@ pub enum Wait {
     Yes,
 }
 
+impl From<bool> for Wait {
+    /// What a `--wait` that was given or not means.
+    fn from(is_asked: bool) -> Self {
+        if is_asked { Self::Yes } else { Self::No }
+    }
+}
+
 /// Why a lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

@@ -10,8 +10,8 @@ use crate::cli;
 
 const EXAMPLE: &str = "\
 Examples:
-  incdec-audit --shards Kinetics/shards --out Kinetics/audits/scrub runs/scrub-0 runs/path-0
-  incdec-audit --shards demo/shards --out demo/audit --features demo/features.parquet \\
+  incdec-audit --shards Kinetics/shards --out Kinetics/audit/scrub runs/scrub-0 runs/path-0
+  incdec-audit --shards demo/shards --out demo/audit/tables --features demo/audit/features/features.parquet \\
     --train-references demo/runs/*
   incdec-audit memorised --features features.parquet --availability tasks --out request.csv
 

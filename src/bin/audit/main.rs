@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use incdec::audit::{self, AuditConfig, AuditStageError, MemorisedConfig, TrainReferences};
 use incdec::child;
-use incdec::lock::Wait;
 use incdec::model::instructions::libtorch_version;
 
 use args::{Args, Memorised, Task};
@@ -40,7 +39,7 @@ fn audit(args: Args) -> ExitCode {
         threads: computing.threads,
         shadows: args.shadows,
         seed: args.seed,
-        wait: if args.wait { Wait::Yes } else { Wait::No },
+        wait: args.wait.into(),
     };
     cli::run(None, || {
         // References are trained by another program, which ends with this one.

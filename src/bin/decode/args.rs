@@ -7,7 +7,6 @@ use clap::{Args, Parser, Subcommand};
 use incdec::decode::{
     ClipSettings, DecodeConfig, DecodeError, Fps, MergeConfig, Resample, Retry, Subsampling,
 };
-use incdec::lock::Wait;
 use incdec::media::frame_size::{FrameSize, SampleAspect};
 use incdec::media::limits::Limits;
 use incdec::part::{MAX_PARTS, Part};
@@ -89,7 +88,7 @@ impl From<Merge> for MergeConfig {
             out: merge.out,
             parts: merge.parts,
             max_failed: merge.max_failed,
-            wait: if merge.wait { Wait::Yes } else { Wait::No },
+            wait: merge.wait.into(),
         }
     }
 }
@@ -278,7 +277,7 @@ impl From<Stage> for DecodeConfig {
                 memory_bytes: stage.clip_memory_mib.saturating_mul(1 << 20),
             },
             retry: if stage.retry { Retry::Yes } else { Retry::No },
-            wait: if stage.wait { Wait::Yes } else { Wait::No },
+            wait: stage.wait.into(),
             isolate: stage.isolate.map(|_| {
                 // A program whose file cannot be named is looked up in the search path.
                 std::env::current_exe().unwrap_or_else(|_| "incdec-decode".into())

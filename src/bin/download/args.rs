@@ -6,7 +6,6 @@ use clap::{Args, Parser, Subcommand};
 use incdec::clip::Split;
 use incdec::download::DownloadConfig;
 use incdec::download::labels::{ClipsPerClass, LabelsConfig, Tables};
-use incdec::lock::Wait;
 use incdec::part::{MAX_PARTS, Part};
 use incdec::store::Link;
 
@@ -104,7 +103,7 @@ struct SourceArgs {
     #[arg(long)]
     source: Option<Link>,
     /// Entry of sources.toml: kinetics-700-2020, kinetics-600, kinetics-400.
-    #[arg(long, default_value = "kinetics-700-2020")]
+    #[arg(long, default_value_t = DownloadConfig::default().dataset)]
     dataset: String,
     /// Another sources.toml than the one built in.
     #[arg(long, value_name = "FILE")]
@@ -176,13 +175,13 @@ impl From<LabelsArgs> for LabelsConfig {
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// Folder of classes.csv, train.csv, validation.csv and test.csv.
-    #[arg(long, default_value = "Kinetics/Info")]
+    #[arg(long, default_value_os_t = DownloadConfig::default().labels)]
     labels: PathBuf,
     /// Folder for the clips.
-    #[arg(long, default_value = "Kinetics/raw")]
+    #[arg(long, default_value_os_t = DownloadConfig::default().raw)]
     out: PathBuf,
     /// The ledger: what became of each archive and clip.
-    #[arg(long, default_value = "Kinetics/downloads.parquet")]
+    #[arg(long, default_value_os_t = DownloadConfig::default().ledger)]
     ledger: PathBuf,
     /// Only these subcategories, separated by commas; one with a comma in its name is written as it
     /// is.
@@ -208,16 +207,12 @@ pub(crate) struct RunArgs {
     max_rate: Option<u64>,
     /// Share of the clips that may be missing, 0 to 1: in no archive, or in one that is absent or
     /// damaged at its source.
-    #[arg(long, default_value = "0.01", value_parser = share, value_name = "SHARE")]
+    #[arg(long, default_value_t = DownloadConfig::default().max_missing, value_parser = share, value_name = "SHARE")]
     max_missing: f64,
     /// Read archives once more for clips that earlier runs did not find in them. Without it that is
     /// done where the index, an archive's tag, size or content, or the source has changed.
     #[arg(long)]
     again: bool,
-    /// What is always done now: whole clips that lie in --out and that the ledger does not know are
-    /// hashed and taken as they are.
-    #[arg(long, hide = true)]
-    adopt: bool,
     /// Where another program works on the same ledger or clips, begin when it has ended.
     #[arg(long)]
     wait: bool,
@@ -241,7 +236,7 @@ impl From<RunArgs> for DownloadConfig {
             bytes_per_second: args.max_rate,
             max_missing: args.max_missing,
             seek_again: args.again,
-            wait: if args.wait { Wait::Yes } else { Wait::No },
+            wait: args.wait.into(),
             retry: args.source.store.retry(),
             http: args.source.store.http(),
             source: args.source.source,

@@ -288,11 +288,7 @@ impl Table {
 
     /// The schedule that the published experiments used under a scenario.
     fn schedule(&self, scenario: Scenario) -> Option<PathBuf> {
-        let name = match scenario {
-            Scenario::Decremental => "subcategories_to_remove.csv",
-            Scenario::IncrementalDecremental => "subcategories_to_substitute.csv",
-            Scenario::Substitution | Scenario::JointIncremental | Scenario::Events => return None,
-        };
+        let name = scenario.published_schedule()?;
         Some(self.labels.join(name))
     }
 }

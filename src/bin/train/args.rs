@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use incdec::data::OnBadClip;
-use incdec::lock::Wait;
 use incdec::model::{Geometry, Instructions, ModelPath, Precision, Variant};
 use incdec::run_record::Extension;
 use incdec::train::settings::{
@@ -398,7 +397,7 @@ impl From<Args> for TrainConfig {
                 epochs: args.extend_epochs,
                 tasks: args.extend_tasks,
             },
-            wait: if args.wait { Wait::Yes } else { Wait::No },
+            wait: args.wait.into(),
             seed_outputs: args.seed_outputs,
             seed_arguments: args.seed_argument.into_iter().collect(),
             profile: args.profile,

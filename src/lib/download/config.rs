@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::artifact;
 use crate::clip::Split;
 use crate::lock::Wait;
 use crate::store::{HttpConfig, Link, RetryConfig};
@@ -83,9 +84,6 @@ impl Default for DownloadConfig {
 impl DownloadConfig {
     /// The folder that the ledger lies in.
     pub(super) fn ledger_folder(&self) -> &Path {
-        match self.ledger.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
+        artifact::parent(&self.ledger)
     }
 }

@@ -67,8 +67,7 @@ impl fmt::Display for FeaturesSummary {
 /// When checkpoint, shards or table cannot be read or written, or a clip cannot be loaded.
 pub fn run(config: &FeaturesConfig) -> Result<FeaturesSummary, FeaturesError> {
     check(config)?;
-    let folder = config.out.parent().filter(|f| !f.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = artifact::parent(&config.out);
     let _lock = Lock::folder(folder, HOLDER, config.wait)?;
     artifact::sweep(folder)?;
     let transform = Transform::of(&config.checkpoint, config.transform)?;

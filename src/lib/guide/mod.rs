@@ -23,6 +23,7 @@ pub mod clusters {}
 
 #[doc = include_str!("object_stores.md")]
 pub mod object_stores {}
+
 #[doc = include_str!("several_processes.md")]
 pub mod several_processes {}
 

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::artifact::ArtifactError;
 use crate::clip::Split;
+use crate::labels::table_file;
+use crate::taxonomy::Taxonomy;
 
 /// A labelled clip, ready to be written.
 pub(super) struct Row<'a> {
@@ -25,7 +27,7 @@ pub(super) fn texts(
     let columns = if is_grouped { 3 } else { 2 };
     let mut texts = Vec::new();
     for split in Split::ALL {
-        let name = format!("{split}.csv");
+        let name = table_file(split);
         let of_split = sorted.iter().filter(|row| row.split == split);
         let cells = of_split.map(|row| {
             [
@@ -37,7 +39,7 @@ pub(super) fn texts(
         let table = [["label", "clip", "group"]].into_iter().chain(cells);
         texts.push((name.clone(), text(&name, table, columns)?));
     }
-    let name = "classes.csv".to_owned();
+    let name = Taxonomy::FILE.to_owned();
     let cells = pairs
         .iter()
         .map(|(category, subcategory)| [category.as_str(), subcategory, ""]);

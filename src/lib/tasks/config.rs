@@ -33,7 +33,18 @@ impl Scenario {
     /// Whether a schedule says which subcategories each task has.
     #[must_use]
     pub fn takes_schedule(self) -> bool {
-        matches!(self, Self::Decremental | Self::IncrementalDecremental)
+        self.published_schedule().is_some()
+    }
+
+    /// The file's name, in a folder of label tables, of the schedule that the published experiments
+    /// used under it.
+    #[must_use]
+    pub fn published_schedule(self) -> Option<&'static str> {
+        match self {
+            Self::Decremental => Some("subcategories_to_remove.csv"),
+            Self::IncrementalDecremental => Some("subcategories_to_substitute.csv"),
+            Self::Substitution | Self::JointIncremental | Self::Events => None,
+        }
     }
 
     /// Which clips of a class the imbalanced sampler counts: the seed counts a task's list only

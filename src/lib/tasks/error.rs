@@ -130,10 +130,7 @@ impl Hint for TasksError {
             ),
             Self::EventsUnused { .. } => Some("--scenario events follows them".into()),
             Self::ScheduleMissing { scenario } => {
-                let file = match scenario {
-                    Scenario::Decremental => "subcategories_to_remove.csv",
-                    _ => "subcategories_to_substitute.csv",
-                };
+                let file = scenario.published_schedule()?;
                 Some(format!("give it with --schedule; the published one is Kinetics/Info/{file}"))
             }
             Self::ScheduleCsv(_) | Self::ScheduleColumn { .. } | Self::ScheduleEntry { .. } => Some(

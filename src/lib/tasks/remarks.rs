@@ -3,6 +3,7 @@
 use super::{Scenario, Source, SplitSummary, TasksSummary};
 use crate::clip::Split;
 use crate::foreign::first_of;
+use crate::labels::table_file;
 
 /// Most names that a remark lists; the rest is counted.
 const MAX_NAMED: usize = 5;
@@ -13,7 +14,7 @@ pub(super) fn remarks(source: &Source, summary: &TasksSummary, arrivals: bool) -
     let mut remarks = Vec::new();
     for split in Split::ALL {
         if source.clips[split as usize].is_empty() {
-            remarks.push(format!("{split}.csv has no clips"));
+            remarks.push(format!("{} has no clips", table_file(split)));
             continue;
         }
         let lists = summary.tasks.iter().map(|task| task.of(split).listed);

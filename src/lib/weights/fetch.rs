@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::published::PublishedWeights;
 use super::{WeightsError, blob_id};
-use crate::artifact::ArtifactError;
+use crate::artifact::{self, ArtifactError};
 use crate::download::source::connect;
 use crate::lock::{Lock, Wait};
 use crate::progress::{Progress, Unit};
@@ -55,9 +55,9 @@ pub enum Fetched {
 /// the disk refuses.
 pub fn fetch(config: &WeightsConfig) -> Result<Fetched, WeightsError> {
     let weights = config.weights;
-    let folder = folder_of(&config.out);
-    fs::create_dir_all(&folder).map_err(ArtifactError::at("create folder", &folder))?;
-    let _lock = Lock::folder(&folder, "incdec-weights", Wait::No)?;
+    let folder = artifact::parent(&config.out);
+    fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
+    let _lock = Lock::folder(folder, "incdec-weights", Wait::No)?;
     if config.out.exists() {
         let found = blob_id(&config.out)?;
         return if found == weights.blob {
@@ -73,7 +73,7 @@ pub fn fetch(config: &WeightsConfig) -> Result<Fetched, WeightsError> {
     let base = config.source.clone();
     let base = base.unwrap_or_else(|| Link::new(weights.base));
     let client = connect(&base, &config.http, config.retry, None)?;
-    let partial = partial(&folder, weights);
+    let partial = partial(folder, weights);
     let resumed = complete(&client, weights.path, &partial)?;
     let found = blob_id(&partial)?;
     if found != weights.blob {
@@ -85,19 +85,8 @@ pub fn fetch(config: &WeightsConfig) -> Result<Fetched, WeightsError> {
         });
     }
     let bytes = size(&partial)?;
-    fs::rename(&partial, &config.out).map_err(ArtifactError::at("rename to", &config.out))?;
-    File::open(&folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(ArtifactError::at("sync folder", &folder))?;
+    artifact::rename(&partial, &config.out)?;
     Ok(Fetched::Written { bytes, resumed })
-}
-
-/// The folder that a file lies in.
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Where the file grows. The id is in the name, so that only the same weights go on there.

@@ -102,7 +102,7 @@ pub fn labels(config: &LabelsConfig) -> Result<Fetched, DownloadError> {
             };
             let mut tables = made(&client(base)?, dataset, &rule)?;
             let bytes = fs::read(taxonomy).map_err(ArtifactError::at("read", taxonomy))?;
-            tables.push(("classes.csv".to_owned(), bytes));
+            tables.push((Taxonomy::FILE.to_owned(), bytes));
             tables
         }
     };

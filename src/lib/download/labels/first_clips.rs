@@ -11,6 +11,7 @@ use std::str::FromStr;
 use crate::clip::{ClipId, Split};
 use crate::download::archive::video_name;
 use crate::foreign::printable;
+use crate::labels::table_file;
 use crate::named_csv::{NamedCsv, NamedCsvError};
 use crate::taxonomy::Taxonomy;
 
@@ -213,7 +214,7 @@ impl Made {
                 self.short.push((class.to_owned(), dealt));
             }
         }
-        let names = Split::ALL.map(|split| format!("{split}.csv"));
+        let names = Split::ALL.map(table_file);
         self.tables = names.into_iter().zip(tables).collect();
     }
 }

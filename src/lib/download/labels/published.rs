@@ -14,6 +14,7 @@ use crate::download::error::DownloadError;
 use crate::download::plan::{FrameFolder, PublishedLabels};
 use crate::progress::{Progress, Unit};
 use crate::store::{Client, Link, read_small};
+use crate::taxonomy::Taxonomy;
 
 /// Largest label table.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
@@ -22,7 +23,7 @@ const MAX_FRAME_BYTES: u64 = 16 << 20;
 /// The tables that this program carries: written where the folder has none of that name.
 pub(super) const CARRIED: [(&str, &str); 3] = [
     (
-        "classes.csv",
+        Taxonomy::FILE,
         include_str!("../../../../Kinetics/Info/classes.csv"),
     ),
     (
