@@ -11,8 +11,8 @@ use crate::cli;
 const EXAMPLE: &str = "\
 Examples:
   incdec-audit --shards Kinetics/shards --out Kinetics/audit/scrub runs/scrub-0 runs/path-0
-  incdec-audit --shards demo/shards --out demo/audit/tables --features demo/audit/features/features.parquet \\
-    --train-references demo/runs/*
+  incdec-audit --shards demo/shards --out demo/audit/tables \\
+    --features demo/audit/features/features.parquet --train-references demo/runs/*
   incdec-audit memorised --features features.parquet --availability tasks --out request.csv
 
 Candidates are the runs that withdraw clips. A path reference has the same settings and lists in which those clips never
