@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Launch`] | which rank this process is, from what torchrun, Slurm or a person put into the environment |
 //! | [`Group`] | a rank among others: gathers, broadcasts, comparisons, and a clean end |
+//! | `join` | how the ranks come together and connect |
 //! | `beat` | who is still there: each rank beats through the store, and silence means lost |
 //! | `gpus`, `exchange` | the GPUs of a group, and over what their tensors are exchanged |
 //! | `c10d` | the binding to PyTorch's store and process groups, its C++ beside it |
@@ -19,6 +20,7 @@ mod error;
 mod exchange;
 mod gpus;
 mod group;
+mod join;
 mod launch;
 pub mod nccl;
 
