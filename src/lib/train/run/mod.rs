@@ -31,7 +31,7 @@ use super::task_sequence::{Task, TaskSequence};
 use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
 use super::withdrawals;
-use super::world::World;
+use super::world::{World, caught};
 use crate::data::Dataset;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::Part;
@@ -84,7 +84,7 @@ pub fn run_watched(
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     if config.settings.approach.is_on_features() {
-        return on_features::run(config, watch);
+        return caught(|| on_features::run(config, watch));
     }
     let world = World::join(config.launch.as_ref(), config.timeouts)?;
     if world.size() > 1 {
@@ -96,15 +96,19 @@ pub fn run_watched(
     }
     // Who is alone hears that first.
     let shared = config.settings.check_deal(world.size());
-    let result = shared.and_then(|()| train(&world, config, approach.as_mut(), watch, None));
+    let work = || shared.and_then(|()| train(&world, config, approach.as_mut(), watch, None));
+    let result = caught(work);
     match &result {
         // All ranks have agreed on it.
         Ok(_) | Err(TrainError::Stopped { .. }) => {}
         Err(error) => {
             world.fail(error);
-            if world.size() > 1 {
-                tracing::debug!("all processes end: {error}");
-            }
+            let who = if world.size() > 1 {
+                "all processes end"
+            } else {
+                "the process ends"
+            };
+            tracing::debug!("{who}: {error}");
         }
     }
     result

@@ -281,9 +281,7 @@ fn close_soon(connections: Connections) {
 impl Drop for Group {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.fail(&WorldError::Broken(
-                "it panicked: a defect of this program".into(),
-            ));
+            self.fail(&WorldError::Panicked("its own output says where".into()));
         }
         match self.trouble() {
             None => {

@@ -30,10 +30,20 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Deal;
+use crate::panics;
 
 pub use error::{Failure, Member, WorldError};
 pub use group::{Failed, Group, Timeouts};
 pub use launch::Launch;
+
+/// Does the work of a rank. A panic is a defect, no loss of the rank: it becomes an error, so that the others hear what it
+/// says, and nobody takes it for a passing trouble.
+///
+/// # Errors
+/// Those of `work`, and [`WorldError::Panicked`].
+pub fn caught<T, E: From<WorldError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    panics::caught(work).unwrap_or_else(|message| Err(WorldError::Panicked(message).into()))
+}
 
 /// All processes of a run.
 #[derive(Debug)]
