@@ -154,6 +154,11 @@ impl FetchedShards {
         }
     }
 
+    /// Takes the order of the clips that are going to be asked for behind those that were announced.
+    pub(super) fn announce_behind<'a>(&self, order: impl Iterator<Item = &'a str>) {
+        self.resident.announce_behind(order);
+    }
+
     /// A clip of a shard that the index names.
     pub(super) fn clip(&self, shard: &str, row: i64) -> Result<StoredClip, ShardError> {
         let whole = self.resident.shard(shard);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Run;
-use super::epoch::nothing;
+use super::asking::nothing;
 use super::under_way::UnderWay;
 use crate::data::Dataset;
 use crate::model::Mode;

@@ -1,5 +1,6 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
+mod asking;
 mod closing;
 mod epoch;
 mod forgetting;
