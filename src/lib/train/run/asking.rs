@@ -6,7 +6,7 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 use super::Run;
-use super::under_way::{UnderWay, answers_of};
+use super::under_way::{UnderWay, answers_of, split_of};
 use crate::run_record::Part;
 use crate::train::TrainError;
 use crate::train::dealt::Outcome;
@@ -68,7 +68,8 @@ impl Run<'_> {
     pub(super) fn judged(&mut self, at: &UnderWay, which: usize) -> Result<Evaluation, TrainError> {
         let begun = Instant::now();
         let (criterion, taxonomy) = (self.learner.criterion(), &self.data.deal.taxonomy);
-        let result = at.answers[which].judge(criterion, taxonomy, self.list(at, which));
+        let of = (at.position.task, split_of(which));
+        let result = at.answers[which].judge(criterion, taxonomy, of, self.list(at, which));
         self.feed.clock.add(Phase::Evaluation, begun.elapsed());
         result
     }

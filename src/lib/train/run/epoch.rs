@@ -43,8 +43,8 @@ impl Run<'_> {
             self.train_epoch(at)?;
             at.enter(Part::Validation, device);
         }
-        at.trained.end()?;
         let Position { task, epoch, .. } = at.position;
+        at.trained.end(task, self.training_list(task).len())?;
         self.ask(at)?;
         let validation = self.judged(at, VALIDATION)?;
         let rates = at.schedule.rates().to_vec();

@@ -40,7 +40,7 @@ use forgetting::Forgetting;
 use plan::Plan;
 pub use relearning::{Relearning, RelearningConfig};
 use rollback::TakeOver;
-use under_way::{TEST, UnderWay, VALIDATION};
+use under_way::{TEST, UnderWay, VALIDATION, split_of};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
@@ -338,12 +338,7 @@ impl<'a> Run<'a> {
 
     /// The validation set or the test set of the task under way.
     fn list(&self, at: &UnderWay, which: usize) -> &'a Arc<Dataset> {
-        let lists = &self.data.tasks[at.position.task];
-        if which == VALIDATION {
-            &lists.validation
-        } else {
-            &lists.test
-        }
+        self.data.tasks[at.position.task].list(split_of(which))
     }
 
     /// How many trainings the weights come from that `task` begins with: what it is trained by. Whatever is drawn goes by
