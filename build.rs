@@ -58,6 +58,11 @@ const SEAWEEDFS: &str = ".venv/bin/weed";
 /// Slurm's daemons, of which a test starts one of each.
 const SLURM: [&str; 2] = ["slurmctld", "slurmd"];
 
+/// What several processes exchange their GPUs' tensors over, where `make nccl` puts it.
+const NCCL: &str = "target/lib/libincdec_nccl.so";
+/// Where PyTorch declares which variables of the environment its process group over NCCL reads, below its headers.
+const NCCL_HEADER: &str = "torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp";
+
 /// The launcher of the full PyTorch wheel, and where `.ci/setup peers` puts it if it is not on the
 /// path.
 const TORCHRUN: &str = "torchrun";
@@ -95,14 +100,17 @@ fn main() {
     build_fused_operators(Path::new(&lib));
 }
 
-/// Sets `chromium`, `slurm` and `torchrun` where these are on the path, and `seaweedfs` where it is
-/// installed: the tests that need them are ignored, with the reason, where they are not. What is
-/// installed later is seen once this file is touched, as `.ci/setup browser cluster peers` does.
+/// Sets `chromium`, `slurm` and `torchrun` where these are on the path, `seaweedfs` where it is
+/// installed, and `nccl` where that library has been built: the tests that need them are ignored, with
+/// the reason, where they are not. What is installed later is seen once this file is touched, as
+/// `.ci/setup browser cluster peers` and `.ci/nccl` do.
 fn look_for_programs() {
     println!("cargo:rustc-check-cfg=cfg(chromium)");
     println!("cargo:rustc-check-cfg=cfg(slurm)");
     println!("cargo:rustc-check-cfg=cfg(torchrun)");
     println!("cargo:rustc-check-cfg=cfg(seaweedfs)");
+    println!("cargo:rustc-check-cfg=cfg(nccl)");
+    println!("cargo:rustc-check-cfg=cfg(nccl_header)");
     println!("cargo:rerun-if-env-changed=PATH");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -114,6 +122,9 @@ fn look_for_programs() {
     }
     if Path::new(SEAWEEDFS).is_file() {
         println!("cargo:rustc-cfg=seaweedfs");
+    }
+    if Path::new(NCCL).is_file() {
+        println!("cargo:rustc-cfg=nccl");
     }
     if SLURM.iter().all(is_there) {
         println!("cargo:rustc-cfg=slurm");
@@ -212,6 +223,12 @@ fn build_fused_operators(lib: &Path) {
 fn build_process_groups(lib: &Path) {
     println!("cargo:rerun-if-changed={C10D}");
     let include = lib.with_file_name("include");
+    // A test compares names with it.
+    let header = include.join(NCCL_HEADER);
+    if header.is_file() {
+        println!("cargo:rustc-cfg=nccl_header");
+        println!("cargo:rustc-env=INCDEC_NCCL_HEADER={}", header.display());
+    }
     cc::Build::new()
         .cpp(true)
         .std("c++17")

@@ -133,6 +133,15 @@ impl Lock {
             }
             // The holder before may have removed the file between our opening and locking it: then this is nobody's lock.
             if is_at(&file, path) {
+                let holds_text = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+                // Whoever ends by itself removes the file.
+                if holds_text && file.rewind().is_ok() {
+                    tracing::info!(
+                        "{} was in use by {}, which did not end by itself: it was killed, or its host went down",
+                        what.display(),
+                        read_holder(&mut file)
+                    );
+                }
                 let text = format!("{holder}, process {}", std::process::id());
                 file.set_len(0)
                     .and_then(|()| file.rewind())

@@ -1,4 +1,4 @@
-//! Panics of code that reads hostile bytes, as errors of what was read.
+//! Panics as errors: of code that reads hostile bytes, and of a process that others wait for.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod fake;
+pub(crate) mod frames;
 mod page;
 mod trust;
 

@@ -15,7 +15,7 @@ pub(crate) struct ShardArgs {
     /// The folder on a local disk into which shards are fetched; processes of a host may share it.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
-    /// Most bytes in the cache, at least those of the two largest shards.
+    /// Most bytes in the cache, at least those of the two largest shards and the index.
     #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_CACHE_BYTES)]
     cache_bytes: u64,
     #[command(flatten)]

@@ -42,7 +42,7 @@ fn train(args: Args) -> ExitCode {
         // SAFETY: no other thread runs yet.
         unsafe { env::set_var(name, value) };
     }
-    quiet_about_memory();
+    hear_panics();
     // Of several processes the first one says what all of them do.
     let is_first = config.launch.as_ref().is_none_or(|launch| launch.rank == 0);
     if !is_first {
@@ -61,12 +61,14 @@ fn train(args: Args) -> ExitCode {
     })
 }
 
-/// Leaves it to the error to say that memory is short, which is a panic of libtorch's bindings first.
-fn quiet_about_memory() {
+/// Has panics stand in the log with their place in the source. Leaves it to the error to say that memory is short, which is a
+/// panic of libtorch's bindings first.
+fn hear_panics() {
     let plain = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if !train::is_shortage(&panics::message(panic.payload())) {
             plain(panic);
+            tracing::debug!("{panic}");
         }
     }));
 }

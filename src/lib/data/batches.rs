@@ -26,6 +26,19 @@ impl Deal {
         self.rank + index * self.of
     }
 
+    /// Of `order`, in batches of `batch_size`, the clips of those of these batches from number `first` on.
+    fn clips(
+        self,
+        order: &[usize],
+        batch_size: usize,
+        first: usize,
+    ) -> impl Iterator<Item = &usize> {
+        let batches = order.chunks(batch_size.max(1)).enumerate();
+        let own = batches
+            .filter(move |(number, _)| *number >= first && number % self.of.max(1) == self.rank);
+        own.flat_map(|(_, clips)| clips)
+    }
+
     /// How many of the batches before `number` are among these.
     fn before(self, number: usize) -> usize {
         number.saturating_sub(self.rank).div_ceil(self.of)
@@ -86,9 +99,7 @@ impl Batches {
         let batches = order.len().div_ceil(config.batch_size);
         // Counted among those that are loaded here, so that workers share them evenly.
         let left = deal.before(first_batch.min(batches))..deal.before(batches);
-        let clips = |batch| order.chunks(config.batch_size).nth(batch);
-        let coming = left.clone().filter_map(|index| clips(deal.number(index)));
-        dataset.announce(coming.flatten());
+        dataset.announce(deal.clips(&order, config.batch_size, first_batch));
         let order: Arc<[usize]> = order.into();
         let config = *config;
         let assembler = |stop| Assembler {
@@ -120,6 +131,12 @@ impl Batches {
             whole: batches,
             deal,
         }
+    }
+
+    /// Says that, when the batches under way are over, those of `order` that `deal` names are going to be loaded: where the
+    /// clips come from, the first of them can be fetched before.
+    pub fn follow(dataset: &Dataset, order: &[usize], config: &LoaderConfig, deal: Deal) {
+        dataset.announce_behind(deal.clips(order, config.batch_size, 0));
     }
 
     /// Batches in the whole epoch.

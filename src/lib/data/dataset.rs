@@ -60,6 +60,9 @@ pub trait ClipSource: Send + Sync {
     /// ahead. It takes the place of what was said before.
     fn announce(&self, _order: &mut dyn Iterator<Item = &Sample>) {}
 
+    /// Takes the order of the clips that are going to be asked for behind those that were announced.
+    fn announce_behind(&self, _order: &mut dyn Iterator<Item = &Sample>) {}
+
     /// What has become of the shard of this name since the source was opened, where that is known.
     fn changed(&self, _shard: &str) -> Option<&'static str> {
         None
@@ -97,6 +100,10 @@ impl ClipSource for Shards {
 
     fn announce(&self, order: &mut dyn Iterator<Item = &Sample>) {
         Shards::announce(self, order.map(|sample| &sample.shard[..]));
+    }
+
+    fn announce_behind(&self, order: &mut dyn Iterator<Item = &Sample>) {
+        Shards::announce_behind(self, order.map(|sample| &sample.shard[..]));
     }
 
     fn changed(&self, shard: &str) -> Option<&'static str> {
@@ -163,6 +170,13 @@ impl Dataset {
     pub(super) fn announce<'a>(&self, order: impl Iterator<Item = &'a usize>) {
         let mut known = order.filter_map(|&index| self.samples.get(index));
         self.source.announce(&mut known);
+    }
+
+    /// Tells the source in which order clips of this list are going to be asked for behind those that
+    /// it has been told of, from this list or from another one of the same source.
+    pub(super) fn announce_behind<'a>(&self, order: impl Iterator<Item = &'a usize>) {
+        let mut known = order.filter_map(|&index| self.samples.get(index));
+        self.source.announce_behind(&mut known);
     }
 
     /// The first `max_frames` frames of clip `index`.

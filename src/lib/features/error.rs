@@ -74,7 +74,13 @@ pub enum FeaturesError {
 impl Hint for FeaturesError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Setting { .. } | Self::Header { .. } | Self::Torch(_) => None,
+            Self::Setting { .. } => {
+                Some("`incdec-features --help` lists every flag with its default".into())
+            }
+            Self::Header { .. } => Some(
+                "the weights were written by another version of this program, or are damaged: choose others".into(),
+            ),
+            Self::Torch(_) => None,
             Self::NotFinite { .. } => {
                 Some("the weights are of a run that diverged, or damaged: choose others".into())
             }
@@ -102,5 +108,24 @@ impl Hint for FeaturesError {
             Self::Table(e) => e.exit(),
             Self::Artifact(e) => e.exit(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_and_a_header_that_make_no_sense_have_a_remedy() {
+        let flag = FeaturesError::Setting {
+            flag: "--workers",
+            why: "9000, at most 64".into(),
+        };
+        assert!(flag.hint().unwrap().contains("--help"));
+        let header = FeaturesError::Header {
+            path: "weights.safetensors".into(),
+            reason: "no JSON".into(),
+        };
+        assert!(header.hint().unwrap().contains("another version"));
     }
 }

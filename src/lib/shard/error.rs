@@ -46,12 +46,12 @@ pub enum ShardError {
     },
     /// The cache cannot hold what is needed at the same time.
     #[error(
-        "a cache of {limit_bytes} bytes is too small: the two largest shards have {needed_bytes}"
+        "a cache of {limit_bytes} bytes is too small: the two largest shards and the index take {needed_bytes}"
     )]
     SmallCache {
         /// Most bytes that it may have.
         limit_bytes: u64,
-        /// The bytes of the two largest shards.
+        /// The bytes of the two largest shards, and of what lies beside them.
         needed_bytes: u64,
     },
     /// A shard of a store is another than the one that the index describes.

@@ -129,6 +129,13 @@ impl Shards {
         }
     }
 
+    /// Says of which shards clips are going to be asked for behind those that were announced.
+    pub fn announce_behind<'a>(&self, order: impl Iterator<Item = &'a str>) {
+        if let Frames::Store(shards) = &self.frames {
+            shards.announce_behind(order);
+        }
+    }
+
     /// The stored rows that the index does not name, sorted by shard and row. Of a store that cannot
     /// list itself only the shards that the index names are looked into.
     ///

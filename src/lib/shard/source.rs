@@ -29,7 +29,7 @@ pub struct ShardStore {
     /// The folder for what is fetched, which the processes of a host may share. Default none, which
     /// is refused.
     pub cache: Option<PathBuf>,
-    /// Most bytes in that folder; at least those of the two largest shards.
+    /// Most bytes in that folder; at least those of the two largest shards and the index.
     pub cache_bytes: u64,
 }
 

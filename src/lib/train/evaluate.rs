@@ -111,7 +111,7 @@ impl Answers {
         self.clips.extend_from_slice(&outcome.samples);
     }
 
-    /// How good the answers about the whole `list` are.
+    /// How good the answers about the whole `list`, that of `split` of `task`, are.
     ///
     /// # Errors
     /// When no clip could be read, or the model has said something that is no probability.
@@ -119,10 +119,15 @@ impl Answers {
         &self,
         criterion: CriterionName,
         taxonomy: &Taxonomy,
+        (task, split): (usize, Split),
         list: &Dataset,
     ) -> Result<Evaluation, TrainError> {
         if self.clips.is_empty() {
-            return Err(TrainError::NoReadableClip);
+            return Err(TrainError::NoReadableClip {
+                task,
+                split,
+                listed: list.len(),
+            });
         }
         let probabilities = Vec::<f32>::try_from(Tensor::cat(&self.parts, 0).reshape([-1]))?;
         let samples = self.clips.iter().map(|&i| &list.samples()[i]);

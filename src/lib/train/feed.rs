@@ -1,5 +1,8 @@
 //! Batches for the loop: in which order, augmented how, moved to the device, timed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -30,6 +33,25 @@ pub(super) struct FedBatch {
     pub(super) samples: Vec<usize>,
     /// Clips that belong here and could not be read.
     pub(super) skipped: Vec<usize>,
+}
+
+/// An epoch of training.
+pub(super) struct Epoch<'a> {
+    pub(super) task: usize,
+    /// The lists of the task.
+    pub(super) lists: &'a Task,
+    /// What is trained on instead of its training list.
+    pub(super) replay: Option<&'a Replay>,
+    /// Its number within the task.
+    pub(super) number: u64,
+}
+
+/// Clips in the order in which they are loaded, and how.
+struct Ordered {
+    list: Arc<Dataset>,
+    order: Vec<usize>,
+    keys: StreamKeys,
+    config: LoaderConfig,
 }
 
 /// Batches of one list, in order, from any of them on: of all of them, those that are dealt to this rank.
@@ -111,64 +133,78 @@ impl Feed {
         }
     }
 
-    /// The training batches of an epoch from number `first` on: drawn by the sampler, augmented.
-    pub(super) fn training(
-        &self,
-        task: usize,
-        lists: &Task,
-        epoch: u64,
-        first: usize,
-    ) -> Result<Pass, TrainError> {
-        let keys = StreamKeys {
-            task: task as u64,
-            epoch,
-        };
-        let list = &lists.train;
-        let order = match self.settings.sampler {
-            SamplerName::Balanced => sampler::balanced(list.len(), self.settings.seed, keys),
-            SamplerName::Imbalanced => {
-                let labels: Vec<i64> = list.samples().iter().map(|s| s.label).collect();
-                sampler::imbalanced(&labels, &lists.class_counts, self.settings.seed, keys)?
-            }
-        };
-        let config = LoaderConfig {
-            augment: self.augment(),
-            ..self.loader
-        };
-        self.start(list, order, keys, config, first)
-    }
-
-    /// The training batches of an epoch from number `first` on where clips are replayed, augmented.
-    pub(super) fn replayed(
-        &self,
-        task: usize,
-        replay: &Replay,
-        epoch: u64,
-        first: usize,
-    ) -> Result<Pass, TrainError> {
-        let keys = StreamKeys {
-            task: task as u64,
-            epoch,
-        };
-        let order = replay
-            .mix
-            .order(self.batch_size(), self.settings.seed, keys);
-        let config = LoaderConfig {
-            augment: self.augment(),
-            batch_size: replay.mix.batch_size(self.batch_size()),
-            ..self.loader
-        };
-        self.start(&replay.list, order, keys, config, first)
+    /// The training batches of an epoch from number `first` on.
+    pub(super) fn training(&self, epoch: &Epoch<'_>, first: usize) -> Result<Pass, TrainError> {
+        self.start(self.drawn(epoch)?, first)
     }
 
     /// Every clip of a list once, in its order, unaugmented, from batch `first` on.
     pub(super) fn in_order(&self, list: &Arc<Dataset>, first: usize) -> Result<Pass, TrainError> {
-        let order = (0..list.len()).collect();
-        let config = LoaderConfig {
-            augment: Augment::None,
+        self.start(self.listed(list), first)
+    }
+
+    /// Says that behind the pass under way the clips of `list` come in their order, so that what they begin with can be fetched
+    /// before.
+    pub(super) fn list_follows(&self, list: &Arc<Dataset>) {
+        self.follow(&self.listed(list));
+    }
+
+    /// Says that behind what is known to come another training epoch does.
+    pub(super) fn epoch_follows(&self, epoch: &Epoch<'_>) -> Result<(), TrainError> {
+        self.follow(&self.drawn(epoch)?);
+        Ok(())
+    }
+
+    fn follow(&self, next: &Ordered) {
+        Batches::follow(&next.list, &next.order, &next.config, self.deal);
+    }
+
+    /// The clips of a training epoch: drawn by the sampler or, where clips are replayed, mixed; augmented.
+    fn drawn(&self, epoch: &Epoch<'_>) -> Result<Ordered, TrainError> {
+        let seed = self.settings.seed;
+        let keys = StreamKeys {
+            task: epoch.task as u64,
+            epoch: epoch.number,
+        };
+        let mut config = LoaderConfig {
+            augment: self.augment(),
             ..self.loader
         };
-        self.start(list, order, StreamKeys::default(), config, first)
+        if let Some(replay) = epoch.replay {
+            config.batch_size = replay.mix.batch_size(self.batch_size());
+            return Ok(Ordered {
+                list: Arc::clone(&replay.list),
+                order: replay.mix.order(self.batch_size(), seed, keys),
+                keys,
+                config,
+            });
+        }
+        let list = &epoch.lists.train;
+        let order = match self.settings.sampler {
+            SamplerName::Balanced => sampler::balanced(list.len(), seed, keys),
+            SamplerName::Imbalanced => {
+                let labels: Vec<i64> = list.samples().iter().map(|s| s.label).collect();
+                sampler::imbalanced(&labels, &epoch.lists.class_counts, seed, keys)?
+            }
+        };
+        Ok(Ordered {
+            list: Arc::clone(list),
+            order,
+            keys,
+            config,
+        })
+    }
+
+    fn listed(&self, list: &Arc<Dataset>) -> Ordered {
+        Ordered {
+            list: Arc::clone(list),
+            order: (0..list.len()).collect(),
+            keys: StreamKeys::default(),
+            config: LoaderConfig {
+                augment: Augment::None,
+                ..self.loader
+            },
+        }
     }
 
     /// The clips of a list in `order`, augmented or as they are evaluated, in batches of at most `most`; all of them on every
@@ -211,7 +247,13 @@ impl Feed {
         first: usize,
     ) -> Result<Pass, TrainError> {
         let mut pass = if self.settings.compat.fisher_over_training_loader {
-            self.training(task, lists, FISHER_EPOCH, first)?
+            let epoch = Epoch {
+                task,
+                lists,
+                replay: None,
+                number: FISHER_EPOCH,
+            };
+            self.training(&epoch, first)?
         } else {
             self.in_order(&lists.train, first)?
         };
@@ -220,16 +262,15 @@ impl Feed {
         Ok(pass)
     }
 
-    fn start(
-        &self,
-        list: &Arc<Dataset>,
-        order: Vec<usize>,
-        keys: StreamKeys,
-        config: LoaderConfig,
-        first: usize,
-    ) -> Result<Pass, TrainError> {
+    fn start(&self, ordered: Ordered, first: usize) -> Result<Pass, TrainError> {
+        let Ordered {
+            list,
+            order,
+            keys,
+            config,
+        } = ordered;
         config.check()?;
-        let batches = Batches::dealt(list, order, keys, &config, first, self.deal);
+        let batches = Batches::dealt(&list, order, keys, &config, first, self.deal);
         Ok(Pass::new(batches))
     }
 

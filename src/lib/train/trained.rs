@@ -5,6 +5,7 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
 use super::TrainError;
+use crate::clip::Split;
 use crate::model::state_dict::StateDict;
 
 /// What is summed.
@@ -67,13 +68,17 @@ impl Trained {
         self.clips += clips;
     }
 
-    /// Ends the epoch: reads the sums.
+    /// Ends an epoch of `task`, whose training list has so many clips: reads the sums.
     ///
     /// # Errors
     /// When there was no clip: a mean over nothing is no loss of 0.
-    pub(super) fn end(&mut self) -> Result<(), TrainError> {
+    pub(super) fn end(&mut self, task: usize, listed: usize) -> Result<(), TrainError> {
         if self.clips == 0 {
-            return Err(TrainError::NoReadableClip);
+            return Err(TrainError::NoReadableClip {
+                task,
+                split: Split::Train,
+                listed,
+            });
         }
         #[allow(clippy::cast_precision_loss)] // A number of clips.
         let clips = self.clips as f64;

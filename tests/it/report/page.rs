@@ -5,18 +5,15 @@ use std::fs;
 
 use incdec::clip::Split;
 use incdec::metrics::mean_defined;
-use incdec::parquet_file::{self, Provenance};
+use incdec::parquet_file;
 use incdec::report::{MAX_DETAILED_RUNS, ReportConfig, run};
-use incdec::shard::{
-    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
-};
-use incdec::tables::{AvailabilityRow, ClipStatus, MetricRow};
+use incdec::tables::{AvailabilityRow, MetricRow};
 use incdec::tasks::Scenario;
 
 use super::fake::{DECREMENTAL, FakeRun};
 use super::{assert_self_contained_and_well_formed, config};
 
-fn written(config: &ReportConfig) -> String {
+pub(super) fn written(config: &ReportConfig) -> String {
     run(config).unwrap();
     fs::read_to_string(&config.out).unwrap()
 }
@@ -268,52 +265,6 @@ fn letters_name_settings_and_a_table_says_which_and_no_seed_counts_twice() {
             ("finetune C", "1")
         ]
     );
-}
-
-#[test]
-fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
-    let root = tempfile::tempdir().unwrap();
-    let folder = DECREMENTAL.write(root.path());
-    // A shard of every test clip, each with frames that tell it.
-    let lists: Vec<AvailabilityRow> =
-        parquet_file::read(&folder.join("availability.parquet")).unwrap();
-    let shards = root.path().join("shards");
-    let provenance = Provenance::default();
-    let mut writer = ShardWriter::new(&shards, provenance.clone(), ShardWriterConfig::default());
-    let clips = lists
-        .iter()
-        .filter(|r| r.task == 0 && r.split == Split::Test);
-    let mut index = Vec::new();
-    for row in clips {
-        let frame = |k: u8| [&b"\xff\xd8"[..], row.clip_id.as_bytes(), &[k]].concat();
-        let clip = NewClip {
-            clip_id: row.clip_id.clone(),
-            split: row.split,
-            label_row: 0,
-            frames: vec![frame(0), frame(1), frame(2), frame(3)],
-            head: ClipHead {
-                codec: Codec::Jpeg,
-                height: 1,
-                width: 1,
-                fps: 5.0,
-                source: SourceFacts::default(),
-                status: ClipStatus::Ok,
-                error: None,
-            },
-        };
-        index.push(writer.push(&clip).unwrap());
-    }
-    writer.finish().unwrap();
-    write_index(&shards, &index, &provenance).unwrap();
-    let mut config = config(root.path(), vec![folder]);
-    assert!(!written(&config).contains("<img"));
-    config.frames = Some(shards.into());
-    let page = written(&config);
-    // Twelve subcategories, three frames of each, and nothing that is loaded.
-    assert_eq!(page.matches("<img").count(), 36);
-    assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 36);
-    assert!(page.contains("withdrawn at task "));
-    assert!(page.contains(", frame 3 of 3\""));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The stages on a real store.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,6 +13,7 @@ use incdec::store::{Client, Link, RetryConfig};
 
 use super::fixture::{AMPLE, Fixture, PREFIX, epochs, list, open};
 use super::seaweed::{KEY, SECRET, Seaweed};
+use crate::report;
 use crate::support::binary;
 use crate::train::toy::{Toy, assert_same_contents};
 
@@ -56,13 +56,28 @@ fn upload(store: &Seaweed, folder: &Path, address: &str) -> Result<Published, Sh
     )
 }
 
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+/// How many shards and indexes lie in a folder.
+fn shard_files(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let file = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().unwrap();
-        (name, fs::read(entry.path()).unwrap())
-    };
-    entries.map(file).collect()
+    let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+    let files = names.filter(|name| name.ends_with(".arrow") || name.ends_with(".parquet"));
+    files.count()
+}
+
+/// A few clips below `raw` of a folder, their labels below `source/Info`.
+fn download_toy(folder: &Path) {
+    let at = |name: &str| folder.join(name);
+    let sizes = "--train 1 --validation 1 --test 1 --seconds 0.4 --size 16";
+    let mut toy = Command::new(binary("incdec-toy"));
+    toy.args(["write", "--out"])
+        .arg(at("source"))
+        .args(sizes.split(' '));
+    succeed(&mut toy);
+    let mut download = Command::new(binary("incdec-download"));
+    download.arg("--source").arg(at("source"));
+    download.arg("--labels").arg(at("source/Info"));
+    download.arg("--out").arg(at("raw"));
+    succeed(download.arg("--ledger").arg(at("downloads.parquet")));
 }
 
 #[test]
@@ -155,21 +170,120 @@ fn a_store_that_is_killed_and_comes_back_is_waited_for() {
     not(seaweedfs),
     ignore = "SeaweedFS is not installed: `.ci/setup` installs it"
 )]
+fn a_cache_of_three_shards_gives_the_bytes_of_the_disk_and_a_replaced_shard_is_named() {
+    let store = Seaweed::start();
+    let fixture = Fixture::new(8, 3, 0);
+    upload(&store, &fixture.shards(), &format!("s3://{PREFIX}")).unwrap();
+    let disk = list(Shards::open(&fixture.shards()).unwrap(), fixture.samples());
+    let expected = epochs(&disk, 2).unwrap();
+    let (shard, index) = fixture.sizes();
+    let read = |cache: &str| {
+        let shards = open(ShardStore {
+            http: store.http(),
+            ..fixture.store(&store.endpoint(), cache, 3 * shard + index + 1000)
+        });
+        epochs(&list(shards, fixture.samples()), 2)
+    };
+    assert!(read("three").unwrap() == expected);
+    let other = Fixture::new(8, 3, 1);
+    let name = "train-00004.arrow";
+    let path = format!("{PREFIX}/{name}");
+    let (_, in_bucket) = path.split_once('/').unwrap();
+    store.replace(in_bucket, &other.files()[&path]);
+    let error = read("anew").unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains(name) && said.contains("is not the shard that the index describes"),
+        "{said}"
+    );
+    assert_eq!(error.exit(), Exit::Failed);
+}
+
+#[test]
+#[cfg_attr(
+    not(seaweedfs),
+    ignore = "SeaweedFS is not installed: `.ci/setup` installs it"
+)]
+fn a_page_with_frames_from_a_store_shows_those_from_disk() {
+    let store = Seaweed::start();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = report::fake_run(folder.path());
+    report::frames::write_shards(&run, &at("frames"));
+    let address = "s3://bucket/report/frames";
+    upload(&store, &at("frames"), address).unwrap();
+    let images = |frames: &str, name: &str| -> Vec<String> {
+        let mut command = asking("incdec-report", &store, KEY, SECRET);
+        command
+            .arg(&run)
+            .args(["--permutations", "20", "--frames", frames]);
+        command.arg("--cache").arg(at("cache"));
+        succeed(command.arg("--out").arg(at(name)));
+        let page = fs::read_to_string(at(name)).unwrap();
+        let images = page.split("src=\"data:image/jpeg;base64,").skip(1);
+        let bytes = images.map(|image| image.split('"').next().unwrap().to_owned());
+        bytes.collect()
+    };
+    let disk = images(at("frames").to_str().unwrap(), "disk.html");
+    assert_eq!(disk.len(), 36);
+    assert_eq!(images(address, "store.html"), disk);
+}
+
+#[test]
+#[cfg_attr(
+    not(seaweedfs),
+    ignore = "SeaweedFS is not installed: `.ci/setup` installs it"
+)]
+fn merged_parts_are_published_as_the_bytes_of_one_run() {
+    let store = Seaweed::start();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    download_toy(folder.path());
+    let decode = |out: &str, part: &[&str]| {
+        let mut command = Command::new(binary("incdec-decode"));
+        command.arg("--clips").arg(at("raw"));
+        command.arg("--labels").arg(at("source/Info"));
+        command.args(["--clips-per-shard", "20", "--out"]);
+        succeed(command.arg(at(out)).args(part));
+    };
+    decode("whole", &[]);
+    decode("work", &["--part", "0/2"]);
+    let address = "s3://bucket/merged";
+    let merge = || {
+        let mut command = Command::new(binary("incdec-decode"));
+        command.arg("merge").arg("--labels").arg(at("source/Info"));
+        command.args(["--parts", "2", "--out", address, "--work"]);
+        ask(command.arg(at("work")), &store, KEY, SECRET);
+        command
+    };
+    // Nothing is published before all parts are there.
+    assert_ne!(told(&mut merge()).0, Some(0));
+    decode("work", &["--part", "1/2"]);
+    let count = shard_files(&at("whole"));
+    let said = succeed(&mut merge());
+    assert!(
+        said.contains(&format!("{count} files published, 0 there already")),
+        "{said}"
+    );
+    let published = upload(&store, &at("whole"), address).unwrap();
+    assert_eq!((published.sent, published.unchanged), (0, count));
+    let said = succeed(&mut merge());
+    assert!(
+        said.contains(&format!("0 files published, {count} there already")),
+        "{said}"
+    );
+}
+
+#[test]
+#[cfg_attr(
+    not(seaweedfs),
+    ignore = "SeaweedFS is not installed: `.ci/setup` installs it"
+)]
 fn decode_publishes_once_and_the_manifest_of_the_store_is_that_of_the_folder() {
     let store = Seaweed::start();
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let sizes = "--train 1 --validation 1 --test 1 --seconds 0.4 --size 16";
-    let mut toy = Command::new(binary("incdec-toy"));
-    toy.args(["write", "--out"])
-        .arg(at("source"))
-        .args(sizes.split(' '));
-    succeed(&mut toy);
-    let mut download = Command::new(binary("incdec-download"));
-    download.arg("--source").arg(at("source"));
-    download.arg("--labels").arg(at("source/Info"));
-    download.arg("--out").arg(at("raw"));
-    succeed(download.arg("--ledger").arg(at("downloads.parquet")));
+    download_toy(folder.path());
     let address = "s3://bucket/decoded";
     let decode = |work: &str, flags: &str| {
         let mut command = asking("incdec-decode", &store, KEY, SECRET);
@@ -181,9 +295,7 @@ fn decode_publishes_once_and_the_manifest_of_the_store_is_that_of_the_folder() {
         command
     };
     let said = succeed(&mut decode("work", ""));
-    let files = files(&at("work")).into_keys();
-    let count = files.filter(|name| name.ends_with(".arrow") || name.ends_with(".parquet"));
-    let count = count.count();
+    let count = shard_files(&at("work"));
     assert!(count > 3, "{count}");
     assert!(
         said.contains(&format!("{count} files published, 0 there already")),

@@ -1,12 +1,18 @@
 //! Reading while all is well: the same batches as from disk, in no more bytes than the cache may have.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
+use incdec::data::Sample;
 use incdec::parquet_file::Provenance;
 use incdec::shard::{Shards, write_index};
 
 use super::fixture::{AMPLE, Fixture, PREFIX, cached, epochs, list, open};
 use crate::download::server::Server;
+
+/// How long something is waited for that is about to happen, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The GETs of shards so far: whole ones, and ranges.
 fn fetched(server: &Server) -> (Vec<String>, Vec<String>) {
@@ -75,6 +81,48 @@ fn shards_are_fetched_in_the_order_of_their_use_and_each_once_where_one_follows_
         assert!(number.abs_diff(place) < 3, "{whole:?}");
     }
     assert_eq!(whole.len(), names.len(), "{whole:?}");
+}
+
+#[test]
+fn what_the_next_epoch_begins_with_is_fetched_before_this_one_ends() {
+    let fixture = Fixture::new(6, 4, 0);
+    let server = Server::start(fixture.files());
+    let (shard, index) = fixture.sizes();
+    let shards = open(fixture.store(&server.url(), "cache", 3 * shard + index + 1000));
+    let samples = fixture.samples();
+    let order = || samples.iter().map(|sample| &sample.shard[..]);
+    shards.announce(order());
+    shards.announce_behind(order());
+    let read = |sample: &Sample| {
+        shards
+            .checked_clip(&sample.shard, sample.shard_row)
+            .unwrap()
+    };
+    let (last, before) = samples.split_last().unwrap();
+    for sample in before {
+        read(sample);
+    }
+    let first = format!("{PREFIX}/train-00000.arrow");
+    let begun = Instant::now();
+    while fetched(&server)
+        .0
+        .iter()
+        .filter(|name| **name == first)
+        .count()
+        < 2
+    {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", fetched(&server));
+        thread::sleep(LOOK_AGAIN);
+    }
+    read(last);
+    shards.announce(order());
+    for sample in &samples {
+        read(sample);
+    }
+    let (whole, ranges) = fetched(&server);
+    assert!(ranges.is_empty(), "{ranges:?}");
+    // Of the second time round none was fetched twice.
+    assert_eq!(whole.len(), 12, "{whole:?}");
 }
 
 #[test]

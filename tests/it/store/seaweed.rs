@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use incdec::store::{Access, HttpConfig, Keys, S3Keys, Secret, StoreConfig};
-use rusty_s3::actions::CreateBucket;
+use rusty_s3::actions::{CreateBucket, PutObject};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 
 use crate::support::root;
@@ -126,10 +126,21 @@ impl Seaweed {
         self.folder.path().join("log")
     }
 
-    fn create_bucket(&self) {
+    fn bucket(&self) -> (Bucket, Credentials) {
         let endpoint = self.endpoint().parse().unwrap();
         let bucket = Bucket::new(endpoint, UrlStyle::Path, "bucket", "us-east-1").unwrap();
-        let keys = Credentials::new(KEY, SECRET);
+        (bucket, Credentials::new(KEY, SECRET))
+    }
+
+    /// Puts a file in the place of the one that the bucket has under this name.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) {
+        let (bucket, keys) = self.bucket();
+        let url = PutObject::new(&bucket, Some(&keys), name).sign(Duration::from_secs(60));
+        ureq::put(url.as_str()).send(bytes).unwrap();
+    }
+
+    fn create_bucket(&self) {
+        let (bucket, keys) = self.bucket();
         let begun = Instant::now();
         loop {
             let url = CreateBucket::new(&bucket, &keys).sign(Duration::from_secs(60));

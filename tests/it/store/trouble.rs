@@ -147,17 +147,10 @@ fn a_store_that_refuses_and_settings_that_make_no_sense_are_named() {
     assert!(error.to_string().contains("403"), "{error}");
     assert!(error.hint().unwrap().contains("--signed"));
     let server = Server::start(fixture.files());
-    let (shard, _) = fixture.sizes();
-    let error = refused(fixture.store(&server.url(), "small", 2 * shard - 1));
+    let (shard, index) = fixture.sizes();
+    let error = refused(fixture.store(&server.url(), "small", 2 * shard + index));
     assert_eq!(error.exit(), Exit::Usage);
-    let needed = (2 * shard).to_string();
-    assert!(error.to_string().contains(&needed), "{error}");
-    assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains(&format!("--cache-bytes {needed}"))
-    );
+    assert!(error.to_string().contains("is too small"), "{error}");
     let cacheless = ShardStore {
         cache: None,
         ..fixture.store(&server.url(), "", AMPLE)
@@ -198,4 +191,26 @@ fn what_is_damaged_in_the_cache_is_fetched_anew() {
         let name = key.rsplit('/').next().unwrap();
         assert!(fs::read(find(name)).unwrap() == bytes, "{name}");
     }
+}
+
+#[test]
+fn the_size_that_a_too_small_cache_is_told_to_have_holds_the_two_largest_shards() {
+    let fixture = Fixture::new(2, 3, 0);
+    let server = Server::start(fixture.files());
+    let error = refused(fixture.store(&server.url(), "cache", 1));
+    let hint = error.hint().unwrap();
+    let ShardError::SmallCache { needed_bytes, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(
+        hint.contains(&format!("--cache-bytes {needed_bytes}")),
+        "{hint}"
+    );
+    let shards = open(fixture.store(&server.url(), "cache", needed_bytes));
+    epochs(&list(shards, fixture.samples()), 2).unwrap();
+    let files = cached(&fixture.at("cache"));
+    let shards = files.keys().filter(|name| name.ends_with(".arrow"));
+    assert_eq!(shards.count(), 2, "{files:?}");
+    let bytes: u64 = files.values().sum();
+    assert!(bytes <= needed_bytes, "{bytes} of {needed_bytes}");
 }

@@ -162,7 +162,7 @@ fn the_fisher_information_and_its_penalty_equal_the_seeds() {
                 labels: Tensor::zeros([size], (tch::Kind::Int64, device())),
             })
         });
-        let fisher: Fisher = estimate(&learner, FisherEstimate::Batch, &mut batches).unwrap();
+        let fisher: Fisher = estimate(&learner, FisherEstimate::Batch, 0, &mut batches).unwrap();
         for (name, norm) in &golden.fisher_l2 {
             let ours = fisher[&format!("backbone.{name}")].norm().double_value(&[]);
             close(ours, *norm, GRADIENT_TOLERANCE * norm + 1e-9, name);

@@ -7,11 +7,15 @@ mod torchrun;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::support;
 
 use super::toy::{Toy, assert_same_contents, text};
 use super::world::free_port;
+
+/// How long a rank may give no sign of life.
+const RANK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The command of one rank, as torchrun would start it.
 fn of_rank(mut command: Command, rank: usize, ranks: usize, port: u16) -> Command {
@@ -23,7 +27,8 @@ fn of_rank(mut command: Command, rank: usize, ranks: usize, port: u16) -> Comman
         .env("MASTER_PORT", port.to_string())
         .env_remove("TORCHELASTIC_USE_AGENT_STORE")
         .env_remove("TORCHELASTIC_RESTART_COUNT")
-        .args(["--rank-timeout", "3", "--start-timeout", "60"])
+        .args(["--rank-timeout", &RANK_TIMEOUT.as_secs().to_string()])
+        .args(["--start-timeout", "60"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     support::give_gpu(&mut command, rank);

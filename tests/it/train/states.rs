@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::model::state_dict::StateDict;
 use incdec::run_record::{RunRecord, state_file};
@@ -46,16 +47,43 @@ impl Approach for Counting {
     }
 }
 
-#[test]
-fn an_approach_with_state_and_no_batches_gets_it_back_and_a_named_file_must_be_there() {
-    let toy = Toy::new();
-    let mut config = TrainConfig::new(toy.tasks("decremental"), toy.shards(), toy.run("counting"));
+fn config(toy: &Toy, name: &str) -> TrainConfig {
+    let mut config = TrainConfig::new(toy.tasks("decremental"), toy.shards(), toy.run(name));
     config.device = support::device_choice();
     config.threads = Some(1);
     config.settings.frames = 4;
     config.settings.resize = 68;
     config.settings.size = 64;
     config.settings.epochs = 1;
+    config
+}
+
+/// Has a defect.
+struct Panicking;
+
+impl Approach for Panicking {
+    fn before_task(&mut self, _learner: &Learner, task: usize) -> Result<(), TrainError> {
+        panic!("of task {task}, on purpose");
+    }
+}
+
+#[test]
+fn a_panic_is_the_error_of_the_run_and_no_passing_trouble() {
+    let toy = Toy::new();
+    let error = train::run_with(&config(&toy, "panicking"), Box::new(Panicking)).unwrap_err();
+    let said = error.to_string();
+    assert!(said.ends_with(": of task 0, on purpose"), "{said}");
+    assert!(said.contains("a defect of this program"), "{said}");
+    assert_eq!(error.exit(), Exit::Failed);
+    assert!(error.hint().unwrap().contains("log.jsonl"));
+    // Nothing holds the run directory any more.
+    train::run_with(&config(&toy, "panicking"), Box::new(Counting::default())).unwrap();
+}
+
+#[test]
+fn an_approach_with_state_and_no_batches_gets_it_back_and_a_named_file_must_be_there() {
+    let toy = Toy::new();
+    let config = config(&toy, "counting");
     let run = &config.out;
     train::run_with(&config, Box::new(Counting::default())).unwrap();
     let progress = RunRecord::read(run).unwrap().unwrap().progress;

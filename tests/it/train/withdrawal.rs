@@ -126,12 +126,12 @@ fn shards_that_still_hold_a_withdrawn_clip_are_refused() {
     let output = toy.command("substitution", "run", &flags).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("frames of 1 withdrawn clips\n"), "{said}");
+    assert!(said.contains("frames of 1 withdrawn clip\n"), "{said}");
     assert!(!said.contains(ARRIVES), "nobody asked for its name: {said}");
     let named = format!("{flags} --log-ids");
     let output = toy.command("substitution", "run", &named).output().unwrap();
     let told = text(&output.stderr);
-    let first = format!("frames of 1 withdrawn clips, the first of them {ARRIVES}");
+    let first = format!("frames of 1 withdrawn clip, the first of them {ARRIVES}");
     assert!(told.contains(&first), "{told}");
     assert!(
         said.contains("hint: erase them first, with `make erase"),
@@ -144,7 +144,7 @@ fn shards_that_still_hold_a_withdrawn_clip_are_refused() {
     incdec::shard::write_index(&toy.shards(), &rows, &parquet_file::Provenance::default()).unwrap();
     let output = toy.command("substitution", "run", &flags).output().unwrap();
     assert!(
-        text(&output.stderr).contains("frames of 1 withdrawn clips"),
+        text(&output.stderr).contains("frames of 1 withdrawn clip"),
         "{}",
         text(&output.stderr)
     );

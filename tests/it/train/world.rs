@@ -3,23 +3,30 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use incdec::data::Deal;
 use incdec::exit::Exit;
 use incdec::hint::Hint;
-use incdec::train::world::{Launch, Timeouts, World, WorldError, nccl};
-use rustix::process::{Signal, getpid, kill_process};
+use incdec::train::world::{Launch, Timeouts, World, WorldError, caught, nccl};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use tch::{Kind, Tensor};
 
 use crate::support;
 
 /// What a rank does once it is in the group.
 const ROLE: &str = "INCDEC_TEST_ROLE";
+/// How long a rank may give no sign of life.
+const RANK_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a rank that goes on says when it begins to.
+const JOINED: &str = "joined";
+/// How often it gathers: for some seconds.
+const GATHERINGS: usize = 50;
 
 /// A port that nobody listens on.
 pub(super) fn free_port() -> u16 {
@@ -75,7 +82,7 @@ fn one_rank() {
     let launch = Launch::read(|name| env::var(name).ok()).unwrap();
     let timeouts = Timeouts {
         start: Duration::from_secs(if role == "alone" { 2 } else { 60 }),
-        rank: Duration::from_secs(3),
+        rank: RANK_TIMEOUT,
     };
     match act(&role, launch.as_ref(), timeouts) {
         Ok(said) => println!("said: {said}"),
@@ -122,6 +129,16 @@ fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String
             Err(error)
         }
         "dies" => std::process::abort(),
+        "panics" => caught(|| Ok(nothing_at(rank))).inspect_err(|error| world.fail(error)),
+        "unwinds" => Ok(nothing_at(rank)),
+        "goes on" => {
+            println!("{JOINED}");
+            for _ in 0..GATHERINGS {
+                world.numbers(rank)?;
+                thread::sleep(Duration::from_millis(100));
+            }
+            Ok("gathered".into())
+        }
         "stands still" => {
             kill_process(getpid(), Signal::STOP).unwrap();
             // The signal stops this thread a little later than others: it must not take leave meanwhile.
@@ -135,6 +152,12 @@ fn act(role: &str, launch: Option<&Launch>, timeouts: Timeouts) -> Result<String
         }
         _ => Ok("here".into()),
     }
+}
+
+/// Panics as a defect does.
+fn nothing_at(place: i64) -> String {
+    let none: &[String] = &[];
+    none[usize::try_from(place).unwrap()].clone()
 }
 
 #[test]
@@ -184,6 +207,62 @@ fn a_rank_that_fails_tells_the_others_why() {
 }
 
 #[test]
+fn a_rank_that_panics_ends_the_others_as_a_defect_with_what_it_says() {
+    for (role, says) in [
+        (
+            "panics",
+            ": index out of bounds: the len is 0 but the index is 1",
+        ),
+        ("unwinds", ": its own output says where"),
+    ] {
+        let said = ends(3, |rank| if rank == 1 { role } else { "stays" });
+        for rank in [0, 2] {
+            let said = &said[rank];
+            assert!(said.contains("failed Failed: rank 1 on "), "{role}: {said}");
+            let says = format!(" failed: it panicked, which is a defect of this program{says}");
+            assert!(said.contains(&says), "{role}: {said}");
+        }
+        assert!(said[1].contains("index out of bounds"), "{}", said[1]);
+        let is_error = said[1].contains("failed Failed: it panicked");
+        assert_eq!(is_error, role == "panics", "{}", said[1]);
+    }
+}
+
+#[test]
+fn ranks_that_are_all_suspended_for_longer_than_the_timeout_go_on() {
+    let port = free_port();
+    let mut ranks: Vec<Child> = (0..3).map(|rank| start("goes on", rank, 3, port)).collect();
+    let mut outputs: Vec<_> = ranks
+        .iter_mut()
+        .map(|rank| BufReader::new(rank.stdout.take().unwrap()).lines())
+        .collect();
+    for output in &mut outputs {
+        assert!(output.any(|line| line.unwrap().contains(JOINED)));
+    }
+    let send = |rank: &Child, signal| kill_process(Pid::from_child(rank), signal).unwrap();
+    // Not at once, as a scheduler does it: the others ask a store that says nothing, and stand still over that.
+    send(&ranks[0], Signal::STOP);
+    thread::sleep(RANK_TIMEOUT / 6);
+    for rank in &ranks[1..] {
+        send(rank, Signal::STOP);
+    }
+    thread::sleep(2 * RANK_TIMEOUT);
+    for rank in &ranks[1..] {
+        send(rank, Signal::CONT);
+    }
+    thread::sleep(RANK_TIMEOUT / 6);
+    send(&ranks[0], Signal::CONT);
+    for (rank, mut output) in ranks.into_iter().zip(outputs) {
+        assert!(
+            output.any(|line| line.unwrap().contains("said: gathered")),
+            "{}",
+            text(&rank.wait_with_output().unwrap())
+        );
+        assert!(rank.wait_with_output().unwrap().status.success());
+    }
+}
+
+#[test]
 fn a_lost_rank_ends_the_others_and_is_named() {
     for lost in [1, 2] {
         let said = ends(3, |rank| if rank == lost { "dies" } else { "stays" });
@@ -220,11 +299,18 @@ fn a_rank_that_stands_still_is_lost_though_its_connections_are_there() {
             .map(|rank| start(role(rank), rank, 3, port))
             .collect();
         let mut stopped = ranks.remove(still);
+        let begun = Instant::now();
         for rank in ranks {
             let said = text(&rank.wait_with_output().unwrap());
             let named = format!("failed TryAgain: rank {still} on ");
             assert!(said.contains(&named), "{said}");
         }
+        // The start of three programs counted.
+        let waited = begun.elapsed();
+        assert!(
+            waited < 2 * RANK_TIMEOUT + Duration::from_secs(30),
+            "{waited:?}"
+        );
         stopped.kill().unwrap();
         stopped.wait().unwrap();
     }

@@ -42,6 +42,9 @@ use resident::Resident;
 
 /// Threads that fetch ahead.
 const FETCHERS: usize = 4;
+/// Room for the locks of shards that are being fetched. One takes some sixty bytes, and where there is
+/// room for two shards a process holds no more than three.
+const LOCKS_BYTES: u64 = 1000;
 /// Digits of the index's hash that name the folder of its shards in the cache.
 const FOLDER_DIGITS: usize = 16;
 
@@ -112,7 +115,9 @@ impl FetchedShards {
         let fetched = FetchedIndex::fetch(&client, &cache, store)?;
         let FetchedIndex { index, folder, .. } = fetched;
         let origin = Origin::new(client, store, &index)?;
-        let needed = origin.two_largest_bytes();
+        let beside = fetched.file.metadata();
+        let beside = beside.map_err(ArtifactError::at("read", &folder))?.len() + LOCKS_BYTES;
+        let needed = origin.two_largest_bytes() + beside;
         if cache.limit_bytes < needed {
             return Err(ShardError::SmallCache {
                 limit_bytes: cache.limit_bytes,
@@ -147,6 +152,11 @@ impl FetchedShards {
                 }
             }
         }
+    }
+
+    /// Takes the order of the clips that are going to be asked for behind those that were announced.
+    pub(super) fn announce_behind<'a>(&self, order: impl Iterator<Item = &'a str>) {
+        self.resident.announce_behind(order);
     }
 
     /// A clip of a shard that the index names.

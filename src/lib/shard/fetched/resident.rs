@@ -83,11 +83,17 @@ impl Resident {
         self.news.notify_all();
     }
 
+    /// Takes the order of the clips that are going to be asked for behind those.
+    pub(super) fn announce_behind<'a>(&self, order: impl Iterator<Item = &'a str>) {
+        self.state().uses.announce_behind(order);
+        self.news.notify_all();
+    }
+
     /// A clip of this shard has been read.
     pub(super) fn used(&self, shard: &str) {
         let mut state = self.state();
         if state.uses.used(shard) {
-            // What is done with makes room for another one.
+            // What is done with, if only for a while, makes room for another one.
             state.reconsider_one();
             self.news.notify_all();
         }

@@ -9,33 +9,45 @@ const FETCHED_PER_USE: usize = 8;
 /// The clips that are going to be asked for, by shard.
 #[derive(Debug, Default)]
 pub(super) struct Uses {
-    /// The places of a shard's clips in the order, those still to come.
+    /// The places of a shard's clips, those still to come.
     ahead: BTreeMap<String, VecDeque<usize>>,
+    /// The place behind the last of each order that was announced, one order behind the other.
+    ends: Vec<usize>,
 }
 
 impl Uses {
     /// Forgets what was known, and takes the shards of an order of clips, one name a clip.
     pub(super) fn announce<'a>(&mut self, order: impl Iterator<Item = &'a str>) {
         self.ahead.clear();
-        for (place, shard) in order.enumerate() {
-            match self.ahead.get_mut(shard) {
-                Some(places) => places.push_back(place),
-                None => drop(self.ahead.insert(shard.to_owned(), [place].into())),
-            }
-        }
+        self.ends.clear();
+        self.announce_behind(order);
     }
 
-    /// A clip of this shard has been asked for. Says whether it was the last one.
+    /// Takes the shards of clips that are going to be asked for behind those that are known.
+    pub(super) fn announce_behind<'a>(&mut self, order: impl Iterator<Item = &'a str>) {
+        let mut end = self.ends.last().copied().unwrap_or_default();
+        for shard in order {
+            match self.ahead.get_mut(shard) {
+                Some(places) => places.push_back(end),
+                None => drop(self.ahead.insert(shard.to_owned(), [end].into())),
+            }
+            end += 1;
+        }
+        self.ends.push(end);
+    }
+
+    /// A clip of this shard has been asked for. Says whether it was the last one of its order.
     pub(super) fn used(&mut self, shard: &str) -> bool {
         let Some(places) = self.ahead.get_mut(shard) else {
             return false;
         };
-        places.pop_front();
-        let was_last = places.is_empty();
-        if was_last {
+        let used = places.pop_front();
+        let next = places.front().copied();
+        if next.is_none() {
             self.ahead.remove(shard);
         }
-        was_last
+        let order = |place| self.ends.partition_point(|&end| end <= place);
+        used.map(order) != next.map(order)
     }
 
     /// The place of the next clip of this shard, `None` where none is known to come.
@@ -81,6 +93,20 @@ mod tests {
         assert_eq!(uses.in_order(), ["a", "c"]);
         uses.announce(["d"].into_iter());
         assert_eq!(uses.in_order(), ["d"]);
+    }
+
+    #[test]
+    fn what_follows_is_needed_after_what_is_under_way() {
+        let mut uses = uses(&["a", "b", "a"]);
+        uses.announce_behind(["c", "a"].into_iter());
+        assert_eq!(uses.in_order(), ["a", "b", "c"]);
+        assert!(!uses.used("a"));
+        assert!(uses.used("b"), "nobody needs it again");
+        assert!(uses.used("a"), "it is done with until the next order");
+        assert_eq!(uses.next("a"), Some(4));
+        assert_eq!(uses.in_order(), ["c", "a"]);
+        assert!(uses.used("a"));
+        assert_eq!(uses.in_order(), ["c"]);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Hint for TrainError {
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),
             ),
-            Self::TooManyBad { .. } | Self::NoReadableClip => Some(
+            Self::NoTask { .. } => Some("`make tasks` deals the tasks; `incdec-tasks --help` lists what decides how many there are".into()),
+            Self::TooManyBad { .. } | Self::NoReadableClip { .. } | Self::NothingObserved { .. } => Some(
                 "`incdec-decode verify` lists damaged clips, `make decode` stores what is missing again".into(),
             ),
             Self::Stopped { .. } => Some("give the same command again to go on".into()),
@@ -90,7 +91,16 @@ impl Hint for TrainError {
             )),
             Self::NoRun { .. } => Some("name a run directory, as --out of incdec-train had it".into()),
             Self::NotARun { .. } => Some("choose an empty or new folder for --out".into()),
-            _ => None,
+            // Nothing but the message can be said.
+            Self::Metrics(_)
+            | Self::Torch(_)
+            | Self::Csv { .. }
+            | Self::Image { .. }
+            | Self::NothingRetained { .. }
+            | Self::ExactHead(_)
+            | Self::NoRidge { .. }
+            | Self::Facts { .. }
+            | Self::Signals(_) => None,
         }
     }
 
@@ -108,13 +118,48 @@ impl Hint for TrainError {
             Self::Record(e) => e.exit(),
             Self::Withdrawn(e) => e.exit(),
             Self::World(e) => e.exit(),
-            Self::NoTask
+            Self::NoTask { .. }
             | Self::EmptyList { .. }
             | Self::TooManyBad { .. }
-            | Self::NoReadableClip => Exit::Hopeless,
+            | Self::NoReadableClip { .. }
+            | Self::NothingObserved { .. } => Exit::Hopeless,
             Self::Vanished { .. } | Self::NoSpace { .. } => Exit::TryAgain,
             Self::Stopped { signal, .. } => signal.exit(),
             _ => Exit::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clip::Split;
+
+    #[test]
+    fn one_clip_is_no_clips_and_what_failed_is_named() {
+        let unreadable = |listed| TrainError::NoReadableClip {
+            task: 2,
+            split: Split::Validation,
+            listed,
+        };
+        assert_eq!(
+            unreadable(12).to_string(),
+            "task 2: none of 12 clips in the validation list could be read"
+        );
+        assert!(unreadable(1).to_string().contains("none of 1 clip in"));
+        assert!(unreadable(1).hint().unwrap().contains("make decode"));
+        let saw = |clips| TrainError::Tainted {
+            folder: "run".into(),
+            clips,
+            first: None,
+            task: 1,
+        };
+        assert!(saw(1).to_string().starts_with("run saw 1 clip of those"));
+        assert!(saw(2).to_string().starts_with("run saw 2 clips of those"));
+        let none = TrainError::NoTask {
+            path: "tasks/availability.parquet".into(),
+        };
+        assert!(none.to_string().starts_with("tasks/availability.parquet: "));
+        assert!(none.hint().is_some());
     }
 }

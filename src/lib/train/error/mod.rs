@@ -16,6 +16,7 @@ use crate::metrics::MetricsError;
 use crate::model::checkpoint::CheckpointError;
 use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
+use crate::progress::counted;
 use crate::run_record::{Position, RunRecordError, listed, with_flags};
 use crate::shard::ShardError;
 use crate::signals::Signal;
@@ -69,11 +70,21 @@ pub enum TrainError {
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
     /// A text table of the seed's could not be written.
-    #[error("CSV: {0}")]
-    Csv(#[from] csv::Error),
+    #[error("{path}: CSV: {source}")]
+    Csv {
+        /// The table.
+        path: PathBuf,
+        /// What its writer said.
+        source: csv::Error,
+    },
     /// An image for `TensorBoard` could not be encoded.
-    #[error("image: {0}")]
-    Image(#[from] png::EncodingError),
+    #[error("{path}: image: {source}")]
+    Image {
+        /// The event file.
+        path: PathBuf,
+        /// What the encoder said.
+        source: png::EncodingError,
+    },
     /// A method of unlearning needs clips that stay.
     #[error("task {task}: unlearning by {method} needs clips that stay, and none does")]
     NothingRetained {
@@ -115,8 +126,11 @@ pub enum TrainError {
         task: usize,
     },
     /// There is no task.
-    #[error("the availability table has no task")]
-    NoTask,
+    #[error("{path}: no task has anything to train on")]
+    NoTask {
+        /// The availability table, or the run directory that holds it.
+        path: PathBuf,
+    },
     /// A task's list has no clip with frames.
     #[error("task {task}: no usable clip in the {split} list ({unusable} listed without frames)")]
     EmptyList {
@@ -128,8 +142,21 @@ pub enum TrainError {
         unusable: usize,
     },
     /// No clip of a list could be read.
-    #[error("no clip of the list could be read")]
-    NoReadableClip,
+    #[error("task {task}: none of {} in the {split} list could be read", counted(*listed, "clip"))]
+    NoReadableClip {
+        /// The task.
+        task: usize,
+        /// Whose list.
+        split: Split,
+        /// Clips of the list.
+        listed: usize,
+    },
+    /// None of the clips could be read that a Fisher information is estimated over.
+    #[error("task {task}: no clip could be read that EWC's Fisher information is estimated over")]
+    NothingObserved {
+        /// The task.
+        task: usize,
+    },
     /// More clips of a list cannot be read than the settings allow.
     #[error(
         "{} of the {listed} clips of a list cannot be read, a share of {:.4}; --max-bad allows {max_bad}: {}",
@@ -255,7 +282,8 @@ pub enum TrainError {
     Withdrawn(#[from] WithdrawnError),
     /// The shards still hold frames of withdrawn clips.
     #[error(
-        "{folder} still holds the frames of {clips} withdrawn clips{}",
+        "{folder} still holds the frames of {}{}",
+        counted(*clips, "withdrawn clip"),
         first_of(first.as_ref())
     )]
     WithdrawnStored {
@@ -268,7 +296,8 @@ pub enum TrainError {
     },
     /// The run saw clips that have been withdrawn since.
     #[error(
-        "{folder} saw {clips} clips that have been withdrawn since, from task {task} on{}",
+        "{folder} saw {} of those that have been withdrawn since, from task {task} on{}",
+        counted(*clips, "clip"),
         first_of(first.as_ref())
     )]
     Tainted {

@@ -6,8 +6,9 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Run;
-use super::epoch::nothing;
+use super::asking::nothing;
 use super::under_way::UnderWay;
+use crate::clip::Split;
 use crate::data::Dataset;
 use crate::model::Mode;
 use crate::train::TrainError;
@@ -34,7 +35,7 @@ impl Run<'_> {
         let (data, task) = (self.data, at.position.task);
         let before = self.task_before(task);
         let (learner, feed) = (&self.learner, &mut self.feed);
-        let mut logits_of = |list: &Arc<Dataset>| logits_of(learner, feed, list);
+        let mut logits_of = |list: &Arc<Dataset>| logits_of(learner, feed, task, list);
         self.approach
             .store(task, &data.tasks[task], before, &mut logits_of)?;
         self.approach.after_task(&self.learner, task)?;
@@ -103,11 +104,12 @@ impl Run<'_> {
     }
 }
 
-/// What the model says of the clips of a list: the places of those that could be read, and their
+/// What the model says of the clips of a list of `task`: the places of those that could be read, and their
 /// logits. Every rank asks about all of them.
 fn logits_of(
     learner: &Learner,
     feed: &mut Feed,
+    task: usize,
     list: &Arc<Dataset>,
 ) -> Result<(Vec<usize>, Tensor), TrainError> {
     let (mut places, mut logits) = (Vec::new(), Vec::new());
@@ -119,7 +121,11 @@ fn logits_of(
         feed.recycle(batch);
     }
     if logits.is_empty() {
-        return Err(TrainError::NoReadableClip);
+        return Err(TrainError::NoReadableClip {
+            task,
+            split: Split::Train,
+            listed: list.len(),
+        });
     }
     Ok((places, Tensor::cat(&logits, 0)))
 }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rand::Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::Run;
-use super::under_way::{UnderWay, VALIDATION, answers_of};
+use super::asking::nothing;
+use super::under_way::{UnderWay, VALIDATION};
 use crate::data::Dataset;
 use crate::model::Mode;
 use crate::model::checkpoint;
@@ -19,8 +19,7 @@ use crate::train::TrainError;
 use crate::train::alike;
 use crate::train::approach::{DeviceBatch, Step};
 use crate::train::dealt::{Gradients, Outcome, Together};
-use crate::train::evaluate::{Evaluation, answer};
-use crate::train::feed::Pass;
+use crate::train::feed::{Epoch, Pass};
 use crate::train::optimizer::Optimizer;
 use crate::train::profile::Phase;
 use crate::train::rate_schedule::{RateSchedule, watched_figure};
@@ -44,8 +43,8 @@ impl Run<'_> {
             self.train_epoch(at)?;
             at.enter(Part::Validation, device);
         }
-        at.trained.end()?;
         let Position { task, epoch, .. } = at.position;
+        at.trained.end(task, self.training_list(task).len())?;
         self.ask(at)?;
         let validation = self.judged(at, VALIDATION)?;
         let rates = at.schedule.rates().to_vec();
@@ -132,12 +131,10 @@ impl Run<'_> {
             ..
         } = at.position;
         let data = self.data;
-        let lists = &data.tasks[task];
         let list = self.training_list(task);
-        let mut pass = match &self.replay {
-            Some(replay) => self.feed.replayed(task, replay, u64::from(epoch), first)?,
-            None => self.feed.training(task, lists, u64::from(epoch), first)?,
-        };
+        let mut pass = self.feed.training(&self.epoch_of(task, epoch), first)?;
+        self.feed.list_follows(&data.tasks[task].validation);
+        self.next_epoch_follows(task, epoch)?;
         let progress = Progress::new(
             &format!("task {task}, epoch {epoch}"),
             Some(pass.batches() as u64),
@@ -256,6 +253,23 @@ impl Run<'_> {
         watch.loss(&loss, penalty.as_ref(), clips)
     }
 
+    fn epoch_of(&self, task: usize, epoch: u32) -> Epoch<'_> {
+        Epoch {
+            task,
+            lists: &self.data.tasks[task],
+            replay: self.replay.as_ref(),
+            number: u64::from(epoch),
+        }
+    }
+
+    /// Says where the clips come from that behind what is known to come another epoch follows, if `epoch` is not the last.
+    pub(super) fn next_epoch_follows(&self, task: usize, epoch: u32) -> Result<(), TrainError> {
+        if epoch + 1 < self.epochs[task] {
+            self.feed.epoch_follows(&self.epoch_of(task, epoch + 1))?;
+        }
+        Ok(())
+    }
+
     /// The clips that `task` trains on.
     fn training_list(&self, task: usize) -> Arc<Dataset> {
         let replayed = self.replay.as_ref().map(|replay| &replay.list);
@@ -326,64 +340,6 @@ impl Run<'_> {
         at.position.batches = batches;
         self.look(Moment::Training, at)
     }
-
-    /// Asks the model about the rest of the list that the part of the task is about.
-    pub(super) fn ask(&mut self, at: &mut UnderWay) -> Result<(), TrainError> {
-        self.work = Work::Evaluating;
-        let which = answers_of(at.position.part);
-        let list = self.list(at, which);
-        let mut pass = self.feed.in_order(list, at.position.batches)?;
-        let values = 1 + self.feed.batch_size() * self.data.deal.taxonomy.classes();
-        while at.position.batches < pass.batches() {
-            let window = self.round(at.position.batches, &pass);
-            let begun = Instant::now();
-            let mut own = Vec::new();
-            while let Some(batch) = self.feed.next_untimed(list, &mut pass, window.end)? {
-                let values = match batch.device {
-                    Some(device) => {
-                        let values = answer(&self.learner, &device);
-                        self.feed.recycle(device);
-                        values
-                    }
-                    None => nothing(self.learner.device()),
-                };
-                own.push(Outcome {
-                    number: batch.number,
-                    samples: batch.samples,
-                    skipped: batch.skipped,
-                    values,
-                    moments: None,
-                });
-            }
-            self.feed.clock.add(Phase::Evaluation, begun.elapsed());
-            for outcome in self.together(own, &window, values)? {
-                self.feed.note_skipped(list, &outcome.skipped)?;
-                at.answers[which].add(&outcome);
-            }
-            at.position.batches = window.end;
-            self.look(Moment::Evaluation, at)?;
-        }
-        Ok(())
-    }
-
-    /// The batches from `done` on that the ranks go through at a time, one each.
-    pub(super) fn round(&self, done: usize, pass: &Pass) -> Range<usize> {
-        done..pass.batches().min(done + self.world.size())
-    }
-
-    /// How good the answers are, on the validation set or on the test set.
-    pub(super) fn judged(&mut self, at: &UnderWay, which: usize) -> Result<Evaluation, TrainError> {
-        let begun = Instant::now();
-        let (criterion, taxonomy) = (self.learner.criterion(), &self.data.deal.taxonomy);
-        let result = at.answers[which].judge(criterion, taxonomy, self.list(at, which));
-        self.feed.clock.add(Phase::Evaluation, begun.elapsed());
-        result
-    }
-}
-
-/// What a batch of which no clip could be read comes to.
-pub(super) fn nothing(device: Device) -> Tensor {
-    Tensor::zeros([0], (Kind::Float, device))
 }
 
 /// Begins libtorch's generator, on every device, for the micro-batch `number`: dropout draws from a

@@ -1,5 +1,6 @@
 //! The loop: task after task, epoch after epoch, in the order of events of the seed (`main.py`).
 
+mod asking;
 mod closing;
 mod epoch;
 mod forgetting;
@@ -31,7 +32,7 @@ use super::task_sequence::{Task, TaskSequence};
 use super::trouble::{self, Need, Work};
 use super::watch::{Moment, Order, Watch, Watchman};
 use super::withdrawals;
-use super::world::World;
+use super::world::{World, caught};
 use crate::data::Dataset;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::run_record::Part;
@@ -39,7 +40,7 @@ use forgetting::Forgetting;
 use plan::Plan;
 pub use relearning::{Relearning, RelearningConfig};
 use rollback::TakeOver;
-use under_way::{TEST, UnderWay, VALIDATION};
+use under_way::{TEST, UnderWay, VALIDATION, split_of};
 
 /// Trains every task that is not done yet in the run directory of `config`, and says how it went.
 ///
@@ -84,7 +85,7 @@ pub fn run_watched(
 ) -> Result<TrainSummary, TrainError> {
     config.check()?;
     if config.settings.approach.is_on_features() {
-        return on_features::run(config, watch);
+        return caught(|| on_features::run(config, watch));
     }
     let world = World::join(config.launch.as_ref(), config.timeouts)?;
     if world.size() > 1 {
@@ -96,15 +97,19 @@ pub fn run_watched(
     }
     // Who is alone hears that first.
     let shared = config.settings.check_deal(world.size());
-    let result = shared.and_then(|()| train(&world, config, approach.as_mut(), watch, None));
+    let work = || shared.and_then(|()| train(&world, config, approach.as_mut(), watch, None));
+    let result = caught(work);
     match &result {
         // All ranks have agreed on it.
         Ok(_) | Err(TrainError::Stopped { .. }) => {}
         Err(error) => {
             world.fail(error);
-            if world.size() > 1 {
-                tracing::debug!("all processes end: {error}");
-            }
+            let who = if world.size() > 1 {
+                "all processes end"
+            } else {
+                "the process ends"
+            };
+            tracing::debug!("{who}: {error}");
         }
     }
     result
@@ -333,12 +338,7 @@ impl<'a> Run<'a> {
 
     /// The validation set or the test set of the task under way.
     fn list(&self, at: &UnderWay, which: usize) -> &'a Arc<Dataset> {
-        let lists = &self.data.tasks[at.position.task];
-        if which == VALIDATION {
-            &lists.validation
-        } else {
-            &lists.test
-        }
+        self.data.tasks[at.position.task].list(split_of(which))
     }
 
     /// How many trainings the weights come from that `task` begins with: what it is trained by. Whatever is drawn goes by

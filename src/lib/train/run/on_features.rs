@@ -41,7 +41,13 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
     let mut data = plan.tasks(config)?;
     // `TrainConfig::check` demands the table.
     let Some(table) = &config.features else {
-        return Err(TrainError::NoTask);
+        return Err(TrainError::Setting {
+            flag: "--features",
+            why: format!(
+                "--approach {} needs a feature table",
+                config.settings.approach
+            ),
+        });
     };
     let (features, hash) = Features::read(table, &config.shards, &data)?;
     data.inputs.insert(FEATURES_INPUT.to_owned(), hash);
@@ -112,7 +118,7 @@ impl Work<'_> {
         let train = self.evaluation(stage, Split::Train, head)?;
         let loss = Tensor::from(train.loss);
         trained.add(&loss, None, train.clips.len());
-        trained.end()?;
+        trained.end(task, self.data.tasks[task].train.len())?;
         let evaluations = [
             self.evaluation(stage, Split::Validation, head)?,
             self.evaluation(stage, Split::Test, head)?,

@@ -11,6 +11,7 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::model::ModelConfig;
 use crate::run_record::{Extension, RunHead};
+use crate::tables::AvailabilityRow;
 use crate::train::TrainError;
 use crate::train::device::DeviceChoice;
 use crate::train::record::{self, extend};
@@ -66,7 +67,9 @@ impl Plan {
             data.tasks.truncate(1);
         }
         if data.tasks.is_empty() {
-            return Err(TrainError::NoTask);
+            return Err(TrainError::NoTask {
+                path: config.availability.join(AvailabilityRow::FILE),
+            });
         }
         // The seed's files have a place for every task.
         if config.seed_outputs

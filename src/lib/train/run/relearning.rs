@@ -67,7 +67,9 @@ impl Relearning {
         let before = data.tasks[..config.task].iter();
         let mut lists = before.rev().map(|task| task.list(Split::Train));
         let list = lists.find(|list| !list.is_empty());
-        let list = list.ok_or(TrainError::NoTask)?;
+        let list = list.ok_or_else(|| TrainError::NoTask {
+            path: config.run.clone(),
+        })?;
         let leaving: BTreeSet<&String> = config.forget.iter().collect();
         let samples = list.samples().iter();
         let forget: Vec<Sample> = samples

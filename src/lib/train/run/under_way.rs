@@ -4,6 +4,7 @@
 use tch::Device;
 
 use super::Run;
+use crate::clip::Split;
 use crate::model::checkpoint::{self, Snapshot};
 use crate::model::state_dict::StateDict;
 use crate::run_record::{Part, Position};
@@ -29,6 +30,15 @@ const ANSWERS: [&str; 2] = ["validation.", "test."];
 /// Places of the answers on the validation set and on the test set.
 pub(super) const VALIDATION: usize = 0;
 pub(super) const TEST: usize = 1;
+
+/// Whose list the answers at this place are about.
+pub(super) fn split_of(which: usize) -> Split {
+    if which == VALIDATION {
+        Split::Validation
+    } else {
+        Split::Test
+    }
+}
 
 /// A task under way.
 pub(super) struct UnderWay {

@@ -1,14 +1,17 @@
 //! Who is still there. A collective cannot tell a slow rank from a lost one, so each rank counts up a number of its own in the
 //! store, and watches those of the others. There, too, a rank that fails says why, and the first that does is believed.
+//!
+//! Silence is counted in looks, not in seconds: a process that stands still (suspended with its job, or with the whole
+//! machine) does not look, so when all go on nobody is missed for the time between.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::c10d::Store;
 use super::error::{Failure, Member};
 
-/// Beats within the time after which silence means lost.
+/// Beats, and looks, within the time after which silence means lost.
 const BEATS_A_TIMEOUT: u32 = 10;
 /// How many ranks have failed, and why the first of them did.
 const FAILURES: &str = "failures";
@@ -34,24 +37,25 @@ struct Shared {
 struct State {
     ended: bool,
     trouble: Option<Trouble>,
-    /// Since when the store has been asked something that it has not answered.
-    asked: Option<Instant>,
+    /// Since how many looks the store has been asked something that it has not answered; none where it has.
+    asked: Option<u32>,
 }
 
-/// The thread that beats and watches.
+/// The thread that beats and watches, and the one that looks whether the store answers it.
 #[derive(Debug)]
 pub(super) struct Beat {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-    timeout: Duration,
+    watching: Option<JoinHandle<()>>,
+    counting: Option<JoinHandle<()>>,
     /// Who serves the store.
     first: Member,
 }
 
-/// A rank's number in the store, and when it last moved.
+/// A rank's number in the store, and since how many looks it has not moved.
+#[derive(Clone, Copy, Default)]
 struct Pulse {
     count: i64,
-    moved: Instant,
+    silent: u32,
 }
 
 impl Beat {
@@ -85,15 +89,17 @@ impl Beat {
             timeout,
             shared: Arc::clone(&shared),
         };
-        let thread = thread::Builder::new()
-            .name("beat".into())
-            .spawn(move || watch.run())?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-            timeout,
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        let mut beat = Self {
+            shared: Arc::clone(&shared),
+            watching: None,
+            counting: None,
             first,
-        })
+        };
+        let count = move || shared.count_unanswered(timeout / BEATS_A_TIMEOUT);
+        beat.counting = Some(named("beat-answers").spawn(count)?);
+        beat.watching = Some(named("beat").spawn(move || watch.run())?);
+        Ok(beat)
     }
 
     /// What has been noticed so far.
@@ -107,8 +113,7 @@ impl Beat {
     /// of the rank that serves it is gone, or that rank stands still.
     pub(super) fn is_unanswered(&self) -> bool {
         let state = self.shared.lock();
-        let waits = |asked: Instant| asked.elapsed() >= self.timeout;
-        state.trouble.is_none() && state.asked.is_some_and(waits)
+        state.trouble.is_none() && state.asked.is_some_and(|looks| looks >= BEATS_A_TIMEOUT)
     }
 
     /// The same, waited for at most so long.
@@ -137,21 +142,44 @@ impl Drop for Beat {
     fn drop(&mut self) {
         if self.is_unanswered() {
             // The thread waits for an answer; it ends with the process.
-            return;
+            self.watching = None;
         }
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        for thread in [self.watching.take(), self.counting.take()] {
             // It has nothing to say: what it saw is shared.
-            let _ = thread.join();
+            let _ = thread.map(JoinHandle::join);
         }
     }
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // The state is two plain values: a panic in between leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for news or until it is time to look again; says whether it is that.
+    fn pause<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        time: Duration,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let waited = self.changed.wait_timeout(state, time);
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state, waited.timed_out())
+    }
+
+    /// Counts the looks at a store that does not answer, until the end.
+    fn count_unanswered(&self, every: Duration) {
+        let mut state = self.lock();
+        while !state.ended {
+            let is_time;
+            (state, is_time) = self.pause(state, every);
+            if let Some(looks) = state.asked.as_mut().filter(|_| is_time) {
+                *looks += 1;
+            }
+        }
     }
 }
 
@@ -165,18 +193,10 @@ struct Watch {
 
 impl Watch {
     fn run(self) {
-        let now = Instant::now();
-        let mut pulses: Vec<Pulse> = self
-            .hosts
-            .iter()
-            .map(|_| Pulse {
-                count: 0,
-                moved: now,
-            })
-            .collect();
+        let mut pulses = vec![Pulse::default(); self.hosts.len()];
         loop {
             // A thread that gets no processor for a while has asked nothing, so nobody is missed for it.
-            self.shared.lock().asked = Some(Instant::now());
+            self.shared.lock().asked = Some(0);
             let trouble = self.look(&mut pulses);
             let mut state = self.shared.lock();
             state.asked = None;
@@ -187,8 +207,7 @@ impl Watch {
             }
             if !state.ended {
                 let pause = self.timeout / BEATS_A_TIMEOUT;
-                let waited = self.shared.changed.wait_timeout(state, pause);
-                (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                (state, _) = self.shared.pause(state, pause);
             }
             if state.ended {
                 return;
@@ -198,7 +217,6 @@ impl Watch {
 
     /// Beats once, and looks whether a rank has failed or been silent for too long.
     fn look(&self, pulses: &mut [Pulse]) -> Option<Trouble> {
-        let now = Instant::now();
         if self
             .store
             .add(FAILURES, 0)
@@ -213,10 +231,8 @@ impl Watch {
         for (rank, pulse) in pulses.iter_mut().enumerate() {
             let own = i64::from(rank == self.rank);
             match self.store.add(&beat_key(rank), own) {
-                Ok(count) if count != pulse.count => {
-                    *pulse = Pulse { count, moved: now };
-                }
-                Ok(_) if now - pulse.moved < self.timeout => {}
+                Ok(count) if count != pulse.count => *pulse = Pulse { count, silent: 0 },
+                Ok(_) if pulse.silent < BEATS_A_TIMEOUT => pulse.silent += 1,
                 Ok(_) => lost.push(self.named(rank)),
                 // The store is gone, and with it the rank that serves it.
                 Err(_) => return Some(Trouble::Lost(vec![self.named(0)])),

@@ -103,6 +103,9 @@ pub enum WorldError {
     /// A collective failed though every process is there.
     #[error("the processes lost their connection: {0}")]
     Broken(String),
+    /// The program has a defect.
+    #[error("it panicked, which is a defect of this program: {0}")]
+    Panicked(String),
     /// The ranks are not the same run.
     #[error("{what} of {other} is {theirs}, that of rank 0 is {first}")]
     Differs {
@@ -139,6 +142,7 @@ impl Hint for WorldError {
             Self::Lost { .. } => "look at its host and log for the first cause; the same command goes on from the last checkpoint; --rank-timeout waits longer".into(),
             Self::Failed(failure) => return failure.hint.clone(),
             Self::Broken(_) => "look at the network between the hosts; the same command goes on from the last checkpoint".into(),
+            Self::Panicked(_) => "report it with its place in the source, which stands in what the process has said and in log.jsonl; the same command goes on from the last checkpoint".into(),
             Self::Differs { .. } => "give every rank the same command, data and version of the program".into(),
         })
     }
@@ -152,7 +156,7 @@ impl Hint for WorldError {
             | Self::Gpus { .. } => Exit::NeverStarted,
             Self::Failed(failure) => Exit::of_code(failure.status),
             Self::Lost { .. } | Self::Broken(_) => Exit::TryAgain,
-            Self::Differs { .. } => Exit::Failed,
+            Self::Panicked(_) | Self::Differs { .. } => Exit::Failed,
         }
     }
 }

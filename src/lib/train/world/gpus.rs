@@ -1,15 +1,13 @@
 //! The GPUs of a group: what lies on them is exchanged over NCCL, where that is possible on all ranks.
 
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 
 use tch::{Device, Tensor};
 
 use super::c10d::Connections;
 use super::error::WorldError;
 use super::exchange::{Exchange, Side};
-use super::group::{Group, LOOK_EVERY, connect};
+use super::group::Group;
 use super::nccl::{Nccl, Uuid};
 use crate::hint::Hint;
 
@@ -55,26 +53,11 @@ impl Group {
 
     /// Connects the GPUs, and looks meanwhile whether a rank is lost: NCCL itself would wait for it.
     fn connect_gpus(&self, nccl: Nccl, gpu: usize) -> Result<Connections, WorldError> {
-        let failed = |reason| WorldError::Gpus { reason };
         let (rank, size, timeout) = (self.rank(), self.size(), self.timeouts.start);
-        // A value that is waited for keeps its connection to the store busy.
-        let store = connect(&self.launch, false, timeout).map_err(|reason| self.failed(reason))?;
-        let (sender, receiver) = mpsc::channel();
-        let open = move || {
-            // Nobody waits for it any more where a rank was lost.
-            let _ = sender.send(nccl.connect(&store, rank, size, gpu, timeout));
-        };
-        let thread = thread::Builder::new().name("nccl".into());
-        thread.spawn(open).map_err(|e| failed(e.to_string()))?;
-        loop {
-            match receiver.recv_timeout(LOOK_EVERY) {
-                Ok(opened) => return opened.map_err(failed),
-                Err(RecvTimeoutError::Timeout) => self.no_trouble()?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(failed("its thread has ended".into()));
-                }
-            }
-        }
+        let opened = self.open_watched("nccl", timeout, move |store| {
+            nccl.connect(store, rank, size, gpu, timeout)
+        })?;
+        opened.map_err(|reason| WorldError::Gpus { reason })
     }
 }
 

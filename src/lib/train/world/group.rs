@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tch::{Device, Tensor};
 
 use super::beat::{self, Beat, Trouble};
-use super::c10d::{Connections, Said, Store, Work};
+use super::c10d::{Connections, Store, Work};
 use super::error::{Failure, Member, WorldError};
 use super::launch::Launch;
 use crate::hint::Hint;
@@ -45,62 +45,21 @@ impl Default for Timeouts {
 /// A rank among others, connected to all of them.
 #[derive(Debug)]
 pub struct Group {
-    rank: usize,
+    pub(super) rank: usize,
     pub(super) launch: Launch,
-    hosts: Vec<String>,
+    pub(super) hosts: Vec<String>,
     pub(super) timeouts: Timeouts,
     /// How often facts have been compared.
-    agreements: Cell<u64>,
+    pub(super) agreements: Cell<u64>,
     // In this order: the collectives end before the watching, and the connections before the store.
     /// What lies on GPUs goes over these, where they are there.
     pub(super) nccl: OnceCell<Connections>,
-    gloo: Option<Connections>,
-    beat: Option<Beat>,
-    store: Store,
+    pub(super) gloo: Option<Connections>,
+    pub(super) beat: Option<Beat>,
+    pub(super) store: Store,
 }
 
 impl Group {
-    /// Meets the other ranks.
-    ///
-    /// # Errors
-    /// When the store cannot be reached, a rank does not come in time, or the connections cannot be made.
-    pub(super) fn join(launch: &Launch, timeouts: Timeouts) -> Result<Self, WorldError> {
-        let begun = Instant::now();
-        let left = || timeouts.start.saturating_sub(begun.elapsed());
-        let serves = launch.rank == 0 && !launch.served;
-        let no_store = |reason| WorldError::NoStore {
-            address: launch.address.clone(),
-            port: launch.port,
-            waited: begun.elapsed(),
-            reason,
-        };
-        let store = connect(launch, serves, left()).map_err(no_store)?;
-        let hosts = meet(&store, launch, left)?;
-        let own_connection = connect(launch, false, left()).map_err(no_store)?;
-        let beat = Beat::start(own_connection, launch.rank, hosts.clone(), timeouts.rank)
-            .map_err(|e| no_store(e.to_string()))?;
-        let one_host = hosts.iter().all(|host| *host == hosts[0]);
-        let gloo = Connections::gloo(&store, launch.rank, launch.size, one_host, left());
-        let gloo = gloo.map_err(|reason| WorldError::Connect {
-            size: launch.size,
-            reason,
-        })?;
-        let group = Self {
-            rank: launch.rank,
-            launch: launch.clone(),
-            hosts,
-            timeouts,
-            agreements: Cell::new(0),
-            nccl: OnceCell::new(),
-            gloo: Some(gloo),
-            beat: Some(beat),
-            store,
-        };
-        // One that went on, and ended, before the others were connected would leave them waiting for it.
-        group.gather(&Tensor::from_slice(&[0_i64]))?;
-        Ok(group)
-    }
-
     /// This process's number, from 0.
     #[must_use]
     pub fn rank(&self) -> usize {
@@ -253,12 +212,17 @@ impl Group {
 
     /// Why a collective has failed: mostly because of a rank that is about to be missed.
     pub(super) fn failed(&self, reason: String) -> WorldError {
+        self.failed_by(WorldError::Broken(reason))
+    }
+
+    /// The same, where it is called `otherwise` if nobody is missed.
+    pub(super) fn failed_by(&self, otherwise: WorldError) -> WorldError {
         let time = self.timeouts.rank + self.timeouts.rank / 2;
         let trouble = self
             .beat
             .as_ref()
             .and_then(|beat| beat.wait_for_trouble(time));
-        trouble.map_or(WorldError::Broken(reason), |trouble| self.error_of(trouble))
+        trouble.map_or(otherwise, |trouble| self.error_of(trouble))
     }
 
     fn error_of(&self, trouble: Trouble) -> WorldError {
@@ -302,14 +266,6 @@ impl Failed for WorldError {
     }
 }
 
-/// A connection to the store of the group, which this process serves where `serves` says so.
-pub(super) fn connect(launch: &Launch, serves: bool, timeout: Duration) -> Said<Store> {
-    let (host, port) = (&launch.address, launch.port);
-    let store = Store::open(host, port, serves, launch.size, timeout)?;
-    // A launcher's store outlives the processes that it starts anew.
-    store.prefixed(&format!("incdec/{}", launch.restarts))
-}
-
 /// Closes connections whose closing may wait for one who never answers: then they end with the process.
 fn close_soon(connections: Connections) {
     let (sender, receiver) = mpsc::channel();
@@ -322,52 +278,10 @@ fn close_soon(connections: Connections) {
     }
 }
 
-/// Says that this rank is there and waits for all others; gives their hosts.
-fn meet(
-    store: &Store,
-    launch: &Launch,
-    left: impl Fn() -> Duration,
-) -> Result<Vec<String>, WorldError> {
-    let begun = Instant::now();
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    let no_store = |reason| WorldError::NoStore {
-        address: launch.address.clone(),
-        port: launch.port,
-        waited: begun.elapsed(),
-        reason,
-    };
-    store.set(&host_key(launch.rank), &host).map_err(no_store)?;
-    let mut hosts = Vec::new();
-    let mut missing = Vec::new();
-    for rank in 0..launch.size {
-        match store.get(&host_key(rank), left().max(LOOK_EVERY)) {
-            Ok(host) => hosts.push(host),
-            Err(_) => missing.push(rank),
-        }
-    }
-    if missing.is_empty() {
-        return Ok(hosts);
-    }
-    Err(WorldError::Missing {
-        size: launch.size,
-        missing,
-        waited: begun.elapsed(),
-    })
-}
-
-fn host_key(rank: usize) -> String {
-    format!("host/{rank}")
-}
-
 impl Drop for Group {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.fail(&WorldError::Broken(
-                "it panicked: a defect of this program".into(),
-            ));
+            self.fail(&WorldError::Panicked("its own output says where".into()));
         }
         match self.trouble() {
             None => {

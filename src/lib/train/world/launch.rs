@@ -6,6 +6,8 @@ use super::WorldError;
 const DEFAULT_PORT: u16 = 29500;
 /// Slurm names no port: one for each job, so that two on a host do not meet.
 const SLURM_PORTS: std::ops::Range<u16> = 10_000..60_000;
+/// Where Slurm names the hosts: those of the step, and those of the whole job, which some versions alone tell.
+const HOST_LISTS: [&str; 2] = ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"];
 
 /// Which rank of how many this process is, and where they meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,11 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
     fn slurm(&self) -> Result<Launch, WorldError> {
         let size = self.number("SLURM_NTASKS", None)?;
         let job = self.number("SLURM_JOB_ID", None)?;
-        let hosts = self.0("SLURM_JOB_NODELIST").unwrap_or_default();
+        // A step may have a part of the job's hosts, and rank 0 is on the first of its own.
+        let found = HOST_LISTS
+            .into_iter()
+            .find_map(|name| Some((name, self.0(name)?)));
+        let (list, hosts) = found.unwrap_or((HOST_LISTS[0], String::new()));
         let ports = u64::from(SLURM_PORTS.end - SLURM_PORTS.start);
         // The remainder is below the number of ports.
         let port = SLURM_PORTS.start + u16::try_from(job % ports).unwrap_or_default();
@@ -81,7 +87,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
             local_rank: index(self.number("SLURM_LOCALID", Some(0))?),
             size: index(size),
             address: first_host(&hosts).ok_or_else(|| WorldError::Launch {
-                name: "SLURM_JOB_NODELIST",
+                name: list,
                 value: hosts.clone(),
                 why: "a list of hosts, such as gpu[03-05,9],login",
             })?,
@@ -213,6 +219,27 @@ mod tests {
         let launch = launch.unwrap().unwrap();
         assert_eq!((launch.rank, launch.size, launch.local_rank), (5, 8, 1));
         assert_eq!((launch.address.as_str(), launch.port), ("gpu03", 10_017));
+    }
+
+    #[test]
+    fn a_step_on_a_part_of_the_jobs_hosts_meets_on_its_own_first_one() {
+        let mut variables = vec![
+            ("SLURM_STEP_ID", "1"),
+            ("SLURM_NTASKS", "2"),
+            ("SLURM_PROCID", "0"),
+            ("SLURM_JOB_ID", "7"),
+            ("SLURM_JOB_NODELIST", "node[1-3]"),
+            ("SLURM_STEP_NODELIST", "node[2-3]"),
+        ];
+        let launch = read(&variables).unwrap().unwrap();
+        assert_eq!(launch.address, "node2");
+        variables.pop();
+        variables.push(("SLURM_STEP_NODELIST", "node["));
+        let error = read(&variables).unwrap_err();
+        assert!(
+            error.to_string().starts_with("SLURM_STEP_NODELIST=node["),
+            "{error}"
+        );
     }
 
     #[test]

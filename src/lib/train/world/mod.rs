@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Launch`] | which rank this process is, from what torchrun, Slurm or a person put into the environment |
 //! | [`Group`] | a rank among others: gathers, broadcasts, comparisons, and a clean end |
+//! | `join` | how the ranks come together and connect |
 //! | `beat` | who is still there: each rank beats through the store, and silence means lost |
 //! | `gpus`, `exchange` | the GPUs of a group, and over what their tensors are exchanged |
 //! | `c10d` | the binding to PyTorch's store and process groups, its C++ beside it |
@@ -19,6 +20,7 @@ mod error;
 mod exchange;
 mod gpus;
 mod group;
+mod join;
 mod launch;
 pub mod nccl;
 
@@ -28,10 +30,20 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Deal;
+use crate::panics;
 
 pub use error::{Failure, Member, WorldError};
 pub use group::{Failed, Group, Timeouts};
 pub use launch::Launch;
+
+/// Does the work of a rank. A panic is a defect, no loss of the rank: it becomes an error, so that the others hear what it
+/// says, and nobody takes it for a passing trouble.
+///
+/// # Errors
+/// Those of `work`, and [`WorldError::Panicked`].
+pub fn caught<T, E: From<WorldError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    panics::caught(work).unwrap_or_else(|message| Err(WorldError::Panicked(message).into()))
+}
 
 /// All processes of a run.
 #[derive(Debug)]

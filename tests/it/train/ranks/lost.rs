@@ -3,14 +3,14 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use incdec::run_record::positions;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::toy::{Toy, assert_same_contents, text};
-use super::{ends, start, train};
+use super::{RANK_TIMEOUT, ends, start, train};
 
 /// Waits until `run` has a checkpoint inside a task.
 pub(super) fn await_checkpoint(run: &Path, ranks: &mut [Child]) {
@@ -34,6 +34,20 @@ pub(super) fn await_checkpoint(run: &Path, ranks: &mut [Child]) {
 pub(super) const LONG: &str =
     "--batch-size 1 --accumulation 6 --approach ewc --epochs 4 --checkpoint-every 1";
 
+/// Kills one of the ranks; gives the ends of all, which come about as soon as it is missed.
+fn ends_without(lost: usize, mut ranks: Vec<Child>) -> Vec<Output> {
+    ranks[lost].kill().unwrap();
+    let begun = Instant::now();
+    let outputs = ends(ranks);
+    let waited = begun.elapsed();
+    assert!(
+        waited < 2 * RANK_TIMEOUT + Duration::from_secs(10),
+        "{waited:?}"
+    );
+    assert_eq!(outputs[lost].status.signal(), Some(9));
+    outputs
+}
+
 #[test]
 fn a_lost_rank_ends_all_and_the_run_goes_on_from_its_last_checkpoint() {
     let toy = Toy::new();
@@ -46,9 +60,7 @@ fn a_lost_rank_ends_all_and_the_run_goes_on_from_its_last_checkpoint() {
         }
     });
     await_checkpoint(&run, &mut ranks);
-    ranks[1].kill().unwrap();
-    let outputs = ends(ranks);
-    assert_eq!(outputs[1].status.signal(), Some(9));
+    let outputs = ends_without(1, ranks);
     for rank in [0, 2] {
         let said = text(&outputs[rank].stderr);
         assert_eq!(outputs[rank].status.code(), Some(75), "rank {rank}: {said}");
@@ -74,6 +86,32 @@ fn a_lost_rank_ends_all_and_the_run_goes_on_from_its_last_checkpoint() {
     assert!(!positions(&run).unwrap().is_empty());
     train(&toy, 3, "run", LONG);
     assert_same_contents(&whole, &run);
+}
+
+#[test]
+fn a_lost_first_rank_ends_the_others_and_the_next_start_says_that_it_was_killed() {
+    let toy = Toy::new();
+    let whole = toy.train("decremental", "whole", LONG);
+    let run = toy.run("run");
+    let errors = toy.folder.path().join("error.json");
+    let mut ranks = start(&toy, 3, "run", LONG, |rank, command| {
+        if rank == 1 {
+            command.env("TORCHELASTIC_ERROR_FILE", &errors);
+        }
+    });
+    await_checkpoint(&run, &mut ranks);
+    let killed = ranks[0].id();
+    for (rank, output) in ends_without(0, ranks).iter().enumerate().skip(1) {
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "rank {rank}: {said}");
+        assert!(said.contains("rank 0 on "), "rank {rank}: {said}");
+    }
+    assert!(fs::read_to_string(&errors).unwrap().contains("rank 0 on "));
+    train(&toy, 3, "run", LONG);
+    assert_same_contents(&whole, &run);
+    let log = fs::read_to_string(run.join("log.jsonl")).unwrap();
+    let said = format!("in use by incdec-train, process {killed}, which did not end by itself");
+    assert!(log.contains(&said), "{log}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::train::settings::{CriterionName, FisherEstimate};
 pub type Fisher = BTreeMap<String, Tensor>;
 
 /// The Fisher information of the backbone parameters that take gradients, in evaluation mode over
-/// `batches`.
+/// `batches` of `task`.
 ///
 /// `batch`: sum over batches of b (gradient of the batch's mean loss)^2, divided by the clips seen.
 /// `per-sample`: mean over clips of the squared gradient. The loss is that of `pseudo_loss`.
@@ -24,6 +24,7 @@ pub type Fisher = BTreeMap<String, Tensor>;
 pub fn estimate(
     learner: &Learner,
     estimate: FisherEstimate,
+    task: usize,
     batches: &mut DeviceBatches<'_>,
 ) -> Result<Fisher, TrainError> {
     if learner.trainable_backbone().next().is_none() {
@@ -36,7 +37,7 @@ pub fn estimate(
             making.add(learner, clips, &squares(learner, &part));
         }
     }
-    making.mean()
+    making.mean(task)
 }
 
 /// A Fisher information in the making.
@@ -63,10 +64,10 @@ impl FisherSum {
         }
     }
 
-    /// The mean over the clips.
-    pub(super) fn mean(self) -> Result<Fisher, TrainError> {
+    /// The mean over the clips of `task`.
+    pub(super) fn mean(self, task: usize) -> Result<Fisher, TrainError> {
         if self.clips == 0 {
-            return Err(TrainError::NoReadableClip);
+            return Err(TrainError::NothingObserved { task });
         }
         #[allow(clippy::cast_precision_loss)] // A number of clips.
         let clips = self.clips as f64;
@@ -127,15 +128,16 @@ pub(super) mod tests {
     #[test]
     fn a_fisher_over_no_clip_is_an_error() {
         let none = &mut std::iter::empty();
-        let error = estimate(&learner(), FisherEstimate::Batch, none).unwrap_err();
-        assert!(matches!(error, TrainError::NoReadableClip), "{error}");
+        let error = estimate(&learner(), FisherEstimate::Batch, 4, none).unwrap_err();
+        assert!(error.to_string().starts_with("task 4: no clip"), "{error}");
     }
 
     #[test]
     fn the_batch_estimate_is_the_squared_mean_gradient_and_the_other_the_mean_of_squares() {
         let learner = learner();
         // Two clips with the same gradient g: batch gives 2 g^2 / 2, per sample (g^2 + g^2) / 2.
-        let of = |which| estimate(&learner, which, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
+        let of =
+            |which| estimate(&learner, which, 0, &mut std::iter::once(Ok(batch(1.0)))).unwrap();
         let (batch, each) = (of(FisherEstimate::Batch), of(FisherEstimate::PerSample));
         let value = |fisher: &Fisher| fisher["backbone.features"].double_value(&[0, 0]);
         assert!(value(&batch) > 0.0);

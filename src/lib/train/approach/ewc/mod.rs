@@ -109,9 +109,9 @@ impl Approach for Ewc {
         Ok(())
     }
 
-    fn after_task(&mut self, learner: &Learner, _task: usize) -> Result<(), TrainError> {
+    fn after_task(&mut self, learner: &Learner, task: usize) -> Result<(), TrainError> {
         if self.wants_batches(learner) {
-            let made = self.making.take().unwrap_or_default().mean()?;
+            let made = self.making.take().unwrap_or_default().mean(task)?;
             for (name, new) in made {
                 let merged = match self.fisher.get(&name) {
                     Some(old) => old * self.alpha + new * (1.0 - self.alpha),
@@ -296,6 +296,7 @@ mod tests {
         let second = estimate(
             &learner,
             FisherEstimate::Batch,
+            1,
             &mut std::iter::once(Ok(batch(2.0))),
         )
         .unwrap();

@@ -1,7 +1,7 @@
 //! `error_analysis/`: what the model said of every clip.
 
 use super::python::shortest;
-use super::view::{SeedOutputs, finished};
+use super::view::SeedOutputs;
 use crate::clip::{ClipId, Split};
 use crate::tables::PredictionRow;
 use crate::train::TrainError;
@@ -18,25 +18,25 @@ pub(super) fn write(
         .predictions
         .iter()
         .filter(|row| usize::try_from(row.task) == Ok(task) && row.split == split);
-    let bytes = table(
-        rows,
-        &outputs.taxonomy().category_names(),
-        outputs.config.settings.criterion,
-        &outputs.data_path(),
-    )?;
-    outputs.write(
-        &format!("error_analysis/task_{task}_{split}_error_analysis.csv"),
-        &bytes,
-    )
+    let name = format!("error_analysis/task_{task}_{split}_error_analysis.csv");
+    outputs.write_table(&name, |writer| {
+        write_rows(
+            writer,
+            rows,
+            &outputs.taxonomy().category_names(),
+            outputs.config.settings.criterion,
+            &outputs.data_path(),
+        )
+    })
 }
 
-fn table<'a>(
+fn write_rows<'a>(
+    writer: &mut csv::Writer<Vec<u8>>,
     rows: impl Iterator<Item = &'a PredictionRow>,
     categories: &[String],
     criterion: CriterionName,
     data_path: &str,
-) -> Result<Vec<u8>, TrainError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+) -> csv::Result<()> {
     let names = categories.iter().cloned();
     let header: Vec<String> = match criterion {
         CriterionName::Multilabel => ["video_path", "prediction", "subcategory"]
@@ -74,7 +74,7 @@ fn table<'a>(
         }
         writer.write_record(&fields)?;
     }
-    finished(writer)
+    Ok(())
 }
 
 /// `<data_path>/Videos/id_<youtube id>_<start, 6 digits>_<end>/jpgs`.
@@ -106,8 +106,16 @@ mod tests {
     fn both_criteria_have_the_seeds_columns() {
         let categories = ["food".to_owned(), "phone".to_owned()];
         let text = |criterion| {
-            String::from_utf8(table([row()].iter(), &categories, criterion, "./Kinetics").unwrap())
-                .unwrap()
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            write_rows(
+                &mut writer,
+                [row()].iter(),
+                &categories,
+                criterion,
+                "./Kinetics",
+            )
+            .unwrap();
+            String::from_utf8(writer.into_inner().unwrap()).unwrap()
         };
         assert_eq!(
             text(CriterionName::Multilabel),

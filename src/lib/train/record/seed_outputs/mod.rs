@@ -23,7 +23,6 @@ use crate::parquet_file;
 use crate::tables::ScheduleRow;
 use crate::train::TrainError;
 use names::{START_FILE, SUBCATEGORIES};
-use view::finished;
 
 pub(super) use transcript::Transcript;
 pub(super) use view::SeedOutputs;
@@ -114,14 +113,12 @@ impl SeedOutputs<'_> {
                 .map(|category| of_category(&rows, task, &category.name))
                 .collect();
             let width = lines.iter().map(Vec::len).max().unwrap_or(0);
-            let mut writer = csv::WriterBuilder::new()
-                .has_headers(false)
-                .from_writer(Vec::new());
-            for mut line in lines {
-                line.resize(width, "");
-                writer.write_record(&line)?;
-            }
-            self.write(&format!("{SUBCATEGORIES}/task_{task}"), &finished(writer)?)?;
+            self.write_table(&format!("{SUBCATEGORIES}/task_{task}"), |writer| {
+                lines.into_iter().try_for_each(|mut line| {
+                    line.resize(width, "");
+                    writer.write_record(&line)
+                })
+            })?;
         }
         Ok(())
     }

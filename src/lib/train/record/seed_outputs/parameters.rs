@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::names::{PARAMETERS_FILE, SUMMARY_FILE};
 use super::python::shortest;
-use super::view::{SeedOutputs, finished};
+use super::view::SeedOutputs;
 use crate::choice::Choice;
 use crate::clip::Split;
 use crate::train::TrainError;
@@ -71,11 +71,11 @@ fn write_row(
     file: &str,
     columns: Vec<Column>,
 ) -> Result<(), TrainError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let (names, values): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
-    writer.write_record(names)?;
-    writer.write_record(values)?;
-    outputs.write(file, &finished(writer)?)
+    outputs.write_table(file, |writer| {
+        writer.write_record(names)?;
+        writer.write_record(values)
+    })
 }
 
 /// The folder's name and the seed's arguments in its order, with the values of this run; those that

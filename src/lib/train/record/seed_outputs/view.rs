@@ -1,6 +1,6 @@
 //! A run as the seed's files need it: its settings, its tasks and its tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::artifact;
 use crate::taxonomy::Taxonomy;
@@ -44,11 +44,47 @@ impl SeedOutputs<'_> {
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
         Ok(artifact::publish(&self.path(name), |w| w.write_all(bytes))?)
     }
+
+    /// Publishes a table that `fill` writes.
+    pub(super) fn write_table(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+    ) -> Result<(), TrainError> {
+        self.write(name, &table(&self.path(name), fill)?)
+    }
 }
 
-/// The bytes of a CSV writer.
-pub(super) fn finished(writer: csv::Writer<Vec<u8>>) -> Result<Vec<u8>, TrainError> {
+/// The bytes of the table that is to lie at `path`, as `fill` writes them.
+fn table(
+    path: &Path,
+    fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> Result<Vec<u8>, TrainError> {
+    let failed = |source| TrainError::Csv {
+        path: path.to_owned(),
+        source,
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    fill(&mut writer).map_err(failed)?;
     writer
         .into_inner()
-        .map_err(|e| TrainError::Csv(e.into_error().into()))
+        .map_err(|e| failed(e.into_error().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_cannot_be_written_is_named() {
+        let path = Path::new("run/parameters.csv");
+        let uneven = |writer: &mut csv::Writer<Vec<u8>>| {
+            writer.write_record(["a", "b"])?;
+            writer.write_record(["1"])
+        };
+        let said = table(path, uneven).unwrap_err().to_string();
+        assert!(said.starts_with("run/parameters.csv: CSV: "), "{said}");
+        let even = table(path, |writer| writer.write_record(["a", "b"])).unwrap();
+        assert_eq!(even, b"a,b\n");
+    }
 }

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::image::Image;
 use super::message::{Event, Value};
 use crate::artifact::ArtifactError;
+use crate::train::TrainError;
 
 /// Folder of the event file within the run directory.
 pub const FOLDER: &str = "tensorboard";
@@ -133,20 +134,23 @@ impl EventLog {
     /// Appends an image.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When it cannot be encoded, or the disk refuses.
     pub(in crate::train::record) fn image(
         &mut self,
         tag: &str,
         step: u32,
         image: &Image,
-        png: &[u8],
-    ) -> Result<(), ArtifactError> {
+    ) -> Result<(), TrainError> {
+        let png = image.png().map_err(|source| TrainError::Image {
+            path: self.path.clone(),
+            source,
+        })?;
         let value = Value::Image {
             height: image.height(),
             width: image.width(),
-            png,
+            png: &png,
         };
-        self.append(&Event::summary(now_s(), step, tag, &value))
+        Ok(self.append(&Event::summary(now_s(), step, tag, &value))?)
     }
 
     fn append(&mut self, event: &Event) -> Result<(), ArtifactError> {

@@ -70,10 +70,10 @@ impl EventLog {
         }
         let categories = taxonomy.category_names();
         let curves = image::precision_recall(&evaluation.metrics.pr_curves, &categories);
-        self.image(&tag("pr_curve"), step, &curves, &curves.png()?)?;
+        self.image(&tag("pr_curve"), step, &curves)?;
         if evaluation.metrics.confusion_at_half.is_none() {
             let matrix = image::confusion(&evaluation.metrics.confusion, &categories);
-            self.image(&tag("confusion_matrix"), step, &matrix, &matrix.png()?)?;
+            self.image(&tag("confusion_matrix"), step, &matrix)?;
         }
         Ok(())
     }
