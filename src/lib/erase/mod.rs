@@ -15,7 +15,6 @@
 
 mod apply;
 mod census;
-mod checkpoint_header;
 mod config;
 mod error;
 mod held;
