@@ -145,7 +145,7 @@ impl<'a> Record<'a> {
             let summary = TrainSummary::new(config, summary, true);
             return Ok(Opened::Complete(Box::new(summary)));
         }
-        let found = Found::newest(&folder)?;
+        let found = Found::newest(&folder, data)?;
         folder.go_on(found.iter().flat_map(Found::rows).collect())?;
         let keep_bytes = found
             .as_ref()
