@@ -8,6 +8,9 @@
 //! tables that grow. [`RunRecord::read`] compares all of them in one pass and names the file that
 //! differs. Timing, log and event files hold times and are no part of this promise.
 //!
+//! [`Lineage`] follows the hashes that checkpoints name their parents by, from run to run, and says
+//! which of them know a clip.
+//!
 //! A directory of a version before has no hashes: it is read as before, said in one line, and gets
 //! them when its next task is published.
 

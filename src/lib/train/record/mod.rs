@@ -18,8 +18,8 @@
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
 //! `of_rank` lets one of several ranks write and the others go on from the same, `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
-//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
-//! run comes to.
+//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `origins` says where
+//! weights come from, `summary` what a run comes to.
 
 mod claim;
 pub(super) mod extend;
