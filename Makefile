@@ -322,7 +322,7 @@ DECODE_COMMAND = '$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --
 MANIFEST_COMMAND = '$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
 TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS)
 TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
-    $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS)
+    $(WITHDRAWAL_FLAGS) $(TRAIN_SETTINGS)
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -342,6 +342,7 @@ SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
 WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
 # The ledger of withdrawals, which the report tells of where it exists.
 WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
+WITHDRAWAL_FLAGS = $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)')
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
 
 own-data: | $(ALL_BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
@@ -386,9 +387,9 @@ $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-
 
 features: $(FEATURES) ## what the frozen backbone of BACKBONE (or PRETRAINED) makes of every clip
 $(FEATURES): $(DATA)/features/.made ;
-$(DATA)/features/.made: $(INDEX) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(ALL_BUILT)
+$(DATA)/features/.made: $(INDEX) $(WITHDRAWN) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(ALL_BUILT)
 	$(if $(PRETRAINED),,$(call needs,BACKBONE,the weights as in BACKBONE=weights.safetensors))
-	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(FEATURES_SETTINGS))
+	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(FEATURES_SETTINGS))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
@@ -400,7 +401,7 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(FEATURES_OF_APPROACH) 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
+	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWAL_FLAGS) '$(RUN_DIR)')
 	@touch '$@'
 
 # ---- on a cluster -----------------------------------------------------------------------------------------------------
@@ -446,8 +447,8 @@ weights: | $(ALL_BUILT) ## fetch published weights into weights/ (WEIGHTS=seed, 
 audit: | $(ALL_BUILT) ## judge the runs AUDITED beside references that never saw what left, up to audit.html
 	$(call needs,AUDITED,the runs as in AUDITED='run-directory ...')
 	$(call run,'$(BIN)/incdec-audit' --shards '$(SHARDS)' --out '$(AUDIT)' $(if $(wildcard $(FEATURES)),--features '$(FEATURES)') \
-	    $(call flag,--device,DEVICE) $(AUDIT_FLAGS) $(AUDITED))
-	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' --out '$(AUDIT)/audit.html' --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
+	    $(WITHDRAWAL_FLAGS) $(call flag,--device,DEVICE) $(AUDIT_FLAGS) $(AUDITED))
+	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') --out '$(AUDIT)/audit.html' --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
 
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does
@@ -601,7 +602,7 @@ refuse_given = $(if $(filter command,$(origin $(1))),$(error make reproduce take
 $(if $(filter reproduce%,$(MAKECMDGOALS)),$(foreach name,TASKS SCHEDULE TASKS_FLAGS,$(call refuse_given,$(name))))
 reproduce: $(MANIFEST) | $(ALL_BUILT) ## the seed's whole table of experiments (days on a GPU), one page and one Parquet file
 	$(call run,'$(BIN)/incdec-experiment' table --labels '$(LABELS)' --manifest '$(MANIFEST)' --shards '$(SHARDS)' --tasks-dir '$(DATA)/tasks' \
-	    --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
+	    $(WITHDRAWAL_FLAGS) --runs '$(RUNS)' --scenarios $(SCENARIOS) --methods $(METHODS) --seeds $(SEEDS) $(TABLE_JOBS) $(KEEP_GOING) \
 	    -- $(call flag,--device,DEVICE) $(call flag,--pretrained,PRETRAINED) $(REPRODUCE_TRAIN))
 
 # The demo's clips, fewer and smaller frames and one epoch a task: the same cells in minutes, one

@@ -33,6 +33,9 @@ struct Args {
     /// Folder of the frame shards and their index.parquet, or the address of both (s3://, gs://, az://, https://)
     #[arg(long, value_name = "DIR|URL")]
     shards: PathBuf,
+    /// The list of withdrawn clips (withdrawn.csv), where there is one: shards that still hold one of them are refused
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
     /// The table to write, or to bring up to date (Parquet)
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
             resize: args.transform.resize,
             size: args.transform.size,
         },
+        withdrawn: args.withdrawn,
         device: args.computing.device,
         workers: args.computing.workers,
         threads: args.computing.threads,

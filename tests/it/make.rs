@@ -42,7 +42,7 @@ download) record=$ledger ;;
 decode) record=$out/index.parquet ;;
 tasks) record=$out/availability.parquet ;;
 train) record=$out/run.json ;;
-manifest | report) record=$out ;;
+features | manifest | report) record=$out ;;
 *) exit 0 ;;
 esac
 mkdir -p "$(dirname "$record")"
@@ -77,7 +77,7 @@ impl Checkout {
         let checkout = Self { folder };
         for name in [
             "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
-            "own-data",
+            "own-data", "features", "audit",
         ] {
             checkout.install(name, BINARY);
         }

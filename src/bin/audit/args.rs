@@ -39,6 +39,12 @@ pub(crate) struct Args {
     /// Folder of the frame shards that the runs were trained on, or the address of these (s3://, gs://, az://, https://)
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) shards: PathBuf,
+    /// The list of withdrawn clips (withdrawn.csv), where there is one: shards that still hold one of them are refused
+    #[arg(long, value_name = "FILE")]
+    pub(crate) withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, where there is one: checkpoints of references carry the newest value of its chain
+    #[arg(long, value_name = "LEDGER")]
+    pub(crate) withdrawals: Option<PathBuf>,
     /// The folder for the tables, and for the features of every model
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

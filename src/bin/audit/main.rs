@@ -27,6 +27,8 @@ fn audit(args: Args) -> ExitCode {
     let config = AuditConfig {
         runs: args.runs,
         shards: args.store.source(args.shards),
+        withdrawn: args.withdrawn,
+        withdrawals: args.withdrawals,
         features: args.features,
         out: args.out,
         train_references: args.train_references.then(|| TrainReferences {

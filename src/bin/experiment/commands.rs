@@ -1,9 +1,10 @@
 //! What the seed's flags mean: the arguments of `incdec-tasks` and of `incdec-train`.
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use incdec::tables::IndexRow;
+use incdec::tables::{ErasureRow, IndexRow};
+use incdec::withdrawn::WITHDRAWN_FILE;
 
 use crate::flags::{Args, YesNo};
 
@@ -36,6 +37,11 @@ impl Args {
             ("out", &run.display()),
             ("device", &device),
         ]);
+        let there = |path: PathBuf| Some(path).filter(|path| path.exists());
+        train.extend(withdrawal_flags(
+            there(self.data_path.join("Info").join(WITHDRAWN_FILE)).as_deref(),
+            there(self.data_path.join(ErasureRow::FILE)).as_deref(),
+        ));
         train.extend(self.train_settings());
         train.extend(self.seed_outputs());
         train.extend(self.passed_on.iter().cloned());
@@ -188,6 +194,15 @@ pub(crate) fn flags(pairs: &[(&str, &dyn Display)]) -> Vec<String> {
         .collect()
 }
 
+/// The flags that name the list and the ledger of withdrawals, where there are any.
+pub(crate) fn withdrawal_flags(list: Option<&Path>, ledger: Option<&Path>) -> Vec<String> {
+    let named = [("withdrawn", list), ("withdrawals", ledger)].into_iter();
+    let named = named.filter_map(|(name, path)| Some((name, path?.display())));
+    named
+        .flat_map(|(name, path)| flags(&[(name, &path)]))
+        .collect()
+}
+
 fn switch(name: &str, on: bool) -> Option<String> {
     on.then(|| format!("--{name}"))
 }
@@ -270,6 +285,26 @@ mod tests {
         std::fs::create_dir_all(at("shards")).unwrap();
         std::fs::write(at("shards/index.parquet"), "there").unwrap();
         assert_eq!(decode(), None);
+    }
+
+    #[test]
+    fn the_list_and_the_ledger_of_withdrawals_are_passed_on_where_they_lie() {
+        let data = tempfile::tempdir().unwrap();
+        let train = || {
+            let [_, train] = commands(&format!("main.py --data_path {}", data.path().display()));
+            train
+        };
+        assert!(!train().contains("--withdraw"), "{}", train());
+        let [list, ledger] =
+            ["Info/withdrawn.csv", "erasures.parquet"].map(|f| data.path().join(f));
+        std::fs::create_dir_all(data.path().join("Info")).unwrap();
+        std::fs::write(&list, "").unwrap();
+        std::fs::write(&ledger, "").unwrap();
+        let said = train();
+        for (flag, path) in [("--withdrawn", list), ("--withdrawals", ledger)] {
+            let part = format!("{flag} {}", path.display());
+            assert!(said.contains(&part), "{part}: {said}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use incdec::run_record::RUN_FILE;
 use incdec::tables::{AvailabilityRow, IndexRow};
 use incdec::tasks::Scenario;
 
-use crate::commands::flags;
+use crate::commands::{flags, withdrawal_flags};
 use crate::stage::{Stage, StageError};
 use crate::{cli, program};
 
@@ -39,6 +39,12 @@ pub(crate) struct Table {
     /// Folder of the frame shards
     #[arg(long, value_name = "DIR")]
     shards: PathBuf,
+    /// The list of withdrawn clips (withdrawn.csv), where there is one
+    #[arg(long, value_name = "FILE")]
+    withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, where there is one
+    #[arg(long, value_name = "LEDGER")]
+    withdrawals: Option<PathBuf>,
     /// Folder of the tasks
     #[arg(long, value_name = "DIR")]
     tasks_dir: PathBuf,
@@ -182,6 +188,10 @@ impl Table {
     fn report(&self, cells: &[Cell]) -> anyhow::Result<ExitCode> {
         let (page, figures) = (self.runs.join(PAGE), self.runs.join(FIGURES));
         let mut arguments = flags(&[("out", &page.display()), ("table", &figures.display())]);
+        arguments.extend(withdrawal_flags(
+            self.withdrawn.as_deref(),
+            self.withdrawals.as_deref(),
+        ));
         let runs = cells.iter().map(|cell| self.run_folder(*cell));
         arguments.extend(runs.map(|run| run.display().to_string()));
         Ok(cli::same_status(program::run("incdec-report", &arguments)?))
@@ -258,18 +268,26 @@ impl Table {
         if cell.method == Method::FeatureExtraction {
             settings.extend(flags(&[("preset", &cell.method.name())]));
         }
+        let mut places = flags(&[
+            ("availability", &tasks.display()),
+            ("shards", &self.shards.display()),
+            ("out", &folder.display()),
+        ]);
+        places.extend(withdrawal_flags(
+            self.withdrawn.as_deref(),
+            self.withdrawals.as_deref(),
+        ));
         Stage {
             name: cell.name(),
             program: "incdec-train",
-            inputs: vec![
+            inputs: [
                 tasks.join(AvailabilityRow::FILE),
                 self.shards.join(IndexRow::FILE),
-            ],
-            places: flags(&[
-                ("availability", &tasks.display()),
-                ("shards", &self.shards.display()),
-                ("out", &folder.display()),
-            ]),
+            ]
+            .into_iter()
+            .chain(self.withdrawn.clone())
+            .collect(),
+            places,
             settings,
             made_from: Some(tasks),
             folder,

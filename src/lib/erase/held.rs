@@ -57,6 +57,10 @@ choice! {
         Prediction = "prediction",
         /// What a backbone makes of it.
         Feature = "feature",
+        /// A row of what a replay approach keeps for later tasks.
+        Buffered = "row of a replay buffer",
+        /// What a model has said of it in a task that is under way.
+        Answer = "answer of a task under way",
         /// A figure that an audit has of it.
         Figure = "figure of an audit",
         /// Lines of a text.

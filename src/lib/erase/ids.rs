@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::clip::path::without_ending;
 use crate::clip::{ClipId, MAX_YOUTUBE_ID_BYTES};
 use crate::foreign::composed;
+use crate::run_record::buffer_key;
 
 /// What the seed puts before the name of a folder of frames.
 const FOLDER_PREFIX: &[u8] = b"id_";
@@ -17,6 +18,8 @@ const TIMES_BYTES: usize = 14;
 pub struct Ids {
     sorted: BTreeSet<String>,
     hashed: HashSet<String>,
+    /// Each id by what names it in buffers.
+    buffered: HashMap<i64, String>,
     paths: Paths,
 }
 
@@ -42,6 +45,7 @@ impl Ids {
         }
         Self {
             hashed: ids.iter().cloned().collect(),
+            buffered: ids.iter().map(|id| (buffer_key(id), id.clone())).collect(),
             sorted: ids,
             paths,
         }
@@ -51,6 +55,11 @@ impl Ids {
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
         self.hashed.contains(id)
+    }
+
+    /// The id that a replay buffer names by this key.
+    pub(super) fn of_buffer(&self, key: i64) -> Option<&String> {
+        self.buffered.get(&key)
     }
 
     /// The ids in order.

@@ -4,8 +4,9 @@
 //! [`plan`] looks everywhere and writes nothing. [`apply`] notes the request in the ledger
 //! `erasures.parquet`, adds the clips to the list `withdrawn.csv`, and writes every file that holds
 //! one anew without it: shards, index, manifest, tables of tasks, the download's ledger, the
-//! predictions, texts and documents of runs; files and folders of frames are deleted. Other files
-//! keep their bytes. Shards in object stores are written anew where they lie. [`verify`] reads everything again and believes no index.
+//! predictions, replay buffers, texts and documents of runs; files and folders of frames are deleted.
+//! Other files keep their bytes. Shards in object stores are written anew where they lie. [`verify`]
+//! reads everything again and believes no index.
 //!
 //! A run's metrics stay as they were judged; its record says with how many clips since withdrawn,
 //! and which checkpoints saw one. Nothing here says that a model has forgotten anything.
@@ -15,7 +16,6 @@
 
 mod apply;
 mod census;
-mod checkpoint_header;
 mod config;
 mod error;
 mod held;

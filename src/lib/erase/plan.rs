@@ -40,6 +40,8 @@ pub struct ErasePlan {
     pub unsearched: Vec<(PathBuf, String)>,
     /// What no setting brings into reach, each with the reason.
     pub beyond: Vec<(PathBuf, String)>,
+    /// Runs whose weights come from a file of which no run has a record, in words.
+    pub unrecorded: Vec<String>,
 }
 
 /// Looks for the clips everywhere and writes nothing.
@@ -63,7 +65,8 @@ pub(super) fn plan_of(
     let found = Search::everywhere(places, stores, &ids, Depth::Names, &Erased::new())?;
     let near = near(places, &ids, census)?;
     let mut held = found.held;
-    held.extend(Taints::of(places, &ids)?.rows(places));
+    let taints = Taints::of(places, &ids)?;
+    held.extend(taints.rows(places));
     held.extend(rows_under_way(places, &ids)?);
     held.sort_by(HeldRow::order);
     let listed = ids
@@ -77,6 +80,7 @@ pub(super) fn plan_of(
         near,
         unsearched: found.unsearched,
         beyond: found.beyond,
+        unrecorded: taints.unrecorded(places),
     })
 }
 
@@ -178,6 +182,9 @@ impl fmt::Display for ErasePlan {
             if self.near.len() > LISTED {
                 writeln!(f, "  and {} more", self.near.len() - LISTED)?;
             }
+        }
+        for run in self.unrecorded.iter().take(LISTED) {
+            writeln!(f, "not known: {run}")?;
         }
         for (path, reason) in self.unsearched.iter().chain(&self.beyond) {
             writeln!(f, "not searched: {}: {reason}", path.display())?;

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
-use super::checkpoint_header::entry;
 use super::config::Places;
 use super::ledger::Ledger;
+use crate::run_record::header_entry;
 use crate::tables::ErasureRow;
 
 /// Bytes of a page's beginning in which its head lies.
@@ -39,7 +39,7 @@ pub(super) fn strangers(places: &Places, ledger: &Ledger) -> Vec<String> {
 /// The value that a file carries; none where it is neither a checkpoint nor a page, or carries none.
 fn carried(path: &Path) -> Option<String> {
     match path.extension()?.to_str()? {
-        "safetensors" => entry(path, ErasureRow::CHAIN_KEY).ok().flatten(),
+        "safetensors" => header_entry(path, ErasureRow::CHAIN_KEY).ok().flatten(),
         "html" => of_page(path).ok().flatten(),
         _ => None,
     }

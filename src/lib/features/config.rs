@@ -15,6 +15,8 @@ pub struct FeaturesConfig {
     pub checkpoint: PathBuf,
     /// The frame shards and their `index.parquet`.
     pub shards: ShardSource,
+    /// The list of withdrawn clips, where there is one: no feature is computed while the shards hold one of them.
+    pub withdrawn: Option<PathBuf>,
     /// The table to write, or to bring up to date.
     pub out: PathBuf,
     /// The transform of a checkpoint that does not say it.
@@ -36,6 +38,7 @@ impl FeaturesConfig {
         Self {
             checkpoint,
             shards: shards.into(),
+            withdrawn: None,
             out,
             transform: GivenTransform::default(),
             device: DeviceChoice::default(),

@@ -12,6 +12,7 @@ use crate::model::checkpoint::CheckpointError;
 use crate::model::device::DeviceError;
 use crate::parquet_file::TableError;
 use crate::shard::ShardError;
+use crate::withdrawn::{ERASE_COMMAND, WithdrawnError};
 
 /// Why there are no features.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,17 @@ pub enum FeaturesError {
     NoClip {
         /// The folder of shards.
         shards: PathBuf,
+    },
+    /// The list of withdrawn clips is unusable.
+    #[error(transparent)]
+    Withdrawn(#[from] WithdrawnError),
+    /// The shards still hold frames of withdrawn clips.
+    #[error("{shards} still holds the frames of {clips} withdrawn clips")]
+    WithdrawnStored {
+        /// The folder of shards.
+        shards: PathBuf,
+        /// How many clips.
+        clips: usize,
     },
     /// Another program writes beside the table.
     #[error(transparent)]
@@ -85,6 +97,10 @@ impl Hint for FeaturesError {
                 Some("the weights are of a run that diverged, or damaged: choose others".into())
             }
             Self::NoClip { .. } => Some("`make decode` stores the clips' frames".into()),
+            Self::Withdrawn(e) => e.hint(),
+            Self::WithdrawnStored { .. } => {
+                Some(format!("erase them first, with `{ERASE_COMMAND}`"))
+            }
             Self::Lock(e) => e.hint(),
             Self::Shard(e) => e.hint(),
             Self::Data(e) => e.hint(),
@@ -98,8 +114,9 @@ impl Hint for FeaturesError {
     fn exit(&self) -> Exit {
         match self {
             Self::Setting { .. } => Exit::Usage,
-            Self::NoClip { .. } | Self::Torch(_) => Exit::Failed,
+            Self::NoClip { .. } | Self::WithdrawnStored { .. } | Self::Torch(_) => Exit::Failed,
             Self::Header { .. } | Self::NotFinite { .. } => Exit::Hopeless,
+            Self::Withdrawn(e) => e.exit(),
             Self::Lock(e) => e.exit(),
             Self::Shard(e) => e.exit(),
             Self::Data(e) => e.exit(),

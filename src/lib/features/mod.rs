@@ -26,5 +26,5 @@ mod transform;
 
 pub use config::{FeaturesConfig, GivenTransform};
 pub use error::FeaturesError;
-pub use run::{FeaturesSummary, run};
+pub use run::{FeaturesSummary, refuse_withdrawn, run};
 pub use transform::Transform;

@@ -16,8 +16,9 @@ use crate::data::{Batches, Dataset, MAX_WORKERS, Normaliser, Sample, StreamKeys}
 use crate::lock::Lock;
 use crate::parquet_file::{self, Provenance};
 use crate::progress::{Progress, Unit};
-use crate::shard::{IndexRow, Shards};
+use crate::shard::{IndexRow, ShardSource, Shards};
 use crate::tables::{CHECKPOINT, FEATURES, FeatureRow, read_features, write_features};
+use crate::withdrawn::{WITHDRAWN_FILE, Withdrawn};
 
 /// Who holds the lock, for messages.
 const HOLDER: &str = "incdec-features";
@@ -76,6 +77,12 @@ pub fn run(config: &FeaturesConfig) -> Result<FeaturesSummary, FeaturesError> {
         .inputs
         .insert(CHECKPOINT.to_owned(), hash_file(&config.checkpoint)?);
     let shards = Arc::new(Shards::at(&config.shards)?);
+    if let Some(list) = &config.withdrawn {
+        refuse_withdrawn(list, &config.shards, &shards)?;
+        provenance
+            .inputs
+            .insert(WITHDRAWN_FILE.to_owned(), hash_file(list)?);
+    }
     let clips = Clips::stored(&shards);
     if clips.wanted.is_empty() {
         return Err(FeaturesError::NoClip {
@@ -91,7 +98,7 @@ pub fn run(config: &FeaturesConfig) -> Result<FeaturesSummary, FeaturesError> {
     }
     let seconds = begun.elapsed().as_secs_f64();
     let dropped = there - kept;
-    if !lacking.is_empty() || dropped > 0 {
+    if !lacking.is_empty() || dropped > 0 || table.is_renewed {
         table.publish(&config.out, &clips)?;
     }
     Ok(FeaturesSummary {
@@ -101,6 +108,25 @@ pub fn run(config: &FeaturesConfig) -> Result<FeaturesSummary, FeaturesError> {
         kept,
         dropped,
         clips_per_second: (!lacking.is_empty()).then(|| lacking.len() as f64 / seconds),
+    })
+}
+
+/// Refuses shards that hold the frames of a clip of the `list` of withdrawn clips.
+///
+/// # Errors
+/// [`FeaturesError::WithdrawnStored`], and when the list or the shards cannot be read.
+pub fn refuse_withdrawn(
+    list: &Path,
+    source: &ShardSource,
+    shards: &Shards,
+) -> Result<(), FeaturesError> {
+    let held = shards.held_of(&Withdrawn::read(list)?)?;
+    if held.is_empty() {
+        return Ok(());
+    }
+    Err(FeaturesError::WithdrawnStored {
+        shards: source.shown(),
+        clips: held.len(),
     })
 }
 
@@ -209,6 +235,8 @@ impl Clips {
 /// The table in memory.
 struct Table {
     provenance: Provenance,
+    /// Whether the file says that it comes from something else, such as another list of withdrawn clips.
+    is_renewed: bool,
     rows: HashMap<(String, Split), FeatureRow>,
 }
 
@@ -222,12 +250,26 @@ impl Table {
     ) -> Result<(Self, usize), FeaturesError> {
         let mut rows = HashMap::new();
         if !path.exists() {
-            return Ok((Self { provenance, rows }, 0));
+            let is_renewed = true;
+            return Ok((
+                Self {
+                    provenance,
+                    is_renewed,
+                    rows,
+                },
+                0,
+            ));
         }
         let theirs = parquet_file::provenance(path, &FEATURES)?;
         let (_, found) = read_features(path)?;
         let there = found.len();
-        if theirs.settings == provenance.settings && theirs.inputs == provenance.inputs {
+        // The list says which clips there are, and changes no feature.
+        let but_list = |provenance: &Provenance| {
+            let mut inputs = provenance.inputs.clone();
+            inputs.remove(WITHDRAWN_FILE);
+            inputs
+        };
+        if theirs.settings == provenance.settings && but_list(&theirs) == but_list(&provenance) {
             let wanted: HashMap<(&str, Split), &str> = clips
                 .wanted
                 .iter()
@@ -244,7 +286,15 @@ impl Table {
                 path.display()
             );
         }
-        Ok((Self { provenance, rows }, there))
+        let is_renewed = theirs.inputs != provenance.inputs;
+        Ok((
+            Self {
+                provenance,
+                is_renewed,
+                rows,
+            },
+            there,
+        ))
     }
 
     /// Publishes the rows that there are, in the order of `clips`.

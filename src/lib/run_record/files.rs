@@ -1,5 +1,7 @@
 //! What the files of a run directory are called.
 
+use std::path::Path;
+
 /// What happened when, as JSON lines; outside every promise of equal bytes.
 pub const LOG_FILE: &str = "log.jsonl";
 /// What can change the result, and the machine.
@@ -34,8 +36,18 @@ pub fn rollback_folder(task: usize) -> String {
     format!("{ROLLBACK}/task-{task}")
 }
 
+/// What the names of approaches' states end in.
+const STATE_ENDING: &str = "-state.safetensors";
+
 /// Where the approach's state after `task` lies within a run directory.
 #[must_use]
 pub fn state_file(task: usize) -> String {
-    format!("{CHECKPOINTS}/task-{task}-state.safetensors")
+    format!("{CHECKPOINTS}/task-{task}{STATE_ENDING}")
+}
+
+/// Whether a file is called as an approach's state is.
+#[must_use]
+pub fn is_state(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().ends_with(STATE_ENDING)
 }

@@ -8,17 +8,24 @@
 //! tables that grow. [`RunRecord::read`] compares all of them in one pass and names the file that
 //! differs. Timing, log and event files hold times and are no part of this promise.
 //!
+//! [`Lineage`] follows the hashes that checkpoints name their parents by, from run to run, and says
+//! which of them know a clip.
+//!
 //! A directory of a version before has no hashes: it is read as before, said in one line, and gets
 //! them when its next task is published.
 
+mod buffer;
 mod card;
+mod checkpoint_header;
 mod difference;
 mod document;
 mod error;
 mod extension;
 mod files;
 mod head;
+mod lineage;
 mod machine;
+mod parent;
 mod progress;
 mod read;
 mod remedy;
@@ -28,24 +35,28 @@ mod task_checkpoint;
 
 use std::path::Path;
 
+pub use buffer::{BUFFER_CLIPS, BUFFER_LOGITS, buffer_key, buffered, without_buffered};
 pub use card::MODEL_CARD_FILE;
+pub use checkpoint_header::header_entry;
 pub use difference::{MACHINE, differences, flag, listed, with_flags};
 pub use error::RunRecordError;
 pub use extension::Extension;
 pub use files::{
     CHECKPOINTS, LOG_FILE, PROGRESS_FILE, ROLLBACK, RUN_FILE, SETTINGS_FILE, checkpoint_file,
-    rollback_folder, state_file, unlearned_file,
+    is_state, rollback_folder, state_file, unlearned_file,
 };
 pub use head::{RunHead, Subcategory, run_id};
+pub use lineage::{Knowledge, KnownClips, Lineage, run_folders_in};
 pub use machine::Machine;
+pub use parent::{PARENTS, PRETRAINED_INPUT, Parent, ParentRole};
 pub use progress::{Rows, RunErasure, RunProgress, TaskHashes, TaskOutcome};
 pub use read::RunRecord;
 pub use remedy::{REMEDIES, Remedy};
 pub use seen::{seen, seen_by};
 pub use summary::{RunFigures, RunSummary, TaskFigures};
 pub use task_checkpoint::{
-    Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, positions,
-    remove_positions, seal_at,
+    Part, Position, SEAL, blank_seal, is_sealed as is_sealed_checkpoint, is_task_checkpoint,
+    positions, remove_positions, seal_at,
 };
 
 use crate::artifact::ArtifactError;

@@ -12,6 +12,8 @@ choice! {
     pub enum Remedy: "remedy" {
         /// It is computed again from the clips that stay.
         Rebuilt = "rebuilt",
+        /// Its rows of the clip are taken out, and it is as if they had never been there.
+        TakenOut = "taken out",
         /// Nothing takes the clip out of it but going back to before the clip.
         Tainted = "tainted",
     }

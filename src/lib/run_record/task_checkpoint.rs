@@ -130,6 +130,13 @@ pub fn positions(run: &Path) -> Result<Vec<Position>, ArtifactError> {
     Ok(found)
 }
 
+/// Whether a file is called as a checkpoint inside a task is.
+#[must_use]
+pub fn is_task_checkpoint(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    Position::of_name(&name.to_string_lossy()).is_some()
+}
+
 /// Removes the checkpoints inside tasks that are not `kept`.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Shards by their index, wherever they lie.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use super::stored::StoredClip;
 use super::strays::{self, Stray};
 use crate::parquet_file::Provenance;
 use crate::tables::IndexRow;
+use crate::withdrawn::Withdrawn;
 
 /// Shards with their index: those of a folder are mapped, those of an object store fetched, when a
 /// clip of theirs is first asked for. Share it between threads.
@@ -146,6 +148,18 @@ impl Shards {
             Frames::Folder(_) => strays::strays(&self.shown, self.index()),
             Frames::Store(shards) => shards.strays(),
         }
+    }
+
+    /// The withdrawn clips of which frames are stored, whether the index names them or not.
+    ///
+    /// # Errors
+    /// As [`Shards::strays`].
+    pub fn held_of(&self, withdrawn: &Withdrawn) -> Result<BTreeSet<String>, ShardError> {
+        let strays = self.strays()?;
+        let named = self.index().iter().filter(|row| row.shard.is_some());
+        let stored = named.map(|row| &row.clip_id);
+        let all = stored.chain(strays.iter().map(|stray| &stray.clip_id));
+        Ok(all.filter(|id| withdrawn.contains(id)).cloned().collect())
     }
 
     /// The clip in `shard_row` of `shard`, without a copy of its frames.

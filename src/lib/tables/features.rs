@@ -48,6 +48,15 @@ pub const CHECKPOINT: &str = "checkpoint";
 /// The role of a feature table among the inputs of a run.
 pub const FEATURES_INPUT: &str = "features";
 
+/// The hash of the backbone that the feature table at `path` is of; none where it does not say.
+///
+/// # Errors
+/// When the file is absent, damaged or no such table.
+pub fn backbone_of(path: &Path) -> Result<Option<String>, TableError> {
+    let mut provenance = parquet_file::provenance(path, &FEATURES)?;
+    Ok(provenance.inputs.remove(CHECKPOINT))
+}
+
 /// Publishes a feature table.
 ///
 /// # Errors

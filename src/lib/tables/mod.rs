@@ -31,7 +31,7 @@ pub use clips::{ClipRow, ClipStatus};
 pub use downloads::{Kind, LedgerRow};
 pub use erasures::ErasureRow;
 pub use features::{
-    CHECKPOINT, FEATURES, FEATURES_INPUT, FeatureRow, read_features, write_features,
+    CHECKPOINT, FEATURES, FEATURES_INPUT, FeatureRow, backbone_of, read_features, write_features,
 };
 pub use history::HistoryRow;
 pub use index::{Cause, IndexRow, SourceFacts};

@@ -1,5 +1,6 @@
 //! The real cases: what goes, what keeps its bytes, and what is refused.
 
+mod descent;
 mod places;
 mod runs;
 

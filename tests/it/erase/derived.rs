@@ -87,7 +87,10 @@ fn features_and_figures_of_a_clip_go_and_those_of_others_stay() {
 
     let kept: Vec<&FeatureRow> = rows.iter().filter(|row| row.clip_id != gone).collect();
     let without = world.path("without.parquet");
-    write(&without, &kept);
+    // By the list as it is now.
+    let list = world.path("Info/withdrawn.csv");
+    let provenance = Provenance::default().with_input(&list).unwrap();
+    write_features(&without, &kept, &provenance).unwrap();
     for table in tables {
         // The bytes are those that the stage would give.
         let [ours, theirs] = [world.path(table), without.clone()].map(|p| fs::read(p).unwrap());

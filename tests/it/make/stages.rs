@@ -301,6 +301,52 @@ fn a_list_of_withdrawn_clips_is_an_input_of_every_stage_where_it_exists() {
 }
 
 #[test]
+fn features_audits_and_the_table_of_experiments_get_the_list_and_the_ledger_where_they_exist() {
+    let checkout = Checkout::new();
+    checkout.install_experiment();
+    checkout.ran(&["manifest"]);
+    let features = ["features", "BACKBONE=weights.safetensors"];
+    let audit = ["audit", "AUDITED=data/runs/one"];
+    let reproduce = [
+        "reproduce",
+        "SCENARIOS=substitution",
+        "METHODS=finetune",
+        "SEEDS=0",
+    ];
+    let stages = [
+        (&features[..], "features", &["features"][..]),
+        (&audit, "audit", &["audit", "report"]),
+        (&reproduce, "train", &["tasks", "train", "report"]),
+    ];
+    for (given, stage, ran) in stages {
+        assert_eq!(checkout.ran(given), ran);
+        let arguments = checkout.arguments(stage).join(" ");
+        assert!(!arguments.contains("--withdraw"), "{arguments}");
+    }
+    assert_eq!(checkout.ran(&features), NOTHING);
+    let list = checkout.at("data/Info/withdrawn.csv");
+    fs::write(list, "clip_id,withdrawn_on,request\n").unwrap();
+    fs::write(checkout.at("data/erasures.parquet"), "").unwrap();
+    let [list, ledger] = [
+        "--withdrawn data/Info/withdrawn.csv",
+        "--withdrawals data/erasures.parquet",
+    ];
+    for (given, stage, _) in stages {
+        let ran = checkout.ran(given);
+        assert!(ran.iter().any(|ran| ran == stage), "{given:?}: {ran:?}");
+        let arguments = checkout.arguments(stage).join(" ");
+        assert!(arguments.contains(list), "{arguments}");
+        // No feature is a checkpoint.
+        assert_eq!(arguments.contains(ledger), stage != "features");
+        if stage != "features" {
+            let report = checkout.arguments("report").join(" ");
+            assert!(report.contains(ledger), "{report}");
+        }
+    }
+    assert_eq!(checkout.ran(&features), NOTHING);
+}
+
+#[test]
 fn own_data_makes_tables_of_the_videos_with_the_expression_to_the_letter() {
     let checkout = Checkout::new();
     let group = r"GROUP_BY=_g(\d+)_c$|'x'";

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use incdec::parquet_file::{self, Provenance};
+use incdec::artifact::hash_file;
+use incdec::parquet_file::{self, Provenance, Table};
+use incdec::run_record::RunHead;
 use incdec::tables::{
     AuditRow, AuditTimingRow, Availability, AvailabilityRow, CurveRow, ScheduleRow,
 };
@@ -317,16 +319,24 @@ fn references_that_are_missing_are_trained_once() {
         toy.train("decremental", &format!("ssd-{seed}"), &flags)
     });
     let out = toy.folder.path().join("audit");
-    let audit = || {
-        let output = Command::new(support::binary("incdec-audit"))
+    let list = toy.folder.path().join("withdrawn.csv");
+    let columns = "clip_id,withdrawn_on,request\n";
+    fs::write(&list, columns).unwrap();
+    let start = || {
+        Command::new(support::binary("incdec-audit"))
             .arg("--shards")
             .arg(toy.shards())
             .arg("--out")
             .arg(&out)
+            .arg("--withdrawn")
+            .arg(&list)
             .args(["--device", "cpu", "--threads", "1", "--train-references"])
             .args(&runs)
             .output()
-            .unwrap();
+            .unwrap()
+    };
+    let audit = || {
+        let output = start();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
     };
@@ -362,6 +372,23 @@ fn references_that_are_missing_are_trained_once() {
     audit();
     assert_eq!(names(), found);
     assert!(fs::read(out.join(AuditRow::FILE)).unwrap() == before);
+    // The list stands in the lineage of the tables and of the references.
+    let hash = hash_file(&list).unwrap();
+    let tables = parquet_file::provenance(&out.join(AuditRow::FILE), &AuditRow::FORMAT).unwrap();
+    assert_eq!(tables.inputs["withdrawn.csv"], hash);
+    for name in found.iter().filter(|name| !name.starts_with("tasks-")) {
+        let head = RunHead::read(&out.join("references").join(name)).unwrap();
+        assert_eq!(head.unwrap().inputs["withdrawn.csv"], hash, "{name}");
+    }
+    let line = "te10_000000_000010,2026-03-31,R-1\n";
+    fs::write(&list, format!("{columns}{line}")).unwrap();
+    let output = start();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("still holds the frames of 1 withdrawn clips"),
+        "{said}"
+    );
 }
 
 /// The programs that a process has started and that have not ended.

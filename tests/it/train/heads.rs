@@ -1,5 +1,7 @@
 //! The feature table, and heads on it that go through the same run as every approach.
 
+mod withdrawn;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,6 +4,7 @@
 //! started anew for the one test [`child`], whose watch stops the run at a look of a given number.
 
 mod checkpoints;
+mod erased;
 mod signals;
 
 use std::collections::BTreeMap;

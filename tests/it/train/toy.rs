@@ -1,5 +1,7 @@
 //! A toy data set for training: shards and two tasks a scenario, built directly, small enough for seconds.
 
+mod erased;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

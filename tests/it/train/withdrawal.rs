@@ -1,6 +1,9 @@
 //! Withdrawn clips and runs: what a run says that it has seen, what it refuses, and how a new one
 //! goes on without them.
 
+mod buffers;
+mod descent;
+mod erased;
 mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -14,6 +14,10 @@ pub struct AuditConfig {
     pub runs: Vec<PathBuf>,
     /// The frame shards that the runs were trained on.
     pub shards: ShardSource,
+    /// The list of withdrawn clips, where there is one: nothing is judged while the shards hold one of them.
+    pub withdrawn: Option<PathBuf>,
+    /// The ledger of withdrawals, for the references that are trained.
+    pub withdrawals: Option<PathBuf>,
     /// Feature tables of runs whose model is a head on features.
     pub features: Vec<PathBuf>,
     /// The folder to write the tables into; the features of every model are kept there, too.

@@ -284,6 +284,7 @@ impl<'a> Models<'a> {
             let name = format!("{}.parquet", &hash_file(path)?[..DIGITS]);
             let table = self.config.out.join(FEATURES_FOLDER).join(name);
             features::run(&FeaturesConfig {
+                withdrawn: self.config.withdrawn.clone(),
                 device: self.config.device,
                 workers: self.config.workers,
                 threads: self.config.threads,

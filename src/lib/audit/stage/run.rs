@@ -20,12 +20,15 @@ use super::{AuditConfig, AuditStageError, klom, relearning, sequences, shadows};
 use crate::artifact::{self, hash_file};
 use crate::audit::interval::REPLICATES;
 use crate::audit::lira::FEWEST_SHADOWS;
+use crate::features::{FeaturesError, refuse_withdrawn};
 use crate::lock::Lock;
 use crate::parquet_file::{self, Provenance};
 use crate::progress::{Progress, Unit};
 use crate::run_record::PROGRESS_FILE;
+use crate::shard::Shards;
 use crate::tables::{AuditRow, AuditTimingRow, CurveRow, MetricRow, TimingRow};
 use crate::train::unlearn::Visits;
+use crate::withdrawn::WITHDRAWN_FILE;
 
 /// Who holds the lock, for messages.
 const HOLDER: &str = "incdec-audit";
@@ -50,6 +53,10 @@ pub fn run(config: &AuditConfig) -> Result<AuditSummary, AuditStageError> {
     }
     let _lock = Lock::folder(&config.out, HOLDER, config.wait)?;
     artifact::sweep(&config.out)?;
+    if let Some(list) = &config.withdrawn {
+        let shards = Shards::at(&config.shards).map_err(FeaturesError::from)?;
+        refuse_withdrawn(list, &config.shards, &shards)?;
+    }
     let mut runs = read(&config.runs)?;
     if let Some(how) = &config.train_references {
         let made = train(config, how, &runs, |run, task| missing(&runs, run, task))?;
@@ -269,6 +276,10 @@ fn publish(
     for run in runs {
         let hash = hash_file(&run.folder.join(PROGRESS_FILE))?;
         provenance.inputs.insert(format!("run {}", run.name), hash);
+    }
+    if let Some(list) = &config.withdrawn {
+        let hash = hash_file(list)?;
+        provenance.inputs.insert(WITHDRAWN_FILE.to_owned(), hash);
     }
     curves.sort_by(|a, b| {
         let key = |row: &CurveRow| (row.run.clone(), row.method.clone(), row.moment.clone());

@@ -81,6 +81,14 @@ fn start(
     command.arg("--availability").arg(tasks);
     command.args(shard_flags(&config.shards));
     command.arg("--out").arg(&out);
+    for (flag, file) in [
+        ("--withdrawn", &config.withdrawn),
+        ("--withdrawals", &config.withdrawals),
+    ] {
+        if let Some(file) = file {
+            command.arg(flag).arg(file);
+        }
+    }
     command.args(flags(settings));
     command.args(["--device", &config.device.to_string()]);
     command.args(["--workers", &config.workers.to_string()]);

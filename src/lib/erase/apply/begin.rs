@@ -19,6 +19,7 @@ use crate::shard::Shard;
 use crate::tables::{ErasureRow, IndexRow, LedgerRow};
 use crate::withdrawn::WITHDRAWN_FILE;
 
+use super::derived::feature_tables;
 use super::runs::files_of_run;
 use super::tables::task_tables;
 
@@ -115,6 +116,7 @@ fn files_before(
         places.data.join(LedgerRow::FILE),
     ]);
     names.extend(task_tables(places));
+    names.extend(feature_tables(places));
     for run in crate::erase::runs::run_folders(places) {
         names.extend(files_of_run(&run));
     }

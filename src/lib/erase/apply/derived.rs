@@ -7,12 +7,27 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::Work;
+use crate::artifact::hash_file;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
 use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
 use crate::parquet_file::{self, Table, TableError};
 use crate::tables::{AuditRow, FEATURES, FeatureRow, read_features, write_features};
+use crate::withdrawn::WITHDRAWN_FILE;
+
+/// The feature tables that runs are given, sorted: each says by which list of withdrawn clips it was computed.
+pub(super) fn feature_tables(places: &Places) -> BTreeSet<PathBuf> {
+    let entries = WalkDir::new(&places.features).follow_links(true);
+    // What cannot be read is named by the search.
+    let files = entries.into_iter().filter_map(Result::ok);
+    let files = files.map(walkdir::DirEntry::into_path);
+    files.filter(|path| is_feature_table(path)).collect()
+}
+
+fn is_feature_table(path: &Path) -> bool {
+    path.is_file() && parquet_file::provenance(path, &FEATURES).is_ok()
+}
 
 /// The folders in which features and audits are written, sorted.
 pub(super) fn derived_folders(places: &Places) -> Vec<PathBuf> {
@@ -37,8 +52,10 @@ impl Work<'_> {
             let paths = rows.map(|row| self.config.places.path_of(&row.file));
             paths.collect()
         };
-        for path in files(What::Feature) {
-            without_features(&path, &self.ids)?;
+        let list = hash_file(&self.config.places.labels.join(WITHDRAWN_FILE))?;
+        let tables = feature_tables(&self.config.places);
+        for path in tables.union(&files(What::Feature)) {
+            without_features(path, &self.ids, &list)?;
         }
         for path in files(What::Figure) {
             without_figures(&path, &self.ids)?;
@@ -52,19 +69,26 @@ impl Work<'_> {
             .before
             .keys()
             .map(|name| self.config.places.path_of(name));
-        let is_table = |path: &PathBuf| parquet_file::provenance(path, &FEATURES).is_ok();
-        let renewed = paths.filter(is_table).map(|path| self.renewed(&path));
+        let tables = paths.filter(|path| is_feature_table(path));
+        let renewed = tables.map(|path| self.renewed(&path));
         let renewed: Vec<Option<(String, String)>> = renewed.collect::<Result<_, _>>()?;
         Ok(renewed.into_iter().flatten().collect())
     }
 }
 
-fn without_features(path: &Path, ids: &Ids) -> Result<(), TableError> {
-    let (provenance, rows) = read_features(path)?;
+/// Writes a feature table anew without the clips, as one that was computed by the list with the hash `list`.
+fn without_features(path: &Path, ids: &Ids, list: &str) -> Result<(), TableError> {
+    let (mut provenance, rows) = read_features(path)?;
     let kept: Vec<&FeatureRow> = rows
         .iter()
         .filter(|row| !ids.contains(&row.clip_id))
         .collect();
+    let listed = provenance
+        .inputs
+        .insert(WITHDRAWN_FILE.to_owned(), list.to_owned());
+    if kept.len() == rows.len() && listed.as_deref() == Some(list) {
+        return Ok(());
+    }
     write_features(path, &kept, &provenance)
 }
 

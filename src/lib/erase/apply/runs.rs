@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use super::Work;
 use super::tables::{Lineage, renew};
-use crate::artifact::ArtifactError;
+use crate::artifact::{self, ArtifactError};
 use crate::erase::EraseError;
 use crate::erase::runs::{run_folders, under_way};
 use crate::parquet_file;
 use crate::run_record::{
     PROGRESS_FILE, RUN_FILE, RunErasure, RunHead, RunProgress, read_progress, read_summary,
-    seen_by, write_summary,
+    seen_by, state_file, without_buffered, write_summary,
 };
 use crate::tables::{
     AvailabilityRow, FEATURES_INPUT, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
@@ -117,6 +117,7 @@ impl RunFolder<'_, '_> {
             self.predictions(&mut progress)?;
         }
         self.forget_skipped(&mut progress);
+        self.buffers(&mut progress)?;
         let number = self.work.row.number;
         let known = progress
             .erasures
@@ -182,6 +183,31 @@ impl RunFolder<'_, '_> {
                         source,
                     }
                 })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the clips' rows out of the replay buffers that done tasks left, and gives these files their new hash.
+    fn buffers(&self, progress: &mut RunProgress) -> Result<(), EraseError> {
+        let is_gone = |key| self.work.ids.of_buffer(key).is_some();
+        for task in 0..=progress.tasks.len() {
+            let name = state_file(task);
+            let path = self.folder.join(&name);
+            if !path.exists() {
+                continue;
+            }
+            let without = without_buffered(&path, is_gone);
+            if let Some(bytes) = without.map_err(ArtifactError::at("read", &path))? {
+                artifact::publish(&path, |out| out.write_all(&bytes))?;
+            }
+            let outcome = progress.tasks.get_mut(task);
+            let hashes = outcome.and_then(|outcome| outcome.hashes.as_mut());
+            if let Some((was, now)) = self.work.renewed(&path)?
+                && let Some(hash) = hashes.and_then(|hashes| hashes.files.get_mut(&name))
+                && *hash == was
+            {
+                *hash = now;
             }
         }
         Ok(())

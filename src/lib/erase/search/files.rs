@@ -49,6 +49,7 @@ impl Search<'_> {
             (Place::Raw | Place::Staging | Place::FrameFolders, _) => {
                 self.video(place, root, path).map_err(|e| e.to_string())
             }
+            (_, "safetensors") => self.weights(place, path).map_err(|e| e.to_string()),
             _ => self.text(place, path).map_err(|e| e.to_string()),
         };
         if let Err(reason) = looked {

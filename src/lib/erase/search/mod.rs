@@ -5,6 +5,7 @@ mod files;
 mod store;
 mod stored;
 mod table;
+mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

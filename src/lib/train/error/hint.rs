@@ -6,6 +6,7 @@ use super::TrainError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::run_record::flag;
+use crate::train::settings::ApproachName;
 use crate::withdrawn::ERASE_COMMAND;
 
 /// How to go on with the run that is there.
@@ -31,14 +32,22 @@ fn way_back(differences: &[String]) -> String {
     way
 }
 
+/// The way out that leaves everything as it is.
+const WARN: &str = "`--on-tainted warn` goes on all the same";
+
 /// The ways out for a run that saw a withdrawn clip first in `task`.
-fn tainted_hint(folder: &Path, task: usize) -> String {
+fn tainted_hint(folder: &Path, approach: ApproachName, task: usize) -> String {
+    if approach.is_on_features() {
+        return format!(
+            "--approach {approach} is trained anew in seconds: choose another --out; {WARN}"
+        );
+    }
     let clean = match task.checked_sub(1) {
         Some(last) => format!("task {last} is the last that never knew it"),
         None => "no task is without it".to_owned(),
     };
     format!(
-        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; `--on-tainted warn` goes on all the same",
+        "{clean}: `--from-run {} --on-tainted rollback --out NEW` goes on from there without it; {WARN}",
         folder.display()
     )
 }
@@ -61,7 +70,10 @@ impl Hint for TrainError {
             Self::Withdrawn(e) => e.hint(),
             Self::World(e) => e.hint(),
             Self::WithdrawnStored { .. } => Some(format!("erase them first, with `{ERASE_COMMAND}`")),
-            Self::Tainted { folder, task, .. } => Some(tainted_hint(folder, *task)),
+            Self::Tainted { folder, approach, task, .. } => Some(tainted_hint(folder, *approach, *task)),
+            Self::TaintedStart { .. } => Some(format!(
+                "begin another --out with weights that never knew them, such as those of a run that was rolled back, or with features of such a backbone; {WARN}"
+            )),
             Self::NotTakenOver { .. } => Some("deal the tasks from the same label tables, settings and seed; or train anew".into()),
             Self::EmptyList { .. } => Some(
                 "check that --shards is the folder these tasks were made for; `incdec-manifest` tells which clips have frames".into(),

@@ -24,6 +24,7 @@ use crate::tables::AvailabilityError;
 use crate::unlearning::exact_head::ExactHeadError;
 use crate::withdrawn::WithdrawnError;
 
+use super::settings::ApproachName;
 use super::trouble::{Divergence, Shortage};
 use super::world::{Failed, Member, WorldError};
 
@@ -303,12 +304,27 @@ pub enum TrainError {
     Tainted {
         /// The run directory.
         folder: PathBuf,
+        /// How its model is updated.
+        approach: ApproachName,
         /// How many clips.
         clips: usize,
         /// The clip that it saw first, where logs may name it.
         first: Option<String>,
         /// The task that saw it, from 0.
         task: usize,
+    },
+    /// The weights that a run begins with come from a run that saw clips that have been withdrawn since.
+    #[error(
+        "{path}: the weights come from a run that saw {clips} clips that have been withdrawn since{}",
+        first_of(first.as_ref())
+    )]
+    TaintedStart {
+        /// The file of weights, or of features.
+        path: PathBuf,
+        /// How many clips.
+        clips: usize,
+        /// The clip that it saw first, where logs may name it.
+        first: Option<String>,
     },
     /// A run cannot be taken over: its lists are others, not only without the withdrawn clips.
     #[error("{folder} cannot be taken over: {why}")]

@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 
 use super::claim::{VERSION, claim, same_machine};
 use super::hold::Hold;
+use super::origins::Origins;
 use super::seed_outputs::names::FOLDERS;
 use crate::artifact::{self, ArtifactError, hash_file};
 use crate::model::checkpoint::{Loaded, header};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    self, CHECKPOINTS, Extension, Machine, PROGRESS_FILE, Rows, RunHead, RunProgress, RunRecord,
-    RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file, remove_positions,
-    rollback_folder, run_id, state_file,
+    self, CHECKPOINTS, Extension, Machine, PRETRAINED_INPUT, PROGRESS_FILE, Rows, RunHead,
+    RunProgress, RunRecord, RunSummary, SETTINGS_FILE, Subcategory, TaskOutcome, checkpoint_file,
+    remove_positions, run_id, state_file,
 };
 use crate::tables::{self, AvailabilityRow, ErasureRow, ScheduleRow};
 use crate::tables::{HistoryRow, MetricRow, PredictionRow, SeenRow, TimingRow};
@@ -34,6 +35,8 @@ pub(in crate::train) struct RunFolder {
     categories: Vec<String>,
     run_id: String,
     provenance: Provenance,
+    /// What the first weights come from, and all weights of a head.
+    origins: Origins,
     /// The newest chain value of the ledger of withdrawals.
     withdrawals: Option<String>,
     /// The settings that the shards were decoded with.
@@ -76,7 +79,7 @@ impl RunFolder {
         if let Some(pretrained) = &config.pretrained {
             provenance
                 .inputs
-                .insert("pretrained".into(), hash_file(pretrained)?);
+                .insert(PRETRAINED_INPUT.into(), hash_file(pretrained)?);
         }
         let head = RunHead {
             extension,
@@ -100,6 +103,7 @@ impl RunFolder {
             // Its own, whatever has been erased from its inputs since it began.
             run_id: found.head.id(),
             provenance: found.head.provenance(),
+            origins: Origins::of(config, &provenance)?,
             withdrawals: match &config.withdrawals {
                 Some(ledger) => ErasureRow::newest_chain(ledger)?,
                 None => None,
@@ -205,44 +209,15 @@ impl RunFolder {
             "incdec.crate_version".to_owned(),
             env!("CARGO_PKG_VERSION").to_owned(),
         );
-        let parents = self.parents(task, is_anew)?.to_string();
+        let parents = self
+            .origins
+            .parents(&self.path, &self.progress, task, is_anew);
+        let parents = serde_json::json!(parents?).to_string();
         metadata.insert(header::PARENTS.to_owned(), parents);
         if let Some(chain) = &self.withdrawals {
             metadata.insert(ErasureRow::CHAIN_KEY.to_owned(), chain.clone());
         }
         Ok(metadata)
-    }
-
-    /// The weights that those of `task` were trained from, by their hashes: those that the run within
-    /// this one ended with that trained again what came before, else the checkpoint of the task before
-    /// or, where there is none or weights began anew, the file to start from.
-    ///
-    /// # Errors
-    /// When a checkpoint, whose hash a version before did not keep, cannot be read.
-    fn parents(&self, task: usize, is_anew: bool) -> Result<Value, TrainError> {
-        let again = self.path.join(rollback_folder(task));
-        let again = RunProgress::read(&again)?.map(|progress| (again, progress));
-        let (role, hash) = match (&again, self.progress.last_trained_before(task)) {
-            _ if is_anew => (
-                "pretrained",
-                self.provenance.inputs.get("pretrained").cloned(),
-            ),
-            (Some((folder, progress)), _) => {
-                let last = progress.last_trained();
-                let hash = last.map(|last| checkpoint_hash(folder, progress, last));
-                ("rolled back", hash.transpose()?)
-            }
-            (None, Some(before)) => {
-                let hash = checkpoint_hash(&self.path, &self.progress, before)?;
-                ("task before", Some(hash))
-            }
-            (None, None) => (
-                "pretrained",
-                self.provenance.inputs.get("pretrained").cloned(),
-            ),
-        };
-        let parent = hash.map(|hash| serde_json::json!({"role": role, "blake3": hash}));
-        Ok(Value::Array(parent.into_iter().collect()))
     }
 
     /// What the header of a checkpoint of this run and of `task` must say.
@@ -350,19 +325,6 @@ impl RunFolder {
             self.timing.retain(is_done);
         }
         Ok(())
-    }
-}
-
-/// The hash of the weights of `task` of the run in `folder`.
-fn checkpoint_hash(
-    folder: &Path,
-    progress: &RunProgress,
-    task: usize,
-) -> Result<String, TrainError> {
-    let hashes = progress.tasks[task].hashes.as_ref();
-    match hashes.and_then(|hashes| hashes.files.get(&checkpoint_file(task))) {
-        Some(hash) => Ok(hash.clone()),
-        None => Ok(hash_file(&folder.join(checkpoint_file(task)))?),
     }
 }
 

@@ -18,14 +18,15 @@
 //!
 //! `extend` lets a run go beyond what it was begun for, `folder` owns the directory and its tables,
 //! `of_rank` lets one of several ranks write and the others go on from the same, `rows` makes their rows, [`tensorboard`] and [`seed_outputs`] write for other readers, `resume`
-//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `summary` says what a
-//! run comes to.
+//! puts back what done tasks left, `task_checkpoint` keeps the task under way, `origins` says where
+//! weights come from, `summary` what a run comes to.
 
 mod claim;
 pub(super) mod extend;
 mod folder;
 mod hold;
 mod of_rank;
+mod origins;
 mod resume;
 mod rows;
 pub mod seed_outputs;
@@ -39,6 +40,7 @@ use std::path::PathBuf;
 pub(super) use folder::origin;
 pub(super) use hold::Hold;
 pub(super) use of_rank::{Begun, RankRecord, from_first, share};
+pub(super) use origins::is_foreign;
 pub(super) use rows::EpochEnd;
 pub use summary::TrainSummary;
 pub(super) use task_checkpoint::{TaskCheckpoint, TaskFacts};
@@ -56,7 +58,7 @@ use crate::metrics::Figures;
 use crate::model::checkpoint::{self, Loaded};
 use crate::parquet_file::{self, Provenance};
 use crate::run_record::{
-    Extension, Machine, REMEDIES, RunProgress, TaskHashes, TaskOutcome, positions, unlearned_file,
+    Extension, Machine, REMEDIES, TaskHashes, TaskOutcome, positions, unlearned_file,
 };
 use crate::tables::{HistoryRow, SeenRow};
 use folder::RunFolder;
@@ -145,7 +147,7 @@ impl<'a> Record<'a> {
             let summary = TrainSummary::new(config, summary, true);
             return Ok(Opened::Complete(Box::new(summary)));
         }
-        let found = Found::newest(&folder)?;
+        let found = Found::newest(&folder, data)?;
         folder.go_on(found.iter().flat_map(Found::rows).collect())?;
         let keep_bytes = found
             .as_ref()
@@ -275,11 +277,6 @@ impl<'a> Record<'a> {
             Some(outputs) if !end.ends_task => outputs.after_epoch(end.best_epoch),
             _ => Ok(()),
         }
-    }
-
-    /// What the tasks done are called in the run's record.
-    pub(super) fn progress(&self) -> &RunProgress {
-        &self.folder.progress
     }
 
     /// The run's settings, and the hashes of its inputs.

@@ -19,6 +19,7 @@ use crate::model::state_dict::{Sealed, StateDict};
 use crate::run_record::{Position, is_sealed_checkpoint, positions, remove_positions};
 use crate::tables::HistoryRow;
 use crate::train::TrainError;
+use crate::train::task_sequence::TaskSequence;
 use crate::train::unlearn::Visits;
 
 /// Version of checkpoints inside a task.
@@ -63,6 +64,9 @@ pub(in crate::train) struct TaskFacts {
     pub(in crate::train) trained_clips: usize,
     /// The clips judged so far: on the validation set, on the test set.
     pub(in crate::train) judged: [Vec<usize>; 2],
+    /// Clips of the validation set and of the test set; none in a checkpoint of a version before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::train) listed: Option<[usize; 2]>,
     /// Clips whose frames could not be read so far.
     pub(in crate::train) skipped: Vec<String>,
     /// What unlearning cost at the task's start; none where nothing was unlearned.
@@ -109,12 +113,21 @@ impl Found {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub(super) fn newest(folder: &RunFolder) -> Result<Option<Self>, TrainError> {
+    pub(super) fn newest(
+        folder: &RunFolder,
+        data: &TaskSequence,
+    ) -> Result<Option<Self>, TrainError> {
         let task = folder.done();
         remove_positions(folder.path(), |position| position.task == task)?;
         for position in positions(folder.path())?.into_iter().rev() {
             let path = folder.path().join(position.file());
-            match read(folder, position, &path) {
+            let found = read(folder, position, &path);
+            let found = found.and_then(|found| {
+                let task = data.tasks.get(position.task);
+                let lists = task.map_or([0; 2], |t| [t.validation.len(), t.test.len()]);
+                found.checkpoint.facts.fits(lists).map(|()| found)
+            });
+            match found {
                 Ok(found) => return Ok(Some(found)),
                 Err(reason) => {
                     tracing::warn!("{}: {reason}; it is passed over", path.display());
@@ -135,6 +148,25 @@ impl Found {
             metric: cell.metric.clone(),
             value: cell.value.map(f64::from),
         })
+    }
+}
+
+impl TaskFacts {
+    /// Whether the answers that it keeps are about lists of these lengths, the validation set's and the test set's: clips
+    /// that were withdrawn since have left them, and with them the places of others.
+    fn fits(&self, lists: [usize; 2]) -> Result<(), String> {
+        for (which, clips) in self.judged.iter().enumerate() {
+            let listed = self.listed.map_or(lists[which], |listed| listed[which]);
+            let is_of_list = listed == lists[which] && clips.iter().all(|&c| c < lists[which]);
+            if !clips.is_empty() && !is_of_list {
+                let name = [Split::Validation, Split::Test][which];
+                return Err(format!(
+                    "it holds answers about another {name} list than the one of {} clips that there is now",
+                    lists[which]
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

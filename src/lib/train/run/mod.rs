@@ -149,7 +149,7 @@ fn train(
         let (loaded, extension) = (loaded.as_ref(), plan.extension);
         let mut opened = Record::open(config, &data, &learner, loaded, machine, extension, hold)?;
         if let Opened::Unfinished(record) = &mut opened {
-            withdrawals::check_run(&left, config, record.progress())?;
+            withdrawals::check_run(&left, config)?;
             record.resume(&learner, approach)?;
         }
         Ok(opened)

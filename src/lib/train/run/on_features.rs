@@ -60,7 +60,7 @@ pub(super) fn run(config: &TrainConfig, watch: &mut dyn Watch) -> Result<TrainSu
         Opened::Complete(summary) => return Ok(*summary),
         Opened::Unfinished(record) => *record,
     };
-    withdrawals::check_run(&|clip| withdrawn.contains(clip), config, record.progress())?;
+    withdrawals::check_run(&|clip| withdrawn.contains(clip), config)?;
     record.resume(learner, &mut Finetune)?;
     watch.begin().map_err(TrainError::Signals)?;
     record.training_begins(learner)?;

@@ -56,7 +56,11 @@ impl Run<'_> {
             settings: self.settings.without_unlearning(),
             from_run: None,
             forget: None,
-            on_tainted: OnTainted::default(),
+            on_tainted: match self.config.on_tainted {
+                OnTainted::Warn => OnTainted::Warn,
+                // What it goes on from is not for settings to say.
+                OnTainted::Refuse | OnTainted::Rollback => OnTainted::Refuse,
+            },
             extend: Extension::default(),
             seed_outputs: false,
             ..self.config.clone()

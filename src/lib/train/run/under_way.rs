@@ -93,8 +93,9 @@ impl UnderWay {
         self.position.part < Part::BestValidation
     }
 
-    /// What a checkpoint keeps beside tensors; `skipped` are the clips that could not be read.
-    fn facts(&self, skipped: Vec<String>) -> TaskFacts {
+    /// What a checkpoint keeps beside tensors; `listed` are the clips of the validation set and of the test set, `skipped`
+    /// those that could not be read.
+    fn facts(&self, listed: [usize; 2], skipped: Vec<String>) -> TaskFacts {
         let best = self.selection.best();
         let (schedule_epochs, schedule_best) = self.schedule.seen();
         TaskFacts {
@@ -106,6 +107,7 @@ impl UnderWay {
             without_better: self.selection.without_better(),
             trained_clips: self.trained.clips(),
             judged: self.answers.each_ref().map(|a| a.clips().to_vec()),
+            listed: Some(listed),
             skipped,
             unlearning: self.unlearning,
         }
@@ -178,9 +180,11 @@ impl Run<'_> {
             add(prefix, answers.state());
         }
         let skipped = self.feed.skipped.iter().cloned().collect();
+        let lists = &self.data.tasks[at.position.task];
+        let listed = [lists.validation.len(), lists.test.len()];
         record.keep(TaskCheckpoint {
             position: at.position,
-            facts: at.facts(skipped),
+            facts: at.facts(listed, skipped),
             tensors,
         })?;
         self.feed.clock.add(Phase::Checkpoint, begun.elapsed());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use incdec::clip::Split;
-use incdec::erase::{Action, EraseConfig, Ledger, Selector, What, apply, plan, verify};
+use incdec::erase::{Action, EraseConfig, HeldRow, Ledger, Selector, What, apply, plan, verify};
 use incdec::run_record::RunRecord;
 use incdec::tables::SeenRow;
 use incdec::{artifact, parquet_file};
@@ -62,6 +62,16 @@ fn a_finished_run_stays_complete_and_its_figures_stay_and_are_marked() {
     assert!(verify(&world.places()).unwrap().is_clean());
 }
 
+/// The files that saw a clip.
+pub(super) fn taints(world: &World, clip: &str) -> Vec<(String, What)> {
+    let plan = plan(&world.places(), &ids(&[clip])).unwrap();
+    let taints = plan
+        .held
+        .into_iter()
+        .filter(|row| row.action == Action::Taint);
+    taints.map(|row| (row.file, row.what)).collect()
+}
+
 #[test]
 fn checkpoints_that_saw_a_clip_are_known_by_name_also_through_weights_that_a_run_began_with() {
     let world = World::new();
@@ -74,14 +84,7 @@ fn checkpoints_that_saw_a_clip_are_known_by_name_also_through_weights_that_a_run
         .iter()
         .filter(|row| row.clip_id == *train && row.position.is_some());
     let first = first.map(|row| row.task).min().unwrap();
-    let taints = |clip: &str| -> Vec<(String, What)> {
-        let plan = plan(&world.places(), &ids(&[clip])).unwrap();
-        let taints = plan
-            .held
-            .into_iter()
-            .filter(|row| row.action == Action::Taint);
-        taints.map(|row| (row.file, row.what)).collect()
-    };
+    let taints = |clip: &str| taints(&world, clip);
     let checkpoint = |task| format!("runs/one/checkpoints/task-{task}.safetensors");
     let expected: Vec<_> = (first as usize..TASKS)
         .map(|task| (checkpoint(task), What::Trained))
@@ -174,11 +177,26 @@ fn a_checkpoint_inside_a_task_goes_with_a_clip_of_that_task_and_no_other() {
         of_task.map(|row| row.clip_id.as_str()).collect()
     };
     let gone = *listed(0).difference(&listed(2)).next().unwrap();
+    // What it comes from knows the clip all the same, and so do the weights that have unlearned it.
+    let unlearned = folder.join("checkpoints/task-2-unlearned.safetensors");
+    fs::write(&unlearned, "weights").unwrap();
+    let files = taints(&world, gone);
+    for path in [&inside, &unlearned] {
+        let name = world.places().name_of(path);
+        assert!(files.contains(&(name, What::Trained)), "{files:?}");
+    }
     apply(&world.config(ids(&[gone]))).unwrap();
     assert!(inside.exists());
+    let ledger = Ledger::read(&world.places().data).unwrap();
+    for path in [&inside, &unlearned] {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(ledger.rows()[0].runs.contains(name), "{name}");
+    }
     let known = *listed(2).iter().next().unwrap();
     let plan = plan(&world.places(), &ids(&[known])).unwrap();
-    let held = plan.held.iter().find(|row| row.file.contains("epoch-1"));
+    let of_file = |row: &&HeldRow| row.file.contains("epoch-1");
+    assert_eq!(plan.held.iter().filter(of_file).count(), 1, "it goes");
+    let held = plan.held.iter().find(of_file);
     let held = held.unwrap();
     assert_eq!((held.action, held.bytes), (Action::Erase, 7));
     assert_eq!(held.note.as_deref(), Some("task 2 begins anew"));

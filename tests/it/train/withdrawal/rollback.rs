@@ -60,16 +60,21 @@ fn rolls_back(scenario: &str, approach: &str, clips: &[&str], taken_over: &str) 
 }
 
 const APPROACHES: [&str; 4] = ["finetune", "lwf", "fd", "ewc"];
+/// Those that share a buffer, and take a case each.
+const REPLAY: [&str; 3] = ["er", "der++", "gdumb"];
 
 /// In the first of these scenarios task 0's clips leave; subcategory 3 arrives with task 1 in the last.
 #[test]
 fn rollback_equals_the_path_reference_for_every_approach_where_a_training_clip_arrives() {
-    for (scenario, clip) in [
+    for ((scenario, clip), replay) in [
         ("substitution", ARRIVES),
         ("joint-incremental", ARRIVES),
         ("incremental-decremental", "tr31_000000_000010"),
-    ] {
-        for approach in APPROACHES {
+    ]
+    .into_iter()
+    .zip(REPLAY)
+    {
+        for approach in APPROACHES.into_iter().chain([replay]) {
             rolls_back(
                 scenario,
                 approach,
@@ -93,4 +98,11 @@ fn rollback_equals_the_path_reference_for_clips_of_other_splits() {
             rolls_back(scenario, approach, clips, "0 of 2 done tasks never knew");
         }
     }
+    let clips = &[VALIDATION, TEST];
+    rolls_back(
+        "substitution",
+        "der++",
+        clips,
+        "0 of 2 done tasks never knew",
+    );
 }

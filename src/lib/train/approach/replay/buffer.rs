@@ -8,17 +8,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::Sample;
 use crate::model::state_dict::StateDict;
-
-/// The names of the tensors of a state: `[n]` and `[n, C]`.
-const CLIPS: &str = "buffer.clips";
-const LOGITS: &str = "buffer.logits";
-
-/// The first 64 bits of the hash of a clip's id.
-pub(super) fn key(clip_id: &str) -> i64 {
-    let hash = blake3::hash(clip_id.as_bytes());
-    let first: [u8; 8] = std::array::from_fn(|i| hash.as_bytes()[i]);
-    i64::from_le_bytes(first)
-}
+pub(super) use crate::run_record::buffer_key as key;
+use crate::run_record::{BUFFER_CLIPS as CLIPS, BUFFER_LOGITS as LOGITS};
 
 /// A clip that is kept.
 #[derive(Debug)]
@@ -155,7 +146,10 @@ impl Buffer {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::model::state_dict::{of_bytes, to_bytes};
     use crate::random::stream;
 
     #[test]
@@ -212,6 +206,16 @@ mod tests {
         let logits = again.slots[1].logits.as_ref().unwrap();
         assert_eq!(Vec::<f32>::try_from(logits).unwrap(), [-2.0, 0.5]);
         again.restore(&StateDict::new()).unwrap();
+        assert!(again.slots.is_empty());
+        // All of its clips may have been taken out of a file.
+        let emptied = StateDict::from([
+            (CLIPS.to_owned(), Tensor::from_slice::<i64>(&[])),
+            (LOGITS.to_owned(), buffer.state()[LOGITS].narrow(0, 0, 0)),
+        ]);
+        let bytes = to_bytes(&emptied).unwrap();
+        again
+            .restore(&of_bytes(&bytes, Path::new("state")).unwrap())
+            .unwrap();
         assert!(again.slots.is_empty());
     }
 }

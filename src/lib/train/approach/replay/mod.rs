@@ -20,6 +20,7 @@ use super::{Approach, LogitsOf, Mix, Replay, Step};
 use crate::data::Sample;
 use crate::model::state_dict::StateDict;
 use crate::random::stream;
+use crate::run_record::Remedy;
 use crate::train::TrainError;
 use crate::train::learner::Learner;
 use crate::train::settings::{ApproachName, Settings};
@@ -213,6 +214,10 @@ impl Approach for Rehearsal {
 
     fn state(&self) -> Vec<(String, Tensor)> {
         self.kept.state().into_iter().collect()
+    }
+
+    fn remedy(&self, _name: &str) -> Remedy {
+        Remedy::TakenOut
     }
 
     fn restore(
