@@ -292,6 +292,11 @@ build: $(ALL_BUILT) ## build the release binaries into target/release
 # are needed, and keeps it; $(call run,COMMAND) also becomes its program.
 say = set -- $(1); line=$$(printf '%q ' "$$@"); printf '%s\n' "$${line% }"
 run = @$(call say,$(1)); exec "$$@"
+# $(call needs,VARIABLE,WHAT IT IS): what a target cannot do without.
+needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
+needs_backbone = $(if $(call content,BACKBONE)$(call content,PRETRAINED),,$(error \
+    $(if $(FEATURES_OF_APPROACH),APPROACH=$(APPROACH),make features) needs BACKBONE: a file of weights that `make weights` fetched, or a \
+    checkpoint of a run, such as the demo's $(DEMO_BACKBONE)))
 # FORCE where the record $(1) is absent.
 absent = $(if $(wildcard $(1)),,FORCE)
 
@@ -321,8 +326,11 @@ DECODE_COMMAND = '$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --
     $(DECODE_SETTINGS) $(if $(RETRY),--retry)
 MANIFEST_COMMAND = '$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
 TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS)
+FEATURES_COMMAND = '$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(FEATURES_SETTINGS)
+WITHDRAWN_SETTINGS = $(call flag,--withdrawn,WITHDRAWN) $(call flag,--withdrawals,WITHDRAWALS)
 TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
-    $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') $(TRAIN_SETTINGS)
+    $(WITHDRAWN_SETTINGS) $(TRAIN_SETTINGS)
+REPORT_COMMAND = '$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWN_SETTINGS) '$(RUN_DIR)'
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -387,8 +395,8 @@ $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-
 features: $(FEATURES) ## what the frozen backbone of BACKBONE (or PRETRAINED) makes of every clip
 $(FEATURES): $(DATA)/features/.made ;
 $(DATA)/features/.made: $(INDEX) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(ALL_BUILT)
-	$(if $(PRETRAINED),,$(call needs,BACKBONE,the weights as in BACKBONE=weights.safetensors))
-	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(FEATURES_SETTINGS))
+	$(call needs_backbone)
+	$(call run,$(FEATURES_COMMAND))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
@@ -400,7 +408,7 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(FEATURES_OF_APPROACH) 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') '$(RUN_DIR)')
+	$(call run,$(REPORT_COMMAND))
 	@touch '$@'
 
 # ---- on a cluster -----------------------------------------------------------------------------------------------------
@@ -420,8 +428,6 @@ slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of P
 # Where erasing looks and works.
 ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
     --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES) $(ELSEWHERE)
-# $(call needs,VARIABLE): what a target cannot do without.
-needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
 erase: | $(ALL_BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
 	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
@@ -497,8 +503,10 @@ DEMO_SOURCE := demo/source
 DEMO_URL = http://127.0.0.1:$(DEMO_PORT)
 DEMO_SCENARIOS := substitution decremental
 DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
+# The figures that the README shows are a processor's, which is taken where DEVICE is not given.
+DEMO_DEVICE = $(if $(filter file,$(origin DEVICE)),cpu,$(call content,DEVICE))
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo RAW=demo/raw LABELS=$(DEMO_SOURCE)/Info RUNS=demo/runs \
-    SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
+    SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=$(call quoted,$(DEMO_DEVICE)) TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
 
 # The server says its URL and then a token; only what answers with that token at the URL is the
 # server. The shell stays, to end both the server and the download when it is ended itself.
@@ -525,9 +533,16 @@ demo: $(DEMO_SCENARIOS:%=demo-train-%) ## the whole pipeline on a toy data set, 
 	@[ demo/report.html -nt demo/.begun ] || echo 'demo: everything was there already; nothing was done'
 	@echo "demo/report.html: $$(tail -n 1 demo/summary.txt)"
 
-# The playground: one run on the demo's data, whatever the scenario, approach and seed.
-try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
-	@exec $(DEMO_MAKE) report
+# The playground: one run on the demo's data, whatever the scenario, approach and seed. Of a flag
+# that is given twice the last one counts: TRAIN_FLAGS comes behind what the demo says. Replay draws
+# by itself, from lists that are balanced; heads on features see the clips through the first task of
+# the demo's first run, where no other weights are given.
+DEMO_BACKBONE := $(firstword $(DEMO_RUNS))/checkpoints/task-0.safetensors
+TRY_TRAIN = $(DEMO_TRAIN) $(if $(filter er der++ gdumb,$(APPROACH)),--sampler balanced) $(TRAIN_FLAGS)
+TRY_DEMO_BACKBONE := $(if $(FEATURES_OF_APPROACH),$(if $(call content,BACKBONE)$(call content,PRETRAINED),,$(DEMO_BACKBONE)))
+
+try: demo-data $(if $(TRY_DEMO_BACKBONE),demo-train-$(firstword $(DEMO_SCENARIOS))) ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
+	@exec $(DEMO_MAKE) report TRAIN_FLAGS=$(call quoted,$(TRY_TRAIN)) $(if $(TRY_DEMO_BACKBONE),BACKBONE='$(DEMO_BACKBONE)')
 	@echo 'the page: demo/runs/$(RUN)/report.html'
 
 demo/report.html: demo/.reported ;
