@@ -165,7 +165,7 @@ CAMPAIGN ?=
 PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
 LISTS := SCENARIOS METHODS SEEDS MARKS
 FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE ELSEWHERE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES VIDEOS CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
@@ -650,7 +650,7 @@ TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
 bench: $(ALL_BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
 	'$(BIN)/incdec-toy' write --out $(BENCH)/toy $(TOY_VIDEOS)
-	$(if $(filter $(BENCH)/clips,$(VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
+	$(if $(filter $(BENCH)/clips,$(call content,VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
 	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,VIDEOS) \
 	    --json $(BENCH)/decode.json
 	python3 tests/bench/load_peers.py $(call flag,--python,PYTHON) --bin '$(BIN)' --work $(BENCH)/load --json $(BENCH)/load.json \
