@@ -114,9 +114,11 @@ PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
 # Folder that make slurm writes sbatch files into.
 SLURM ?= build/slurm
-# Into how many parts make slurm divides download and decode; each is a task of an array.
+# Into how many parts make slurm divides download and decode; each is a task of an array, and has
+# JOBS processors.
 PARTS ?= 8
-# Processes that train together in make slurm.
+# Processes that train together in make slurm, each with JOBS processors, and a GPU where DEVICE is
+# cuda.
 PROCESSES ?= 1
 # Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
@@ -418,11 +420,14 @@ DECODE_MERGE = '$(BIN)/incdec-decode' merge --labels '$(LABELS)' --out '$(SHARDS
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
 DOWNLOAD_STAGES = download $(call quoted,$(DOWNLOAD_COMMAND)) download-merge $(call quoted,$(DOWNLOAD_MERGE))
 
-slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
-	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) \
+slurm: | $(if $(FEATURES_OF_APPROACH),$(ALL_BUILT),$(BUILT)) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
+	$(if $(FEATURES_OF_APPROACH),$(call needs_backbone)$(if $(filter-out 1,$(PROCESSES)),$(error APPROACH=$(APPROACH) trains in one process: leave out PROCESSES)))
+	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) $(call as_word,DEVICE) \
 	    $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOAD_STAGES)) \
 	    decode $(call quoted,$(DECODE_COMMAND)) decode-merge $(call quoted,$(DECODE_MERGE)) \
-	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) train $(call quoted,$(TRAIN_COMMAND))
+	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) \
+	    $(if $(FEATURES_OF_APPROACH),features $(call quoted,$(FEATURES_COMMAND))) train $(call quoted,$(TRAIN_COMMAND)) \
+	    report $(call quoted,$(REPORT_COMMAND))
 
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.
