@@ -137,11 +137,11 @@ SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
 METHODS ?= finetune feature-extraction ewc lwf fd
 # Seeds of make reproduce.
 SEEDS ?= 0 1 2
-# Geometry of the model of make reproduce: seed for the seed's checkpoint, tf for the public
-# Kinetics-600 weights.
-GEOMETRY ?= seed
+# Geometry of the model of make reproduce, seed or tf; empty for that of PRETRAINED where these are
+# published weights, else the seed's.
+GEOMETRY ?=
 # How make reproduce trains: flags of incdec-train.
-REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
+REPRODUCE_TRAIN ?= --compat twyn2024 $(call flag,--geometry,GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10
 BENCH := build/bench
 # Folder of videos that the benchmarks work on.
@@ -610,7 +610,7 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 # is a run of its own in RUNS: what is done is passed over, what was stopped goes on, `make -k`
 # passes over a cell that fails, JOBS=2 trains two at a time, and SCENARIOS, METHODS and SEEDS
 # choose a part. `make weights`, then `make reproduce DEVICE=cuda:0 PRETRAINED=weights/seed.pt`: the
-# seed's checkpoint has the seed's geometry; the public Kinetics-600 weights want GEOMETRY=tf.
+# model gets the size and the geometry of published weights by itself.
 
 # One run at a time where JOBS is not given: training wants the whole machine.
 TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))
