@@ -3,6 +3,7 @@
 
 mod bundle;
 mod demo;
+mod ignored;
 mod install;
 mod refusals;
 mod secrets;
