@@ -1,8 +1,10 @@
 //! What the README and the guide say of the code, held against the code.
 
+mod acceptance;
 mod blocks;
 mod commands;
 mod compare;
+mod names;
 mod on_paper;
 
 use std::collections::BTreeMap;
