@@ -114,9 +114,11 @@ PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
 # Folder that make slurm writes sbatch files into.
 SLURM ?= build/slurm
-# Into how many parts make slurm divides download and decode; each is a task of an array.
+# Into how many parts make slurm divides download and decode; each is a task of an array, and has
+# JOBS processors.
 PARTS ?= 8
-# Processes that train together in make slurm.
+# Processes that train together in make slurm, each with JOBS processors, and a GPU where DEVICE is
+# cuda.
 PROCESSES ?= 1
 # Folder of the binaries. Those of another folder than target/release are taken as they are.
 BIN ?= target/release
@@ -135,11 +137,11 @@ SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
 METHODS ?= finetune feature-extraction ewc lwf fd
 # Seeds of make reproduce.
 SEEDS ?= 0 1 2
-# Geometry of the model of make reproduce: seed for the seed's checkpoint, tf for the public
-# Kinetics-600 weights.
-GEOMETRY ?= seed
+# Geometry of the model of make reproduce, seed or tf; empty for that of PRETRAINED where these are
+# published weights, else the seed's.
+GEOMETRY ?=
 # How make reproduce trains: flags of incdec-train.
-REPRODUCE_TRAIN ?= --compat twyn2024 --variant A0 --geometry $(GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
+REPRODUCE_TRAIN ?= --compat twyn2024 $(call flag,--geometry,GEOMETRY) --sampler imbalanced --batch-size 4 --accumulation 4 \
     --weight-decay 5e-4 --scheduler fixed --epochs 100 --early-stop 10
 BENCH := build/bench
 # Folder of videos that the benchmarks work on.
@@ -165,7 +167,7 @@ CAMPAIGN ?=
 PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
 LISTS := SCENARIOS METHODS SEEDS MARKS
 FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE ELSEWHERE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
-WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES CLIP_LABELS \
+WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES VIDEOS CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
 # Variables of other programs, which the command line may set as the environment does.
@@ -292,6 +294,11 @@ build: $(ALL_BUILT) ## build the release binaries into target/release
 # are needed, and keeps it; $(call run,COMMAND) also becomes its program.
 say = set -- $(1); line=$$(printf '%q ' "$$@"); printf '%s\n' "$${line% }"
 run = @$(call say,$(1)); exec "$$@"
+# $(call needs,VARIABLE,WHAT IT IS): what a target cannot do without.
+needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
+needs_backbone = $(if $(call content,BACKBONE)$(call content,PRETRAINED),,$(error \
+    $(if $(FEATURES_OF_APPROACH),APPROACH=$(APPROACH),make features) needs BACKBONE: a file of weights that `make weights` fetched, or a \
+    checkpoint of a run, such as the demo's $(DEMO_BACKBONE)))
 # FORCE where the record $(1) is absent.
 absent = $(if $(wildcard $(1)),,FORCE)
 
@@ -321,8 +328,10 @@ DECODE_COMMAND = '$(BIN)/incdec-decode' --clips '$(RAW)' --labels '$(LABELS)' --
     $(DECODE_SETTINGS) $(if $(RETRY),--retry)
 MANIFEST_COMMAND = '$(BIN)/incdec-manifest' --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
 TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR)' $(TASKS_SETTINGS)
+FEATURES_COMMAND = '$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(call flag,--withdrawn,WITHDRAWN) $(FEATURES_SETTINGS)
 TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
     $(WITHDRAWAL_FLAGS) $(TRAIN_SETTINGS)
+REPORT_COMMAND = '$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWAL_FLAGS) '$(RUN_DIR)'
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -342,7 +351,7 @@ SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
 WITHDRAWN := $(wildcard $(LABELS)/withdrawn.csv)
 # The ledger of withdrawals, which the report tells of where it exists.
 WITHDRAWALS := $(wildcard $(DATA)/erasures.parquet)
-WITHDRAWAL_FLAGS = $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)')
+WITHDRAWAL_FLAGS = $(call flag,--withdrawn,WITHDRAWN) $(call flag,--withdrawals,WITHDRAWALS)
 LABEL_TABLES := $(LABELS)/classes.csv $(SPLIT_TABLES) $(WITHDRAWN)
 
 own-data: | $(ALL_BUILT) ## make label tables of the videos in RAW, in LABELS (OWN_DATA_FLAGS=--dry-run only shows them)
@@ -388,8 +397,8 @@ $(TASK_DIR)/.made: $(MANIFEST) $(SCHEDULE) $(EVENTS) $(START) $(TASK_DIR)/.made-
 features: $(FEATURES) ## what the frozen backbone of BACKBONE (or PRETRAINED) makes of every clip
 $(FEATURES): $(DATA)/features/.made ;
 $(DATA)/features/.made: $(INDEX) $(WITHDRAWN) $(DATA)/features/.made-by $(call absent,$(FEATURES)) | $(ALL_BUILT)
-	$(if $(PRETRAINED),,$(call needs,BACKBONE,the weights as in BACKBONE=weights.safetensors))
-	$(call run,'$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(if $(WITHDRAWN),--withdrawn '$(WITHDRAWN)') $(FEATURES_SETTINGS))
+	$(call needs_backbone)
+	$(call run,$(FEATURES_COMMAND))
 	@touch '$@'
 
 train: $(FINISHED) ## train task after task by APPROACH
@@ -401,7 +410,7 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(FEATURES_OF_APPROACH) 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
 $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
-	$(call run,'$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWAL_FLAGS) '$(RUN_DIR)')
+	$(call run,$(REPORT_COMMAND))
 	@touch '$@'
 
 # ---- on a cluster -----------------------------------------------------------------------------------------------------
@@ -411,18 +420,19 @@ DECODE_MERGE = '$(BIN)/incdec-decode' merge --labels '$(LABELS)' --out '$(SHARDS
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
 DOWNLOAD_STAGES = download $(call quoted,$(DOWNLOAD_COMMAND)) download-merge $(call quoted,$(DOWNLOAD_MERGE))
 
-slurm: | $(BUILT) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
-	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) \
+slurm: | $(if $(FEATURES_OF_APPROACH),$(ALL_BUILT),$(BUILT)) ## write sbatch files for the pipeline into SLURM: arrays of PARTS, merges, training by PROCESSES
+	$(if $(FEATURES_OF_APPROACH),$(call needs_backbone)$(if $(filter-out 1,$(PROCESSES)),$(error APPROACH=$(APPROACH) trains in one process: leave out PROCESSES)))
+	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) $(call as_word,DEVICE) \
 	    $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOAD_STAGES)) \
 	    decode $(call quoted,$(DECODE_COMMAND)) decode-merge $(call quoted,$(DECODE_MERGE)) \
-	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) train $(call quoted,$(TRAIN_COMMAND))
+	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) \
+	    $(if $(FEATURES_OF_APPROACH),features $(call quoted,$(FEATURES_COMMAND))) train $(call quoted,$(TRAIN_COMMAND)) \
+	    report $(call quoted,$(REPORT_COMMAND))
 
 # ---- withdrawing ------------------------------------------------------------------------------------------------------
 # Where erasing looks and works.
 ERASE_PLACES = --data '$(DATA)' --labels '$(LABELS)' --raw '$(RAW)' --shards '$(SHARDS)' --manifest '$(MANIFEST)' --tasks '$(DATA)/tasks' \
     --features '$(DATA)/features' --runs-folder '$(RUNS)' --runs-folder '$(AUDIT)' $(call flag,--frame-folders,FRAME_FOLDERS) $(call flag,--kept-archives,KEEP_ARCHIVES) $(ELSEWHERE)
-# $(call needs,VARIABLE): what a target cannot do without.
-needs = $(if $(call content,$(1)),,$(error make $@ needs $(1): $(2)))
 
 erase: | $(ALL_BUILT) ## erase withdrawn clips everywhere (ERASE='--clips FILE' REQUEST=name; with --dry-run in ERASE it only says what it would do)
 	$(call needs,ERASE,the choice of clips as in ERASE='--clips FILE')$(call needs,REQUEST,a name for the request)
@@ -498,8 +508,10 @@ DEMO_SOURCE := demo/source
 DEMO_URL = http://127.0.0.1:$(DEMO_PORT)
 DEMO_SCENARIOS := substitution decremental
 DEMO_RUNS := $(DEMO_SCENARIOS:%=demo/runs/%-finetune-seed-0)
+# The figures that the README shows are a processor's, which is taken where DEVICE is not given.
+DEMO_DEVICE = $(if $(filter file,$(origin DEVICE)),cpu,$(call content,DEVICE))
 DEMO_MAKE = $(MAKE) --no-print-directory DATA=demo RAW=demo/raw LABELS=$(DEMO_SOURCE)/Info RUNS=demo/runs \
-    SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=cpu TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
+    SOURCE=$(call quoted,$(DEMO_URL)) FRAME_FOLDERS= FRAME_SIZE=72x72 DEVICE=$(call quoted,$(DEMO_DEVICE)) TRAIN_FLAGS=$(call quoted,$(DEMO_TRAIN))
 
 # The server says its URL and then a token; only what answers with that token at the URL is the
 # server. The shell stays, to end both the server and the download when it is ended itself.
@@ -526,9 +538,16 @@ demo: $(DEMO_SCENARIOS:%=demo-train-%) ## the whole pipeline on a toy data set, 
 	@[ demo/report.html -nt demo/.begun ] || echo 'demo: everything was there already; nothing was done'
 	@echo "demo/report.html: $$(tail -n 1 demo/summary.txt)"
 
-# The playground: one run on the demo's data, whatever the scenario, approach and seed.
-try: demo-data ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
-	@exec $(DEMO_MAKE) report
+# The playground: one run on the demo's data, whatever the scenario, approach and seed. Of a flag
+# that is given twice the last one counts: TRAIN_FLAGS comes behind what the demo says. Replay draws
+# by itself, from lists that are balanced; heads on features see the clips through the first task of
+# the demo's first run, where no other weights are given.
+DEMO_BACKBONE := $(firstword $(DEMO_RUNS))/checkpoints/task-0.safetensors
+TRY_TRAIN = $(DEMO_TRAIN) $(if $(filter er der++ gdumb,$(APPROACH)),--sampler balanced) $(TRAIN_FLAGS)
+TRY_DEMO_BACKBONE := $(if $(FEATURES_OF_APPROACH),$(if $(call content,BACKBONE)$(call content,PRETRAINED),,$(DEMO_BACKBONE)))
+
+try: demo-data $(if $(TRY_DEMO_BACKBONE),demo-train-$(firstword $(DEMO_SCENARIOS))) ## a run of your own on the demo's data (SCENARIO=decremental APPROACH=ewc SEED=1), and its page
+	@exec $(DEMO_MAKE) report TRAIN_FLAGS=$(call quoted,$(TRY_TRAIN)) $(if $(TRY_DEMO_BACKBONE),BACKBONE='$(DEMO_BACKBONE)')
 	@echo 'the page: demo/runs/$(RUN)/report.html'
 
 demo/report.html: demo/.reported ;
@@ -591,7 +610,7 @@ kinetics: ## the published subset of Kinetics-700-2020: 32 GB to read, 7 GB on d
 # is a run of its own in RUNS: what is done is passed over, what was stopped goes on, `make -k`
 # passes over a cell that fails, JOBS=2 trains two at a time, and SCENARIOS, METHODS and SEEDS
 # choose a part. `make weights`, then `make reproduce DEVICE=cuda:0 PRETRAINED=weights/seed.pt`: the
-# seed's checkpoint has the seed's geometry; the public Kinetics-600 weights want GEOMETRY=tf.
+# model gets the size and the geometry of published weights by itself.
 
 # One run at a time where JOBS is not given: training wants the whole machine.
 TABLE_JOBS = $(if $(filter file,$(origin JOBS)),,$(call flag,--jobs,JOBS))
@@ -636,7 +655,7 @@ TOY_VIDEOS := --train 1 --validation 0 --test 0 --seconds 5 --size 256 --fps 20
 
 bench: $(ALL_BUILT) ## ours beside other programs: tables, and JSON under build/bench (VIDEOS=folder of videos, after make setup-peers)
 	'$(BIN)/incdec-toy' write --out $(BENCH)/toy $(TOY_VIDEOS)
-	$(if $(filter $(BENCH)/clips,$(VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
+	$(if $(filter $(BENCH)/clips,$(call content,VIDEOS)),mkdir -p $(BENCH)/clips && cat $(BENCH)/toy/train/*.tar.gz | tar xzif - -C $(BENCH)/clips)
 	python3 tests/bench/decode.py $(call flag,--python,PYTHON) --bin '$(BIN)' --peers tests/peers/decode.py $(call flag,--clips,VIDEOS) \
 	    --json $(BENCH)/decode.json
 	python3 tests/bench/load_peers.py $(call flag,--python,PYTHON) --bin '$(BIN)' --work $(BENCH)/load --json $(BENCH)/load.json \

@@ -2,6 +2,7 @@
 //! that none of them needs `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not
 //! compute with it, and builds the model's fused operators against its headers.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The loops of the fused operators.
@@ -55,7 +56,7 @@ const BROWSERS: [&str; 4] = [
 /// The object store that tests start, in the virtual environment of the tests' python.
 const SEAWEEDFS: &str = ".venv/bin/weed";
 
-/// Slurm's daemons, of which a test starts one of each.
+/// Slurm's daemons, of which a test starts one of each, as root.
 const SLURM: [&str; 2] = ["slurmctld", "slurmd"];
 
 /// What several processes exchange their GPUs' tensors over, where `make nccl` puts it.
@@ -126,13 +127,18 @@ fn look_for_programs() {
     if Path::new(NCCL).is_file() {
         println!("cargo:rustc-cfg=nccl");
     }
-    if SLURM.iter().all(is_there) {
+    if SLURM.iter().all(is_there) && is_root() {
         println!("cargo:rustc-cfg=slurm");
     }
     folders.push(PEERS.into());
     if folders.iter().any(|folder| folder.join(TORCHRUN).is_file()) {
         println!("cargo:rustc-cfg=torchrun");
     }
+}
+
+/// Whether the build runs as root, and with it, mostly, the tests.
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// The ways to `lib` from the folder of the binaries, and from that of tests and examples below it.

@@ -76,7 +76,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("unlearning", &[]),
-    ("weights", &["download"]),
+    ("weights", &["download", "model"]),
     ("clean", &["download", "manifest", "report", "shard"]),
     ("erase", &["download", "manifest", "shard"]),
 ];

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod demo;
+mod ignored;
 mod install;
 mod refusals;
 mod secrets;
@@ -11,6 +12,7 @@ mod signals;
 mod slurm;
 mod stages;
 mod table;
+mod trying;
 mod versions;
 
 use std::fs;
@@ -42,7 +44,7 @@ download) record=$ledger ;;
 decode) record=$out/index.parquet ;;
 tasks) record=$out/availability.parquet ;;
 train) record=$out/run.json ;;
-features | manifest | report) record=$out ;;
+manifest | features | report) record=$out ;;
 *) exit 0 ;;
 esac
 mkdir -p "$(dirname "$record")"
@@ -76,8 +78,8 @@ impl Checkout {
         }
         let checkout = Self { folder };
         for name in [
-            "download", "decode", "manifest", "tasks", "train", "report", "clean", "erase", "toy",
-            "own-data", "features", "audit",
+            "download", "decode", "manifest", "tasks", "features", "train", "report", "clean",
+            "erase", "toy", "own-data", "audit",
         ] {
             checkout.install(name, BINARY);
         }
@@ -89,7 +91,12 @@ impl Checkout {
     }
 
     fn install(&self, name: &str, script: &str) {
-        let path = self.at(&format!("bin/incdec-{name}"));
+        self.install_program(&format!("incdec-{name}"), script);
+    }
+
+    /// Puts a program of any name beside the binaries.
+    fn install_program(&self, name: &str, script: &str) {
+        let path = self.at("bin").join(name);
         fs::write(&path, script).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }

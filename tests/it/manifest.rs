@@ -1,5 +1,7 @@
 //! The manifest joins every labelled clip with its place in the shards, and says what is wrong with the set.
 
+mod croissant;
+
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +9,7 @@ use assert_cmd::Command;
 use incdec::clip::Split;
 use incdec::hint::Hint;
 use incdec::manifest::audit::Overlap;
-use incdec::manifest::{CROISSANT_FILE, DATA_CARD_FILE, ManifestConfig, ManifestError, run};
+use incdec::manifest::{DATA_CARD_FILE, ManifestConfig, ManifestError, run};
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{
     ClipHead, Codec, IndexRow, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
@@ -169,30 +171,6 @@ fn every_labelled_clip_has_a_row_with_its_place_or_none() {
 }
 
 #[test]
-fn croissant_json_says_what_the_table_is_and_names_no_clip() {
-    let fixture = Fixture::new();
-    let config = fixture.config();
-    run(&config).unwrap();
-    let path = config.out.with_file_name(CROISSANT_FILE);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(incdec::run_record::is_sealed_document(&path).unwrap());
-    assert!(!text.contains("a_000000_000010"), "{text}");
-    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(found["@type"], "sc:Dataset");
-    let said = found["description"].as_str().unwrap();
-    assert!(
-        said.contains("1 test, 3 train, 1 validation clips"),
-        "{said}"
-    );
-    let sha256 = incdec::download::labels::sha256(&fs::read(&config.out).unwrap());
-    assert_eq!(found["distribution"][0]["sha256"], sha256);
-    assert_eq!(found["distribution"][0]["contentUrl"], "clips.parquet");
-    // The same inputs, the same bytes.
-    run(&config).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), text);
-}
-
-#[test]
 fn the_data_card_counts_every_clip_names_its_inputs_and_no_clip() {
     let fixture = Fixture::new();
     let config = fixture.config();
@@ -209,32 +187,6 @@ fn the_data_card_counts_every_clip_names_its_inputs_and_no_clip() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(!text.contains("_000000_000010"), "{text}");
-}
-
-#[test]
-#[ignore = "needs a python with mlcroissant: make setup-peers, or INCDEC_MLCROISSANT=its python; run it with --ignored"]
-fn mlcroissant_takes_croissant_json_and_reads_the_clips_by_it() {
-    let fixture = Fixture::new();
-    let config = fixture.config();
-    run(&config).unwrap();
-    let python = std::env::var_os("INCDEC_MLCROISSANT").map_or_else(
-        || support::root().join(".venv-peers/bin/python"),
-        std::path::PathBuf::from,
-    );
-    let script = "import sys, mlcroissant\n\
-        data = mlcroissant.Dataset(sys.argv[1])\n\
-        assert not data.metadata.ctx.issues.errors, data.metadata.ctx.issues.errors\n\
-        rows = list(data.records('clips'))\n\
-        print(len(rows), rows[0]['clips/clip_id'], rows[0]['clips/label'])";
-    let output = std::process::Command::new(python)
-        .args(["-c", script])
-        .arg(config.out.with_file_name(CROISSANT_FILE))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let read = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(read.trim(), "5 b'a_000000_000010' 1", "{said}");
 }
 
 #[test]

@@ -1,20 +1,29 @@
 //! What the README and the guide say of the code, held against the code.
 
+mod acceptance;
 mod blocks;
 mod commands;
 mod compare;
+mod names;
 mod on_paper;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use incdec::parquet_file::Table;
+use arrow::datatypes::Schema;
+use arrow::ipc::reader::FileReader;
+use incdec::clip::Split;
+use incdec::parquet_file::{self, Format, Provenance, Table};
 use incdec::tables::{
-    AvailabilityRow, ClipRow, ErasureRow, HistoryRow, IndexRow, LedgerRow, MetricRow, ScheduleRow,
-    SeenRow, TimingRow,
+    AuditRow, AuditTimingRow, AvailabilityRow, ClipRow, CurveRow, ErasureRow, FEATURES, FeatureRow,
+    HistoryRow, IndexRow, LedgerRow, MetricRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
+    TimingRow, write_features, write_predictions,
 };
 
-use crate::support::root;
+use crate::shard;
+use crate::support::{self, root};
 
 /// The most lines of "Where things are": a stranger reads it whole.
 const MAX_LINES: usize = 20;
@@ -123,15 +132,96 @@ fn links_lead_to_files_and_every_page_of_the_guide_is_documentation() {
     assert!(bytes <= MAX_PICTURE_BYTES, "{bytes} bytes");
 }
 
+/// Prints the type, the title and the year of the first reference of the YAML on stdin.
+const CITED: &str = "
+import sys, yaml
+paper = yaml.safe_load(sys.stdin)['references'][0]
+assert paper['authors'] and paper['conference']['name'], paper
+print(paper['type'], paper['title'], paper['year'], sep='\\n')
+";
+
+#[test]
+fn the_citation_has_the_paper_that_the_readme_names() {
+    let citation = fs::File::open(root().join("CITATION.cff")).unwrap();
+    let mut python = Command::new(support::python());
+    let output = python.args(["-c", CITED]).stdin(citation).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let [kind, title, year] = said.lines().collect::<Vec<_>>()[..] else {
+        panic!("{said}");
+    };
+    assert_eq!((kind, year), ("conference-paper", "2024"));
+    let readme = read("README.md").replace('\n', " ");
+    assert!(readme.contains(&format!("*{title}*")), "{title}");
+}
+
 /// The columns of a table, as the guide lists them.
 fn columns<T: Table>() -> String {
     let names = T::columns().into_iter().map(|field| field.name().clone());
     names.collect::<Vec<_>>().join(", ")
 }
 
+fn names(schema: &Schema) -> String {
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The columns of a table whose columns depend on what it holds, after one has been written.
+fn written(path: &Path, format: &Format) -> String {
+    let batches = parquet_file::read_batches(path, format, None).unwrap();
+    names(&batches[0].schema())
+}
+
+/// The columns of a table of features.
+fn feature_columns(folder: &Path) -> String {
+    let row = FeatureRow {
+        clip_id: "a_000000_000010".into(),
+        split: Split::Train,
+        content: "0".into(),
+        feature: vec![0.5],
+    };
+    let path = folder.join(FeatureRow::FILE);
+    write_features(&path, &[&row], &Provenance::default()).unwrap();
+    written(&path, &FEATURES)
+}
+
+/// The columns of a table of predictions, that of each category spelt as on a page.
+fn prediction_columns(folder: &Path) -> String {
+    let row = PredictionRow {
+        task: 0,
+        split: Split::Test,
+        position: 0,
+        clip_id: "a_000000_000010".into(),
+        label: 0,
+        subcategory: "yawning".into(),
+        prediction: 0,
+        probabilities: vec![1.0],
+    };
+    let path = folder.join(PredictionRow::FILE);
+    let categories = ["&lt;category&gt;".to_owned()];
+    write_predictions(&path, &categories, &[row], &Provenance::default()).unwrap();
+    written(&path, &PREDICTIONS) + "..."
+}
+
+/// The columns of a shard.
+fn shard_columns(folder: &Path) -> String {
+    let rows = shard::write(folder, &shard::some_clips(), 3);
+    let file = fs::File::open(folder.join(rows[0].shard.as_ref().unwrap())).unwrap();
+    names(&FileReader::try_new(file, None).unwrap().schema())
+}
+
 #[test]
 fn the_tables_have_the_columns_that_the_guide_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let tables = BTreeMap::from([
+        ("shards/*.arrow", shard_columns(folder)),
+        ("predictions.parquet", prediction_columns(folder)),
+        ("features/features.parquet", feature_columns(folder)),
+        ("audit/audit.parquet", columns::<AuditRow>()),
+        ("audit/curves.parquet", columns::<CurveRow>()),
+        ("audit/timing.parquet", columns::<AuditTimingRow>()),
         ("shards/index.parquet", columns::<IndexRow>()),
         ("manifests/clips.parquet", columns::<ClipRow>()),
         ("availability.parquet", columns::<AvailabilityRow>()),
@@ -151,8 +241,9 @@ fn the_tables_have_the_columns_that_the_guide_lists() {
             (cells[0].trim().trim_matches('`'), cells[2].trim())
         })
         .collect();
+    let files: Vec<_> = tables.keys().copied().collect();
+    assert_eq!(rows.keys().copied().collect::<Vec<_>>(), files);
     for (file, columns) in tables {
-        let listed = rows.get(file).copied().unwrap_or_default();
-        assert_eq!(listed, columns, "{file}");
+        assert_eq!(rows[file], columns, "{file}");
     }
 }

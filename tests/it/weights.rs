@@ -9,7 +9,9 @@ use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::store::{HttpConfig, Link, RetryConfig};
 use incdec::toy::serve::Server;
-use incdec::weights::{Fetched, PublishedWeights, WeightsConfig, WeightsError, blob_id, fetch};
+use incdec::weights::{
+    Fetched, PUBLISHED, PublishedWeights, WeightsConfig, WeightsError, blob_id, fetch, held_in,
+};
 
 const PATH: &str = "weights/model";
 
@@ -93,6 +95,20 @@ fn a_wrong_blob_is_refused_and_nothing_of_it_is_kept() {
     let error = fetch(&config).unwrap_err();
     assert!(matches!(error, WeightsError::Occupied { .. }), "{error}");
     assert_eq!(fs::read(&out).unwrap(), b"mine");
+}
+
+#[test]
+fn published_weights_are_known_by_their_content_under_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let weights = published(folder.path(), b"published");
+    let entries = [&PUBLISHED[0], weights];
+    let found = |name: &str| held_in(&at(name), entries).map(|entry| entry.name);
+    fs::copy(at(PATH), at("mine.pt")).unwrap();
+    assert_eq!(found("mine.pt"), Some("test"));
+    fs::write(at("mine.pt"), b"publishes").unwrap();
+    assert_eq!(found("mine.pt"), None);
+    assert_eq!(found("absent.pt"), None);
 }
 
 #[test]

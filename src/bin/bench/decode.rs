@@ -14,7 +14,7 @@ use clap::Parser;
 use incdec::artifact::publish;
 use incdec::decode::clip::{DecodedClip, decode_video};
 use incdec::decode::{ClipSettings, DecodeError};
-use incdec::media::limits::Limits;
+use incdec::media::{self, limits::Limits};
 use incdec::npy;
 use incdec::shard::{Codec, ShardError};
 use serde::Serialize;
@@ -75,7 +75,7 @@ struct BenchRow {
 }
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Args>();
+    let args = cli::parse_linked::<Args>(&[format!("FFmpeg {}", media::version())]);
     cli::run(None, || {
         // A row is made of numbers and names, which always serialise.
         let print = |row: &_| cli::product(serde_json::to_string(row).unwrap_or_default());

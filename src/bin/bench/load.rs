@@ -22,6 +22,7 @@ use incdec::data::{
 };
 use incdec::exit::Exit;
 use incdec::hint::Hint;
+use incdec::model::instructions::libtorch_version;
 use incdec::shard::{Codec, ShardError, Shards};
 use incdec::tables::{Availability, AvailabilityError, AvailabilityRow};
 use serde::Serialize;
@@ -169,7 +170,7 @@ impl Hint for LoadBenchError {
 }
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Args>();
+    let args = cli::parse_linked::<Args>(&[format!("libtorch {}", libtorch_version())]);
     cli::run(None, || {
         bench(&args).inspect(|figures| cli::product(serde_json::json!(figures)))
     })

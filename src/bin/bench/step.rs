@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use incdec::artifact::ArtifactError;
+use incdec::model::instructions::libtorch_version;
 use incdec::model::{Mode, ModelConfig, ModelPath, Precision, Variant, fill};
 use incdec::train::device::synchronize;
 use incdec::train::learner::{Learner, movinet};
@@ -97,7 +98,7 @@ struct StepReport {
 }
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Args>();
+    let args = cli::parse_linked::<Args>(&[format!("libtorch {}", libtorch_version())]);
     cli::run(None, || {
         bench(&args).inspect(|report| cli::product(serde_json::json!(report)))
     })

@@ -138,6 +138,7 @@ impl Args {
             ("criterion", &self.criterion_type),
             ("sampler", &self.sampler),
             ("variant", &self.backbone.trim_start_matches("movinet")),
+            ("geometry", &"seed"),
             ("compat", &"twyn2024"),
         ]);
         train.extend(switch("freeze-bn", self.freeze_bn == YesNo::Yes));

@@ -13,6 +13,7 @@ use incdec::train::settings::{
 };
 use incdec::train::world::Timeouts;
 use incdec::train::{Compat, DeviceChoice, Settings, TrainConfig};
+use incdec::weights::{self, ModelChoice, PUBLISHED};
 
 use crate::cli;
 
@@ -162,12 +163,13 @@ Examples: a look at a run, and learning without forgetting on the toy data, smal
 #[derive(clap::Args)]
 #[command(next_help_heading = "Model and input")]
 struct ModelArgs {
-    /// MoViNet size: A0, A1, A2, A3, A4 or A5.
-    #[arg(long, value_parser = cli::one_of::<Variant>(), default_value_t = Settings::default().variant)]
-    variant: Variant,
-    /// Padding: seed (the seed's) or tf (of the published weights).
-    #[arg(long, value_parser = cli::one_of::<Geometry>(), default_value_t = Settings::default().geometry)]
-    geometry: Geometry,
+    /// MoViNet size: A0, A1, A2, A3, A4 or A5 [default: that of published weights in --pretrained, else A0].
+    #[arg(long, value_parser = cli::one_of::<Variant>())]
+    variant: Option<Variant>,
+    /// Padding: seed (the seed's) or tf (of the public Kinetics-600 weights) [default: that of published weights in --pretrained,
+    /// else seed].
+    #[arg(long, value_parser = cli::one_of::<Geometry>())]
+    geometry: Option<Geometry>,
     /// How convolutions run: fast (fused operators where they apply), frames (stock ones on frames as pictures: what fast is
     /// on a GPU), or reference (plain ones, for comparison).
     #[arg(long, value_parser = cli::one_of::<ModelPath>(), default_value_t = Settings::default().model_path)]
@@ -320,14 +322,23 @@ fn named_value(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "expected NAME=VALUE".to_owned())
 }
 
-impl From<Args> for TrainConfig {
-    fn from(args: Args) -> Self {
+impl Args {
+    /// The model to build. Published weights are known by their content, which is read for that.
+    pub(crate) fn model(&self) -> ModelChoice {
+        let weights = self.pretrained.as_deref();
+        let weights = weights.and_then(|path| weights::held_in(path, &PUBLISHED));
+        ModelChoice::new(self.model.variant, self.model.geometry, weights)
+    }
+
+    /// The configuration of a run with this model.
+    pub(crate) fn config(self, built: &ModelChoice) -> TrainConfig {
+        let args = self;
         let (model, training, approach) = (args.model, args.training, args.approach);
         let extraction = training.preset.is_some();
         let settings = Settings {
             approach: approach.approach,
-            variant: model.variant,
-            geometry: model.geometry,
+            variant: built.variant,
+            geometry: built.geometry,
             model_path: model.model_path,
             precision: model.precision,
             checkpoint_blocks: model.checkpoint_blocks,
@@ -369,7 +380,7 @@ impl From<Args> for TrainConfig {
             seed: training.seed,
             compat: training.compat,
         };
-        Self {
+        TrainConfig {
             availability: args.availability,
             shards: args.store.source(args.shards),
             out: args.out,

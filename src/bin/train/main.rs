@@ -15,7 +15,7 @@ use incdec::run_record::LOG_FILE;
 use incdec::train::status::Status;
 use incdec::train::watch::Watchman;
 use incdec::train::world::{Launch, nccl};
-use incdec::train::{self, TrainConfig, TrainError, approach};
+use incdec::train::{self, TrainError, approach};
 
 use args::{Args, StatusArgs, Task};
 
@@ -29,7 +29,8 @@ fn main() -> ExitCode {
 
 fn train(args: Args) -> ExitCode {
     let summary = cli::Summary::of(args.json);
-    let mut config = TrainConfig::from(args);
+    let model = args.model();
+    let mut config = args.config(&model);
     config.launch = match Launch::read(|name| env::var(name).ok()) {
         Ok(launch) => launch,
         Err(error) => return cli::finish(Err::<(), _>(error)),
@@ -52,6 +53,9 @@ fn train(args: Args) -> ExitCode {
     let approach = approach::make(&config.settings);
     let mut watch = Watchman::of_process(config.checkpoint_every);
     cli::run(log.as_deref(), || {
+        if let Some(contradiction) = &model.contradiction {
+            tracing::warn!("{contradiction}");
+        }
         let result = train::run_watched(&config, approach, &mut watch);
         let done = result.inspect_err(error_file::write)?;
         if is_first {

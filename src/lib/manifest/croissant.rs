@@ -53,7 +53,7 @@ const MEANINGS: [(&str, &str); 14] = [
     ("shard_row", "the clip's row in its shard"),
     (
         "status",
-        "how decoding went: ok, partial, failed or missing",
+        "how decoding went: ok, partial, failed, missing or withdrawn",
     ),
 ];
 

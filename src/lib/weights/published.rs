@@ -1,6 +1,8 @@
 //! The published weights that are known by a name.
 
-use super::WeightsError;
+use std::path::Path;
+
+use super::{WeightsError, blob_id};
 
 /// A published file of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,17 @@ pub fn named(name: &str) -> Result<&'static PublishedWeights, WeightsError> {
     found.ok_or_else(|| WeightsError::Name {
         name: name.to_owned(),
     })
+}
+
+/// The published weights among `entries` that a file holds, by the id that git gives its content.
+/// None for another file, and for one that cannot be read: whoever loads it says why.
+#[must_use]
+pub fn held_in<'a>(
+    path: &Path,
+    entries: impl IntoIterator<Item = &'a PublishedWeights>,
+) -> Option<&'a PublishedWeights> {
+    let found = blob_id(path).ok()?;
+    entries.into_iter().find(|entry| entry.blob == found)
 }
 
 #[cfg(test)]

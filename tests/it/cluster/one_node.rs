@@ -7,8 +7,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::say;
-
 /// How long is waited for the node, and for all jobs, before the test is given up as hanging.
 const PATIENCE: Duration = Duration::from_secs(600);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -20,12 +18,8 @@ pub(super) struct OneNode {
 }
 
 impl OneNode {
-    /// Starts the daemons; none, and says why, where they cannot be started here.
-    pub(super) fn start() -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            say("Slurm's daemons are started as root: what needs them is skipped");
-            return None;
-        }
+    /// Starts the daemons, as root.
+    pub(super) fn start() -> Self {
         let mut node = Self {
             folder: tempfile::tempdir().unwrap(),
             daemons: Vec::new(),
@@ -49,7 +43,7 @@ impl OneNode {
         node.wait_for("the node to be idle", || {
             node.ask("sinfo", &["-h", "-o", "%T"]) == "idle"
         });
-        Some(node)
+        node
     }
 
     /// The file that SLURM_CONF names.

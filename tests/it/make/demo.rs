@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use super::{Checkout, text};
 
 /// A checkout whose toy is the true one, and small.
-fn checkout() -> Checkout {
+pub(super) fn checkout() -> Checkout {
     let checkout = Checkout::new();
     std::fs::remove_file(checkout.at("bin/incdec-toy")).unwrap();
     symlink(
@@ -17,7 +17,14 @@ fn checkout() -> Checkout {
     checkout
 }
 
-const TOY: &str = "DEMO_TOY=--train 1 --validation 0 --test 0 --seconds 0.2 --size 16 --fps 5";
+pub(super) const TOY: &str =
+    "DEMO_TOY=--train 1 --validation 0 --test 0 --seconds 0.2 --size 16 --fps 5";
+
+/// The setting of the demo's port: one that was free a moment ago.
+pub(super) fn free_port() -> String {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    format!("DEMO_PORT={}", free.local_addr().unwrap().port())
+}
 
 #[test]
 fn a_demo_whose_port_is_taken_stops_and_names_the_variable() {
@@ -34,16 +41,8 @@ fn a_demo_whose_port_is_taken_stops_and_names_the_variable() {
 #[test]
 fn a_demo_downloads_from_its_own_server_under_its_fixed_address() {
     let checkout = checkout();
-    // A port that was free a moment ago.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let output = checkout
-        .make(&[&format!("DEMO_PORT={port}"), TOY, "demo"])
-        .output()
-        .unwrap();
+    let port = free_port();
+    let output = checkout.make(&[&port, TOY, "demo"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let ran = checkout.take_ran();
     assert_eq!(
@@ -52,17 +51,15 @@ fn a_demo_downloads_from_its_own_server_under_its_fixed_address() {
             "download", "decode", "manifest", "tasks", "train", "tasks", "train", "report"
         ]
     );
+    let number = port.split_once('=').unwrap().1;
     let arguments = checkout.arguments("download");
     assert!(
-        arguments.contains(&format!("http://127.0.0.1:{port}")),
+        arguments.contains(&format!("http://127.0.0.1:{number}")),
         "{arguments:?}"
     );
-    let again = checkout
-        .make(&[&format!("DEMO_PORT={port}"), TOY, "demo"])
-        .output()
-        .unwrap();
+    let again = checkout.make(&[&port, TOY, "demo"]).output().unwrap();
     assert!(text(&again).contains("everything was there already; nothing was done"));
     assert_eq!(checkout.take_ran(), [""; 0]);
     // The server has ended.
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    TcpListener::bind((Ipv4Addr::LOCALHOST, number.parse().unwrap())).unwrap();
 }

@@ -1,12 +1,22 @@
-//! What make says of itself, and the targets of the first ten minutes.
+//! What make says of itself, and which settings it takes.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::symlink;
 
 use super::{BINARY, Checkout, text};
 use crate::support::root;
+
+/// The settings that the Makefile takes, by its own lists of them.
+fn settings(makefile: &str) -> BTreeSet<String> {
+    let of = |list: &str| -> BTreeSet<String> {
+        let (_, rest) = makefile.split_once(&format!("\n{list} := ")).unwrap();
+        let rest = rest.replace("\\\n", " ");
+        let line = rest.lines().next().unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    let lists = ["PATHS", "LISTS", "FLAGS", "WORDS"];
+    lists.into_iter().flat_map(of).collect()
+}
 
 #[test]
 fn help_lists_every_setting_with_its_meaning_and_its_value() {
@@ -15,18 +25,8 @@ fn help_lists_every_setting_with_its_meaning_and_its_value() {
     let output = checkout.make(&["help", "FPS=7", secret]).output().unwrap();
     let said = text(&output);
     assert!(output.status.success(), "{said}");
-    // The settings that the Makefile takes, by its own list of them.
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    let of = |list: &str| -> BTreeSet<String> {
-        let (_, rest) = makefile.split_once(&format!("\n{list} := ")).unwrap();
-        let rest = rest.replace("\\\n", " ");
-        let line = rest.lines().next().unwrap();
-        line.split_whitespace().map(str::to_owned).collect()
-    };
-    let settings: BTreeSet<String> = ["PATHS", "LISTS", "FLAGS", "WORDS"]
-        .into_iter()
-        .flat_map(of)
-        .collect();
+    let settings = settings(&makefile);
     assert!(settings.len() > 50);
     let mut lines = said
         .lines()
@@ -52,36 +52,18 @@ fn help_lists_every_setting_with_its_meaning_and_its_value() {
 }
 
 #[test]
-fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is() {
+fn every_default_of_the_makefile_is_a_setting_that_make_takes() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let settings = settings(&makefile);
+    let defaults = makefile.lines().filter_map(|line| line.split_once(" ?="));
+    let defaults: BTreeSet<&str> = defaults.map(|(name, _)| name).collect();
+    let taken: BTreeSet<&str> = settings.iter().map(String::as_str).collect();
+    assert_eq!(defaults, taken);
     let checkout = Checkout::new();
-    fs::remove_file(checkout.at("bin/incdec-toy")).unwrap();
-    symlink(
-        env!("CARGO_BIN_EXE_incdec-toy"),
-        checkout.at("bin/incdec-toy"),
-    )
-    .unwrap();
-    // A port that was free a moment ago.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let port = format!("DEMO_PORT={port}");
-    let toy = "DEMO_TOY=--train 1 --validation 0 --test 0 --seconds 0.2 --size 16 --fps 5";
-    let asked = ["try", "SCENARIO=decremental", "APPROACH=ewc", "SEED=3"];
-    let output = checkout.make(&asked).args([&port, toy]).output().unwrap();
-    let said = text(&output);
-    assert!(output.status.success(), "{said}");
-    let page = "demo/runs/decremental-ewc-seed-3/report.html";
-    assert!(said.contains(page), "{said}");
-    assert!(checkout.at(page).exists());
-    let arguments = checkout.arguments("train");
-    for wanted in ["ewc", "3", "demo/tasks/decremental/seed-3", "--epochs"] {
-        assert!(
-            arguments.iter().any(|a| a == wanted),
-            "{wanted}: {arguments:?}"
-        );
-    }
+    let asked = ["-n", "bench", "VIDEOS=my videos", "CLIP_LABELS=Info"];
+    let said = text(&checkout.make(&asked).output().unwrap());
+    assert_eq!(said.matches("--clips 'my videos'").count(), 2, "{said}");
+    assert!(!said.contains("build/bench/clips"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! `make try`: a run of one's own on the demo's data, by every approach.
+
+use std::process::Command;
+
+use incdec::train::settings::ApproachName;
+
+use super::demo::{TOY, checkout, free_port};
+use super::{Checkout, text};
+use crate::support::binary;
+
+/// The weights through which heads on features see the clips where nothing else is given.
+const DEMO_BACKBONE: &str = "demo/runs/substitution-finetune-seed-0/checkpoints/task-0.safetensors";
+
+/// Tries with these settings, and gives the programs that ran and what make said.
+fn tried(checkout: &Checkout, settings: &[&str]) -> (Vec<String>, String) {
+    let mut make = checkout.make(&["try", TOY, &free_port()]);
+    let output = make.args(settings).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{settings:?}: {said}");
+    (checkout.take_ran(), said)
+}
+
+/// What stands behind a flag, the last time that it is given.
+fn value<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
+    let at = arguments.iter().rposition(|argument| argument == flag)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+#[test]
+fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is() {
+    let checkout = checkout();
+    let asked = ["SCENARIO=decremental", "APPROACH=ewc", "SEED=3"];
+    let (_, said) = tried(&checkout, &asked);
+    let page = "demo/runs/decremental-ewc-seed-3/report.html";
+    assert!(said.contains(page), "{said}");
+    assert!(checkout.at(page).exists());
+    let arguments = checkout.arguments("train");
+    for (flag, expected) in [
+        ("--approach", "ewc"),
+        ("--seed", "3"),
+        ("--availability", "demo/tasks/decremental/seed-3"),
+        ("--epochs", "3"),
+        ("--sampler", "imbalanced"),
+        ("--device", "cpu"),
+    ] {
+        assert_eq!(value(&arguments, flag), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn flags_and_a_device_of_ones_own_come_after_the_demos() {
+    let checkout = checkout();
+    let flags = "TRAIN_FLAGS=--epochs 9 --sampler 'balanced'";
+    tried(&checkout, &[flags, "DEVICE=cuda:1"]);
+    let arguments = checkout.arguments("train");
+    for (flag, expected) in [
+        ("--epochs", "9"),
+        ("--sampler", "balanced"),
+        ("--device", "cuda:1"),
+        ("--frames", "8"),
+    ] {
+        assert_eq!(value(&arguments, flag), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_approach_can_be_tried_and_is_trained_by_flags_that_it_takes() {
+    let checkout = checkout();
+    for approach in ApproachName::ALL {
+        let (ran, _) = tried(&checkout, &[&format!("APPROACH={approach}")]);
+        let arguments = checkout.arguments("train");
+        assert_eq!(value(&arguments, "--approach"), Some(approach.name()));
+        let on_features = value(&arguments, "--features");
+        let features = "demo/features/features.parquet";
+        assert_eq!(
+            on_features,
+            approach.is_on_features().then_some(features),
+            "{ran:?}"
+        );
+        // The true program takes them: what it misses is the tables, which nobody has filled here.
+        let output = Command::new(binary("incdec-train"))
+            .args(&arguments)
+            .args(["--out", "true-run"])
+            .current_dir(checkout.at(""))
+            .output()
+            .unwrap();
+        let said = text(&output);
+        assert!(!output.status.success());
+        assert!(said.contains(".parquet"), "{approach}: {said}");
+        assert!(!said.contains("error: --"), "{approach}: {said}");
+    }
+}
+
+#[test]
+fn heads_on_features_see_the_clips_through_the_demos_first_task_or_through_what_is_given() {
+    let checkout = checkout();
+    let (ran, _) = tried(&checkout, &["APPROACH=ridge"]);
+    let expected = "download decode manifest tasks train features train report";
+    assert_eq!(ran.join(" "), expected);
+    let arguments = checkout.arguments("features");
+    assert_eq!(value(&arguments, "--checkpoint"), Some(DEMO_BACKBONE));
+    let (ran, _) = tried(&checkout, &["APPROACH=ranpac"]);
+    assert_eq!(ran, ["train", "report"]);
+    let (ran, _) = tried(&checkout, &["APPROACH=sisa", "BACKBONE=my weights.pt"]);
+    assert_eq!(ran, ["features", "train", "report"]);
+    let arguments = checkout.arguments("features");
+    assert_eq!(value(&arguments, "--checkpoint"), Some("my weights.pt"));
+}
+
+#[test]
+fn features_without_weights_are_refused_with_the_places_of_some() {
+    let checkout = Checkout::new();
+    for (asked, by) in [
+        (&["train", "APPROACH=ridge"][..], "APPROACH=ridge"),
+        (&["features"], "make features"),
+        (&["slurm", "APPROACH=sisa"], "APPROACH=sisa"),
+    ] {
+        let output = checkout.make(asked).output().unwrap();
+        let said = text(&output);
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains(&format!("{by} needs BACKBONE: ")), "{said}");
+        assert!(said.contains("make weights") && said.contains(DEMO_BACKBONE));
+    }
+}
