@@ -2,8 +2,9 @@
 //! each figure must be held against: its bootstrap interval and the level of chance.
 
 use super::judgement::{Bounds, Judgement, Place, pick};
-use super::load::{Measured, Run};
+use super::load::Run;
 use super::populations::{self, Populations};
+use super::run_figures::Measured;
 use super::{CHANCE_QUANTILE, ReportError};
 use crate::audit::interval::Draw;
 use crate::clip::Split;

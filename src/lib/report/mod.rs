@@ -36,6 +36,7 @@ mod parts;
 mod population_section;
 mod populations;
 mod run;
+mod run_figures;
 mod seal;
 mod section;
 mod summary;
