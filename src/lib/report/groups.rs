@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::datatypes::Field;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::analyse::{Analysis, TaskAnalysis};
@@ -11,9 +9,9 @@ use super::copies::set_apart;
 use super::judgement::{Spread, over_runs};
 use super::load::Run;
 use super::run_figures::Measured;
+use super::summary_row::SummaryRow;
 use crate::clip::Split;
 use crate::metrics::mean_defined;
-use crate::parquet_file::{Format, Table, column};
 
 /// Runs of one scenario and one approach under the same settings, over seeds; no run is among them
 /// twice, and no seed.
@@ -29,57 +27,6 @@ pub(super) struct Group<'a> {
     /// What sets outcomes of the same run apart: the machine, a number.
     apart: String,
     pub(super) runs: Vec<&'a Analysis>,
-}
-
-/// A row of the table of figures over seeds, on the test set.
-///
-/// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for
-/// the mean over tasks: over all tasks for the value, over tasks 1 and up for the forgetting. A
-/// run's mean is taken first, then mean and standard deviation (n - 1) over the seeds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SummaryRow {
-    /// The scenario.
-    pub scenario: String,
-    /// The approach.
-    pub approach: String,
-    /// The figure's name as in `metrics.parquet`.
-    pub metric: String,
-    /// The category, for figures per class and per subcategory.
-    pub category: Option<String>,
-    /// The subcategory, for figures per subcategory.
-    pub subcategory: Option<String>,
-    /// The task, from 0; null for the mean over tasks.
-    pub task: Option<i32>,
-    /// Runs (seeds) of the group.
-    pub seeds: i32,
-    /// Mean over seeds; null where undefined in all of them.
-    pub mean: Option<f64>,
-    /// Standard deviation over seeds, n - 1; null with one seed.
-    pub deviation: Option<f64>,
-    /// Mean over seeds of the forgetting.
-    pub forgetting_mean: Option<f64>,
-    /// Standard deviation over seeds of the forgetting, n - 1; null with one seed.
-    pub forgetting_deviation: Option<f64>,
-}
-
-impl Table for SummaryRow {
-    const FORMAT: Format = Format::new("incdec.report", 2, "make report");
-
-    fn columns() -> Vec<Field> {
-        vec![
-            column::text("scenario"),
-            column::text("approach"),
-            column::text("metric"),
-            column::nullable(column::text("category")),
-            column::nullable(column::text("subcategory")),
-            column::nullable(column::int32("task")),
-            column::int32("seeds"),
-            column::nullable(column::float64("mean")),
-            column::nullable(column::float64("deviation")),
-            column::nullable(column::float64("forgetting_mean")),
-            column::nullable(column::float64("forgetting_deviation")),
-        ]
-    }
 }
 
 /// Sorts runs into groups, by scenario and approach.

@@ -30,8 +30,10 @@ mod groups;
 mod judgement;
 mod load;
 mod numbers;
+mod over_seeds;
 mod page;
 mod paired;
+mod paired_section;
 mod parts;
 mod population_section;
 mod populations;
@@ -39,7 +41,9 @@ mod run;
 mod run_figures;
 mod seal;
 mod section;
+mod subcategories_over_seeds;
 mod summary;
+mod summary_row;
 mod tables;
 mod withdrawals;
 
@@ -48,7 +52,7 @@ pub use config::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, MAX_PERMUTATIONS, PERMUTATIONS, ReportConfig,
 };
 pub use error::ReportError;
-pub use groups::SummaryRow;
 pub use run::run;
 pub use seal::is_sealed;
 pub use summary::ReportSummary;
+pub use summary_row::SummaryRow;

@@ -6,9 +6,10 @@ use std::thread;
 
 use super::analyse::Analysis;
 use super::copies::without_copies;
-use super::groups::{SummaryRow, group};
+use super::groups::group;
 use super::load::load;
 use super::seal::seal;
+use super::summary_row::SummaryRow;
 use super::withdrawals::Withdrawals;
 use super::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, ReportConfig, ReportError, ReportSummary, examples, page,

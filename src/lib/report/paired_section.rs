@@ -1,0 +1,55 @@
+//! The section with the paired tests of a scenario's approaches.
+
+use maud::html;
+
+use super::groups::Group;
+use super::numbers::{ends, number};
+use super::paired::comparisons;
+use super::parts::{Column, table};
+use super::section::Section;
+
+/// Every pair of a scenario's approaches on the seeds that both have.
+pub(super) fn section(scenarios: &[(&str, Vec<&Group<'_>>)]) -> Option<Section> {
+    let columns = [
+        Column::text("scenario"),
+        Column::text("first"),
+        Column::text("second"),
+        Column::number("seeds (n)"),
+        Column::number("first − second, mean test mAP"),
+        Column::number("95 % interval"),
+        Column::number("p, sign flips"),
+        Column::number("p after Holm"),
+        Column::text("by the interval"),
+    ];
+    let pairs: Vec<_> = scenarios
+        .iter()
+        .flat_map(|(scenario, groups)| {
+            let found = comparisons(groups);
+            found.into_iter().map(move |pair| (*scenario, pair))
+        })
+        .collect();
+    if pairs.is_empty() {
+        return None;
+    }
+    let rows = html! {
+        @for (scenario, pair) in &pairs {
+            tr {
+                td.name { (scenario) } td.name { (pair.first) } td.name { (pair.second) }
+                td.n { (pair.difference.runs) }
+                td.n { (number(pair.difference.mean)) }
+                td.n { (ends(pair.difference.interval)) }
+                td.n { (number(pair.p)) }
+                td.n { (number(pair.corrected)) }
+                td.name { (pair.verdict()) }
+            }
+        }
+    };
+    let body = html! {
+        p {
+            "Differences of the mean test mAP on the seeds that both have: Student's interval over the pairs, and the exact sign-flip test, "
+            "two-sided. With n seeds its p cannot fall below 2 / 2ⁿ (0.25 with three). Holm's correction is for all pairs of the scenario."
+        }
+        (table("Paired tests over seeds", &columns, &rows))
+    };
+    Some(Section::new("paired", "Paired tests over seeds", body))
+}
