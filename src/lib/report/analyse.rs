@@ -35,6 +35,7 @@ pub(super) struct Example {
     pub(super) subcategory: String,
     /// What became of the subcategory.
     pub(super) why: String,
+    pub(super) clip_id: String,
     /// JPEG pictures.
     pub(super) frames: Vec<Vec<u8>>,
 }

@@ -6,6 +6,7 @@ use std::thread;
 
 use super::analyse::Analysis;
 use super::copies::without_copies;
+use super::examples::Showable;
 use super::groups::group;
 use super::load::load;
 use super::seal::seal;
@@ -46,8 +47,9 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     let mut analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
     if let Some(frames) = &config.frames {
         let shards = Shards::at(frames)?;
+        let showable = Showable::of(&shards, &withdrawn);
         for analysis in &mut analyses {
-            analysis.examples = examples::of_run(analysis, &shards)?;
+            analysis.examples = examples::of_run(analysis, &showable)?;
         }
     }
     let groups = group(&analyses);
