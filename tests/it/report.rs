@@ -3,6 +3,7 @@
 mod audit;
 mod browser;
 mod fake;
+mod many;
 mod page;
 mod trust;
 

@@ -13,6 +13,7 @@ use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
 use crate::manifest::{CROISSANT_FILE, DATA_CARD_FILE};
 use crate::parquet_file::Table;
+use crate::report::run_pages;
 use crate::shard::{IndexRow, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
@@ -114,7 +115,16 @@ impl Place {
             path: self.folder.join(name),
             proof,
         };
-        let page = at(PAGE_FILE, Proof::Page);
+        // Those of single runs first: the page leads to them.
+        let pages = || -> Result<Vec<Candidate>, ArtifactError> {
+            let page = self.folder.join(PAGE_FILE);
+            let paths = run_pages(&page)?.into_iter().chain([page]);
+            let proven = |path| Candidate {
+                path,
+                proof: Proof::Page,
+            };
+            Ok(paths.map(proven).collect())
+        };
         Ok(match self.stage {
             Stage::Download => {
                 let ledger = self.folder.join(LedgerRow::FILE);
@@ -146,11 +156,11 @@ impl Place {
                 .flat_map(|folder| tasks(folder))
                 .collect(),
             Stage::Train => {
-                let mut found = vec![page];
+                let mut found = pages()?;
                 found.extend(run_files(&self.folder)?);
                 found
             }
-            Stage::Report => vec![page],
+            Stage::Report => pages()?,
         })
     }
 }

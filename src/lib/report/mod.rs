@@ -39,6 +39,7 @@ mod population_section;
 mod populations;
 mod run;
 mod run_figures;
+mod run_pages;
 mod seal;
 mod section;
 mod subcategories_over_seeds;
@@ -53,6 +54,7 @@ pub use config::{
 };
 pub use error::ReportError;
 pub use run::run;
+pub use run_pages::run_pages;
 pub use seal::is_sealed;
 pub use summary::ReportSummary;
 pub use summary_row::SummaryRow;

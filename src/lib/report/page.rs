@@ -11,19 +11,22 @@ use super::judgement::Place;
 use super::load::Start;
 use super::numbers::{number, spread};
 use super::parts::{Column, card, judged_cell, table};
+use super::run_pages::RunPage;
 use super::section::{Section, contents};
 use super::withdrawals::Withdrawals;
 use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;
 use crate::withdrawn::ERASE_COMMAND;
 
-/// The page's HTML. `links` are the addresses of the pages of each run, where they have pages of
-/// their own; without them every run is shown in full.
+/// The page's HTML. `links` are the pages of each run, where they have pages of their own; without
+/// them every run is shown in full. `overview` is the address of the page of all runs from that of
+/// one.
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[String]>,
+    links: Option<&[RunPage]>,
     withdrawals: Option<&Withdrawals>,
+    overview: Option<&str>,
     permutations: usize,
     quantile: f64,
 ) -> Result<String, ReportError> {
@@ -47,6 +50,7 @@ pub(super) fn page(
         lead: &line,
         chain: withdrawals.and_then(Withdrawals::chain),
         main: html! {
+            @if let Some(overview) = overview { p { a href=(overview) { "All runs" } } }
             (notes(analyses))
             (body)
             @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
@@ -149,7 +153,7 @@ fn alone(analysis: &Analysis, permutations: usize, quantile: f64) -> Result<Mark
 fn several(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[String]>,
+    links: Option<&[RunPage]>,
     permutations: usize,
     quantile: f64,
 ) -> Result<Markup, ReportError> {
@@ -186,7 +190,7 @@ fn several(
 }
 
 /// A row for each run, which leads to the run's own page where it has one.
-fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
+fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
     let columns = [
         Column::text("run"),
         Column::text("scenario"),
@@ -207,7 +211,7 @@ fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
             tr {
                 th.name scope="row" {
                     @match links.and_then(|links| links.get(k)) {
-                        Some(link) => a href=(link) { (analysis.run.name) },
+                        Some(page) => a href=(page.link) { (analysis.run.name) },
                         None => (analysis.run.name),
                     }
                 }
