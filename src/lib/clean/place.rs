@@ -25,8 +25,8 @@ const CLIPS_FOLDER: &str = "raw";
 /// What make leaves beside a record: that the stage has succeeded, and the settings that it was
 /// asked to take.
 pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
-/// The same of a report, which takes no settings.
-pub(super) const REPORTED: [&str; 1] = [".reported"];
+/// The same of a report.
+pub(super) const REPORTED: [&str; 2] = [".reported", ".reported-by"];
 
 /// Where a stage's work lies.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl Place {
     pub(super) fn stamps(&self) -> Vec<PathBuf> {
         let names: &[&str] = match self.stage {
             Stage::Report => &REPORTED,
-            Stage::Train => &[MADE[0], MADE[1], REPORTED[0]],
+            Stage::Train => &[MADE[0], MADE[1], REPORTED[0], REPORTED[1]],
             _ => &MADE,
         };
         let of = |folder: &PathBuf| {
