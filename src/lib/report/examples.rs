@@ -22,6 +22,9 @@ const MAX_SHOWN: usize = 12;
 /// Frames of a clip: the first, the middle one and the last.
 const FRAMES: usize = 3;
 
+/// JPEG pictures of one clip.
+type Frames = Vec<Vec<u8>>;
+
 /// The clips whose frames may be shown: those that are stored as JPEG and that nobody has withdrawn.
 pub(super) struct Showable<'a> {
     shards: &'a Shards,
@@ -47,7 +50,7 @@ impl<'a> Showable<'a> {
     }
 
     /// The first, the middle and the last frame of a clip; none where it may not be shown.
-    fn frames(&self, clip_id: &str, split: Split) -> Result<Vec<Vec<u8>>, ReportError> {
+    fn frames(&self, clip_id: &str, split: Split) -> Result<Frames, ReportError> {
         let Some(&(shard, row)) = self.places.get(&(clip_id, split)) else {
             return Ok(Vec::new());
         };
@@ -112,7 +115,7 @@ fn shown_of(
     task: i32,
     subcategory: &str,
     showable: &Showable<'_>,
-) -> Result<Option<(String, Vec<Vec<u8>>)>, ReportError> {
+) -> Result<Option<(String, Frames)>, ReportError> {
     let rows = analysis.run.predictions.get(&task);
     let of_it = rows.into_iter().flatten();
     let of_it = of_it.filter(|row| row.subcategory == subcategory);
