@@ -8,12 +8,16 @@ use plotters::style::RGBColor;
 use super::charts::{self, Axes, CHART_SIZE, Series};
 use super::groups::Group;
 use super::judgement::Spread;
+use super::numbers::clips;
 use super::parts::{Column, figure, legend_of, table};
 use super::section::Section;
 use super::{ReportError, colors, over_seeds, paired_section, subcategories_over_seeds};
 
-/// The sections that compare the groups.
+/// The sections that compare the groups; none where no run is finished.
 pub(super) fn sections(groups: &[Group<'_>]) -> Result<Vec<Section>, ReportError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut sections = vec![over_seeds::section(groups)];
     sections.extend(settings(groups));
     let scenarios: BTreeSet<&str> = groups.iter().map(|g| g.scenario.as_str()).collect();
@@ -80,15 +84,18 @@ fn look(group: &Group<'_>, all: &[&Group<'_>]) -> (RGBColor, Option<charts::Dash
     (color, charts::dash(place.unwrap_or(0)))
 }
 
-/// mAP and forgetting over tasks, a line for each approach of a scenario.
+/// mAP and forgetting over tasks, a line for each approach of a scenario. Where subcategories come
+/// and go, what is forgotten of those that are there stands apart from what is lost of the others.
 fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportError> {
-    let lines = |pick: fn((Spread, Spread)) -> Spread| -> Vec<Series> {
+    let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
+    let tasks: Vec<i32> = tasks.into_iter().collect();
+    let lines = |of: &dyn Fn(&Group<'_>, i32) -> Spread| -> Vec<Series> {
         let of_group = |group: &&Group<'_>| {
             let (color, dash) = look(group, groups);
             let mut line = Series::new(group.short_name(), color);
             line.dash = dash;
             for task in group.tasks() {
-                let spread = pick(group.of_task(task, "mean_ap"));
+                let spread = of(group, task);
                 line.points.push((f64::from(task), spread.mean));
                 let ends = spread.mean.zip(spread.deviation);
                 line.bars.push(ends.map(|(mean, d)| (mean - d, mean + d)));
@@ -97,24 +104,57 @@ fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportErr
         };
         groups.iter().map(of_group).collect()
     };
-    let (values, forgotten) = (lines(|s| s.0), lines(|s| s.1));
-    let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
-    let tasks: Vec<i32> = tasks.into_iter().collect();
-    let drawn = |what: &str, lines: &[Series]| {
+    let drawn = |what: &str, lines: &[Series], caption: &str| {
         let axes = Axes::tasks(&tasks, what).fitted(lines);
-        charts::lines(
-            &format!("{what} over tasks, {scenario}"),
-            CHART_SIZE,
-            &axes,
-            lines,
-        )
+        let name = format!("{what} over tasks, {scenario}");
+        let svg = charts::lines(&name, CHART_SIZE, &axes, lines)?;
+        Ok::<_, ReportError>(figure(&svg, caption, Some(legend_of(lines))))
     };
-    let map = drawn("test mAP", &values)?;
-    let forgetting = drawn("forgetting of test mAP", &forgotten)?;
-    Ok(html! {
-        div.grid {
-            (figure(&map, "Test mAP over tasks (↑ higher is better); bars are one standard deviation over seeds", Some(legend_of(&values))))
-            (figure(&forgetting, "Forgetting of the test mAP over tasks, all clips (↓ lower is better)", Some(legend_of(&forgotten))))
-        }
-    })
+    let counts = groups.iter().flat_map(|group| &group.runs);
+    let counts = counts.filter_map(|run| run.test_clips());
+    let n = clips(counts.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))));
+    let mut values = lines(&|group, task| group.of_task(task, "mean_ap")[0]);
+    values.push(chance(&tasks, groups));
+    let map = format!(
+        "Test mAP over tasks, of {n} (↑ higher is better); bars are one standard deviation over seeds"
+    );
+    let mut figures = vec![drawn("test mAP", &values, &map)?];
+    if groups.iter().any(|group| group.is_changing()) {
+        let kept = lines(&|group, task| group.population(Some(task), |p| &p.available)[1]);
+        let lost = lines(&|group, task| group.population(Some(task), |p| &p.withdrawn)[1]);
+        figures.push(drawn(
+            "forgetting of what is available",
+            &kept,
+            "Forgetting of what is available over tasks, since its best task (↓ lower is better)",
+        )?);
+        figures.push(drawn(
+            "forgetting of what was withdrawn",
+            &lost,
+            "Forgetting of what was withdrawn over tasks, since the last task that had it (↑ more is better: it is what withdrawing is for)",
+        )?);
+    } else {
+        let forgotten = lines(&|group, task| group.of_task(task, "mean_ap")[1]);
+        figures.push(drawn(
+            "forgetting of test mAP",
+            &forgotten,
+            &format!("Forgetting of the test mAP over tasks, of {n} (↓ lower is better)"),
+        )?);
+    }
+    Ok(html! { div.grid { @for figure in &figures { (figure) } } })
+}
+
+/// The level of chance in each task: of all runs' the highest, which is above chance in each.
+fn chance(tasks: &[i32], groups: &[&Group<'_>]) -> Series {
+    let runs = || groups.iter().flat_map(|group| &group.runs);
+    let highest = |task: i32| {
+        let levels = runs().filter_map(|a| a.task(task)?.chance_quantile());
+        levels.reduce(f64::max)
+    };
+    let mut line = Series::new(
+        "chance, 99th percentile, highest of all runs",
+        charts::MUTED,
+    );
+    line.points = tasks.iter().map(|&t| (f64::from(t), highest(t))).collect();
+    (line.dash, line.dots) = (Some((6, 4)), false);
+    line
 }

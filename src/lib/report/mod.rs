@@ -21,6 +21,7 @@ mod colors;
 mod compare;
 mod config;
 mod copies;
+mod curves;
 mod detail;
 mod document;
 mod error;

@@ -2,23 +2,10 @@
 
 use maud::html;
 
-use super::analyse::TaskAnalysis;
-use super::export::Export;
+use super::export::{Cell, Export, Kind};
 use super::groups::Group;
-use super::judgement::Spread;
-use super::numbers::spread;
 use super::parts::{Column, forgetting_spread_cell, share_spread_cell, spread_cell, table};
-use super::populations::{Population, Populations};
 use super::section::Section;
-
-/// A figure of a population at the end of each run's last task, over seeds.
-fn of_population(
-    group: &Group<'_>,
-    population: fn(&Populations) -> &Population,
-    figure: fn(&Population) -> Option<f64>,
-) -> Spread {
-    group.last(|t: &TaskAnalysis| figure(population(t.populations.as_ref()?)))
-}
 
 /// A row for each group.
 pub(super) fn section(groups: &[Group<'_>]) -> Section {
@@ -37,39 +24,44 @@ pub(super) fn section(groups: &[Group<'_>]) -> Section {
         Column::number("AP of what has not arrived"),
     ];
     let figures = |group: &Group<'_>| {
+        let [map, _] = group.over_tasks("mean_ap");
+        let [accuracy, _] = group.over_tasks("accuracy");
+        let [available, kept] = group.population(None, |p| &p.available);
+        let [withdrawn, lost] = group.population(None, |p| &p.withdrawn);
+        let [not_yet, _] = group.population(None, |p| &p.not_yet);
         [
-            group.over_tasks("mean_ap").0,
+            map,
             group.last_map(),
-            group.last(TaskAnalysis::chance_quantile),
-            group.over_tasks("accuracy").0,
-            of_population(group, |p| &p.available, |p| p.value),
-            of_population(group, |p| &p.available, |p| p.forgetting),
-            of_population(group, |p| &p.withdrawn, |p| p.value),
-            of_population(group, |p| &p.withdrawn, |p| p.forgetting),
-            of_population(group, |p| &p.not_yet, |p| p.value),
+            group.last_chance_quantile(),
+            accuracy,
+            available,
+            kept,
+            withdrawn,
+            lost,
+            not_yet,
         ]
     };
     let export = Export {
         columns: vec![
-            "scenario",
-            "approach",
-            "seeds",
-            "mAP",
-            "last mAP",
-            "chance",
-            "accuracy",
-            "available AP",
-            "available forgetting",
-            "withdrawn AP",
-            "withdrawn forgetting",
-            "not yet AP",
+            ("scenario", Kind::One),
+            ("approach", Kind::One),
+            ("seeds", Kind::One),
+            ("mAP", Kind::Figure),
+            ("last mAP", Kind::Figure),
+            ("99th percentile of chance", Kind::Difference),
+            ("accuracy", Kind::Figure),
+            ("available AP", Kind::Figure),
+            ("available forgetting", Kind::Difference),
+            ("withdrawn AP", Kind::Figure),
+            ("withdrawn forgetting", Kind::Difference),
+            ("not yet AP", Kind::Figure),
         ],
         rows: groups
             .iter()
             .map(|group| {
-                let names = [group.scenario.clone(), group.short_name()];
-                let figures = figures(group).into_iter().map(|f| spread(&f));
-                let seeds = group.runs.len().to_string();
+                let names = [group.scenario.clone(), group.short_name()].map(Cell::Text);
+                let figures = figures(group).map(Cell::Spread);
+                let seeds = Cell::Count(group.runs.len());
                 names.into_iter().chain([seeds]).chain(figures).collect()
             })
             .collect(),
@@ -87,9 +79,10 @@ pub(super) fn section(groups: &[Group<'_>]) -> Section {
     };
     let body = html! {
         p {
-            "Each run's figure first, then mean ± standard deviation (n − 1) over seeds; in small print the number of seeds and Student's "
-            "95 % interval of the mean. ↑ higher is better, ↓ lower is better. Subcategories are those of the last task: of what was withdrawn a low figure "
-            "and a large forgetting are what is wanted. All on the test set."
+            "Each run's figure first, then mean ± standard deviation (n − 1) over seeds. In small print stand n, the number of seeds, with the "
+            "test clips of a run, Student's 95 % interval of the mean, and chance: what permuted labels reach on average. ↑ higher is better, "
+            "↓ lower is better. Subcategories are those of the last task: of what was withdrawn a low figure and a large forgetting are what is "
+            "wanted. All on the test set."
         }
         (table("Figures over seeds", &columns, &rows))
         (export.render())

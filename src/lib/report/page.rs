@@ -90,6 +90,7 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 p.note.warn {
                     strong { (which(&[&run.name])) " is not finished: " (unfinished) "." }
                     " The figures are those of the tasks that are done."
+                    @if analyses.len() > 1 { " It is in no mean over seeds and in no pair of runs: those are of finished runs alone." }
                 }
             }
             @if let Start::Partly(share) = &run.start {
@@ -201,13 +202,14 @@ fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
         Column::number("last task's test mAP ↑"),
         Column::number("chance, 99th percentile"),
         Column::number("mean test mAP ↑"),
+        Column::number("chance, 99th percentile"),
         Column::number("mean test accuracy ↑"),
         Column::number("chance, 99th percentile"),
     ];
     let rows = html! {
         @for (k, analysis) in analyses.iter().enumerate() {
             @let last = analysis.last().map(|t| analysis.judgement(t, "mean_ap", Place::Overall)).unwrap_or_default();
-            @let accuracy = analysis.over_tasks("accuracy");
+            @let (map, accuracy) = (analysis.over_tasks("mean_ap"), analysis.over_tasks("accuracy"));
             tr {
                 th.name scope="row" {
                     @match links.and_then(|links| links.get(k)) {
@@ -216,11 +218,12 @@ fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
                     }
                 }
                 td.name { (analysis.run.scenario) } td.name { (analysis.run.approach) } td.n { (analysis.run.seed) }
-                td.n { (analysis.tasks.len()) }
+                td.n { (analysis.tasks.len()) @if let Some(unfinished) = &analysis.run.unfinished { " of " (unfinished.tasks) } }
                 td.n { (last.clips.map_or_else(|| "–".to_owned(), |n| n.to_string())) }
                 (judged_cell(&last))
                 td.n { (number(last.chance_quantile)) }
-                (judged_cell(&analysis.over_tasks("mean_ap")))
+                (judged_cell(&map))
+                td.n { (number(map.chance_quantile)) }
                 (judged_cell(&accuracy))
                 td.n { (number(accuracy.chance_quantile)) }
             }
@@ -231,7 +234,7 @@ fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
 
 fn cards(analyses: &[Analysis], groups: &[Group<'_>]) -> Markup {
     let seeds: std::collections::BTreeSet<u64> = analyses.iter().map(|a| a.run.seed).collect();
-    let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
+    let map = |g: &Group<'_>| g.over_tasks("mean_ap")[0];
     let best = groups.iter().max_by(|a, b| {
         let mean = |g| map(g).mean.unwrap_or(f64::NEG_INFINITY);
         mean(a).total_cmp(&mean(b))

@@ -2,9 +2,10 @@
 
 use maud::html;
 
+use super::export::{Cell, Export, Kind};
 use super::groups::Group;
 use super::numbers::{ends, number};
-use super::paired::comparisons;
+use super::paired::{LEVEL, comparisons};
 use super::parts::{Column, table};
 use super::section::Section;
 
@@ -19,7 +20,7 @@ pub(super) fn section(scenarios: &[(&str, Vec<&Group<'_>>)]) -> Option<Section> 
         Column::number("95 % interval"),
         Column::number("p, sign flips"),
         Column::number("p after Holm"),
-        Column::text("by the interval"),
+        Column::text(format!("at {LEVEL} after Holm")),
     ];
     let pairs: Vec<_> = scenarios
         .iter()
@@ -44,12 +45,41 @@ pub(super) fn section(scenarios: &[(&str, Vec<&Group<'_>>)]) -> Option<Section> 
             }
         }
     };
+    let export = Export {
+        columns: vec![
+            ("scenario", Kind::One),
+            ("first", Kind::One),
+            ("second", Kind::One),
+            ("first - second", Kind::Difference),
+            ("p", Kind::One),
+            ("p after Holm", Kind::One),
+            ("verdict", Kind::One),
+        ],
+        rows: pairs
+            .iter()
+            .map(|(scenario, pair)| {
+                let text = |text: &str| Cell::Text(text.to_owned());
+                vec![
+                    text(scenario),
+                    text(&pair.first),
+                    text(&pair.second),
+                    Cell::Spread(pair.difference),
+                    Cell::Number(pair.p),
+                    Cell::Number(pair.corrected),
+                    text(pair.verdict()),
+                ]
+            })
+            .collect(),
+    };
     let body = html! {
         p {
-            "Differences of the mean test mAP on the seeds that both have: Student's interval over the pairs, and the exact sign-flip test, "
-            "two-sided. With n seeds its p cannot fall below 2 / 2ⁿ (0.25 with three). Holm's correction is for all pairs of the scenario."
+            "Differences of the mean test mAP on the seeds that both have, of finished runs of the same tasks: Student's interval over the pairs, "
+            "and the sign-flip test, two-sided. With n seeds its p cannot fall below 2 / 2ⁿ (0.25 with three, 0.031 with six). Holm's correction "
+            "is for all pairs of the scenario, and it decides: one of two is called higher only where p after Holm is at most " (LEVEL)
+            ", whatever the interval, which is not corrected, says."
         }
         (table("Paired tests over seeds", &columns, &rows))
+        (export.render())
     };
     Some(Section::new("paired", "Paired tests over seeds", body))
 }

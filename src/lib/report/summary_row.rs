@@ -9,7 +9,9 @@ use crate::parquet_file::{Format, Table, column};
 ///
 /// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for
 /// the mean over tasks: over all tasks for the value, over tasks 1 and up for the forgetting. A
-/// run's mean is taken first, then mean and standard deviation (n - 1) over the seeds.
+/// run's mean is taken first, then mean and standard deviation (n - 1) over the seeds. Only finished
+/// runs count. The mean over tasks of a subcategory that leaves is over those before and after, which
+/// the page and the rows of single tasks tell apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SummaryRow {
     /// The scenario.
