@@ -1,7 +1,8 @@
 # The pipeline. Each stage is a target. A stage's record is the last file that it publishes; beside
 # it lie two stamps, `.made` (touched when the stage has succeeded) and `.made-by` (the settings that
-# it was last asked to take). A stage runs when what it reads, or a setting that it takes, is newer
-# than `.made`, or when its record is absent. `make help` lists the targets.
+# it was last asked to take); of a report, which lies with its run, `.reported` and `.reported-by`.
+# A stage runs when what it reads, or a setting that it takes, is newer than `.made`, or when its
+# record is absent. `make help` lists the targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -108,6 +109,9 @@ AUDIT_FLAGS ?=
 TRAIN_FLAGS ?=
 # Where else clips are erased and looked for: --store s3://bucket/prefix --signed --cache FOLDER.
 ELSEWHERE ?=
+# Other flags of incdec-report: --frames Kinetics/shards shows frames of what was withdrawn or lost,
+# in which people can be seen.
+REPORT_FLAGS ?=
 # Other flags of incdec-predict.
 PREDICT_FLAGS ?=
 # Other flags of incdec-clean: --dry-run only lists.
@@ -166,7 +170,7 @@ CAMPAIGN ?=
 # one word of a command line.
 PATHS := WEIGHTS DATA LABELS RAW RUNS RUN SCHEDULE EVENTS START SCENARIO APPROACH SEED BIN DEMO_PORT PREFIX SLURM
 LISTS := SCENARIOS METHODS SEEDS MARKS
-FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS CLEAN_FLAGS ERASE ELSEWHERE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
+FLAGS := OWN_DATA_FLAGS DOWNLOAD_FLAGS DECODE_FLAGS TASKS_FLAGS FEATURES_FLAGS AUDIT_FLAGS AUDITED TRAIN_FLAGS REPORT_FLAGS CLEAN_FLAGS ERASE ELSEWHERE REPRODUCE_TRAIN DEMO_TOY DEMO_TRAIN CAMPAIGN PREDICT_FLAGS VIDEO
 WORDS := SOURCE FRAME_FOLDERS JOBS MAX_FAILED RETRY FPS FRAME_SIZE CODEC QUALITY TASKS PRETRAINED BACKBONE DEVICE GEOMETRY REQUEST CLIP KEEP_ARCHIVES VIDEOS CLIP_LABELS \
     CHECKPOINT DESTDIR UNPACK_BYTES PYTHON GPU GROUP_BY TAXONOMY LIST PARTS PROCESSES
 SETTINGS := $(PATHS) $(LISTS) $(FLAGS) $(WORDS)
@@ -331,7 +335,7 @@ TASKS_COMMAND = '$(BIN)/incdec-tasks' --manifest '$(MANIFEST)' --out '$(TASK_DIR
 FEATURES_COMMAND = '$(BIN)/incdec-features' --shards '$(SHARDS)' --out '$(FEATURES)' $(call flag,--withdrawn,WITHDRAWN) $(FEATURES_SETTINGS)
 TRAIN_COMMAND = '$(BIN)/incdec-train' --availability '$(TASK_DIR)' --shards '$(SHARDS)' --out '$(RUN_DIR)' \
     $(WITHDRAWAL_FLAGS) $(TRAIN_SETTINGS)
-REPORT_COMMAND = '$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWAL_FLAGS) '$(RUN_DIR)'
+REPORT_COMMAND = '$(BIN)/incdec-report' --out '$(REPORT)' $(WITHDRAWAL_FLAGS) $(REPORT_FLAGS) '$(RUN_DIR)'
 
 $(DATA)/.made-by: FORCE
 	$(call made_by,'$(RAW)' '$(LABELS)' $(DOWNLOAD_SETTINGS))
@@ -345,6 +349,8 @@ $(DATA)/features/.made-by: FORCE
 	$(call made_by,$(FEATURES_SETTINGS))
 $(RUN_DIR)/.made-by: FORCE
 	$(call made_by,'$(TASK_DIR)' $(TRAIN_SETTINGS))
+$(RUN_DIR)/.reported-by: FORCE
+	$(call made_by,$(REPORT_FLAGS))
 
 SPLIT_TABLES := $(addprefix $(LABELS)/,train.csv validation.csv test.csv)
 # The list of withdrawn clips is an input of every stage where it exists.
@@ -409,7 +415,7 @@ $(RUN_DIR)/.made: $(AVAILABILITY) $(INDEX) $(WITHDRAWN) $(FEATURES_OF_APPROACH) 
 
 report: $(REPORT) ## one HTML page of the run
 $(REPORT): $(RUN_DIR)/.reported ;
-$(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWALS) $(call absent,$(REPORT)) | $(BUILT)
+$(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWN) $(WITHDRAWALS) $(RUN_DIR)/.reported-by $(call absent,$(REPORT)) | $(BUILT)
 	$(call run,$(REPORT_COMMAND))
 	@touch '$@'
 

@@ -28,7 +28,7 @@ struct Args {
     #[arg(required_unless_present_any = ["withdrawals", "audit"], value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The folder of an audit, as incdec-audit writes it, in place of runs
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table", "withdrawn", "withdrawals", "frames", "permutations"])]
     audit: Option<PathBuf>,
     /// Also write the audit's table of methods for LaTeX
     #[arg(long, value_name = "FILE", requires = "audit")]

@@ -2,8 +2,10 @@
 
 mod audit;
 mod browser;
+mod comparison;
 mod fake;
 pub(crate) mod frames;
+mod many;
 mod page;
 mod trust;
 
@@ -229,11 +231,9 @@ fn several_runs_are_summed_up_over_seeds() {
         let (mean, deviation) = mean_and_deviation(&per_run(metric, true, subcategory));
         assert!((row.forgetting_mean.unwrap() - mean).abs() < 1e-12);
         assert!((row.forgetting_deviation.unwrap() - deviation).abs() < 1e-12);
-        assert!(page.contains(&format!(
-            "{:.3} ± {:.3}",
-            row.mean.unwrap(),
-            row.deviation.unwrap()
-        )));
+        // The page tells the tasks that have a subcategory from those that have it no longer.
+        let shown = format!("{:.3} ± {:.3}", row.mean.unwrap(), row.deviation.unwrap());
+        assert!(subcategory.is_some() || page.contains(&shown), "{shown}");
     }
     let single = rows.iter().find(|r| r.scenario == "substitution").unwrap();
     assert_eq!((single.seeds, single.deviation), (1, None));
@@ -333,6 +333,7 @@ fn an_unfinished_run_has_its_page_which_says_what_is_missing() {
     run(&super::report::config(root.path(), vec![finished, folder])).unwrap();
     let told = fs::read_to_string(&config.out).unwrap();
     assert!(told.contains("decremental-finetune-0 is not finished"));
+    assert!(told.contains("It is in no mean over seeds and in no pair of runs"));
 }
 
 #[test]
@@ -416,4 +417,24 @@ fn the_command_prints_the_page_and_a_line_to_remember() {
     assert!(page.exists());
     let mut command = Command::cargo_bin("incdec-report").unwrap();
     command.arg("--out").arg(&page).assert().code(2);
+}
+
+#[test]
+fn what_the_page_of_an_audit_would_pass_over_is_refused_beside_it() {
+    for (flag, value) in [
+        ("--frames", "shards"),
+        ("--withdrawn", "withdrawn.csv"),
+        ("--withdrawals", "erasures.parquet"),
+        ("--permutations", "50"),
+        ("--table", "report.parquet"),
+    ] {
+        let mut command = Command::cargo_bin("incdec-report").unwrap();
+        command.args(["--out", "audit.html", "--audit", "audit", flag, value]);
+        let output = command.assert().code(2).get_output().stderr.clone();
+        let said = String::from_utf8(output).unwrap();
+        assert!(
+            said.contains(flag) && said.contains("cannot be used with"),
+            "{said}"
+        );
+    }
 }

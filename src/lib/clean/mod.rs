@@ -12,7 +12,7 @@
 //! | `decode` | of the shards | every row of a shard has its hash; the index is ours |
 //! | `manifest`, `tasks` | of the table, or one above | the table is ours; a card ends with its own hash |
 //! | `train` | of the run | the run's record holds the hash, or the file is of a format of ours |
-//! | `report` | of the run | the page ends with its own hash |
+//! | `report` | of the run | the page, or one of `report-runs`, holds its own hash |
 
 mod config;
 mod error;

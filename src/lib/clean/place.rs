@@ -13,6 +13,7 @@ use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
 use crate::manifest::{CROISSANT_FILE, DATA_CARD_FILE};
 use crate::parquet_file::Table;
+use crate::report::run_pages;
 use crate::shard::{IndexRow, part_folders, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
@@ -24,8 +25,8 @@ const CLIPS_FOLDER: &str = "raw";
 /// What make leaves beside a record: that the stage has succeeded, and the settings that it was
 /// asked to take.
 pub(super) const MADE: [&str; 2] = [".made", ".made-by"];
-/// The same of a report, which takes no settings.
-pub(super) const REPORTED: [&str; 1] = [".reported"];
+/// The same of a report.
+pub(super) const REPORTED: [&str; 2] = [".reported", ".reported-by"];
 
 /// Where a stage's work lies.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ impl Place {
     pub(super) fn stamps(&self) -> Vec<PathBuf> {
         let names: &[&str] = match self.stage {
             Stage::Report => &REPORTED,
-            Stage::Train => &[MADE[0], MADE[1], REPORTED[0]],
+            Stage::Train => &[MADE[0], MADE[1], REPORTED[0], REPORTED[1]],
             _ => &MADE,
         };
         let of = |folder: &PathBuf| {
@@ -114,7 +115,16 @@ impl Place {
             path: self.folder.join(name),
             proof,
         };
-        let page = at(PAGE_FILE, Proof::Page);
+        // Those of single runs first: the page leads to them.
+        let pages = || -> Result<Vec<Candidate>, ArtifactError> {
+            let page = self.folder.join(PAGE_FILE);
+            let paths = run_pages(&page)?.into_iter().chain([page]);
+            let proven = |path| Candidate {
+                path,
+                proof: Proof::Page,
+            };
+            Ok(paths.map(proven).collect())
+        };
         Ok(match self.stage {
             Stage::Download => {
                 let ledger = self.folder.join(LedgerRow::FILE);
@@ -146,11 +156,11 @@ impl Place {
                 .flat_map(|folder| tasks(folder))
                 .collect(),
             Stage::Train => {
-                let mut found = vec![page];
+                let mut found = pages()?;
                 found.extend(run_files(&self.folder)?);
                 found
             }
-            Stage::Report => vec![page],
+            Stage::Report => pages()?,
         })
     }
 }

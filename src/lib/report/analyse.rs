@@ -2,8 +2,9 @@
 //! each figure must be held against: its bootstrap interval and the level of chance.
 
 use super::judgement::{Bounds, Judgement, Place, pick};
-use super::load::{Measured, Run};
-use super::populations::{self, Populations};
+use super::load::Run;
+use super::populations::{self, Populations, Presence, presence};
+use super::run_figures::Measured;
 use super::{CHANCE_QUANTILE, ReportError};
 use crate::audit::interval::Draw;
 use crate::clip::Split;
@@ -34,6 +35,7 @@ pub(super) struct Example {
     pub(super) subcategory: String,
     /// What became of the subcategory.
     pub(super) why: String,
+    pub(super) clip_id: String,
     /// JPEG pictures.
     pub(super) frames: Vec<Vec<u8>>,
 }
@@ -176,9 +178,52 @@ impl Analysis {
         }
     }
 
+    /// The means over the tasks to which a subcategory is `wanted` of its average precision, and of
+    /// its forgetting over those of them from 1 up, with chance and clips.
+    pub(super) fn of_subcategory(&self, name: &str, wanted: fn(Presence) -> bool) -> Judgement {
+        let Some(place) = self.run.taxonomy.place(name) else {
+            return Judgement::default();
+        };
+        let presence = presence(&self.run, &self.task_numbers(), name);
+        let tasks = self.tasks.iter().enumerate().zip(presence);
+        let judged: Vec<(usize, Judgement)> = tasks
+            .filter(|(_, presence)| wanted(*presence))
+            .map(|((k, t), _)| {
+                let place = Place::Subcategory(place.number);
+                (k, self.judgement(t, "ap_per_subcategory", place))
+            })
+            .collect();
+        let later = judged.iter().filter(|(k, _)| *k > 0);
+        Judgement {
+            value: mean_defined(judged.iter().map(|(_, j)| j.value)),
+            forgetting: mean_defined(later.map(|(_, j)| j.forgetting)),
+            chance: mean_defined(judged.iter().map(|(_, j)| j.chance)),
+            clips: judged.last().and_then(|(_, j)| j.clips),
+            ..Judgement::default()
+        }
+    }
+
+    /// Whether a subcategory is withdrawn, or yet to come, in some task: then what is lost over all
+    /// clips is partly what was to be lost, and a figure of it is neither good nor bad.
+    pub(super) fn is_changing(&self) -> bool {
+        let mut populations = self.tasks.iter().filter_map(|t| t.populations.as_ref());
+        populations.any(Populations::is_any_away)
+    }
+
     /// The numbers of the tasks that were evaluated, in order.
     pub(super) fn task_numbers(&self) -> Vec<i32> {
         self.tasks.iter().map(|t| t.task).collect()
+    }
+
+    /// The fewest and the most test clips of a task.
+    pub(super) fn test_clips(&self) -> Option<(usize, usize)> {
+        let counts = || self.tasks.iter().filter_map(|t| t.clips(Place::Overall));
+        counts().min().zip(counts().max())
+    }
+
+    /// A task that was evaluated.
+    pub(super) fn task(&self, task: i32) -> Option<&TaskAnalysis> {
+        self.tasks.iter().find(|t| t.task == task)
     }
 
     /// The last task that was evaluated; none in a run whose first task is under way.

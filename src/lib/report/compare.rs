@@ -5,29 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 use plotters::style::RGBColor;
 
-use super::ReportError;
-use super::analyse::TaskAnalysis;
 use super::charts::{self, Axes, CHART_SIZE, Series};
-use super::colors;
-use super::export::Export;
 use super::groups::Group;
 use super::judgement::Spread;
-use super::numbers::{ends, number, spread};
-use super::paired::comparisons;
-use super::parts::{
-    Column, figure, forgetting_spread_cell, legend_of, ordered_table, share_spread_cell,
-    spread_cell, table,
-};
-use super::populations::{Population, Populations};
+use super::numbers::clips;
+use super::parts::{Column, figure, legend_of, table};
 use super::section::Section;
+use super::{ReportError, colors, over_seeds, paired_section, subcategories_over_seeds};
 
-/// Columns of a table by subcategory before the next table begins: as many as a printed page has
-/// room for.
-const COLUMNS_A_TABLE: usize = 6;
-
-/// The sections that compare the groups.
+/// The sections that compare the groups; none where no run is finished.
 pub(super) fn sections(groups: &[Group<'_>]) -> Result<Vec<Section>, ReportError> {
-    let mut sections = vec![overview(groups)];
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sections = vec![over_seeds::section(groups)];
     sections.extend(settings(groups));
     let scenarios: BTreeSet<&str> = groups.iter().map(|g| g.scenario.as_str()).collect();
     let mut charts = Vec::new();
@@ -48,111 +39,9 @@ pub(super) fn sections(groups: &[Group<'_>]) -> Result<Vec<Section>, ReportError
             }
         },
     ));
-    sections.extend(paired(&tables));
-    sections.push(Section::new(
-        "by-subcategory",
-        "By subcategory",
-        html! {
-            p {
-                "Average precision of each subcategory against all other categories (↑ higher is better, but for what was withdrawn), "
-                "mean over tasks, then mean ± standard deviation over seeds."
-            }
-            @for (scenario, groups) in &tables {
-                h3 { (scenario) }
-                @for part in groups.chunks(COLUMNS_A_TABLE) { (by_subcategory(scenario, part, "value")) }
-                details {
-                    summary { "Forgetting by subcategory, " (scenario) " (↓ lower is better, but for what was withdrawn)" }
-                    @for part in groups.chunks(COLUMNS_A_TABLE) { (by_subcategory(scenario, part, "forgetting")) }
-                }
-            }
-        },
-    ));
+    sections.extend(paired_section::section(&tables));
+    sections.push(subcategories_over_seeds::section(&tables));
     Ok(sections)
-}
-
-/// A figure of a population at the end of each run's last task, over seeds.
-fn of_population(
-    group: &Group<'_>,
-    population: fn(&Populations) -> &Population,
-    figure: fn(&Population) -> Option<f64>,
-) -> Spread {
-    group.last(|t: &TaskAnalysis| figure(population(t.populations.as_ref()?)))
-}
-
-fn overview(groups: &[Group<'_>]) -> Section {
-    let columns = [
-        Column::text("scenario"),
-        Column::text("approach"),
-        Column::number("seeds"),
-        Column::number("mAP, mean over tasks ↑"),
-        Column::number("last task's mAP ↑"),
-        Column::number("chance, 99th percentile"),
-        Column::number("accuracy ↑"),
-        Column::number("AP of what is available ↑"),
-        Column::number("its forgetting ↓"),
-        Column::number("AP of what was withdrawn ↓"),
-        Column::number("its forgetting ↑"),
-        Column::number("AP of what has not arrived"),
-    ];
-    let figures = |group: &Group<'_>| {
-        [
-            group.over_tasks("mean_ap").0,
-            group.last_map(),
-            group.last(TaskAnalysis::chance_quantile),
-            group.over_tasks("accuracy").0,
-            of_population(group, |p| &p.available, |p| p.value),
-            of_population(group, |p| &p.available, |p| p.forgetting),
-            of_population(group, |p| &p.withdrawn, |p| p.value),
-            of_population(group, |p| &p.withdrawn, |p| p.forgetting),
-            of_population(group, |p| &p.not_yet, |p| p.value),
-        ]
-    };
-    let export = Export {
-        columns: vec![
-            "scenario",
-            "approach",
-            "seeds",
-            "mAP",
-            "last mAP",
-            "chance",
-            "accuracy",
-            "available AP",
-            "available forgetting",
-            "withdrawn AP",
-            "withdrawn forgetting",
-            "not yet AP",
-        ],
-        rows: groups
-            .iter()
-            .map(|group| {
-                let names = [group.scenario.clone(), group.short_name()];
-                let figures = figures(group).into_iter().map(|f| spread(&f));
-                let seeds = group.runs.len().to_string();
-                names.into_iter().chain([seeds]).chain(figures).collect()
-            })
-            .collect(),
-    };
-    let rows = html! {
-        @for group in groups {
-            @let [map, last, chance, accuracy, available, kept, withdrawn, lost, not_yet] = figures(group);
-            tr {
-                td.name { (group.scenario) } th.name scope="row" { (group.short_name()) } td.n { (group.runs.len()) }
-                (share_spread_cell(&map)) (share_spread_cell(&last)) (spread_cell(&chance)) (spread_cell(&accuracy))
-                (share_spread_cell(&available)) (forgetting_spread_cell(&kept))
-                (share_spread_cell(&withdrawn)) (spread_cell(&lost)) (share_spread_cell(&not_yet))
-            }
-        }
-    };
-    let body = html! {
-        p {
-            "Each run's figure first, then mean ± standard deviation (n − 1) over seeds; in small print the number of seeds and Student's "
-            "95 % interval of the mean. ↑ higher is better, ↓ lower is better. Subcategories are those of the last task: of what was withdrawn a low figure "
-            "and a large forgetting are what is wanted. All on the test set."
-        }
-        (table("Figures over seeds", &columns, &rows))
-        (export.render())
-    };
-    Section::new("over-seeds", "Over seeds", body)
 }
 
 /// The settings that each letter of an approach stands for.
@@ -186,52 +75,6 @@ fn settings(groups: &[Group<'_>]) -> Option<Section> {
     Some(Section::new("settings", "What the letters stand for", body))
 }
 
-/// Every pair of a scenario's approaches on the seeds that both have.
-fn paired(scenarios: &[(&str, Vec<&Group<'_>>)]) -> Option<Section> {
-    let columns = [
-        Column::text("scenario"),
-        Column::text("first"),
-        Column::text("second"),
-        Column::number("seeds (n)"),
-        Column::number("first − second, mean test mAP"),
-        Column::number("95 % interval"),
-        Column::number("p, sign flips"),
-        Column::number("p after Holm"),
-        Column::text("by the interval"),
-    ];
-    let pairs: Vec<_> = scenarios
-        .iter()
-        .flat_map(|(scenario, groups)| {
-            let found = comparisons(groups);
-            found.into_iter().map(move |pair| (*scenario, pair))
-        })
-        .collect();
-    if pairs.is_empty() {
-        return None;
-    }
-    let rows = html! {
-        @for (scenario, pair) in &pairs {
-            tr {
-                td.name { (scenario) } td.name { (pair.first) } td.name { (pair.second) }
-                td.n { (pair.difference.runs) }
-                td.n { (number(pair.difference.mean)) }
-                td.n { (ends(pair.difference.interval)) }
-                td.n { (number(pair.p)) }
-                td.n { (number(pair.corrected)) }
-                td.name { (pair.verdict()) }
-            }
-        }
-    };
-    let body = html! {
-        p {
-            "Differences of the mean test mAP on the seeds that both have: Student's interval over the pairs, and the exact sign-flip test, "
-            "two-sided. With n seeds its p cannot fall below 2 / 2ⁿ (0.25 with three). Holm's correction is for all pairs of the scenario."
-        }
-        (table("Paired tests over seeds", &columns, &rows))
-    };
-    Some(Section::new("paired", "Paired tests over seeds", body))
-}
-
 /// The colour and the dashes of a group among those of its scenario.
 fn look(group: &Group<'_>, all: &[&Group<'_>]) -> (RGBColor, Option<charts::Dash>) {
     let color = colors::of_approach(&group.approach, all.iter().map(|g| g.approach.as_str()));
@@ -241,15 +84,18 @@ fn look(group: &Group<'_>, all: &[&Group<'_>]) -> (RGBColor, Option<charts::Dash
     (color, charts::dash(place.unwrap_or(0)))
 }
 
-/// mAP and forgetting over tasks, a line for each approach of a scenario.
+/// mAP and forgetting over tasks, a line for each approach of a scenario. Where subcategories come
+/// and go, what is forgotten of those that are there stands apart from what is lost of the others.
 fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportError> {
-    let lines = |pick: fn((Spread, Spread)) -> Spread| -> Vec<Series> {
+    let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
+    let tasks: Vec<i32> = tasks.into_iter().collect();
+    let lines = |of: &dyn Fn(&Group<'_>, i32) -> Spread| -> Vec<Series> {
         let of_group = |group: &&Group<'_>| {
             let (color, dash) = look(group, groups);
             let mut line = Series::new(group.short_name(), color);
             line.dash = dash;
             for task in group.tasks() {
-                let spread = pick(group.of_task(task, "mean_ap"));
+                let spread = of(group, task);
                 line.points.push((f64::from(task), spread.mean));
                 let ends = spread.mean.zip(spread.deviation);
                 line.bars.push(ends.map(|(mean, d)| (mean - d, mean + d)));
@@ -258,64 +104,57 @@ fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportErr
         };
         groups.iter().map(of_group).collect()
     };
-    let (values, forgotten) = (lines(|s| s.0), lines(|s| s.1));
-    let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
-    let tasks: Vec<i32> = tasks.into_iter().collect();
-    let drawn = |what: &str, lines: &[Series]| {
+    let drawn = |what: &str, lines: &[Series], caption: &str| {
         let axes = Axes::tasks(&tasks, what).fitted(lines);
-        charts::lines(
-            &format!("{what} over tasks, {scenario}"),
-            CHART_SIZE,
-            &axes,
-            lines,
-        )
+        let name = format!("{what} over tasks, {scenario}");
+        let svg = charts::lines(&name, CHART_SIZE, &axes, lines)?;
+        Ok::<_, ReportError>(figure(&svg, caption, Some(legend_of(lines))))
     };
-    let map = drawn("test mAP", &values)?;
-    let forgetting = drawn("forgetting of test mAP", &forgotten)?;
-    Ok(html! {
-        div.grid {
-            (figure(&map, "Test mAP over tasks (↑ higher is better); bars are one standard deviation over seeds", Some(legend_of(&values))))
-            (figure(&forgetting, "Forgetting of the test mAP over tasks, all clips (↓ lower is better)", Some(legend_of(&forgotten))))
-        }
-    })
+    let counts = groups.iter().flat_map(|group| &group.runs);
+    let counts = counts.filter_map(|run| run.test_clips());
+    let n = clips(counts.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))));
+    let mut values = lines(&|group, task| group.of_task(task, "mean_ap")[0]);
+    values.push(chance(&tasks, groups));
+    let map = format!(
+        "Test mAP over tasks, of {n} (↑ higher is better); bars are one standard deviation over seeds"
+    );
+    let mut figures = vec![drawn("test mAP", &values, &map)?];
+    if groups.iter().any(|group| group.is_changing()) {
+        let kept = lines(&|group, task| group.population(Some(task), |p| &p.available)[1]);
+        let lost = lines(&|group, task| group.population(Some(task), |p| &p.withdrawn)[1]);
+        figures.push(drawn(
+            "forgetting of what is available",
+            &kept,
+            "Forgetting of what is available over tasks, since its best task (↓ lower is better)",
+        )?);
+        figures.push(drawn(
+            "forgetting of what was withdrawn",
+            &lost,
+            "Forgetting of what was withdrawn over tasks, since the last task that had it (↑ more is better: it is what withdrawing is for)",
+        )?);
+    } else {
+        let forgotten = lines(&|group, task| group.of_task(task, "mean_ap")[1]);
+        figures.push(drawn(
+            "forgetting of test mAP",
+            &forgotten,
+            &format!("Forgetting of the test mAP over tasks, of {n} (↓ lower is better)"),
+        )?);
+    }
+    Ok(html! { div.grid { @for figure in &figures { (figure) } } })
 }
 
-fn by_subcategory(scenario: &str, groups: &[&Group<'_>], what: &str) -> Markup {
-    // In the order of the first run that knows them.
-    let mut subcategories: Vec<(String, String)> = Vec::new();
-    for run in groups.iter().flat_map(|g| &g.runs).map(|a| &a.run) {
-        for (class, name) in run.taxonomy.subcategories() {
-            let category = run.taxonomy.categories()[class].name.clone();
-            let entry = (category, name.to_owned());
-            if !subcategories.contains(&entry) {
-                subcategories.push(entry);
-            }
-        }
-    }
-    let columns: Vec<Column> = std::iter::once(Column::text("name"))
-        .chain(groups.iter().map(|g| Column::number(g.short_name())))
-        .collect();
-    let rows = html! {
-        @for (k, (category, subcategory)) in subcategories.iter().enumerate() {
-            @if k == 0 || subcategories[k - 1].0 != *category {
-                tr.group { th colspan=(columns.len()) scope="rowgroup" { (category) } }
-            }
-            tr {
-                th.name scope="row" { (subcategory) }
-                @for group in groups {
-                    @let (value, forgotten) = group.subcategory("ap_per_subcategory", category, subcategory);
-                    @if what == "value" {
-                        (share_spread_cell(&value))
-                    } @else {
-                        (forgetting_spread_cell(&forgotten))
-                    }
-                }
-            }
-        }
+/// The level of chance in each task: of all runs' the highest, which is above chance in each.
+fn chance(tasks: &[i32], groups: &[&Group<'_>]) -> Series {
+    let runs = || groups.iter().flat_map(|group| &group.runs);
+    let highest = |task: i32| {
+        let levels = runs().filter_map(|a| a.task(task)?.chance_quantile());
+        levels.reduce(f64::max)
     };
-    ordered_table(
-        &format!("Subcategories, {what}, {scenario}"),
-        &columns,
-        &rows,
-    )
+    let mut line = Series::new(
+        "chance, 99th percentile, highest of all runs",
+        charts::MUTED,
+    );
+    line.points = tasks.iter().map(|&t| (f64::from(t), highest(t))).collect();
+    (line.dash, line.dots) = (Some((6, 4)), false);
+    line
 }

@@ -3,25 +3,18 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::ReportError;
 use super::analyse::{Analysis, TaskAnalysis};
 use super::charts::{self, Axes, CHART_SIZE, Series};
 use super::colors::color;
-use super::examples;
 use super::judgement::{Interval, Place};
 use super::load::Flow;
-use super::numbers::{ends, number};
+use super::numbers::{clips, ends, number};
 use super::parts::{Column, card, figure, legend, legend_of, table};
 use super::population_section;
-use super::populations::Population;
+use super::populations::{Population, Populations};
 use super::section::Section;
-use super::tables;
+use super::{ReportError, curves, examples, tables};
 use crate::clip::Split;
-use crate::metrics::PrCurve;
-
-const CURVE_SIZE: (u32, u32) = (380, 320);
-/// Points of a precision-recall curve that are drawn: more than a screen shows.
-const CURVE_POINTS: usize = 200;
 
 /// The sections about one run.
 pub(super) fn sections(
@@ -36,12 +29,21 @@ pub(super) fn sections(
             " permutations of its labels under the same scores. Intervals are of 95 %, by " (permutations)
             " draws of the test clips with replacement within each subcategory: they say what other clips might have given, not what "
             "other seeds would; of a handful of clips a draw holds some twice, which lifts their average precision a little. Validation is on other clips, which also chose the epoch: its figures cannot be held against the test's."
+            @if analysis.is_changing() {
+                " The mAP is of all test clips, those of what was withdrawn among them, whose loss lowers it: what is available stands apart from "
+                "them in the section after this one."
+            }
         }
         (over_tasks(analysis, quantile)?)
         (tables::tasks(analysis, quantile))
     };
     let by_category = html! {
-        p { "Each category against all others on the test set, by task (↑ higher is better). The last column is what the last task forgot (↓ lower is better)." }
+        p {
+            "Each category against all others on the test set, by task (↑ higher is better). The last column is what the last task forgot"
+            @if analysis.is_changing() {
+                ": of all clips of the category, withdrawn ones among them, so that by itself it is neither good nor bad."
+            } @else { " (↓ lower is better)." }
+        }
         (tables::by_category(analysis))
     };
     let by_subcategory = html! {
@@ -63,7 +65,7 @@ pub(super) fn sections(
     ));
     sections.extend(examples::section(&analysis.examples));
     sections.extend(confusion(analysis));
-    sections.extend(curves(analysis)?);
+    sections.extend(curves::section(analysis)?);
     sections.extend(history(analysis)?);
     sections.push(settings(analysis));
     Ok(sections)
@@ -84,21 +86,25 @@ pub(super) fn cards(analysis: &Analysis, quantile: f64) -> Markup {
         analysis.over_tasks("accuracy"),
     );
     let populations = last.and_then(|t| t.populations.as_ref());
-    let populations = populations.filter(|p| p.withdrawn.subcategories > 0);
-    let n = map
-        .clips
-        .map_or_else(String::new, |n| format!("{n} test clips, "));
+    let populations = populations.filter(|_| analysis.is_changing());
+    let n = clips(map.clips.map(|n| (n, n)));
+    let each = format!("{} a task", clips(analysis.test_clips()));
     html! {
         div.cards {
-            (card(&number(map.value), "last task's test mAP ↑", &format!("{n}{}; chance {} at the {}", ends(map.interval), number(map.chance_quantile), percentile(quantile))))
-            (card(&number(mean.value), "mean test mAP over tasks ↑", &format!("{}; chance {}", ends(mean.interval), number(mean.chance_quantile))))
+            (card(&number(map.value), "last task's test mAP ↑", &format!("{n}, {}; chance {} at the {}", ends(map.interval), number(map.chance_quantile), percentile(quantile))))
+            (card(&number(mean.value), "mean test mAP over tasks ↑", &format!("{each}, {}; chance {}", ends(mean.interval), number(mean.chance_quantile))))
             @if let Some(p) = populations {
                 (card(&number(p.available.value), "AP of what is available ↑", &population(&p.available)))
-                (card(&number(p.withdrawn.value), "AP of what was withdrawn ↓", &population(&p.withdrawn)))
+                @if p.withdrawn.subcategories > 0 {
+                    (card(&number(p.withdrawn.value), "AP of what was withdrawn ↓", &population(&p.withdrawn)))
+                }
+                @if p.not_yet.subcategories > 0 {
+                    (card(&number(p.not_yet.value), "AP of what has not arrived", &population(&p.not_yet)))
+                }
             } @else {
-                (card(&number(mean.forgetting), "mean forgetting of mAP ↓", &format!("{}; tasks 1 and up, below 0 is a gain", ends(mean.forgetting_interval))))
+                (card(&number(mean.forgetting), "mean forgetting of mAP ↓", &format!("{each}, {}; tasks 1 and up, below 0 is a gain", ends(mean.forgetting_interval))))
             }
-            (card(&number(accuracy.value), "mean test accuracy ↑", &format!("{}; chance {}", ends(accuracy.interval), number(accuracy.chance_quantile))))
+            (card(&number(accuracy.value), "mean test accuracy ↑", &format!("{each}, {}; chance {}", ends(accuracy.interval), number(accuracy.chance_quantile))))
             (card(&analysis.tasks.len().to_string(), "tasks", &format!("seed {}", analysis.run.seed)))
         }
     }
@@ -138,17 +144,32 @@ fn over_tasks(analysis: &Analysis, quantile: f64) -> Result<Markup, ReportError>
     let mut axes = Axes::tasks(&tasks, "test mAP");
     axes.y_range = 0.0..1.0;
     let map = charts::lines("test mAP over tasks", CHART_SIZE, &axes, &values)?;
-    let mut forgotten = [
-        line("mAP", color(1), &|t| of(t, "mean_ap").forgetting),
-        line("accuracy", color(4), &|t| of(t, "accuracy").forgetting),
-    ];
-    forgotten[0].bars = bars(&|t| of(t, "mean_ap").forgetting_interval);
+    let (forgotten, caption) = if analysis.is_changing() {
+        let lost = |k: usize| {
+            let of = move |t: &TaskAnalysis| Some(*t.populations.as_ref()?.each()[k].1);
+            let (name, _) = Populations::default().each()[k];
+            let mut lost = line(name, charts::population_color(k), &|t| of(t)?.forgetting);
+            lost.bars = bars(&|t| of(t)?.forgetting_interval);
+            lost
+        };
+        let caption = "Forgetting of what is available, since its best task (↓ lower is better), and of what was withdrawn, since the \
+            last task that had it (↑ more is better: it is what withdrawing is for)";
+        ([lost(0), lost(1)], caption)
+    } else {
+        let mut forgotten = [
+            line("mAP", color(1), &|t| of(t, "mean_ap").forgetting),
+            line("accuracy", color(4), &|t| of(t, "accuracy").forgetting),
+        ];
+        forgotten[0].bars = bars(&|t| of(t, "mean_ap").forgetting_interval);
+        let caption = "Forgetting on the whole test set: best earlier value minus the present one (↓ lower is better)";
+        (forgotten, caption)
+    };
     let axes = Axes::tasks(&tasks, "forgetting").fitted(&forgotten);
     let forgetting = charts::lines("forgetting over tasks", CHART_SIZE, &axes, &forgotten)?;
     Ok(html! {
         div.grid {
             (figure(&map, "Test mAP over tasks with 95 % bootstrap intervals (↑ higher is better)", Some(legend_of(&values))))
-            (figure(&forgetting, "Forgetting on the whole test set: best earlier value minus the present one (↓ lower is better)", Some(legend_of(&forgotten))))
+            (figure(&forgetting, caption, Some(legend_of(&forgotten))))
         }
     })
 }
@@ -212,60 +233,6 @@ fn confusion(analysis: &Analysis) -> Option<Section> {
         }
     };
     Some(Section::new("confusion", "Confusion", body))
-}
-
-fn curves(analysis: &Analysis) -> Result<Option<Section>, ReportError> {
-    let mut figures = Vec::new();
-    for task in &analysis.tasks {
-        let Some(evaluation) = &task.evaluation else {
-            continue;
-        };
-        let lines: Vec<Series> = analysis
-            .run
-            .taxonomy
-            .categories()
-            .iter()
-            .zip(&evaluation.pr_curves)
-            .enumerate()
-            .map(|(k, (category, curve))| curve_line(&category.name, k, curve))
-            .collect();
-        let axes = Axes {
-            x: "recall".into(),
-            y: "precision".into(),
-            x_range: 0.0..1.0,
-            x_ticks: charts::ticks(&(0.0..1.0)),
-            y_range: 0.0..1.02,
-        };
-        let name = format!("precision over recall, task {}", task.task);
-        let svg = charts::lines(&name, CURVE_SIZE, &axes, &lines)?;
-        figures.push((task.task, svg));
-    }
-    if figures.is_empty() {
-        return Ok(None);
-    }
-    let categories = analysis.run.taxonomy.categories().iter().enumerate();
-    let entries = categories.map(|(k, c)| (color(k), None, c.name.as_str()));
-    let body = html! {
-        p { "One category against all others, on the test set, at the end of each task. The closer to the upper right corner, the better." }
-        (legend(entries))
-        div.grid.small {
-            @for (task, svg) in &figures { (figure(svg, &format!("Task {task}"), None)) }
-        }
-    };
-    Ok(Some(Section::new("curves", "Precision and recall", body)))
-}
-
-/// A curve, thinned to what a screen shows.
-fn curve_line(category: &str, k: usize, curve: &PrCurve) -> Series {
-    let mut line = Series::new(category, color(k));
-    line.dots = false;
-    let n = curve.precision.len();
-    let step = n.div_ceil(CURVE_POINTS).max(1);
-    let kept = (0..n).filter(|i| i % step == 0 || i + 1 == n);
-    line.points = kept
-        .map(|i| (curve.recall[i], Some(curve.precision[i])))
-        .collect();
-    line
 }
 
 fn history(analysis: &Analysis) -> Result<Option<Section>, ReportError> {

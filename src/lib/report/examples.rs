@@ -1,6 +1,8 @@
 //! What was lost, to look at: frames of clips of subcategories that were withdrawn, or that the
 //! model knew better before. Only where the page is asked for them: people can be seen in frames.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
@@ -10,19 +12,65 @@ use super::analyse::{Analysis, Example};
 use super::judgement::Place;
 use super::populations::{Presence, presence};
 use super::section::Section;
+use crate::clip::Split;
 use crate::shard::{Codec, Shards};
 use crate::tables::PredictionRow;
+use crate::withdrawn::Withdrawn;
 
 /// Subcategories that are shown: those of which most was lost.
 const MAX_SHOWN: usize = 12;
 /// Frames of a clip: the first, the middle one and the last.
 const FRAMES: usize = 3;
 
-/// Clips of what the run lost, most first, as far as `shards` hold them as JPEG frames.
+/// JPEG pictures of one clip.
+type Frames = Vec<Vec<u8>>;
+
+/// The clips whose frames may be shown: those that are stored as JPEG and that nobody has withdrawn.
+pub(super) struct Showable<'a> {
+    shards: &'a Shards,
+    /// The shard of each, and its row there.
+    places: BTreeMap<(&'a str, Split), (&'a str, i64)>,
+}
+
+impl<'a> Showable<'a> {
+    /// Those of `shards` that are not in the list `withdrawn`.
+    pub(super) fn of(shards: &'a Shards, withdrawn: &Withdrawn) -> Self {
+        let jpeg = Some(Codec::Jpeg.name());
+        let rows = shards.index().iter();
+        let rows = rows
+            .filter(|row| row.codec.as_deref() == jpeg && !withdrawn.contains(&row.clip_id))
+            .filter_map(|row| {
+                let place = row.shard.as_deref().zip(row.shard_row)?;
+                Some(((row.clip_id.as_str(), row.split), place))
+            });
+        Self {
+            shards,
+            places: rows.collect(),
+        }
+    }
+
+    /// The first, the middle and the last frame of a clip; none where it may not be shown.
+    fn frames(&self, clip_id: &str, split: Split) -> Result<Frames, ReportError> {
+        let Some(&(shard, row)) = self.places.get(&(clip_id, split)) else {
+            return Ok(Vec::new());
+        };
+        let clip = self.shards.checked_clip(shard, row)?;
+        let last = clip.len().saturating_sub(1);
+        let mut places: Vec<usize> = (0..FRAMES).map(|k| k * last / (FRAMES - 1)).collect();
+        places.dedup();
+        let kept = places.into_iter().filter(|&place| place < clip.len());
+        Ok(kept.map(|place| clip.frame(place).to_vec()).collect())
+    }
+}
+
+/// Clips of what the run lost, most first, as far as their frames may be shown.
 ///
 /// # Errors
 /// When a shard is absent or damaged.
-pub(super) fn of_run(analysis: &Analysis, shards: &Shards) -> Result<Vec<Example>, ReportError> {
+pub(super) fn of_run(
+    analysis: &Analysis,
+    showable: &Showable<'_>,
+) -> Result<Vec<Example>, ReportError> {
     let Some(last) = analysis.last() else {
         return Ok(Vec::new());
     };
@@ -47,12 +95,12 @@ pub(super) fn of_run(analysis: &Analysis, shards: &Shards) -> Result<Vec<Example
         if examples.len() == MAX_SHOWN {
             break;
         }
-        let frames = frames_of(analysis, last.task, &subcategory, shards)?;
-        if !frames.is_empty() {
+        if let Some((clip_id, frames)) = shown_of(analysis, last.task, &subcategory, showable)? {
             examples.push(Example {
                 category: taxonomy.categories()[class].name.clone(),
                 subcategory,
                 why,
+                clip_id,
                 frames,
             });
         }
@@ -60,37 +108,26 @@ pub(super) fn of_run(analysis: &Analysis, shards: &Shards) -> Result<Vec<Example
     Ok(examples)
 }
 
-/// The frames of one test clip of a subcategory: the first that is mistaken now, or else the first.
-fn frames_of(
+/// One test clip of a subcategory with its frames: the first that is mistaken now and may be shown,
+/// or else the first that may be shown.
+fn shown_of(
     analysis: &Analysis,
     task: i32,
     subcategory: &str,
-    shards: &Shards,
-) -> Result<Vec<Vec<u8>>, ReportError> {
+    showable: &Showable<'_>,
+) -> Result<Option<(String, Frames)>, ReportError> {
     let rows = analysis.run.predictions.get(&task);
-    let mut of_it = rows
-        .into_iter()
-        .flatten()
-        .filter(|row| row.subcategory == subcategory);
-    let mistaken = |row: &&PredictionRow| row.prediction != row.label;
-    let chosen = of_it.clone().find(mistaken).or_else(|| of_it.next());
-    let Some(chosen) = chosen else {
-        return Ok(Vec::new());
-    };
-    let row = shards
-        .index()
-        .iter()
-        .find(|row| row.clip_id == chosen.clip_id && row.split == chosen.split);
-    let stored = row.filter(|row| row.codec.as_deref() == Some(Codec::Jpeg.name()));
-    let Some((shard, row)) = stored.and_then(|row| row.shard.as_deref().zip(row.shard_row)) else {
-        return Ok(Vec::new());
-    };
-    let clip = shards.checked_clip(shard, row)?;
-    let last = clip.len().saturating_sub(1);
-    let mut places: Vec<usize> = (0..FRAMES).map(|k| k * last / (FRAMES - 1)).collect();
-    places.dedup();
-    let kept = places.into_iter().filter(|&place| place < clip.len());
-    Ok(kept.map(|place| clip.frame(place).to_vec()).collect())
+    let of_it = rows.into_iter().flatten();
+    let of_it = of_it.filter(|row| row.subcategory == subcategory);
+    let (mistaken, others): (Vec<&PredictionRow>, Vec<_>) =
+        of_it.partition(|row| row.prediction != row.label);
+    for row in mistaken.into_iter().chain(others) {
+        let frames = showable.frames(&row.clip_id, row.split)?;
+        if !frames.is_empty() {
+            return Ok(Some((row.clip_id.clone(), frames)));
+        }
+    }
+    Ok(None)
 }
 
 /// The section, where there is something to show.
@@ -114,7 +151,8 @@ pub(super) fn section(examples: &[Example]) -> Option<Section> {
         }
         div.grid.small {
             @for example in examples {
-                figure {
+                // By its id erasing finds the page, as long as the clip is shown on it.
+                figure data-clip=(example.clip_id) {
                     div.frames { @for (k, frame) in example.frames.iter().enumerate() { (picture(example, k, frame)) } }
                     figcaption { (example.category) ": " (example.subcategory) ", " (example.why) }
                 }

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::datatypes::Field;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::analyse::{Analysis, TaskAnalysis};
+use super::analyse::Analysis;
 use super::copies::set_apart;
-use super::judgement::{Spread, over_runs};
-use super::load::{Measured, Run};
+use super::judgement::{Judgement, Place, Spread, judged_over_runs, over_runs};
+use super::load::Run;
+use super::populations::{Population, Populations, Presence, presence};
+use super::run_figures::Measured;
+use super::summary_row::SummaryRow;
 use crate::clip::Split;
 use crate::metrics::mean_defined;
-use crate::parquet_file::{Format, Table, column};
 
 /// Runs of one scenario and one approach under the same settings, over seeds; no run is among them
 /// twice, and no seed.
@@ -30,61 +30,13 @@ pub(super) struct Group<'a> {
     pub(super) runs: Vec<&'a Analysis>,
 }
 
-/// A row of the table of figures over seeds, on the test set.
-///
-/// Sorted by scenario, approach, metric, class, subcategory, task; nulls first. `task` is null for
-/// the mean over tasks: over all tasks for the value, over tasks 1 and up for the forgetting. A
-/// run's mean is taken first, then mean and standard deviation (n - 1) over the seeds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SummaryRow {
-    /// The scenario.
-    pub scenario: String,
-    /// The approach.
-    pub approach: String,
-    /// The figure's name as in `metrics.parquet`.
-    pub metric: String,
-    /// The category, for figures per class and per subcategory.
-    pub category: Option<String>,
-    /// The subcategory, for figures per subcategory.
-    pub subcategory: Option<String>,
-    /// The task, from 0; null for the mean over tasks.
-    pub task: Option<i32>,
-    /// Runs (seeds) of the group.
-    pub seeds: i32,
-    /// Mean over seeds; null where undefined in all of them.
-    pub mean: Option<f64>,
-    /// Standard deviation over seeds, n - 1; null with one seed.
-    pub deviation: Option<f64>,
-    /// Mean over seeds of the forgetting.
-    pub forgetting_mean: Option<f64>,
-    /// Standard deviation over seeds of the forgetting, n - 1; null with one seed.
-    pub forgetting_deviation: Option<f64>,
-}
-
-impl Table for SummaryRow {
-    const FORMAT: Format = Format::new("incdec.report", 2, "make report");
-
-    fn columns() -> Vec<Field> {
-        vec![
-            column::text("scenario"),
-            column::text("approach"),
-            column::text("metric"),
-            column::nullable(column::text("category")),
-            column::nullable(column::text("subcategory")),
-            column::nullable(column::int32("task")),
-            column::int32("seeds"),
-            column::nullable(column::float64("mean")),
-            column::nullable(column::float64("deviation")),
-            column::nullable(column::float64("forgetting_mean")),
-            column::nullable(column::float64("forgetting_deviation")),
-        ]
-    }
-}
-
-/// Sorts runs into groups, by scenario and approach.
+/// Sorts the finished runs into groups, by scenario and approach. One that has done a part of its
+/// tasks is in none: its means would be over other tasks than those of the others.
 pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
+    let finished = analyses.iter().filter(|a| a.run.unfinished.is_none());
+    let analyses: Vec<&Analysis> = finished.collect();
     let mut alike: BTreeMap<(String, String, String), Vec<&Analysis>> = BTreeMap::new();
-    for analysis in analyses {
+    for &analysis in &analyses {
         let run = &analysis.run;
         let settings = Value::Object(compared(&analysis.run)).to_string();
         let key = (run.scenario.clone(), run.approach.clone(), settings);
@@ -100,7 +52,7 @@ pub(super) fn group(analyses: &[Analysis]) -> Vec<Group<'_>> {
         }
     }
     let mut variants: BTreeMap<String, Vec<Map<String, Value>>> = BTreeMap::new();
-    for analysis in analyses {
+    for analysis in &analyses {
         let (of_approach, ours) = (
             variants.entry(analysis.run.approach.clone()).or_default(),
             compared(&analysis.run),
@@ -197,17 +149,45 @@ impl Group<'_> {
         format!("{}{settings}{}", self.approach, self.apart)
     }
 
-    /// A figure of each run's last task, over seeds.
-    pub(super) fn last(&self, pick: impl Fn(&TaskAnalysis) -> Option<f64>) -> Spread {
-        over_runs(self.runs.iter().map(|a| a.last().and_then(&pick)))
+    /// Value and forgetting of a figure of each run, over seeds, with chance.
+    fn judged(&self, of: impl Fn(&Analysis) -> Judgement) -> [Spread; 2] {
+        judged_over_runs(&self.runs.iter().map(|a| of(a)).collect::<Vec<_>>())
+    }
+
+    /// The level of chance of each run's last mAP, over seeds: the asked quantile.
+    pub(super) fn last_chance_quantile(&self) -> Spread {
+        over_runs(self.runs.iter().map(|a| a.last()?.chance_quantile()))
     }
 
     /// The mAP of each run's last task, over seeds.
     pub(super) fn last_map(&self) -> Spread {
-        over_runs(self.runs.iter().map(|a| {
-            let last = a.last()?;
-            a.test(last.task, "mean_ap").value
-        }))
+        let [value, _] = self.judged(|a| {
+            let last = a.last();
+            let of = |t| a.judgement(t, "mean_ap", Place::Overall);
+            last.map(of).unwrap_or_default()
+        });
+        value
+    }
+
+    /// A population's figure at the end of a task, or of each run's last one, over seeds.
+    pub(super) fn population(
+        &self,
+        task: Option<i32>,
+        which: fn(&Populations) -> &Population,
+    ) -> [Spread; 2] {
+        self.judged(|a| {
+            let of = match task {
+                Some(task) => a.task(task),
+                None => a.last(),
+            };
+            let populations = of.and_then(|t| t.populations.as_ref());
+            populations.map_or_else(Judgement::default, |p| which(p).judgement())
+        })
+    }
+
+    /// Whether a subcategory is withdrawn, or yet to come, in some task of a run.
+    pub(super) fn is_changing(&self) -> bool {
+        self.runs.iter().any(|a| a.is_changing())
     }
 
     /// The tasks that any run has evaluated.
@@ -221,27 +201,34 @@ impl Group<'_> {
     }
 
     /// An overall figure of one task over seeds.
-    pub(super) fn of_task(&self, task: i32, metric: &str) -> (Spread, Spread) {
-        self.spreads(|a| a.test(task, metric))
+    pub(super) fn of_task(&self, task: i32, metric: &str) -> [Spread; 2] {
+        self.judged(|a| {
+            let of = |t| a.judgement(t, metric, Place::Overall);
+            a.task(task).map(of).unwrap_or_default()
+        })
     }
 
     /// The mean over tasks of an overall figure, and of its forgetting over tasks 1 and up, over
     /// seeds.
-    pub(super) fn over_tasks(&self, metric: &str) -> (Spread, Spread) {
-        self.spreads(|a| Measured {
-            value: a.mean(metric),
-            forgetting: a.mean_forgetting(metric),
-        })
+    pub(super) fn over_tasks(&self, metric: &str) -> [Spread; 2] {
+        self.judged(|a| a.over_tasks(metric))
     }
 
-    /// The same of a subcategory's figure.
-    pub(super) fn subcategory(
-        &self,
-        metric: &str,
-        class: &str,
-        subcategory: &str,
-    ) -> (Spread, Spread) {
-        self.spreads(|a| mean_over_tasks(a, metric, Some(class), Some(subcategory)))
+    /// The same of a subcategory's average precision over the tasks to which it is `wanted`.
+    pub(super) fn subcategory(&self, name: &str, wanted: fn(Presence) -> bool) -> [Spread; 2] {
+        self.judged(|a| a.of_subcategory(name, wanted))
+    }
+
+    /// The tasks at which a subcategory left, in whatever run.
+    pub(super) fn left_at(&self, name: &str) -> BTreeSet<i32> {
+        let of_run = |a: &&Analysis| {
+            let tasks = a.task_numbers();
+            let presence = presence(&a.run, &tasks, name);
+            let left = tasks.into_iter().zip(presence);
+            let left = left.filter(|(_, presence)| *presence == Presence::Left);
+            left.map(|(task, _)| task).collect::<Vec<_>>()
+        };
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     /// Value and forgetting, each over the runs.

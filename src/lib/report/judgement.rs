@@ -1,7 +1,7 @@
 //! A figure with everything that it must be read beside: its interval, its n, and chance.
 
 use crate::audit::interval::t_interval;
-use crate::metrics::{Figures, mean_and_deviation, quantile_of, quantile_of_figures};
+use crate::metrics::{Figures, mean_and_deviation, mean_defined, quantile_of, quantile_of_figures};
 
 /// The ends of a 95 % interval among the sorted draws.
 const ENDS: [f64; 2] = [0.025, 0.975];
@@ -99,7 +99,29 @@ pub(super) fn over_runs(values: impl IntoIterator<Item = Option<f64>>) -> Spread
         mean,
         deviation,
         interval: Interval::new(t.low, t.high),
+        ..Spread::default()
     }
+}
+
+/// Value and forgetting of a figure over several runs, the value with the mean of the runs' levels
+/// of chance, both with the test clips that they are about.
+pub(super) fn judged_over_runs(judged: &[Judgement]) -> [Spread; 2] {
+    let defined = || judged.iter().filter(|j| j.value.is_some());
+    let counts = || defined().filter_map(|j| j.clips);
+    let clips = counts().min().zip(counts().max());
+    let value = over_runs(judged.iter().map(|j| j.value));
+    let forgetting = over_runs(judged.iter().map(|j| j.forgetting));
+    [
+        Spread {
+            chance: mean_defined(judged.iter().map(|j| j.chance)),
+            clips,
+            ..value
+        },
+        Spread {
+            clips,
+            ..forgetting
+        },
+    ]
 }
 
 /// A figure over several runs.
@@ -112,4 +134,9 @@ pub(super) struct Spread {
     pub(super) deviation: Option<f64>,
     /// Student's 95 % interval of the mean; `None` with one run.
     pub(super) interval: Option<Interval>,
+    /// The mean over the runs of what permuted labels reach on average; `None` where that is not
+    /// known, and of forgetting.
+    pub(super) chance: Option<f64>,
+    /// The fewest and the most test clips that it is about in a run.
+    pub(super) clips: Option<(usize, usize)>,
 }

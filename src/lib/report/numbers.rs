@@ -27,3 +27,13 @@ pub(super) fn spread(s: &Spread) -> String {
         _ => number(s.mean),
     }
 }
+
+/// A number of test clips, or the fewest and the most of several; a dash where unknown.
+pub(super) fn clips(range: Option<(usize, usize)>) -> String {
+    match range {
+        None => "– test clips".to_owned(),
+        Some((1, 1)) => "1 test clip".to_owned(),
+        Some((least, most)) if least == most => format!("{least} test clips"),
+        Some((least, most)) => format!("{least} to {most} test clips"),
+    }
+}

@@ -11,19 +11,22 @@ use super::judgement::Place;
 use super::load::Start;
 use super::numbers::{number, spread};
 use super::parts::{Column, card, judged_cell, table};
+use super::run_pages::RunPage;
 use super::section::{Section, contents};
 use super::withdrawals::Withdrawals;
 use super::{ReportError, compare, detail, summary};
 use crate::run_record::Machine;
 use crate::withdrawn::ERASE_COMMAND;
 
-/// The page's HTML. `links` are the addresses of the pages of each run, where they have pages of
-/// their own; without them every run is shown in full.
+/// The page's HTML. `links` are the pages of each run, where they have pages of their own; without
+/// them every run is shown in full. `overview` is the address of the page of all runs from that of
+/// one.
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[String]>,
+    links: Option<&[RunPage]>,
     withdrawals: Option<&Withdrawals>,
+    overview: Option<&str>,
     permutations: usize,
     quantile: f64,
 ) -> Result<String, ReportError> {
@@ -47,6 +50,7 @@ pub(super) fn page(
         lead: &line,
         chain: withdrawals.and_then(Withdrawals::chain),
         main: html! {
+            @if let Some(overview) = overview { p { a href=(overview) { "All runs" } } }
             (notes(analyses))
             (body)
             @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
@@ -86,6 +90,7 @@ fn notes(analyses: &[Analysis]) -> Markup {
                 p.note.warn {
                     strong { (which(&[&run.name])) " is not finished: " (unfinished) "." }
                     " The figures are those of the tasks that are done."
+                    @if analyses.len() > 1 { " It is in no mean over seeds and in no pair of runs: those are of finished runs alone." }
                 }
             }
             @if let Start::Partly(share) = &run.start {
@@ -149,7 +154,7 @@ fn alone(analysis: &Analysis, permutations: usize, quantile: f64) -> Result<Mark
 fn several(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[String]>,
+    links: Option<&[RunPage]>,
     permutations: usize,
     quantile: f64,
 ) -> Result<Markup, ReportError> {
@@ -186,7 +191,7 @@ fn several(
 }
 
 /// A row for each run, which leads to the run's own page where it has one.
-fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
+fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
     let columns = [
         Column::text("run"),
         Column::text("scenario"),
@@ -197,26 +202,28 @@ fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
         Column::number("last task's test mAP ↑"),
         Column::number("chance, 99th percentile"),
         Column::number("mean test mAP ↑"),
+        Column::number("chance, 99th percentile"),
         Column::number("mean test accuracy ↑"),
         Column::number("chance, 99th percentile"),
     ];
     let rows = html! {
         @for (k, analysis) in analyses.iter().enumerate() {
             @let last = analysis.last().map(|t| analysis.judgement(t, "mean_ap", Place::Overall)).unwrap_or_default();
-            @let accuracy = analysis.over_tasks("accuracy");
+            @let (map, accuracy) = (analysis.over_tasks("mean_ap"), analysis.over_tasks("accuracy"));
             tr {
                 th.name scope="row" {
                     @match links.and_then(|links| links.get(k)) {
-                        Some(link) => a href=(link) { (analysis.run.name) },
+                        Some(page) => a href=(page.link) { (analysis.run.name) },
                         None => (analysis.run.name),
                     }
                 }
                 td.name { (analysis.run.scenario) } td.name { (analysis.run.approach) } td.n { (analysis.run.seed) }
-                td.n { (analysis.tasks.len()) }
+                td.n { (analysis.tasks.len()) @if let Some(unfinished) = &analysis.run.unfinished { " of " (unfinished.tasks) } }
                 td.n { (last.clips.map_or_else(|| "–".to_owned(), |n| n.to_string())) }
                 (judged_cell(&last))
                 td.n { (number(last.chance_quantile)) }
-                (judged_cell(&analysis.over_tasks("mean_ap")))
+                (judged_cell(&map))
+                td.n { (number(map.chance_quantile)) }
                 (judged_cell(&accuracy))
                 td.n { (number(accuracy.chance_quantile)) }
             }
@@ -227,7 +234,7 @@ fn each_run(analyses: &[Analysis], links: Option<&[String]>) -> Markup {
 
 fn cards(analyses: &[Analysis], groups: &[Group<'_>]) -> Markup {
     let seeds: std::collections::BTreeSet<u64> = analyses.iter().map(|a| a.run.seed).collect();
-    let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
+    let map = |g: &Group<'_>| g.over_tasks("mean_ap")[0];
     let best = groups.iter().max_by(|a, b| {
         let mean = |g| map(g).mean.unwrap_or(f64::NEG_INFINITY);
         mean(a).total_cmp(&mean(b))

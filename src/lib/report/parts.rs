@@ -6,17 +6,25 @@ use plotters::style::RGBColor;
 use super::charts::{Dash, Series};
 use super::colors::hex;
 use super::judgement::{Interval, Judgement, Spread};
-use super::numbers::{ends, number, spread};
+use super::numbers::{clips, ends, number, spread};
 
 /// Mean and deviation over seeds with their number and the interval of the mean.
 pub(super) fn spread_cell(s: &Spread) -> Markup {
     html! { td.n data-sort=[s.mean] { (spread(s)) (seeds(s)) } }
 }
 
-/// The number of seeds and the interval of their mean, in small print.
+/// What a mean over seeds must be read beside, in small print: seeds, test clips, the interval, and
+/// what permuted labels reach on average.
 fn seeds(s: &Spread) -> Markup {
     html! {
-        small { "n " (s.runs) @if s.interval.is_some() { " · " (ends(s.interval)) } }
+        @if s.runs > 0 {
+            small {
+                "n " (s.runs)
+                @if s.clips.is_some() { ", " (clips(s.clips)) }
+                @if s.interval.is_some() { " · " (ends(s.interval)) }
+                @if s.chance.is_some() { " · chance " (number(s.chance)) }
+            }
+        }
     }
 }
 
@@ -50,6 +58,15 @@ pub(super) fn share_spread_cell(s: &Spread) -> Markup {
 /// The cell of a mean over seeds of what was forgotten.
 pub(super) fn forgetting_spread_cell(s: &Spread) -> Markup {
     html! { td.n data-sort=[s.mean] style=(forgetting_style(s.mean)) { (spread(s)) (seeds(s)) } }
+}
+
+/// The cell of a mean over seeds of what had no training clips: `mark` says since when.
+pub(super) fn away_spread_cell(s: &Spread, mark: &str) -> Markup {
+    html! {
+        td.n.away data-sort=[s.mean] {
+            (spread(s)) (seeds(s)) @if s.runs > 0 { small.mark { (mark) } }
+        }
+    }
 }
 
 /// What a figure must be read beside, in words, for a pointer that rests on it.
@@ -88,6 +105,11 @@ pub(super) fn forgotten_cell(j: &Judgement) -> Markup {
             (number(j.forgetting)) (small_ends(j.forgetting_interval))
         }
     }
+}
+
+/// The same where what was forgotten is not, or not only, a loss: no colour says that it is.
+pub(super) fn plain_forgotten_cell(j: &Judgement) -> Markup {
+    html! { td.n data-sort=[j.forgetting] { (number(j.forgetting)) (small_ends(j.forgetting_interval)) } }
 }
 
 fn small_ends(interval: Option<Interval>) -> Markup {

@@ -17,11 +17,7 @@ pub(super) fn section(analysis: &Analysis) -> Result<Option<Section>, ReportErro
         .iter()
         .filter_map(|t| Some((t.task, t.populations.as_ref()?)))
         .collect();
-    let none_away = |p: &Populations| p.withdrawn.subcategories + p.not_yet.subcategories == 0;
-    if of_tasks
-        .iter()
-        .all(|(_, populations)| none_away(populations))
-    {
+    if !analysis.is_changing() {
         return Ok(None);
     }
     let tasks: Vec<i32> = of_tasks.iter().map(|&(task, _)| task).collect();

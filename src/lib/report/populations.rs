@@ -1,7 +1,7 @@
 //! The subcategories of a task in three populations, each with a figure of its own: those that the
 //! model may use, those that were withdrawn, whose loss is wanted, and those that are yet to come.
 
-use super::judgement::Interval;
+use super::judgement::{Interval, Judgement};
 use super::load::Run;
 use crate::clip::Split;
 use crate::metrics::{Continual, Figures, Sequence, continual, mean_defined};
@@ -31,6 +31,21 @@ pub(super) struct Population {
     pub(super) forgetting_interval: Option<Interval>,
 }
 
+impl Population {
+    /// Its figure with everything that it must be read beside.
+    pub(super) fn judgement(&self) -> Judgement {
+        Judgement {
+            value: self.value,
+            interval: self.interval,
+            forgetting: self.forgetting,
+            forgetting_interval: self.forgetting_interval,
+            chance: self.chance,
+            chance_quantile: None,
+            clips: Some(self.clips),
+        }
+    }
+}
+
 impl Populations {
     /// Each with its name, its colour and what is wanted of its figure.
     pub(super) fn each(&self) -> [(&'static str, &Population); 3] {
@@ -39,6 +54,11 @@ impl Populations {
             ("withdrawn", &self.withdrawn),
             ("not yet arrived", &self.not_yet),
         ]
+    }
+
+    /// Whether a subcategory is away: withdrawn, or yet to come.
+    pub(super) fn is_any_away(&self) -> bool {
+        self.withdrawn.subcategories + self.not_yet.subcategories > 0
     }
 }
 
@@ -171,6 +191,13 @@ pub(super) enum Presence {
     Withdrawn,
     /// No task has had any so far.
     NotYet,
+}
+
+impl Presence {
+    /// Whether it was withdrawn on entering this task or an earlier one.
+    pub(super) fn is_withdrawn(self) -> bool {
+        matches!(self, Self::Left | Self::Withdrawn)
+    }
 }
 
 /// What a subcategory is to each task, in their order; available everywhere in a run without lists.

@@ -1,17 +1,20 @@
 //! The stage itself: reads the runs, publishes the table over seeds and, last, the page.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use super::analyse::Analysis;
 use super::copies::without_copies;
-use super::groups::{SummaryRow, group};
+use super::examples::Showable;
+use super::groups::group;
 use super::load::load;
 use super::seal::seal;
+use super::summary_row::SummaryRow;
 use super::withdrawals::Withdrawals;
 use super::{
     CHANCE_QUANTILE, MAX_DETAILED_RUNS, ReportConfig, ReportError, ReportSummary, examples, page,
+    run_pages,
 };
 use crate::artifact::{self, ArtifactError};
 use crate::parallel;
@@ -45,8 +48,9 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     let mut analyses = analyses.into_iter().collect::<Result<Vec<_>, _>>()?;
     if let Some(frames) = &config.frames {
         let shards = Shards::at(frames)?;
+        let showable = Showable::of(&shards, &withdrawn);
         for analysis in &mut analyses {
-            analysis.examples = examples::of_run(analysis, &shards)?;
+            analysis.examples = examples::of_run(analysis, &showable)?;
         }
     }
     let groups = group(&analyses);
@@ -65,18 +69,23 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         }
         parquet_file::write(path, &rows, &provenance)?;
     }
-    let links = (analyses.len() > MAX_DETAILED_RUNS)
-        .then(|| run_pages(config, &analyses))
-        .transpose()?;
+    let links = if analyses.len() > MAX_DETAILED_RUNS {
+        Some(run_pages::write(config, &analyses)?)
+    } else {
+        None
+    };
     let page = page::page(
         &analyses,
         &groups,
         links.as_deref(),
         ledger.as_ref(),
+        None,
         config.permutations,
         CHANCE_QUANTILE,
     )?;
     publish(&config.out, &page)?;
+    // Last, so that no page that still stands leads to one that is gone.
+    run_pages::remove_others(&config.out, links.as_deref().unwrap_or_default())?;
     Ok(ReportSummary::new(
         &config.out,
         &analyses,
@@ -85,58 +94,9 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     ))
 }
 
-fn publish(path: &Path, page: &str) -> Result<(), ArtifactError> {
+pub(super) fn publish(path: &Path, page: &str) -> Result<(), ArtifactError> {
     let page = seal(page);
     artifact::publish(path, |file| file.write_all(page.as_bytes()))
-}
-
-/// The folder of the runs' own pages: beside the page, named after it.
-fn pages_folder(page: &Path) -> PathBuf {
-    let name = page.file_stem().unwrap_or_default().to_string_lossy();
-    page.with_file_name(format!("{name}-runs"))
-}
-
-/// Writes a page of each run, and gives their addresses from the page that they belong to.
-fn run_pages(config: &ReportConfig, analyses: &[Analysis]) -> Result<Vec<String>, ReportError> {
-    let folder = pages_folder(&config.out);
-    let within = folder.file_name().unwrap_or_default().to_string_lossy();
-    let mut links = Vec::new();
-    for (k, analysis) in analyses.iter().enumerate() {
-        // The number tells runs of one name apart, and keeps the order of the list.
-        let name = format!("{:03}-{}.html", k + 1, address(&analysis.run.name));
-        let page = page::page(
-            std::slice::from_ref(analysis),
-            &[],
-            None,
-            None,
-            config.permutations,
-            CHANCE_QUANTILE,
-        )?;
-        publish(&folder.join(&name), &page)?;
-        links.push(format!("{}/{name}", percent_encoded(&within)));
-    }
-    Ok(links)
-}
-
-/// A folder's name as an address has it.
-fn percent_encoded(name: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    let bytes = name.bytes().map(|b| {
-        if plain(b) {
-            char::from(b).to_string()
-        } else {
-            format!("%{b:02X}")
-        }
-    });
-    bytes.collect()
-}
-
-/// A name without what means something in an address.
-fn address(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    name.chars()
-        .map(|c| if plain(c) { c } else { '_' })
-        .collect()
 }
 
 /// Removes what a killed report left beside the page and the table; never in a run directory,
@@ -145,7 +105,7 @@ fn sweep(config: &ReportConfig) -> Result<(), ArtifactError> {
     let page = config.out.parent();
     let table = config.table.as_deref().and_then(Path::parent);
     let table = table.filter(|folder| !folder.join(SETTINGS_FILE).exists());
-    let pages = pages_folder(&config.out);
+    let pages = run_pages::folder(&config.out);
     let folders = page.into_iter().chain(table);
     folders
         .chain(pages.is_dir().then_some(pages.as_path()))

@@ -54,36 +54,66 @@ pub(super) fn last_line(
 }
 
 fn of_tasks(analysis: &Analysis) -> Vec<String> {
-    let columns = |cells: [&str; 7]| {
-        let [task, train, map, chance, quantile, forgetting, accuracy] = cells;
-        format!(
-            "{task:>4} {train:>7} {map:>9} {chance:>12} {quantile:>15} {forgetting:>11} {accuracy:>9}"
-        )
+    let lost: &[&str] = if analysis.is_changing() {
+        &["available lost", "withdrawn lost"]
+    } else {
+        &["forgetting"]
     };
-    let mut lines = vec![columns([
-        "task",
-        "train",
-        "test mAP",
-        "chance mean",
-        "chance 99th pc",
-        "forgetting",
+    let line = |before: [&str; 5], lost: &[String], accuracy: &str| {
+        let [task, train, map, chance, quantile] = before;
+        let lost: Vec<String> = lost.iter().map(|text| format!(" {text:>11}")).collect();
+        let lost = lost.concat();
+        format!("{task:>4} {train:>7} {map:>9} {chance:>12} {quantile:>15}{lost} {accuracy:>9}")
+    };
+    let head = lost.iter().map(|&name| name.to_owned());
+    let mut lines = vec![line(
+        ["task", "train", "test mAP", "chance mean", "chance 99th pc"],
+        &head.collect::<Vec<_>>(),
         "accuracy",
-    ])];
+    )];
     for task in &analysis.tasks {
         let map = analysis.test(task.task, "mean_ap");
         let listed = &analysis.run.clips.listed;
         let train = listed.get(&(task.task, crate::clip::Split::Train));
-        lines.push(columns([
-            &task.task.to_string(),
-            &train.map_or_else(|| "–".to_owned(), usize::to_string),
-            &number(map.value),
-            &number(task.chance.mean.mean_ap),
-            &number(task.chance_quantile()),
-            &number(map.forgetting),
+        let lost = match &task.populations {
+            Some(populations) if analysis.is_changing() => {
+                let of = [&populations.available, &populations.withdrawn];
+                of.iter()
+                    .map(|of| format!("{:>14}", number(of.forgetting)))
+                    .collect()
+            }
+            _ => vec![number(map.forgetting)],
+        };
+        lines.push(line(
+            [
+                &task.task.to_string(),
+                &train.map_or_else(|| "–".to_owned(), usize::to_string),
+                &number(map.value),
+                &number(task.chance.mean.mean_ap),
+                &number(task.chance_quantile()),
+            ],
+            &lost,
             &number(analysis.test(task.task, "accuracy").value),
-        ]));
+        ));
     }
     lines
+}
+
+/// What was forgotten: of all clips where all subcategories stay; otherwise at the end of the last
+/// task, of what is available apart from what was withdrawn, whose loss is wanted.
+fn forgotten(analysis: &Analysis) -> String {
+    let last = analysis.last().and_then(|t| t.populations.as_ref());
+    match last.filter(|_| analysis.is_changing()) {
+        Some(populations) => format!(
+            "forgotten of what is available {}, of what was withdrawn {} (wanted)",
+            number(populations.available.forgetting),
+            number(populations.withdrawn.forgetting)
+        ),
+        None => format!(
+            "mean forgetting {}",
+            number(analysis.mean_forgetting("mean_ap"))
+        ),
+    }
 }
 
 /// One run in one line.
@@ -101,7 +131,7 @@ fn one_line(analysis: &Analysis) -> String {
         format!(" (unfinished: {unfinished})")
     });
     format!(
-        "{} {} seed {}{unfinished}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, mean forgetting {}",
+        "{} {} seed {}{unfinished}: last task's test mAP {} ({verdict}, 99th percentile {}), mean over {} tasks {}, {}",
         run.scenario,
         run.approach,
         run.seed,
@@ -109,7 +139,7 @@ fn one_line(analysis: &Analysis) -> String {
         number(chance),
         analysis.tasks.len(),
         number(analysis.mean("mean_ap")),
-        number(analysis.mean_forgetting("mean_ap")),
+        forgotten(analysis),
     )
 }
 
@@ -122,13 +152,24 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
         "runs", "seeds", "mean test mAP", "mean forgetting"
     )];
     for group in groups {
-        let (map, forgetting) = group.over_tasks("mean_ap");
+        let [map, forgetting] = group.over_tasks("mean_ap");
+        let forgotten = if group.is_changing() {
+            let [_, kept] = group.population(None, |p| &p.available);
+            let [_, lost] = group.population(None, |p| &p.withdrawn);
+            format!(
+                "available {}, withdrawn {} (wanted)",
+                spread(&kept),
+                spread(&lost)
+            )
+        } else {
+            spread(&forgetting)
+        };
         lines.push(format!(
             "{:<width$} {:>5}  {:<15} {:<15}",
             name(group),
             group.runs.len(),
             spread(&map),
-            spread(&forgetting)
+            forgotten
         ));
     }
     let mut letters: BTreeMap<String, String> = BTreeMap::new();
@@ -151,7 +192,7 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
 
 /// Several runs in one line.
 fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
-    let map = |g: &Group<'_>| g.over_tasks("mean_ap").0;
+    let map = |g: &Group<'_>| g.over_tasks("mean_ap")[0];
     let best = groups
         .iter()
         .filter(|g| map(g).mean.is_some())
@@ -167,7 +208,16 @@ fn several(analyses: &[Analysis], groups: &[Group<'_>]) -> String {
             g.short_name()
         )
     });
-    format!("{} runs in {} groups{best}", analyses.len(), groups.len())
+    let unfinished = analyses.iter().filter(|a| a.run.unfinished.is_some());
+    let left_out = match unfinished.count() {
+        0 => String::new(),
+        n => format!(" ({n} unfinished, in none of them)"),
+    };
+    format!(
+        "{} runs in {} groups{left_out}{best}",
+        analyses.len(),
+        groups.len()
+    )
 }
 
 impl fmt::Display for ReportSummary {

@@ -6,7 +6,9 @@ use super::analyse::Analysis;
 use super::judgement::Place;
 use super::load::{Flow, Run};
 use super::numbers::number;
-use super::parts::{Column, away_cell, forgotten_cell, judged_cell, ordered_table, table};
+use super::parts::{
+    Column, away_cell, forgotten_cell, judged_cell, ordered_table, plain_forgotten_cell, table,
+};
 use super::populations::{Presence, presence};
 use crate::clip::Split;
 use crate::metrics::Metrics;
@@ -20,7 +22,8 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
         n.map_or_else(|| "–".to_owned(), usize::to_string)
     };
     let quantile = format!("chance, {}th percentile", (quantile * 100.0).round());
-    let columns = [
+    let is_changing = analysis.is_changing();
+    let mut columns = vec![
         Column::number("task"),
         Column::number("train clips"),
         Column::number("test clips (n)"),
@@ -28,20 +31,31 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
         Column::number("chance, mean"),
         Column::number(quantile),
         Column::text("test mAP is"),
-        Column::number("forgetting of it ↓"),
-        Column::number("weighted mAP ↑"),
-        Column::number("accuracy ↑"),
-        Column::number("chance"),
-        Column::number("forgetting ↓"),
-        Column::number("exact match ↑"),
-        Column::number("validation clips (n)"),
-        Column::number("validation mAP (other clips) ↑"),
-        Column::number("chance"),
     ];
+    // Where subcategories come and go, one forgetting over all clips would count wanted loss as bad.
+    let forgetting: &[&str] = if is_changing {
+        &["forgetting of available ↓", "forgetting of withdrawn ↑"]
+    } else {
+        &["forgetting of it ↓", "forgetting of accuracy ↓"]
+    };
+    columns.extend(forgetting.iter().copied().map(Column::number));
+    let more = [
+        "weighted mAP ↑",
+        "chance",
+        "accuracy ↑",
+        "chance",
+        "exact match ↑",
+        "chance",
+        "validation clips (n)",
+        "validation mAP (other clips) ↑",
+        "chance",
+    ];
+    columns.extend(more.map(Column::number));
     let rows = html! {
         @for t in &analysis.tasks {
             @let of = |metric| analysis.judgement(t, metric, Place::Overall);
             @let (map, accuracy) = (of("mean_ap"), of("accuracy"));
+            @let (weighted, exact) = (of("mean_ap_weighted"), of("exact_match"));
             @let above = map.value.zip(map.chance_quantile).map(|(map, chance)| map > chance);
             tr {
                 th.n scope="row" { (t.task) }
@@ -57,12 +71,19 @@ pub(super) fn tasks(analysis: &Analysis, quantile: f64) -> Markup {
                         None => "",
                     }
                 }
-                (forgotten_cell(&map))
-                (judged_cell(&of("mean_ap_weighted")))
+                @match t.populations.as_ref().filter(|_| is_changing) {
+                    Some(populations) => {
+                        (forgotten_cell(&populations.available.judgement()))
+                        (plain_forgotten_cell(&populations.withdrawn.judgement()))
+                    },
+                    None => { (forgotten_cell(&map)) (forgotten_cell(&accuracy)) },
+                }
+                (judged_cell(&weighted))
+                td.n { (number(weighted.chance)) }
                 (judged_cell(&accuracy))
                 td.n { (number(accuracy.chance)) }
-                (forgotten_cell(&accuracy))
-                (judged_cell(&of("exact_match")))
+                (judged_cell(&exact))
+                td.n { (number(exact.chance)) }
                 td.n { (listed(t.task, Split::Validation)) }
                 (judged_cell(&t.validation))
                 td.n { (number(t.validation.chance)) }
@@ -143,7 +164,13 @@ pub(super) fn by_category(analysis: &Analysis) -> Markup {
         ("precision", "precision_per_class"),
         ("accuracy, one against the rest", "accuracy_per_class"),
     ];
-    let columns = by_task(analysis, &["chance", "forgetting ↓"]);
+    let is_changing = analysis.is_changing();
+    let forgetting = if is_changing {
+        "forgetting, withdrawn clips too"
+    } else {
+        "forgetting ↓"
+    };
+    let columns = by_task(analysis, &["chance", forgetting]);
     let rows = html! {
         @for (name, metric) in metrics {
             tr.group { th colspan=(columns.len()) scope="rowgroup" { (name) } }
@@ -155,7 +182,7 @@ pub(super) fn by_category(analysis: &Analysis) -> Markup {
                     td.n { (count(last.clips)) }
                     @for t in &analysis.tasks { (judged_cell(&of(t))) }
                     td.n { (number(last.chance)) }
-                    (forgotten_cell(&last))
+                    @if is_changing { (plain_forgotten_cell(&last)) } @else { (forgotten_cell(&last)) }
                 }
             }
         }
@@ -190,19 +217,22 @@ pub(super) fn by_subcategory(analysis: &Analysis) -> Markup {
             @let of = |t, metric| analysis.judgement(t, metric, Place::Subcategory(k));
             @let last = |metric| analysis.last().map(|t| of(t, metric)).unwrap_or_default();
             @let (ap, recall) = (last("ap_per_subcategory"), last("recall_per_subcategory"));
+            @let presence = presence(run, &analysis.task_numbers(), subcategory);
+            // What was withdrawn is to be forgotten.
+            @let forgotten = if presence.last().is_some_and(|p| *p != Presence::Available) { plain_forgotten_cell } else { forgotten_cell };
             tr {
                 th.name scope="row" { (subcategory) }
                 td.n { (count(ap.clips)) }
-                @for (t, presence) in analysis.tasks.iter().zip(presence(run, &analysis.task_numbers(), subcategory)) {
-                    @match mark(presence) {
+                @for (t, presence) in analysis.tasks.iter().zip(&presence) {
+                    @match mark(*presence) {
                         None => (judged_cell(&of(t, "ap_per_subcategory"))),
                         Some(mark) => (away_cell(&of(t, "ap_per_subcategory"), mark)),
                     }
                 }
                 td.n { (number(ap.chance)) }
-                (forgotten_cell(&ap))
+                (forgotten(&ap))
                 (judged_cell(&recall))
-                (forgotten_cell(&recall))
+                (forgotten(&recall))
                 (judged_cell(&last("precision_per_subcategory")))
             }
         }

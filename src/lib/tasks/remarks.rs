@@ -65,9 +65,13 @@ fn standstill(source: &Source, summary: &TasksSummary, arrivals: bool) -> Option
         .filter(|(_, train)| train.arrived + train.removed == 0);
     let still: Vec<String> = still.map(|(task, _)| task.to_string()).collect();
     let (scenario, tasks) = (summary.scenario, summary.tasks.len());
-    let remedy = format!(
-        "{clips} training clips are few for {tasks} tasks: label more, or ask for fewer with --tasks"
-    );
+    let remedy = match scenario {
+        // Nothing is dealt out: the table alone says what happens when.
+        Scenario::Events => {
+            "the table of events has no row that takes or brings a training clip there: add one, or move the later ones forward".to_owned()
+        }
+        _ => format!("{clips} training clips are few for {tasks} tasks: label more, or ask for fewer with --tasks"),
+    };
     if still.len() == later.len() {
         return Some(format!(
             "{scenario} changes nothing: no training clip arrives or leaves in any task; {remedy}"
@@ -229,6 +233,22 @@ mod tests {
         );
         let some = said(substitution, &[(0, 0), (1, 1), (0, 0)]);
         assert!(some[0].starts_with("tasks in which no training clip arrives or leaves: 2;"));
+        // Events are not dealt out: neither labels nor --tasks help.
+        for (changes, begin) in [
+            (&[(0, 0), (0, 0), (0, 0)][..], "events changes nothing"),
+            (
+                &[(0, 0), (0, 0), (0, 1)],
+                "tasks in which no training clip arrives or leaves: 1;",
+            ),
+        ] {
+            let told = said(Scenario::Events, changes);
+            assert!(told[0].starts_with(begin), "{told:?}");
+            assert!(
+                told[0].contains("the table of events has no row"),
+                "{told:?}"
+            );
+            assert!(!told[0].contains("--tasks") && !told[0].contains("label more"));
+        }
         let leaving = said(Scenario::Decremental, &[(0, 0), (0, 1), (0, 1)]);
         assert!(leaving[0].starts_with("no training clip arrives in any task"));
     }

@@ -1,12 +1,14 @@
 //! The page about withdrawals: what it tells, and what it must not name.
 
 use std::fs;
+use std::path::Path;
 
 use incdec::clip::Split;
-use incdec::erase::{EraseConfig, Ledger, Selector, apply, verify};
+use incdec::erase::{Action, EraseConfig, HeldRow, Ledger, Selector, What, apply, plan, verify};
 use incdec::parquet_file::{self, Provenance};
 use incdec::report::{self, ReportConfig};
 use incdec::run_record;
+use incdec::shard::{Codec, ShardWriter, ShardWriterConfig, SourceFacts, write_index};
 use incdec::tables::ErasureRow;
 
 use super::world::{TASKS, World};
@@ -124,4 +126,68 @@ fn what_was_left_to_a_person_stands_in_ledger_and_page() {
         page.contains("<code>runs/one/tensorboard/events</code>: left to a person"),
         "{page}"
     );
+}
+
+/// Shards that hold the test clips as JPEG, outside of every place where erasing looks.
+fn frames_elsewhere(world: &World, folder: &Path) {
+    let mut writer = ShardWriter::new(folder, Provenance::default(), ShardWriterConfig::default());
+    let mut index = Vec::new();
+    let clips = world.clips.iter().filter(|clip| clip.split == Split::Test);
+    for (n, clip) in clips.enumerate() {
+        let mut stored = world.stored(&clip.id, clip.split, n, SourceFacts::default());
+        stored.head.codec = Codec::Jpeg;
+        index.push(writer.push(&stored).unwrap());
+    }
+    writer.finish().unwrap();
+    write_index(folder, &index, &Provenance::default()).unwrap();
+}
+
+#[test]
+fn a_page_that_shows_frames_of_a_clip_goes_with_it_and_is_found_when_it_comes_back() {
+    let world = World::new();
+    let shards = tempfile::tempdir().unwrap();
+    frames_elsewhere(&world, shards.path());
+    let name = "runs/one/report.html";
+    let mut config = ReportConfig {
+        frames: Some(shards.path().to_owned().into()),
+        runs: vec![world.path("runs/one")],
+        out: world.path(name),
+        table: None,
+        withdrawn: None,
+        withdrawals: None,
+        permutations: 20,
+    };
+    let written = |config: &ReportConfig| {
+        report::run(config).unwrap();
+        fs::read_to_string(&config.out).unwrap()
+    };
+    let page = written(&config);
+    let shown = page.split("data-clip=\"").nth(1).unwrap();
+    let clip = shown.split('"').next().unwrap().to_owned();
+    assert_eq!(page.matches(&clip).count(), 1, "by nothing else");
+    let selectors = vec![Selector::Ids(vec![clip.clone()])];
+    let held = plan(&world.places(), &selectors).unwrap().held;
+    let is_page = |row: &&HeldRow| row.what == What::Page && row.file == name;
+    let rows: Vec<_> = held.iter().filter(is_page).collect();
+    assert_eq!(rows.len(), 1, "{held:?}");
+    assert_eq!(
+        (rows[0].clip_id.as_str(), rows[0].action),
+        (clip.as_str(), Action::Rebuild)
+    );
+
+    apply(&world.config(selectors)).unwrap();
+    assert!(!config.out.exists());
+    let verdict = verify(&world.places()).unwrap();
+    assert!(verdict.is_clean(), "{verdict}");
+    fs::write(&config.out, page).unwrap();
+    let verdict = verify(&world.places()).unwrap().to_string();
+    assert!(
+        verdict.contains(&format!("left: page of {clip} in {name}")),
+        "{verdict}"
+    );
+    // The shards elsewhere still have it, and the list keeps it off the page.
+    config.withdrawn = Some(world.path("Info/withdrawn.csv"));
+    let page = written(&config);
+    assert!(page.contains("data-clip=\"") && !page.contains(&clip));
+    assert!(verify(&world.places()).unwrap().is_clean());
 }

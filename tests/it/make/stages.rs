@@ -97,6 +97,24 @@ fn a_setting_that_is_changed_and_changed_back_runs_its_stage_once_each_time() {
 }
 
 #[test]
+fn what_else_the_report_is_told_reaches_it_and_makes_a_page_anew_once() {
+    let checkout = Checkout::new();
+    checkout.ran(&["report"]);
+    let frames = ["report", "REPORT_FLAGS=--frames data/shards"];
+    assert_eq!(checkout.ran(&frames), ["report"]);
+    let arguments = checkout.arguments("report");
+    let place = arguments.iter().position(|a| a == "--frames").unwrap();
+    assert_eq!(arguments[place + 1], "data/shards");
+    assert_eq!(checkout.ran(&frames), NOTHING);
+    assert_eq!(checkout.ran(&["report"]), ["report"]);
+    assert!(
+        !checkout
+            .arguments("report")
+            .contains(&"--frames".to_owned())
+    );
+}
+
+#[test]
 fn runs_of_one_name_in_two_folders_have_settings_of_their_own() {
     let checkout = Checkout::new();
     checkout.ran(&["train", "RUNS=a", "TRAIN_FLAGS=--epochs 1"]);

@@ -1,5 +1,7 @@
 //! Frames of what was withdrawn or lost, for those who ask for them.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use incdec::clip::Split;
@@ -13,21 +15,30 @@ use super::config;
 use super::fake::DECREMENTAL;
 use super::page::written;
 
+/// The test clips of a run, with their subcategories.
+fn test_clips(folder: &Path) -> Vec<(String, String)> {
+    let lists: Vec<AvailabilityRow> =
+        parquet_file::read(&folder.join("availability.parquet")).unwrap();
+    let clips = lists.into_iter();
+    let clips = clips.filter(|row| row.task == 0 && row.split == Split::Test);
+    clips.map(|row| (row.clip_id, row.subcategory)).collect()
+}
+
 /// Writes shards of every test clip of a run, each with frames that tell it.
 pub(crate) fn write_shards(run: &Path, shards: &Path) {
-    let lists: Vec<AvailabilityRow> =
-        parquet_file::read(&run.join("availability.parquet")).unwrap();
+    write_frames(shards, &test_clips(run));
+}
+
+/// Shards of these test clips, each with frames that tell it.
+fn write_frames(shards: &Path, clips: &[(String, String)]) {
     let provenance = Provenance::default();
     let mut writer = ShardWriter::new(shards, provenance.clone(), ShardWriterConfig::default());
-    let clips = lists
-        .iter()
-        .filter(|r| r.task == 0 && r.split == Split::Test);
     let mut index = Vec::new();
-    for row in clips {
-        let frame = |k: u8| [&b"\xff\xd8"[..], row.clip_id.as_bytes(), &[k]].concat();
+    for (clip_id, _) in clips {
+        let frame = |k: u8| [&b"\xff\xd8"[..], clip_id.as_bytes(), &[k]].concat();
         let clip = NewClip {
-            clip_id: row.clip_id.clone(),
-            split: row.split,
+            clip_id: clip_id.clone(),
+            split: Split::Test,
             label_row: 0,
             frames: vec![frame(0), frame(1), frame(2), frame(3)],
             head: ClipHead {
@@ -46,6 +57,14 @@ pub(crate) fn write_shards(run: &Path, shards: &Path) {
     write_index(shards, &index, &provenance).unwrap();
 }
 
+/// The ids of the clips whose frames a page shows.
+fn shown(page: &str) -> BTreeSet<&str> {
+    let figures = page.split("<figure data-clip=\"").skip(1);
+    figures
+        .map(|text| text.split('"').next().unwrap())
+        .collect()
+}
+
 #[test]
 fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
     let root = tempfile::tempdir().unwrap();
@@ -61,4 +80,40 @@ fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
     assert_eq!(page.matches("src=\"data:image/jpeg;base64,").count(), 36);
     assert!(page.contains("withdrawn at task "));
     assert!(page.contains(", frame 3 of 3\""));
+    assert_eq!(shown(&page).len(), 12);
+}
+
+#[test]
+fn no_frame_of_a_listed_clip_is_shown_and_the_next_clip_takes_its_place() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = DECREMENTAL.write(root.path());
+    let clips = test_clips(&folder);
+    let shards = root.path().join("shards");
+    write_frames(&shards, &clips);
+    let mut config = config(root.path(), vec![folder]);
+    config.frames = Some(shards.into());
+    let page = written(&config);
+    let before = shown(&page);
+    let of = |shown: &BTreeSet<&str>| -> BTreeSet<String> {
+        let clips = clips.iter().filter(|(id, _)| shown.contains(id.as_str()));
+        clips.map(|(_, name)| name.clone()).collect()
+    };
+    let list = root.path().join("withdrawn.csv");
+    let listed = |ids: &BTreeSet<&str>| {
+        let lines = ids.iter().map(|id| format!("{id},2026-03-31,R-1\n"));
+        let lines = lines.collect::<String>();
+        fs::write(&list, format!("clip_id,withdrawn_on,request\n{lines}")).unwrap();
+    };
+    listed(&before);
+    config.withdrawn = Some(list.clone());
+    let without = written(&config);
+    let after = shown(&without);
+    assert!(after.is_disjoint(&before), "{after:?}");
+    assert_eq!(of(&after), of(&before));
+    // Nor is a subcategory left out because the clip that would be shown has no frames.
+    let others = root.path().join("others");
+    let stored = clips.iter().filter(|(id, _)| !before.contains(id.as_str()));
+    write_frames(&others, &stored.cloned().collect::<Vec<_>>());
+    (config.withdrawn, config.frames) = (None, Some(others.into()));
+    assert_eq!(shown(&written(&config)), after);
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use incdec::clip::Split;
 use incdec::metrics::mean_defined;
 use incdec::parquet_file;
-use incdec::report::{MAX_DETAILED_RUNS, ReportConfig, run};
+use incdec::report::{ReportConfig, run};
 use incdec::tables::{AvailabilityRow, MetricRow};
 use incdec::tasks::Scenario;
 
+use super::config;
 use super::fake::{DECREMENTAL, FakeRun};
-use super::{assert_self_contained_and_well_formed, config};
 
 pub(super) fn written(config: &ReportConfig) -> String {
     run(config).unwrap();
@@ -19,7 +20,7 @@ pub(super) fn written(config: &ReportConfig) -> String {
 }
 
 /// The rows of the table that is called `name`, each as its cells without tags.
-fn table(page: &str, name: &str) -> Vec<Vec<String>> {
+pub(super) fn table(page: &str, name: &str) -> Vec<Vec<String>> {
     let (_, rest) = page
         .split_once(&format!("aria-label=\"{name}\"><table"))
         .unwrap_or_else(|| panic!("no table {name}"));
@@ -168,59 +169,6 @@ fn every_figure_stands_beside_its_interval_its_n_and_chance() {
         let plain = caption.starts_with("Task ") || caption.starts_with("Training clips");
         assert!(plain || caption.contains("better"), "{caption}");
     }
-}
-
-#[test]
-fn many_runs_get_an_overview_that_leads_to_a_page_of_each() {
-    let root = tempfile::tempdir().unwrap();
-    let mut runs = Vec::new();
-    for seed in 0..5 {
-        for (approach, skill) in [("finetune", 0.2), ("ewc", 0.45), ("lwf", 0.21)] {
-            let run = FakeRun {
-                approach,
-                seed,
-                skill,
-                ..DECREMENTAL
-            };
-            runs.push(run.write(root.path()));
-        }
-    }
-    assert!(runs.len() > MAX_DETAILED_RUNS);
-    let mut config = config(root.path(), runs);
-    config.permutations = 20;
-    config.out = root.path().join("all seeds.html");
-    let page = written(&config);
-    assert_self_contained_and_well_formed(&page);
-    let links: Vec<&str> = page
-        .split("href=\"")
-        .skip(1)
-        .map(|link| link.split('"').next().unwrap())
-        .filter(|link| !link.starts_with('#'))
-        .collect();
-    assert_eq!(links.len(), 15);
-    for link in links {
-        let path = root.path().join(link.replace("%20", " "));
-        let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{link}: {e}"));
-        assert_self_contained_and_well_formed(&page);
-        assert!(page.contains("By subcategory"));
-    }
-    // On the same seeds EWC is better by more than they differ, finetuning and LwF are not told apart.
-    let rows = table(&page, "Paired tests over seeds");
-    let pair = |first: &str, second: &str| {
-        let row = rows.iter().find(|row| row[1] == first && row[2] == second);
-        row.unwrap_or_else(|| panic!("{rows:?}"))
-    };
-    assert_eq!(pair("ewc", "finetune")[3], "5");
-    assert_eq!(pair("ewc", "finetune")[8], "first higher");
-    // All five of one sign: 2 of 32 choices are as far.
-    assert_eq!(pair("ewc", "finetune")[6], "0.062");
-    // The table beside the page's, for a paper.
-    assert!(page.contains("scenario,approach,seeds,mAP,"));
-    assert!(
-        page.contains("decremental &amp; ewc &amp; 5 &amp;"),
-        "LaTeX"
-    );
-    assert!(page.contains("\\begin{tabular}"));
 }
 
 #[test]

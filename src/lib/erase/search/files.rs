@@ -22,6 +22,14 @@ const PIECE_BYTES: usize = 1 << 20;
 const ARCHIVES: &[&str] = &[
     "7z", "bz2", "gz", "rar", "tar", "tbz2", "tgz", "txz", "tzst", "xz", "zip", "zst",
 ];
+/// What stands for a character in the text of a page, and the most bytes of one.
+const ENTITIES: [(&[u8], u8); 4] = [
+    (b"&amp;", b'&'),
+    (b"&gt;", b'>'),
+    (b"&lt;", b'<'),
+    (b"&quot;", b'"'),
+];
+const MAX_ENTITY_BYTES: usize = 6;
 /// Folder below the clips where a download keeps what is not finished.
 const WORK_FOLDER: &str = ".incdec-download";
 /// Folder in a clip's folder of frames where the seed has them.
@@ -208,10 +216,12 @@ impl Search<'_> {
     }
 }
 
-/// The ids that stand in a file, and its size. It is read piece by piece.
+/// The ids that stand in a file, and its size. It is read piece by piece; a page holds them as pages
+/// hold text.
 fn names_within(path: &Path, ids: &Ids) -> io::Result<(BTreeSet<String>, u64)> {
     let mut file = File::open(path)?;
-    let overlap = ids.overlap_bytes();
+    let is_page = path.extension().is_some_and(|ending| ending == "html");
+    let overlap = ids.overlap_bytes() * if is_page { MAX_ENTITY_BYTES } else { 1 };
     let mut piece = Vec::with_capacity(PIECE_BYTES + overlap);
     let (mut found, mut total) = (BTreeSet::new(), 0);
     loop {
@@ -225,10 +235,28 @@ fn names_within(path: &Path, ids: &Ids) -> io::Result<(BTreeSet<String>, u64)> {
         let (is_first, is_last) = (total == 0, read < PIECE_BYTES);
         total += read as u64;
         found.extend(ids.within_piece(&piece, is_first, is_last));
+        if is_page {
+            found.extend(ids.within_piece(&without_entities(&piece), is_first, is_last));
+        }
         if is_last {
             return Ok((found, total));
         }
     }
+}
+
+/// The text of a piece of a page, each entity as the character that it stands for.
+fn without_entities(piece: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(piece.len());
+    let mut rest = piece;
+    while let Some(&byte) = rest.first() {
+        let entity = ENTITIES
+            .iter()
+            .find(|(entity, _)| byte == b'&' && rest.starts_with(entity));
+        let (byte, length) = entity.map_or((byte, 1), |&(entity, of)| (of, entity.len()));
+        text.push(byte);
+        rest = &rest[length..];
+    }
+    text
 }
 
 /// Whether a file is one of the documents of a run that name the clips that could not be read.
@@ -277,4 +305,26 @@ pub(in crate::erase) fn folder_hash(folder: &Path) -> Result<String, ArtifactErr
             .map_err(ArtifactError::at("read", &path))?;
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_in_a_page_as_pages_hold_text_also_where_two_pieces_meet() {
+        let id = "R&D <3/\"a\" &amp; b";
+        let ids = Ids::new([id.to_owned()].into());
+        let escaped = "R&amp;D &lt;3/&quot;a&quot; &amp;amp; b";
+        let folder = tempfile::tempdir().unwrap();
+        for before in [0, PIECE_BYTES - 1, PIECE_BYTES - 20, PIECE_BYTES - 70] {
+            let text = format!("{}\"{escaped}\">", "x".repeat(before));
+            let [page, other] = ["a.html", "a.svg"].map(|name| folder.path().join(name));
+            fs::write(&page, &text).unwrap();
+            fs::write(&other, &text).unwrap();
+            let found = names_within(&page, &ids).unwrap();
+            assert_eq!(found, ([id.to_owned()].into(), text.len() as u64));
+            assert!(names_within(&other, &ids).unwrap().0.is_empty());
+        }
+    }
 }

@@ -10,7 +10,7 @@ use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{self, Rows, RunHead, RunProgress, RunSummary, TaskOutcome};
 use incdec::tables::{HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
 
-use super::{TASKS, World};
+use super::{SUBCATEGORIES, TASKS, World};
 
 impl World {
     /// A complete run with everything that a run may leave.
@@ -143,14 +143,26 @@ impl World {
             probabilities: vec![0.25, 0.75],
         });
         let tasks = 0..TASKS as i32;
-        let metrics = tasks.clone().map(|task| MetricRow {
-            task,
-            split: Split::Test,
-            metric: "accuracy".into(),
-            category: None,
-            subcategory: None,
-            value: Some(0.5),
-            forgetting: Some(0.0),
+        let (category, subcategory) = SUBCATEGORIES[0];
+        let metrics = tasks.clone().flat_map(|task| {
+            let accuracy = MetricRow {
+                task,
+                split: Split::Test,
+                metric: "accuracy".into(),
+                category: None,
+                subcategory: None,
+                value: Some(0.5),
+                forgetting: Some(0.0),
+            };
+            // Something is forgotten of one subcategory, so that a page has something to show.
+            let average_precision = MetricRow {
+                metric: "ap_per_subcategory".into(),
+                category: Some(category.into()),
+                subcategory: Some(subcategory.into()),
+                forgetting: Some(0.25),
+                ..accuracy.clone()
+            };
+            [accuracy, average_precision]
         });
         let history = tasks.map(|task| HistoryRow {
             task,
