@@ -4,14 +4,14 @@ use std::io;
 use std::ops::Range;
 
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
-use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 
 use super::ReportError;
 use super::load::Flow;
 use super::numbers::number;
+pub(super) use super::ticked_axis::ticks;
+use super::ticked_axis::{TickedAxis, label};
 
 // The style sheet turns these two over on a dark page.
 pub(super) const INK: RGBColor = RGBColor(71, 85, 105);
@@ -28,8 +28,6 @@ pub(super) const CHART_SIZE: (u32, u32) = (560, 330);
 /// Panels beside one another before a new row begins.
 const PANELS_A_ROW: usize = 5;
 const PANEL_SIZE: (u32, u32) = (216, 220);
-/// Key points of an axis, about.
-const TICKS: f64 = 5.0;
 
 type Error = DrawingAreaErrorKind<io::Error>;
 
@@ -133,33 +131,6 @@ impl Axes {
         self.y_range = low..ends.1 + margin;
         self
     }
-}
-
-/// Round numbers within a range, about [`TICKS`] of them.
-pub(super) fn ticks(range: &Range<f64>) -> Vec<f64> {
-    let span = range.end - range.start;
-    if !(span > 0.0 && span.is_finite()) {
-        return Vec::new();
-    }
-    let magnitude = 10_f64.powf((span / TICKS).log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * magnitude);
-    let step = steps.into_iter().find(|s| span / s <= TICKS + 1.0);
-    let step = step.unwrap_or(span);
-    let mut found = Vec::new();
-    let mut k = (range.start / step).ceil();
-    while k * step <= range.end + step * 1e-9 {
-        found.push(k * step);
-        k += 1.0;
-    }
-    found
-}
-
-/// A tick's label: no more digits than it needs.
-#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that the plotting library calls.
-fn label(x: &f64) -> String {
-    // -0 is 0.
-    let text = format!("{:.4}", x + 0.0);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Draws lines over labelled axes.
@@ -288,42 +259,6 @@ fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Erro
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TickedAxis, TickedAxis>>;
 
-/// A linear axis with labels at given places.
-struct TickedAxis {
-    scale: RangedCoordf64,
-    ticks: Vec<f64>,
-}
-
-impl TickedAxis {
-    fn new(range: &Range<f64>, ticks: Vec<f64>) -> Self {
-        Self {
-            scale: range.clone().into(),
-            ticks,
-        }
-    }
-}
-
-impl Ranged for TickedAxis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        self.scale.map(value, limit)
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        if hint.weight().allow_light_points() {
-            Vec::new()
-        } else {
-            self.ticks.clone()
-        }
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.scale.range()
-    }
-}
-
 fn mesh(chart: &mut Chart<'_, '_>, x: &str, y: &str) -> Result<(), Error> {
     let font = ("sans-serif", FONT_SIZE).into_font().color(&INK);
     chart
@@ -393,18 +328,6 @@ fn count(n: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_within_the_range() {
-        assert_eq!(ticks(&(0.0..1.0)).len(), 6);
-        assert_eq!(ticks(&(0.0..390.0)), [0.0, 100.0, 200.0, 300.0]);
-        assert_eq!(ticks(&(-30.0..60.0)), [-20.0, 0.0, 20.0, 40.0, 60.0]);
-        assert!(ticks(&(1.0..1.0)).is_empty());
-        assert_eq!(
-            ticks(&(0.0..1.0)).iter().map(label).collect::<Vec<_>>(),
-            ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-        );
-    }
 
     #[test]
     fn names_are_escaped_and_nothing_points_outside() {

@@ -40,6 +40,7 @@ mod seal;
 mod section;
 mod summary;
 mod tables;
+mod ticked_axis;
 mod withdrawals;
 
 pub use audit::{AuditReportConfig, AuditReportSummary, run_audit};
