@@ -92,7 +92,7 @@
   /* What a pointer rests on, or a finger touches: a mark of a chart, a cell with a title. */
   function valueOf(target) {
     if (!(target instanceof Element)) return "";
-    const mark = target.closest("circle");
+    const mark = target.closest(".mark, rect");
     const name = mark && mark.querySelector("title");
     if (name) return name.textContent;
     const cell = target.closest("td");

@@ -117,6 +117,29 @@ fn the_page_of_an_audit_orders_methods_warns_and_defines() {
     assert!(is_sealed(&page));
     // Best first, by the rule that the page states; what is exact says so.
     assert!(page.find("ridge").unwrap() < page.find("<td class=\"name\">salun").unwrap());
+    // Methods look as on every page, references as nothing else.
+    for (name, look) in [
+        (
+            "ridge",
+            "stroke=\"#0072b2\" stroke-width=\"3\" stroke-dasharray=\"9 4\"",
+        ),
+        (
+            "salun",
+            "stroke=\"#a87400\" stroke-width=\"3\" stroke-dasharray=\"2 4\"",
+        ),
+        (
+            "path",
+            "stroke=\"#475569\" stroke-width=\"3\" stroke-dasharray=\"9 4\"",
+        ),
+    ] {
+        let legends: Vec<&str> = page.split(&format!("</svg>{name}</span>")).collect();
+        let (_, with) = legends.split_last().unwrap();
+        assert!(!with.is_empty(), "{name}");
+        for legend in with {
+            let (_, sample) = legend.rsplit_once("<svg").unwrap();
+            assert!(sample.contains(look), "{name}: {sample}");
+        }
+    }
     assert!(page.contains("ridge (exact)") && page.contains("Best first"));
     for text in [
         "Over-forgotten: salun",

@@ -14,12 +14,18 @@ use incdec::random;
 use incdec::run_record::{
     self, Machine, Rows, RunHead, RunProgress, RunSummary, Subcategory, TaskOutcome,
 };
-use incdec::tables::AvailabilityRow;
-use incdec::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
+use incdec::tables::{
+    self, AvailabilityRow, ClipStatus, HistoryRow, MetricRow, PredictionRow, TimingRow,
+    write_predictions,
+};
 use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
 
+use crate::data::jpeg;
 use crate::support;
 
 /// A run that might have been trained: its predictions are drawn, everything else follows from them.
@@ -106,7 +112,7 @@ impl FakeRun<'_> {
                     },
                 ));
             }
-            history.extend(history_of(task));
+            history.extend(history_of(task, self.epochs));
         }
         let write_rows = |name: &str| folder.join(name);
         let provenance = head.provenance();
@@ -319,10 +325,47 @@ fn lose_frames(file: &Path) {
     parquet_file::write(file, &rows, &Provenance::default()).unwrap();
 }
 
-fn history_of(task: i32) -> Vec<HistoryRow> {
+/// Writes shards of every test clip of a run's first task below `root`, with four frames each, and
+/// returns their folder.
+pub(super) fn write_shards(root: &Path, run: &Path) -> PathBuf {
+    const SIDE: usize = 16;
+    let lists: Vec<AvailabilityRow> = parquet_file::read(&run.join(AvailabilityRow::FILE)).unwrap();
+    let shards = root.join("shards");
+    let provenance = Provenance::default();
+    let mut writer = ShardWriter::new(&shards, provenance.clone(), ShardWriterConfig::default());
+    let clips = lists
+        .iter()
+        .filter(|r| r.task == 0 && r.split == Split::Test);
+    let mut index = Vec::new();
+    for row in clips {
+        let frame = |k: u8| jpeg(&[60 * k; SIDE * SIDE * 3], SIDE, SIDE);
+        let clip = NewClip {
+            clip_id: row.clip_id.clone(),
+            split: row.split,
+            label_row: 0,
+            frames: (0..4).map(frame).collect(),
+            head: ClipHead {
+                codec: Codec::Jpeg,
+                height: 16,
+                width: 16,
+                fps: 5.0,
+                source: SourceFacts::default(),
+                status: ClipStatus::Ok,
+                error: None,
+            },
+        };
+        index.push(writer.push(&clip).unwrap());
+    }
+    writer.finish().unwrap();
+    write_index(&shards, &index, &provenance).unwrap();
+    shards
+}
+
+fn history_of(task: i32, epochs: u32) -> Vec<HistoryRow> {
+    let epochs = i32::try_from(epochs).unwrap();
     let mut rows = Vec::new();
-    for epoch in 0..5 {
-        let progress = f64::from(epoch) / 5.0;
+    for epoch in 0..epochs {
+        let progress = f64::from(epoch) / f64::from(epochs);
         for (split, metric, value) in [
             (Split::Train, "loss", 0.6 - 0.3 * progress),
             (Split::Validation, "loss", 0.65 - 0.2 * progress),

@@ -5,15 +5,12 @@ use std::fs;
 
 use incdec::clip::Split;
 use incdec::metrics::mean_defined;
-use incdec::parquet_file::{self, Provenance};
+use incdec::parquet_file;
 use incdec::report::{MAX_DETAILED_RUNS, ReportConfig, run};
-use incdec::shard::{
-    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
-};
-use incdec::tables::{AvailabilityRow, ClipStatus, MetricRow};
+use incdec::tables::{AvailabilityRow, MetricRow};
 use incdec::tasks::Scenario;
 
-use super::fake::{DECREMENTAL, FakeRun};
+use super::fake::{DECREMENTAL, FakeRun, write_shards};
 use super::{assert_self_contained_and_well_formed, config};
 
 fn written(config: &ReportConfig) -> String {
@@ -274,37 +271,7 @@ fn letters_name_settings_and_a_table_says_which_and_no_seed_counts_twice() {
 fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
     let root = tempfile::tempdir().unwrap();
     let folder = DECREMENTAL.write(root.path());
-    // A shard of every test clip, each with frames that tell it.
-    let lists: Vec<AvailabilityRow> =
-        parquet_file::read(&folder.join("availability.parquet")).unwrap();
-    let shards = root.path().join("shards");
-    let provenance = Provenance::default();
-    let mut writer = ShardWriter::new(&shards, provenance.clone(), ShardWriterConfig::default());
-    let clips = lists
-        .iter()
-        .filter(|r| r.task == 0 && r.split == Split::Test);
-    let mut index = Vec::new();
-    for row in clips {
-        let frame = |k: u8| [&b"\xff\xd8"[..], row.clip_id.as_bytes(), &[k]].concat();
-        let clip = NewClip {
-            clip_id: row.clip_id.clone(),
-            split: row.split,
-            label_row: 0,
-            frames: vec![frame(0), frame(1), frame(2), frame(3)],
-            head: ClipHead {
-                codec: Codec::Jpeg,
-                height: 1,
-                width: 1,
-                fps: 5.0,
-                source: SourceFacts::default(),
-                status: ClipStatus::Ok,
-                error: None,
-            },
-        };
-        index.push(writer.push(&clip).unwrap());
-    }
-    writer.finish().unwrap();
-    write_index(&shards, &index, &provenance).unwrap();
+    let shards = write_shards(root.path(), &folder);
     let mut config = config(root.path(), vec![folder]);
     assert!(!written(&config).contains("<img"));
     config.frames = Some(shards.into());
@@ -317,31 +284,41 @@ fn frames_of_what_was_withdrawn_are_shown_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn an_approach_keeps_its_colour_from_page_to_page() {
+fn an_approach_looks_the_same_from_page_to_page() {
     let root = tempfile::tempdir().unwrap();
-    let of = |approach, seed| {
+    let of = |approach, scenario, seed| {
         let run = FakeRun {
             approach,
+            scenario,
             seed,
             ..DECREMENTAL
         };
         run.write(root.path())
     };
-    let color = |page: &str, approach: &str| {
-        let legend = page
-            .split(&format!("</i>{approach}</span>"))
-            .next()
-            .unwrap();
-        let (_, color) = legend.rsplit_once("solid ").unwrap();
-        color.split('"').next().unwrap().to_owned()
+    // What a name's sample is drawn with, in every legend that has it.
+    let samples = |page: &str, approach: &str| -> BTreeSet<String> {
+        let end = format!("</svg>{approach}</span>");
+        let legends: Vec<&str> = page.split(&end).collect();
+        let (_, with) = legends.split_last().unwrap();
+        let sample = |legend: &&str| legend.rsplit_once("<svg").unwrap().1.to_owned();
+        with.iter().map(sample).collect()
     };
-    let runs = vec![of("ewc", 0), of("lwf", 0), of("finetune", 0)];
+    let decremental = Scenario::Decremental;
+    let runs = vec![
+        of("er", decremental, 0),
+        of("gdumb", decremental, 0),
+        of("finetune", decremental, 0),
+        of("er", Scenario::IncrementalDecremental, 0),
+    ];
     let all = written(&config(root.path(), runs));
-    let two = written(&config(root.path(), vec![of("lwf", 1), of("finetune", 1)]));
-    for approach in ["finetune", "lwf"] {
-        assert_eq!(color(&all, approach), color(&two, approach));
+    let runs = vec![of("er", decremental, 1), of("finetune", decremental, 1)];
+    let two = written(&config(root.path(), runs));
+    for approach in ["finetune", "er"] {
+        let sample = samples(&all, approach);
+        assert_eq!(sample.len(), 1, "{approach}: {sample:?}");
+        assert_eq!(sample, samples(&two, approach));
     }
-    assert_ne!(color(&all, "ewc"), color(&all, "lwf"));
+    assert_ne!(samples(&all, "er"), samples(&all, "gdumb"));
 }
 
 #[test]
@@ -374,7 +351,7 @@ fn headings_scopes_and_names_are_there_for_those_who_hear_the_page() {
         for svg in page.split("<svg ").skip(1) {
             let tag = svg.split('>').next().unwrap();
             assert!(
-                tag.contains("role=\"img\"") && tag.contains("aria-label=\""),
+                tag.contains("aria-hidden") || tag.contains("role=\"img\"") && tag.contains("aria-label=\""),
                 "{tag}"
             );
         }
@@ -382,8 +359,8 @@ fn headings_scopes_and_names_are_there_for_those_who_hear_the_page() {
         assert!(page.contains("<html lang=\"en\">"));
         // Every mark of a chart has its value.
         assert_eq!(
-            page.matches("<circle").count(),
-            page.matches("</title></circle>").count()
+            page.matches("<path class=\"mark").count(),
+            page.matches("</title></path>").count() + page.matches("\"></path></svg>").count()
         );
     }
 }
