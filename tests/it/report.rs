@@ -1,8 +1,10 @@
 //! The report says what the runs say, in one page that needs nothing else.
 
+mod access;
 mod audit;
 mod browser;
 mod fake;
+mod ledger;
 mod page;
 mod trust;
 
