@@ -3,33 +3,26 @@
 use std::io;
 use std::ops::Range;
 
+use maud::{Markup, html};
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
-use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 
 use super::ReportError;
+pub(super) use super::colors::MUTED;
+use super::colors::{ARRIVED, GRID, INK, KEPT, REMOVED, WITHDRAWN, hex};
 use super::load::Flow;
-use super::numbers::number;
+pub(super) use super::series::Series;
+use super::strokes::strokes;
+pub(super) use super::ticked_axis::ticks;
+use super::ticked_axis::{TickedAxis, label};
 
-// The style sheet turns these two over on a dark page.
-pub(super) const INK: RGBColor = RGBColor(71, 85, 105);
-const GRID: RGBColor = RGBColor(226, 232, 240);
-/// What chance is drawn in.
-pub(super) const MUTED: RGBColor = RGBColor(118, 118, 118);
-const ARRIVED: RGBColor = RGBColor(0, 158, 115);
-const KEPT: RGBColor = RGBColor(0, 114, 178);
-const REMOVED: RGBColor = RGBColor(213, 94, 0);
-const WITHDRAWN: RGBColor = RGBColor(88, 88, 88);
 const FONT_SIZE: u32 = 13;
 /// Width and height of a chart of lines.
 pub(super) const CHART_SIZE: (u32, u32) = (560, 330);
 /// Panels beside one another before a new row begins.
 const PANELS_A_ROW: usize = 5;
 const PANEL_SIZE: (u32, u32) = (216, 220);
-/// Key points of an axis, about.
-const TICKS: f64 = 5.0;
 
 type Error = DrawingAreaErrorKind<io::Error>;
 
@@ -47,48 +40,6 @@ pub(super) fn flow_legend() -> [(RGBColor, &'static str); 4] {
         (REMOVED, "removed"),
         (WITHDRAWN, "in the list, and withdrawn: no task uses them"),
     ]
-}
-
-/// Length of a dash and of the gap behind it, in pixels.
-pub(super) type Dash = (u32, u32);
-
-/// The dashes that tell lines of one colour apart: of the k-th of them.
-pub(super) fn dash(k: usize) -> Option<Dash> {
-    [
-        None,
-        Some((9, 4)),
-        Some((2, 4)),
-        Some((14, 7)),
-        Some((5, 8)),
-    ][k % 5]
-}
-
-/// One line of a chart.
-#[derive(Clone, Debug)]
-pub(super) struct Series {
-    pub(super) name: String,
-    pub(super) color: RGBColor,
-    /// How long its dashes and their gaps are, in pixels; none for a solid line.
-    pub(super) dash: Option<Dash>,
-    /// Whether each point is marked.
-    pub(super) dots: bool,
-    /// In ascending x (curves aside); the line has a gap where y is undefined.
-    pub(super) points: Vec<(f64, Option<f64>)>,
-    /// The ends of the bar through each point; empty for none.
-    pub(super) bars: Vec<Option<(f64, f64)>>,
-}
-
-impl Series {
-    pub(super) fn new(name: impl Into<String>, color: RGBColor) -> Self {
-        Self {
-            name: name.into(),
-            color,
-            dash: None,
-            dots: true,
-            points: Vec::new(),
-            bars: Vec::new(),
-        }
-    }
 }
 
 /// What the axes of a chart show.
@@ -135,33 +86,6 @@ impl Axes {
     }
 }
 
-/// Round numbers within a range, about [`TICKS`] of them.
-pub(super) fn ticks(range: &Range<f64>) -> Vec<f64> {
-    let span = range.end - range.start;
-    if !(span > 0.0 && span.is_finite()) {
-        return Vec::new();
-    }
-    let magnitude = 10_f64.powf((span / TICKS).log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|s| s * magnitude);
-    let step = steps.into_iter().find(|s| span / s <= TICKS + 1.0);
-    let step = step.unwrap_or(span);
-    let mut found = Vec::new();
-    let mut k = (range.start / step).ceil();
-    while k * step <= range.end + step * 1e-9 {
-        found.push(k * step);
-        k += 1.0;
-    }
-    found
-}
-
-/// A tick's label: no more digits than it needs.
-#[allow(clippy::trivially_copy_pass_by_ref)] // The signature that the plotting library calls.
-fn label(x: &f64) -> String {
-    // -0 is 0.
-    let text = format!("{:.4}", x + 0.0);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// Draws lines over labelled axes.
 pub(super) fn lines(
     figure: &str,
@@ -169,8 +93,7 @@ pub(super) fn lines(
     axes: &Axes,
     lines: &[Series],
 ) -> Result<String, ReportError> {
-    let svg = drawn(figure, size, |area| draw_lines(area, axes, lines))?;
-    Ok(named_points(&svg, &axes.x, lines))
+    drawn(figure, size, |area| draw_lines(area, axes, lines))
 }
 
 /// Draws availability: a panel for each category, a bar for each task, what left below the axis.
@@ -191,65 +114,41 @@ pub(super) fn flows(
         -count(highest(|f| f.removed)) * 1.08..count(highest(|f| f.listed())).max(1.0) * 1.08;
     drawn(figure, size, |area| {
         let cells = area.split_evenly((rows, columns));
-        for ((name, flows), cell) in panels.iter().zip(cells) {
-            draw_panel(&cell, name, flows, &range)?;
-        }
-        Ok(())
+        let panels = panels.iter().zip(cells);
+        let bars = panels.map(|((name, flows), cell)| draw_panel(&cell, name, flows, &range));
+        let bars = bars.collect::<Result<Vec<_>, _>>()?;
+        Ok(html! { @for bars in &bars { (bars) } })
     })
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Runs `draw` on an empty figure and returns its SVG, sized by the page and without a namespace,
-/// which HTML implies.
+/// which HTML implies. What `draw` gives stands in front of what it has drawn.
 fn drawn(
     figure: &str,
     (width, height): (u32, u32),
-    draw: impl FnOnce(&Area<'_>) -> Result<(), Error>,
+    draw: impl FnOnce(&Area<'_>) -> Result<Markup, Error>,
 ) -> Result<String, ReportError> {
     let mut svg = String::new();
-    {
+    let front = {
         let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
-        let result = draw(&area).and_then(|()| area.present());
+        let result = draw(&area).and_then(|front| area.present().map(|()| front));
         result.map_err(|e| ReportError::Chart {
             figure: figure.to_owned(),
             reason: e.to_string(),
-        })?;
-    }
+        })?
+    };
     let body = svg.split_once('>').map_or("", |(_, body)| body);
-    let name = maud::html! { (figure) }.into_string();
+    let body = body.trim_end().trim_end_matches("</svg>");
+    let name = html! { (figure) }.into_string();
     Ok(format!(
-        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\" aria-label=\"{name}\">{body}"
+        "<svg viewBox=\"0 0 {width} {height}\" style=\"max-width:{width}px\" role=\"img\" aria-label=\"{name}\">{body}{}</svg>\n",
+        front.into_string()
     ))
 }
 
-/// Gives every marked point its name and value, which a pointer that rests on it is shown. The
-/// marks stand in the order of the lines and of their points.
-fn named_points(svg: &str, x_name: &str, lines: &[Series]) -> String {
-    let dotted = lines.iter().filter(|line| line.dots);
-    let mut names = dotted.flat_map(|line| {
-        let points = line.points.iter().enumerate();
-        points.filter_map(move |(k, &(x, y))| {
-            let y = number(Some(y?));
-            let bar = line.bars.get(k).copied().flatten();
-            let bar = bar.map_or_else(String::new, |(low, high)| {
-                format!(" ({} to {})", number(Some(low)), number(Some(high)))
-            });
-            let x_name = x_name.split([' ', ';']).next().unwrap_or_default();
-            Some(format!("{}, {x_name} {}: {y}{bar}", line.name, label(&x)))
-        })
-    });
-    let mut parts = svg.split("<circle");
-    let mut named = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (mark, rest) = part.split_once("/>").unwrap_or((part, ""));
-        let name = maud::html! { (names.next().unwrap_or_default()) }.into_string();
-        named += &format!("<circle{mark}><title>{name}</title></circle>{rest}");
-    }
-    named
-}
-
-fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Error> {
+fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<Markup, Error> {
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .margin_right(14)
@@ -260,69 +159,11 @@ fn draw_lines(area: &Area<'_>, axes: &Axes, lines: &[Series]) -> Result<(), Erro
             TickedAxis::new(&axes.y_range, ticks(&axes.y_range)),
         )?;
     mesh(&mut chart, &axes.x, &axes.y)?;
-    for line in lines {
-        for part in line.points.split(|(_, y)| y.is_none()) {
-            let points = part.iter().filter_map(|&(x, y)| Some((x, y?)));
-            let style = line.color.stroke_width(2);
-            if let Some((dash, gap)) = line.dash {
-                chart.draw_series(DashedLineSeries::new(points, dash, gap, style))?;
-            } else {
-                chart.draw_series(LineSeries::new(points, style))?;
-            }
-        }
-        for (k, &(x, y)) in line.points.iter().enumerate() {
-            let Some(y) = y else { continue };
-            if let Some(bar) = line.bars.get(k).copied().flatten() {
-                let ends = vec![(x, bar.0), (x, bar.1)];
-                let path = PathElement::new(ends, line.color.mix(0.55).stroke_width(2));
-                chart.draw_series(std::iter::once(path))?;
-            }
-            if line.dots {
-                let dot = Circle::new((x, y), 3, line.color.filled());
-                chart.draw_series(std::iter::once(dot))?;
-            }
-        }
-    }
-    Ok(())
+    let place = |x, y| chart.backend_coord(&(x, y));
+    Ok(strokes(&axes.x, lines, &place))
 }
 
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<TickedAxis, TickedAxis>>;
-
-/// A linear axis with labels at given places.
-struct TickedAxis {
-    scale: RangedCoordf64,
-    ticks: Vec<f64>,
-}
-
-impl TickedAxis {
-    fn new(range: &Range<f64>, ticks: Vec<f64>) -> Self {
-        Self {
-            scale: range.clone().into(),
-            ticks,
-        }
-    }
-}
-
-impl Ranged for TickedAxis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        self.scale.map(value, limit)
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        if hint.weight().allow_light_points() {
-            Vec::new()
-        } else {
-            self.ticks.clone()
-        }
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.scale.range()
-    }
-}
 
 fn mesh(chart: &mut Chart<'_, '_>, x: &str, y: &str) -> Result<(), Error> {
     let font = ("sans-serif", FONT_SIZE).into_font().color(&INK);
@@ -345,7 +186,7 @@ fn draw_panel(
     name: &str,
     flows: &[(i32, Flow)],
     range: &Range<f64>,
-) -> Result<(), Error> {
+) -> Result<Markup, Error> {
     let ends = flows.first().zip(flows.last());
     let (first, last) = ends.map_or((0, 0), |(a, b)| (a.0, b.0));
     let title = ("sans-serif", FONT_SIZE + 1, FontStyle::Bold).into_font();
@@ -360,29 +201,33 @@ fn draw_panel(
             TickedAxis::new(range, ticks(range)),
         )?;
     mesh(&mut chart, "task", "")?;
-    for &(task, flow) in flows {
-        let bar = |from: f64, to: f64, color: RGBColor| {
-            let x = f64::from(task);
-            Rectangle::new([(x - 0.36, from), (x + 0.36, to)], color.filled())
-        };
-        let (kept, listed) = (count(flow.kept), count(flow.listed()));
-        let usable = kept + count(flow.arrived);
-        let bars = [
-            bar(0.0, kept, KEPT),
-            bar(kept, usable, ARRIVED),
-            bar(usable, listed, WITHDRAWN),
-            bar(0.0, -count(flow.removed), REMOVED),
-        ];
-        let heights = [flow.kept, flow.arrived, flow.withdrawn, flow.removed];
-        let shown = bars.into_iter().zip(heights).filter(|(_, n)| *n > 0);
-        chart.draw_series(shown.map(|(bar, _)| bar))?;
-    }
     let axis = PathElement::new(
         vec![(f64::from(first) - 0.6, 0.0), (f64::from(last) + 0.6, 0.0)],
         MUTED,
     );
     chart.draw_series(std::iter::once(axis))?;
-    Ok(())
+    let bars = flows.iter().map(|&(task, flow)| {
+        let (kept, listed) = (count(flow.kept), count(flow.listed()));
+        let usable = kept + count(flow.arrived);
+        let bars = [
+            (0.0, kept, KEPT, flow.kept, "there before"),
+            (kept, usable, ARRIVED, flow.arrived, "arrived"),
+            (usable, listed, WITHDRAWN, flow.withdrawn, "withdrawn"),
+            (0.0, -count(flow.removed), REMOVED, flow.removed, "removed"),
+        ];
+        let shown = bars.into_iter().filter(|(.., clips, _)| *clips > 0);
+        html! {
+            @for (from, to, color, clips, what) in shown {
+                @let x = f64::from(task);
+                @let [start, end] = [(x - 0.36, from.max(to)), (x + 0.36, from.min(to))].map(|corner| chart.backend_coord(&corner));
+                rect x=(start.0) y=(start.1) width=(end.0 - start.0) height=(end.1 - start.1) fill=(hex(color)) {
+                    title { (name) ", task " (task) ": " (clips) " " (what) }
+                }
+            }
+        }
+    });
+    let bars: Vec<Markup> = bars.collect();
+    Ok(html! { @for bar in &bars { (bar) } })
 }
 
 #[allow(clippy::cast_precision_loss)] // Counts of clips.
@@ -392,19 +237,8 @@ fn count(n: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::looks::Mark;
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_within_the_range() {
-        assert_eq!(ticks(&(0.0..1.0)).len(), 6);
-        assert_eq!(ticks(&(0.0..390.0)), [0.0, 100.0, 200.0, 300.0]);
-        assert_eq!(ticks(&(-30.0..60.0)), [-20.0, 0.0, 20.0, 40.0, 60.0]);
-        assert!(ticks(&(1.0..1.0)).is_empty());
-        assert_eq!(
-            ticks(&(0.0..1.0)).iter().map(label).collect::<Vec<_>>(),
-            ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-        );
-    }
 
     #[test]
     fn names_are_escaped_and_nothing_points_outside() {
@@ -426,8 +260,57 @@ mod tests {
         line.points = vec![(0.0, Some(0.1)), (1.0, None), (2.0, Some(0.3))];
         let axes = Axes::tasks(&[0, 1, 2], "mAP").fitted(std::slice::from_ref(&line));
         let svg = lines("line", (400, 300), &axes, &[line]).unwrap();
-        assert_eq!(svg.matches("<circle").count(), 2);
+        assert_eq!(svg.matches("class=\"mark\"").count(), 2);
         assert!(svg.contains("<title>x, task 2: 0.300</title>"), "{svg}");
         assert!(svg.contains("aria-label=\"line\""), "{svg}");
+    }
+
+    #[test]
+    fn a_line_without_marks_carries_its_values_and_its_dashes() {
+        let mut line = Series::new("a & b", KEPT);
+        (line.dash, line.dots) = (Some((6, 4)), false);
+        line.points = vec![
+            (0.0, Some(0.1)),
+            (0.5, Some(0.25)),
+            (1.0, None),
+            (2.0, Some(0.3)),
+        ];
+        let axes = Axes {
+            x: "recall".into(),
+            ..Axes::tasks(&[0, 1, 2], "precision")
+        };
+        let drawn = |line: &Series| {
+            let all = std::slice::from_ref(line);
+            lines("line", (400, 300), &axes, all).unwrap()
+        };
+        let svg = drawn(&line);
+        for text in [
+            "<g data-x=\"recall\">",
+            "data-name=\"a &amp; b\" data-values=\"0 0.100;0.5 0.250\"",
+            "data-values=\"2 0.300\"",
+            "stroke-dasharray=\"6 4\"",
+        ] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        assert!(!svg.contains("class=\"mark"), "{svg}");
+        // Told apart by its marks, it has a few of them.
+        line.mark = Mark::nth(9);
+        assert!(drawn(&line).contains("class=\"mark hollow\""));
+    }
+
+    #[test]
+    fn every_bar_of_availability_says_what_it_counts() {
+        let flow = Flow {
+            kept: 3,
+            arrived: 1,
+            removed: 2,
+            withdrawn: 0,
+        };
+        let svg = flows("availability", &[("food".into(), vec![(4, flow)])]).unwrap();
+        for text in ["3 there before", "1 arrived", "2 removed"] {
+            let title = format!("<title>food, task 4: {text}</title></rect>");
+            assert!(svg.contains(&title), "{text}: {svg}");
+        }
+        assert!(!svg.contains("withdrawn"), "{svg}");
     }
 }

@@ -3,36 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use plotters::style::RGBColor;
 
 use super::charts::{self, Axes, CHART_SIZE, Series};
 use super::groups::Group;
 use super::judgement::Spread;
+use super::looks::{Look, Mark};
 use super::numbers::clips;
 use super::parts::{Column, figure, legend_of, table};
 use super::section::Section;
-use super::{ReportError, colors, over_seeds, paired_section, subcategories_over_seeds};
+use super::{ReportError, over_seeds, paired_section, subcategories_over_seeds};
 
 /// The sections that compare the groups; none where no run is finished.
-pub(super) fn sections(groups: &[Group<'_>]) -> Result<Vec<Section>, ReportError> {
-    if groups.is_empty() {
+pub(super) fn sections(all: &[Group<'_>]) -> Result<Vec<Section>, ReportError> {
+    if all.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sections = vec![over_seeds::section(groups)];
-    sections.extend(settings(groups));
-    let scenarios: BTreeSet<&str> = groups.iter().map(|g| g.scenario.as_str()).collect();
+    let mut sections = vec![over_seeds::section(all)];
+    sections.extend(settings(all));
+    let scenarios: BTreeSet<&str> = all.iter().map(|g| g.scenario.as_str()).collect();
     let mut charts = Vec::new();
     let mut tables = Vec::new();
     for scenario in &scenarios {
-        let groups: Vec<&Group<'_>> = groups.iter().filter(|g| g.scenario == *scenario).collect();
-        charts.push((*scenario, over_tasks(scenario, &groups)?));
+        let groups: Vec<&Group<'_>> = all.iter().filter(|g| g.scenario == *scenario).collect();
+        charts.push((*scenario, over_tasks(scenario, &groups, all)?));
         tables.push((*scenario, groups));
     }
     sections.push(Section::new(
         "over-tasks",
         "Over tasks",
         html! {
-            p { "An approach has the same colour everywhere; dashes tell its settings apart." }
+            p { "An approach has the same colour and dashes everywhere; the marks of its points tell its settings apart." }
             @for (scenario, charts) in &charts {
                 h3 { (scenario) }
                 (charts)
@@ -75,25 +75,29 @@ fn settings(groups: &[Group<'_>]) -> Option<Section> {
     Some(Section::new("settings", "What the letters stand for", body))
 }
 
-/// The colour and the dashes of a group among those of its scenario.
-fn look(group: &Group<'_>, all: &[&Group<'_>]) -> (RGBColor, Option<charts::Dash>) {
-    let color = colors::of_approach(&group.approach, all.iter().map(|g| g.approach.as_str()));
+/// The look of a group: its approach's, with a mark by its place among the approach's groups.
+fn look(group: &Group<'_>, all: &[Group<'_>]) -> Look {
     let same = all.iter().filter(|g| g.approach == group.approach);
-    let mut names = same.map(|g| g.short_name());
-    let place = names.position(|name| name == group.short_name());
-    (color, charts::dash(place.unwrap_or(0)))
+    let names: BTreeSet<String> = same.map(Group::short_name).collect();
+    let place = names.iter().position(|name| *name == group.short_name());
+    Look {
+        mark: Mark::nth(place.unwrap_or(0)),
+        ..Look::of(&group.approach)
+    }
 }
 
 /// mAP and forgetting over tasks, a line for each approach of a scenario. Where subcategories come
 /// and go, what is forgotten of those that are there stands apart from what is lost of the others.
-fn over_tasks(scenario: &str, groups: &[&Group<'_>]) -> Result<Markup, ReportError> {
+fn over_tasks(
+    scenario: &str,
+    groups: &[&Group<'_>],
+    all: &[Group<'_>],
+) -> Result<Markup, ReportError> {
     let tasks: BTreeSet<i32> = groups.iter().flat_map(|g| g.tasks()).collect();
     let tasks: Vec<i32> = tasks.into_iter().collect();
     let lines = |of: &dyn Fn(&Group<'_>, i32) -> Spread| -> Vec<Series> {
         let of_group = |group: &&Group<'_>| {
-            let (color, dash) = look(group, groups);
-            let mut line = Series::new(group.short_name(), color);
-            line.dash = dash;
+            let mut line = Series::with_look(group.short_name(), look(group, all));
             for task in group.tasks() {
                 let spread = of(group, task);
                 line.points.push((f64::from(task), spread.mean));

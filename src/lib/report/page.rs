@@ -39,11 +39,18 @@ pub(super) fn page(
         _ => format!("{} runs compared", analyses.len()),
     };
     let line = summary::last_line(analyses, groups, withdrawals);
-    let body = match analyses {
-        [] => html! {},
-        [one] => alone(one, permutations, quantile)?,
-        _ => several(analyses, groups, links, permutations, quantile)?,
+    let (cards, mut sections) = match analyses {
+        [] => (html! {}, Vec::new()),
+        [one] => (
+            detail::cards(one, quantile),
+            detail::sections(one, permutations, quantile)?,
+        ),
+        _ => (
+            cards(analyses, groups),
+            several(analyses, groups, links, permutations, quantile)?,
+        ),
     };
+    sections.extend(withdrawals.map(Withdrawals::section));
     let document = Document {
         kind: "report",
         title: &title,
@@ -52,8 +59,9 @@ pub(super) fn page(
         main: html! {
             @if let Some(overview) = overview { p { a href=(overview) { "All runs" } } }
             (notes(analyses))
-            (body)
-            @if let Some(withdrawals) = withdrawals { (withdrawals.sections()) }
+            (cards)
+            (contents(&sections))
+            @for section in &sections { (section.render()) }
         },
         foot: html! { "All figures are shares of 0..1; a dash is an undefined figure. The page loads nothing." },
     };
@@ -141,23 +149,14 @@ fn machines(analyses: &[Analysis]) -> BTreeMap<String, Vec<&str>> {
     machines
 }
 
-/// The body of a page about one run.
-fn alone(analysis: &Analysis, permutations: usize, quantile: f64) -> Result<Markup, ReportError> {
-    let sections = detail::sections(analysis, permutations, quantile)?;
-    Ok(html! {
-        (detail::cards(analysis, quantile))
-        (contents(&sections))
-        @for section in &sections { (section.render()) }
-    })
-}
-
+/// The sections of a page about several runs.
 fn several(
     analyses: &[Analysis],
     groups: &[Group<'_>],
     links: Option<&[RunPage]>,
     permutations: usize,
     quantile: f64,
-) -> Result<Markup, ReportError> {
+) -> Result<Vec<Section>, ReportError> {
     let mut sections = compare::sections(groups)?;
     let mut details = Vec::new();
     if links.is_none() {
@@ -183,11 +182,7 @@ fn several(
         }
     };
     sections.push(Section::new("each-run", "Each run", runs));
-    Ok(html! {
-        (cards(analyses, groups))
-        (contents(&sections))
-        @for section in &sections { (section.render()) }
-    })
+    Ok(sections)
 }
 
 /// A row for each run, which leads to the run's own page where it has one.

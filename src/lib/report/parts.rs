@@ -3,10 +3,11 @@
 use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
-use super::charts::{Dash, Series};
-use super::colors::hex;
+use super::charts::Series;
 use super::judgement::{Interval, Judgement, Spread};
+use super::looks::{Dash, Look, Mark};
 use super::numbers::{clips, ends, number, spread};
+use super::strokes::sample;
 
 /// Mean and deviation over seeds with their number and the interval of the mean.
 pub(super) fn spread_cell(s: &Spread) -> Markup {
@@ -166,27 +167,36 @@ fn framed(name: &str, kind: &str, columns: &[Column], rows: &Markup) -> Markup {
     }
 }
 
-/// Coloured swatches with their meanings.
+/// Samples of colours with their meanings.
 pub(super) fn legend<'a>(
     entries: impl IntoIterator<Item = (RGBColor, Option<Dash>, &'a str)>,
 ) -> Markup {
-    html! {
-        p.legend {
-            @for (color, dash, name) in entries {
-                @let border = match dash {
-                    None => "solid",
-                    Some((dash, _)) if dash < 4 => "dotted",
-                    Some(_) => "dashed",
-                };
-                span { i style=(format!("border-top:3px {border} {}", hex(color))) {} (name) }
-            }
-        }
-    }
+    let sampled = entries.into_iter().map(|(color, dash, name)| {
+        let look = Look {
+            color,
+            dash,
+            mark: Mark::default(),
+        };
+        (sample(look, false), name)
+    });
+    samples(sampled)
 }
 
 /// The legend of the lines of a chart.
 pub(super) fn legend_of(lines: &[Series]) -> Markup {
-    legend(lines.iter().map(|l| (l.color, l.dash, l.name.as_str())))
+    samples(
+        lines
+            .iter()
+            .map(|line| (sample(line.look(), line.has_marks()), line.name.as_str())),
+    )
+}
+
+fn samples<'a>(entries: impl Iterator<Item = (Markup, &'a str)>) -> Markup {
+    html! {
+        p.legend {
+            @for (sample, name) in entries { span { (sample) (name) } }
+        }
+    }
 }
 
 /// A drawn figure with what it shows.

@@ -5,21 +5,27 @@
   /* Rows from which on a table gets a field that filters it. */
   const MANY_ROWS = 8;
 
+  /* How far from a line without marks, in its own pixels, a pointer is shown the nearest value. */
+  const REACH = 16;
+  /* A cell that is a number as a whole, with its deviation, its interval or its unit: "2026-01" is none. */
+  const NUMBER = /^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?:\s*(?:±.*|\[.*\]|to [-+]?[\d.]+|%|s))?$/i;
+
+  /* A number, a text, or null for what is undefined. */
   function value(row, column) {
     const cell = row.cells[column];
-    if (!cell) return "";
+    if (!cell) return null;
     const text = cell.dataset.sort !== undefined ? cell.dataset.sort : cell.textContent.trim();
-    const number = Number.parseFloat(text.replace("\u2212", "-"));
-    return Number.isNaN(number) ? text : number;
+    if (text === "" || text.startsWith("\u2013")) return null;
+    const number = NUMBER.exec(text.replace("\u2212", "-"));
+    return number ? Number(number[1]) : text;
   }
 
-  function compare(a, b) {
-    const numbers = typeof a === "number" && typeof b === "number";
-    if (numbers) return a - b;
-    /* What is undefined stands behind every number. */
-    if (typeof a === "number") return -1;
-    if (typeof b === "number") return 1;
-    return a.localeCompare(b);
+  /* Numbers stand before texts and what is undefined last, upwards and downwards. */
+  function compare(a, b, direction) {
+    function rank(v) { return v === null ? 2 : typeof v === "number" ? 0 : 1; }
+    if (a === null || typeof a !== typeof b) return rank(a) - rank(b);
+    const order = typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+    return direction * order;
   }
 
   function sort(table, column, heading) {
@@ -28,10 +34,7 @@
     heading.setAttribute("aria-sort", up ? "ascending" : "descending");
     const body = table.tBodies[0];
     const rows = Array.from(body.rows);
-    rows.sort(function (a, b) {
-      const order = compare(value(a, column), value(b, column));
-      return up ? order : -order;
-    });
+    rows.sort(function (a, b) { return compare(value(a, column), value(b, column), up ? 1 : -1); });
     for (const row of rows) body.appendChild(row);
   }
 
@@ -89,14 +92,43 @@
     text.parentElement.insertBefore(button, text);
   }
 
-  /* What a pointer rests on, or a finger touches: a mark of a chart, a cell with a title. */
-  function valueOf(target) {
+  /* The value of a chart's lines without marks that is nearest to a place on the screen. */
+  function nearestValue(chart, x, y) {
+    const matrix = chart.getScreenCTM();
+    if (!matrix) return "";
+    const at = new DOMPoint(x, y).matrixTransform(matrix.inverse());
+    let best = REACH;
+    let text = "";
+    for (const line of chart.querySelectorAll("polyline[data-values]")) {
+      let k = 0;
+      for (const point of line.points) {
+        const distance = Math.hypot(point.x - at.x, point.y - at.y);
+        if (distance < best) {
+          best = distance;
+          const pair = line.dataset.values.split(";")[k].split(" ");
+          text = line.dataset.name + ", " + line.parentElement.dataset.x + " " + pair[0] + ": " + pair[1];
+        }
+        k += 1;
+      }
+    }
+    return text;
+  }
+
+  /* What a pointer rests on, or a finger touches: a mark, a bar or a line of a chart, a cell with a title. */
+  function valueOf(target, x, y) {
     if (!(target instanceof Element)) return "";
-    const mark = target.closest("circle");
-    const name = mark && mark.querySelector("title");
-    if (name) return name.textContent;
     const cell = target.closest("td");
-    return cell && cell.dataset.tip ? cell.dataset.tip : "";
+    if (cell) return cell.dataset.tip || "";
+    const chart = target.closest("svg");
+    if (!chart) return "";
+    const title = target.querySelector(":scope > title");
+    if (title) {
+      /* One box shows it, not two. */
+      target.dataset.tip = title.textContent;
+      title.remove();
+    }
+    const isLine = target.tagName === "polyline";
+    return (!isLine && target.dataset.tip) || nearestValue(chart, x, y) || target.dataset.tip || "";
   }
 
   function showValues() {
@@ -110,8 +142,8 @@
     box.className = "tip";
     box.hidden = true;
     document.body.appendChild(box);
-    document.addEventListener("pointerover", function (event) {
-      const text = valueOf(event.target);
+    function show(event) {
+      const text = valueOf(event.target, event.clientX, event.clientY);
       box.hidden = text === "";
       if (text === "") return;
       box.textContent = text;
@@ -120,6 +152,11 @@
       const below = event.clientY + 16;
       const fits = below + box.offsetHeight < window.innerHeight;
       box.style.top = (fits ? below : Math.max(8, event.clientY - box.offsetHeight - 12)) + "px";
+    }
+    document.addEventListener("pointerover", show);
+    /* Along a line the value changes while the pointer stays on the chart. */
+    document.addEventListener("pointermove", function (event) {
+      if (event.target instanceof Element && event.target.closest("svg")) show(event);
     });
   }
 

@@ -9,7 +9,8 @@ use indicatif::HumanBytes;
 use maud::{Markup, html};
 
 use super::ReportError;
-use super::parts::card;
+use super::parts::{Column, card, table};
+use super::section::Section;
 use crate::erase::{FileHashes, HeldAt, KnownByRun, Ledger, Place};
 use crate::progress::counted;
 use crate::tables::ErasureRow;
@@ -114,14 +115,13 @@ impl Withdrawals {
         found
     }
 
-    /// The sections of the page.
-    pub(super) fn sections(&self) -> Markup {
+    /// The section about withdrawals, with a part for each question that is asked about them.
+    pub(super) fn section(&self) -> Section {
         let clips: BTreeSet<&String> = self.requests.iter().flat_map(|r| &r.clips).collect();
         let sum = |count: &dyn Fn(&Request) -> usize| -> String {
             self.requests.iter().map(count).sum::<usize>().to_string()
         };
-        html! {
-            h2 { "Withdrawals" }
+        let body = html! {
             (self.notes())
             div.cards {
                 (card(&clips.len().to_string(), "clips withdrawn", ""))
@@ -130,11 +130,13 @@ impl Withdrawals {
                 (card(&sum(&Request::rewritten), "files written anew", "without the clips"))
                 (card(&self.checkpoints().len().to_string(), "files of models that saw one", "they stay, and are marked"))
             }
-            (self.timeline())
-            (self.places())
-            (self.models())
-            (self.left())
-        }
+        };
+        Section::new("withdrawals", "Withdrawals", body).with_parts(vec![
+            self.timeline(),
+            self.places(),
+            self.models(),
+            self.left(),
+        ])
     }
 
     /// What must be known before the rest is read.
@@ -161,141 +163,143 @@ impl Withdrawals {
         }
     }
 
-    fn timeline(&self) -> Markup {
-        html! {
-            section {
-                h2 { "What left when" }
+    fn timeline(&self) -> Section {
+        let columns = [
+            Column::number("no."),
+            Column::text("request"),
+            Column::text("begun"),
+            Column::text("finished"),
+            Column::number("clips"),
+            Column::number("files deleted"),
+            Column::number("written anew"),
+            Column::number("bytes held before"),
+        ];
+        let rows = html! {
+            @for request in &self.requests {
+                tr {
+                    td.n { (request.row.number) }
+                    th.name scope="row" { (request.row.request) }
+                    td { (request.row.begun) }
+                    td { (request.row.finished.as_deref().unwrap_or("not finished")) }
+                    td.n { (request.clips.len()) }
+                    td.n { (request.deleted()) }
+                    td.n { (request.rewritten()) }
+                    (bytes_cell(request.places.values().map(|held| held.bytes).sum()))
+                }
+            }
+        };
+        let body = html! {
+            p {
+                "Each request in the order in which it was carried out. Times are UTC. Deleted files are gone; files written anew hold "
+                "everything that they held but the clips."
+            }
+            (table("Requests", &columns, &rows))
+            @if let Some(chain) = self.chain() {
                 p {
-                    "Each request in the order in which it was carried out. Times are UTC. Deleted files are gone; files written anew hold "
-                    "everything that they held but the clips."
+                    "The ledger's newest chain value is " code { (chain) } ". Each row's value is made from the row and the value "
+                    "before it: who keeps this one notices when a row is changed or missing later."
                 }
-                div.scroll {
-                    table.wide {
-                        thead {
-                            tr {
-                                th.n { "no." } th { "request" } th { "begun" } th { "finished" } th.n { "clips" }
-                                th.n { "files deleted" } th.n { "written anew" } th.n { "bytes held before" }
-                            }
-                        }
-                        tbody {
-                            @for request in &self.requests {
-                                tr {
-                                    td.n { (request.row.number) }
-                                    td { (request.row.request) }
-                                    td { (request.row.begun) }
-                                    td { (request.row.finished.as_deref().unwrap_or("not finished")) }
-                                    td.n { (request.clips.len()) }
-                                    td.n { (request.deleted()) }
-                                    td.n { (request.rewritten()) }
-                                    td.n { (bytes(request.places.values().map(|held| held.bytes).sum())) }
-                                }
-                            }
-                        }
-                    }
-                }
-                @if let Some(chain) = self.chain() {
-                    p {
-                        "The ledger's newest chain value is " code { (chain) } ". Each row's value is made from the row and the value "
-                        "before it: who keeps this one notices when a row is changed or missing later."
+            }
+        };
+        Section::new("when", "What left when", body)
+    }
+
+    fn places(&self) -> Section {
+        let columns = [
+            Column::text("request"),
+            Column::text("place"),
+            Column::number("things"),
+            Column::number("bytes"),
+        ];
+        let rows = html! {
+            @for request in &self.requests {
+                @for (place, held) in &request.places {
+                    tr {
+                        td.name { (request.row.request) }
+                        th.name scope="row" { (in_words(place)) }
+                        td.n { (held.things) }
+                        (bytes_cell(held.bytes))
                     }
                 }
             }
-        }
+        };
+        let body = html! {
+            p { "What was found of the clips when each request began, and was then taken away." }
+            (table("Places", &columns, &rows))
+        };
+        Section::new("places", "Where they were held", body)
     }
 
-    fn places(&self) -> Markup {
-        html! {
-            section {
-                h2 { "Where they were held" }
-                p { "What was found of the clips when each request began, and was then taken away." }
-                div.scroll {
-                    table.wide {
-                        thead { tr { th { "request" } th { "place" } th.n { "things" } th.n { "bytes" } } }
-                        tbody {
-                            @for request in &self.requests {
-                                @for (place, held) in &request.places {
-                                    tr {
-                                        td { (request.row.request) }
-                                        td { (in_words(place)) }
-                                        td.n { (held.things) }
-                                        td.n { (bytes(held.bytes)) }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn models(&self) -> Markup {
+    fn models(&self) -> Section {
         let checkpoints = self.checkpoints();
         let judged = self.requests.iter().flat_map(|request| {
             let known = request.runs.iter();
             let with = known.map(|(run, known)| (run, &request.row.request, known.judged));
             with.filter(|(_, _, judged)| *judged > 0)
         });
-        html! {
-            section {
-                h2 { "Models that saw them" }
-                @if checkpoints.is_empty() {
-                    p { "No model that this ledger knows of was trained on one of the clips, or chosen by one." }
-                } @else {
-                    p {
-                        "A model was trained on a clip if the clip's pictures changed its weights. It was selected by a clip if the clip only "
-                        "took part in choosing which weights were kept. Both stay as they are, are marked, and training does not go on from them."
-                    }
-                    div.scroll {
-                        table.wide {
-                            thead { tr { th { "run" } th { "file" } th { "how, by request" } th { "today" } } }
-                            tbody {
-                                @for ((run, file), how) in &checkpoints {
-                                    tr {
-                                        td { (run) }
-                                        td { code { (file) } }
-                                        td { (how.iter().map(|(request, how)| format!("{how} ({request})")).collect::<Vec<_>>().join(", ")) }
-                                        td { (if self.data.join(run).join(file).exists() { "still there" } else { "no longer there" }) }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-                @for (run, request, judged) in judged {
-                    p { (run) " was judged with " (judged) " clips of request " (request) ". Its figures stay as they were judged." }
+        let columns = ["run", "file", "how, by request", "today"].map(Column::text);
+        let how = |how: &BTreeMap<&str, &str>| {
+            let each = how
+                .iter()
+                .map(|(request, how)| format!("{how} ({request})"));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let rows = html! {
+            @for (&(run, file), requests) in &checkpoints {
+                tr {
+                    td.name { (run) }
+                    th.name scope="row" { code { (file) } }
+                    td { (how(requests)) }
+                    td { (if self.is_there(run, file) { "still there" } else { "no longer there" }) }
                 }
             }
-        }
+        };
+        let body = html! {
+            @if checkpoints.is_empty() {
+                p { "No model that this ledger knows of was trained on one of the clips, or chosen by one." }
+            } @else {
+                p {
+                    "A model was trained on a clip if the clip's pictures changed its weights. It was selected by a clip if the clip only "
+                    "took part in choosing which weights were kept. Both stay as they are, are marked, and training does not go on from them."
+                }
+                (table("Models", &columns, &rows))
+            }
+            @for (run, request, judged) in judged {
+                p { (run) " was judged with " (judged) " clips of request " (request) ". Its figures stay as they were judged." }
+            }
+        };
+        Section::new("models", "Models that saw them", body)
     }
 
-    fn left(&self) -> Markup {
+    fn is_there(&self, run: &str, file: &str) -> bool {
+        self.data.join(run).join(file).exists()
+    }
+
+    fn left(&self) -> Section {
         let by_hand: BTreeSet<&String> = self.requests.iter().flat_map(|r| &r.left).collect();
-        let there = |(run, file): &&(&str, &str)| self.data.join(run).join(file).exists();
         let checkpoints = self.checkpoints();
+        let there = |(run, file): &&(&str, &str)| self.is_there(run, file);
         let still = checkpoints.keys().filter(there).count();
-        html! {
-            section {
-                h2 { "What could not be erased" }
-                ul {
-                    @if still > 0 {
-                        li {
-                            (still) " files of models that saw a clip. What a model has learned cannot be taken out of it file by file: it is "
-                            "deleted, trained anew, or gone back behind."
-                        }
+        let body = html! {
+            ul {
+                @if still > 0 {
+                    li {
+                        (still) " files of models that saw a clip. What a model has learned cannot be taken out of it file by file: it is "
+                        "deleted, trained anew, or gone back behind."
                     }
-                    @for file in by_hand.iter().take(LISTED) { li { code { (file) } ": left to a person, who must look at it." } }
-                    @if by_hand.len() > LISTED { li { (by_hand.len() - LISTED) " more files, left to a person." } }
-                    li { "Blocks of the disk that were freed and not yet written over, snapshots of the disk, and backups." }
-                    li { "Copies that somebody has made elsewhere, and the same scene in a video that was encoded anew under another name." }
-                    li { "The label rows: which clip there once was, and that it is withdrawn." }
                 }
-                p {
-                    "This page says what a program did and found. It does not say that any law is complied with, nor that a model has "
-                    "forgotten: weights cannot show what they were not trained on."
-                }
+                @for file in by_hand.iter().take(LISTED) { li { code { (file) } ": left to a person, who must look at it." } }
+                @if by_hand.len() > LISTED { li { (by_hand.len() - LISTED) " more files, left to a person." } }
+                li { "Blocks of the disk that were freed and not yet written over, snapshots of the disk, and backups." }
+                li { "Copies that somebody has made elsewhere, and the same scene in a video that was encoded anew under another name." }
+                li { "The label rows: which clip there once was, and that it is withdrawn." }
             }
-        }
+            p {
+                "This page says what a program did and found. It does not say that any law is complied with, nor that a model has "
+                "forgotten: weights cannot show what they were not trained on."
+            }
+        };
+        Section::new("left", "What could not be erased", body)
     }
 }
 
@@ -319,6 +323,7 @@ fn in_words(place: &str) -> &str {
     }
 }
 
-fn bytes(n: i64) -> String {
-    HumanBytes(u64::try_from(n).unwrap_or(0)).to_string()
+/// A cell of bytes, which is sorted by their number.
+fn bytes_cell(n: i64) -> Markup {
+    html! { td.n data-sort=(n) { (HumanBytes(u64::try_from(n).unwrap_or(0))) } }
 }

@@ -50,7 +50,7 @@ fn verdict(method: &str, word: &str) -> AuditRow {
 }
 
 /// The tables of an audit of two methods.
-fn write(folder: &Path) {
+pub(super) fn write(folder: &Path) {
     let mut rows = Vec::new();
     for (method, gap, tow, word) in [
         ("ridge", 0.0, 0.99, "not told apart"),
@@ -116,12 +116,35 @@ fn the_page_of_an_audit_orders_methods_warns_and_defines() {
     let page = fs::read_to_string(folder.path().join("audit.html")).unwrap();
     assert!(is_sealed(&page));
     // Best first, by the rule that the page states; what is exact says so.
-    assert!(page.find("ridge").unwrap() < page.find("<td class=\"name\">salun").unwrap());
+    assert!(page.find("ridge").unwrap() < page.find("scope=\"row\">salun").unwrap());
+    // Methods look as on every page, references as nothing else.
+    for (name, look) in [
+        (
+            "ridge",
+            "stroke=\"#0072b2\" stroke-width=\"3\" stroke-dasharray=\"9 4\"",
+        ),
+        (
+            "salun",
+            "stroke=\"#a87400\" stroke-width=\"3\" stroke-dasharray=\"2 4\"",
+        ),
+        (
+            "path",
+            "stroke=\"#475569\" stroke-width=\"3\" stroke-dasharray=\"9 4\"",
+        ),
+    ] {
+        let legends: Vec<&str> = page.split(&format!("</svg>{name}</span>")).collect();
+        let (_, with) = legends.split_last().unwrap();
+        assert!(!with.is_empty(), "{name}");
+        for legend in with {
+            let (_, sample) = legend.rsplit_once("<svg").unwrap();
+            assert!(sample.contains(look), "{name}: {sample}");
+        }
+    }
     assert!(page.contains("ridge (exact)") && page.contains("Best first"));
     for text in [
         "Over-forgotten: salun",
         "Too few others for a false positive rate of 1 %",
-        "<strong>-0.250 [-0.300, -0.200]</strong>",
+        "<strong>-0.250</strong><small>[-0.300, -0.200]</small>",
         "log10 of the false positive rate",
         "accuracy on what left (F)",
         "tug of war",

@@ -1,14 +1,16 @@
-//! The page in a real browser: headless Chromium, at three widths, on a dark screen and in print.
+//! The page in a real browser: headless Chromium, at three widths, on a dark screen, in print, and
+//! without its script.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use incdec::report::{ReportConfig, run};
-use serde_json::Value;
+use incdec::report::{AuditReportConfig, MAX_DETAILED_RUNS, ReportConfig, run, run_audit};
+use serde_json::{Value, json};
 
-use super::config;
 use super::fake::{DECREMENTAL, FakeRun};
+use super::frames::write_shards;
+use super::{audit, config, ledger};
 
 /// Widths of a phone, a tablet and a desk, in pixels.
 const WIDTHS: [u32; 3] = [390, 800, 1400];
@@ -21,66 +23,58 @@ const NAMES: [&str; 4] = [
     "google-chrome",
     "google-chrome-stable",
 ];
-/// The least contrast of WCAG 2 AA for text of the usual size.
-const AA: f64 = 4.5;
+/// The least contrast of WCAG 2 AA for text of the usual size, and for what is drawn.
+const AA: (f64, f64) = (4.5, 3.0);
 
-/// What runs in the frame once the page is there, and gives what it found as JSON.
-const MEASURE: &str = r#"
-const page = frame.contentDocument;
-const view = frame.contentWindow;
-function luminance(c) {
-  const l = c.slice(0, 3).map(function (v) { v /= 255; return v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4); });
-  return 0.2126 * l[0] + 0.7152 * l[1] + 0.0722 * l[2];
-}
-function color(text) {
-  const n = text.match(/[\d.]+/g).map(Number);
-  return n.length === 3 ? n.concat([1]) : n;
-}
-function ground(element) {
-  const layers = [];
-  for (let e = element; e; e = e.parentElement) layers.push(color(view.getComputedStyle(e).backgroundColor));
-  let under = [255, 255, 255];
-  for (const over of layers.reverse()) under = under.map(function (u, k) { return over[3] * over[k] + (1 - over[3]) * u; });
-  return under;
-}
-let worst = { contrast: 99, text: "" };
-for (const element of page.querySelectorAll("body *")) {
-  const own = Array.from(element.childNodes).some(function (n) { return n.nodeType === 3 && n.textContent.trim() !== ""; });
-  if (!own || element.closest("svg") || !element.getClientRects().length) continue;
-  if (["SCRIPT", "STYLE"].includes(element.tagName)) continue;
-  const a = luminance(color(view.getComputedStyle(element).color)), b = luminance(ground(element));
-  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (contrast < worst.contrast) worst = { contrast: contrast, text: element.tagName + " " + element.className + " " + element.textContent.slice(0, 40) };
-}
-const root = page.documentElement;
-const wide = Array.from(page.querySelectorAll("body *")).filter(function (e) {
-  return !e.closest(".scroll, pre, svg") && e.getBoundingClientRect().right > root.clientWidth + 1;
-}).map(function (e) { return e.tagName + "." + e.className; });
-const cut = Array.from(page.querySelectorAll(".scroll, pre")).filter(function (e) {
-  return e.getClientRects().length && e.scrollWidth > e.clientWidth + 1;
-}).map(function (e) { return (e.getAttribute("aria-label") || e.tagName) + " " + e.scrollWidth + " > " + e.clientWidth; });
-/* Some column of the first table that can be sorted puts its rows in another order. */
-const table = page.querySelector("table.sortable");
-const before = table ? table.tBodies[0].textContent : "";
-let sorts = !table;
-for (const button of table ? table.querySelectorAll("thead button") : []) {
-  button.click();
-  sorts = sorts || table.tBodies[0].textContent !== before;
-}
-const found = {
-  width: root.clientWidth, scroll: root.scrollWidth, wide: wide.slice(0, 5), cut: cut.slice(0, 5), worst: worst,
-  closed: page.querySelectorAll("details:not([open])").length,
-  requests: view.performance.getEntriesByType("resource").map(function (e) { return e.name; }),
-  sorts: sorts,
-};
-"#;
+/// What runs beside the page once it is there: `measured(frame, look)`.
+const MEASURE: &str = include_str!("measure.js");
 
 /// How the page is to be looked at.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Look {
-    Light,
-    Dark,
+    Light(u32),
+    Dark(u32),
     Print,
+    /// Without the page's script.
+    Plain(u32),
+}
+
+const LOOKS: [Look; 7] = [
+    Look::Light(WIDTHS[0]),
+    Look::Light(WIDTHS[1]),
+    Look::Light(WIDTHS[2]),
+    Look::Dark(WIDTHS[0]),
+    Look::Dark(WIDTHS[2]),
+    Look::Print,
+    Look::Plain(WIDTHS[0]),
+];
+
+impl Look {
+    fn width(self) -> u32 {
+        match self {
+            Self::Light(width) | Self::Dark(width) | Self::Plain(width) => width,
+            Self::Print => PRINTED_WIDTH,
+        }
+    }
+
+    /// The page as it is then: what a browser would choose by its screen or paper is chosen in it.
+    fn of(self, page: &str) -> String {
+        let dark = "@media (prefers-color-scheme: dark)";
+        let chosen = match self {
+            Self::Dark(_) => page.replace(dark, "@media all"),
+            Self::Print => page
+                .replace(dark, "@media not all")
+                .replace("@media print", "@media all"),
+            Self::Light(_) | Self::Plain(_) => page.replace(dark, "@media not all"),
+        };
+        assert_ne!(chosen, page, "the page has no part for {self:?}");
+        if let Self::Plain(_) = self {
+            let (before, rest) = chosen.split_once("<script>").unwrap();
+            let (_, after) = rest.split_once("</script>").unwrap();
+            return before.to_owned() + after;
+        }
+        chosen
+    }
 }
 
 /// The browser's program; the reason for none.
@@ -116,29 +110,33 @@ fn browser(program: &Path, home: &Path) -> Command {
     command
 }
 
-/// Shows `page` in a frame so wide and gives what is found there.
-fn looked_at(program: &Path, folder: &Path, page: &str, width: u32, look: Look) -> Value {
-    // What a browser would choose by its screen or paper is chosen in the page.
-    let dark = "@media (prefers-color-scheme: dark)";
-    let page = match look {
-        Look::Light => page.replace(dark, "@media not all"),
-        Look::Dark => page.replace(dark, "@media all"),
-        Look::Print => page
-            .replace(dark, "@media not all")
-            .replace("@media print", "@media all"),
-    };
-    assert!(page.contains("@media all") || matches!(look, Look::Light));
-    let before = match look {
-        Look::Print => "frame.contentWindow.dispatchEvent(new Event('beforeprint'));",
-        _ => "for (const d of frame.contentDocument.querySelectorAll('details')) d.open = true;",
-    };
-    let escaped = page.replace('&', "&amp;").replace('"', "&quot;");
+/// Shows `page` in a frame for each of the looks and gives what is found in each.
+fn looked_at(program: &Path, folder: &Path, page: &str) -> Vec<Value> {
+    let frames = LOOKS.map(|look| {
+        let escaped = look.of(page).replace('&', "&amp;").replace('"', "&quot;");
+        let (width, print) = (look.width(), look == Look::Print);
+        let (plain, style) = (
+            matches!(look, Look::Plain(_)),
+            format!("width:{width}px;height:900px;border:0"),
+        );
+        format!(
+            "<iframe style=\"{style}\" data-printed={print} data-scripted={} srcdoc=\"{escaped}\"></iframe>",
+            !plain
+        )
+    });
     let wrapper = format!(
-        "<!DOCTYPE html><meta charset=utf-8><pre id=found></pre>\
-         <iframe id=frame style=\"width:{width}px;height:900px;border:0\" srcdoc=\"{escaped}\"></iframe>\
-         <script>const frame = document.getElementById('frame');\
-         frame.addEventListener('load', function () {{ {before}\n{MEASURE}\n\
-         document.getElementById('found').textContent = JSON.stringify(found); }});</script>"
+        "<!DOCTYPE html><meta charset=utf-8><pre id=found></pre>{}\
+         <script>{MEASURE}\n\
+         window.addEventListener('load', function () {{\n\
+           const found = Array.from(document.querySelectorAll('iframe')).map(function (frame) {{\n\
+             const look = {{ printed: frame.dataset.printed === 'true', scripted: frame.dataset.scripted === 'true' }};\n\
+             if (look.printed) frame.contentWindow.dispatchEvent(new Event('beforeprint'));\n\
+             else for (const d of frame.contentDocument.querySelectorAll('details')) d.open = true;\n\
+             return measured(frame, look);\n\
+           }});\n\
+           document.getElementById('found').textContent = JSON.stringify(found);\n\
+         }});</script>",
+        frames.concat()
     );
     let file = folder.join("wrapper.html");
     fs::write(&file, wrapper).unwrap();
@@ -161,24 +159,60 @@ fn looked_at(program: &Path, folder: &Path, page: &str, width: u32, look: Look) 
     serde_json::from_str(&found).unwrap_or_else(|e| panic!("{e}: {found}; {said}"))
 }
 
-fn assert_readable(found: &Value, what: &str) {
-    assert_eq!(found["requests"], serde_json::json!([]), "{what}");
-    assert_eq!(found["wide"], serde_json::json!([]), "{what}: {found}");
+/// What holds for every page however it is looked at.
+fn assert_readable(found: &Value, look: Look, what: &str) {
+    assert_eq!(found["requests"], json!([]), "{what}");
+    assert_eq!(found["wide"], json!([]), "{what}: {found}");
     assert!(
         found["scroll"].as_u64() <= found["width"].as_u64(),
         "{what}: {found}"
     );
-    assert!(
-        found["worst"]["contrast"].as_f64().unwrap() >= AA,
-        "{what}: {found}"
-    );
+    let contrast = |of: &str| found[of]["contrast"].as_f64().unwrap();
+    assert!(contrast("worst") >= AA.0, "{what}: {found}");
+    assert!(contrast("faintest") >= AA.1, "{what}: {found}");
+    assert_eq!(found["broken"], 0, "{what}: pictures");
+    if look == Look::Print {
+        // On paper nothing is folded away, nothing can be scrolled, and no heading stands alone.
+        assert_eq!(found["closed"], 0, "{what}");
+        assert_eq!(found["cut"], json!([]), "{what}");
+        assert_eq!(found["alone"], json!([]), "{what}");
+    }
+    if let Look::Plain(_) = look {
+        assert_eq!(found["sorts"], Value::Null, "{what}");
+        return;
+    }
     assert_eq!(found["sorts"], true, "{what}");
+    assert_eq!(found["silent"], json!([]), "{what}");
+    assert_eq!(found["filters"]["wrong"], json!([]), "{what}");
+    let orders = json!([
+        "2025-12, 2026-01, 2026-02, 2026-10, –",
+        "2026-10, 2026-02, 2026-01, 2025-12, –",
+        "−2, -1, 9.5 ± 0.1, 10, 100 %, –",
+        "100 %, 10, 9.5 ± 0.1, -1, −2, –"
+    ]);
+    assert!(
+        found["orders"].is_null() || found["orders"] == orders,
+        "{what}: {}",
+        found["orders"]
+    );
 }
 
-/// The page of one run and that of several.
-fn pages(root: &Path) -> Vec<(&'static str, ReportConfig)> {
-    let mut runs = vec![DECREMENTAL.write(root)];
-    for (approach, epochs) in [("ewc", 5), ("lwf", 5), ("fd", 9), ("feature-extraction", 5)] {
+/// Runs of several approaches and seeds, more than a page shows in full.
+fn runs(root: &Path) -> Vec<PathBuf> {
+    // So long a history has no marks.
+    let long = FakeRun {
+        epochs: 13,
+        ..DECREMENTAL
+    };
+    let mut runs = vec![long.write(root)];
+    for (approach, epochs) in [
+        ("ewc", 5),
+        ("lwf", 5),
+        ("fd", 9),
+        ("feature-extraction", 5),
+        ("gdumb", 5),
+        ("ridge", 5),
+    ] {
         for seed in 0..2 {
             let run = FakeRun {
                 approach,
@@ -189,12 +223,53 @@ fn pages(root: &Path) -> Vec<(&'static str, ReportConfig)> {
             runs.push(run.write(root));
         }
     }
-    let mut one = config(root, runs[..1].to_vec());
-    let mut several = config(root, runs);
-    (one.table, several.table) = (None, None);
-    one.out = root.join("one.html");
-    several.out = root.join("several.html");
-    vec![("one run", one), ("several runs", several)]
+    assert!(runs.len() > MAX_DETAILED_RUNS);
+    runs
+}
+
+/// Writes a page of each kind and gives their paths: of one run with frames and withdrawals, of
+/// several, of more than a page shows in full, of withdrawals alone, and of an audit.
+fn pages(root: &Path) -> Vec<(&'static str, PathBuf)> {
+    let runs = runs(root);
+    let ledger = ledger::write(root);
+    let shards = root.join("shards");
+    write_shards(&runs[0], &shards);
+    let written = |name: &str, config: ReportConfig| {
+        let out = root.join(format!("{name}.html"));
+        let config = ReportConfig {
+            out: out.clone(),
+            table: None,
+            permutations: 20,
+            ..config
+        };
+        run(&config).unwrap();
+        out
+    };
+    let of = |runs: &[PathBuf]| config(root, runs.to_vec());
+    let one = ReportConfig {
+        frames: Some(shards.into()),
+        withdrawals: Some(ledger.clone()),
+        ..of(&runs[..1])
+    };
+    let withdrawals = ReportConfig {
+        withdrawals: Some(ledger),
+        ..of(&[])
+    };
+    audit::write(root);
+    let of_audit = AuditReportConfig {
+        audit: root.to_owned(),
+        out: root.join("audit.html"),
+        latex: None,
+        csv: None,
+    };
+    run_audit(&of_audit).unwrap();
+    vec![
+        ("one run", written("one", one)),
+        ("several runs", written("several", of(&runs[..5]))),
+        ("many runs", written("many", of(&runs))),
+        ("withdrawals", written("withdrawals", withdrawals)),
+        ("an audit", of_audit.out),
+    ]
 }
 
 #[test]
@@ -202,34 +277,35 @@ fn pages(root: &Path) -> Vec<(&'static str, ReportConfig)> {
     not(chromium),
     ignore = "Chromium was not there when this was built; `.ci/setup browser` installs it"
 )]
-fn chromium_shows_the_page_whole_at_three_widths_in_the_dark_and_in_print() {
+fn chromium_shows_every_page_whole_at_three_widths_in_the_dark_in_print_and_without_script() {
     let program = chromium().unwrap();
     let root = tempfile::tempdir().unwrap();
-    for (name, mut config) in pages(root.path()) {
-        config.permutations = 20;
-        run(&config).unwrap();
-        let page = fs::read_to_string(&config.out).unwrap();
-        for width in WIDTHS {
-            let found = looked_at(&program, root.path(), &page, width, Look::Light);
-            assert_readable(&found, &format!("{name} at {width} px"));
+    for (name, file) in pages(root.path()) {
+        let page = fs::read_to_string(&file).unwrap();
+        let found = looked_at(&program, root.path(), &page);
+        for (look, found) in LOOKS.into_iter().zip(&found) {
+            assert_readable(found, look, &format!("{name}, {look:?}"));
         }
-        let found = looked_at(&program, root.path(), &page, WIDTHS[0], Look::Dark);
-        assert_readable(&found, &format!("{name} on a dark phone"));
-        let found = looked_at(&program, root.path(), &page, PRINTED_WIDTH, Look::Print);
-        assert_readable(&found, &format!("{name} in print"));
-        // On paper nothing is folded away and nothing can be scrolled.
-        assert_eq!(found["closed"], 0, "{name}");
-        assert_eq!(found["cut"], serde_json::json!([]), "{name}");
-        // And the browser's own printing takes the page.
-        let pdf = root.path().join("page.pdf");
-        let output = browser(&program, root.path())
-            .arg("--no-pdf-header-footer")
-            .arg(format!("--print-to-pdf={}", pdf.display()))
-            .arg(format!("file://{}", config.out.display()))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!said.contains("CONSOLE"), "{said}");
-        assert!(fs::read(&pdf).unwrap().starts_with(b"%PDF"), "{said}");
+        assert_eq!(found.len(), LOOKS.len());
+        let pdf = printed(&program, root.path(), &file);
+        // On A4 on its side, as the page asks.
+        let pages = pdf.matches("/MediaBox [0 0 842 595]").count();
+        assert!(pages > 0, "{name}");
     }
+}
+
+/// What the browser's own printing makes of a page.
+fn printed(program: &Path, folder: &Path, page: &Path) -> String {
+    let pdf = folder.join("page.pdf");
+    let output = browser(program, folder)
+        .arg("--no-pdf-header-footer")
+        .arg(format!("--print-to-pdf={}", pdf.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("CONSOLE"), "{said}");
+    let pdf = fs::read(&pdf).unwrap();
+    assert!(pdf.starts_with(b"%PDF"), "{said}");
+    String::from_utf8_lossy(&pdf).into_owned()
 }

@@ -14,12 +14,18 @@ use incdec::random;
 use incdec::run_record::{
     self, Machine, Rows, RunHead, RunProgress, RunSummary, Subcategory, TaskOutcome,
 };
-use incdec::tables::AvailabilityRow;
-use incdec::tables::{self, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions};
+use incdec::shard::{
+    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
+};
+use incdec::tables::{
+    self, AvailabilityRow, ClipStatus, HistoryRow, MetricRow, PredictionRow, TimingRow,
+    write_predictions,
+};
 use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
 
+use crate::data::jpeg;
 use crate::support;
 
 /// A run that might have been trained: its predictions are drawn, everything else follows from them.
@@ -106,7 +112,7 @@ impl FakeRun<'_> {
                     },
                 ));
             }
-            history.extend(history_of(task));
+            history.extend(history_of(task, self.epochs));
         }
         let write_rows = |name: &str| folder.join(name);
         let provenance = head.provenance();
@@ -319,10 +325,11 @@ fn lose_frames(file: &Path) {
     parquet_file::write(file, &rows, &Provenance::default()).unwrap();
 }
 
-fn history_of(task: i32) -> Vec<HistoryRow> {
+fn history_of(task: i32, epochs: u32) -> Vec<HistoryRow> {
+    let epochs = i32::try_from(epochs).unwrap();
     let mut rows = Vec::new();
-    for epoch in 0..5 {
-        let progress = f64::from(epoch) / 5.0;
+    for epoch in 0..epochs {
+        let progress = f64::from(epoch) / f64::from(epochs);
         for (split, metric, value) in [
             (Split::Train, "loss", 0.6 - 0.3 * progress),
             (Split::Validation, "loss", 0.65 - 0.2 * progress),

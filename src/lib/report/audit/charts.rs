@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::figures::{END, Figures, PATH, SCRATCH, Wanted};
 use super::table::MethodRow;
 use crate::report::ReportError;
-use crate::report::charts::{Axes, INK, MUTED, Series, dash, lines, ticks};
-use crate::report::colors::color;
+use crate::report::charts::{Axes, Series, lines, ticks};
+use crate::report::looks::Look;
 use crate::tables::CurveRow;
 
 /// The size of a figure, in pixels.
@@ -25,20 +25,18 @@ pub(super) fn curves(
 ) -> Result<(String, Vec<Series>), ReportError> {
     let mut series = Vec::new();
     let own = methods.iter().filter(|row| row.task == task);
-    for (place, row) in own.enumerate() {
+    for row in own {
         let points = rates(figures, &row.method, END, task);
-        series.push(line(&row.method, color(place), points));
+        series.push(line(&row.method, Look::of(&row.method), points));
     }
     let before = methods.iter().find(|row| row.task == task);
     if let Some(row) = before {
-        let mut line = line("before", MUTED, rates(figures, &row.method, "before", task));
-        line.dash = dash(1);
-        series.push(line);
+        let points = rates(figures, &row.method, "before", task);
+        series.push(line("before", Look::BEFORE, points));
     }
     for name in figures.references(PATH, task) {
-        let mut path = line(name, INK, rates(figures, name, END, task));
-        path.dash = dash(1);
-        series.push(path);
+        let points = rates(figures, name, END, task);
+        series.push(line(name, of_reference(name), points));
     }
     let axes = Axes {
         x: "log10 of the false positive rate".into(),
@@ -51,12 +49,23 @@ pub(super) fn curves(
     Ok((svg, series))
 }
 
-fn line(name: &str, color: plotters::style::RGBColor, points: Vec<(f64, Option<f64>)>) -> Series {
+fn line(name: &str, look: Look, points: Vec<(f64, Option<f64>)>) -> Series {
     Series {
         points,
         dots: false,
-        ..Series::new(name, color)
+        ..Series::with_look(name, look)
     }
+}
+
+/// The look of a reference, `path` or `ridge path`: its kind's, with the mark of its approach.
+fn of_reference(name: &str) -> Look {
+    let (approach, kind) = name.rsplit_once(' ').unwrap_or(("", name));
+    let look = if kind == PATH {
+        Look::PATH
+    } else {
+        Look::SCRATCH
+    };
+    look.behind(approach)
 }
 
 /// The logarithms of the mean rates over runs: the true positive rate at each false positive rate
@@ -107,28 +116,22 @@ pub(super) fn scatter(
         figures.over_seeds(wanted).and_then(|row| row.value)
     };
     let own = methods.iter().filter(|row| row.task == task);
-    let own = own
-        .enumerate()
-        .map(|(place, row)| (&row.method[..], color(place)));
-    let of_kind = |kind, color| {
-        let names = figures.references(kind, task).into_iter();
-        names.map(move |name| (name, color))
-    };
-    let targets: Vec<_> = of_kind(PATH, INK).chain(of_kind(SCRATCH, MUTED)).collect();
+    let own = own.map(|row| (&row.method[..], Look::of(&row.method), None));
+    let kinds = [PATH, SCRATCH].into_iter();
+    let references = kinds.flat_map(|kind| figures.references(kind, task));
+    // A target is a cross: its point has a bar.
+    let targets = references.map(|name| (name, of_reference(name), Some(TARGET_BAR)));
     let mut series = Vec::new();
-    for (name, color) in own.chain(targets.iter().copied()) {
+    for (name, look, bar) in own.chain(targets) {
         let Some(x) = accuracy(name, "retain") else {
             continue;
         };
-        let mut point = Series::new(name, color);
         let y = accuracy(name, "forget");
-        point.points = vec![(x, y)];
-        // A target is a cross: its point has a bar.
-        if targets.iter().any(|(target, _)| *target == name) {
-            point.dash = dash(1);
-            point.bars = vec![y.map(|y| (y - TARGET_BAR, y + TARGET_BAR))];
-        }
-        series.push(point);
+        series.push(Series {
+            points: vec![(x, y)],
+            bars: vec![y.zip(bar).map(|(y, bar)| (y - bar, y + bar))],
+            ..Series::with_look(name, look)
+        });
     }
     let axes = Axes {
         x: "accuracy on what stays (R)".into(),

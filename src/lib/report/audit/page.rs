@@ -13,6 +13,7 @@ use crate::report::charts::Series;
 use crate::report::document::Document;
 use crate::report::numbers::number;
 use crate::report::parts::{Column as Head, figure, legend_of, ordered_table};
+use crate::report::section::{Section, contents};
 use crate::tables::AuditRow;
 
 /// Fewer seeds are warned of.
@@ -21,11 +22,25 @@ const FEW_SEEDS: i64 = 3;
 /// The page's HTML.
 pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, ReportError> {
     let tasks: BTreeSet<i32> = methods.iter().map(|row| row.task).collect();
-    let mut drawn = Vec::new();
+    let mut sections = vec![table(methods)];
     for &task in &tasks {
         let curves = curves(figures, methods, task)?;
-        drawn.push((task, curves, scatter(figures, methods, task)?));
+        let scatter = scatter(figures, methods, task)?;
+        let body = html! {
+            div.grid {
+                (drawing(&curves, "An attack by confidence, mean over seeds; to the left of 1 over the number of others nothing is resolved."))
+                (drawing(&scatter, "What is kept beside what is forgotten; bars mark the references, which are the targets."))
+            }
+        };
+        sections.push(Section::new(
+            format!("task-{task}"),
+            format!("Task {task}"),
+            body,
+        ));
     }
+    sections.push(spread(figures, &tasks));
+    sections.extend(sequences(figures));
+    sections.push(statements());
     let title = match methods {
         [one] => format!("audit of {}", one.method),
         _ => format!("audit of {} methods", methods.len()),
@@ -37,19 +52,8 @@ pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, R
         chain: None,
         main: html! {
             (warnings(figures, methods))
-            (table(methods))
-            @for (task, curves, scatter) in &drawn {
-                section {
-                    h2 { "Task " (task) }
-                    div.grid {
-                        (drawing(curves, "An attack by confidence, mean over seeds; to the left of 1 over the number of others nothing is resolved."))
-                        (drawing(scatter, "What is kept beside what is forgotten; bars mark the references, which are the targets."))
-                    }
-                }
-            }
-            (spread(figures, &tasks))
-            (sequences(figures))
-            (statements())
+            (contents(&sections))
+            @for section in &sections { (section.render()) }
         },
         foot: definitions(figures),
     };
@@ -104,7 +108,7 @@ fn warnings(figures: &Figures, methods: &[MethodRow]) -> Markup {
 }
 
 /// Methods as rows, figures as columns.
-fn table(methods: &[MethodRow]) -> Markup {
+fn table(methods: &[MethodRow]) -> Section {
     let mut heads = vec![
         Head::text("method"),
         Head::number("task"),
@@ -116,30 +120,31 @@ fn table(methods: &[MethodRow]) -> Markup {
     let rows = html! {
         @for row in methods {
             tr {
-                td.name { (row.method) @if row.is_exact() { " (exact)" } }
+                th.name scope="row" { (row.method) @if row.is_exact() { " (exact)" } }
                 td.n { (row.task) } td.n { (row.seeds) } td { (row.verdict) }
                 @for cell in row.cells.iter().chain([&row.weights]) {
-                    td.n { @if cell.is_apart() { strong { (cell.text()) } } @else { (cell.text()) } }
+                    td.n {
+                        @if cell.is_apart() { strong { (cell.value_text()) } } @else { (cell.value_text()) }
+                        @if let Some(ends) = cell.ends_text() { small { (ends) } }
+                    }
                 }
                 td.n { (seconds(row.seconds[0])) } td.n { (seconds(row.seconds[1])) }
             }
         }
     };
-    html! {
-        section {
-            h2 { "Methods" }
-            p {
-                "Best first: by how near the accuracies on F (what left), R (what stays) and T (the test clips) are to the path \
-                 reference's (ToW), the largest first. A difference whose 95 % interval leaves 0 out is bold. Exact methods are exact \
-                 for the part that they train again; a backbone that saw F stays as it was."
-            }
-            (ordered_table("Methods", &heads, &rows))
+    let body = html! {
+        p {
+            "Best first: by how near the accuracies on F (what left), R (what stays) and T (the test clips) are to the path \
+             reference's (ToW), the largest first. A difference whose 95 % interval leaves 0 out is bold. Exact methods are exact \
+             for the part that they train again; a backbone that saw F stays as it was."
         }
-    }
+        (ordered_table("Methods", &heads, &rows))
+    };
+    Section::new("methods", "Methods", body)
 }
 
 /// The references' own figures and how far two of them are apart.
-fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Markup {
+fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Section {
     let row = |method, task, population, measure| {
         figures.over_seeds(Wanted::own(method, task, population, measure))
     };
@@ -172,7 +177,7 @@ fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Markup {
                 @for population in ["forget", "retain", "test"] {
                     @if let Some(row) = row(reference, task, population, "accuracy") {
                         tr {
-                            td { (reference) } td.n { (task) } td { (population) } td { "accuracy" }
+                            th.name scope="row" { (reference) } td.n { (task) } td { (population) } td { "accuracy" }
                             (mean_cells(row)) td.n { (row.n) }
                         }
                     }
@@ -181,18 +186,16 @@ fn spread(figures: &Figures, tasks: &BTreeSet<i32>) -> Markup {
         }
         @for row in floors {
             tr {
-                td { (row.method) } td.n { (row.task) } td { (row.population) } td { (row.measure) }
+                th.name scope="row" { (row.method) } td.n { (row.task) } td { (row.population) } td { (row.measure) }
                 (mean_cells(row)) td.n { (row.n) }
             }
         }
     };
-    html! {
-        section {
-            h2 { "The references' own spread" }
-            p { "What no method can be expected to do better than: how much references of different seeds differ." }
-            (ordered_table("Spread of the references", &heads, &rows))
-        }
-    }
+    let body = html! {
+        p { "What no method can be expected to do better than: how much references of different seeds differ." }
+        (ordered_table("Spread of the references", &heads, &rows))
+    };
+    Section::new("references", "The references' own spread", body)
 }
 
 /// The cells of a mean over seeds with Student's interval.
@@ -204,7 +207,7 @@ fn mean_cells(row: &AuditRow) -> Markup {
 }
 
 /// What several requests did, where there were several.
-fn sequences(figures: &Figures) -> Markup {
+fn sequences(figures: &Figures) -> Option<Section> {
     let of = [
         "erosion_step",
         "erosion_gap",
@@ -229,30 +232,20 @@ fn sequences(figures: &Figures) -> Markup {
     let table = html! {
         @for row in &rows {
             tr {
-                td { (row.method) } td.n { (row.task) } td { (row.measure) }
+                th.name scope="row" { (row.method) } td.n { (row.task) } td { (row.measure) }
                 td { (row.group.as_deref().unwrap_or("all")) }
                 td { (row.reference.as_deref().unwrap_or("its own")) }
                 (mean_cells(row))
             }
         }
     };
-    html! {
-        @if !rows.is_empty() {
-            section {
-                h2 { "Several requests" }
-                (ordered_table("Several requests", &heads, &table))
-            }
-        }
-    }
+    let body = ordered_table("Several requests", &heads, &table);
+    (!rows.is_empty()).then(|| Section::new("requests", "Several requests", body))
 }
 
-fn statements() -> Markup {
-    html! {
-        section {
-            h2 { "What these figures are, and are not" }
-            ol { @for statement in STATEMENTS { li { (statement) } } }
-        }
-    }
+fn statements() -> Section {
+    let body = html! { ol { @for statement in STATEMENTS { li { (statement) } } } };
+    Section::new("statements", "What these figures are, and are not", body)
 }
 
 /// Every measure that has rows, defined.

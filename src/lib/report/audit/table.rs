@@ -26,15 +26,22 @@ impl Cell {
         }
     }
 
+    /// The value; a dash where it is undefined.
+    pub(super) fn value_text(&self) -> String {
+        self.value.map_or_else(|| "–".to_owned(), shown)
+    }
+
+    /// The interval of a value that has one.
+    pub(super) fn ends_text(&self) -> Option<String> {
+        let [low, high] = self.value.and(self.ends)?;
+        Some(format!("[{}, {}]", shown(low), shown(high)))
+    }
+
     /// The value, with its interval where there is one.
     pub(super) fn text(&self) -> String {
-        match (self.value, self.ends) {
-            (None, _) => "–".to_owned(),
-            (Some(value), None) => shown(value),
-            (Some(value), Some([low, high])) => {
-                format!("{} [{}, {}]", shown(value), shown(low), shown(high))
-            }
-        }
+        let ends = self.ends_text();
+        let ends = ends.map_or_else(String::new, |ends| format!(" {ends}"));
+        self.value_text() + &ends
     }
 
     /// Whether 0 lies outside the interval of a difference.
