@@ -162,6 +162,7 @@ mod tests {
         assert!(unreadable(1).hint().unwrap().contains("make decode"));
         let saw = |clips| TrainError::Tainted {
             folder: "run".into(),
+            approach: ApproachName::Finetune,
             clips,
             first: None,
             task: 1,

@@ -315,7 +315,8 @@ pub enum TrainError {
     },
     /// The weights that a run begins with come from a run that saw clips that have been withdrawn since.
     #[error(
-        "{path}: the weights come from a run that saw {clips} clips that have been withdrawn since{}",
+        "{path}: the weights come from a run that saw {} of those that have been withdrawn since{}",
+        counted(*clips, "clip"),
         first_of(first.as_ref())
     )]
     TaintedStart {
