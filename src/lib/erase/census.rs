@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::EraseError;
 use super::config::{Places, Selector};
@@ -15,7 +15,7 @@ use crate::foreign::composed;
 use crate::labels::Labels;
 use crate::parquet_file;
 use crate::shard::{RemoteShards, Shard, part_folders, shard_files};
-use crate::tables::{AvailabilityRow, IndexRow};
+use crate::tables::{AvailabilityRow, IndexRow, Kind, LedgerRow};
 use crate::withdrawn::{Withdrawn, read_ids};
 
 /// What the label tables say of a clip.
@@ -33,8 +33,8 @@ pub(super) struct Census {
     pub(super) labelled: BTreeMap<String, Labelled>,
     /// Clips that lie in a shard, or that the index names.
     pub(super) stored: BTreeSet<String>,
-    /// The hash of the file that each stored clip was decoded from, where an index has it.
-    pub(super) sources: BTreeMap<String, String>,
+    /// The hashes of each clip's file that an index or the download's ledger has.
+    pub(super) sources: BTreeMap<String, BTreeSet<String>>,
     /// Clips whose file or folder of frames lies somewhere.
     pub(super) files: BTreeSet<String>,
     /// The list of withdrawn clips.
@@ -45,7 +45,7 @@ impl Census {
     /// Counts the clips of label tables, shards, index, stores, files and folders.
     ///
     /// # Errors
-    /// When label tables, index or a shard cannot be read.
+    /// When label tables, index, the download's ledger or a shard cannot be read.
     pub(super) fn take(places: &Places, stores: &Stores) -> Result<Self, EraseError> {
         let labels = Labels::read(&places.labels)?;
         let mut census = Self {
@@ -69,6 +69,7 @@ impl Census {
         for store in stores.reached() {
             census.count_store(store);
         }
+        census.count_downloads(&places.data.join(LedgerRow::FILE))?;
         census.count_files(&places.raw);
         if let Some(folder) = &places.frame_folders {
             census.count_files(folder);
@@ -80,16 +81,9 @@ impl Census {
     fn count_files(&mut self, root: &Path) {
         // What cannot be read is named by the search.
         let entries = WalkDir::new(root).follow_links(true).into_iter();
-        for entry in entries.filter_map(Result::ok) {
-            let name = entry.file_name().to_string_lossy();
-            let is_file = entry.file_type().is_file();
-            if let Some(clip) = clip_of_name(&name).filter(|_| is_file || name.starts_with("id_")) {
-                self.files.insert(clip.to_string());
-            } else if is_file && has_video_ending(entry.path()) {
-                let relative = entry.path().strip_prefix(root).ok();
-                self.files.extend(relative.and_then(without_ending));
-            }
-        }
+        let entries = entries.filter_map(Result::ok);
+        self.files
+            .extend(entries.filter_map(|entry| clip_at(root, &entry)));
     }
 
     fn count_stored(&mut self, folder: &Path) -> Result<(), EraseError> {
@@ -112,10 +106,26 @@ impl Census {
     fn count_index(&mut self, rows: &[IndexRow]) {
         for row in rows {
             self.stored.insert(row.clip_id.clone());
-            let hash = row.source_blake3.clone();
-            self.sources
-                .extend(hash.map(|hash| (row.clip_id.clone(), hash)));
+            self.count_source(&row.clip_id, row.source_blake3.as_ref());
         }
+    }
+
+    fn count_source(&mut self, clip: &str, hash: Option<&String>) {
+        if let Some(hash) = hash {
+            let of_clip = self.sources.entry(clip.to_owned()).or_default();
+            of_clip.insert(hash.clone());
+        }
+    }
+
+    fn count_downloads(&mut self, ledger: &Path) -> Result<(), EraseError> {
+        if !ledger.exists() {
+            return Ok(());
+        }
+        let rows: Vec<LedgerRow> = parquet_file::read(ledger)?;
+        for row in rows.iter().filter(|row| row.kind == Kind::Clip) {
+            self.count_source(&row.name, row.blake3.as_ref());
+        }
+        Ok(())
     }
 
     /// Counts what lies in a store. What cannot be read is named by the search.
@@ -202,8 +212,20 @@ impl Census {
     }
 }
 
+/// The clip that a file or folder below `root` is of: by its name, of a video else by its path.
+pub(super) fn clip_at(root: &Path, entry: &DirEntry) -> Option<String> {
+    let name = entry.file_name().to_string_lossy();
+    let is_file = entry.file_type().is_file();
+    if let Some(clip) = clip_of_name(&name).filter(|_| is_file || name.starts_with("id_")) {
+        return Some(clip.to_string());
+    }
+    let is_video = is_file && has_video_ending(entry.path());
+    let relative = entry.path().strip_prefix(root).ok();
+    relative.filter(|_| is_video).and_then(without_ending)
+}
+
 /// The YouTube id of a clip that is a piece of such a video.
-fn video_of(id: &str) -> Option<String> {
+pub(super) fn video_of(id: &str) -> Option<String> {
     id.parse::<ClipId>().ok()?.youtube_id().map(str::to_owned)
 }
 

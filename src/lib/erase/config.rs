@@ -1,7 +1,9 @@
 //! Settings: where things lie, and which clips are meant.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
+use super::names;
+use crate::artifact::ArtifactError;
 use crate::choice::choice;
 use crate::lock::Wait;
 use crate::shard::ShardStore;
@@ -56,11 +58,36 @@ impl Places {
         }
     }
 
-    /// A path as tables and messages name it: below the data folder without that folder.
+    /// The same places as paths that do not depend on the current folder: a name that the ledger
+    /// keeps must mean the same file later.
+    ///
+    /// # Errors
+    /// When a path is empty, or there is no current folder.
+    pub(super) fn absolute(&self) -> Result<Self, ArtifactError> {
+        let whole =
+            |path: &PathBuf| path::absolute(path).map_err(ArtifactError::at("look for", path));
+        let all = |paths: &[PathBuf]| paths.iter().map(whole).collect::<Result<Vec<_>, _>>();
+        Ok(Self {
+            data: whole(&self.data)?,
+            labels: whole(&self.labels)?,
+            raw: whole(&self.raw)?,
+            frame_folders: self.frame_folders.as_ref().map(whole).transpose()?,
+            archives: self.archives.as_ref().map(whole).transpose()?,
+            shards: whole(&self.shards)?,
+            caches: all(&self.caches)?,
+            stores: self.stores.clone(),
+            manifest: whole(&self.manifest)?,
+            tasks: whole(&self.tasks)?,
+            features: whole(&self.features)?,
+            runs: all(&self.runs)?,
+        })
+    }
+
+    /// A path as tables and messages name it: below the data folder without that folder. A byte that
+    /// belongs to no text stands as two digits behind two slashes.
     #[must_use]
     pub fn name_of(&self, path: &Path) -> String {
-        let short = path.strip_prefix(&self.data).unwrap_or(path);
-        short.display().to_string()
+        names::name_of(path.strip_prefix(&self.data).unwrap_or(path))
     }
 
     /// The folder in which apply makes what it sends to stores.
@@ -71,7 +98,7 @@ impl Places {
     /// The path that a name of [`Places::name_of`] stands for.
     #[must_use]
     pub fn path_of(&self, name: &str) -> PathBuf {
-        self.data.join(name)
+        self.data.join(names::path_of(name))
     }
 }
 

@@ -19,6 +19,8 @@ choice! {
         Staging = "staging",
         /// The download's ledger.
         Downloads = "downloads",
+        /// Files right below the data folder: logs, pages, whatever a person has put there.
+        Data = "data",
         /// The shards and their index.
         Shards = "shards",
         /// Shards that were fetched from an object store.

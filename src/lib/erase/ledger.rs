@@ -11,6 +11,9 @@ use super::EraseError;
 use crate::parquet_file::{self, Provenance};
 use crate::tables::ErasureRow;
 
+/// The column that rows of versions before lack.
+const ARCHIVES: &str = "archives";
+
 /// The hashes of one file that held something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileHashes {
@@ -194,6 +197,10 @@ fn chain_of(row: &ErasureRow) -> String {
     };
     // A struct of texts and numbers always serialises.
     let mut value = serde_json::to_value(&open).unwrap_or(Value::Null);
+    if let Some(columns) = value.as_object_mut().filter(|_| row.archives.is_none()) {
+        // Rows of versions before were chained without this column.
+        columns.remove(ARCHIVES);
+    }
     value.sort_all_objects();
     let mut hasher = blake3::Hasher::new_derive_key("incdec ledger of withdrawals 1");
     hasher.update(&(previous.len() as u64).to_le_bytes());
@@ -205,6 +212,10 @@ fn chain_of(row: &ErasureRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parquet_file::{BatchWriter, Table as _};
+
+    /// The chain of the first row as a version without the column `archives` has computed it.
+    const CHAIN_BEFORE: &str = "dbc69d49387e6ccd917c5cfffa10024886a4619db25ac89ea36b1d7edd83f77a";
 
     fn row(request: &str) -> ErasureRow {
         ErasureRow {
@@ -219,6 +230,7 @@ mod tests {
             erased: "{\"a_000000_000010\":[\"ab\"]}".into(),
             runs: "{}".into(),
             left: "[]".into(),
+            archives: None,
             crate_version: "0".into(),
             previous: None,
             chain: None,
@@ -258,5 +270,31 @@ mod tests {
         short.rows.pop();
         assert!(short.broken().is_none());
         assert_ne!(short.chain(), whole.chain());
+    }
+
+    #[test]
+    fn a_ledger_of_a_version_before_is_whole_without_the_columns_that_came_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = ledger(folder.path(), &["R-1"]);
+        let mut rows = now.rows.clone();
+        rows[0].finished = Some("2026-03-31T10:00:01Z".into());
+        rows[0].chain = Some(CHAIN_BEFORE.into());
+        parquet_file::write(&now.path, &rows, &Provenance::default()).unwrap();
+        let batches = parquet_file::read_batches(&now.path, &ErasureRow::FORMAT, None).unwrap();
+        let fields = batches[0].schema();
+        let kept = (0..fields.fields().len()).filter(|&at| fields.field(at).name() != ARCHIVES);
+        let before = batches[0].project(&kept.collect::<Vec<_>>()).unwrap();
+        let schema = before.schema();
+        let none = Provenance::default();
+        let mut writer =
+            BatchWriter::create(&now.path, schema, &ErasureRow::FORMAT, &none).unwrap();
+        writer.write(&before).unwrap();
+        writer.finish().unwrap();
+        let read = Ledger::open(&now.path).unwrap();
+        assert!(read.broken().is_none(), "{:?}", chain_of(&read.rows[0]));
+        // With the column every change of it is noticed.
+        let mut other = read.clone();
+        other.rows[0].archives = Some("delete".into());
+        assert!(other.broken().is_some());
     }
 }

@@ -21,6 +21,8 @@ mod error;
 mod held;
 mod ids;
 mod ledger;
+mod marks;
+mod names;
 mod near;
 mod plan;
 mod runs;

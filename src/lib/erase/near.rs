@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
 
 use super::EraseError;
-use super::census::Census;
+use super::census::{Census, clip_at, video_of};
 use super::config::Places;
 use super::ids::Ids;
 use super::search::frames_hash;
+use crate::artifact::hash_file;
 use crate::clip::ClipId;
-use crate::parquet_file;
 use crate::shard::{Shard, StoredClip, shard_files};
-use crate::tables::{Kind, LedgerRow};
 
 /// How another clip is like one that is to be erased.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +60,7 @@ impl fmt::Display for Near {
 /// by the stored frames.
 ///
 /// # Errors
-/// When index, ledger or a shard cannot be read.
+/// When a file or a shard cannot be read.
 pub(super) fn near(places: &Places, ids: &Ids, census: &Census) -> Result<Vec<Near>, EraseError> {
     let mut found = BTreeSet::new();
     by_source(ids, census, &mut found);
@@ -69,15 +70,20 @@ pub(super) fn near(places: &Places, ids: &Ids, census: &Census) -> Result<Vec<Ne
 }
 
 fn by_source(ids: &Ids, census: &Census, found: &mut BTreeSet<Near>) {
+    // Pieces of one video may be labelled as different persons'.
+    let sources = |id: &String| -> BTreeSet<String> {
+        let both = census.source_of(id).into_iter().chain(video_of(id));
+        both.collect()
+    };
     let mut others: BTreeMap<String, Vec<&String>> = BTreeMap::new();
     for id in census.all().filter(|id| !ids.contains(id)) {
-        if let Some(source) = census.source_of(id) {
+        for source in sources(id) {
             others.entry(source).or_default().push(id);
         }
     }
     for id in ids.sorted() {
-        let source = census.source_of(id);
-        for other in source.and_then(|s| others.get(&s)).into_iter().flatten() {
+        let sources = sources(id);
+        for other in sources.iter().filter_map(|s| others.get(s)).flatten() {
             let likeness = match seconds_shared(id, other) {
                 0 => Likeness::Source,
                 seconds => Likeness::Overlap { seconds },
@@ -110,13 +116,11 @@ fn by_bytes(
     census: &Census,
     found: &mut BTreeSet<Near>,
 ) -> Result<(), EraseError> {
-    let mut hashes: Vec<(String, String)> = census.sources.clone().into_iter().collect();
-    let ledger = places.data.join(LedgerRow::FILE);
-    if ledger.exists() {
-        let rows: Vec<LedgerRow> = parquet_file::read(&ledger)?;
-        let clips = rows.into_iter().filter(|row| row.kind == Kind::Clip);
-        hashes.extend(clips.filter_map(|row| Some((row.name, row.blake3?))));
-    }
+    let known = census.sources.iter();
+    let known = known.flat_map(|(clip, hashes)| hashes.iter().map(move |hash| (clip, hash)));
+    let known = known.map(|(clip, hash)| (clip.clone(), hash.clone()));
+    let mut hashes: Vec<(String, String)> = known.collect();
+    hashes.extend(hashes_of_files(&places.raw, ids)?);
     let (ours, others): (Vec<_>, Vec<_>) = hashes.into_iter().partition(|(id, _)| ids.contains(id));
     let ours: BTreeMap<String, String> = ours.into_iter().map(|(id, hash)| (hash, id)).collect();
     for (clip_id, hash) in others {
@@ -129,6 +133,27 @@ fn by_bytes(
         }
     }
     Ok(())
+}
+
+/// The hashes of the clips' files and of those that are as large, each with its clip: what was not
+/// decoded or downloaded stands in no table.
+fn hashes_of_files(raw: &Path, ids: &Ids) -> Result<Vec<(String, String)>, EraseError> {
+    let entries = WalkDir::new(raw).follow_links(true);
+    // What cannot be read is named by the search.
+    let entries = entries.into_iter().filter_map(Result::ok);
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    let files: Vec<(String, PathBuf, u64)> = files
+        .filter_map(|entry| {
+            let (clip, bytes) = (clip_at(raw, &entry)?, entry.metadata().ok()?.len());
+            Some((clip, entry.into_path(), bytes))
+        })
+        .collect();
+    let ours = files.iter().filter(|(clip, ..)| ids.contains(clip));
+    let sizes: BTreeSet<u64> = ours.map(|(.., bytes)| *bytes).collect();
+    let alike = files.into_iter();
+    let alike = alike.filter(|(.., bytes)| *bytes > 0 && sizes.contains(bytes));
+    let hashes = alike.map(|(clip, path, _)| Ok((clip, hash_file(&path)?)));
+    hashes.collect()
 }
 
 /// Frames are hashed only of clips that have as many frames of the same sizes as one that is to be
@@ -176,4 +201,42 @@ fn by_frames(folder: &Path, ids: &Ids, found: &mut BTreeSet<Near>) -> Result<(),
             });
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::erase::census::Labelled;
+
+    #[test]
+    fn pieces_of_one_video_are_alike_whoever_is_seen_in_them() {
+        let label = |group: Option<&str>| Labelled {
+            subcategory: "walk".into(),
+            group: group.map(str::to_owned),
+        };
+        let mut census = Census::default();
+        let labelled = [
+            ("v_000001_000010", label(Some("person 1"))),
+            ("v_000005_000015", label(Some("person 2"))),
+            ("v_000020_000030", label(None)),
+            ("w_000001_000010", label(Some("person 1"))),
+            ("x_000001_000010", label(Some("person 3"))),
+        ];
+        census.labelled = labelled.map(|(id, label)| (id.to_owned(), label)).into();
+        let mut found = BTreeSet::new();
+        let ids = Ids::new(["v_000001_000010".to_owned()].into());
+        by_source(&ids, &census, &mut found);
+        let found: Vec<_> = found
+            .iter()
+            .map(|near| (near.clip_id.as_str(), near.likeness.clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("v_000005_000015", Likeness::Overlap { seconds: 5 }),
+                ("v_000020_000030", Likeness::Source),
+                ("w_000001_000010", Likeness::Source),
+            ]
+        );
+    }
 }

@@ -49,6 +49,7 @@ pub struct ErasePlan {
 /// # Errors
 /// When a selector, the label tables, the index or a shard cannot be read.
 pub fn plan(places: &Places, selectors: &[Selector]) -> Result<ErasePlan, EraseError> {
+    let places = &places.absolute()?;
     let stores = Stores::open(places);
     let census = Census::take(places, &stores)?;
     let clips = census.select(selectors)?;
@@ -82,6 +83,17 @@ pub(super) fn plan_of(
         beyond: found.beyond,
         unrecorded: taints.unrecorded(places),
     })
+}
+
+/// Refuses to go on where a place could not be searched.
+///
+/// # Errors
+/// The first such place.
+pub(super) fn insist_on_search(unsearched: &[(PathBuf, String)]) -> Result<(), EraseError> {
+    match unsearched.first().cloned() {
+        Some((path, reason)) => Err(EraseError::Unsearched { path, reason }),
+        None => Ok(()),
+    }
 }
 
 impl ErasePlan {

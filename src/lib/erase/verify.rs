@@ -1,6 +1,6 @@
 //! Looking once more, at everything, whether nothing of a withdrawn clip is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use super::EraseError;
 use super::config::Places;
 use super::held::{Action, HeldRow, Place};
 use super::ids::Ids;
-use super::ledger::{KnownByRun, Ledger};
-use super::runs::Taints;
+use super::ledger::Ledger;
+use super::marks;
 use super::search::{Depth, Search};
 use super::stores::Stores;
 use super::witness;
@@ -46,6 +46,7 @@ pub struct Verdict {
 /// verdict.
 pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
     let begun = Instant::now();
+    let places = &places.absolute()?;
     let ledger = Ledger::read(&places.data)?;
     let listed = Withdrawn::beside(&places.labels)?.ids();
     let erased = ledger.clips()?;
@@ -65,7 +66,7 @@ pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
     let (stores, erased) = (Stores::open(places), ledger.erased()?);
     let mut found = Search::everywhere(places, &stores, &ids, Depth::Content, &erased)?;
     found.unsearched.append(&mut found.beyond);
-    problems.extend(unmarked(places, &ids, &ledger)?);
+    problems.extend(marks::unmarked(places, &ids, &ledger)?);
     problems.extend(witness::strangers(places, &ledger));
     let left = found
         .held
@@ -80,35 +81,6 @@ pub fn verify(places: &Places) -> Result<Verdict, EraseError> {
         bytes_read: found.bytes_read,
         elapsed: begun.elapsed(),
     })
-}
-
-/// Checkpoints that saw a clip and that no row of the ledger names.
-fn unmarked(places: &Places, ids: &Ids, ledger: &Ledger) -> Result<Vec<String>, EraseError> {
-    let mut marked = BTreeSet::new();
-    for row in ledger.rows() {
-        let runs: BTreeMap<String, KnownByRun> = ledger.json(row, &row.runs)?;
-        for (run, known) in runs {
-            marked.extend(
-                known
-                    .checkpoints
-                    .into_keys()
-                    .map(|file| (run.clone(), file)),
-            );
-        }
-    }
-    let taints = Taints::of(places, ids)?.by_run(places);
-    let files = taints.into_iter().flat_map(|(run, known)| {
-        known
-            .checkpoints
-            .into_keys()
-            .map(move |file| (run.clone(), file))
-    });
-    Ok(files
-        .filter(|file| !marked.contains(file))
-        .map(|(run, file)| {
-            format!("{run}/{file} saw a withdrawn clip, and no row of the ledger says so")
-        })
-        .collect())
 }
 
 impl Verdict {

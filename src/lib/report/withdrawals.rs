@@ -312,6 +312,7 @@ fn in_words(place: &str) -> &str {
         Ok(Place::Archives) => "archives as they were downloaded",
         Ok(Place::Staging) => "unfinished downloads",
         Ok(Place::Downloads) => "record of downloads",
+        Ok(Place::Data) => "single files beside the data: logs, pages, lists",
         Ok(Place::Shards) => "decoded pictures, as training reads them (shards)",
         Ok(Place::Cache) => "decoded pictures that were fetched from an object store (cache)",
         Ok(Place::Store) => "decoded pictures in an object store",

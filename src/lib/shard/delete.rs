@@ -109,9 +109,9 @@ impl Keeper for Folder<'_> {
 
 /// Removes every stored copy of the clips, and their rows of the index or what these say. Shards
 /// that hold none of them keep every byte; one that holds some is replaced by a shard under a new
-/// number, so that at no instant the index and the shards disagree. Shards that the index does not
-/// name go where they hold one of the clips, or nothing but copies of what the index names (a
-/// deletion that was stopped has left them). Until the replaced shards are gone, the index has
+/// number, so that at no instant the index and the shards disagree. So is one that the index does not
+/// name; it goes where it holds nothing but copies of what the index names (a deletion that was
+/// stopped has left them). Until the replaced shards are gone, the index has
 /// their hashes among its inputs: should this be stopped before, decoding removes them, too, and
 /// takes nothing from them. Call it again where it was interrupted. `_held` is the lock of the
 /// folder.
@@ -131,7 +131,7 @@ pub(super) fn take_out(
     let (before, old) = keeper.index()?;
     let mut deleted = Deleted::default();
     let mut there = keeper.shards()?;
-    remove_unnamed(keeper, &mut there, deletion, &old, &mut deleted)?;
+    Unnamed::of(keeper, &there, &old)?.take_out(keeper, &mut there, deletion, &mut deleted)?;
     let mut rows = old.clone();
     let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
@@ -218,41 +218,83 @@ fn lasting(before: &Provenance, deletion: &Deletion<'_>) -> Result<Provenance, S
     }
 }
 
-/// Removes the shards that the index does not name and that hold one of the clips, or nothing but
-/// copies.
-fn remove_unnamed(
-    keeper: &impl Keeper,
-    there: &mut BTreeMap<(Split, u32), String>,
-    deletion: &Deletion<'_>,
-    index: &[IndexRow],
-    deleted: &mut Deleted,
-) -> Result<(), ShardError> {
-    let named: BTreeSet<&str> = index.iter().filter_map(|r| r.shard.as_deref()).collect();
-    let content: BTreeMap<&str, &str> = index
-        .iter()
-        .filter_map(|r| Some((r.clip_id.as_str(), r.content.as_deref()?)))
-        .collect();
-    let unnamed = there
-        .clone()
-        .into_iter()
-        .filter(|(_, name)| !named.contains(name.as_str()));
-    for (number, name) in unnamed {
-        let shard = keeper.open(&name)?;
-        let (mut to_go, mut copies) = (0, 0);
-        for row in 0..i64::try_from(shard.len()).unwrap_or(i64::MAX) {
-            let clip = shard.clip(row)?;
-            to_go += usize::from(deletion.clips.contains(&clip.clip_id));
-            copies += usize::from(content.get(&clip.clip_id[..]) == Some(&&clip.blake3[..]));
-        }
-        if to_go == 0 && copies < shard.len() {
-            continue;
-        }
-        keeper.remove(&name)?;
-        there.remove(&number);
-        deleted.rows += to_go;
-        deleted.removed.push(name);
+/// A stored clip and the hash of its content.
+type Content = (String, String);
+
+/// The shards that the index does not name.
+struct Unnamed {
+    shards: Vec<((Split, u32), String, Shard)>,
+    /// What the index names.
+    named: BTreeSet<Content>,
+}
+
+impl Unnamed {
+    fn of(
+        keeper: &impl Keeper,
+        there: &BTreeMap<(Split, u32), String>,
+        index: &[IndexRow],
+    ) -> Result<Self, ShardError> {
+        let named: BTreeSet<&str> = index.iter().filter_map(|r| r.shard.as_deref()).collect();
+        let unnamed = there
+            .iter()
+            .filter(|(_, name)| !named.contains(name.as_str()));
+        let content = index
+            .iter()
+            .filter_map(|row| Some((row.clip_id.clone(), row.content.clone()?)));
+        Ok(Self {
+            shards: unnamed
+                .map(|(number, name)| Ok((*number, name.clone(), keeper.open(name)?)))
+                .collect::<Result<_, ShardError>>()?,
+            named: content.collect(),
+        })
     }
-    Ok(())
+
+    /// Writes those anew that hold one of the clips, and removes what holds nothing but copies.
+    fn take_out(
+        self,
+        keeper: &impl Keeper,
+        there: &mut BTreeMap<(Split, u32), String>,
+        deletion: &Deletion<'_>,
+        deleted: &mut Deleted,
+    ) -> Result<(), ShardError> {
+        // What was written anew when this was stopped is not written once more.
+        let mut stays = self.named.clone();
+        let mut to_go = Vec::new();
+        for (number, name, shard) in self.shards {
+            let content = content_of(&shard)?;
+            let kept = kept_rows(&shard, deletion.clips)?;
+            if kept.len() == shard.len() && !content.iter().all(|row| self.named.contains(row)) {
+                stays.extend(content);
+            } else {
+                to_go.push((number, name, shard, content, kept));
+            }
+        }
+        for (number, name, shard, content, mut kept) in to_go {
+            deleted.rows += shard.len() - kept.len();
+            kept.retain(|&row| {
+                let content = usize::try_from(row).ok().and_then(|row| content.get(row));
+                content.is_some_and(|content| !stays.contains(content))
+            });
+            let mut taken = there.keys().copied().collect();
+            let moved = rewrite(keeper.folder(), &shard, number.0, &kept, &mut taken)?;
+            if let Some((new, _)) = moved.values().next() {
+                keeper.publish(new)?;
+                there.extend(parse_shard_name(new).map(|number| (number, new.clone())));
+                deleted.written.push(new.clone());
+            }
+            keeper.remove(&name)?;
+            there.remove(&number);
+            deleted.removed.push(name);
+        }
+        Ok(())
+    }
+}
+
+/// The clip and the content of each row of a shard.
+fn content_of(shard: &Shard) -> Result<Vec<Content>, ShardError> {
+    let rows = 0..i64::try_from(shard.len()).unwrap_or(i64::MAX);
+    let content = rows.map(|row| shard.clip(row).map(|clip| (clip.clip_id, clip.blake3)));
+    content.collect()
 }
 
 /// The rows of a shard whose clip is not to be deleted.

@@ -11,6 +11,7 @@ table_row! {
     /// again when it is finished; until then the columns that tell its end are null.
     pub struct ErasureRow in "erasures.parquet": "incdec.erasures" version 1 by "make erase"
     sorted number;
+    added archives
     {
         /// Counted from 1.
         pub number: i64,
@@ -36,6 +37,9 @@ table_row! {
         pub runs: String,
         /// What was left to a person: JSON, an array of files.
         pub left: String,
+        /// What became of kept archives that hold a clip: `refuse` or `delete`; null in rows of versions
+        /// before.
+        pub archives: Option<String>,
         /// Version of the program.
         pub crate_version: String,
         /// The chain of the row before; null in the first.

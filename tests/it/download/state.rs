@@ -298,8 +298,9 @@ fn withdrawn_clips_are_never_fetched_and_count_against_no_limit() {
             .iter()
             .all(|row| !lines.contains(&row.name) || row.name.is_empty())
     );
-    // Where its file is there already, the command that erases it is named.
-    fs::write(config.raw.join(gone[0]), b"left").unwrap();
+    // Where its file is there already, as whatever kind, the command that erases it is named.
+    let left = config.raw.join(gone[0]).with_extension("webm");
+    fs::write(&left, b"left").unwrap();
     let told = binary(&source, &server.url(), "a").output().unwrap();
     let said = String::from_utf8(told.stderr).unwrap();
     assert!(
@@ -309,7 +310,7 @@ fn withdrawn_clips_are_never_fetched_and_count_against_no_limit() {
     let news = String::from_utf8(told.stdout).unwrap();
     assert!(news.contains("2 more withdrawn"), "{news}");
     // Taken back, they are fetched.
-    fs::remove_file(config.raw.join(gone[0])).unwrap();
+    fs::remove_file(left).unwrap();
     fs::remove_file(&list).unwrap();
     run(&config).unwrap();
     source.assert_tree("a");

@@ -13,17 +13,10 @@ fn what_was_fetched_goes() {
     let clip = world.clip(Split::Train).id.clone();
     // As a cache has them: in a folder of their index.
     let fetched = world.path("cache/0123456789abcdef");
-    fs::create_dir_all(&fetched).unwrap();
-    for entry in fs::read_dir(world.path("shards")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, fetched.join(path.file_name().unwrap())).unwrap();
-        }
-    }
+    world.copy_shards("cache/0123456789abcdef");
     let files = || fs::read_dir(&fetched).map_or(0, Iterator::count);
     let before = files();
-    let mut config = world.config(vec![Selector::Ids(vec![clip])]);
-    config.places.caches.push(world.path("cache"));
+    let config = world.config(vec![Selector::Ids(vec![clip])]);
 
     let planned = plan(&config.places, &config.selectors).unwrap();
     let in_cache = planned.held.iter().filter(|row| row.place == Place::Cache);

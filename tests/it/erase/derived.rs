@@ -8,23 +8,9 @@ use incdec::clip::Split;
 use incdec::erase::{self, Selector};
 use incdec::parquet_file::{self, Provenance};
 use incdec::run_record::{RunHead, RunProgress};
-use incdec::tables::{
-    AuditRow, FEATURES_INPUT, FeatureRow, IndexRow, read_features, write_features,
-};
+use incdec::tables::{AuditRow, FEATURES_INPUT, FeatureRow, read_features, write_features};
 
 use super::world::World;
-
-/// The feature of every stored clip, as a stage would write it.
-fn features(world: &World) -> Vec<FeatureRow> {
-    let index: Vec<IndexRow> = parquet_file::read(&world.path("shards/index.parquet")).unwrap();
-    let rows = index.into_iter().enumerate().map(|(n, row)| FeatureRow {
-        clip_id: row.clip_id,
-        split: row.split,
-        content: row.content.unwrap(),
-        feature: vec![n as f32, 0.5],
-    });
-    rows.collect()
-}
 
 fn write(path: &Path, rows: &[&FeatureRow]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -32,7 +18,7 @@ fn write(path: &Path, rows: &[&FeatureRow]) {
 }
 
 /// The figure of one clip, or of all.
-fn figure(clip: Option<&str>) -> AuditRow {
+pub(super) fn figure(clip: Option<&str>) -> AuditRow {
     AuditRow {
         run: Some("ridge-0".to_owned()),
         method: "ridge".to_owned(),
@@ -57,7 +43,7 @@ fn figure(clip: Option<&str>) -> AuditRow {
 #[test]
 fn features_and_figures_of_a_clip_go_and_those_of_others_stay() {
     let world = World::new();
-    let rows = features(&world);
+    let rows = world.features();
     let all: Vec<&FeatureRow> = rows.iter().collect();
     let tables = [
         "features/features.parquet",

@@ -53,16 +53,17 @@ fn killed_at_random_moments_the_same_command_ends_in_the_same_state() {
     say(&format!("seed {seed}"));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let kills = std::env::var("INCDEC_ERASE_KILLS").map_or(KILLS, |n| n.parse().unwrap());
-    let whole = World::new();
+    let whole = World::full();
     let clips: Vec<&str> = [Split::Train, Split::Validation, Split::Test]
         .map(|split| whole.clip(split).id.as_str())
         .into();
-    let args = [["apply", "--request", "R-1"].as_slice(), &clips].concat();
+    let args = ["apply", "--request", "R-1", "--archives", "delete"];
+    let args = [args.as_slice(), &clips].concat();
     let begun = Instant::now();
     assert!(whole.erase(&args).status.success());
     let lasted = begun.elapsed();
     let expected = state(&whole);
-    let (mut killed, mut world) = (0, World::new());
+    let (mut killed, mut world) = (0, World::full());
     while killed < kills {
         let mut child = world
             .command(&args)
@@ -97,7 +98,10 @@ fn killed_at_random_moments_the_same_command_ends_in_the_same_state() {
             }
             assert_same_rows(&world, &whole);
             assert!(verify(&world.places()).unwrap().is_clean(), "seed {seed}");
-            world = World::new();
+            let file = world.raw_file(world.clip(Split::Test));
+            assert!(!world.linked(&file).exists() && file.symlink_metadata().is_err());
+            assert!(world.path("archives/b.tar").exists());
+            world = World::full();
         }
     }
 }

@@ -9,7 +9,7 @@ use incdec::run_record::RunRecord;
 use incdec::shard::{Shard, shard_files};
 use incdec::withdrawn::Withdrawn;
 
-use super::world::World;
+use super::world::{World, tar_of};
 
 /// Every clip that lies in a shard.
 fn stored(world: &World) -> BTreeSet<String> {
@@ -93,14 +93,8 @@ fn one_clip_of_a_person_names_the_others_and_frames_and_archives_are_searched_by
     let other = world.path("frames/elsewhere/x");
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("img_00001.jpg"), b"another frame").unwrap();
-    fs::create_dir_all(world.path("archives")).unwrap();
-    let mut tar = tar::Builder::new(fs::File::create(world.path("archives/a.tar")).unwrap());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(1);
-    header.set_cksum();
     let member = format!("part 1/{}.avi", clip.id);
-    tar.append_data(&mut header, member, &b"v"[..]).unwrap();
-    tar.finish().unwrap();
+    tar_of(&world.path("archives/a.tar"), &member, b"v");
 
     let selectors = vec![Selector::Ids(vec![clip.id.clone()])];
     let found = plan(&world.places(), &selectors).unwrap();
@@ -131,4 +125,21 @@ fn one_clip_of_a_person_names_the_others_and_frames_and_archives_are_searched_by
         (left[0].what, left[0].clip_id.as_str()),
         (What::Copy, clip.id.as_str())
     );
+}
+
+/// Of a video that was never decoded or downloaded no table has a hash.
+#[test]
+fn a_video_that_is_in_no_table_is_named_where_it_has_the_same_bytes() {
+    let world = World::own();
+    let clip = world.clip(Split::Train);
+    let bytes = fs::read(world.raw_file(clip)).unwrap();
+    fs::create_dir_all(world.path("raw/new")).unwrap();
+    fs::write(world.path("raw/new/twin.avi"), &bytes).unwrap();
+    // As large, and another.
+    fs::write(world.path("raw/new/other.avi"), vec![b'x'; bytes.len()]).unwrap();
+    let found = plan(&world.places(), &[Selector::Ids(vec![clip.id.clone()])]).unwrap();
+    let alike = found.near.iter();
+    let alike = alike.filter(|near| near.likeness == Likeness::Bytes);
+    let alike: Vec<&str> = alike.map(|near| near.clip_id.as_str()).collect();
+    assert_eq!(alike, ["new/twin"]);
 }

@@ -12,7 +12,8 @@ use incdec::tables::{
     read_predictions, write_predictions,
 };
 
-use super::world::World;
+use super::derived::figure;
+use super::world::{World, tar_of};
 
 /// A world before and after a clip was erased.
 struct Smuggler {
@@ -28,6 +29,7 @@ impl Smuggler {
         let clip = world.clip(Split::Test).id.clone();
         fs::create_dir_all(world.path("frames")).unwrap();
         fs::create_dir_all(world.path("archives")).unwrap();
+        fs::create_dir_all(world.path("cache")).unwrap();
         let before = world.files();
         apply(&world.config(vec![Selector::Ids(vec![clip.clone()])])).unwrap();
         let verdict = verify(&world.places()).unwrap();
@@ -103,13 +105,7 @@ fn what_is_smuggled_back_is_found_wherever_it_is_put() {
     let frame = format!("frames/id_{clip}/jpgs/image_00001.jpg");
     smuggler.finds(Place::FrameFolders, What::Frames, &frame, write("frame"));
     smuggler.finds(Place::Archives, What::Member, "archives/a.tar", |path| {
-        let mut tar = tar::Builder::new(fs::File::create(path).unwrap());
-        let mut header = tar::Header::new_gnu();
-        header.set_size(1);
-        header.set_cksum();
-        tar.append_data(&mut header, format!("x/{clip}.mp4"), &b"v"[..])
-            .unwrap();
-        tar.finish().unwrap();
+        tar_of(path, &format!("x/{clip}.mp4"), b"v");
     });
     smuggler.finds(Place::Downloads, What::Row, "downloads.parquet", |path| {
         edit::<LedgerRow>(path, |rows| rows[0].name = clip.to_owned());
@@ -189,6 +185,45 @@ fn what_is_smuggled_back_is_found_wherever_it_is_put() {
         "runs/one/tensorboard/events",
         write(&format!("\u{0}{clip}\u{1}")),
     );
+    // The very bytes of its file, wherever and whatever they are called.
+    for (place, name) in [
+        (Place::Runs, "runs/one/blob"),
+        (Place::Runs, "audit/clip.mp4"),
+        (Place::Manifest, "manifests/notes.json"),
+        (Place::Shards, "shards/x.mp4"),
+        (Place::Shards, "shards/x.bin"),
+        (Place::Tasks, "tasks/x.txt"),
+        (Place::Data, "y.webm"),
+        (Place::Labels, "Info/x.csv"),
+        (
+            Place::FrameFolders,
+            "frames/id_other_000000_000010/jpgs/image_00001.jpg",
+        ),
+        (Place::Archives, "archives/loose.mov"),
+    ] {
+        smuggler.finds(place, What::Copy, name, write(&video));
+    }
+    smuggler.finds(Place::Archives, What::Copy, "archives/b.tar", |path| {
+        tar_of(path, "x/other_000000_000010.mp4", video.as_bytes());
+    });
+    smuggler.finds(Place::Labels, What::Lines, "Info/notes.txt", write(clip));
+    smuggler.finds(Place::Data, What::Lines, "download.jsonl", write(clip));
+    let croissant = "manifests/croissant.json";
+    smuggler.finds(Place::Manifest, What::Bytes, croissant, write(clip));
+    let part = "shards/parts/0-of-1/test-00000.arrow";
+    smuggler.finds(Place::Shards, What::StoredFrames, part, |path| {
+        stored(world, path, clip, 1);
+    });
+    let fetched = "cache/0123456789abcdef/test-00000.arrow";
+    smuggler.finds(Place::Cache, What::StoredFrames, fetched, |path| {
+        stored(world, path, clip, 1);
+    });
+    let index = "cache/0123456789abcdef/index.parquet";
+    let was = write_back(&smuggler, "shards/index.parquet");
+    smuggler.finds(Place::Cache, What::Row, index, was);
+    smuggler.finds(Place::Runs, What::Figure, "audit/audit.parquet", |path| {
+        parquet_file::write(path, &[figure(Some(clip))], &Provenance::default()).unwrap();
+    });
     // A table that no stage of ours has written.
     smuggler.finds(Place::Runs, What::Row, "runs/mine.parquet", |path| {
         let rows = [seen(clip)];

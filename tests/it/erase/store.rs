@@ -273,6 +273,15 @@ fn what_is_out_of_reach_is_named() {
     assert!(matches!(error, EraseError::Unsearched { .. }), "{error}");
     assert!(world.files() == files);
 
+    // The same of the folder of shards.
+    let index = world.path("shards/index.parquet");
+    let aside = world.path("../index.parquet");
+    fs::rename(&index, &aside).unwrap();
+    let error = apply(&world.config(config.selectors)).unwrap_err();
+    assert!(matches!(error, EraseError::NoIndex { .. }), "{error}");
+    fs::rename(aside, index).unwrap();
+    assert!(world.files() == files);
+
     // Shards that no index names are not thrown away with the clip that one of them holds.
     let mut shards = published(&world);
     shards.remove(&format!("{PREFIX}/index.parquet"));
@@ -280,4 +289,6 @@ fn what_is_out_of_reach_is_named() {
     let error = apply(&request(&world, &server, &clip)).unwrap_err();
     assert!(matches!(error, EraseError::NoIndex { .. }), "{error}");
     assert!(server.files() == shards);
+    // Nothing was begun that would stand against other requests.
+    assert!(world.files() == files);
 }

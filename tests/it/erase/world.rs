@@ -1,7 +1,10 @@
 //! A small data set in every place that the pipeline has: label tables, files, the download's
 //! ledger, shards, manifest, tasks, and a run that might have been trained.
 
+mod full;
 mod run;
+
+pub(super) use full::tar_of;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -113,6 +116,7 @@ impl World {
         Places {
             frame_folders: optional("frames"),
             archives: optional("archives"),
+            caches: optional("cache").into_iter().collect(),
             ..Places::below(&self.root)
         }
     }
@@ -137,6 +141,9 @@ impl World {
         }
         if let Some(folder) = self.places().archives {
             command.arg("--kept-archives").arg(folder);
+        }
+        for folder in self.places().caches {
+            command.arg("--cache").arg(folder);
         }
         command
     }

@@ -303,6 +303,7 @@ fn checkpoints_carry_the_newest_value_of_the_ledgers_chain() {
         erased: "{}".into(),
         runs: "{}".into(),
         left: "[]".into(),
+        archives: None,
         crate_version: "0".into(),
         previous: None,
         chain: chain.map(str::to_owned),

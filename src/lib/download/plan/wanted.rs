@@ -8,6 +8,7 @@ use super::planned::WantedClip;
 use crate::clip::Split;
 use crate::download::config::DownloadConfig;
 use crate::download::error::DownloadError;
+use crate::download::ledger::find_clip;
 use crate::labels::Labels;
 use crate::withdrawn::ERASE_COMMAND;
 
@@ -49,9 +50,9 @@ impl Wanted {
     /// Counts the withdrawn clips, and warns where the bytes of some are still there.
     pub(crate) fn count_withdrawn(&self, config: &DownloadConfig) -> usize {
         let is_held = |(id, subcategory): &(&String, &String)| {
-            let file = config.raw.join(subcategory).join(format!("{id}.mp4"));
+            let file = find_clip(&config.raw, subcategory, id, |_| true);
             let frames = config.frame_folders.as_ref();
-            file.exists() || frames.is_some_and(|folder| has_frames(folder, id))
+            file.is_some() || frames.is_some_and(|folder| has_frames(folder, id))
         };
         let held = self.withdrawn.iter().filter(is_held).count();
         if held > 0 {

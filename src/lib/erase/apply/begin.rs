@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use crate::artifact::hash_file;
 use crate::erase::EraseError;
+use crate::erase::census::Census;
 use crate::erase::config::{Archives, EraseConfig, said};
 use crate::erase::held::{Action, HeldRow, Place, What};
 use crate::erase::ids::Ids;
 use crate::erase::ledger::{FileHashes, HeldAt, KnownByRun};
 use crate::erase::now;
-use crate::erase::plan::ErasePlan;
+use crate::erase::plan::{ErasePlan, insist_on_search};
 use crate::erase::runs::Taints;
 use crate::erase::search::{folder_hash, frames_hash};
 use crate::erase::stores::Stores;
@@ -21,20 +22,25 @@ use crate::withdrawn::WITHDRAWN_FILE;
 
 use super::derived::feature_tables;
 use super::runs::files_of_run;
+use super::shards::{has_index, store_has_index};
 use super::tables::task_tables;
 
-/// Refuses a request that means nothing, or that a kept archive stands against.
-pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), EraseError> {
+/// Refuses a request that means nothing, that a kept archive stands against, or that shards without
+/// an index do.
+pub(super) fn refuse(
+    config: &EraseConfig,
+    plan: &ErasePlan,
+    stores: &Stores,
+) -> Result<(), EraseError> {
     if plan.is_empty() {
         return Err(EraseError::Nothing {
             clips: plan.clips.len(),
         });
     }
-    if let Some((path, reason)) = plan.unsearched.first() {
-        return Err(EraseError::Unsearched {
-            path: path.clone(),
-            reason: reason.clone(),
-        });
+    insist_on_search(&plan.unsearched)?;
+    has_index(&config.places.shards)?;
+    for store in stores.reached() {
+        store_has_index(store)?;
     }
     let archives: BTreeSet<&String> = plan.in_archives().map(|row| &row.file).collect();
     if config.archives == Archives::Refuse
@@ -53,6 +59,7 @@ pub(super) fn refuse(config: &EraseConfig, plan: &ErasePlan) -> Result<(), Erase
 pub(super) fn row(
     config: &EraseConfig,
     plan: &ErasePlan,
+    census: &Census,
     stores: &Stores,
 ) -> Result<ErasureRow, EraseError> {
     let mut sums: BTreeMap<&str, HeldAt> = BTreeMap::new();
@@ -62,6 +69,12 @@ pub(super) fn row(
         sum.bytes = sum.bytes.saturating_add(row.bytes);
     }
     let ids = Ids::new(plan.clips.clone());
+    let mut erased = hashes_of(config, plan, &ids, stores)?;
+    // A file that is gone may come back.
+    for (clip, hashes) in census.sources.iter().filter(|(id, _)| ids.contains(id)) {
+        let of_clip = erased.entry(clip.clone()).or_default();
+        of_clip.extend(hashes.iter().cloned());
+    }
     Ok(ErasureRow {
         number: 0,
         request: config.request.clone(),
@@ -71,9 +84,10 @@ pub(super) fn row(
         finished: None,
         places: serde_json::json!(sums).to_string(),
         files: serde_json::json!(files_before(config, plan, stores)?).to_string(),
-        erased: serde_json::json!(hashes_of(config, plan, &ids, stores)?).to_string(),
+        erased: serde_json::json!(erased).to_string(),
         runs: serde_json::json!(known_by_runs(config, plan, &ids)?).to_string(),
         left: "[]".to_owned(),
+        archives: Some(config.archives.name().to_owned()),
         crate_version: env!("CARGO_PKG_VERSION").to_owned(),
         previous: None,
         chain: None,
@@ -172,6 +186,8 @@ fn hashes_of(
         }
         let path = places.path_of(file);
         let hash = match what {
+            // A link that leads nowhere.
+            What::Video | What::Frames if !path.exists() => continue,
             What::Video if *place != Place::Archives => hash_file(&path)?,
             What::Frames => folder_hash(&path)?,
             What::StoredFrames => {

@@ -1,5 +1,5 @@
-//! What was computed of clips, each row of one: feature tables, and the figures that audits have of
-//! single clips. The rows go, the others stay as they are.
+//! What was computed of clips, each row of one: feature tables, predictions beside runs, and the
+//! figures that audits have of single clips. The rows go, the others stay as they are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::Work;
+use super::runs::files_of_run;
 use crate::artifact::hash_file;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
 use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
+use crate::erase::runs::run_folders;
 use crate::parquet_file::{self, Table, TableError};
-use crate::tables::{AuditRow, FEATURES, FeatureRow, read_features, write_features};
+use crate::tables::{
+    AuditRow, FEATURES, FeatureRow, PREDICTIONS, PredictionRow, read_features, read_predictions,
+    write_features, write_predictions,
+};
 use crate::withdrawn::WITHDRAWN_FILE;
 
 /// The feature tables that runs are given, sorted: each says by which list of withdrawn clips it was computed.
@@ -60,6 +65,12 @@ impl Work<'_> {
         for path in files(What::Figure) {
             without_figures(&path, &self.ids)?;
         }
+        // Those of a run go with its record.
+        let runs = run_folders(&self.config.places);
+        let of_runs: BTreeSet<PathBuf> = runs.iter().flat_map(|run| files_of_run(run)).collect();
+        for path in files(What::Prediction).difference(&of_runs) {
+            without_predictions(path, &self.ids)?;
+        }
         Ok(())
     }
 
@@ -97,4 +108,19 @@ fn without_figures(path: &Path, ids: &Ids) -> Result<(), TableError> {
     let mut rows: Vec<AuditRow> = parquet_file::read(path)?;
     rows.retain(|row| !row.group.as_ref().is_some_and(|group| ids.contains(group)));
     parquet_file::write(path, &rows, &provenance)
+}
+
+/// Takes the clips' rows out of a table of predictions; gives its categories and the rows that stay.
+pub(super) fn without_predictions(
+    path: &Path,
+    ids: &Ids,
+) -> Result<(Vec<String>, Vec<PredictionRow>), TableError> {
+    let (categories, mut rows) = read_predictions(path)?;
+    let before = rows.len();
+    rows.retain(|row| !ids.contains(&row.clip_id));
+    if rows.len() < before {
+        let provenance = parquet_file::provenance(path, &PREDICTIONS)?;
+        write_predictions(path, &categories, &rows, &provenance)?;
+    }
+    Ok((categories, rows))
 }

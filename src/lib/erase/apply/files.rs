@@ -12,12 +12,12 @@ use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::search::{has_text, without_lines};
 
 impl Work<'_> {
-    /// Deletes videos, folders of frames, archives, records of a download and pages, and takes
-    /// lines out of texts.
+    /// Deletes videos, folders of frames, archives that may go, records of a download and pages, and
+    /// takes lines out of texts.
     pub(super) fn files(&self, held: &[HeldRow]) -> Result<(), EraseError> {
         let mut done = BTreeSet::new();
         for row in held {
-            if !done.insert(&row.file) {
+            if self.is_left(row) || !done.insert(&row.file) {
                 continue;
             }
             let path = self.config.places.path_of(&row.file);

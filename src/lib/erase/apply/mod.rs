@@ -4,147 +4,40 @@
 //! Each step looks for itself what is left to do, and every file is published whole, so that the
 //! same command goes on wherever it was stopped.
 
+mod applied;
+mod before;
 mod begin;
 mod derived;
 mod files;
+mod locks;
 mod runs;
 mod shards;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use walkdir::WalkDir;
 
 use super::EraseError;
-use super::census::Census;
-use super::config::{EraseConfig, said};
-use super::held::{Action, HeldRow};
+use super::config::{Archives, EraseConfig, said};
+use super::held::{Action, HeldRow, Place};
 use super::ids::Ids;
 use super::ledger::{FileHashes, KnownByRun, Ledger};
-use super::plan::ErasePlan;
+use super::plan::insist_on_search;
 use super::runs::run_folders;
 use super::search::{Depth, Erased, Search};
 use super::stores::Stores;
 use crate::artifact::{self, hash_file};
 use crate::clip::ClipId;
-use crate::download::ledger::parts_folder;
-use crate::lock::Lock;
-use crate::part;
-use crate::progress::counted;
-use crate::shard;
 use crate::tables::ErasureRow;
 use crate::withdrawn::{self, Withdrawal};
 
-/// What an error calls the holder of the locks.
-const HOLDER: &str = "incdec-erase";
-
-/// What was erased. Its text is the command's output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// The row of the ledger.
-    pub number: i64,
-    /// The request.
-    pub request: String,
-    /// Clips.
-    pub clips: usize,
-    /// Files that were changed or are gone.
-    pub files: usize,
-    /// Runs that saw one of the clips.
-    pub runs: usize,
-    /// The newest value of the ledger's chain.
-    pub chain: String,
-    /// Whether it had been done before, and nothing was left to do.
-    pub already: bool,
-    /// What a person must do, as plan lists it.
-    pub by_hand: Vec<String>,
-}
-
-impl fmt::Display for Applied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            number,
-            request,
-            clips,
-            files,
-            runs,
-            chain,
-            ..
-        } = self;
-        if self.already {
-            writeln!(
-                f,
-                "{request}: was done before, as row {number} of the ledger; nothing is left to do"
-            )?;
-        } else {
-            writeln!(
-                f,
-                "{request}: {} erased, {} rewritten or deleted, row {number} of the ledger",
-                counted(*clips, "clip"),
-                counted(*files, "file")
-            )?;
-        }
-        if *runs > 0 {
-            writeln!(
-                f,
-                "{} with checkpoints that saw them: `incdec-erase plan --runs` lists them",
-                counted(*runs, "run")
-            )?;
-        }
-        for thing in &self.by_hand {
-            writeln!(f, "left for a person: {thing}")?;
-        }
-        writeln!(f, "chain of the ledger: {chain}")?;
-        writeln!(f, "see that nothing is left with `incdec-erase verify`")
-    }
-}
-
-/// The locks of every place that is written.
-struct Locks {
-    shards: Option<Lock>,
-    _others: Vec<Lock>,
-}
-
-impl Locks {
-    fn take(config: &EraseConfig) -> Result<Self, EraseError> {
-        let places = &config.places;
-        let lock = |folder: &Path| Lock::folder(folder, HOLDER, config.wait);
-        // The data folder first: two erasures meet there, and a download.
-        let mut others = vec![lock(&places.data)?];
-        let mut folders = run_folders(places);
-        folders.extend(tables::task_folders(places));
-        folders.extend(derived::derived_folders(places));
-        folders.push(places.raw.clone());
-        let mut locked = BTreeSet::from([canonical(&places.data)]);
-        for folder in folders.iter().filter(|folder| folder.is_dir()) {
-            if locked.insert(canonical(folder)) {
-                others.push(lock(folder)?);
-            }
-        }
-        let has_shards = places.shards.is_dir();
-        let shards = has_shards.then(|| lock(&places.shards)).transpose()?;
-        // A part that runs would go on with what it has read; one that begins from now on sees the locks above.
-        for parts in [
-            parts_folder(&places.raw),
-            shard::parts_folder(&places.shards),
-        ] {
-            for part in part::folders(&parts)?.0 {
-                drop(lock(&parts.join(part.folder_name()))?);
-            }
-        }
-        Ok(Self {
-            shards,
-            _others: others,
-        })
-    }
-}
-
-fn canonical(folder: &Path) -> PathBuf {
-    std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
-}
+pub use applied::Applied;
+use before::Asked;
+use locks::Locks;
 
 /// Erases the clips that the request means, or goes on where the same request was stopped.
 ///
@@ -153,6 +46,10 @@ fn canonical(folder: &Path) -> PathBuf {
 /// holds one and is not to be deleted, another program works in one of the places, a file cannot be
 /// read, or the disk refuses.
 pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
+    let config = &EraseConfig {
+        places: config.places.absolute()?,
+        ..config.clone()
+    };
     let places = &config.places;
     let locks = Locks::take(config)?;
     artifact::sweep(&places.data)?;
@@ -172,16 +69,13 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
                 selector: row.selector,
             });
         }
-        None => {
-            let census = Census::take(places, &stores)?;
-            let clips = census.select(&config.selectors)?;
-            let plan = super::plan::plan_of(places, &stores, clips, &census)?;
-            if let Some(done) = done_before(config, &ledger, &plan)? {
-                return Ok(done);
+        None => match before::ask(config, &ledger, &stores)? {
+            Asked::Done(done) => return Ok(done),
+            Asked::ToDo(plan, census) => {
+                begin::refuse(config, &plan, &stores)?;
+                ledger.begin(begin::row(config, &plan, &census, &stores)?)?
             }
-            begin::refuse(config, &plan)?;
-            ledger.begin(begin::row(config, &plan, &stores)?)?
-        }
+        },
     };
     Work {
         config,
@@ -192,36 +86,6 @@ pub fn apply(config: &EraseConfig) -> Result<Applied, EraseError> {
         locks,
     }
     .run(&mut ledger, &stores.insist()?)
-}
-
-/// The row of the same request of the same clips, where nothing is left to do.
-fn done_before(
-    config: &EraseConfig,
-    ledger: &Ledger,
-    plan: &ErasePlan,
-) -> Result<Option<Applied>, EraseError> {
-    if !plan.is_done() {
-        return Ok(None);
-    }
-    for row in ledger.rows() {
-        let clips: BTreeSet<String> = ledger.json(row, &row.clips)?;
-        // What chose the clips may choose none any more: they are no longer there.
-        let same = clips == plan.clips
-            || (plan.clips.is_empty() && row.selector == said(&config.selectors));
-        if row.request == config.request && same {
-            return Ok(Some(Applied {
-                number: row.number,
-                request: row.request.clone(),
-                clips: clips.len(),
-                files: 0,
-                runs: 0,
-                chain: ledger.chain().unwrap_or_default().to_owned(),
-                already: true,
-                by_hand: Vec::new(),
-            }));
-        }
-    }
-    Ok(None)
 }
 
 /// A request that is being carried out.
@@ -249,12 +113,30 @@ impl Work<'_> {
         let stores = Stores::open(places).insist()?;
         let found = Search::everywhere(places, &stores, &self.ids, Depth::Names, &Erased::new())?;
         self.derived(&found.held)?;
+        self.elsewhere(&found.held)?;
         self.runs()?;
         self.downloads()?;
         self.files(&found.held)?;
-        let by_hand = found.held.iter().filter(|row| row.action == Action::ByHand);
-        let by_hand: Vec<&HeldRow> = by_hand.collect();
+        // Nobody could say that nothing is left in a place that was not searched.
+        insist_on_search(&found.unsearched)?;
+        let again = Search::again(places, &self.ids, &found.held)?;
+        insist_on_search(&again.unsearched)?;
+        let all = found.held.iter().chain(&again.held);
+        let by_hand: Vec<&HeldRow> = all.filter(|row| self.is_left(row)).collect();
         self.close(ledger, &stores, &by_hand)
+    }
+
+    /// Whether a person must do what is to be done about this.
+    fn is_left(&self, row: &HeldRow) -> bool {
+        let is_kept = row.place == Place::Archives && !self.archives_go();
+        row.action == Action::ByHand || (is_kept && row.action == Action::Erase)
+    }
+
+    /// Whether kept archives that hold a clip are deleted: where the request was begun so, or says so
+    /// now. A row of a version before does not tell.
+    fn archives_go(&self) -> bool {
+        let begun = self.row.archives.as_deref();
+        begun == Some(Archives::Delete.name()) || self.config.archives == Archives::Delete
     }
 
     /// Removes what was being written when this was stopped: it may hold what is to be erased. The
@@ -356,10 +238,7 @@ impl Work<'_> {
             runs,
             chain,
             already: false,
-            by_hand: by_hand
-                .iter()
-                .map(|row| format!("{} of {} in {}", row.what, row.clip_id, row.file))
-                .collect(),
+            by_hand: applied::left(by_hand),
         })
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Work;
+use super::derived::without_predictions;
 use super::tables::{Lineage, renew};
 use crate::artifact::{self, ArtifactError};
 use crate::erase::EraseError;
@@ -15,8 +16,8 @@ use crate::run_record::{
     seen_by, state_file, without_buffered, write_summary,
 };
 use crate::tables::{
-    AvailabilityRow, FEATURES_INPUT, IndexRow, PREDICTIONS, PredictionRow, ScheduleRow, SeenRow,
-    predictions_hash, read_predictions, write_predictions,
+    AvailabilityRow, FEATURES_INPUT, IndexRow, PredictionRow, ScheduleRow, SeenRow,
+    predictions_hash,
 };
 
 /// The files of a run that are written anew.
@@ -157,13 +158,7 @@ impl RunFolder<'_, '_> {
         if !path.exists() {
             return Ok(());
         }
-        let (categories, mut rows) = read_predictions(&path)?;
-        let before = rows.len();
-        rows.retain(|row| !self.work.ids.contains(&row.clip_id));
-        if rows.len() < before {
-            let provenance = parquet_file::provenance(&path, &PREDICTIONS)?;
-            write_predictions(&path, &categories, &rows, &provenance)?;
-        }
+        let (categories, rows) = without_predictions(&path, &self.work.ids)?;
         // Where no row is left the file names no categories to those who read it.
         let categories = if rows.is_empty() {
             Vec::new()

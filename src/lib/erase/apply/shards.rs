@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Work;
 use crate::artifact::ArtifactError;
 use crate::erase::EraseError;
+use crate::erase::held::{Action, Place};
+use crate::erase::search::Search;
 use crate::erase::stores::Stores;
 use crate::labels::Labels;
 use crate::manifest::{self, ManifestConfig};
-use crate::shard::{self, Deleted, Deletion, ShardSource, ShardStore};
+use crate::shard::{self, Deleted, Deletion, RemoteShards, ShardSource, ShardStore};
 use crate::tables::IndexRow;
 use crate::withdrawn::WITHDRAWN_FILE;
 
@@ -39,13 +41,8 @@ impl Work<'_> {
             return Ok(());
         };
         self.parts()?;
-        if !places.shards.join(IndexRow::FILE).exists() {
-            if shard::shard_files(&places.shards)?.is_empty() {
-                return Ok(());
-            }
-            return Err(EraseError::NoIndex {
-                folder: places.shards.clone(),
-            });
+        if !has_index(&places.shards)? {
+            return Ok(());
         }
         let labelled = self.labelled()?;
         let deleted = shard::delete(&places.shards, &self.deletion(&labelled), held)?;
@@ -57,18 +54,11 @@ impl Work<'_> {
     pub(super) fn stores(&self, stores: &Stores) -> Result<(), EraseError> {
         let labelled = self.labelled()?;
         for remote in stores.reached() {
-            let address = remote.address();
-            if !remote.has_index() {
-                if remote.clips().is_empty() {
-                    continue;
-                }
-                return Err(EraseError::NoIndex {
-                    folder: address.into(),
-                });
+            if store_has_index(remote)? {
+                let folder = self.config.places.scratch();
+                let deleted = remote.delete(&self.deletion(&labelled), &folder)?;
+                report(&deleted, &remote.address());
             }
-            let folder = self.config.places.scratch();
-            let deleted = remote.delete(&self.deletion(&labelled), &folder)?;
-            report(&deleted, &address);
         }
         Ok(())
     }
@@ -118,13 +108,41 @@ impl Work<'_> {
         }
     }
 
-    /// Parts of a decoding that were never merged: the tables and shards that they were made from
-    /// are about to change, so nobody could merge them any more.
+    /// Parts of a decoding that were never merged and hold a clip. The others keep every byte, though
+    /// nobody can merge them any more: the tables and shards that they were made from change.
     fn parts(&self) -> Result<(), EraseError> {
         let places = &self.config.places;
         for folder in shard::part_folders(&places.shards)? {
-            fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+            let found = Search::below(places, &self.ids, Place::Shards, &folder)?;
+            if found.held.iter().any(|row| row.action != Action::Keep) {
+                fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+            }
         }
         Ok(shard::remove_merged(&places.shards)?)
     }
+}
+
+/// Whether a folder of shards has an index; it may lack one where it has no shards.
+///
+/// # Errors
+/// When there are shards and no index, or the folder cannot be listed.
+pub(super) fn has_index(shards: &Path) -> Result<bool, EraseError> {
+    let is_there = shards.join(IndexRow::FILE).exists();
+    if !is_there && shards.is_dir() && !shard::shard_files(shards)?.is_empty() {
+        return Err(EraseError::NoIndex {
+            folder: shards.to_owned(),
+        });
+    }
+    Ok(is_there)
+}
+
+/// [`has_index`] of a store.
+pub(super) fn store_has_index(store: &RemoteShards) -> Result<bool, EraseError> {
+    let is_there = store.has_index();
+    if !is_there && !store.clips().is_empty() {
+        return Err(EraseError::NoIndex {
+            folder: store.address().into(),
+        });
+    }
+    Ok(is_there)
 }

@@ -1,6 +1,6 @@
-//! The tables of tasks and the download's ledger, written anew without the clips.
+//! The tables of tasks and the download's ledgers, written anew without the clips.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,27 +9,34 @@ use arrow::datatypes::Schema;
 use walkdir::WalkDir;
 
 use super::Work;
+use super::runs::files_of_run;
 use crate::artifact::hash_file;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
+use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
-use crate::parquet_file::{self, BatchWriter, Provenance, Table, TableError};
+use crate::erase::runs::run_folders;
+use crate::parquet_file::{self, BatchWriter, Format, Provenance, Table, TableError};
 use crate::tables::{AvailabilityRow, Kind, LedgerRow, ScheduleRow};
 use crate::withdrawn::WITHDRAWN_FILE;
 
 /// A table that every stage which reads the label tables has among its inputs.
 const LABEL_TABLE: &str = "train.csv";
 
-/// The folders of tasks, sorted.
+/// The folders of tasks, sorted: those of the stage, and those that audits and unlearning deal for
+/// themselves beside the runs.
 pub(super) fn task_folders(places: &Places) -> Vec<PathBuf> {
-    let entries = WalkDir::new(&places.tasks)
-        .follow_links(true)
-        .sort_by_file_name();
+    let roots = std::iter::once(&places.tasks).chain(&places.runs);
+    let entries = roots.flat_map(|root| WalkDir::new(root).follow_links(true));
     // What cannot be read is named by the search.
-    let files = entries.into_iter().filter_map(Result::ok);
+    let files = entries.filter_map(Result::ok);
     let tables = files.filter(|entry| entry.file_name() == AvailabilityRow::FILE);
     let folders = tables.filter_map(|entry| Some(entry.path().parent()?.to_owned()));
-    folders.collect()
+    let mut folders: BTreeSet<PathBuf> = folders.collect();
+    for run in run_folders(places) {
+        folders.remove(&run);
+    }
+    folders.into_iter().collect()
 }
 
 /// The tables of all tasks that are there.
@@ -50,6 +57,25 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Tables that lie where no stage puts them, each by its format.
+    pub(super) fn elsewhere(&self, held: &[HeldRow]) -> Result<(), EraseError> {
+        let places = &self.config.places;
+        let runs = run_folders(places);
+        let of_runs: BTreeSet<PathBuf> = runs.iter().flat_map(|run| files_of_run(run)).collect();
+        let lineage = self.lineage()?;
+        let is_wanted = |row: &&HeldRow| row.what == What::Row && row.action == Action::Rewrite;
+        let paths = held.iter().filter(is_wanted);
+        let paths: BTreeSet<PathBuf> = paths.map(|row| places.path_of(&row.file)).collect();
+        for path in paths.difference(&of_runs) {
+            if has_format(path, &AvailabilityRow::FORMAT) {
+                renew(path, &self.ids, &lineage)?;
+            } else if has_format(path, &LedgerRow::FORMAT) {
+                self.without_downloads(path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What an input of the stage tasks has become.
     pub(super) fn lineage(&self) -> Result<Lineage, EraseError> {
         let places = &self.config.places;
@@ -62,11 +88,15 @@ impl Work<'_> {
     /// The ledger of the download: it holds the hash of each clip's file.
     pub(super) fn downloads(&self) -> Result<(), EraseError> {
         let path = self.config.places.data.join(LedgerRow::FILE);
-        if !path.exists() {
-            return Ok(());
+        if path.exists() {
+            self.without_downloads(&path)?;
         }
-        let before = parquet_file::provenance(&path, &LedgerRow::FORMAT)?;
-        let mut rows: Vec<LedgerRow> = parquet_file::read(&path)?;
+        Ok(())
+    }
+
+    fn without_downloads(&self, path: &Path) -> Result<(), EraseError> {
+        let before = parquet_file::provenance(path, &LedgerRow::FORMAT)?;
+        let mut rows: Vec<LedgerRow> = parquet_file::read(path)?;
         let count = rows.len();
         rows.retain(|row| match row.kind {
             Kind::Archive => true,
@@ -74,7 +104,7 @@ impl Work<'_> {
         });
         let after = self.lineage()?.of(&before);
         if rows.len() < count || after != before {
-            parquet_file::write(&path, &rows, &after)?;
+            parquet_file::write(path, &rows, &after)?;
         }
         Ok(())
     }
@@ -109,10 +139,7 @@ impl Lineage {
 /// Writes a table of tasks anew: rows of the clips are no longer usable, and inputs that were
 /// written anew have their new hashes. The bytes are those that the stage would give.
 pub(super) fn renew(path: &Path, ids: &Ids, lineage: &Lineage) -> Result<(), TableError> {
-    let is_schedule = path
-        .file_name()
-        .is_some_and(|name| name == ScheduleRow::FILE);
-    let (format, columns) = if is_schedule {
+    let (format, columns) = if has_format(path, &ScheduleRow::FORMAT) {
         (ScheduleRow::FORMAT, ScheduleRow::columns())
     } else {
         (AvailabilityRow::FORMAT, AvailabilityRow::columns())
@@ -147,6 +174,11 @@ pub(super) fn renew(path: &Path, ids: &Ids, lineage: &Lineage) -> Result<(), Tab
     let mut writer = BatchWriter::create(path, schema, &format, &after)?;
     renewed.iter().try_for_each(|batch| writer.write(batch))?;
     writer.finish()
+}
+
+/// Whether a file is a table of this format.
+pub(super) fn has_format(path: &Path, format: &Format) -> bool {
+    parquet_file::provenance(path, format).is_ok()
 }
 
 /// The columns of a batch in which no row of the clips is usable; none where that is so already.

@@ -10,11 +10,9 @@ use walkdir::WalkDir;
 use super::{Depth, Search};
 use crate::artifact::{ArtifactError, hash_file};
 use crate::clip::path::has_video_ending;
-use crate::download::archive::member_names;
 use crate::erase::held::{Action, Place, What};
 use crate::erase::ids::{Ids, clip_of_name};
-use crate::foreign::printable;
-use crate::run_record::{PROGRESS_FILE, RUN_FILE};
+use crate::run_record::{PROGRESS_FILE, RUN_FILE, SETTINGS_FILE};
 
 /// Bytes that are searched at a time.
 const PIECE_BYTES: usize = 1 << 20;
@@ -36,8 +34,12 @@ const WORK_FOLDER: &str = ".incdec-download";
 const FRAMES: &str = "jpgs";
 
 impl Search<'_> {
-    /// Looks into one file below the folder `root` of a place.
+    /// Looks into one file below the folder `root` of a place. Label tables and the list may name any
+    /// clip.
     pub(super) fn file(&mut self, place: Place, root: &Path, path: &Path) {
+        if self.tables.iter().any(|table| table == path) {
+            return;
+        }
         let extension = path
             .extension()
             .unwrap_or_default()
@@ -58,6 +60,7 @@ impl Search<'_> {
                 self.video(place, root, path).map_err(|e| e.to_string())
             }
             (_, "safetensors") => self.weights(place, path).map_err(|e| e.to_string()),
+            _ if has_video_ending(path) => self.video(place, root, path).map_err(|e| e.to_string()),
             _ => self.text(place, path).map_err(|e| e.to_string()),
         };
         if let Err(reason) = looked {
@@ -76,18 +79,15 @@ impl Search<'_> {
             self.hold(place, path, &id, What::Video, bytes, Action::Erase, None);
             return Ok(());
         }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if clip_of_name(&name).is_none() && !has_video_ending(path) {
+            return self.text(place, path);
+        }
         if self.depth == Depth::Content {
             self.found.bytes_read += bytes;
-            if let Some(clip) = self.erased.get(&hash_file(path)?).cloned() {
-                self.hold(place, path, &clip, What::Copy, bytes, Action::ByHand, None);
-                return Ok(());
-            }
+            self.copy(place, path, bytes, &hash_file(path)?, None);
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if clip_of_name(&name).is_some() || has_video_ending(path) {
-            return Ok(());
-        }
-        self.text(place, path)
+        Ok(())
     }
 
     /// The folder of frames below `root` that a file lies in, where it lies in one: it has the name of a clip, the frames lie in
@@ -143,48 +143,16 @@ impl Search<'_> {
         }
         self.found.bytes_read += bytes;
         match folder_hash(folder) {
-            Ok(hash) => {
-                if let Some(clip) = self.erased.get(&hash).cloned() {
-                    self.hold(
-                        place,
-                        folder,
-                        &clip,
-                        What::Copy,
-                        bytes,
-                        Action::ByHand,
-                        None,
-                    );
-                }
-            }
+            Ok(hash) => self.copy(place, folder, bytes, &hash, None),
             Err(e) => self.unsearched(folder, &e.to_string()),
         }
-    }
-
-    /// An archive of clips by the names of its members.
-    fn archive(&mut self, path: &Path) -> io::Result<()> {
-        let mut found: Vec<(String, u64, String)> = Vec::new();
-        member_names(path, |name, bytes| {
-            if let Some(id) = self.of_member(name) {
-                let name = name.to_string_lossy();
-                found.push((id, bytes, printable(&name).into_owned()));
-            }
-        })?;
-        for (id, bytes, member) in found {
-            self.hold(
-                Place::Archives,
-                path,
-                &id,
-                What::Member,
-                bytes,
-                Action::Erase,
-                Some(member),
-            );
+        for file in files {
+            self.copied_file(place, &file);
         }
-        Ok(())
     }
 
     /// The id of a member of an archive: a clip's path may stand behind any folders.
-    fn of_member(&self, path: &Path) -> Option<String> {
+    pub(super) fn of_member(&self, path: &Path) -> Option<String> {
         let mut parts = path.components();
         loop {
             let id = self.ids.of_file(parts.as_path());
@@ -194,11 +162,15 @@ impl Search<'_> {
         }
     }
 
-    /// Any other file: the names that stand in it.
+    /// Any other file: the names that stand in it and, where content counts, all of its bytes.
     pub(super) fn text(&mut self, place: Place, path: &Path) -> Result<(), ArtifactError> {
-        let (ids, bytes) = names_within(path, self.ids).map_err(ArtifactError::at("read", path))?;
-        self.found.bytes_read += bytes;
-        if ids.is_empty() {
+        let hasher = (self.depth == Depth::Content).then(blake3::Hasher::new);
+        let read = read_through(path, self.ids, hasher).map_err(ArtifactError::at("read", path))?;
+        self.found.bytes_read += read.bytes;
+        if let Some(hash) = read.hash {
+            self.copy(place, path, read.bytes, &hash, None);
+        }
+        if read.ids.is_empty() {
             return Ok(());
         }
         let (what, action) = match path.extension().and_then(|e| e.to_str()) {
@@ -206,24 +178,41 @@ impl Search<'_> {
             // A record of what a download has finished; without it the archive is read again.
             Some("json") if place == Place::Staging => (What::Bytes, Action::Erase),
             Some("json") if is_record(path) => (What::Lines, Action::Rewrite),
+            // What lies beside the data and the labels is a person's, but for logs.
+            Some("csv" | "txt") if matches!(place, Place::Data | Place::Labels) => {
+                (What::Lines, Action::ByHand)
+            }
             _ if has_text(path) => (What::Lines, Action::Rewrite),
             _ => (What::Bytes, Action::ByHand),
         };
-        for id in ids {
+        for id in read.ids {
             self.hold(place, path, &id, what, 0, action, None);
         }
         Ok(())
     }
 }
 
-/// The ids that stand in a file, and its size. It is read piece by piece; a page holds them as pages
-/// hold text.
-fn names_within(path: &Path, ids: &Ids) -> io::Result<(BTreeSet<String>, u64)> {
+/// What reading a file has shown.
+struct ReadThrough {
+    /// The ids that stand in it.
+    ids: BTreeSet<String>,
+    /// Its size.
+    bytes: u64,
+    /// The BLAKE3 of all its bytes, where that was asked for.
+    hash: Option<String>,
+}
+
+/// Reads a file piece by piece; a page holds ids as pages hold text.
+fn read_through(
+    path: &Path,
+    ids: &Ids,
+    mut hasher: Option<blake3::Hasher>,
+) -> io::Result<ReadThrough> {
     let mut file = File::open(path)?;
     let is_page = path.extension().is_some_and(|ending| ending == "html");
     let overlap = ids.overlap_bytes() * if is_page { MAX_ENTITY_BYTES } else { 1 };
     let mut piece = Vec::with_capacity(PIECE_BYTES + overlap);
-    let (mut found, mut total) = (BTreeSet::new(), 0);
+    let (mut found, mut bytes) = (BTreeSet::new(), 0);
     loop {
         // What an id at the end of the piece before may begin with.
         let kept = piece.len().min(overlap);
@@ -232,14 +221,21 @@ fn names_within(path: &Path, ids: &Ids) -> io::Result<(BTreeSet<String>, u64)> {
             .by_ref()
             .take(PIECE_BYTES as u64)
             .read_to_end(&mut piece)?;
-        let (is_first, is_last) = (total == 0, read < PIECE_BYTES);
-        total += read as u64;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&piece[kept..]);
+        }
+        let (is_first, is_last) = (bytes == 0, read < PIECE_BYTES);
+        bytes += read as u64;
         found.extend(ids.within_piece(&piece, is_first, is_last));
         if is_page {
             found.extend(ids.within_piece(&without_entities(&piece), is_first, is_last));
         }
         if is_last {
-            return Ok((found, total));
+            return Ok(ReadThrough {
+                ids: found,
+                bytes,
+                hash: hasher.map(|hasher| hasher.finalize().to_hex().to_string()),
+            });
         }
     }
 }
@@ -262,7 +258,8 @@ fn without_entities(piece: &[u8]) -> Vec<u8> {
 /// Whether a file is one of the documents of a run that name the clips that could not be read.
 fn is_record(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
-    name == PROGRESS_FILE || name == RUN_FILE
+    let is_of_run = path.with_file_name(SETTINGS_FILE).exists();
+    is_of_run && (name == PROGRESS_FILE || name == RUN_FILE)
 }
 
 /// Whether a file is one of lines of text that mean something each by itself.
@@ -322,9 +319,10 @@ mod tests {
             let [page, other] = ["a.html", "a.svg"].map(|name| folder.path().join(name));
             fs::write(&page, &text).unwrap();
             fs::write(&other, &text).unwrap();
-            let found = names_within(&page, &ids).unwrap();
-            assert_eq!(found, ([id.to_owned()].into(), text.len() as u64));
-            assert!(names_within(&other, &ids).unwrap().0.is_empty());
+            let found = read_through(&page, &ids, None).unwrap();
+            assert_eq!(found.ids, [id.to_owned()].into());
+            assert_eq!(found.bytes, text.len() as u64);
+            assert!(read_through(&other, &ids, None).unwrap().ids.is_empty());
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Looking for clips everywhere. Nothing is believed that an index says: every folder is walked,
 //! every table and every shard is read.
 
+mod again;
+mod copies;
 mod files;
+mod links;
 mod store;
 mod stored;
 mod table;
@@ -17,8 +20,13 @@ use super::config::Places;
 use super::held::{Action, HeldRow, Place, What};
 use super::ids::Ids;
 use super::stores::Stores;
+use crate::clip::Split;
 use crate::foreign::printable;
-use crate::labels::Labels;
+use crate::labels::{Labels, table_file};
+use crate::shard;
+use crate::tables::LedgerRow;
+use crate::taxonomy::Taxonomy;
+use crate::withdrawn::WITHDRAWN_FILE;
 
 pub(super) use files::{folder_hash, has_text, without_lines};
 pub(super) use stored::frames_hash;
@@ -54,6 +62,10 @@ pub(super) struct Search<'a> {
     ids: &'a Ids,
     depth: Depth,
     erased: &'a Erased,
+    /// Label tables and list, which may name any clip.
+    tables: Vec<PathBuf>,
+    /// The folders of the parts of a decoding that go as a whole.
+    parts: Vec<PathBuf>,
     found: Found,
 }
 
@@ -69,14 +81,9 @@ impl<'a> Search<'a> {
         depth: Depth,
         erased: &'a Erased,
     ) -> Result<Found, EraseError> {
-        let mut search = Self {
-            places,
-            ids,
-            depth,
-            erased,
-            found: Found::default(),
-        };
-        search.labels()?;
+        let mut search = Self::new(places, ids, depth, erased)?;
+        search.label_rows()?;
+        search.files_of(Place::Labels, &places.labels);
         search.folder(Place::Raw, &places.raw);
         if let Some(folder) = &places.frame_folders {
             search.folder(Place::FrameFolders, folder);
@@ -84,10 +91,7 @@ impl<'a> Search<'a> {
         if let Some(folder) = &places.archives {
             search.folder(Place::Archives, folder);
         }
-        let ledger = places.data.join(crate::tables::LedgerRow::FILE);
-        if ledger.exists() {
-            search.file(Place::Downloads, &places.data, &ledger);
-        }
+        search.files_of(Place::Data, &places.data);
         search.folder(Place::Shards, &places.shards);
         for cache in &places.caches {
             search.folder(Place::Cache, cache);
@@ -107,26 +111,70 @@ impl<'a> Search<'a> {
         Ok(search.found)
     }
 
+    fn new(
+        places: &'a Places,
+        ids: &'a Ids,
+        depth: Depth,
+        erased: &'a Erased,
+    ) -> Result<Self, EraseError> {
+        let mut parts = shard::part_folders(&places.shards)?;
+        parts.push(shard::merged_folder(&places.shards));
+        let others = [Taxonomy::FILE, WITHDRAWN_FILE].map(str::to_owned);
+        let tables = Split::ALL.map(table_file).into_iter().chain(others);
+        Ok(Self {
+            places,
+            ids,
+            depth,
+            erased,
+            tables: tables.map(|name| places.labels.join(name)).collect(),
+            parts,
+            found: Found::default(),
+        })
+    }
+
     /// The rows of the label tables: they stay.
-    fn labels(&mut self) -> Result<(), EraseError> {
+    fn label_rows(&mut self) -> Result<(), EraseError> {
         let labels = Labels::read(&self.places.labels)?;
         for (split, row, label) in labels.iter() {
             let id = label.clip.to_string();
             if self.ids.contains(&id) {
-                let file = self.places.labels.join(format!("{split}.csv"));
-                let note = format!("row {row}, {}", printable(&label.subcategory));
-                self.hold(
-                    Place::Labels,
-                    &file,
-                    &id,
-                    What::Label,
-                    0,
-                    Action::Keep,
-                    Some(note),
-                );
+                let file = self.places.labels.join(table_file(split));
+                let note = Some(format!("row {row}, {}", printable(&label.subcategory)));
+                let (place, what) = (Place::Labels, What::Label);
+                self.hold(place, &file, &id, what, 0, Action::Keep, note);
             }
         }
         Ok(())
+    }
+
+    /// Looks at the files right below a folder.
+    fn files_of(&mut self, place: Place, folder: &Path) {
+        if !folder.exists() {
+            return;
+        }
+        let walk = WalkDir::new(folder).max_depth(1).follow_links(true);
+        for entry in walk.sort_by_file_name() {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() => {
+                    let is_ledger = entry.file_name() == LedgerRow::FILE;
+                    let place = match place {
+                        Place::Data if is_ledger => Place::Downloads,
+                        place => place,
+                    };
+                    self.file(place, folder, entry.path());
+                }
+                Ok(_) => {}
+                Err(e) => self.not_walked(place, folder, &e),
+            }
+        }
+    }
+
+    /// What could not be walked: a link that leads nowhere may be held all the same.
+    fn not_walked(&mut self, place: Place, root: &Path, error: &walkdir::Error) {
+        let path = error.path().unwrap_or(root).to_owned();
+        if !self.dangling(place, root, &path) {
+            self.unsearched(&path, &error.to_string());
+        }
     }
 
     /// Looks through everything below a folder. A folder that is not there holds nothing, but for
@@ -151,10 +199,7 @@ impl<'a> Search<'a> {
                     }
                 }
                 Ok(_) => {}
-                Err(e) => {
-                    let path = e.path().unwrap_or(root).to_owned();
-                    self.unsearched(&path, &e.to_string());
-                }
+                Err(e) => self.not_walked(place, root, &e),
             }
         }
         for folder in frame_folders {
@@ -174,10 +219,11 @@ impl<'a> Search<'a> {
         action: Action,
         note: Option<String>,
     ) {
-        // What was fetched is fetched again.
-        let action = match (place, action) {
-            (Place::Cache, Action::Rewrite) => Action::Rebuild,
-            (_, action) => action,
+        // What was fetched is fetched again, and a part is decoded again.
+        let is_made_again = place == Place::Cache || self.is_of_part(file);
+        let action = match action {
+            Action::Rewrite if is_made_again => Action::Rebuild,
+            action => action,
         };
         self.found.held.push(HeldRow {
             place,
@@ -188,6 +234,11 @@ impl<'a> Search<'a> {
             action,
             note,
         });
+    }
+
+    /// Whether a file lies in a part of a decoding that goes as a whole.
+    fn is_of_part(&self, file: &Path) -> bool {
+        self.parts.iter().any(|part| file.starts_with(part))
     }
 
     fn unsearched(&mut self, path: &Path, reason: &str) {

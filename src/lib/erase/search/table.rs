@@ -9,8 +9,8 @@ use super::Search;
 use crate::erase::held::{Action, Place, What};
 use crate::parquet_file::{self, Table, TableError};
 use crate::tables::{
-    AuditRow, AvailabilityRow, ClipRow, ClipStatus, ErasureRow, FEATURES, IndexRow, PREDICTIONS,
-    SeenRow,
+    AuditRow, AvailabilityRow, ClipRow, ClipStatus, ErasureRow, FEATURES, IndexRow, LedgerRow,
+    PREDICTIONS, ScheduleRow, SeenRow,
 };
 
 /// What a table holds of one clip.
@@ -45,14 +45,15 @@ impl Search<'_> {
         if [ErasureRow::FORMAT.name, SeenRow::FORMAT.name].contains(&name.as_str()) {
             return Ok(());
         }
-        let (what, known) = match name.as_str() {
-            n if n == PREDICTIONS.name => (What::Prediction, true),
-            n if n == FEATURES.name => (What::Feature, true),
-            n if n == AuditRow::FORMAT.name => (What::Figure, true),
-            n => (What::Row, n.starts_with("incdec.")),
+        let what = match name.as_str() {
+            n if n == PREDICTIONS.name => What::Prediction,
+            n if n == FEATURES.name => What::Feature,
+            n if n == AuditRow::FORMAT.name => What::Figure,
+            _ => What::Row,
         };
+        let is_rewritten = self.is_rewritten_table(place, path, &name);
         for (id, mentions) in found {
-            let action = match (mentions.telling, known) {
+            let action = match (mentions.telling, is_rewritten) {
                 (0, _) => Action::Keep,
                 (_, true) => Action::Rewrite,
                 (_, false) => Action::ByHand,
@@ -60,6 +61,28 @@ impl Search<'_> {
             self.hold(place, path, &id, what, 0, action, Some(mentions.note()));
         }
         Ok(())
+    }
+
+    /// Whether apply writes a table of this format anew: index and manifest in their place, tables of
+    /// other kinds wherever they lie. Of those in a store more is known there.
+    fn is_rewritten_table(&self, place: Place, path: &Path, format: &str) -> bool {
+        let index = self.places.shards.join(IndexRow::FILE);
+        match format {
+            _ if matches!(place, Place::Cache | Place::Store) || self.is_of_part(path) => {
+                format.starts_with("incdec.")
+            }
+            n if n == IndexRow::FORMAT.name => path == index,
+            n if n == ClipRow::FORMAT.name => path == self.places.manifest,
+            n => [
+                AvailabilityRow::FORMAT.name,
+                ScheduleRow::FORMAT.name,
+                LedgerRow::FORMAT.name,
+                FEATURES.name,
+                PREDICTIONS.name,
+                AuditRow::FORMAT.name,
+            ]
+            .contains(&n),
+        }
     }
 
     /// The clips that one row names.

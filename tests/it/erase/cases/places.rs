@@ -124,11 +124,7 @@ fn a_place_in_use_says_busy_and_another_request_waits_for_the_one_that_was_begun
     }
     // Begun and not finished: the ledger's row is there, and its end is not.
     apply(&world.config(ids(&[&clip.id]))).unwrap();
-    let path = world.path("erasures.parquet");
-    let mut rows: Vec<incdec::tables::ErasureRow> = parquet_file::read(&path).unwrap();
-    rows[0].finished = None;
-    rows[0].chain = None;
-    parquet_file::write(&path, &rows, &parquet_file::Provenance::default()).unwrap();
+    world.unfinish();
     let other = EraseConfig {
         request: "R-2".into(),
         ..world.config(ids(&[&world.clip(Split::Test).id]))

@@ -80,7 +80,7 @@ fn a_head_that_saw_a_withdrawn_clip_is_trained_anew_and_knows_its_backbone() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     // The backbone saw the clip, too: another head on the same features is no way out.
     assert!(
-        said.contains("the weights come from a run that saw 1 clips"),
+        said.contains("the weights come from a run that saw 1 clip of those"),
         "{said}"
     );
     assert!(said.contains("with features of such a backbone"), "{said}");

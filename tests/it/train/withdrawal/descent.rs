@@ -47,7 +47,8 @@ fn no_run_begins_or_goes_on_with_weights_of_a_run_that_saw_a_withdrawn_clip() {
     let list = withdraw(&toy, "substitution", &[LEAVES]);
     let listed = format!("--withdrawn {}", list.display());
     let said = refused(&toy, "begun", &format!("{start} {listed}"));
-    let told = "the weights come from a run that saw 1 clips that have been withdrawn since";
+    let told =
+        "the weights come from a run that saw 1 clip of those that have been withdrawn since";
     assert!(said.contains(told), "{said}");
     assert!(
         said.contains("hint: begin another --out with weights"),
