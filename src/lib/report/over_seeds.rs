@@ -79,8 +79,8 @@ pub(super) fn section(groups: &[Group<'_>]) -> Section {
     };
     let body = html! {
         p {
-            "Each run's figure first, then mean ± standard deviation (n − 1) over seeds. In small print stand n, the number of seeds, with the "
-            "test clips of a run, Student's 95 % interval of the mean, and chance: what permuted labels reach on average. ↑ higher is better, "
+            "Each run's figure first, then mean ± standard deviation (n − 1) over seeds. In small print stand n, the number of seeds, Student's "
+            "95 % interval of the mean, the test clips of a run, and chance: what permuted labels reach on average. ↑ higher is better, "
             "↓ lower is better. Subcategories are those of the last task: of what was withdrawn a low figure and a large forgetting are what is "
             "wanted. All on the test set."
         }

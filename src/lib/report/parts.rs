@@ -14,17 +14,14 @@ pub(super) fn spread_cell(s: &Spread) -> Markup {
     html! { td.n data-sort=[s.mean] { (spread(s)) (seeds(s)) } }
 }
 
-/// What a mean over seeds must be read beside, in small print: seeds, test clips, the interval, and
-/// what permuted labels reach on average.
+/// What a mean over seeds must be read beside, in small print: seeds, the interval, test clips, and
+/// what permuted labels reach on average. Each stands on a line of its own, as narrow as the mean.
 fn seeds(s: &Spread) -> Markup {
     html! {
         @if s.runs > 0 {
-            small {
-                "n " (s.runs)
-                @if s.clips.is_some() { ", " (clips(s.clips)) }
-                @if s.interval.is_some() { " · " (ends(s.interval)) }
-                @if s.chance.is_some() { " · chance " (number(s.chance)) }
-            }
+            small { "n " (s.runs) @if s.interval.is_some() { " · " (ends(s.interval)) } }
+            @if s.clips.is_some() { small { (clips(s.clips)) } }
+            @if s.chance.is_some() { small { "chance " (number(s.chance)) } }
         }
     }
 }

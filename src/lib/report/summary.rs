@@ -54,14 +54,14 @@ pub(super) fn last_line(
 }
 
 fn of_tasks(analysis: &Analysis) -> Vec<String> {
-    let lost: &[&str] = if analysis.is_changing() {
-        &["available lost", "withdrawn lost"]
+    let (lost, width): (&[&str], usize) = if analysis.is_changing() {
+        (&["available lost", "withdrawn lost"], 15)
     } else {
-        &["forgetting"]
+        (&["forgetting"], 11)
     };
     let line = |before: [&str; 5], lost: &[String], accuracy: &str| {
         let [task, train, map, chance, quantile] = before;
-        let lost: Vec<String> = lost.iter().map(|text| format!(" {text:>11}")).collect();
+        let lost: Vec<String> = lost.iter().map(|text| format!(" {text:>width$}")).collect();
         let lost = lost.concat();
         format!("{task:>4} {train:>7} {map:>9} {chance:>12} {quantile:>15}{lost} {accuracy:>9}")
     };
@@ -78,9 +78,7 @@ fn of_tasks(analysis: &Analysis) -> Vec<String> {
         let lost = match &task.populations {
             Some(populations) if analysis.is_changing() => {
                 let of = [&populations.available, &populations.withdrawn];
-                of.iter()
-                    .map(|of| format!("{:>14}", number(of.forgetting)))
-                    .collect()
+                of.map(|of| number(of.forgetting)).to_vec()
             }
             _ => vec![number(map.forgetting)],
         };
@@ -157,7 +155,7 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
             let [_, kept] = group.population(None, |p| &p.available);
             let [_, lost] = group.population(None, |p| &p.withdrawn);
             format!(
-                "available {}, withdrawn {} (wanted)",
+                "last task: available {}, withdrawn {} (wanted)",
                 spread(&kept),
                 spread(&lost)
             )

@@ -97,7 +97,7 @@ fn every_mean_over_seeds_has_its_n_and_chance_and_a_sheet_has_a_number_a_column(
     let mut runs = Vec::new();
     for seed in 0..6 {
         runs.push(of("finetune", seed, 0.1, root.path()));
-        runs.push(of("ewc", seed, 0.5, root.path()));
+        runs.push(of("ewc", seed, 0.45, root.path()));
     }
     let page = written(&config(root.path(), runs));
     let rows = table(&page, "Figures over seeds");
@@ -105,16 +105,13 @@ fn every_mean_over_seeds_has_its_n_and_chance_and_a_sheet_has_a_number_a_column(
     // Both means of the mAP, the accuracy, and the AP of what is there and of what is not.
     for at in [3, 4, 6, 7, 9] {
         let cell = &ewc[at];
-        assert!(
-            cell.contains("n 6, ") && cell.contains(" test clips · "),
-            "{cell}"
-        );
-        assert!(cell.contains(" · chance 0."), "{cell}");
+        assert!(cell.contains(" n 6 · 0."), "{cell}");
+        assert!(cell.contains(" test clips chance 0."), "{cell}");
     }
-    assert!(ewc[3].contains("n 6, 148 test clips"), "{ewc:?}");
+    assert!(ewc[3].contains(" 148 test clips "), "{ewc:?}");
     // What is forgotten has no level of chance.
     assert!(
-        ewc[8].contains("n 6, ") && !ewc[8].contains("chance"),
+        ewc[8].contains(" n 6 · ") && !ewc[8].contains("chance"),
         "{ewc:?}"
     );
     assert!(page.contains("chance, 99th percentile, highest of all runs"));
@@ -202,10 +199,8 @@ fn no_mean_is_over_tasks_before_and_after_a_withdrawal() {
                 cell.starts_with(&format!("{mean:.3}")),
                 "{name} {phase}: {cell}, {mean}"
             );
-            assert!(
-                cell.contains(&format!(" n {}, 4 test clips", values.len())),
-                "{cell}"
-            );
+            assert!(cell.contains(&format!(" n {}", values.len())), "{cell}");
+            assert!(cell.contains(" 4 test clips"), "{cell}");
             assert_eq!(cell.contains("left at task "), !there, "{cell}");
         }
     }
