@@ -14,18 +14,13 @@ use incdec::random;
 use incdec::run_record::{
     self, Machine, Rows, RunHead, RunProgress, RunSummary, Subcategory, TaskOutcome,
 };
-use incdec::shard::{
-    ClipHead, Codec, NewClip, ShardWriter, ShardWriterConfig, SourceFacts, write_index,
-};
 use incdec::tables::{
-    self, AvailabilityRow, ClipStatus, HistoryRow, MetricRow, PredictionRow, TimingRow,
-    write_predictions,
+    self, AvailabilityRow, HistoryRow, MetricRow, PredictionRow, TimingRow, write_predictions,
 };
 use incdec::tasks::{self, DealSettings, LabelSource, Scenario, TasksConfig};
 use incdec::taxonomy::Taxonomy;
 use rand::RngExt;
 
-use crate::data::jpeg;
 use crate::support;
 
 /// A run that might have been trained: its predictions are drawn, everything else follows from them.

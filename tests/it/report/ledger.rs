@@ -31,6 +31,7 @@ pub(super) fn write(folder: &Path) -> PathBuf {
             }})
             .to_string(),
             left: json!(["runs/one/tensorboard/events"]).to_string(),
+            archives: Some("refuse".into()),
             crate_version: "0".into(),
             previous: None,
             chain: None,

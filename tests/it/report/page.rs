@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use incdec::clip::Split;
 use incdec::metrics::mean_defined;
@@ -220,8 +219,8 @@ fn an_approach_looks_the_same_from_page_to_page() {
     let root = tempfile::tempdir().unwrap();
     let of = |approach, scenario, seed| {
         let run = FakeRun {
-            approach,
             scenario,
+            approach,
             seed,
             ..DECREMENTAL
         };
