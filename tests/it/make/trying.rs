@@ -11,13 +11,34 @@ use crate::support::binary;
 /// The weights through which heads on features see the clips where nothing else is given.
 const DEMO_BACKBONE: &str = "demo/runs/substitution-finetune-seed-0/checkpoints/task-0.safetensors";
 
-/// Tries with these settings, and gives the programs that ran and what make said.
-fn tried(checkout: &Checkout, settings: &[&str]) -> (Vec<String>, String) {
-    let mut make = checkout.make(&["try", TOY, &free_port()]);
-    let output = make.args(settings).output().unwrap();
-    let said = text(&output);
-    assert!(output.status.success(), "{settings:?}: {said}");
-    (checkout.take_ran(), said)
+/// A checkout whose demo is always served under one address: another one has everything fetched
+/// anew.
+struct Playground {
+    checkout: Checkout,
+    port: String,
+}
+
+impl Playground {
+    fn new() -> Self {
+        Self {
+            checkout: checkout(),
+            port: free_port(),
+        }
+    }
+
+    /// Tries with these settings, and gives the programs that ran and what make said.
+    fn tried(&self, settings: &[&str]) -> (Vec<String>, String) {
+        let mut make = self.checkout.make(&["try", TOY, &self.port]);
+        let output = make.args(settings).output().unwrap();
+        let said = text(&output);
+        assert!(output.status.success(), "{settings:?}: {said}");
+        (self.checkout.take_ran(), said)
+    }
+
+    /// What a program was last given.
+    fn arguments(&self, name: &str) -> Vec<String> {
+        self.checkout.arguments(name)
+    }
 }
 
 /// What stands behind a flag, the last time that it is given.
@@ -28,13 +49,13 @@ fn value<'a>(arguments: &'a [String], flag: &str) -> Option<&'a str> {
 
 #[test]
 fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is() {
-    let checkout = checkout();
+    let playground = Playground::new();
     let asked = ["SCENARIO=decremental", "APPROACH=ewc", "SEED=3"];
-    let (_, said) = tried(&checkout, &asked);
+    let (_, said) = playground.tried(&asked);
     let page = "demo/runs/decremental-ewc-seed-3/report.html";
     assert!(said.contains(page), "{said}");
-    assert!(checkout.at(page).exists());
-    let arguments = checkout.arguments("train");
+    assert!(playground.checkout.at(page).exists());
+    let arguments = playground.arguments("train");
     for (flag, expected) in [
         ("--approach", "ewc"),
         ("--seed", "3"),
@@ -49,10 +70,10 @@ fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is()
 
 #[test]
 fn flags_and_a_device_of_ones_own_come_after_the_demos() {
-    let checkout = checkout();
+    let playground = Playground::new();
     let flags = "TRAIN_FLAGS=--epochs 9 --sampler 'balanced'";
-    tried(&checkout, &[flags, "DEVICE=cuda:1"]);
-    let arguments = checkout.arguments("train");
+    playground.tried(&[flags, "DEVICE=cuda:1"]);
+    let arguments = playground.arguments("train");
     for (flag, expected) in [
         ("--epochs", "9"),
         ("--sampler", "balanced"),
@@ -65,10 +86,10 @@ fn flags_and_a_device_of_ones_own_come_after_the_demos() {
 
 #[test]
 fn every_approach_can_be_tried_and_is_trained_by_flags_that_it_takes() {
-    let checkout = checkout();
+    let playground = Playground::new();
     for approach in ApproachName::ALL {
-        let (ran, _) = tried(&checkout, &[&format!("APPROACH={approach}")]);
-        let arguments = checkout.arguments("train");
+        let (ran, _) = playground.tried(&[&format!("APPROACH={approach}")]);
+        let arguments = playground.arguments("train");
         assert_eq!(value(&arguments, "--approach"), Some(approach.name()));
         let on_features = value(&arguments, "--features");
         let features = "demo/features/features.parquet";
@@ -81,7 +102,7 @@ fn every_approach_can_be_tried_and_is_trained_by_flags_that_it_takes() {
         let output = Command::new(binary("incdec-train"))
             .args(&arguments)
             .args(["--out", "true-run"])
-            .current_dir(checkout.at(""))
+            .current_dir(playground.checkout.at(""))
             .output()
             .unwrap();
         let said = text(&output);
@@ -93,17 +114,17 @@ fn every_approach_can_be_tried_and_is_trained_by_flags_that_it_takes() {
 
 #[test]
 fn heads_on_features_see_the_clips_through_the_demos_first_task_or_through_what_is_given() {
-    let checkout = checkout();
-    let (ran, _) = tried(&checkout, &["APPROACH=ridge"]);
+    let playground = Playground::new();
+    let (ran, _) = playground.tried(&["APPROACH=ridge"]);
     let expected = "download decode manifest tasks train features train report";
     assert_eq!(ran.join(" "), expected);
-    let arguments = checkout.arguments("features");
+    let arguments = playground.arguments("features");
     assert_eq!(value(&arguments, "--checkpoint"), Some(DEMO_BACKBONE));
-    let (ran, _) = tried(&checkout, &["APPROACH=ranpac"]);
+    let (ran, _) = playground.tried(&["APPROACH=ranpac"]);
     assert_eq!(ran, ["train", "report"]);
-    let (ran, _) = tried(&checkout, &["APPROACH=sisa", "BACKBONE=my weights.pt"]);
+    let (ran, _) = playground.tried(&["APPROACH=sisa", "BACKBONE=my weights.pt"]);
     assert_eq!(ran, ["features", "train", "report"]);
-    let arguments = checkout.arguments("features");
+    let arguments = playground.arguments("features");
     assert_eq!(value(&arguments, "--checkpoint"), Some("my weights.pt"));
 }
 

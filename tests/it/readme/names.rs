@@ -89,7 +89,7 @@ impl Makefile {
 fn program(word: &str) -> Option<&str> {
     let name = word.rsplit('/').next().unwrap_or(word);
     let of_incdec = name.strip_prefix("incdec-").is_some_and(|rest| {
-        rest.starts_with(|c: char| c.is_ascii_lowercase()) && !rest.contains(['.', '='])
+        rest.starts_with(|c: char| c.is_ascii_lowercase()) && !rest.contains(['.', '=', ' '])
     });
     (name == "make" || of_incdec).then_some(name)
 }
