@@ -464,7 +464,8 @@ audit: | $(ALL_BUILT) ## judge the runs AUDITED beside references that never saw
 	$(call needs,AUDITED,the runs as in AUDITED='run-directory ...')
 	$(call run,'$(BIN)/incdec-audit' --shards '$(SHARDS)' --out '$(AUDIT)' $(if $(wildcard $(FEATURES)),--features '$(FEATURES)') \
 	    $(WITHDRAWAL_FLAGS) $(call flag,--device,DEVICE) $(AUDIT_FLAGS) $(AUDITED))
-	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' $(if $(WITHDRAWALS),--withdrawals '$(WITHDRAWALS)') --out '$(AUDIT)/audit.html' --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
+	$(call run,'$(BIN)/incdec-report' --audit '$(AUDIT)' $(call flag,--withdrawals,WITHDRAWALS) --out '$(AUDIT)/audit.html' \
+	    --latex '$(AUDIT)/audit.tex' --csv '$(AUDIT)/audit.csv')
 
 # ---- installing ------------------------------------------------------------------------------------------------------
 # Each binary writes its own man pages and completions. The benchmarks stay here, and so does

@@ -28,7 +28,7 @@ struct Args {
     #[arg(required_unless_present_any = ["withdrawals", "audit"], value_name = "RUN")]
     runs: Vec<PathBuf>,
     /// The folder of an audit, as incdec-audit writes it, in place of runs
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table", "withdrawn", "withdrawals", "frames", "permutations"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["runs", "table", "withdrawn", "frames", "permutations"])]
     audit: Option<PathBuf>,
     /// Also write the audit's table of methods for LaTeX
     #[arg(long, value_name = "FILE", requires = "audit")]
@@ -46,7 +46,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     withdrawn: Option<PathBuf>,
     /// The ledger of withdrawals (erasures.parquet): the page says what was done about each request.
-    /// Without runs it says nothing else
+    /// Without runs it says nothing else; the page of an audit carries the value of its chain
     #[arg(long, value_name = "LEDGER")]
     withdrawals: Option<PathBuf>,
     /// Also show frames of clips that were withdrawn or lost, from this folder or address of frame shards; people can be seen in them
@@ -73,6 +73,7 @@ fn main() -> ExitCode {
             out: args.out,
             latex: args.latex,
             csv: args.csv,
+            withdrawals: args.withdrawals,
         };
         return cli::run(None, || report::run_audit(&config).map(cli::news));
     }

@@ -426,7 +426,6 @@ fn what_the_page_of_an_audit_would_pass_over_is_refused_beside_it() {
     for (flag, value) in [
         ("--frames", "shards"),
         ("--withdrawn", "withdrawn.csv"),
-        ("--withdrawals", "erasures.parquet"),
         ("--permutations", "50"),
         ("--table", "report.parquet"),
     ] {

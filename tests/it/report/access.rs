@@ -40,6 +40,7 @@ fn pages(root: &Path) -> [(&'static str, String); 5] {
         out: root.join("audit.html"),
         latex: None,
         csv: None,
+        withdrawals: None,
     };
     report::run_audit(&of_audit).unwrap();
     [

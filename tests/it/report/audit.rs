@@ -6,8 +6,9 @@ use std::process::{Command, Output};
 
 use incdec::parquet_file::{self, Provenance};
 use incdec::report::is_sealed;
-use incdec::tables::{AuditRow, AuditTimingRow, CurveRow};
+use incdec::tables::{AuditRow, AuditTimingRow, CurveRow, ErasureRow};
 
+use super::ledger;
 use crate::support;
 
 /// A figure over three seeds at the end of task 1.
@@ -101,6 +102,25 @@ fn report(folder: &Path, flags: &[&str]) -> Output {
         .args(flags)
         .output()
         .unwrap()
+}
+
+#[test]
+fn the_page_of_an_audit_carries_the_chain_of_the_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path());
+    ledger::write(folder.path());
+    let page = |flags: &[&str]| {
+        let output = report(folder.path(), flags);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        fs::read_to_string(folder.path().join("audit.html")).unwrap()
+    };
+    let chain = format!(
+        "name=\"incdec.withdrawals\" content=\"{}\"",
+        "c4".repeat(32)
+    );
+    assert!(page(&["--withdrawals", ErasureRow::FILE]).contains(&chain));
+    assert!(!page(&[]).contains("incdec.withdrawals"));
 }
 
 #[test]

@@ -261,6 +261,7 @@ fn pages(root: &Path) -> Vec<(&'static str, PathBuf)> {
         out: root.join("audit.html"),
         latex: None,
         csv: None,
+        withdrawals: None,
     };
     run_audit(&of_audit).unwrap();
     vec![

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use super::ReportError;
 use super::seal::seal;
 use crate::artifact;
+use crate::erase::Ledger;
 
 use figures::Figures;
 use table::MethodRow;
@@ -30,6 +31,8 @@ pub struct AuditReportConfig {
     pub latex: Option<PathBuf>,
     /// The same as CSV, where wanted.
     pub csv: Option<PathBuf>,
+    /// The ledger of withdrawals, whose chain's value the page then carries.
+    pub withdrawals: Option<PathBuf>,
 }
 
 /// What the page says, in short.
@@ -51,7 +54,7 @@ impl fmt::Display for AuditReportSummary {
 /// Writes the page of an audit, and its tables for LaTeX and as CSV where they are wanted.
 ///
 /// # Errors
-/// When the audit cannot be read, or the disk refuses.
+/// When the audit or the ledger cannot be read, or the disk refuses.
 pub fn run_audit(config: &AuditReportConfig) -> Result<AuditReportSummary, ReportError> {
     if let Some(folder) = config.out.parent() {
         artifact::sweep(folder)?;
@@ -66,7 +69,10 @@ pub fn run_audit(config: &AuditReportConfig) -> Result<AuditReportSummary, Repor
             artifact::publish(path, |file| file.write_all(text.as_bytes()))?;
         }
     }
-    let page = seal(&page::page(&figures, &methods)?);
+    let ledger = config.withdrawals.as_deref().map(Ledger::open);
+    let ledger = ledger.transpose()?;
+    let chain = ledger.as_ref().and_then(Ledger::chain);
+    let page = seal(&page::page(&figures, &methods, chain)?);
     artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
     Ok(AuditReportSummary {
         lines: methods.iter().map(MethodRow::line).collect(),

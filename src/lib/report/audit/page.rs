@@ -19,8 +19,12 @@ use crate::tables::AuditRow;
 /// Fewer seeds are warned of.
 const FEW_SEEDS: i64 = 3;
 
-/// The page's HTML.
-pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, ReportError> {
+/// The page's HTML, with the value of the chain of the ledger of withdrawals where there is one.
+pub(super) fn page(
+    figures: &Figures,
+    methods: &[MethodRow],
+    chain: Option<&str>,
+) -> Result<String, ReportError> {
     let tasks: BTreeSet<i32> = methods.iter().map(|row| row.task).collect();
     let mut sections = vec![table(methods)];
     for &task in &tasks {
@@ -49,7 +53,7 @@ pub(super) fn page(figures: &Figures, methods: &[MethodRow]) -> Result<String, R
         kind: "audit",
         title: &title,
         lead: "How models that were made to forget compare with models that never saw what left.",
-        chain: None,
+        chain,
         main: html! {
             (warnings(figures, methods))
             (contents(&sections))
