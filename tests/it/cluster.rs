@@ -273,7 +273,13 @@ fn slurms_arrays_merges_and_training_become_one_run() {
     let [parts, whole] = ["data", "whole"].map(|data| toy.at(data).join(run));
     // make's stamps are of the moment, and the page tells seconds.
     for folder in [&parts, &whole] {
-        for stamp in [".made", ".made-by", ".reported", "report.html"] {
+        for stamp in [
+            ".made",
+            ".made-by",
+            ".reported",
+            ".reported-by",
+            "report.html",
+        ] {
             let _ = fs::remove_file(folder.join(stamp));
         }
     }
