@@ -53,7 +53,7 @@ fn printed_by(program: &str, arguments: &[&str]) -> String {
 fn packages() -> Vec<Package> {
     let about = printed_by("rustc", &["-vV"]);
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-    let arguments = "metadata --locked --offline --format-version 1 --filter-platform";
+    let arguments = "metadata --locked --format-version 1 --filter-platform";
     let mut arguments: Vec<&str> = arguments.split(' ').collect();
     arguments.push(host.unwrap());
     let metadata: Metadata = serde_json::from_str(&printed_by("cargo", &arguments)).unwrap();

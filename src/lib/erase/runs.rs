@@ -14,15 +14,31 @@ use crate::artifact::hash_file;
 use crate::clip::Split;
 use crate::parquet_file;
 use crate::run_record::{
-    Knowledge, Lineage, Part, Position, REMEDIES, Remedy, SETTINGS_FILE, header_entry, positions,
+    Knowledge, Lineage, PROGRESS_FILE, Part, Position, REMEDIES, RUN_FILE, Remedy, SETTINGS_FILE,
+    header_entry, positions,
 };
-use crate::tables::{self, AvailabilityRow};
+use crate::tables::{self, AvailabilityRow, PredictionRow, ScheduleRow};
 
 /// Deepest folder below a folder of runs that is looked into.
 const MAX_DEPTH: usize = 6;
 /// How the ledger names a checkpoint that was trained on a clip, and one that was chosen by it.
 const TRAINED: &str = "trained";
 const SELECTED: &str = "selected";
+
+/// The files of a run that are written anew.
+pub(super) fn files_of_run(folder: &Path) -> Vec<PathBuf> {
+    [
+        AvailabilityRow::FILE,
+        ScheduleRow::FILE,
+        PredictionRow::FILE,
+        PROGRESS_FILE,
+        RUN_FILE,
+    ]
+    .into_iter()
+    .map(|name| folder.join(name))
+    .filter(|path| path.exists())
+    .collect()
+}
 
 /// The run directories of all folders of runs, sorted.
 pub(super) fn run_folders(places: &Places) -> Vec<PathBuf> {

@@ -11,7 +11,6 @@ use super::judgement::Place;
 use super::load::Start;
 use super::numbers::{number, spread};
 use super::parts::{Column, card, judged_cell, table};
-use super::run_pages::RunPage;
 use super::section::{Section, contents};
 use super::withdrawals::Withdrawals;
 use super::{ReportError, compare, detail, summary};
@@ -24,7 +23,7 @@ use crate::withdrawn::ERASE_COMMAND;
 pub(super) fn page(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[RunPage]>,
+    links: Option<&[&str]>,
     withdrawals: Option<&Withdrawals>,
     overview: Option<&str>,
     permutations: usize,
@@ -153,7 +152,7 @@ fn machines(analyses: &[Analysis]) -> BTreeMap<String, Vec<&str>> {
 fn several(
     analyses: &[Analysis],
     groups: &[Group<'_>],
-    links: Option<&[RunPage]>,
+    links: Option<&[&str]>,
     permutations: usize,
     quantile: f64,
 ) -> Result<Vec<Section>, ReportError> {
@@ -186,7 +185,7 @@ fn several(
 }
 
 /// A row for each run, which leads to the run's own page where it has one.
-fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
+fn each_run(analyses: &[Analysis], links: Option<&[&str]>) -> Markup {
     let columns = [
         Column::text("run"),
         Column::text("scenario"),
@@ -208,7 +207,7 @@ fn each_run(analyses: &[Analysis], links: Option<&[RunPage]>) -> Markup {
             tr {
                 th.name scope="row" {
                     @match links.and_then(|links| links.get(k)) {
-                        Some(page) => a href=(page.link) { (analysis.run.name) },
+                        Some(link) => a href=(link) { (analysis.run.name) },
                         None => (analysis.run.name),
                     }
                 }

@@ -9,7 +9,7 @@ use super::copies::without_copies;
 use super::examples::Showable;
 use super::groups::group;
 use super::load::load;
-use super::seal::seal;
+use super::seal::publish;
 use super::summary_row::SummaryRow;
 use super::withdrawals::Withdrawals;
 use super::{
@@ -69,11 +69,13 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
         }
         parquet_file::write(path, &rows, &provenance)?;
     }
-    let links = if analyses.len() > MAX_DETAILED_RUNS {
+    let pages = if analyses.len() > MAX_DETAILED_RUNS {
         Some(run_pages::write(config, &analyses)?)
     } else {
         None
     };
+    let links = pages.as_ref();
+    let links = links.map(|pages| pages.iter().map(|page| &page.link[..]).collect::<Vec<_>>());
     let page = page::page(
         &analyses,
         &groups,
@@ -85,18 +87,13 @@ pub fn run(config: &ReportConfig) -> Result<ReportSummary, ReportError> {
     )?;
     publish(&config.out, &page)?;
     // Last, so that no page that still stands leads to one that is gone.
-    run_pages::remove_others(&config.out, links.as_deref().unwrap_or_default())?;
+    run_pages::remove_others(&config.out, pages.as_deref().unwrap_or_default())?;
     Ok(ReportSummary::new(
         &config.out,
         &analyses,
         &groups,
         ledger.as_ref(),
     ))
-}
-
-pub(super) fn publish(path: &Path, page: &str) -> Result<(), ArtifactError> {
-    let page = seal(page);
-    artifact::publish(path, |file| file.write_all(page.as_bytes()))
 }
 
 /// Removes what a killed report left beside the page and the table; never in a run directory,

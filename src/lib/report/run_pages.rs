@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::analyse::Analysis;
-use super::run::publish;
+use super::seal::publish;
 use super::{CHANCE_QUANTILE, ReportConfig, ReportError, is_sealed, page};
 use crate::artifact::ArtifactError;
 

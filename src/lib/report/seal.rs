@@ -1,5 +1,9 @@
 //! A page tells whether it is as it was written: its head holds the hash of the rest.
 
+use std::path::Path;
+
+use crate::artifact::{self, ArtifactError};
+
 /// What stands before the hash, and behind it.
 const BEFORE: &str = "<meta name=\"blake3\" content=\"";
 const BEHIND: &str = "\">";
@@ -8,10 +12,15 @@ const HASH_LENGTH: usize = 64;
 
 /// Puts the hash of `page` into its empty `meta` element of the name `blake3`; a page without one
 /// stays as it is.
-pub(super) fn seal(page: &str) -> String {
+fn seal(page: &str) -> String {
     let hash = blake3::hash(page.as_bytes()).to_hex();
     let empty = format!("{BEFORE}{BEHIND}");
     page.replacen(&empty, &format!("{BEFORE}{hash}{BEHIND}"), 1)
+}
+
+/// Publishes `page`, sealed.
+pub(super) fn publish(path: &Path, page: &str) -> Result<(), ArtifactError> {
+    artifact::publish(path, |file| file.write_all(seal(page).as_bytes()))
 }
 
 /// Whether `page` is one of this program's, to the byte.

@@ -13,7 +13,7 @@ use crate::erase::ids::Ids;
 use crate::erase::ledger::{FileHashes, HeldAt, KnownByRun};
 use crate::erase::now;
 use crate::erase::plan::{ErasePlan, insist_on_search};
-use crate::erase::runs::Taints;
+use crate::erase::runs::{Taints, files_of_run};
 use crate::erase::search::{folder_hash, frames_hash};
 use crate::erase::stores::Stores;
 use crate::shard::Shard;
@@ -21,7 +21,6 @@ use crate::tables::{ErasureRow, IndexRow, LedgerRow};
 use crate::withdrawn::WITHDRAWN_FILE;
 
 use super::derived::feature_tables;
-use super::runs::files_of_run;
 use super::shards::{has_index, store_has_index};
 use super::tables::task_tables;
 

@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::Work;
-use super::runs::files_of_run;
 use crate::artifact::hash_file;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
 use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
-use crate::erase::runs::run_folders;
+use crate::erase::runs::{files_of_run, run_folders};
 use crate::parquet_file::{self, Table, TableError};
 use crate::tables::{
     AuditRow, FEATURES, FeatureRow, PREDICTIONS, PredictionRow, read_features, read_predictions,

@@ -12,28 +12,13 @@ use crate::erase::EraseError;
 use crate::erase::runs::{run_folders, under_way};
 use crate::parquet_file;
 use crate::run_record::{
-    PROGRESS_FILE, RUN_FILE, RunErasure, RunHead, RunProgress, read_progress, read_summary,
-    seen_by, state_file, without_buffered, write_summary,
+    RunErasure, RunHead, RunProgress, read_progress, read_summary, seen_by, state_file,
+    without_buffered, write_summary,
 };
 use crate::tables::{
     AvailabilityRow, FEATURES_INPUT, IndexRow, PredictionRow, ScheduleRow, SeenRow,
     predictions_hash,
 };
-
-/// The files of a run that are written anew.
-pub(super) fn files_of_run(folder: &Path) -> Vec<PathBuf> {
-    [
-        AvailabilityRow::FILE,
-        ScheduleRow::FILE,
-        PredictionRow::FILE,
-        PROGRESS_FILE,
-        RUN_FILE,
-    ]
-    .into_iter()
-    .map(|name| folder.join(name))
-    .filter(|path| path.exists())
-    .collect()
-}
 
 impl Work<'_> {
     /// All runs.

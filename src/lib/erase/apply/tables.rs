@@ -9,13 +9,12 @@ use arrow::datatypes::Schema;
 use walkdir::WalkDir;
 
 use super::Work;
-use super::runs::files_of_run;
 use crate::artifact::hash_file;
 use crate::erase::EraseError;
 use crate::erase::config::Places;
 use crate::erase::held::{Action, HeldRow, What};
 use crate::erase::ids::Ids;
-use crate::erase::runs::run_folders;
+use crate::erase::runs::{files_of_run, run_folders};
 use crate::parquet_file::{self, BatchWriter, Format, Provenance, Table, TableError};
 use crate::tables::{AvailabilityRow, Kind, LedgerRow, ScheduleRow};
 use crate::withdrawn::WITHDRAWN_FILE;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::ReportError;
-use super::seal::seal;
+use super::seal::publish;
 use crate::artifact;
 use crate::erase::Ledger;
 
@@ -72,8 +72,7 @@ pub fn run_audit(config: &AuditReportConfig) -> Result<AuditReportSummary, Repor
     let ledger = config.withdrawals.as_deref().map(Ledger::open);
     let ledger = ledger.transpose()?;
     let chain = ledger.as_ref().and_then(Ledger::chain);
-    let page = seal(&page::page(&figures, &methods, chain)?);
-    artifact::publish(&config.out, |file| file.write_all(page.as_bytes()))?;
+    publish(&config.out, &page::page(&figures, &methods, chain)?)?;
     Ok(AuditReportSummary {
         lines: methods.iter().map(MethodRow::line).collect(),
         page: config.out.clone(),
