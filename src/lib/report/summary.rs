@@ -151,9 +151,10 @@ fn of_groups(groups: &[Group<'_>]) -> Vec<String> {
     )];
     for group in groups {
         let [map, forgetting] = group.over_tasks("mean_ap");
-        let forgotten = if group.is_changing() {
-            let [_, kept] = group.population(None, |p| &p.available);
-            let [_, lost] = group.population(None, |p| &p.withdrawn);
+        let [_, kept] = group.population(None, |p| &p.available);
+        let [_, lost] = group.population(None, |p| &p.withdrawn);
+        // Where nothing was withdrawn no loss is wanted.
+        let forgotten = if group.is_changing() && lost.mean.is_some() {
             format!(
                 "last task: available {}, withdrawn {} (wanted)",
                 spread(&kept),

@@ -174,8 +174,11 @@ fn other_clips_stay_in_shards_that_no_index_names_and_in_parts() {
         let folder = world.path(folder);
         fs::create_dir_all(&folder).unwrap();
         let mut writer = ShardWriter::new(&folder, settings.clone(), config);
-        for (n, clip) in clips.iter().enumerate() {
-            let clip = world.stored(clip, Split::Test, 900 + n, SourceFacts::default());
+        for clip in clips {
+            // Its own frames, wherever it lies.
+            let n = others.iter().position(|other| other == clip);
+            let n = n.map_or(900, |n| 901 + n);
+            let clip = world.stored(clip, Split::Test, n, SourceFacts::default());
             writer.push(&clip).unwrap();
         }
         folder.join(writer.finish().unwrap().remove(0))
