@@ -179,7 +179,7 @@ fn a_run_that_saw_a_withdrawn_clip_is_not_gone_on_with_and_one_that_did_not_is()
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("saw 1 clips that have been withdrawn since, from task 0 on"),
+        said.contains("saw 1 clip of those that have been withdrawn since, from task 0 on"),
         "{said}"
     );
     let log = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();

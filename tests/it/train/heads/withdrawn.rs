@@ -91,7 +91,7 @@ fn a_head_that_saw_a_withdrawn_clip_is_trained_anew_and_knows_its_backbone() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("saw 1 clips that have been withdrawn since, from task 0 on"),
+        said.contains("saw 1 clip of those that have been withdrawn since, from task 0 on"),
         "{said}"
     );
     assert!(

@@ -124,7 +124,7 @@ fn a_run_that_trained_anew_without_a_clip_is_gone_on_with_and_one_that_went_on_i
             "{method}: {said}"
         );
         let is_tainted =
-            said.contains("saw 1 clips that have been withdrawn since, from task 0 on");
+            said.contains("saw 1 clip of those that have been withdrawn since, from task 0 on");
         assert_eq!(is_tainted, method == "finetune", "{method}: {said}");
     }
 }
