@@ -104,7 +104,7 @@ fn a_request_is_carried_out_and_the_run_rolled_back_to_what_it_would_have_been()
     let output = toy.command("dealt", "old", &withdrawals).output().unwrap();
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let told = "saw 1 clips that have been withdrawn since, from task 1 on";
+    let told = "saw 1 clip of those that have been withdrawn since, from task 1 on";
     assert!(said.contains(told), "{said}");
     let way_out = "task 0 is the last that never knew it: `--from-run";
     assert!(said.contains(way_out), "{said}");
