@@ -82,7 +82,9 @@ fn a_request_is_carried_out_and_the_run_rolled_back_to_what_it_would_have_been()
     run("incdec-manifest", &places, "");
     deal(&toy, "dealt", &[]);
     let clip = arrival(&toy);
-    let ids = at("ids");
+    // Beside the data: what lies among them would be found to name the clip.
+    let request = tempfile::tempdir().unwrap();
+    let ids = request.path().join("ids");
     fs::write(&ids, format!("{clip}\n")).unwrap();
     deal(&toy, "without", &[("--without", &*ids)]);
     let flags = "--approach ewc";
