@@ -1,5 +1,6 @@
 //! How runs begin and end: what they refuse to start from, and what becomes of a directory that is in use or vanishes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -118,13 +119,14 @@ fn a_second_training_of_a_run_is_refused_by_the_name_of_the_first_or_waits_for_i
     let holder = format!("is in use by incdec-train, process {}", std::process::id());
     assert!(said.contains(&holder) && said.contains("--wait"), "{said}");
     // It has written nothing there.
-    let written: u64 = fs::read_dir(&run)
+    let written: Vec<(OsString, String)> = fs::read_dir(&run)
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name() != incdec::lock::LOCK_FILE)
-        .map(|entry| entry.metadata().unwrap().len())
-        .sum();
-    assert_eq!(written, 0);
+        .map(|entry| (entry.file_name(), fs::read_to_string(entry.path()).unwrap()))
+        .filter(|(_, text)| !text.is_empty())
+        .collect();
+    assert_eq!(written, []);
     let waiting = format!("{SHORT} --wait");
     let waits = toy
         .command("decremental", "run", &waiting)
@@ -235,7 +237,8 @@ fn a_list_of_which_no_clip_can_be_read_is_an_error_whatever_share_is_allowed() {
     let flags = format!("{SHORT} --on-bad-clip skip --max-bad 1");
     let (code, said) = refused(&mut toy.command("decremental", "run", &flags));
     assert_eq!(code, 65, "{said}");
-    assert!(said.contains("no clip of the list could be read"), "{said}");
+    let named = "task 0: none of 11 clips in the train list could be read";
+    assert!(said.contains(named), "{said}");
     assert!(!toy.run("run").join("run.json").exists());
 }
 

@@ -109,7 +109,10 @@ pub fn run_watched(
             } else {
                 "the process ends"
             };
-            tracing::debug!("{who}: {error}");
+            // The log of a run that another process holds is not this one's to write.
+            if !matches!(error, TrainError::Lock(_)) {
+                tracing::debug!("{who}: {error}");
+            }
         }
     }
     result
