@@ -69,12 +69,15 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Starts a draft of `target`, in the same folder, which is made if it is missing.
+    /// Starts a draft of `target`, in the same folder, which is made if it is missing. Of a link, what it leads to is
+    /// replaced, so that the link stays as somebody laid it and nothing old is left behind it.
     ///
     /// # Errors
     /// When the folder or the temporary file cannot be made.
     pub fn new(target: &Path) -> Result<Self, ArtifactError> {
-        let folder = parent(target);
+        let led = fs::read_link(target).and_then(|_| fs::canonicalize(target));
+        let target = led.unwrap_or_else(|_| target.to_owned());
+        let folder = parent(&target);
         fs::create_dir_all(folder).map_err(ArtifactError::at("create folder", folder))?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX);
@@ -96,10 +99,7 @@ impl Draft {
                 Ok(()) if !is_at(file.as_file(), file.path()) => {}
                 // Where the file system has no locks, nothing is swept either.
                 Ok(()) | Err(TryLockError::Error(_)) => {
-                    return Ok(Self {
-                        file,
-                        target: target.to_owned(),
-                    });
+                    return Ok(Self { file, target });
                 }
             }
         }
@@ -140,6 +140,33 @@ impl Draft {
             .persist(&self.target)
             .map_err(|e| ArtifactError::at("rename to", &self.target)(e.error))?;
         sync_folder_of(&self.target)
+    }
+}
+
+/// Removes a file or a folder, if it is there; of a link, what it leads to, too: that is what the pipeline reads.
+///
+/// # Errors
+/// When the system refuses.
+pub fn remove(path: &Path) -> Result<(), ArtifactError> {
+    let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(e) if gone(&e) => return Ok(()),
+        Err(e) => return Err(ArtifactError::at("look at", path)(e)),
+    };
+    if metadata.is_symlink()
+        && let Ok(target) = fs::canonicalize(path)
+    {
+        remove(&target)?;
+    }
+    let removed = if metadata.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(e) if !gone(&e) => Err(ArtifactError::at("remove", path)(e)),
+        _ => Ok(()),
     }
 }
 
@@ -348,6 +375,20 @@ mod tests {
         assert!(failed.hint().unwrap().contains("free some space"));
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_link_leads_to_is_replaced_and_removed_and_the_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let [there, link] = ["elsewhere", "link"].map(|name| folder.path().join(name));
+        fs::write(&there, "old").unwrap();
+        std::os::unix::fs::symlink(&there, &link).unwrap();
+        publish(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&there).unwrap(), b"new");
+        remove(&link).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Taking clips out of the shards: only the files that hold them are written anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
 use super::ShardError;
@@ -9,7 +8,7 @@ use super::folder::{parse_shard_name, shard_files};
 use super::reader::Shard;
 use super::stored::StoredClip;
 use super::writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
-use crate::artifact::{ArtifactError, hash_file, sweep};
+use crate::artifact::{self, hash_file, sweep};
 use crate::clip::Split;
 use crate::lock::Lock;
 use crate::parquet_file::{self, Provenance, Table};
@@ -102,8 +101,7 @@ impl Keeper for Folder<'_> {
     }
 
     fn remove(&self, shard: &str) -> Result<(), ShardError> {
-        let path = self.0.join(shard);
-        Ok(fs::remove_file(&path).map_err(ArtifactError::at("remove", &path))?)
+        Ok(artifact::remove(&self.0.join(shard))?)
     }
 }
 
@@ -120,7 +118,24 @@ impl Keeper for Folder<'_> {
 /// When the index or a shard cannot be read, or the disk refuses.
 pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<Deleted, ShardError> {
     sweep(folder)?;
+    remove_dangling(&Folder(folder))?;
     take_out(&Folder(folder), deletion)
+}
+
+/// Removes links to shards that lead nowhere and that the index does not name: what one led to was removed, and the work
+/// stopped before the link was.
+fn remove_dangling(folder: &Folder<'_>) -> Result<(), ShardError> {
+    let (_, index) = folder.index()?;
+    let named: BTreeSet<&str> = index
+        .iter()
+        .filter_map(|row| row.shard.as_deref())
+        .collect();
+    for shard in folder.shards()?.into_values() {
+        if !named.contains(shard.as_str()) && !folder.0.join(&shard).exists() {
+            folder.remove(&shard)?;
+        }
+    }
+    Ok(())
 }
 
 /// [`delete`], wherever the shards lie.

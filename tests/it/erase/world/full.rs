@@ -14,7 +14,7 @@ use super::World;
 
 impl World {
     /// Everything that may hold something of the first clip of each split; the file of that of the
-    /// test split lies elsewhere, with a link to it among the clips.
+    /// test split lies elsewhere, with a link to it among the clips, and so does its shard.
     pub(in crate::erase) fn full() -> Self {
         let world = Self::new();
         let firsts = Split::ALL.map(|split| world.clip(split));
@@ -37,12 +37,19 @@ impl World {
         write_features(&table, &features, &Provenance::default()).unwrap();
         world.copy_shards("cache/0123456789abcdef");
         world.copy_shards("shards/parts/0-of-1");
-        let file = world.raw_file(world.clip(Split::Test));
-        let target = world.linked(&file);
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::rename(&file, &target).unwrap();
-        symlink(&target, &file).unwrap();
+        for file in world.elsewhere() {
+            let target = world.linked(&file);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::rename(&file, &target).unwrap();
+            symlink(&target, &file).unwrap();
+        }
         world
+    }
+
+    /// The links in [`Self::full`]: a video and a shard lie elsewhere.
+    pub(in crate::erase) fn elsewhere(&self) -> [PathBuf; 2] {
+        let video = self.raw_file(self.clip(Split::Test));
+        [video, self.path("shards/test-00000.arrow")]
     }
 
     /// Where the file lies that the link at `file` leads to.
