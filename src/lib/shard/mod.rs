@@ -75,5 +75,5 @@ pub use remote::{RemoteClip, RemoteShards};
 pub use shards::{Shards, index_file};
 pub use source::{DEFAULT_CACHE_BYTES, ShardSource, ShardStore};
 pub use stored::StoredClip;
-pub use strays::Stray;
+pub use strays::{Stray, Strays};
 pub use writer::{NewClip, ShardWriter, ShardWriterConfig, write_index};
