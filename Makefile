@@ -118,8 +118,8 @@ PREDICT_FLAGS ?=
 CLEAN_FLAGS ?=
 # Folder that make slurm writes sbatch files into.
 SLURM ?= build/slurm
-# Into how many parts make slurm divides download and decode; each is a task of an array, and has
-# JOBS processors.
+# Into how many parts make slurm divides download, decode and manifest; each is a task of an array,
+# and has JOBS processors where it can use them.
 PARTS ?= 8
 # Processes that train together in make slurm, each with JOBS processors, and a GPU where DEVICE is
 # cuda.
@@ -433,6 +433,7 @@ $(RUN_DIR)/.reported: $(FINISHED) $(WITHDRAWN) $(WITHDRAWALS) $(RUN_DIR)/.report
 # Each merge has the settings of its stage that it takes.
 DOWNLOAD_MERGE = '$(BIN)/incdec-download' merge --labels '$(LABELS)' --out '$(RAW)' --ledger '$(DOWNLOADED)' $(DOWNLOAD_SETTINGS)
 DECODE_MERGE = '$(BIN)/incdec-decode' merge --labels '$(LABELS)' --out '$(SHARDS)' $(call flag,--max-failed,MAX_FAILED)
+MANIFEST_MERGE = '$(BIN)/incdec-manifest' merge --labels '$(LABELS)' --shards '$(SHARDS)' --out '$(MANIFEST)'
 # Clips that lie elsewhere are the user's own: nothing is downloaded for them.
 DOWNLOAD_STAGES = download $(call quoted,$(DOWNLOAD_COMMAND)) download-merge $(call quoted,$(DOWNLOAD_MERGE))
 
@@ -441,7 +442,7 @@ slurm: | $(if $(FEATURES_OF_APPROACH),$(ALL_BUILT),$(BUILT)) ## write sbatch fil
 	@.ci/slurm '$(SLURM)' $(call as_word,PARTS) $(call as_word,JOBS) $(call as_word,PROCESSES) $(call as_word,DEVICE) \
 	    $(if $(filter $(DATA)/raw,$(RAW)),$(DOWNLOAD_STAGES)) \
 	    decode $(call quoted,$(DECODE_COMMAND)) decode-merge $(call quoted,$(DECODE_MERGE)) \
-	    manifest $(call quoted,$(MANIFEST_COMMAND)) tasks $(call quoted,$(TASKS_COMMAND)) \
+	    manifest $(call quoted,$(MANIFEST_COMMAND)) manifest-merge $(call quoted,$(MANIFEST_MERGE)) tasks $(call quoted,$(TASKS_COMMAND)) \
 	    $(if $(FEATURES_OF_APPROACH),features $(call quoted,$(FEATURES_COMMAND))) train $(call quoted,$(TRAIN_COMMAND)) \
 	    report $(call quoted,$(REPORT_COMMAND))
 

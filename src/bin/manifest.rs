@@ -1,54 +1,31 @@
 //! `incdec-manifest`: joins label tables and shards into `clips.parquet`, and audits them.
 
+#[path = "manifest/args.rs"]
+mod args;
 mod cli;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use incdec::manifest::{self, DEFAULT_LISTED, ManifestConfig};
+use incdec::manifest::{self, ManifestConfig};
 
-const EXAMPLE: &str = "\
-Example:
-  incdec-manifest --labels Kinetics/Info --shards Kinetics/shards \\
-    --out Kinetics/manifests/clips.parquet
-
-Prints how many clips of each split, category and subcategory have frames, and an audit: missing and failed clips,
-groups (YouTube ids, persons, customers) that occur in several splits or subcategories, clips that overlap in time. Findings change nothing: the data
-are used as published.";
-
-/// Join the label tables with the frame shards into one table of clips, and audit it.
-#[derive(Parser)]
-#[command(name = "incdec-manifest", version, after_help = cli::after_help(EXAMPLE))]
-struct Args {
-    /// Folder of classes.csv, train.csv, validation.csv and test.csv
-    #[arg(long, value_name = "DIR")]
-    labels: PathBuf,
-    /// Folder of the frame shards with their index.parquet, or the address of both (s3://, gs://, az://, https://)
-    #[arg(long, value_name = "DIR|URL")]
-    shards: PathBuf,
-    /// The table to write (Parquet)
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// How many findings of each kind are listed; the rest is counted
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LISTED)]
-    list: usize,
-    #[command(flatten)]
-    store: cli::ShardArgs,
-    #[command(flatten)]
-    summary: cli::Summary,
-}
+use args::{Stage, Task};
 
 fn main() -> ExitCode {
-    let args = cli::parse::<Args>();
-    let summary = args.summary;
-    let config = ManifestConfig {
-        labels: args.labels,
-        shards: args.store.source(args.shards),
-        out: args.out,
-        listed: args.list,
-    };
-    cli::run(None, || {
-        manifest::run(&config).map(|done| summary.print(done))
+    let asked = cli::parse::<cli::RunOr<Stage, Task>>();
+    cli::run(None, || match asked {
+        cli::RunOr::Run(stage) => {
+            let summary = stage.inputs.summary;
+            let config = ManifestConfig::from(stage.inputs);
+            match stage.part {
+                None => manifest::run(&config).map(|done| summary.print(done)),
+                Some(part) => manifest::run_part(&config, part, stage.wait.into())
+                    .map(|done| summary.print(done)),
+            }
+        }
+        cli::RunOr::Task(Task::Merge(merge)) => {
+            let summary = merge.inputs.summary;
+            let config = ManifestConfig::from(merge.inputs);
+            manifest::merge(&config, merge.parts, merge.wait.into()).map(|done| summary.print(done))
+        }
     })
 }

@@ -16,6 +16,7 @@ use incdec::download::ledger::{Kind, LedgerRow};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
+use incdec::manifest::{StoredRow, parts_place};
 use incdec::parquet_file::{self, Provenance};
 use incdec::shard::{
     ClipHead, Codec, NewClip, Ranges, ShardWriter, ShardWriterConfig, SourceFacts,
@@ -318,6 +319,23 @@ fn parts_of_a_decoding_that_were_never_merged_go_with_the_shards() {
     assert_eq!(busy.exit(), Exit::TryAgain, "{busy}");
     drop(held);
     assert_eq!(clean(Stage::Decode, &folder).removed.len(), 6);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn parts_of_a_manifest_that_were_never_merged_go_with_it() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("manifests");
+    let table = folder.join("clips.parquet");
+    parquet_file::write::<ClipRow>(&table, &[], &Provenance::default()).unwrap();
+    let part = parts_place(&table).of("1/2".parse().unwrap());
+    let found = part.join(StoredRow::FILE);
+    parquet_file::write::<StoredRow>(&found, &[], &Provenance::default()).unwrap();
+    let held = Lock::folder(&part, "incdec-manifest", Wait::No).unwrap();
+    let busy = run(&config(Stage::Manifest, &folder)).unwrap_err();
+    assert_eq!(busy.exit(), Exit::TryAgain, "{busy}");
+    drop(held);
+    assert_eq!(clean(Stage::Manifest, &folder).removed, [found, table]);
     assert!(!folder.exists());
 }
 

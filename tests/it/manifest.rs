@@ -1,6 +1,7 @@
 //! The manifest joins every labelled clip with its place in the shards, and says what is wrong with the set.
 
 mod croissant;
+mod parts;
 
 use std::fs;
 use std::path::Path;

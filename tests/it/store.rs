@@ -2,6 +2,7 @@
 //! store with keys, which is killed; publishing.
 
 mod fixture;
+mod manifest;
 mod on_seaweed;
 mod reading;
 mod seaweed;

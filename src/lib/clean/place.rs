@@ -11,10 +11,10 @@ use super::run_files::run_files;
 use super::{CleanConfig, CleanError, Stage};
 use crate::artifact::ArtifactError;
 use crate::download::ledger::{self, ClipState, Kind, LedgerRow};
-use crate::manifest::{CROISSANT_FILE, DATA_CARD_FILE};
+use crate::manifest::{self, CROISSANT_FILE, DATA_CARD_FILE, StoredRow};
 use crate::parquet_file::Table;
 use crate::report::run_pages;
-use crate::shard::{IndexRow, part_folders, shard_files};
+use crate::shard::{IndexRow, parts_place, shard_files};
 use crate::tables::{AvailabilityRow, ClipRow, ScheduleRow};
 
 /// The names that the Makefile gives to what lies beside others: the ledger's log, the page.
@@ -55,7 +55,10 @@ impl Place {
         };
         let mut records = BTreeSet::from([folder.clone()]);
         if config.stage == Stage::Decode {
-            records.extend(part_folders(&folder)?);
+            records.extend(parts_place(&folder).folders()?);
+        }
+        if config.stage == Stage::Manifest {
+            records.extend(manifest::parts_place(&folder.join(ClipRow::FILE)).folders()?);
         }
         if config.stage == Stage::Tasks {
             let tables = [AvailabilityRow::FILE, ScheduleRow::FILE, MADE[0], MADE[1]];
@@ -145,11 +148,19 @@ impl Place {
                 }
                 found
             }
-            Stage::Manifest => vec![
-                at(CROISSANT_FILE, Proof::Document),
-                at(DATA_CARD_FILE, Proof::Card),
-                at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT)),
-            ],
+            Stage::Manifest => {
+                // Those of parts that were never merged first.
+                let parts = self.records.iter().filter(|folder| **folder != self.folder);
+                let of_part = |folder: &PathBuf| Candidate {
+                    path: folder.join(StoredRow::FILE),
+                    proof: Proof::Table(StoredRow::FORMAT),
+                };
+                let mut found: Vec<Candidate> = parts.map(of_part).collect();
+                found.push(at(CROISSANT_FILE, Proof::Document));
+                found.push(at(DATA_CARD_FILE, Proof::Card));
+                found.push(at(ClipRow::FILE, Proof::Table(ClipRow::FORMAT)));
+                found
+            }
             Stage::Tasks => self
                 .records
                 .iter()

@@ -18,10 +18,8 @@ use crate::artifact::{self, hash_file, sweep};
 use crate::labels::Labels;
 use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, Table};
-use crate::part::{self, Part, PartsError, difference};
-use crate::shard::{
-    IndexRow, Ranges, ShardError, merged_folder, part_folder, parts_folder, remove_merged,
-};
+use crate::part::{self, Part, PartsError};
+use crate::shard::{IndexRow, Ranges, ShardError, part_folder, parts_folder, parts_place};
 
 /// What an error calls the holder of a lock.
 const HOLDER: &str = "incdec-decode merge";
@@ -61,7 +59,7 @@ pub fn merge(config: &MergeConfig) -> Result<DecodeSummary, DecodeError> {
     }
     let _lock = Lock::folder(out, HOLDER, config.wait)?;
     sweep(out).map_err(ShardError::from)?;
-    remove_merged(out).map_err(ShardError::from)?;
+    parts_place(out).remove_merged().map_err(ShardError::from)?;
     let parts = read_parts(config)?;
     let (rows, summary) = if parts.is_empty() {
         let rows = merged_before(out, &labels)?.ok_or_else(nothing)?;
@@ -165,36 +163,20 @@ struct Parts {
 impl Parts {
     /// Holds the parts against each other, the label tables and the folder of shards.
     fn new(config: &MergeConfig, labels: &Labels, parts: Vec<Done>) -> Result<Self, DecodeError> {
-        let mut all = Part::all(config.parts).zip(&parts);
-        let Some((first, done)) = all.next() else {
-            return Err(PartsError::NoParts {
+        let all = Part::all(config.parts).zip(parts.iter().map(|done| &done.made_from));
+        let mut of_labels = part::alike(all)?
+            .cloned()
+            .ok_or_else(|| PartsError::NoParts {
                 folder: parts_folder(&config.out),
                 parts: config.parts,
-            }
-            .into());
-        };
-        for (second, other) in all {
-            let what = difference(&done.made_from, &other.made_from);
-            if !what.is_empty() {
-                return Err(PartsError::Different {
-                    first,
-                    second,
-                    what,
-                }
-                .into());
-            }
-        }
+            })?;
         let settings = Provenance {
-            settings: done.made_from.settings.clone(),
+            settings: of_labels.settings.clone(),
             ..Provenance::default()
         };
-        let mut of_labels = done.made_from.clone();
         let base = of_labels.inputs.remove(IndexRow::FILE);
         let made_from = with_labels(settings.clone(), labels)?;
-        let what = difference(&of_labels, &made_from);
-        if !what.is_empty() {
-            return Err(PartsError::Changed { what }.into());
-        }
+        part::unchanged(&of_labels, &made_from)?;
         let rows = joined(&parts, labels, &settings)?;
         let index = config.out.join(IndexRow::FILE);
         let present = read_index(&config.out, Access::Read, &settings)?;
@@ -246,8 +228,7 @@ impl Parts {
             }
         }
         publish_index(out, &self.rows, &self.made_from, stored.index.as_ref())?;
-        artifact::rename(&parts_folder(out), &merged_folder(out)).map_err(ShardError::from)?;
-        remove_merged(out).map_err(ShardError::from)?;
+        parts_place(out).set_aside().map_err(ShardError::from)?;
         Ok(shards)
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::stored::{Access, read_index};
 use crate::artifact::ArtifactError;
 use crate::parquet_file::{self, Provenance, Table};
-use crate::shard::{IndexRow, ShardError, part_folders, shard_files, write_index};
+use crate::shard::{IndexRow, ShardError, parts_place, shard_files, write_index};
 
 /// What a part is made from: what one run would be, and the index of the folder that it will be
 /// merged into, where that has one of the same settings.
@@ -55,7 +55,7 @@ pub(super) fn claim(folder: &Path, made_from: &Provenance) -> Result<(), ShardEr
 
 /// Says of parts that a run does not look at.
 pub(super) fn warn_of_unmerged(out: &Path) -> Result<(), ShardError> {
-    let parts = part_folders(out)?;
+    let parts = parts_place(out).folders().map_err(ShardError::from)?;
     if let Some(first) = parts.first() {
         tracing::warn!(
             "{} parts that were never merged lie in {}; this run decodes for itself, and where it stores something they have to be run again",

@@ -21,7 +21,7 @@ use crate::part::{self, Part};
 use crate::progress::{Progress, Unit};
 use crate::shard::{
     Cause, IndexRow, NewClip, Ranges, ShardError, ShardWriter, ShardWriterConfig, part_folder,
-    remove_merged, shard_files, write_index,
+    parts_place, shard_files, write_index,
 };
 use crate::tables::ClipStatus;
 use crate::withdrawn::ERASE_COMMAND;
@@ -79,7 +79,7 @@ fn run_whole(
     let out = config.out.as_path();
     let _lock = Lock::folder(out, HOLDER, config.wait)?;
     sweep(out).map_err(ShardError::from)?;
-    remove_merged(out).map_err(ShardError::from)?;
+    parts_place(out).remove_merged().map_err(ShardError::from)?;
     parts::warn_of_unmerged(out)?;
     let work = Work {
         clips,

@@ -14,7 +14,7 @@ use crate::clip::path::{has_video_ending, without_ending};
 use crate::foreign::composed;
 use crate::labels::Labels;
 use crate::parquet_file;
-use crate::shard::{RemoteShards, Shard, part_folders, shard_files};
+use crate::shard::{RemoteShards, Shard, parts_place, shard_files};
 use crate::tables::{AvailabilityRow, IndexRow, Kind, LedgerRow};
 use crate::withdrawn::{Withdrawn, read_ids};
 
@@ -63,7 +63,7 @@ impl Census {
             ..Self::default()
         };
         census.count_stored(&places.shards)?;
-        for part in part_folders(&places.shards)? {
+        for part in parts_place(&places.shards).folders()? {
             census.count_stored(&part)?;
         }
         for store in stores.reached() {

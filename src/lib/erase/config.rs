@@ -2,11 +2,14 @@
 
 use std::path::{self, Path, PathBuf};
 
+use super::held::Place;
 use super::names;
 use crate::artifact::ArtifactError;
 use crate::choice::choice;
 use crate::lock::Wait;
-use crate::shard::ShardStore;
+use crate::manifest;
+use crate::part::PartsPlace;
+use crate::shard::{self, ShardStore};
 
 /// Where the pipeline's files lie. A place that does not exist holds nothing; one that was named by
 /// hand and does not exist was not searched.
@@ -88,6 +91,15 @@ impl Places {
     #[must_use]
     pub fn name_of(&self, path: &Path) -> String {
         names::name_of(path.strip_prefix(&self.data).unwrap_or(path))
+    }
+
+    /// Where parts lie that were never merged and go as a whole where they hold a clip: of decoding and
+    /// of the manifest. (Those of a download are clips and archives, each of which is a file of its own.)
+    pub(super) fn parts(&self) -> [(Place, PartsPlace); 2] {
+        [
+            (Place::Shards, shard::parts_place(&self.shards)),
+            (Place::Manifest, manifest::parts_place(&self.manifest)),
+        ]
     }
 
     /// The folder in which apply makes what it sends to stores.

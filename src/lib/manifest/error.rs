@@ -6,7 +6,9 @@ use crate::artifact::ArtifactError;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::labels::LabelsError;
+use crate::lock::LockError;
 use crate::parquet_file::TableError;
+use crate::part::PartsError;
 use crate::run_record::RunRecordError;
 use crate::shard::ShardError;
 
@@ -28,6 +30,12 @@ pub enum ManifestError {
     /// The description of the manifest cannot be written.
     #[error(transparent)]
     Record(#[from] RunRecordError),
+    /// Another program writes beside the manifest.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A part cannot begin, or the parts cannot be merged.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// The index contradicts itself.
     #[error("{path}: clip {clip} {problem}")]
     Index {
@@ -59,6 +67,8 @@ impl Hint for ManifestError {
             Self::Artifact(e) => e.hint(),
             Self::Shards(e) => e.hint(),
             Self::Record(e) => e.hint(),
+            Self::Lock(e) => e.hint(),
+            Self::Parts(e) => e.hint(),
             Self::Index { .. } => Some("write the index anew with `make decode`".into()),
             Self::ShardMissing { .. } => {
                 Some("run `make decode` again: it decodes the clips of missing shards".into())
@@ -73,6 +83,8 @@ impl Hint for ManifestError {
             Self::Artifact(e) => e.exit(),
             Self::Shards(e) => e.exit(),
             Self::Record(e) => e.exit(),
+            Self::Lock(e) => e.exit(),
+            Self::Parts(e) => e.exit(),
             Self::Index { .. } | Self::ShardMissing { .. } => Exit::Failed,
         }
     }

@@ -102,6 +102,43 @@ pub fn difference(a: &Provenance, b: &Provenance) -> Vec<String> {
     names.into_iter().cloned().collect()
 }
 
+/// What all parts were made from; none where there are no parts.
+///
+/// # Errors
+/// When two of them were not made from the same.
+pub fn alike<'a>(
+    parts: impl IntoIterator<Item = (Part, &'a Provenance)>,
+) -> Result<Option<&'a Provenance>, PartsError> {
+    let mut parts = parts.into_iter();
+    let Some((first, made_from)) = parts.next() else {
+        return Ok(None);
+    };
+    for (second, other) in parts {
+        let what = difference(made_from, other);
+        if !what.is_empty() {
+            return Err(PartsError::Different {
+                first,
+                second,
+                what,
+            });
+        }
+    }
+    Ok(Some(made_from))
+}
+
+/// Holds what parts were made from against what they would be made from now.
+///
+/// # Errors
+/// When these differ.
+pub fn unchanged(parts: &Provenance, now: &Provenance) -> Result<(), PartsError> {
+    let what = difference(parts, now);
+    if what.is_empty() {
+        Ok(())
+    } else {
+        Err(PartsError::Changed { what })
+    }
+}
+
 /// Why a part cannot begin, or all of them cannot be made one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

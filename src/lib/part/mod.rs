@@ -5,6 +5,7 @@
 
 mod choose;
 mod gather;
+mod place;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,8 @@ use std::str::FromStr;
 use serde::Serialize;
 
 pub use choose::{PartError, choose};
-pub use gather::{PartsError, difference, enter, folders, gather};
+pub use gather::{PartsError, alike, difference, enter, folders, gather, unchanged};
+pub use place::PartsPlace;
 
 /// Most parts of one stage's work.
 pub const MAX_PARTS: u32 = 100_000;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ShardError;
-use super::fetched::{self, FetchedShards};
+use super::fetched::{self, FetchedShards, Sizes};
+use super::folder::shard_files;
 use super::index::Index;
 use super::mapped::MappedShards;
 use super::source::ShardSource;
 use super::stored::StoredClip;
-use super::strays::{self, Stray};
+use super::strays::{self, Stray, Strays};
 use crate::parquet_file::Provenance;
 use crate::tables::IndexRow;
 use crate::withdrawn::Withdrawn;
@@ -66,10 +67,23 @@ impl Shards {
     /// As [`Shards::open`]; and when the store cannot be reached or refuses, or its cache cannot
     /// hold two shards.
     pub fn at(source: &ShardSource) -> Result<Self, ShardError> {
+        Self::with_sizes(source, Sizes::All)
+    }
+
+    /// [`Shards::at`] for who looks into a few of the shards: a store is asked how large one is when
+    /// something of it is fetched, and [`Shards::absent`] knows of none.
+    ///
+    /// # Errors
+    /// As [`Shards::at`].
+    pub fn at_without_sizes(source: &ShardSource) -> Result<Self, ShardError> {
+        Self::with_sizes(source, Sizes::Later)
+    }
+
+    fn with_sizes(source: &ShardSource, sizes: Sizes) -> Result<Self, ShardError> {
         match source {
             ShardSource::Folder(folder) => Self::open(folder),
             ShardSource::Store(store) => {
-                let (shards, index, index_file) = FetchedShards::open(store)?;
+                let (shards, index, index_file) = FetchedShards::open(store, sizes)?;
                 Ok(Self {
                     index,
                     index_file,
@@ -113,6 +127,12 @@ impl Shards {
         }
     }
 
+    /// Where a shard lies, or would, for messages.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.shown.join(name)
+    }
+
     /// What has become of the file of a shard since the index was read: `has gone` or `has changed`;
     /// `None` where it is as it was, or the store cannot be asked.
     #[must_use]
@@ -138,16 +158,37 @@ impl Shards {
         }
     }
 
-    /// The stored rows that the index does not name, sorted by shard and row. Of a store that cannot
-    /// list itself only the shards that the index names are looked into.
+    /// The shards that lie there now, sorted, whether the index names them or not; of a store that
+    /// cannot list itself those that the index names.
     ///
     /// # Errors
-    /// When the folder cannot be listed, or the store does not give what it should.
-    pub fn strays(&self) -> Result<Vec<Stray>, ShardError> {
+    /// When the folder or the store cannot be listed.
+    pub fn stored(&self) -> Result<Vec<String>, ShardError> {
         match &self.frames {
-            Frames::Folder(_) => strays::strays(&self.shown, self.index()),
-            Frames::Store(shards) => shards.strays(),
+            Frames::Folder(_) => Ok(shard_files(&self.shown)?.into_values().collect()),
+            Frames::Store(shards) => shards.stored(),
         }
+    }
+
+    /// The rows of these shards that the index does not name, in the order of the shards. Of a store
+    /// the end of each is fetched, and those rows.
+    ///
+    /// # Errors
+    /// When the store does not give what it should.
+    pub fn strays_in(&self, shards: &[String]) -> Result<Strays, ShardError> {
+        match &self.frames {
+            Frames::Folder(_) => Ok(strays::strays(&self.shown, shards, self.index())),
+            Frames::Store(fetched) => fetched.strays(shards),
+        }
+    }
+
+    /// The stored rows that the index does not name, sorted by shard and row: those of all shards
+    /// that [`Shards::stored`] names.
+    ///
+    /// # Errors
+    /// As [`Shards::stored`] and [`Shards::strays_in`].
+    pub fn strays(&self) -> Result<Vec<Stray>, ShardError> {
+        Ok(self.strays_in(&self.stored()?)?.found)
     }
 
     /// The withdrawn clips of which frames are stored, whether the index names them or not.
@@ -192,7 +233,7 @@ impl Shards {
             match clip.differs_from(self.index.row(shard, shard_row)) {
                 None => Ok(clip),
                 Some(reason) => Err(ShardError::DamagedRow {
-                    path: self.shown.join(shard),
+                    path: self.path_of(shard),
                     row: shard_row,
                     reason,
                 }),

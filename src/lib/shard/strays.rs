@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::ShardError;
-use super::folder::shard_files;
 use super::reader::Shard;
 use crate::foreign::printable;
 use crate::tables::IndexRow;
@@ -20,13 +19,18 @@ pub struct Stray {
     pub clip_id: String,
 }
 
-/// The stored rows of `folder` that `index` does not name, sorted by shard and row. Only the shards
-/// that have more rows than the index names are looked into; one that cannot be read is passed over
-/// with a warning.
-///
-/// # Errors
-/// When the folder cannot be listed.
-pub(super) fn strays(folder: &Path, index: &[IndexRow]) -> Result<Vec<Stray>, ShardError> {
+/// What was found in shards that were looked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// The rows that the index does not name, in the order of the shards and of their rows.
+    pub found: Vec<Stray>,
+    /// The shards that cannot be read.
+    pub passed_over: Vec<String>,
+}
+
+/// What lies in these shards of `folder` that `index` does not name. Only a shard that has more rows
+/// than the index names is read row by row; one that cannot be read is passed over with a warning.
+pub(super) fn strays(folder: &Path, shards: &[String], index: &[IndexRow]) -> Strays {
     let mut named: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
     for row in index {
         if let (Some(shard), Some(shard_row)) = (row.shard.as_deref(), row.shard_row) {
@@ -34,15 +38,18 @@ pub(super) fn strays(folder: &Path, index: &[IndexRow]) -> Result<Vec<Stray>, Sh
         }
     }
     let none = BTreeSet::new();
-    let mut found = Vec::new();
-    for name in shard_files(folder)?.into_values() {
+    let mut looked = Strays::default();
+    for name in shards {
         let rows = named.get(name.as_str()).unwrap_or(&none);
-        match strays_of(folder, &name, rows) {
-            Ok(strays) => found.extend(strays),
-            Err(e) => tracing::warn!("{} is not looked into: {e}", printable(&name)),
+        match strays_of(folder, name, rows) {
+            Ok(strays) => looked.found.extend(strays),
+            Err(e) => {
+                tracing::warn!("{} is not looked into: {e}", printable(name));
+                looked.passed_over.push(name.clone());
+            }
         }
     }
-    Ok(found)
+    looked
 }
 
 fn strays_of(folder: &Path, name: &str, named: &BTreeSet<i64>) -> Result<Vec<Stray>, ShardError> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use incdec::clip::Split;
 use incdec::erase::{Place, Selector, What, apply, verify};
+use incdec::manifest::StoredRow;
 use incdec::parquet_file::{self, Provenance, Table};
 use incdec::shard::{ShardWriter, ShardWriterConfig, SourceFacts};
 use incdec::tables::{
@@ -210,6 +211,14 @@ fn what_is_smuggled_back_is_found_wherever_it_is_put() {
     smuggler.finds(Place::Data, What::Lines, "download.jsonl", write(clip));
     let croissant = "manifests/croissant.json";
     smuggler.finds(Place::Manifest, What::Bytes, croissant, write(clip));
+    let part = "manifests/manifest-parts/0-of-1/stored.parquet";
+    smuggler.finds(Place::Manifest, What::Row, part, |path| {
+        let row = StoredRow {
+            shard: "test-00000.arrow".into(),
+            clip_id: Some(clip.to_owned()),
+        };
+        parquet_file::write(path, &[row], &Provenance::default()).unwrap();
+    });
     let part = "shards/parts/0-of-1/test-00000.arrow";
     smuggler.finds(Place::Shards, What::StoredFrames, part, |path| {
         stored(world, path, clip, 1);

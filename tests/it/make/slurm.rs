@@ -82,6 +82,7 @@ fn every_stage_has_its_file_with_the_command_of_make_and_no_secret() {
             "decode.sbatch",
             "download-merge.sbatch",
             "download.sbatch",
+            "manifest-merge.sbatch",
             "manifest.sbatch",
             "report.sbatch",
             "submit.sh",
@@ -93,16 +94,19 @@ fn every_stage_has_its_file_with_the_command_of_make_and_no_secret() {
         assert!(!content.contains("hush"), "{name}: {content}");
     }
     check(&checkout, &files);
-    for stage in ["download", "decode"] {
+    // A part of the manifest has no use for several processors.
+    for (stage, cores) in [("download", 2), ("decode", 2), ("manifest", 1)] {
         let content = of(&files, &format!("{stage}.sbatch"));
-        for line in ["--array=0-4", "--cpus-per-task=2", "--signal=B:USR1@120"] {
+        let cores = format!("--cpus-per-task={cores}");
+        for line in ["--array=0-4", &cores, "--signal=B:USR1@120"] {
             assert!(
                 content.contains(&format!("\n#SBATCH {line}\n")),
                 "{content}"
             );
         }
     }
-    let order = "download download-merge decode decode-merge manifest tasks train report";
+    let order =
+        "download download-merge decode decode-merge manifest manifest-merge tasks train report";
     assert_eq!(submitted(&files).join(" "), order);
 
     let run = |name| run(&checkout, name, &[("DOWNLOAD_SOURCE", "it's there")]);
@@ -116,6 +120,13 @@ fn every_stage_has_its_file_with_the_command_of_make_and_no_secret() {
     let merge = checkout.arguments("decode").join(" ");
     let expected = "merge --labels data/Info --out data/shards --max-failed 0.01 --parts 5";
     assert_eq!(merge, expected);
+    let places = "--labels data/Info --shards data/shards --out data/manifests/clips.parquet";
+    run("manifest");
+    let part = checkout.arguments("manifest").join(" ");
+    assert_eq!(part, format!("{places} --part auto"));
+    run("manifest-merge");
+    let merge = checkout.arguments("manifest").join(" ");
+    assert_eq!(merge, format!("merge {places} --parts 5"));
     run("download");
     assert!(
         checkout
@@ -140,7 +151,7 @@ fn what_the_approach_trains_on_is_made_by_a_job_before_it() {
     let settings = ["APPROACH=ridge", "BACKBONE=my weights.pt"];
     let files = written(&checkout, &settings);
     check(&checkout, &files);
-    let order = "download download-merge decode decode-merge manifest tasks features train report";
+    let order = "download download-merge decode decode-merge manifest manifest-merge tasks features train report";
     assert_eq!(submitted(&files).join(" "), order);
     run(&checkout, "features", &[]);
     let made = checkout.arguments("features");
@@ -197,7 +208,7 @@ fn parts_beyond_what_an_array_may_have_go_into_arrays_of_their_own() {
     let files = written(&checkout, &["PARTS=2500", "JOBS=1"]);
     check(&checkout, &files);
     let order = "download download-1000 download-2000, download-merge, decode decode-1000 decode-2000, decode-merge, \
-        manifest, tasks, train, report";
+        manifest manifest-1000 manifest-2000, manifest-merge, tasks, train, report";
     assert_eq!(submitted(&files).join(", "), order);
     for (name, array, task, part) in [
         ("decode", "0-999", 0, "0/2500"),
@@ -233,7 +244,7 @@ fn parts_beyond_what_an_array_may_have_go_into_arrays_of_their_own() {
     };
     let waits: Vec<String> = given.lines().map(waits).collect();
     let expected = [
-        "", "", "", "1:2:3", "4", "4", "4", "5:6:7", "8", "9", "10", "11",
+        "", "", "", "1:2:3", "4", "4", "4", "5:6:7", "8", "8", "8", "9:10:11", "12", "13", "14",
     ];
     assert_eq!(waits, expected, "{given}");
     assert!(given.lines().all(|line| line.contains("--partition=cpu")));

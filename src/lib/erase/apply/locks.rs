@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{derived, tables};
+use crate::artifact;
 use crate::download::ledger::parts_folder;
 use crate::erase::EraseError;
 use crate::erase::config::EraseConfig;
 use crate::erase::runs::run_folders;
 use crate::lock::Lock;
 use crate::part;
-use crate::shard;
 
 /// What an error calls the holder of the locks.
 const HOLDER: &str = "incdec-erase";
@@ -35,6 +35,8 @@ impl Locks {
         folders.extend(tables::task_folders(places));
         folders.extend(derived::derived_folders(places));
         folders.push(places.raw.clone());
+        // Parts of the manifest are merged there.
+        folders.push(artifact::parent(&places.manifest).to_owned());
         let mut locked = BTreeSet::from([canonical(&places.data)]);
         for folder in folders.iter().filter(|folder| folder.is_dir()) {
             if locked.insert(canonical(folder)) {
@@ -44,10 +46,8 @@ impl Locks {
         let has_shards = places.shards.is_dir();
         let shards = has_shards.then(|| lock(&places.shards)).transpose()?;
         // A part that runs would go on with what it has read; one that begins from now on sees the locks above.
-        for parts in [
-            parts_folder(&places.raw),
-            shard::parts_folder(&places.shards),
-        ] {
+        let whole = places.parts().map(|(_, place)| place.folder().to_owned());
+        for parts in [parts_folder(&places.raw)].into_iter().chain(whole) {
             for part in part::folders(&parts)?.0 {
                 drop(lock(&parts.join(part.folder_name()))?);
             }

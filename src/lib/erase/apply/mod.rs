@@ -104,6 +104,7 @@ impl Work<'_> {
     fn run(self, ledger: &mut Ledger, stores: &Stores) -> Result<Applied, EraseError> {
         self.sweep()?;
         self.list()?;
+        self.parts()?;
         self.shards()?;
         self.stores(stores)?;
         self.manifest()?;

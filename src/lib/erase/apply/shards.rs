@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Work;
-use crate::artifact::ArtifactError;
+use crate::artifact::{self, ArtifactError};
 use crate::erase::EraseError;
-use crate::erase::held::{Action, Place};
+use crate::erase::held::Action;
 use crate::erase::search::Search;
 use crate::erase::stores::Stores;
 use crate::labels::Labels;
@@ -40,7 +40,6 @@ impl Work<'_> {
         let Some(held) = &self.locks.shards else {
             return Ok(());
         };
-        self.parts()?;
         if !has_index(&places.shards)? {
             return Ok(());
         }
@@ -108,17 +107,23 @@ impl Work<'_> {
         }
     }
 
-    /// Parts of a decoding that were never merged and hold a clip. The others keep every byte, though
-    /// nobody can merge them any more: the tables and shards that they were made from change.
-    fn parts(&self) -> Result<(), EraseError> {
+    /// Parts of a decoding or a manifest that were never merged and hold a clip. The others keep every
+    /// byte, though nobody can merge them any more: the tables and shards that they were made from
+    /// change.
+    pub(super) fn parts(&self) -> Result<(), EraseError> {
         let places = &self.config.places;
-        for folder in shard::part_folders(&places.shards)? {
-            let found = Search::below(places, &self.ids, Place::Shards, &folder)?;
-            if found.held.iter().any(|row| row.action != Action::Keep) {
-                fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+        for (place, parts) in places.parts() {
+            for folder in parts.folders()? {
+                // What was being written when a part was killed may hold a clip, too.
+                artifact::sweep(&folder)?;
+                let found = Search::below(places, &self.ids, place, &folder)?;
+                if found.held.iter().any(|row| row.action != Action::Keep) {
+                    fs::remove_dir_all(&folder).map_err(ArtifactError::at("remove", &folder))?;
+                }
             }
+            parts.remove_merged()?;
         }
-        Ok(shard::remove_merged(&places.shards)?)
+        Ok(())
     }
 }
 

@@ -23,7 +23,6 @@ use super::stores::Stores;
 use crate::clip::Split;
 use crate::foreign::printable;
 use crate::labels::{Labels, table_file};
-use crate::shard;
 use crate::tables::LedgerRow;
 use crate::taxonomy::Taxonomy;
 use crate::withdrawn::WITHDRAWN_FILE;
@@ -64,7 +63,7 @@ pub(super) struct Search<'a> {
     erased: &'a Erased,
     /// Label tables and list, which may name any clip.
     tables: Vec<PathBuf>,
-    /// The folders of the parts of a decoding that go as a whole.
+    /// The folders of the parts of a decoding or a manifest that go as a whole.
     parts: Vec<PathBuf>,
     found: Found,
 }
@@ -117,8 +116,11 @@ impl<'a> Search<'a> {
         depth: Depth,
         erased: &'a Erased,
     ) -> Result<Self, EraseError> {
-        let mut parts = shard::part_folders(&places.shards)?;
-        parts.push(shard::merged_folder(&places.shards));
+        let mut parts = Vec::new();
+        for (_, place) in places.parts() {
+            parts.extend(place.folders()?);
+            parts.push(place.merged().to_owned());
+        }
         let others = [Taxonomy::FILE, WITHDRAWN_FILE].map(str::to_owned);
         let tables = Split::ALL.map(table_file).into_iter().chain(others);
         Ok(Self {
@@ -219,7 +221,7 @@ impl<'a> Search<'a> {
         action: Action,
         note: Option<String>,
     ) {
-        // What was fetched is fetched again, and a part is decoded again.
+        // What was fetched is fetched again, and a part is done again.
         let is_made_again = place == Place::Cache || self.is_of_part(file);
         let action = match action {
             Action::Rewrite if is_made_again => Action::Rebuild,
@@ -236,7 +238,7 @@ impl<'a> Search<'a> {
         });
     }
 
-    /// Whether a file lies in a part of a decoding that goes as a whole.
+    /// Whether a file lies in a part that goes as a whole.
     fn is_of_part(&self, file: &Path) -> bool {
         self.parts.iter().any(|part| file.starts_with(part))
     }

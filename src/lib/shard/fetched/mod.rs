@@ -32,7 +32,7 @@ use super::ShardError;
 use super::index::Index;
 use super::source::ShardStore;
 use super::stored::StoredClip;
-use super::strays::Stray;
+use super::strays::Strays;
 use crate::artifact::{self, ArtifactError};
 use crate::store::Client;
 use crate::tables::IndexRow;
@@ -108,13 +108,29 @@ pub(super) fn fetch_index(store: &ShardStore) -> Result<PathBuf, ShardError> {
     Ok(fetched.folder.join(IndexRow::FILE))
 }
 
+/// Of which shards the size is asked for before anything of them is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sizes {
+    /// Of all that the index names.
+    All,
+    /// Of none.
+    Later,
+}
+
 impl FetchedShards {
     /// Fetches the index and the sizes of the shards; gives the index, and its file, too.
-    pub(super) fn open(store: &ShardStore) -> Result<(Self, Arc<Index>, PathBuf), ShardError> {
+    pub(super) fn open(
+        store: &ShardStore,
+        sizes: Sizes,
+    ) -> Result<(Self, Arc<Index>, PathBuf), ShardError> {
         let (client, cache) = connect(store)?;
         let fetched = FetchedIndex::fetch(&client, &cache, store)?;
         let FetchedIndex { index, folder, .. } = fetched;
-        let origin = Origin::new(client, store, &index)?;
+        let origin = Origin::new(client, store, &index);
+        let origin = match sizes {
+            Sizes::All => origin.with_sizes()?,
+            Sizes::Later => origin,
+        };
         let beside = fetched.file.metadata();
         let beside = beside.map_err(ArtifactError::at("read", &folder))?.len() + LOCKS_BYTES;
         let needed = origin.two_largest_bytes() + beside;
@@ -186,9 +202,14 @@ impl FetchedShards {
         self.resident.origin.absent()
     }
 
-    /// The stored rows that the index does not name.
-    pub(super) fn strays(&self) -> Result<Vec<Stray>, ShardError> {
-        self.resident.origin.strays()
+    /// The shards that lie there, sorted.
+    pub(super) fn stored(&self) -> Result<Vec<String>, ShardError> {
+        self.resident.origin.stored()
+    }
+
+    /// What lies in these shards that the index does not name.
+    pub(super) fn strays(&self, shards: &[String]) -> Result<Strays, ShardError> {
+        self.resident.origin.strays(shards)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::shard::index::Index;
 use crate::shard::reader::Shard;
 use crate::shard::source::ShardStore;
 use crate::shard::stored::StoredClip;
-use crate::shard::strays::Stray;
+use crate::shard::strays::{Stray, Strays};
 use crate::store::{Client, Facts, Fault, Link, RemoteError, read_pieces, read_range, read_small};
 use crate::tables::IndexRow;
 
@@ -35,8 +35,8 @@ pub(in crate::shard) struct Origin {
     /// The address, for messages.
     shown: PathBuf,
     index: Arc<Index>,
-    /// The size of each shard; none of those that were not there.
-    bytes: BTreeMap<String, Option<u64>>,
+    /// The size of each shard that was asked for it; none of those that were not there.
+    bytes: Mutex<BTreeMap<String, Option<u64>>>,
     footers: Mutex<BTreeMap<String, Arc<Footer>>>,
     /// Shards that are not what the index says.
     replaced: Mutex<BTreeSet<String>>,
@@ -67,36 +67,38 @@ pub(super) fn fetch_index<T>(
 }
 
 impl Origin {
-    /// Asks the store for the size of every shard that the index names.
-    pub(in crate::shard) fn new(
-        client: Client,
-        store: &ShardStore,
-        index: &Arc<Index>,
-    ) -> Result<Self, ShardError> {
-        let names: Vec<&str> = index.names().collect();
-        let sizes = parallel::try_each(&names, ASKING, |name| size(&client, name))?;
-        let bytes = names.into_iter().map(str::to_owned).zip(sizes).collect();
-        Ok(Self {
+    /// Shards of no size yet: that of one is asked for with what is first fetched of it.
+    pub(in crate::shard) fn new(client: Client, store: &ShardStore, index: &Arc<Index>) -> Self {
+        Self {
             client,
             shown: PathBuf::from(store.address.to_string()),
             index: Arc::clone(index),
-            bytes,
+            bytes: Mutex::default(),
             footers: Mutex::default(),
             replaced: Mutex::default(),
-        })
+        }
+    }
+
+    /// Asks the store for the size of every shard that the index names.
+    pub(in crate::shard) fn with_sizes(self) -> Result<Self, ShardError> {
+        let names: Vec<&str> = self.index.names().collect();
+        let sizes = parallel::try_each(&names, ASKING, |name| size(&self.client, name))?;
+        let sizes = names.into_iter().map(str::to_owned).zip(sizes);
+        lock(&self.bytes).extend(sizes);
+        Ok(self)
     }
 
     /// Bytes of the two largest shards.
     pub(super) fn two_largest_bytes(&self) -> u64 {
-        let mut sizes: Vec<u64> = self.bytes.values().copied().flatten().collect();
+        let mut sizes: Vec<u64> = lock(&self.bytes).values().copied().flatten().collect();
         sizes.sort_unstable();
         sizes.iter().rev().take(2).sum()
     }
 
     /// The first shard that was not there.
     pub(super) fn absent(&self) -> Option<PathBuf> {
-        let mut shards = self.bytes.iter();
-        let absent = shards.find(|(_, bytes)| bytes.is_none());
+        let shards = lock(&self.bytes);
+        let absent = shards.iter().find(|(_, bytes)| bytes.is_none());
         absent.map(|(name, _)| self.shown.join(name))
     }
 
@@ -107,11 +109,13 @@ impl Origin {
 
     /// The size of a shard.
     pub(super) fn bytes(&self, shard: &str) -> Result<u64, ShardError> {
-        let known = self.bytes.get(shard).copied().flatten();
-        match known.map_or_else(|| size(&self.client, shard), |bytes| Ok(Some(bytes)))? {
-            Some(bytes) => Ok(bytes),
-            None => Err(self.absence(shard)),
+        let known = lock(&self.bytes).get(shard).copied().flatten();
+        if let Some(bytes) = known {
+            return Ok(bytes);
         }
+        let bytes = size(&self.client, shard)?.ok_or_else(|| self.absence(shard))?;
+        lock(&self.bytes).insert(shard.to_owned(), Some(bytes));
+        Ok(bytes)
     }
 
     /// What has become of a shard since its size was asked for.
@@ -119,7 +123,7 @@ impl Origin {
         if lock(&self.replaced).contains(shard) {
             return Some("has changed");
         }
-        let then = self.bytes.get(shard).copied().flatten()?;
+        let then = lock(&self.bytes).get(shard).copied().flatten()?;
         match self.client.remote.facts(shard) {
             Err(error) if error.kind.is_absence() => Some("has gone"),
             Ok(Facts {
@@ -183,27 +187,35 @@ impl Origin {
         })
     }
 
-    /// The stored rows that the index does not name. A damaged shard is passed over with a warning.
-    pub(super) fn strays(&self) -> Result<Vec<Stray>, ShardError> {
+    /// The shards that lie there, sorted; of a store that cannot list itself those that the index
+    /// names.
+    pub(super) fn stored(&self) -> Result<Vec<String>, ShardError> {
         let is_shard = |path: &str| parse_shard_name(path).is_some();
         let listed = self
             .client
             .patiently(|| self.client.remote.list(&is_shard))?;
         let named = || self.index.names().map(str::to_owned).collect();
-        let mut found = Vec::new();
-        for shard in listed.unwrap_or_else(named) {
-            match self.strays_of(&shard) {
-                Ok(strays) => found.extend(strays),
+        let mut shards = listed.unwrap_or_else(named);
+        shards.sort_unstable();
+        Ok(shards)
+    }
+
+    /// What lies in these shards that the index does not name. A damaged shard is passed over with a
+    /// warning.
+    pub(super) fn strays(&self, shards: &[String]) -> Result<Strays, ShardError> {
+        let mut looked = Strays::default();
+        for shard in shards {
+            match self.strays_of(shard) {
+                Ok(strays) => looked.found.extend(strays),
                 Err(e) if e.is_damage() => {
-                    tracing::warn!(
-                        "{} is not looked into: {e}",
-                        self.shown.join(&shard).display()
-                    );
+                    let path = self.shown.join(shard);
+                    tracing::warn!("{} is not looked into: {e}", path.display());
+                    looked.passed_over.push(shard.clone());
                 }
                 Err(e) => return Err(e),
             }
         }
-        Ok(found)
+        Ok(looked)
     }
 
     /// The rows of one shard that the index does not name.

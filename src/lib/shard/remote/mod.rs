@@ -63,7 +63,7 @@ impl RemoteShards {
         };
         let index = Arc::new(index);
         Ok(Self {
-            origin: Origin::new(client, store, &index)?,
+            origin: Origin::new(client, store, &index).with_sizes()?,
             index,
             scratch: scratch.to_owned(),
             listed,

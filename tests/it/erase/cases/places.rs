@@ -8,10 +8,13 @@ use std::process::Command;
 use arrow::array::RecordBatch;
 use incdec::clip::Split;
 use incdec::decode;
-use incdec::erase::{Archives, EraseConfig, EraseError, Place, Selector, apply, plan, verify};
+use incdec::erase::{
+    Action, Archives, EraseConfig, EraseError, Place, Selector, apply, plan, verify,
+};
 use incdec::exit::Exit;
 use incdec::hint::Hint;
-use incdec::parquet_file::{self, BatchWriter, Table as _};
+use incdec::manifest::{StoredRow, parts_place};
+use incdec::parquet_file::{self, BatchWriter, Provenance, Table as _};
 use incdec::shard::{Shard, shard_files};
 use incdec::tables::{AvailabilityRow, IndexRow};
 
@@ -109,12 +112,50 @@ fn parts_that_were_never_merged_go_with_what_they_hold() {
 }
 
 #[test]
+fn parts_of_a_manifest_that_were_never_merged_go_where_they_hold_the_clip() {
+    let world = World::new();
+    let clip = world.clip(Split::Train);
+    let place = parts_place(&world.places().manifest);
+    let part = |name: &str, clip: &str| {
+        let file = place.of(name.parse().unwrap()).join(StoredRow::FILE);
+        let row = StoredRow {
+            shard: "train-00000.arrow".into(),
+            clip_id: Some(clip.to_owned()),
+        };
+        parquet_file::write(&file, &[row], &Provenance::default()).unwrap();
+        file
+    };
+    let with = part("0/2", &clip.id);
+    let without = part("1/2", "other_000000_000010");
+    // What a part was writing when it was killed.
+    let half = without.with_file_name(".incdec-half.tmp");
+    fs::write(&half, &clip.id).unwrap();
+    let plan = plan(&world.places(), &ids(&[&clip.id])).unwrap();
+    let of_part = |file: &str| file == "manifests/manifest-parts/0-of-2/stored.parquet";
+    let held = plan.held.iter().find(|row| of_part(&row.file)).unwrap();
+    assert_eq!(
+        (held.place, held.action),
+        (Place::Manifest, Action::Rebuild)
+    );
+    let kept = fs::read(&without).unwrap();
+    apply(&world.config(ids(&[&clip.id]))).unwrap();
+    assert!(!with.parent().unwrap().exists() && !half.exists());
+    assert!(fs::read(&without).unwrap() == kept);
+    assert!(verify(&world.places()).unwrap().is_clean());
+}
+
+#[test]
 fn a_place_in_use_says_busy_and_another_request_waits_for_the_one_that_was_begun() {
     let world = World::new();
     let clip = world.clip(Split::Train);
     // Parts under way too: a part would go on with what it has read.
-    let parts = ["shards/parts/0-of-2", "raw/.incdec-download/parts/1-of-3"];
-    for place in ["shards", "runs/one", "raw", ""].into_iter().chain(parts) {
+    let parts = [
+        "shards/parts/0-of-2",
+        "raw/.incdec-download/parts/1-of-3",
+        "manifests/manifest-parts/1-of-2",
+    ];
+    let places = ["shards", "runs/one", "raw", "manifests", ""];
+    for place in places.into_iter().chain(parts) {
         let held =
             incdec::lock::Lock::folder(&world.path(place), "incdec-other", incdec::lock::Wait::No)
                 .unwrap();
