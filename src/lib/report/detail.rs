@@ -266,7 +266,7 @@ fn history(analysis: &Analysis) -> Result<Option<Section>, ReportError> {
     };
     let losses = [
         line("training loss", 1, Split::Train, "loss"),
-        line("validation loss", 4, Split::Validation, "loss"),
+        line("validation loss", 0, Split::Validation, "loss"),
     ];
     let maps = [line("validation mAP", 0, Split::Validation, "mean_ap")];
     let begins: Vec<usize> = (0..epochs.len())
