@@ -60,7 +60,7 @@ fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is()
         ("--approach", "ewc"),
         ("--seed", "3"),
         ("--availability", "demo/tasks/decremental/seed-3"),
-        ("--epochs", "3"),
+        ("--epochs", "2"),
         ("--sampler", "imbalanced"),
         ("--device", "cpu"),
     ] {

@@ -203,19 +203,23 @@ impl Origin {
     /// What lies in these shards that the index does not name. A damaged shard is passed over with a
     /// warning.
     pub(super) fn strays(&self, shards: &[String]) -> Result<Strays, ShardError> {
-        let mut looked = Strays::default();
-        for shard in shards {
-            match self.strays_of(shard) {
-                Ok(strays) => looked.found.extend(strays),
-                Err(e) if e.is_damage() => {
-                    let path = self.shown.join(shard);
-                    tracing::warn!("{} is not looked into: {e}", path.display());
-                    looked.passed_over.push(shard.clone());
-                }
-                Err(e) => return Err(e),
+        let looked = parallel::try_each(shards, ASKING, |shard| match self.strays_of(shard) {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if e.is_damage() => {
+                let path = self.shown.join(shard);
+                tracing::warn!("{} is not looked into: {e}", path.display());
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        })?;
+        let mut strays = Strays::default();
+        for (shard, found) in shards.iter().zip(looked) {
+            match found {
+                Some(found) => strays.found.extend(found),
+                None => strays.passed_over.push(shard.clone()),
             }
         }
-        Ok(looked)
+        Ok(strays)
     }
 
     /// The rows of one shard that the index does not name.
