@@ -254,8 +254,9 @@ doctor: ## say what is there, what is missing and how to get it
 SOURCES := Cargo.toml Cargo.lock build.rs $(shell find src -name '*.rs' -o -name '*.cpp' -o -name '*.h')
 # The stages' programs are what a newcomer waits for; the others are built when a target wants one.
 STAGES := toy download decode manifest tasks train report
-# What works on the demo's data is compiled lightly, in two thirds of the time, and fully by the first
-# target that works on other data; where that was done before, it serves the demo, too.
+# What works on the demo's data is compiled lightly, in less time, and fully by the first target that
+# works on other data; where that was done before, it serves the demo, too. The full build's stamps go
+# when its programs are replaced.
 FULLY_BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 DEMO_BUILT := $(if $(FULLY_BUILT),target/release/.demo-built)
 BUILT := $(if $(filter demo,$(DATA)),$(DEMO_BUILT),$(FULLY_BUILT))
@@ -281,9 +282,8 @@ $(FULLY_BUILT): $(SOURCES) $(INSTALLED)
 	@touch '$(DEMO_BUILT)' '$@'
 
 $(DEMO_BUILT): $(SOURCES) $(INSTALLED)
-	@rm -f '$(FULLY_BUILT)' '$(ALL_BUILT)'
 	$(with_commit) cargo build --release --locked $(LIGHTLY) $(STAGES:%=--bin incdec-%)
-	@touch '$@'
+	@rm -f '$(FULLY_BUILT)' '$(ALL_BUILT)' && touch '$@'
 
 $(ALL_BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked --bins

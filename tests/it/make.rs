@@ -1,6 +1,7 @@
 //! The Makefile as a user drives it: what it refuses, what it runs when, what it prints, and what it ends. Small scripts stand
 //! for the binaries, so that only make itself is at work.
 
+mod building;
 mod bundle;
 mod demo;
 mod ignored;

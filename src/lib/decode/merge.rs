@@ -19,7 +19,7 @@ use crate::labels::Labels;
 use crate::lock::{Lock, Wait};
 use crate::parquet_file::{self, Provenance, Table};
 use crate::part::{self, Part, PartsError};
-use crate::shard::{IndexRow, Ranges, ShardError, part_folder, parts_folder, parts_place};
+use crate::shard::{IndexRow, Ranges, ShardError, parts_place};
 
 /// What an error calls the holder of a lock.
 const HOLDER: &str = "incdec-decode merge";
@@ -50,8 +50,9 @@ pub fn merge(config: &MergeConfig) -> Result<DecodeSummary, DecodeError> {
     check_max_failed(config.max_failed)?;
     let labels = Labels::read(&config.labels)?;
     let out = config.out.as_path();
+    let place = parts_place(out);
     let nothing = || PartsError::NoParts {
-        folder: parts_folder(out),
+        folder: place.folder().to_owned(),
         parts: config.parts,
     };
     if !out.is_dir() {
@@ -59,7 +60,7 @@ pub fn merge(config: &MergeConfig) -> Result<DecodeSummary, DecodeError> {
     }
     let _lock = Lock::folder(out, HOLDER, config.wait)?;
     sweep(out).map_err(ShardError::from)?;
-    parts_place(out).remove_merged().map_err(ShardError::from)?;
+    place.remove_merged().map_err(ShardError::from)?;
     let parts = read_parts(config)?;
     let (rows, summary) = if parts.is_empty() {
         let rows = merged_before(out, &labels)?.ok_or_else(nothing)?;
@@ -121,8 +122,8 @@ struct Done {
 
 /// The parts that are there, all of them or none. Nobody works at one of them.
 fn read_parts(config: &MergeConfig) -> Result<Vec<Done>, DecodeError> {
-    let folder = parts_folder(&config.out);
-    let found = part::gather(&folder, config.parts)?;
+    let place = parts_place(&config.out);
+    let found = part::gather(place.folder(), config.parts)?;
     found
         .into_iter()
         .map(|part| read_part(config, part))
@@ -130,7 +131,7 @@ fn read_parts(config: &MergeConfig) -> Result<Vec<Done>, DecodeError> {
 }
 
 fn read_part(config: &MergeConfig, part: Part) -> Result<Done, DecodeError> {
-    let folder = part_folder(&config.out, part);
+    let folder = parts_place(&config.out).of(part);
     // A part that begins from now on sees the lock of the folder of shards.
     drop(Lock::folder(&folder, HOLDER, config.wait)?);
     let index = folder.join(IndexRow::FILE);
@@ -167,7 +168,7 @@ impl Parts {
         let mut of_labels = part::alike(all)?
             .cloned()
             .ok_or_else(|| PartsError::NoParts {
-                folder: parts_folder(&config.out),
+                folder: parts_place(&config.out).folder().to_owned(),
                 parts: config.parts,
             })?;
         let settings = Provenance {

@@ -20,8 +20,8 @@ use crate::parquet_file::Provenance;
 use crate::part::{self, Part};
 use crate::progress::{Progress, Unit};
 use crate::shard::{
-    Cause, IndexRow, NewClip, Ranges, ShardError, ShardWriter, ShardWriterConfig, part_folder,
-    parts_place, shard_files, write_index,
+    Cause, IndexRow, NewClip, Ranges, ShardError, ShardWriter, ShardWriterConfig, parts_place,
+    shard_files, write_index,
 };
 use crate::tables::ClipStatus;
 use crate::withdrawn::ERASE_COMMAND;
@@ -101,7 +101,7 @@ fn run_part(
 ) -> Result<DecodeSummary, DecodeError> {
     let config = clips.config;
     let out = config.out.as_path();
-    let folder = part_folder(out, part);
+    let folder = parts_place(out).of(part);
     let _lock = part::enter(&folder, HOLDER, config.wait, &[out])?;
     sweep(&folder).map_err(ShardError::from)?;
     let made_from = parts::made_from(out, settings, whole)?;

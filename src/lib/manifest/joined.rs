@@ -1,7 +1,7 @@
 //! Label tables and index, joined: a row for each labelled clip. Publishing it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::audit::audit;
 use super::stored::Stored;
@@ -17,7 +17,8 @@ use crate::taxonomy::Taxonomy;
 /// Label tables and index, joined.
 pub(super) struct Joined {
     pub(super) labels: Labels,
-    index_file: PathBuf,
+    /// What the manifest is made from.
+    pub(super) made_from: Provenance,
     index: Vec<IndexRow>,
     /// The rows of the manifest.
     rows: Vec<ClipRow>,
@@ -29,7 +30,7 @@ impl Joined {
     /// Reads and joins them.
     ///
     /// # Errors
-    /// When labels or index are missing or unusable.
+    /// When labels or index are missing or unusable, or cannot be read.
     pub(super) fn read(config: &ManifestConfig) -> Result<Self, ManifestError> {
         let labels = Labels::read(&config.labels)?;
         let index_file = index_file(&config.shards)?;
@@ -53,45 +54,36 @@ impl Joined {
             })
             .collect();
         let unlabelled = by_clip.keys().map(|id| (*id).to_owned()).collect();
+        let settings = serde_json::json!({ Taxonomy::SETTING: labels.taxonomy.to_json() });
+        let mut made_from = Provenance::of(&settings);
+        for file in labels.files().iter().chain([&index_file]) {
+            made_from = made_from.with_input(file)?;
+        }
         Ok(Self {
             labels,
-            index_file,
+            made_from,
             index,
             rows,
             unlabelled,
         })
     }
 
-    /// What the manifest is made from.
-    ///
-    /// # Errors
-    /// When an input cannot be read.
-    pub(super) fn provenance(&self) -> Result<Provenance, ManifestError> {
-        let settings = serde_json::json!({ Taxonomy::SETTING: self.labels.taxonomy.to_json() });
-        let mut provenance = Provenance::of(&settings);
-        for file in self.labels.files().iter().chain([&self.index_file]) {
-            provenance = provenance.with_input(file)?;
-        }
-        Ok(provenance)
-    }
-
     /// Audits the join, publishes the manifest and what lies beside it, and says what is in it.
     /// `astray` are the clips that were found in the shards and should not be there.
     ///
     /// # Errors
-    /// When an input cannot be read, or the disk refuses.
+    /// When the disk refuses.
     pub(super) fn publish(
         self,
         config: &ManifestConfig,
         astray: BTreeSet<String>,
     ) -> Result<ManifestSummary, ManifestError> {
-        let provenance = self.provenance()?;
         let Self {
             labels,
+            made_from,
             index,
             rows,
             unlabelled,
-            ..
         } = self;
         let stored = Stored::new(&labels, &index, unlabelled, astray);
         let errors: BTreeMap<&str, &str> = index
@@ -109,9 +101,9 @@ impl Joined {
             &stored,
             config.listed,
         );
-        parquet_file::write(&config.out, &rows, &provenance)?;
+        parquet_file::write(&config.out, &rows, &made_from)?;
         croissant::write(&config.out, &rows)?;
-        card::write(&config.out, &summary, &provenance)?;
+        card::write(&config.out, &summary, &made_from)?;
         Ok(summary)
     }
 }

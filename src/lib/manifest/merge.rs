@@ -81,7 +81,7 @@ pub fn merge(
     let alike = part::alike(all)?;
     let reading = Reading::begin(config)?;
     let Some(made_from) = alike else {
-        return if is_published(&config.out, &reading.joined.provenance()?) {
+        return if is_published(&config.out, &reading.joined.made_from) {
             Ok(MergeSummary {
                 merged: None,
                 up_to_date: true,

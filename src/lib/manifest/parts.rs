@@ -102,7 +102,7 @@ impl Reading {
         for name in &stored {
             names.update(name.as_bytes()).update(b"\n");
         }
-        let mut made_from = joined.provenance()?;
+        let mut made_from = joined.made_from.clone();
         let names = names.finalize().to_hex().to_string();
         made_from.inputs.insert(SHARDS.to_owned(), names);
         Ok(Self {

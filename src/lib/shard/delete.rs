@@ -125,17 +125,16 @@ pub fn delete(folder: &Path, deletion: &Deletion<'_>, _held: &Lock) -> Result<De
 /// Removes links to shards that lead nowhere and that the index does not name: what one led to was removed, and the work
 /// stopped before the link was.
 fn remove_dangling(folder: &Folder<'_>) -> Result<(), ShardError> {
-    let (_, index) = folder.index()?;
-    let named: BTreeSet<&str> = index
-        .iter()
-        .filter_map(|row| row.shard.as_deref())
-        .collect();
-    for shard in folder.shards()?.into_values() {
-        if !named.contains(shard.as_str()) && !folder.0.join(&shard).exists() {
-            folder.remove(&shard)?;
-        }
+    let mut dangling: BTreeSet<String> = folder.shards()?.into_values().collect();
+    dangling.retain(|shard| !folder.0.join(shard).exists());
+    if dangling.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let (_, index) = folder.index()?;
+    for shard in index.iter().filter_map(|row| row.shard.as_ref()) {
+        dangling.remove(shard);
+    }
+    dangling.iter().try_for_each(|shard| folder.remove(shard))
 }
 
 /// [`delete`], wherever the shards lie.

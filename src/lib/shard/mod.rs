@@ -67,7 +67,7 @@ pub use delete::{Deleted, Deletion, delete};
 pub use error::ShardError;
 pub use folder::{parse_shard_name, shard_files, shard_name};
 pub use format::{ClipHead, Codec, FORMAT};
-pub use parts::{part_folder, parts_folder, parts_place};
+pub use parts::parts_place;
 pub use publish::{Published, publish};
 pub use ranges::{DEFAULT_CLIPS_PER_SHARD, Ranges};
 pub use reader::Shard;

@@ -12,7 +12,7 @@ use incdec::exit::Exit;
 use incdec::hint::Hint;
 use incdec::lock::{Lock, Wait};
 use incdec::part::{Part, PartsError};
-use incdec::shard::{part_folder, parts_folder};
+use incdec::shard::parts_place;
 
 use super::files::{MOVING, make};
 use super::folder::copy;
@@ -153,7 +153,7 @@ fn a_part_that_runs_twice_rests_or_is_busy() {
     assert!(summary.up_to_date, "{summary}");
     assert!(files(&data.path("a")) == before);
 
-    let folder = part_folder(&data.path("a"), "0/2".parse().unwrap());
+    let folder = parts_place(&data.path("a")).of("0/2".parse().unwrap());
     let lock = Lock::folder(&folder, "another", Wait::No).unwrap();
     assert_eq!(part(&data, "a", "0/2").unwrap_err().exit(), Exit::TryAgain);
     // Nobody merges what is being written.
@@ -177,7 +177,7 @@ fn a_part_that_runs_twice_rests_or_is_busy() {
 fn a_part_that_was_killed_goes_on_with_what_it_has() {
     let data = Data::new(CLIPS);
     let whole = whole(&data);
-    let folder = part_folder(&data.path("a"), "0/1".parse().unwrap());
+    let folder = parts_place(&data.path("a")).of("0/1".parse().unwrap());
     let shards = || {
         let entries = fs::read_dir(&folder).into_iter().flatten();
         let names = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
@@ -224,7 +224,7 @@ fn a_part_that_is_missing_or_does_not_fit_the_others_is_refused_by_name() {
     part(&data, "a", "2/4").unwrap();
     let error = refused(&merging(&data, "a", 3));
     assert!(matches!(error, PartsError::Mixed { .. }), "{error}");
-    fs::remove_dir_all(part_folder(&out, "2/4".parse().unwrap())).unwrap();
+    fs::remove_dir_all(parts_place(&out).of("2/4".parse().unwrap())).unwrap();
 
     let other = DecodeConfig {
         part: Some(third),
@@ -242,7 +242,7 @@ fn a_part_that_is_missing_or_does_not_fit_the_others_is_refused_by_name() {
     // The same part with the settings of the others takes the place of that.
     part(&data, "a", "2/3").unwrap();
 
-    let note = parts_folder(&out).join("note.txt");
+    let note = parts_place(&out).folder().join("note.txt");
     fs::write(&note, "mine").unwrap();
     assert!(matches!(
         refused(&merging(&data, "a", 3)),
@@ -290,13 +290,13 @@ fn a_merge_that_was_killed_anywhere_goes_on() {
         part(&data, "parts", &format!("{number}/3")).unwrap();
     }
     let folder = |out: &str, number: u32| {
-        part_folder(&data.path(out), format!("{number}/3").parse().unwrap())
+        parts_place(&data.path(out)).of(format!("{number}/3").parse().unwrap())
     };
     let merges = |out: &str| {
         decode::merge(&merging(&data, out, 3)).unwrap();
         assert!(files(&data.path(out)) == whole, "{out}");
         let left = data.path(out).join(".incdec-merged-parts");
-        assert!(!left.exists() && !parts_folder(&data.path(out)).exists());
+        assert!(!left.exists() && !parts_place(&data.path(out)).folder().exists());
     };
     let shards = |number| -> Vec<String> {
         let names = files(&folder("parts", number)).into_keys();
@@ -336,7 +336,7 @@ fn a_merge_that_was_killed_anywhere_goes_on() {
         fs::copy(data.path("whole/index.parquet"), index).unwrap();
         if is_aside {
             let aside = data.path(&out).join(".incdec-merged-parts");
-            artifact::rename(&parts_folder(&data.path(&out)), &aside).unwrap();
+            artifact::rename(parts_place(&data.path(&out)).folder(), &aside).unwrap();
             fs::remove_dir_all(aside.join("1-of-3")).unwrap();
         }
         merges(&out);
