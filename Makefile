@@ -261,7 +261,7 @@ FULLY_BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 DEMO_BUILT := $(if $(FULLY_BUILT),target/release/.demo-built)
 BUILT := $(if $(filter demo,$(DATA)),$(DEMO_BUILT),$(FULLY_BUILT))
 ALL_BUILT := $(if $(FULLY_BUILT),target/release/.all-built)
-LIGHTLY := $(patsubst %,--config profile.release.package.%,incdec.opt-level=1 parquet.opt-level=0 serde_arrow.opt-level=0 tch.opt-level=0)
+LIGHTLY := $(patsubst %,--config profile.release.package.%.opt-level=0,incdec parquet serde_arrow tch)
 INSTALLED := .libtorch/.finished
 
 # What several processes exchange their GPUs' tensors over: built of its own, loaded from here at

@@ -95,10 +95,17 @@ fn main() {
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
+    // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
+    let include = Path::new(&lib).with_file_name("include");
+    let mut libraries = vec![process_groups(&include)];
+    libraries.extend(fused_operators(&include));
+    compile(&libraries);
     // libtorch comes last on the linker's line: it exports functions of libstdc++ that the static variables of its headers
     // call, which are kept in every binary.
-    build_process_groups(Path::new(&lib));
-    build_fused_operators(Path::new(&lib));
+    println!("cargo:rustc-link-search=native={lib}");
+    for library in ["torch_cpu", "c10", "gomp"] {
+        println!("cargo:rustc-link-lib={library}");
+    }
 }
 
 /// Sets `chromium`, `slurm` and `torchrun` where these are on the path, `seaweedfs` where it is
@@ -178,76 +185,108 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     sources
 }
 
-/// What both builds of C++ share.
-fn cpp() -> cc::Build {
+/// A library of C++ to be linked: its name, and how its files are compiled.
+struct Library {
+    name: String,
+    build: cc::Build,
+}
+
+impl Library {
+    /// A library with a folder of its own for what is compiled: cc names an object after its source alone, and one source is
+    /// in several of them.
+    fn new(name: &str, mut build: cc::Build) -> Self {
+        let out = std::env::var_os("OUT_DIR").unwrap_or_default();
+        build.out_dir(Path::new(&out).join(name));
+        Self {
+            name: name.to_owned(),
+            build,
+        }
+    }
+}
+
+/// Compiles all files at once, as many at a time as cargo grants, and makes the libraries, which the linker sees in the
+/// order given. They are the last that a build from nothing compiles before the crate itself, so nothing else would use
+/// the other processors.
+fn compile(libraries: &[Library]) {
+    let objects: Vec<Vec<PathBuf>> = std::thread::scope(|scope| {
+        let compiling: Vec<_> = libraries
+            .iter()
+            .map(|library| scope.spawn(|| library.build.compile_intermediates()))
+            .collect();
+        compiling
+            .into_iter()
+            .map(|objects| objects.join().expect("a file does not compile"))
+            .collect()
+    });
+    for (library, objects) in libraries.iter().zip(objects) {
+        cc::Build::new()
+            .cpp(true)
+            .objects(objects)
+            .compile(&library.name);
+    }
+}
+
+/// What all builds of C++ share.
+fn cpp(opt_level: u32) -> cc::Build {
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++17").opt_level(3).debug(false);
+    build
+        .cpp(true)
+        .std("c++17")
+        .opt_level(opt_level)
+        .debug(false);
     build.flag("-Wno-psabi");
     build
 }
 
-/// Builds the fused operators: the loops once for each instruction set, without libtorch's headers,
-/// and what needs those.
-fn build_fused_operators(lib: &Path) {
-    let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
-    let sets = INSTRUCTION_SETS
-        .iter()
-        .filter(|(name, _)| x86 || *name == "plain");
-    let kernels = sources(KERNELS);
-    for (name, flags) in sets.clone() {
-        let mut build = cpp();
-        // Without -fno-math-errno a square root is a call, and its loop is not vectorised.
-        build
-            .define("INCDEC_ISA", *name)
-            .flag("-fno-math-errno")
-            .flags(*flags)
-            .files(&kernels)
-            .compile(&format!("incdec_kernels_{name}"));
-    }
-    // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
-    let include = lib.with_file_name("include");
-    cpp()
+/// The same for what needs libtorch's headers.
+fn cpp_of_libtorch(opt_level: u32, include: &Path) -> cc::Build {
+    let mut build = cpp(opt_level);
+    build
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
-        .flag("-fopenmp")
         .flag("-isystem")
-        .flag(&include)
+        .flag(include)
         .flag("-isystem")
-        .flag(include.join("torch/csrc/api/include"))
-        .files(sources(OPERATORS))
-        .compile("incdec_fused");
-    // The operators come first on the linker's line only if the loops are named after them.
-    for (name, _) in sets {
-        println!("cargo:rustc-link-lib=static=incdec_kernels_{name}");
-    }
-    println!("cargo:rustc-link-search=native={}", lib.display());
-    for library in ["torch_cpu", "c10", "gomp"] {
-        println!("cargo:rustc-link-lib={library}");
-    }
+        .flag(include.join("torch/csrc/api/include"));
+    build
 }
 
-/// Builds the binding to PyTorch's process groups. Nothing in it is worth optimising: its calls wait for a network.
-fn build_process_groups(lib: &Path) {
+/// The fused operators, then their loops, once for each instruction set.
+fn fused_operators(include: &Path) -> Vec<Library> {
+    let mut operators = cpp_of_libtorch(3, include);
+    operators.flag("-fopenmp").files(sources(OPERATORS));
+    let mut libraries = vec![Library::new("incdec_fused", operators)];
+    let x86 = std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "x86_64");
+    let kernels = sources(KERNELS);
+    for (name, flags) in INSTRUCTION_SETS {
+        if !x86 && name != "plain" {
+            continue;
+        }
+        let mut loops = cpp(3);
+        // Without -fno-math-errno a square root is a call, and its loop is not vectorised.
+        loops
+            .define("INCDEC_ISA", name)
+            .flag("-fno-math-errno")
+            .flags(flags)
+            .files(&kernels);
+        libraries.push(Library::new(&format!("incdec_kernels_{name}"), loops));
+    }
+    libraries
+}
+
+/// The binding to PyTorch's process groups. Nothing in it is worth optimising: its calls wait for a network.
+fn process_groups(include: &Path) -> Library {
     println!("cargo:rerun-if-changed={C10D}");
-    let include = lib.with_file_name("include");
     // A test compares names with it.
     let header = include.join(NCCL_HEADER);
     if header.is_file() {
         println!("cargo:rustc-cfg=nccl_header");
         println!("cargo:rustc-env=INCDEC_NCCL_HEADER={}", header.display());
     }
-    cc::Build::new()
-        .cpp(true)
-        .std("c++17")
-        .opt_level(0)
-        .debug(false)
-        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+    let mut binding = cpp_of_libtorch(0, include);
+    binding
         .define("USE_DISTRIBUTED", None)
         .define("USE_C10D_GLOO", None)
         .include(C10D)
-        .flag("-isystem")
-        .flag(&include)
-        .flag("-isystem")
-        .flag(include.join("torch/csrc/api/include"))
-        .file(format!("{C10D}/c10d.cpp"))
-        .compile("incdec_c10d");
+        .file(format!("{C10D}/c10d.cpp"));
+    Library::new("incdec_c10d", binding)
 }
