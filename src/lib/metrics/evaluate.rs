@@ -1,5 +1,6 @@
 //! Every figure of one set of predictions.
 
+use super::average_precision::Side;
 use super::confusion::{argmax, one_vs_rest, true_by_predicted};
 use super::ratio::{div, ratio};
 use super::{Criterion, Figures, MetricsError, PrCurve, Predictions, Ranking};
@@ -67,7 +68,7 @@ fn rankings(predictions: &Predictions<'_>) -> Vec<Ranking> {
 /// The average precision of each class against all others, `[C]`.
 fn ap_per_class(rankings: &[Ranking], labels: &[usize]) -> Vec<Option<f64>> {
     let rankings = rankings.iter().enumerate();
-    let of = |(c, ranking): (usize, &Ranking)| ranking.average_precision(|_| 1, |i| labels[i] == c);
+    let of = |(c, ranking): (usize, &Ranking)| ranking.average_precision(|i| labels[i] == c);
     rankings.map(of).collect()
 }
 
@@ -104,7 +105,7 @@ impl<'a> Judged<'a> {
     #[must_use]
     pub fn figures(&self) -> Figures {
         let p = &self.predictions;
-        self.count(&|_| 1, &|i| (p.labels[i], p.subcategories[i]))
+        self.count(&vec![1; p.clips()], p.labels, p.subcategories)
     }
 
     /// Every figure where clip i occurs `times[i]` times, as in a draw with replacement.
@@ -114,8 +115,8 @@ impl<'a> Judged<'a> {
     #[must_use]
     pub fn drawn(&self, times: &[u32]) -> Figures {
         let p = &self.predictions;
-        let label = |i: usize| (p.labels[i], p.subcategories[i]);
-        self.count(&|i| u64::from(times[i]), &label)
+        let times: Vec<u64> = times.iter().copied().map(u64::from).collect();
+        self.count(&times, p.labels, p.subcategories)
     }
 
     /// Every figure where clip i has the label and the subcategory of clip `places[i]`.
@@ -125,95 +126,112 @@ impl<'a> Judged<'a> {
     #[must_use]
     pub fn permuted(&self, places: &[usize]) -> Figures {
         let p = &self.predictions;
-        let label = |i: usize| (p.labels[places[i]], p.subcategories[places[i]]);
-        self.count(&|_| 1, &label)
+        let moved = |values: &[usize]| -> Vec<usize> {
+            let places = places.iter().take(p.clips());
+            places.map(|&place| values[place]).collect()
+        };
+        let (labels, subcategories) = (moved(p.labels), moved(p.subcategories));
+        self.count(&vec![1; p.clips()], &labels, &subcategories)
     }
 
-    /// Every figure of clips that count so many `times` and have those labels, `(class,
-    /// subcategory)`.
-    fn count(
-        &self,
-        times: &dyn Fn(usize) -> u64,
-        label: &dyn Fn(usize) -> (usize, usize),
-    ) -> Figures {
+    /// Every figure of clips that count so many `times` and have those `labels` and
+    /// `subcategories`, each `[N]`.
+    fn count(&self, times: &[u64], labels: &[usize], subcategories: &[usize]) -> Figures {
         let p = &self.predictions;
         let clips = p.clips();
         let mut confusion = vec![vec![0; p.classes]; p.classes];
         for (i, &predicted) in self.predicted.iter().enumerate() {
-            confusion[label(i).0][predicted] += times(i);
+            confusion[labels[i]][predicted] += times[i];
         }
         let rows: Vec<u64> = confusion.iter().map(|row| row.iter().sum()).collect();
         let column = |c: usize| confusion.iter().map(|row: &Vec<u64>| row[c]).sum();
         let columns: Vec<u64> = (0..p.classes).map(column).collect();
         let n: u64 = rows.iter().sum();
-        let rankings = self.rankings.iter().enumerate();
-        let of_class =
-            |(c, ranking): (usize, &Ranking)| ranking.average_precision(times, |i| label(i).0 == c);
-        let ap_per_class: Vec<Option<f64>> = rankings.map(of_class).collect();
         let each_class =
             |figure: &dyn Fn(usize) -> f64| (0..p.classes).map(|c| Some(figure(c))).collect();
         let exact = |i: usize| {
             let mut row = p.row(i).iter().enumerate();
-            row.all(|(c, &score)| (score >= 0.5) == (label(i).0 == c))
+            row.all(|(c, &score)| (score >= 0.5) == (labels[i] == c))
         };
         let exact: Option<u64> = (p.criterion == Criterion::Multilabel)
-            .then(|| (0..clips).filter(|&i| exact(i)).map(times).sum());
+            .then(|| (0..clips).filter(|&i| exact(i)).map(|i| times[i]).sum());
         let mut figures = Figures {
             accuracy: share((0..p.classes).map(|c| confusion[c][c]).sum(), n),
-            mean_ap: super::mean_defined(ap_per_class.iter().copied()),
-            mean_ap_weighted: weighted_mean(&ap_per_class, &rows),
             exact_match: exact.and_then(|exact| share(exact, n)),
             recall_per_class: each_class(&|c| div(confusion[c][c], rows[c])),
             precision_per_class: each_class(&|c| div(confusion[c][c], columns[c])),
             accuracy_per_class: (0..p.classes)
                 .map(|c| share(n + 2 * confusion[c][c] - rows[c] - columns[c], n))
                 .collect(),
-            ap_per_class,
             ..Figures::default()
         };
-        for x in 0..p.class_of_subcategory.len() {
-            self.count_subcategory(x, times, label, &mut figures);
+        self.rank(times, labels, subcategories, &mut figures);
+        figures.mean_ap = super::mean_defined(figures.ap_per_class.iter().copied());
+        figures.mean_ap_weighted = weighted_mean(&figures.ap_per_class, &rows);
+        // A subcategory's own clips stand against all clips of other classes, its siblings left out.
+        let (own_clips, hits) = self.own(times, labels, subcategories);
+        for (x, &class) in p.class_of_subcategory.iter().enumerate() {
+            let others = n - rows[class];
+            let false_hits = columns[class] - confusion[class][class];
+            figures
+                .recall_per_subcategory
+                .push(Some(div(hits[x], own_clips[x])));
+            figures
+                .precision_per_subcategory
+                .push(Some(div(hits[x], hits[x] + false_hits)));
+            figures
+                .accuracy_per_subcategory
+                .push(share(hits[x] + others - false_hits, own_clips[x] + others));
         }
         figures
     }
 
-    /// Appends the figures of subcategory `x`: its own clips against all clips of other classes,
-    /// its siblings left out.
-    fn count_subcategory(
+    /// Sets the average precision of each class and of each subcategory.
+    fn rank(
         &self,
-        x: usize,
-        times: &dyn Fn(usize) -> u64,
-        label: &dyn Fn(usize) -> (usize, usize),
+        times: &[u64],
+        labels: &[usize],
+        subcategories: &[usize],
         figures: &mut Figures,
     ) {
-        let class = self.predictions.class_of_subcategory[x];
-        let own = |i: usize| label(i) == (class, x);
-        let other = |i: usize| label(i).0 != class;
-        let (mut own_clips, mut others, mut hits, mut false_hits) = (0, 0, 0, 0);
-        for (i, &prediction) in self.predicted.iter().enumerate() {
-            let (n, taken) = (times(i), u64::from(prediction == class));
-            if own(i) {
-                own_clips += n;
-                hits += n * taken;
-            } else if other(i) {
-                others += n;
-                false_hits += n * taken;
+        let class_of = self.predictions.class_of_subcategory;
+        figures.ap_per_subcategory = vec![None; class_of.len()];
+        for (class, ranking) in self.rankings.iter().enumerate() {
+            let side = |i: usize| {
+                if labels[i] == class {
+                    Side::Own(Some(subcategories[i]))
+                } else {
+                    Side::Other
+                }
+            };
+            let (ap, of_parts) = ranking.average_precisions(times, side, class_of.len());
+            figures.ap_per_class.push(ap);
+            for (x, ap) in of_parts.into_iter().enumerate() {
+                if class_of[x] == class {
+                    figures.ap_per_subcategory[x] = ap;
+                }
             }
         }
-        let n = own_clips + others;
-        let counted = |i: usize| if own(i) || other(i) { times(i) } else { 0 };
-        figures
-            .ap_per_subcategory
-            .push(self.rankings[class].average_precision(counted, own));
-        figures
-            .recall_per_subcategory
-            .push(Some(div(hits, own_clips)));
-        figures
-            .precision_per_subcategory
-            .push(Some(div(hits, hits + false_hits)));
-        figures
-            .accuracy_per_subcategory
-            .push(share(hits + others - false_hits, n));
+    }
+
+    /// How many clips each subcategory has that are of its class, and how many of those are
+    /// predicted to be, `[S]` each.
+    fn own(
+        &self,
+        times: &[u64],
+        labels: &[usize],
+        subcategories: &[usize],
+    ) -> (Vec<u64>, Vec<u64>) {
+        let class_of = self.predictions.class_of_subcategory;
+        let (mut clips, mut hits) = (vec![0; class_of.len()], vec![0; class_of.len()]);
+        for (i, &predicted) in self.predicted.iter().enumerate() {
+            let x = subcategories[i];
+            if labels[i] == class_of[x] {
+                clips[x] += times[i];
+                hits[x] += times[i] * u64::from(predicted == class_of[x]);
+            }
+        }
+        (clips, hits)
     }
 }
 
