@@ -1,4 +1,4 @@
-//! Sets the run path of every binary, test and doctest to the libtorch that torch-sys links, so
+//! Sets the run path of every binary, test and doctest to the libtorch that is linked, so
 //! that none of them needs `LD_LIBRARY_PATH`, keeps libtorch out of the binaries that do not
 //! compute with it, and builds the model's fused operators against its headers.
 
@@ -75,14 +75,11 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
-    // torch-sys passes the folder on through its `links = "tch"` metadata.
-    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
-    let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else {
-        return;
-    };
+    let libtorch = libtorch();
+    let lib = libtorch.lib.display();
     // First by the way from the binary, so that a checkout which moved as a whole still starts,
     // then where it lies now.
-    for place in relative_run_paths(Path::new(&lib)) {
+    for place in relative_run_paths(&libtorch.lib) {
         println!(
             "cargo:rustc-link-arg=-Wl,-rpath,$ORIGIN/{}",
             place.display()
@@ -95,10 +92,8 @@ fn main() {
     for binary in WITHOUT_TORCH {
         println!("cargo:rustc-link-arg-bin=incdec-{binary}=-Wl,--exclude-libs,ALL");
     }
-    // torch-sys states LIBTORCH's lib folder; the headers lie beside it.
-    let include = Path::new(&lib).with_file_name("include");
-    let mut libraries = vec![process_groups(&include)];
-    libraries.extend(fused_operators(&include));
+    let mut libraries = vec![process_groups(&libtorch.include)];
+    libraries.extend(fused_operators(&libtorch.include));
     compile(&libraries);
     // libtorch comes last on the linker's line: it exports functions of libstdc++ that the static variables of its headers
     // call, which are kept in every binary.
@@ -106,6 +101,43 @@ fn main() {
     for library in ["torch_cpu", "c10", "gomp"] {
         println!("cargo:rustc-link-lib={library}");
     }
+}
+
+/// Where libtorch's libraries and its headers lie.
+struct Libtorch {
+    lib: PathBuf,
+    include: PathBuf,
+}
+
+/// Finds libtorch as torch-sys does where LIBTORCH is set, which .cargo/config.toml sees to. A dependency on torch-sys would
+/// say where that found it, but our C++ would then be compiled after its own and not while other crates are.
+fn libtorch() -> Libtorch {
+    println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
+    assert!(
+        std::env::var_os("LIBTORCH_USE_PYTORCH").is_none(),
+        "LIBTORCH_USE_PYTORCH is set, but libtorch is taken from LIBTORCH: unset the one, and set the other to the folder \
+         of the python package torch"
+    );
+    let of = |name: &str| {
+        println!("cargo:rerun-if-env-changed={name}");
+        std::env::var_os(name).map(PathBuf::from)
+    };
+    let libtorch = of("LIBTORCH")
+        .expect("LIBTORCH is not set: run cargo in the checkout, whose .cargo/config.toml sets it");
+    let lib = of("LIBTORCH_LIB").unwrap_or_else(|| libtorch.clone());
+    let include = of("LIBTORCH_INCLUDE").unwrap_or(libtorch);
+    let found = Libtorch {
+        lib: lib.join("lib"),
+        include: include.join("include"),
+    };
+    for folder in [&found.lib, &found.include] {
+        assert!(
+            folder.is_dir(),
+            "libtorch should lie in {}: `make setup` puts it where LIBTORCH points in this checkout",
+            folder.display()
+        );
+    }
+    found
 }
 
 /// Sets `chromium`, `slurm` and `torchrun` where these are on the path, `seaweedfs` where it is

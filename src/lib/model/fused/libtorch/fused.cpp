@@ -10,6 +10,7 @@
 #include <limits>
 #include <string>
 
+#include "fused_adam.h"
 #include "fused_block_backward.h"
 #include "fused_ends.h"
 

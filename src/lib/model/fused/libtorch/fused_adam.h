@@ -1,4 +1,6 @@
 // Adam over all parameters of a group in one pass, and the C functions through which Rust calls it.
+#pragma once
+
 #include <algorithm>
 
 #include "fused.h"
