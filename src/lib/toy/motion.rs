@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Cue;
 
-/// Cells of the random lattice before it repeats.
+/// Cells of the random lattice before it repeats, a power of two.
 const LATTICE_CELLS: usize = 16;
 /// Cells across the picture at scale 1.
 const CELLS_PER_PICTURE: f64 = 7.0;
@@ -160,7 +160,7 @@ impl Scene {
 
     /// The picture at `seconds`, `size * size * 3` bytes of RGB, row after row.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to 0..=255 first.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // What is outside 0..=255 becomes the nearer end.
     pub fn picture(&self, seconds: f64, size: u32) -> Vec<u8> {
         let (mut u0, mut v0) = self.place;
         let (mut scale, mut light) = (self.scale, self.steady_light);
@@ -181,17 +181,19 @@ impl Scene {
         }
         let centre = f64::from(size) / 2.0;
         let cells_per_pixel = CELLS_PER_PICTURE / f64::from(size) / scale;
+        let [dark, bright] = self.colours;
+        let span = [0, 1, 2].map(|channel| bright[channel] - dark[channel]);
         let mut pixels = Vec::with_capacity(size as usize * size as usize * 3);
         for y in 0..size {
             let v = v0 + (f64::from(y) + 0.5 - centre) * cells_per_pixel;
             for x in 0..size {
                 let u = u0 + (f64::from(x) + 0.5 - centre) * cells_per_pixel;
                 let mix = self.field(u, v);
-                for channel in 0..3 {
-                    let [dark, bright] = self.colours;
-                    let value = dark[channel] + (bright[channel] - dark[channel]) * mix;
-                    pixels.push((value * light * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
-                }
+                let level = |channel: usize| {
+                    let value = dark[channel] + span[channel] * mix;
+                    (value * light * 255.0 + 0.5) as u8
+                };
+                pixels.extend_from_slice(&[level(0), level(1), level(2)]);
             }
         }
         pixels
@@ -212,11 +214,11 @@ impl Scene {
         }
     }
 
-    /// One of three random numbers of a cell.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A remainder, 0 to LATTICE_CELLS - 1.
-    #[allow(clippy::cast_precision_loss)] // 16.
+    /// One of three random numbers of a cell, whose coordinates are whole.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Some dozens of cells; of a negative one the last bits.
     fn lattice(&self, u: f64, v: f64, layer: usize) -> f64 {
-        let cell = |c: f64| c.rem_euclid(LATTICE_CELLS as f64) as usize % LATTICE_CELLS;
+        // The cells are a power of two, so this is the remainder, never negative.
+        let cell = |c: f64| c as i64 as usize & (LATTICE_CELLS - 1);
         self.lattice[(layer * LATTICE_CELLS + cell(v)) * LATTICE_CELLS + cell(u)]
     }
 
