@@ -133,7 +133,7 @@ DEMO_PORT ?= 8713
 # learn in minutes.
 DEMO_TOY ?= --train 10 --validation 2 --test 3 --cue appearance
 # How the demo trains: flags of incdec-train.
-DEMO_TRAIN ?= --frames 8 --resize 72 --size 64 --epochs 2 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
+DEMO_TRAIN ?= --frames 4 --resize 72 --size 64 --epochs 1 --batch-size 8 --sampler imbalanced --lr-first-task 1e-3 \
     --lr-first-task-head 1e-3 --lr-backbone 5e-4 --lr-head 5e-4
 # Scenarios of make reproduce.
 SCENARIOS ?= substitution decremental incremental-decremental joint-incremental
@@ -261,7 +261,9 @@ FULLY_BUILT := $(if $(filter target/release,$(BIN)),target/release/.built)
 DEMO_BUILT := $(if $(FULLY_BUILT),target/release/.demo-built)
 BUILT := $(if $(filter demo,$(DATA)),$(DEMO_BUILT),$(FULLY_BUILT))
 ALL_BUILT := $(if $(FULLY_BUILT),target/release/.all-built)
-LIGHTLY := $(patsubst %,--config profile.release.package.%.opt-level=0,incdec parquet serde_arrow tch)
+LIGHTLY := --config profile.release.opt-level=0 $(patsubst %,--config profile.release.package.%.opt-level=0,incdec parquet \
+    serde_arrow tch arrow-array arrow-buffer arrow-data arrow-ipc half csv-core tar \
+    turbojpeg-sys zstd-sys bzip2-sys)
 INSTALLED := .libtorch/.finished
 
 # What several processes exchange their GPUs' tensors over: built of its own, loaded from here at

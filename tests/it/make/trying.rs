@@ -60,7 +60,7 @@ fn trying_runs_what_was_asked_for_on_the_demos_data_and_says_where_the_page_is()
         ("--approach", "ewc"),
         ("--seed", "3"),
         ("--availability", "demo/tasks/decremental/seed-3"),
-        ("--epochs", "2"),
+        ("--epochs", "1"),
         ("--sampler", "imbalanced"),
         ("--device", "cpu"),
     ] {
@@ -78,7 +78,7 @@ fn flags_and_a_device_of_ones_own_come_after_the_demos() {
         ("--epochs", "9"),
         ("--sampler", "balanced"),
         ("--device", "cuda:1"),
-        ("--frames", "8"),
+        ("--frames", "4"),
     ] {
         assert_eq!(value(&arguments, flag), Some(expected), "{arguments:?}");
     }
