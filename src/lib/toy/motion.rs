@@ -19,6 +19,7 @@ use super::Cue;
 
 /// Cells of the random lattice before it repeats, a power of two.
 const LATTICE_CELLS: usize = 16;
+const _: () = assert!(LATTICE_CELLS.is_power_of_two());
 /// Cells across the picture at scale 1.
 const CELLS_PER_PICTURE: f64 = 7.0;
 /// Drift, in cells a second: at 5 fps a third of a cell between frames, too little to look like the
