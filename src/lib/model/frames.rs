@@ -195,28 +195,25 @@ impl Pass {
         self.normalised(&block.project, y, alpha)
     }
 
-    /// The shortcut's average pooling, as [`Block`] has it.
+    /// The shortcut's average pooling, as [`Block`] has it. Zeros are put around the frames before it: libtorch's own padding is
+    /// lost in the backward pass of a GPU where channels are last (seen with PyTorch 2.11, whose kernel for that does not count it
+    /// in).
     fn pool(self, block: &Block, x: &Tensor) -> Tensor {
         let [_, stride, _] = block.spec.conv.stride;
-        let pool = |x: &Tensor, padding: [i64; 2]| {
-            x.avg_pool2d([3, 3], [stride, stride], padding, false, true, None::<i64>)
+        let around = |x: &Tensor, [high, wide]: [[i64; 2]; 2]| {
+            x.constant_pad_nd([wide[0], wide[1], high[0], high[1]])
+                .avg_pool2d([3, 3], [stride, stride], [0; 2], false, true, None::<i64>)
         };
         match block.geometry {
             Geometry::Seed => {
                 let [_, high, wide] = block.spec.pool_padding;
-                pool(x, [high, wide])
+                around(x, [[high; 2], [wide; 2]])
             }
             Geometry::Tf => {
                 let size = x.size();
-                let [high, wide] = [size[2], size[3]].map(|size| same_padding(size, stride, 3));
-                let around = |x: &Tensor| {
-                    pool(
-                        &x.constant_pad_nd([wide[0], wide[1], high[0], high[1]]),
-                        [0; 2],
-                    )
-                };
+                let padding = [size[2], size[3]].map(|size| same_padding(size, stride, 3));
                 let inside = Tensor::ones([1, 1, size[2], size[3]], (self.kind, x.device()));
-                around(x) / around(&inside)
+                around(x, padding) / around(&inside, padding)
             }
         }
     }

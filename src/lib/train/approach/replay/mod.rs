@@ -122,7 +122,7 @@ impl Approach for Rehearsal {
 
     fn classification(&self, learner: &Learner, step: &Step<'_>) -> Tensor {
         let first = |place: &usize| *place < self.mix.new + self.mix.buffered;
-        match rows(step.places, first).filter(|_| self.mix.copies > 1) {
+        match rows(step, first).filter(|_| self.mix.copies > 1) {
             Some(rows) => loss(learner, step, &rows),
             None => learner
                 .criterion()
@@ -139,7 +139,7 @@ impl Approach for Rehearsal {
             let slot = self.now.slots.get(place.checked_sub(new)?)?;
             slot.logits.as_ref()
         };
-        let held = rows(step.places, |place| {
+        let held = rows(step, |place| {
             *place < new + buffered && stored(place).is_some()
         });
         let distance = held.map(|rows| {
@@ -148,7 +148,7 @@ impl Approach for Rehearsal {
             let targets = Tensor::stack(&targets, 0).to_device(logits.device());
             logits.mse_loss(&targets, tch::Reduction::Mean) * LOGITS_WEIGHT
         });
-        let second = rows(step.places, |place| *place >= new + buffered);
+        let second = rows(step, |place| *place >= new + buffered);
         let second = second.map(|rows| loss(learner, step, &rows) * SECOND_WEIGHT);
         match (distance, second) {
             (Some(distance), Some(second)) => Some(distance + second),
@@ -230,18 +230,17 @@ impl Approach for Rehearsal {
     }
 }
 
-/// The rows of a batch whose place in the list is `wanted`; none where there is none.
-fn rows(places: &[usize], wanted: impl Fn(&usize) -> bool) -> Option<Tensor> {
-    let rows = (0..).zip(places).filter(|(_, place)| wanted(place));
+/// The rows of a batch whose place in the list is `wanted`, on the batch's device; none where there is none.
+fn rows(step: &Step<'_>, wanted: impl Fn(&usize) -> bool) -> Option<Tensor> {
+    let rows = (0..).zip(step.places).filter(|(_, place)| wanted(place));
     let rows: Vec<i64> = rows.map(|(row, _)| row).collect();
-    (!rows.is_empty()).then(|| Tensor::from_slice(&rows))
+    (!rows.is_empty()).then(|| Tensor::from_slice(&rows).to_device(step.output.logits.device()))
 }
 
 /// The mean classification loss of some rows of a batch.
 fn loss(learner: &Learner, step: &Step<'_>, rows: &Tensor) -> Tensor {
-    let rows = rows.to_device(step.output.logits.device());
-    let labels = step.batch.labels.index_select(0, &rows);
-    let logits = step.output.logits.index_select(0, &rows);
+    let labels = step.batch.labels.index_select(0, rows);
+    let logits = step.output.logits.index_select(0, rows);
     learner.criterion().loss(&logits, &labels)
 }
 
