@@ -291,7 +291,7 @@ $(ALL_BUILT): $(SOURCES) $(INSTALLED)
 	$(with_commit) cargo build --release --locked --bins
 	@touch '$(DEMO_BUILT)' '$(FULLY_BUILT)' '$@'
 
-$(NCCL): src/lib/train/world/nccl/nccl.cpp src/lib/train/world/c10d/shared.h .ci/nccl | $(INSTALLED) .venv/.finished
+$(NCCL): src/lib/train/world/nccl/nccl.cpp src/lib/train/world/c10d/shared.h src/lib/exception/guarded.h .ci/nccl | $(INSTALLED) .venv/.finished
 	@.ci/nccl '$@'
 
 nccl: $(NCCL) ## build what several processes exchange GPUs' tensors over (no GPU is needed; never run on one yet)

@@ -11,6 +11,8 @@ const KERNELS: &str = "src/lib/model/fused/kernels";
 const OPERATORS: &str = "src/lib/model/fused/libtorch";
 /// The binding to PyTorch's process groups, with the declarations that the wheel lacks.
 const C10D: &str = "src/lib/train/world/c10d";
+/// How exceptions of either become messages.
+const EXCEPTION: &str = "src/lib/exception";
 /// Instruction sets that the loops are compiled for; the processor decides at run time which are
 /// used.
 const INSTRUCTION_SETS: [(&str, &[&str]); 3] = [
@@ -270,8 +272,9 @@ fn cpp(opt_level: u32) -> cc::Build {
     build
 }
 
-/// The same for what needs libtorch's headers.
+/// The same for what needs libtorch's headers, and hands its exceptions to Rust.
 fn cpp_of_libtorch(opt_level: u32, include: &Path) -> cc::Build {
+    println!("cargo:rerun-if-changed={EXCEPTION}");
     let mut build = cpp(opt_level);
     build
         .define("_GLIBCXX_USE_CXX11_ABI", "1")

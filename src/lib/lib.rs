@@ -46,6 +46,7 @@
 //! | [`store`] | files behind an address: HTTP, object stores, retries |
 //! | [`signals`] | signals that ask a process to end, remembered |
 //! | [`child`] | programs that this one starts, and their end |
+//! | `exception` | exceptions of our C++, as errors |
 //! | [`foreign`] | text from elsewhere, made fit to be shown |
 //! | [`guide`] | how something is done from its beginning to its end; no code |
 //!
@@ -100,6 +101,8 @@ pub mod child;
 pub mod choice;
 pub mod cholesky;
 pub mod clip;
+#[cfg(feature = "torch")]
+mod exception;
 pub mod exit;
 pub mod foreign;
 pub mod guide;

@@ -19,6 +19,7 @@ const GROUND: &[&str] = &[
     "cholesky",
     "choice",
     "clip",
+    "exception",
     "exit",
     "foreign",
     "guide",

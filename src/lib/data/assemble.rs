@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::augment::views;
 use super::memory;
@@ -46,13 +46,12 @@ impl Assembler {
         let (frames, crop) = (self.config.frames, self.config.crop);
         let clip_bytes = frames * crop * crop * RGB;
         let shape = [to - from, frames, crop, crop, RGB].map(size);
-        let clips = memory::try_empty(&shape, Kind::Uint8).map_err(DataError::Memory)?;
+        // Decoding writes straight into it, pinned or not.
         let clips = match self.config.memory {
-            HostMemory::Pageable => clips,
-            // Pinned before it is filled, so that decoding writes straight into it.
-            HostMemory::Pinned => clips
-                .f_pin_memory(Device::Cuda(0))
-                .map_err(DataError::Pinned)?,
+            HostMemory::Pageable => {
+                memory::try_empty(&shape, Kind::Uint8).map_err(DataError::Memory)?
+            }
+            HostMemory::Pinned => memory::pinned_bytes(&shape).map_err(DataError::Pinned)?,
         };
         // SAFETY: a new contiguous byte tensor in host memory, which nobody else has a hold of while the slice lives.
         let buffer = unsafe {

@@ -9,6 +9,7 @@ unsafe extern "C" {
     fn incdec_libtorch_instructions() -> *const c_char;
     fn incdec_fused_instructions() -> *const c_char;
     fn incdec_cudnn_version() -> i64;
+    fn incdec_peak_gpu_bytes(device: i64) -> i64;
 }
 
 choice! {
@@ -100,6 +101,15 @@ pub fn cudnn_version() -> Option<i64> {
     Some(unsafe { incdec_cudnn_version() }).filter(|version| *version > 0)
 }
 
+/// Most bytes of GPU `index` that tensors of this process have held at once so far.
+#[must_use]
+pub fn peak_gpu_bytes(index: usize) -> Option<u64> {
+    let index = i64::try_from(index).ok()?;
+    // SAFETY: the function reads a number and catches every exception.
+    let bytes = unsafe { incdec_peak_gpu_bytes(index) };
+    u64::try_from(bytes).ok().filter(|bytes| *bytes > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +124,11 @@ mod tests {
         }
         let unknown = "sse".parse::<Instructions>().unwrap_err().to_string();
         assert!(unknown.contains("native, avx2"), "{unknown}");
+    }
+
+    #[test]
+    fn without_a_gpu_nothing_has_been_held_there() {
+        assert_eq!(peak_gpu_bytes(4096), None);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The network's three parts as operators: what the C++ of `fused.cpp` is given, and when it can
 //! compute.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::ptr;
 use std::sync::Once;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::exception::said;
 use crate::model::config::{Geometry, Mode, ModelConfig};
 use crate::model::layers::{Block, ConvUnit, NORM_EPSILON, Norm, same_padding};
 use crate::model::table::BlockSpec;
@@ -38,7 +39,6 @@ unsafe extern "C" {
         epsilon: f64,
         out: *mut *mut RawTensor,
     ) -> *mut c_char;
-    fn incdec_free(message: *mut c_char);
     fn incdec_keep_memory();
     fn incdec_exact_convolutions();
 }
@@ -62,17 +62,12 @@ fn run(operator: Operator, tensors: &[&Tensor], plan: &[i64], mode: Mode) -> Ten
             &raw mut out,
         )
     };
-    if message.is_null() {
-        // SAFETY: without a message `out` is a new tensor that is ours.
-        return unsafe { Tensor::from_ptr(out.cast()) };
+    // SAFETY: the message is the call's.
+    if let Err(text) = unsafe { said(message) } {
+        panic!("{text}");
     }
-    // SAFETY: a message is a C string that is ours to free, once.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        incdec_free(message);
-        text
-    };
-    panic!("{text}")
+    // SAFETY: without a message `out` is a new tensor that is ours.
+    unsafe { Tensor::from_ptr(out.cast()) }
 }
 
 /// Whether the operators can compute `config` on `clips`.

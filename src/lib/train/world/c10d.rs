@@ -1,10 +1,12 @@
 //! The binding to PyTorch's store and process groups (`c10d/c10d.cpp`). Those over NCCL come from the library that `nccl` loads.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 use std::time::Duration;
 
 use tch::Tensor;
+
+use crate::exception;
 
 unsafe extern "C" {
     fn incdec_store_open(
@@ -70,18 +72,11 @@ unsafe extern "C" {
 /// What c10d said of a failure.
 pub(super) type Said<T> = Result<T, String>;
 
-/// Takes the message that a call gave, if any.
+/// Takes the message that a call gave, if any: its first line.
 pub(super) fn said(message: *mut c_char) -> Said<()> {
-    if message.is_null() {
-        return Ok(());
-    }
-    // SAFETY: a message is a C string from malloc that is ours to free, once.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        free(message.cast());
-        text
-    };
-    Err(text.lines().next().unwrap_or_default().to_owned())
+    // SAFETY: every caller hands over what a call has given it.
+    unsafe { exception::said(message) }
+        .map_err(|text| text.lines().next().unwrap_or_default().to_owned())
 }
 
 fn c_string(text: &str) -> Said<CString> {

@@ -2,6 +2,7 @@
 #include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/version.h>
 
@@ -10,6 +11,7 @@
 #include <limits>
 #include <string>
 
+#include "../../../exception/guarded.h"
 #include "fused_adam.h"
 #include "fused_block_backward.h"
 #include "fused_ends.h"
@@ -254,21 +256,17 @@ at::Tensor call(std::vector<at::Tensor> tensors, int64_t op, const Ints& plan, b
 
 extern "C" {
 
-// Runs a fused operator. Returns null and sets *out, or a message to be freed by `incdec_free`.
+// Runs a fused operator and sets *out, or gives a message.
 char* incdec_fused(int64_t op, at::Tensor* const* tensors, size_t count, const int64_t* plan, size_t plan_size,
                    int32_t batch_stats, double epsilon, at::Tensor** out) {
-  try {
+  return incdec::guarded([&] {
     std::vector<at::Tensor> list;
+    list.reserve(count);
     for (size_t i = 0; i < count; i++) list.push_back(*tensors[i]);
     *out = new at::Tensor(incdec::call(std::move(list), op, std::vector<int64_t>(plan, plan + plan_size),
                                        batch_stats != 0, epsilon));
-    return nullptr;
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  }
+  });
 }
-
-void incdec_free(char* message) { free(message); }
 
 // What computes: libtorch's version, the instruction set of its own operators, that of the loops
 // above, and the version of cuDNN, which is 0 without a GPU. The texts live as long as the process.
@@ -286,6 +284,16 @@ int64_t incdec_cudnn_version(void) {
   }
 }
 
+// Most bytes of GPU `device` that tensors have held at once so far; 0 where there is no such GPU.
+int64_t incdec_peak_gpu_bytes(int64_t device) {
+  try {
+    const auto stats = c10::getDeviceAllocator(at::kCUDA)->getDeviceStats(static_cast<c10::DeviceIndex>(device));
+    return stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
 // Has the allocator keep what is freed for the next step, however much it is, instead of handing it
 // back to the system: a step's activations are the next step's, and pages that come back must be
 // cleared first (a tenth of the profile of steps of four clips, which free 1.7 GB at once). -1 is
@@ -294,6 +302,15 @@ void incdec_keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// New bytes in page-locked host memory, from which a GPU copies while the host goes on, as *out; or a
+// message.
+char* incdec_pinned_bytes(const int64_t* sizes, size_t count, at::Tensor** out) {
+  return incdec::guarded([&] {
+    const auto options = at::TensorOptions().dtype(at::kByte).pinned_memory(true);
+    *out = new at::Tensor(at::empty(at::IntArrayRef(sizes, count), options));
+  });
 }
 
 // Has cuDNN's convolutions compute 32-bit floats as such (by default they round to 10 bits of
