@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use incdec::lock::{Lock, Wait};
 use incdec::shard::{self, Deleted, Deletion, ShardError};
 use incdec::train::DeviceChoice;
+use incdec::train::world::nccl;
 use rand_chacha::ChaCha8Rng;
 use tch::Device;
 
@@ -92,11 +93,13 @@ pub(crate) fn device_of_rank(rank: usize) -> Device {
     }
 }
 
-/// Has a rank find its own GPU under the number that all ranks are given.
+/// Has a rank find its own GPU under the number that all ranks are given. Where there is one alone, all have it, and NCCL takes
+/// them for ranks of several hosts.
 pub(crate) fn give_gpu(command: &mut Command, rank: usize) {
     if device() == Device::Cpu {
         return;
     }
+    tell_apart(command, rank);
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let mut visible: Vec<String> = match &visible {
         Some(list) => list.split(',').map(str::to_owned).collect(),
@@ -105,6 +108,13 @@ pub(crate) fn give_gpu(command: &mut Command, rank: usize) {
     let first = rank % visible.len();
     visible.rotate_left(first);
     command.env("CUDA_VISIBLE_DEVICES", visible.join(","));
+}
+
+/// Has NCCL serve ranks that share the one GPU that there is.
+pub(crate) fn tell_apart(command: &mut Command, rank: usize) {
+    if device() != Device::Cpu && gpus() == 1 {
+        command.env(nccl::HOST, format!("rank-{rank}"));
+    }
 }
 
 /// How many GPUs libtorch sees.

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use tch::Device;
+
 use crate::support;
 
 use super::toy::{Toy, assert_same_contents, text};
@@ -67,6 +69,12 @@ fn train(toy: &Toy, ranks: usize, name: &str, flags: &str) -> PathBuf {
     {
         let said = text(&output.stderr);
         assert!(output.status.success(), "{name}, rank {rank}: {said}");
+        if rank == 0 && cfg!(nccl) && support::device() != Device::Cpu {
+            assert!(
+                said.contains("the GPUs exchange their tensors over NCCL"),
+                "{said}"
+            );
+        }
         // The first one says what all of them do.
         assert_eq!(
             rank > 0,

@@ -36,7 +36,8 @@ pub(super) fn free_port() -> u16 {
 
 /// Starts rank `rank` of `size` with a role.
 fn start(role: &str, rank: usize, size: usize, port: u16) -> Child {
-    Command::new(env::current_exe().unwrap())
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
         .args([
             "--exact",
             "train::world::one_rank",
@@ -52,9 +53,9 @@ fn start(role: &str, rank: usize, size: usize, port: u16) -> Child {
         .env_remove("TORCHELASTIC_USE_AGENT_STORE")
         .env_remove("TORCHELASTIC_RESTART_COUNT")
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::piped());
+    support::tell_apart(&mut command, rank);
+    command.spawn().unwrap()
 }
 
 /// Starts all ranks in turn, each with the role that `role` gives it, and waits for their ends.

@@ -16,7 +16,7 @@ impl Group {
     /// rank has one of its own, and `program` the library for it.
     pub(super) fn compute_on(&self, device: Device, program: &Path) -> Result<(), WorldError> {
         let found = match device {
-            Device::Cuda(gpu) => Some((gpu, ready(gpu, program))),
+            Device::Cuda(gpu) => Some((gpu, ready(gpu, self.launch.nccl_host.as_deref(), program))),
             _ => None,
         };
         let side = match &found {
@@ -65,10 +65,10 @@ impl Group {
 const THROUGH_HOST: &str = "the GPUs exchange their tensors over Gloo, through host memory";
 
 /// NCCL and what tells the GPU from others; else why not, and the remedy.
-fn ready(gpu: usize, program: &Path) -> Result<(Nccl, Uuid), String> {
+fn ready(gpu: usize, host: Option<&str>, program: &Path) -> Result<(Nccl, Uuid), String> {
     let nccl = Nccl::load(program).map_err(|error| match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
     })?;
-    Ok((nccl, nccl.uuid(gpu)?))
+    Ok((nccl, nccl.uuid(gpu, host)?))
 }

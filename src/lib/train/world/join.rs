@@ -162,6 +162,7 @@ mod tests {
             port,
             served: false,
             restarts: 0,
+            nccl_host: None,
         };
         let timeouts = Timeouts {
             start: Duration::from_secs(60),

@@ -1,6 +1,6 @@
 //! Which rank a process is, as its launcher says.
 
-use super::WorldError;
+use super::{WorldError, nccl};
 
 /// The port that PyTorch's launchers use where none is named.
 const DEFAULT_PORT: u16 = 29500;
@@ -26,6 +26,8 @@ pub struct Launch {
     pub served: bool,
     /// How often the launcher has started the processes anew.
     pub restarts: u64,
+    /// The host that NCCL takes this one for, where [`nccl::HOST`] names one.
+    pub nccl_host: Option<String>,
 }
 
 impl Launch {
@@ -68,6 +70,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
             })?,
             served: self.0("TORCHELASTIC_USE_AGENT_STORE").as_deref() == Some("True"),
             restarts: self.number("TORCHELASTIC_RESTART_COUNT", Some(0))?,
+            nccl_host: self.0(nccl::HOST),
         })
     }
 
@@ -94,6 +97,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<'_, F> {
             port,
             served: false,
             restarts: self.number("SLURM_RESTART_COUNT", Some(0))?,
+            nccl_host: self.0(nccl::HOST),
         })
     }
 
@@ -184,6 +188,7 @@ mod tests {
             port: 1234,
             served: true,
             restarts: 2,
+            nccl_host: None,
         };
         assert_eq!(launch.unwrap(), Some(expected));
     }

@@ -20,7 +20,11 @@ pub const ENVIRONMENT: [(&str, &str); 2] = [
     ("TORCH_NCCL_ENABLE_MONITORING", "0"),
 ];
 
-/// What tells a GPU from all others.
+/// The environment variable that says which host NCCL takes this one for. Ranks that differ in it may have the same GPU: NCCL
+/// then exchanges their tensors as those of two hosts, over sockets.
+pub const HOST: &str = "NCCL_HOSTID";
+
+/// What tells a GPU from all others, as NCCL sees them.
 pub(super) type Uuid = [u8; 16];
 
 type GpuOf = unsafe extern "C" fn(i32, *mut u8) -> *mut c_char;
@@ -106,13 +110,13 @@ impl Nccl {
         Ok(nccl)
     }
 
-    /// What tells GPU number `gpu` of this process from all others.
-    pub(super) fn uuid(&self, gpu: usize) -> Said<Uuid> {
+    /// What tells GPU number `gpu` of this process from all others, on the host that [`HOST`] names.
+    pub(super) fn uuid(&self, gpu: usize, host: Option<&str>) -> Said<Uuid> {
         let gpu = number(gpu)?;
         let mut uuid = Uuid::default();
         // SAFETY: the function writes as many bytes as there are.
         said(unsafe { (self.gpu)(gpu, uuid.as_mut_ptr()) })?;
-        Ok(uuid)
+        Ok(host.map_or(uuid, |host| of_host(uuid, host)))
     }
 
     /// Connects the GPUs of all ranks, of which this rank's is number `gpu` of its process.
@@ -132,6 +136,18 @@ impl Nccl {
     }
 }
 
+/// What tells a GPU of this host, as [`HOST`] names it, from those of others.
+fn of_host(uuid: Uuid, host: &str) -> Uuid {
+    let mut told = Uuid::default();
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update(&uuid)
+        .update(host.as_bytes())
+        .finalize_xof()
+        .fill(&mut told);
+    told
+}
+
 /// The function of this name.
 ///
 /// # Safety
@@ -143,4 +159,19 @@ unsafe fn function<F: Copy>(library: &Library, path: &Path, name: &CStr) -> Resu
         path: path.to_owned(),
         function: name.to_string_lossy().into_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_host;
+
+    #[test]
+    fn a_gpu_is_another_on_every_host_that_is_named() {
+        let (a, b) = ([1; 16], [2; 16]);
+        let all = [of_host(a, "x"), of_host(a, "y"), of_host(b, "x"), a];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|other| other != one));
+        }
+        assert_eq!(of_host(a, "x"), all[0]);
+    }
 }
