@@ -6,7 +6,7 @@
 Needs nothing but the standard library. PYTHON is the interpreter that has PyTorch, for the peers (tests/peers/movinet_eager.py);
 a peer that cannot run stays in the table with the reason. All programs run in turns, --rounds times, since machines are
 noisy; each figure is the least of a program's rounds, and each round's the least of its steps. A clip's memory is what peaks at
-the largest batch above what peaks at the smallest, over the difference of the batches.
+the largest batch above what peaks at the smallest, over the difference of the batches; on a GPU it is the GPU's that is told.
 """
 import argparse
 import json
@@ -19,6 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PEER = os.path.join(HERE, "..", "peers", "movinet_eager.py")
 # The peer that all others are compared with.
 EAGER = "PyTorch, eager"
+# The fields for the most memory that a program held, of the GPU where there is one.
+PEAKS = ("peak_gpu_bytes", "peak_rss_bytes")
 
 
 def programs(options, cuda):
@@ -32,6 +34,7 @@ def programs(options, cuda):
         "incdec, bf16": (ours, ["--bf16"]),
         "incdec, fast, --checkpoint-blocks": (ours, ["--checkpoint-blocks"]),
         EAGER: (peer, []),
+        "PyTorch, eager, exact": (peer, ["--exact"]),
         "PyTorch, eager, channels last": (peer, ["--channels-last"]),
         "PyTorch, compiled": (peer, ["--compile"]),
         "PyTorch, eager, bf16": (peer, ["--bf16"]),
@@ -41,6 +44,8 @@ def programs(options, cuda):
         # On a GPU fast is frames, and nothing is computed again.
         del table["incdec, frames"], table["incdec, fast, --checkpoint-blocks"]
     else:
+        # A processor's 32-bit floats are always exact, which a GPU's are in ours alone unless one asks.
+        del table["PyTorch, eager, exact"]
         # Without instructions for bfloat16 PyTorch converts value by value: nothing to wait for.
         del table["PyTorch, eager, bf16"], table["PyTorch, compiled, bf16"]
     return {name: entry for name, entry in table.items() if not options.only or any(o in name for o in options.only)}
@@ -66,7 +71,7 @@ def least(before, row):
     """The row with the lesser of each figure of two runs."""
     if before is None or "error" in row:
         return row
-    return {key: min(value, before[key]) if isinstance(value, float) or key == "peak_rss_bytes" else value for key, value in row.items()}
+    return {key: min(value, before[key]) if isinstance(value, float) or key in PEAKS else value for key, value in row.items()}
 
 
 def processor():
@@ -78,9 +83,14 @@ def processor():
         return platform.processor() or platform.machine()
 
 
+def peak(row):
+    """The most bytes that a program held: of the GPU's memory where it computed on one."""
+    return next(row[field] for field in PEAKS if field in row)
+
+
 def memory_per_clip(rows, name):
     """Bytes a clip from one-thread runs at the smallest and largest batch, or None."""
-    peaks = {r["batch"]: r["peak_rss_bytes"] for r in rows if r["program"] == name and "error" not in r and r["threads"] == rows[0]["threads"]}
+    peaks = {r["batch"]: peak(r) for r in rows if r["program"] == name and "error" not in r and r["threads"] == rows[0]["threads"]}
     if len(peaks) < 2:
         return None
     small, large = min(peaks), max(peaks)
@@ -97,7 +107,7 @@ def show(rows, clock):
             continue
         per_clip = memory_per_clip(rows, row["program"])
         memory = f"{per_clip / 1e6:8.0f}" if per_clip is not None else f"{'':8}"
-        print(f"{start} {row[f'train_{clock}_s_per_clip']:8.4f} {row[f'eval_{clock}_s_per_clip']:8.4f} {row['peak_rss_bytes'] / 1e6:8.0f} {memory}")
+        print(f"{start} {row[f'train_{clock}_s_per_clip']:8.5f} {row[f'eval_{clock}_s_per_clip']:8.5f} {peak(row) / 1e6:8.0f} {memory}")
     for line in comparisons(rows, clock):
         print(line)
 
@@ -148,21 +158,27 @@ def main():
         runs += [(name, entry, batch, threads[0]) for batch in batches]
         if name == "incdec, fast" and not cuda:
             runs += [(name, entry, batches[0], count) for count in threads[1:]]
+    clock = "wall" if cuda else "cpu"
     rows = {}
     for number in range(options.rounds):
         for name, (command, flags), batch, count in runs:
             if "error" in rows.get((name, batch, count), {}):
                 continue
-            print(f"round {number}: {name}, batch {batch}, {count} threads ...", file=sys.stderr)
             row = measure([*command, *common, "--batch", str(batch), "--threads", str(count), *flags], options.timeout)
             row = {"program": name, **row, "batch": batch, "threads": count}
+            said = row.get("error") or f"train {row[f'train_{clock}_s_per_clip']:.5f}, evaluate {row[f'eval_{clock}_s_per_clip']:.5f} s a clip"
+            print(f"round {number}: {name}, batch {batch}, {count} threads: {said}", file=sys.stderr, flush=True)
             rows[name, batch, count] = least(rows.get((name, batch, count)), row)
-    rows = list(rows.values())
-    show(rows, "wall" if cuda else "cpu")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"bench": "step", "processor": processor(), "frames": options.frames, "size": options.size, "rows": rows}, file, indent=1)
-            file.write("\n")
+            if options.json:
+                write(options, list(rows.values()))
+    show(list(rows.values()), clock)
+
+
+def write(options, rows):
+    """What has been measured so far, so that nothing is lost where the time for it runs out."""
+    with open(options.json, "w", encoding="utf-8") as file:
+        json.dump({"bench": "step", "processor": processor(), "frames": options.frames, "size": options.size, "rows": rows}, file, indent=1)
+        file.write("\n")
 
 
 if __name__ == "__main__":

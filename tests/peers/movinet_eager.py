@@ -1,7 +1,7 @@
 """A plain PyTorch MoViNet in the op sequence of the seed repository: nn.Conv3d, BatchNorm3d and Swish on
 contiguous (N, C, T, H, W) float32: the peer that training and evaluation are timed against (tests/bench/step.py).
 
-    python movinet_eager.py --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1 [--compile] [--channels-last] [--bf16]
+    python movinet_eager.py --variant A0 --batch 1 --frames 50 --size 172 --steps 3 --threads 1 [--compile] [--channels-last] [--bf16] [--exact]
 
 prints one JSON line: peak resident memory (bytes; per clip = (batch 4 - batch 1) / 3) and CPU seconds per clip for forward+backward+Adam (training) and for forward (evaluation).
 Parameter names equal the seed's state_dict ("backbone.blocks.b0_l0.deep.conv_1.conv3d.weight", "heads.0.0.0...").
@@ -175,8 +175,11 @@ def main():
     p.add_argument("--steps", type=int, default=3); p.add_argument("--threads", type=int, default=1)
     p.add_argument("--compile", action="store_true"); p.add_argument("--channels-last", action="store_true")
     p.add_argument("--bf16", action="store_true"); p.add_argument("--device", default="cpu")
+    p.add_argument("--exact", action="store_true", help="have cuDNN compute 32-bit floats as such, and the same bytes in every run")
     a = p.parse_args()
     torch.set_num_threads(a.threads)
+    if a.exact:
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
     m = fill(MoViNet(a.variant)).to(a.device).train()
     x = tensor("bench", (a.batch, 3, a.frames, a.size, a.size)).to(a.device)
     if a.channels_last:
@@ -205,8 +208,9 @@ def main():
         return min(b[0] for b in best) / a.batch, min(b[1] for b in best) / a.batch
 
     train = clock(step); m.eval(); evaluate = clock(infer)
-    print(json.dumps({"peer": "pytorch " + torch.__version__, **vars(a), "train_cpu_s_per_clip": round(train[0], 4), "train_wall_s_per_clip": round(train[1], 4),
-                      "eval_cpu_s_per_clip": round(evaluate[0], 4), "eval_wall_s_per_clip": round(evaluate[1], 4), "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    print(json.dumps({"peer": "pytorch " + torch.__version__, **vars(a), "train_cpu_s_per_clip": round(train[0], 6), "train_wall_s_per_clip": round(train[1], 6),
+                      "eval_cpu_s_per_clip": round(evaluate[0], 6), "eval_wall_s_per_clip": round(evaluate[1], 6), "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                      **({"peak_gpu_bytes": torch.cuda.max_memory_allocated()} if a.device != "cpu" else {})}))
 
 
 if __name__ == "__main__":

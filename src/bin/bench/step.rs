@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use incdec::artifact::ArtifactError;
-use incdec::model::instructions::libtorch_version;
+use incdec::model::instructions::{libtorch_version, peak_gpu_bytes};
 use incdec::model::{Mode, ModelConfig, ModelPath, Precision, Variant, fill};
 use incdec::train::device::synchronize;
 use incdec::train::learner::{Learner, movinet};
@@ -95,6 +95,9 @@ struct StepReport {
     eval_cpu_s_per_clip: f64,
     eval_wall_s_per_clip: f64,
     peak_rss_bytes: u64,
+    /// Of the GPU's memory, what tensors held; absent on the processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_gpu_bytes: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -174,7 +177,7 @@ fn bench(args: &Args) -> Result<StepReport, TrainError> {
         no_grad(|| drop(learner.forward(&clips, Mode::Evaluate)));
         Ok(())
     })?;
-    let a_clip = |seconds: f64| (seconds / args.batch as f64 * 1e4).round() / 1e4;
+    let a_clip = |seconds: f64| (seconds / args.batch as f64 * 1e6).round() / 1e6;
     Ok(StepReport {
         peer: "incdec",
         variant: args.variant.to_string(),
@@ -192,5 +195,9 @@ fn bench(args: &Args) -> Result<StepReport, TrainError> {
         eval_cpu_s_per_clip: a_clip(evaluate[0]),
         eval_wall_s_per_clip: a_clip(evaluate[1]),
         peak_rss_bytes: peak_rss_bytes()?,
+        peak_gpu_bytes: match device {
+            Device::Cuda(index) => peak_gpu_bytes(index),
+            _ => None,
+        },
     })
 }
