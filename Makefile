@@ -294,7 +294,7 @@ $(ALL_BUILT): $(SOURCES) $(INSTALLED)
 $(NCCL): src/lib/train/world/nccl/nccl.cpp src/lib/train/world/c10d/shared.h src/lib/exception/guarded.h .ci/nccl | $(INSTALLED) .venv/.finished
 	@.ci/nccl '$@'
 
-nccl: $(NCCL) ## build what several processes exchange GPUs' tensors over (no GPU is needed; never run on one yet)
+nccl: $(NCCL) ## build what several processes exchange GPUs' tensors over (no GPU is needed)
 
 build: $(ALL_BUILT) ## build the release binaries into target/release
 
@@ -690,8 +690,7 @@ bench: $(ALL_BUILT) ## ours beside other programs: tables, and JSON under build/
 campaign: $(ALL_BUILT) .venv/.finished ## kill, start twice, damage and silence every stage on toy data: a table of what it survives, under build/campaign
 	.venv/bin/python tests/campaign/run.py --bin "$(BIN)" --work build/campaign --json build/campaign.json $(CAMPAIGN)
 
-# What only a GPU can show; not run yet, for lack of one. `make setup DEVICE=cuda` and `make
-# setup-peers` come first.
+# What only a GPU can show. `make setup DEVICE=cuda` and `make setup-peers` come first.
 bench-gpu: $(ALL_BUILT) ## training steps on the GPU beside PyTorch, eager and compiled: a table, and JSON under build/bench
 	@mkdir -p $(BENCH)
 	python3 tests/bench/step.py $(call flag,--python,PYTHON) --bin '$(BIN)' $(call flag,--device,GPU) --batches 1,4,16 --threads 1 --json $(BENCH)/step-gpu.json

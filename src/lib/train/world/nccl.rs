@@ -1,5 +1,5 @@
 //! NCCL, which exchanges what lies on GPUs without the way through host memory: a library of its own (`nccl/nccl.cpp`, built by
-//! `make nccl`) that is loaded where a GPU is computed on, and nowhere else. It has never been run on a GPU.
+//! `make nccl`) that is loaded where a GPU is computed on, and nowhere else.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem;

@@ -1,7 +1,7 @@
 // NCCL behind the C interface of c10d.cpp: a group whose collectives take tensors that lie on GPUs.
 //
 // `.ci/nccl` makes a shared object of this alone, which is loaded where a GPU is computed on, so that an ordinary build needs
-// neither CUDA nor NCCL. It compiles, links and is refused without a GPU; it has never been run on one.
+// neither CUDA nor NCCL. Without a GPU it is refused.
 
 #include <memory>
 #include <stdexcept>
